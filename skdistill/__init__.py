@@ -1,0 +1,47 @@
+"""skdistill: distil a tree ensemble into a small student, as a scikit-learn estimator.
+
+    teacher  ->  margins  ->  transfer set  ->  student  ->  fidelity
+    (fitted      (log-odds,   (labelled +      (tree,       (how close)
+     ensemble)    honest)      unlabelled +     linear,
+                               synthetic rows)  MLP)
+
+Rooms, in the order of the flow: `distill` sees all of it; `teacher` gives margins; `transfer_set`
+makes the rows; `students` learn from them; `fidelity` compares; below them `soft_labels` (the
+maths), `rows`, `columns` and `sample_weights` (checked input).
+"""
+
+from importlib import import_module
+
+__version__ = "0.1.0"
+
+# Public name -> module that defines it, in the order of the flow.
+_PUBLIC = {
+    "DistilledClassifier": "distill",
+    "DistilledRegressor": "distill",
+    "Munge": "transfer_set",
+    "TransferSet": "transfer_set",
+    "TreeStudentClassifier": "students.tree",
+    "TreeStudentRegressor": "students.tree",
+    "LinearStudentClassifier": "students.linear",
+    "LinearStudentRegressor": "students.linear",
+    "MLPStudentClassifier": "students.mlp",
+    "MLPStudentRegressor": "students.mlp",
+    "SoftLabelClassifier": "students.soft_label_classifier",
+    "agreement": "fidelity",
+    "kl_divergence": "fidelity",
+    "gap_closed": "fidelity",
+}
+
+__all__ = list(_PUBLIC)
+
+
+def __getattr__(name):
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_PUBLIC[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted([*globals(), *__all__])

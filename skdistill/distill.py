@@ -1,0 +1,814 @@
+"""The distillers: the one place that sees the whole flow, from teacher to student."""
+
+import warnings
+from numbers import Integral, Real
+
+import joblib
+import numpy as np
+import scipy.sparse as sp
+from scipy.special import log_softmax
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    MetaEstimatorMixin,
+    RegressorMixin,
+    clone,
+    is_classifier,
+    is_regressor,
+)
+from sklearn.model_selection import check_cv
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_random_state, get_tags
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted, check_memory
+
+from skdistill.columns import check_rows, stack_rows, take_rows
+from skdistill.rows import check_classification_rows, check_regression_rows, warn_of_leak
+from skdistill.sample_weights import weight_params
+from skdistill.soft_labels import calibration_temperature, margins_from_proba
+from skdistill.students.soft_label_classifier import SoftLabelClassifier
+from skdistill.students.tree import TreeStudentClassifier, TreeStudentRegressor
+from skdistill.teacher.fitting import check_teacher, is_fitted, unfitted
+from skdistill.teacher.honest import (
+    cross_fit,
+    has_enough_members,
+    has_out_of_bag,
+    is_training_matrix,
+    out_of_bag,
+)
+from skdistill.teacher.in_use import ClassifierInUse, RegressorInUse
+from skdistill.teacher.margins import PROBE_ROWS, last_step
+from skdistill.transfer_set import Munge, TransferSet
+
+_CONSTRAINTS = {
+    "teacher": "no_validation",  # check_teacher says more
+    "student": "no_validation",  # _check_student says more
+    "alpha": [Interval(Real, 0.0, 1.0, closed="both")],
+    "labelling": [StrOptions({"auto", "direct", "oob", "cross_fit"})],
+    "cv": ["cv_object"],
+    "augmentation": [HasMethods(["sample"]), StrOptions({"auto"}), None],
+    "memory": [str, HasMethods(["cache"]), None],
+    "n_jobs": [Integral, None],
+    "random_state": ["random_state"],
+    "verbose": ["verbose"],
+}
+
+
+class _Distiller(MetaEstimatorMixin, BaseEstimator):
+    """What both distillers do to behave as estimators around a teacher that may be fitted."""
+
+    def __sklearn_clone__(self):
+        """Clone the distiller, but keep a fitted teacher by reference."""
+        copy = super().__sklearn_clone__()
+        if _is_fitted_instance(self.teacher):
+            copy.teacher = self.teacher
+        return copy
+
+    def set_params(self, **params):
+        """Set parameters; one of a fitted teacher replaces it by an unfitted clone first.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameters of the distiller, ``teacher__...`` and ``student__...``.
+
+        Returns
+        -------
+        self : object
+            The distiller.
+        """
+        for_teacher = any(name.startswith("teacher__") for name in params)
+        if for_teacher and "teacher" not in params and _is_fitted_instance(self.teacher):
+            self.teacher = unfitted(self.teacher)
+        return super().set_params(**params)
+
+    @property
+    def teacher_(self):
+        """The fitted teacher: the one given, or the clone that was fitted."""
+        check_is_fitted(self)
+        if self._fitted_teacher is None:
+            raise AttributeError(
+                "teacher_ is not there: the margins of this fit came from `memory`, so the teacher "
+                "was not fitted again. Fit with memory=None, or clear the cache, to have it."
+            )
+        return self._fitted_teacher
+
+    def predict(self, X):
+        """Predict with the student.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Raw columns.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Classes, or values in regression.
+        """
+        return self.student_.predict(self._check_X(X))
+
+    def _check_X(self, X):
+        check_is_fitted(self)
+        return check_rows(self, X, reset=False, accept_sparse=self._takes_sparse())
+
+    def _takes_sparse(self):
+        return get_tags(self).input_tags.sparse
+
+    def _members(self, kind, default_student):
+        """Return checked teacher and student; without a seed of their own they get one of ours."""
+        check_teacher(self.teacher, kind)
+        teacher = self.teacher
+        student = default_student if self.student is None else self.student
+        check_student(student, kind)
+        if self.random_state is not None:
+            random_state = check_random_state(self.random_state)
+            student = _with_seeds(clone(student), random_state)
+            if not is_fitted(teacher):
+                teacher = _with_seeds(clone(teacher), random_state)
+        return teacher, student
+
+    def _label(self, in_use, student, rows):
+        """Build the transfer set, or take it from the cache."""
+        warn_of_leak(rows)
+        augmentation = self.augmentation
+        if augmentation == "auto":
+            augmentation = choose_augmentation(student, rows)
+        self._say(f"labelling {rows.X.shape[0]} rows by {type(last_step(self.teacher)).__name__}")
+        build = check_memory(self.memory).cache(build_transfer_set, ignore=["in_use", "n_jobs"])
+        return build(
+            in_use,
+            _fingerprint(in_use),
+            rows,
+            labelling=self.labelling,
+            cv=self.cv,
+            augmentation=augmentation,
+            random_state=self.random_state,
+            n_jobs=self.n_jobs,
+        )
+
+    def _finish(self, in_use, transfer_set):
+        """Keep what the user may want to look at after fit."""
+        self._fitted_teacher = in_use.fitted.estimator if in_use.is_ready else None
+        self.labelling_ = transfer_set.labelling
+        self.transfer_summary_ = transfer_set.summary()
+        self._say(f"fitted {type(last_step(self.student_)).__name__}")
+        return self
+
+    def _say(self, message):
+        if self.verbose:
+            print(f"[{type(self).__name__}] {message}")
+
+    def __sklearn_tags__(self):
+        """Return the scikit-learn tags, with the input that teacher and student take."""
+        tags = super().__sklearn_tags__()
+        student = TreeStudentClassifier() if self.student is None else self.student
+        members = [get_tags(m).input_tags for m in (student, self.teacher) if _has_tags(m)]
+        # Nothing but the student sees X in predict, so it alone decides on missing values.
+        for name in ("allow_nan", "string", "categorical"):
+            setattr(tags.input_tags, name, bool(members) and getattr(members[0], name))
+        tags.input_tags.sparse = all(member.sparse for member in members)
+        return tags
+
+
+class DistilledClassifier(ClassifierMixin, _Distiller):
+    """Distil a tree ensemble, or any classifier, into a small student.
+
+    The student is fitted to the teacher's probabilities on labelled, unlabelled and synthetic
+    rows. Used inside Pipeline or GridSearchCV it behaves as any other classifier.
+
+    Parameters
+    ----------
+    teacher : estimator
+        A classifier with ``predict_proba``. Fitted: used as it is, also by clones; it is never
+        refitted or changed. Not fitted: a clone is fitted on the labelled rows.
+    student : estimator or None, default=None
+        A student of skdistill, any classifier whose ``fit`` takes ``sample_weight`` (see
+        `SoftLabelClassifier`), or a Pipeline that ends in one. None is `TreeStudentClassifier()`.
+    temperature : float or "auto", default=1.0
+        Divides the margins of teacher and student in the soft term of the loss; predictions always
+        use 1. "auto" takes the temperature at which the teacher's honest margins predict the
+        observed classes best.
+    alpha : float, default=0.8
+        Weight of the soft term of the loss, in [0, 1]; the hard term on observed classes has the
+        rest.
+    labelling : {"auto", "direct", "oob", "cross_fit"}, default="auto"
+        How the teacher labels the labelled rows. Its answers on rows it was fitted on are nearly
+        the hard labels again and teach little.
+
+        - "oob": by the members of a bagging ensemble that were not fitted on the row. For a
+          teacher fitted outside, X has to be its training matrix in the same order; this is
+          proved by replaying the bootstrap of one member.
+        - "cross_fit": by clones of the teacher, each fitted on the other folds.
+        - "direct": by the teacher itself. Right for rows it was not fitted on.
+        - "auto": "oob" where it can be had for at least 20 members, else "cross_fit" for a teacher
+          that is fitted inside, else "direct".
+    cv : int, cross-validation generator or iterable, default=5
+        Folds of "cross_fit", as in scikit-learn; every row has to be in one test fold.
+    augmentation : None, "auto" or object with ``sample``, default="auto"
+        Makes synthetic rows, see `Munge`. "auto" is `Munge()` for students that gain from it (the
+        MLP) and dense X, else None.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the observed classes, multiplied into the sample weights.
+    memory : str, joblib.Memory or None, default=None
+        Caches the teacher's margins, keyed by data, parameters and teacher, so that a grid search
+        over temperature, alpha or the student fits and asks the teacher once per fold.
+    n_jobs : int or None, default=None
+        Folds or members to work on at a time.
+    random_state : int, RandomState instance or None, default=None
+        Decides the synthetic rows, and everything in teacher and student that has no
+        ``random_state`` of its own.
+    verbose : int, default=0
+        Whether to print the stages.
+
+    Attributes
+    ----------
+    teacher_ : estimator
+        The fitted teacher. Not there if the margins came from `memory`.
+    student_ : estimator
+        The fitted student. It stands alone: it predicts the user's own classes and holds no
+        reference to the teacher. This is what goes to production.
+    classes_ : ndarray of shape (n_classes,)
+        The class labels: those that a fitted teacher knows, else those observed.
+    temperature_ : float
+        The temperature that was used.
+    labelling_ : {"oob", "cross_fit", "direct"}
+        How the labelled rows were labelled.
+    transfer_summary_ : dict
+        For labelled, unlabelled and synthetic rows: their number, total weight and labelling.
+    n_features_in_ : int
+        Number of columns seen at fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns seen at fit, if all were strings.
+
+    See Also
+    --------
+    DistilledRegressor : The same for regression.
+    Munge : Makes the synthetic rows.
+
+    Notes
+    -----
+    The loss of a row with weight w, teacher's margins z and student's margins s is
+
+        w * (alpha * T**2 * KL(softmax(z / T) || softmax(s / T)) + (1 - alpha) * CE(y, softmax(s)))
+
+    and rows without an observed class have only its first term. In a grid search
+    ``X_unlabeled`` with as many rows as X would be cut along with X by scikit-learn; pass a tuple,
+    ``X_unlabeled=(pool,)``, to prevent that.
+
+    References
+    ----------
+    Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015,
+    arXiv:1503.02531. Bucila, Caruana and Niculescu-Mizil, "Model Compression", KDD 2006,
+    doi:10.1145/1150402.1150464.
+
+    Examples
+    --------
+    A forest as a tree of at most eight leaves:
+
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> from skdistill import DistilledClassifier, TreeStudentClassifier
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> forest = RandomForestClassifier(random_state=0).fit(X, y)
+    >>> model = DistilledClassifier(forest, TreeStudentClassifier(8), random_state=0).fit(X, y)
+    >>> model.labelling_
+    'oob'
+    >>> model.student_.n_leaves_
+    8
+    """
+
+    # Pipelines hand X_unlabeled on without set_fit_request.
+    __metadata_request__fit = {"X_unlabeled": True}
+
+    _parameter_constraints = {
+        **_CONSTRAINTS,
+        "temperature": [Interval(Real, 0.0, None, closed="neither"), StrOptions({"auto"})],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+    }
+
+    def __init__(
+        self,
+        teacher,
+        student=None,
+        *,
+        temperature=1.0,
+        alpha=0.8,
+        labelling="auto",
+        cv=5,
+        augmentation="auto",
+        class_weight=None,
+        memory=None,
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.teacher = teacher
+        self.student = student
+        self.temperature = temperature
+        self.alpha = alpha
+        self.labelling = labelling
+        self.cv = cv
+        self.augmentation = augmentation
+        self.class_weight = class_weight
+        self.memory = memory
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X, y, sample_weight=None, X_unlabeled=None):
+        """Distil the teacher into the student.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Raw columns: what teacher and student take.
+        y : array-like of shape (n_samples,)
+            Classes; -1 marks rows without one, also among strings in an object array (unless a
+            fitted teacher knows a class -1).
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights, for the teacher (if it is fitted here) and the student.
+        X_unlabeled : table with the columns of X, or tuple of tables, default=None
+            More rows without a class. They weigh as much as a labelled row on average.
+
+        Returns
+        -------
+        self : object
+            The fitted distiller.
+
+        Raises
+        ------
+        TypeError
+            If teacher or student is no classifier with ``predict_proba``, or takes no weights
+            though there are some.
+        ValueError
+            If a parameter, the rows, the classes, the weights or the teacher's answers are not
+            what is described here; before anything is fitted where that can be told.
+        """
+        self._validate_params()
+        teacher, student = self._members("classifier", TreeStudentClassifier())
+        rows = check_classification_rows(
+            self,
+            X,
+            y,
+            sample_weight,
+            X_unlabeled,
+            class_weight=self.class_weight,
+            known_classes=teacher.classes_ if is_fitted(teacher) else None,
+            accept_sparse=self._takes_sparse(),
+        )
+        in_use = ClassifierInUse(teacher, rows)
+        transfer_set = self._label(in_use, student, rows)
+        self.classes_ = transfer_set.classes
+        self.temperature_ = _choose_temperature(self.temperature, transfer_set)
+        self.student_ = distill_classifier(student, transfer_set, self.temperature_, self.alpha)
+        return self._finish(in_use, transfer_set)
+
+    def predict_proba(self, X):
+        """Predict probabilities with the student.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Raw columns.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_classes)
+            One column per class, in the order of ``classes_``.
+        """
+        return self.student_.predict_proba(self._check_X(X))
+
+    def predict_log_proba(self, X):
+        """Predict logarithms of probabilities with the student.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Raw columns.
+
+        Returns
+        -------
+        log_proba : ndarray of shape (n_samples, n_classes)
+            One column per class, in the order of ``classes_``.
+        """
+        return self.student_.predict_log_proba(self._check_X(X))
+
+    def decision_function(self, X):
+        """Compute the margins of the student.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Raw columns.
+
+        Returns
+        -------
+        decision : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            Log-odds of ``classes_[1]`` if there are two classes, else one margin per class.
+        """
+        return self.student_.decision_function(self._check_X(X))
+
+
+class DistilledRegressor(RegressorMixin, _Distiller):
+    """Distil a tree ensemble, or any regressor, into a small student.
+
+    The student is fitted to the teacher's predictions on labelled, unlabelled and synthetic rows
+    by least squares.
+
+    Parameters
+    ----------
+    teacher : estimator
+        A regressor. Fitted: used as it is, also by clones; it is never refitted or changed. Not
+        fitted: a clone is fitted on the labelled rows.
+    student : estimator or None, default=None
+        Any regressor, or a Pipeline that ends in one. None is `TreeStudentRegressor()`.
+    alpha : float, default=0.8
+        Weight of the teacher's predictions in the squared error, in [0, 1]; observed values have
+        the rest.
+    labelling : {"auto", "direct", "oob", "cross_fit"}, default="auto"
+        How the teacher labels the labelled rows, see `DistilledClassifier`.
+    cv : int, cross-validation generator or iterable, default=5
+        Folds of "cross_fit", as in scikit-learn; every row has to be in one test fold.
+    augmentation : None, "auto" or object with ``sample``, default="auto"
+        Makes synthetic rows, see `Munge`. "auto" is `Munge()` for students that gain from it (the
+        MLP) and dense X, else None.
+    memory : str, joblib.Memory or None, default=None
+        Caches the teacher's predictions, keyed by data, parameters and teacher.
+    n_jobs : int or None, default=None
+        Folds or members to work on at a time.
+    random_state : int, RandomState instance or None, default=None
+        Decides the synthetic rows, and everything in teacher and student that has no
+        ``random_state`` of its own.
+    verbose : int, default=0
+        Whether to print the stages.
+
+    Attributes
+    ----------
+    teacher_ : estimator
+        The fitted teacher. Not there if the predictions came from `memory`.
+    student_ : estimator
+        The fitted student, without a reference to the teacher.
+    labelling_ : {"oob", "cross_fit", "direct"}
+        How the labelled rows were labelled.
+    transfer_summary_ : dict
+        For labelled, unlabelled and synthetic rows: their number, total weight and labelling.
+    n_features_in_ : int
+        Number of columns seen at fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns seen at fit, if all were strings.
+
+    See Also
+    --------
+    DistilledClassifier : The same for classes, with more explanation.
+
+    Notes
+    -----
+    The loss of a row with weight w, teacher's prediction t and student's prediction s is
+    ``w * (alpha * (s - t)**2 + (1 - alpha) * (s - y)**2)``; rows without an observed value have
+    only its first term.
+
+    Examples
+    --------
+    A forest as one curve per column:
+
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.ensemble import RandomForestRegressor
+    >>> from skdistill import DistilledRegressor, LinearStudentRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> model = DistilledRegressor(RandomForestRegressor(), LinearStudentRegressor())
+    >>> model.fit(X, y).labelling_
+    'oob'
+    """
+
+    # Pipelines hand X_unlabeled on without set_fit_request.
+    __metadata_request__fit = {"X_unlabeled": True}
+
+    _parameter_constraints = _CONSTRAINTS
+
+    def __init__(
+        self,
+        teacher,
+        student=None,
+        *,
+        alpha=0.8,
+        labelling="auto",
+        cv=5,
+        augmentation="auto",
+        memory=None,
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.teacher = teacher
+        self.student = student
+        self.alpha = alpha
+        self.labelling = labelling
+        self.cv = cv
+        self.augmentation = augmentation
+        self.memory = memory
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X, y, sample_weight=None, X_unlabeled=None):
+        """Distil the teacher into the student.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Raw columns: what teacher and student take.
+        y : array-like of shape (n_samples,)
+            Observed values.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights, for the teacher (if it is fitted here) and the student.
+        X_unlabeled : table with the columns of X, or tuple of tables, default=None
+            Rows without an observed value. They weigh as much as a labelled row on average.
+
+        Returns
+        -------
+        self : object
+            The fitted distiller.
+
+        Raises
+        ------
+        TypeError
+            If teacher or student is no regressor, or takes no weights though there are some.
+        ValueError
+            If a parameter, the rows, the weights or the teacher's answers are not what is
+            described here; before anything is fitted where that can be told.
+        """
+        self._validate_params()
+        teacher, student = self._members("regressor", TreeStudentRegressor())
+        rows = check_regression_rows(
+            self, X, y, sample_weight, X_unlabeled, accept_sparse=self._takes_sparse()
+        )
+        in_use = RegressorInUse(teacher, rows)
+        transfer_set = self._label(in_use, student, rows)
+        self.student_ = distill_regressor(student, transfer_set, self.alpha)
+        return self._finish(in_use, transfer_set)
+
+
+def build_transfer_set(
+    in_use, fingerprint, rows, *, labelling, cv, augmentation, random_state, n_jobs=None
+):
+    """Collect the rows a student learns from, and have the teacher label them.
+
+    Parameters
+    ----------
+    in_use : ClassifierInUse or RegressorInUse
+        The teacher. Left out of cache keys, for which `fingerprint` stands in.
+    fingerprint : str
+        Identifies the teacher in cache keys.
+    rows : Rows
+        Checked labelled and unlabelled rows.
+    labelling : {"auto", "oob", "cross_fit", "direct"}
+        How to label the labelled rows.
+    cv : int, cross-validation generator or iterable
+        Folds of "cross_fit".
+    augmentation : object with ``sample`` or None
+        Makes synthetic rows.
+    random_state : int, RandomState instance or None
+        Decides the synthetic rows.
+    n_jobs : int or None, default=None
+        Folds or members to work on at a time.
+
+    Returns
+    -------
+    transfer_set : TransferSet
+        Labelled, unlabelled and synthetic rows, in this order.
+    """
+    labelling = choose_labelling(labelling, in_use, rows.X)
+    if labelling == "oob":
+        margins, n_without_votes = out_of_bag(in_use.fitted, rows.X, n_jobs)
+        if n_without_votes:
+            warnings.warn(
+                f"{n_without_votes} of {len(margins)} rows are in the bag of every member of the "
+                "teacher; they get its average answer. A larger n_estimators prevents that.",
+                UserWarning,
+                stacklevel=4,
+            )
+    elif labelling == "cross_fit":
+        splits = _splits(cv, rows, in_use.classes is not None)
+        margins = cross_fit(in_use.fit, rows.X, rows.y, rows.given_weight, splits, n_jobs)
+    else:
+        margins = in_use.fitted.margins(rows.X)
+
+    tables, weights = [rows.X], [rows.sample_weight]
+    if rows.pool is not None:
+        tables.append(rows.pool)
+        weights.append(rows.pool_weight)
+    if augmentation is not None:
+        real = stack_rows(tables)
+        if sp.issparse(real):
+            raise ValueError(
+                f"{augmentation!r} cannot mix the rows of a sparse X. Pass augmentation=None."
+            )
+        synthetic = augmentation.sample(real, len(rows.y), random_state)
+        tables.append(synthetic)
+        weights.append(np.full(synthetic.shape[0], rows.sample_weight.mean()))
+    y = in_use.encoded_y()
+    n_others = sum(table.shape[0] for table in tables[1:])
+    is_pool = rows.pool is not None
+    origins = [0, *([1] if is_pool else []), *([2] if augmentation is not None else [])]
+    return TransferSet(
+        X=stack_rows(tables),
+        margins=np.concatenate([margins, *(in_use.fitted.margins(t) for t in tables[1:])]),
+        y=np.concatenate([y, np.full(n_others, -1 if in_use.classes is not None else np.nan)]),
+        sample_weight=np.concatenate(weights),
+        origin=np.repeat(origins, [table.shape[0] for table in tables]),
+        classes=in_use.classes,
+        labelling=labelling,
+    )
+
+
+def choose_labelling(labelling, in_use, X):
+    """Resolve "auto", and check that what was asked for can be done.
+
+    Returns
+    -------
+    labelling : {"oob", "cross_fit", "direct"}
+        See `DistilledClassifier`.
+    """
+    estimator, classes = in_use.estimator, in_use.classes
+    if classes is not None and len(classes) == 1:
+        return "direct"
+    if labelling == "cross_fit":
+        return labelling
+    has_oob = has_out_of_bag(estimator)
+    seen = is_training_matrix(estimator, X) if in_use.was_fitted else True
+    if labelling == "oob":
+        if not has_oob:
+            raise ValueError(
+                f"labelling='oob' needs a forest or bagging ensemble with bootstrap=True; the "
+                f"teacher is {estimator!r}. Use labelling='cross_fit'."
+            )
+        if not seen:
+            raise ValueError(
+                "labelling='oob' needs the rows that the teacher was fitted on, in the same order; "
+                "replaying its bootstrap shows that X is not that matrix. Use 'direct' if the "
+                "teacher has not seen these rows, else 'cross_fit'."
+            )
+        return labelling
+    if labelling == "auto":
+        if has_oob and seen and has_enough_members(estimator):
+            return "oob"
+        if not in_use.was_fitted and len(X if not sp.issparse(X) else range(X.shape[0])) > 1:
+            return "cross_fit"
+    if seen:
+        warnings.warn(
+            "The teacher was fitted on the very rows it labels directly: its answers there are "
+            "close to the hard labels and teach the student little. Use labelling='cross_fit'"
+            + (" or 'oob'." if has_oob else ".")
+            + " Rows that the teacher has not seen are best.",
+            UserWarning,
+            stacklevel=5,
+        )
+    return "direct"
+
+
+def choose_augmentation(student, rows):
+    """Return `Munge()` if the student gains from synthetic rows and they can be made, else None."""
+    gains = getattr(last_step(student), "gains_from_synthetic_rows", False)
+    return Munge() if gains and not sp.issparse(rows.X) and rows.X.shape[0] > 1 else None
+
+
+def distill_classifier(student, transfer_set, temperature, alpha):
+    """Fit a clone of a classifier student on a transfer set.
+
+    Parameters
+    ----------
+    student : estimator
+        A student, another classifier, or a pipeline that ends in one. The other steps of a
+        pipeline are fitted on the labelled rows.
+    transfer_set : TransferSet
+        Rows and margins.
+    temperature : float
+        Larger than 0.
+    alpha : float
+        Weight of the soft term, in [0, 1].
+
+    Returns
+    -------
+    fitted : estimator
+        The fitted clone; a classifier that is no student comes wrapped in `SoftLabelClassifier`.
+    """
+    if isinstance(student, Pipeline):
+        labelled = transfer_set.origin == 0
+        pipeline = clone(student)
+        y = transfer_set.classes[transfer_set.y[labelled]]
+        if len(pipeline.steps) > 1:
+            transformers = Pipeline(pipeline.steps[:-1])
+            transformers.fit(take_rows(transfer_set.X, labelled), y)
+            pipeline.steps[:-1] = transformers.steps
+            transfer_set = transfer_set.with_X(transformers.transform(transfer_set.X))
+        name, last = pipeline.steps[-1]
+        fitted = distill_classifier(last, transfer_set, temperature, alpha)
+        pipeline.steps[-1] = (name, fitted)
+        return pipeline
+    student = clone(student) if hasattr(student, "distill") else SoftLabelClassifier(student)
+    return student.distill(transfer_set, temperature, alpha)
+
+
+def distill_regressor(student, transfer_set, alpha):
+    """Fit a clone of a regressor student on a transfer set.
+
+    Parameters
+    ----------
+    student : estimator
+        Any regressor, or a pipeline that ends in one.
+    transfer_set : TransferSet
+        Rows and predictions.
+    alpha : float
+        Weight of the teacher's predictions, in [0, 1].
+
+    Returns
+    -------
+    fitted : estimator
+        The fitted clone.
+    """
+    values, weight = transfer_set.blended_values(alpha)
+    used = weight > 0
+    same_weight = np.ptp(weight[used]) == 0  # then any regressor will do
+    params = {} if same_weight else weight_params(student, weight[used])
+    X = transfer_set.X if used.all() else take_rows(transfer_set.X, used)
+    return clone(student).fit(X, values[used], **params)
+
+
+def check_student(student, kind):
+    """Check that a student is a classifier with probabilities, or a regressor.
+
+    Raises
+    ------
+    TypeError
+        If it is something else, with what to pass instead.
+    """
+    if isinstance(student, type):
+        raise TypeError(
+            f"student is the class {student.__name__}; an instance was expected. Pass "
+            f"{student.__name__}()."
+        )
+    last = last_step(student)
+    name = type(last).__name__
+    if kind == "regressor":
+        if not is_regressor(last):
+            raise TypeError(
+                f"student is {name}, which is no regressor; a regressor was expected, such as "
+                "TreeStudentRegressor()."
+            )
+    elif not (is_classifier(last) and hasattr(last, "fit") and hasattr(last, "predict_proba")):
+        raise TypeError(
+            f"student is {name}, which is no classifier with predict_proba; one was expected, such "
+            "as TreeStudentClassifier()."
+        )
+    elif not hasattr(last, "distill"):
+        weight_params(last, np.ones(1))
+
+
+def _choose_temperature(temperature, transfer_set):
+    if temperature != "auto":
+        return float(temperature)
+    labelled = transfer_set.origin == 0
+    return calibration_temperature(
+        transfer_set.margins[labelled],
+        transfer_set.y[labelled],
+        transfer_set.sample_weight[labelled],
+    )
+
+
+def _splits(cv, rows, is_classification):
+    """Return the folds as a list; an int is lowered where a fold would lack rows."""
+    if isinstance(cv, Integral):
+        largest = np.unique(rows.y, return_counts=True)[1].max() if is_classification else len(rows.y)
+        cv = max(2, min(cv, largest))
+    splitter = check_cv(cv, rows.y, classifier=is_classification)
+    with warnings.catch_warnings():
+        # Classes that a fold lacks are dealt with: the margins are aligned by class.
+        warnings.filterwarnings("ignore", "The least populated class in y", UserWarning)
+        return list(splitter.split(np.zeros((len(rows.y), 1)), rows.y))
+
+
+def _fingerprint(in_use):
+    """Identify a teacher without hashing fitted models, whose hashes are not stable."""
+    name = f"{type(in_use.estimator).__module__}.{type(in_use.estimator).__qualname__}"
+    if not in_use.was_fitted:
+        return joblib.hash((name, in_use.estimator.get_params()))
+    X = in_use.rows.X
+    probe = take_rows(X, np.linspace(0, X.shape[0] - 1, min(X.shape[0], PROBE_ROWS)).astype(int))
+    return joblib.hash((name, in_use.fitted.margins(probe)))
+
+
+def _with_seeds(estimator, random_state):
+    """Fill every ``random_state`` that is None."""
+    params = estimator.get_params()
+    names = [name for name in sorted(params) if name.split("__")[-1] == "random_state"]
+    seeds = {n: int(random_state.randint(2**31 - 1)) for n in names if params[n] is None}
+    return estimator.set_params(**seeds)
+
+
+def _is_fitted_instance(teacher):
+    return hasattr(teacher, "fit") and not isinstance(teacher, type) and is_fitted(teacher)
+
+
+def _has_tags(estimator):
+    return hasattr(estimator, "__sklearn_tags__") and not isinstance(estimator, type)

@@ -1,0 +1,245 @@
+"""What users pass to fit, checked and sorted into labelled and unlabelled rows."""
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.utils import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_y, check_consistent_length
+
+from skdistill.columns import (
+    check_rows,
+    column_values,
+    is_frame,
+    is_nominal,
+    row_hashes,
+    stack_rows,
+    take_rows,
+)
+from skdistill.sample_weights import check_weights
+
+__all__ = ["Rows", "check_classification_rows", "check_regression_rows", "warn_of_leak"]
+
+#: Marks rows of y without an observed class, as in scikit-learn's semi-supervised estimators.
+UNLABELLED = -1
+
+#: Share of labelled rows that may stand in the unlabelled pool by chance before it is a leak.
+LEAK_TOLERANCE = 0.01
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Checked rows.
+
+    Attributes
+    ----------
+    X : ndarray, sparse matrix or data frame of shape (n_labelled, n_features)
+        The labelled rows.
+    y : ndarray of shape (n_labelled,)
+        Their classes, or their values in regression.
+    sample_weight : ndarray of shape (n_labelled,)
+        Their weights: sample weights times class weights.
+    has_weights : bool
+        Whether weights were asked for; if so, every model that is fitted has to take them.
+    pool : ndarray, sparse matrix, data frame or None
+        The unlabelled rows.
+    pool_weight : ndarray of shape (n_unlabelled,)
+        Their weights.
+    """
+
+    X: Any
+    y: np.ndarray
+    sample_weight: np.ndarray
+    has_weights: bool
+    pool: Any
+    pool_weight: np.ndarray
+
+    @property
+    def given_weight(self):
+        """The weights if any were asked for, else None."""
+        return self.sample_weight if self.has_weights else None
+
+
+def check_classification_rows(
+    estimator, X, y, sample_weight, X_unlabeled, *, class_weight, known_classes, accept_sparse
+):
+    """Check the rows of a classification task.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Gets ``n_features_in_`` and ``feature_names_in_``.
+    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+        Rows.
+    y : array-like of shape (n_samples,)
+        Classes; -1 marks unlabelled rows, unless it is one of `known_classes`.
+    sample_weight : array-like of shape (n_samples,) or None
+        Weights.
+    X_unlabeled : table, tuple of tables or None
+        More unlabelled rows.
+    class_weight : dict, "balanced" or None
+        As in scikit-learn.
+    known_classes : ndarray or None
+        Classes of a fitted teacher.
+    accept_sparse : bool
+        Whether sparse matrices are taken.
+
+    Returns
+    -------
+    rows : Rows
+        Rows with a class, and rows without.
+
+    Raises
+    ------
+    ValueError
+        If anything has the wrong shape, type or values.
+    """
+    X = check_rows(estimator, X, reset=True, accept_sparse=accept_sparse)
+    y = _check_y(require_y(estimator, y), estimator=estimator)
+    check_consistent_length(X, y)
+    unlabelled = _unlabelled(y, known_classes)
+    y = _labels(y[~unlabelled])
+    has_weights = sample_weight is not None or class_weight is not None
+    sample_weight = check_weights(sample_weight, X)
+    if known_classes is None and unlabelled.any() and len(np.unique(y)) == 1:
+        raise ValueError(
+            f"y holds one class, {y[0]!r}, and -1, which marks rows without a class: there is "
+            "nothing to learn. If -1 is a class here, give it another name, such as 0."
+        )
+    weight = sample_weight[~unlabelled]
+    if class_weight is not None:
+        weight = weight * compute_sample_weight(class_weight, y)
+    weight = check_weights(weight, y[:, None])
+    tables, pool_weight = [], [sample_weight[unlabelled]]
+    if unlabelled.any():
+        tables.append(take_rows(X, unlabelled))
+        X = take_rows(X, ~unlabelled)
+    for table in _check_pool(estimator, X_unlabeled, X, accept_sparse):
+        tables.append(table)
+        pool_weight.append(np.full(table.shape[0], weight.mean()))
+    pool = stack_rows(tables) if tables else None
+    return Rows(X, y, weight, has_weights, pool, np.concatenate(pool_weight))
+
+
+def check_regression_rows(estimator, X, y, sample_weight, X_unlabeled, *, accept_sparse):
+    """Check the rows of a regression task; see `check_classification_rows`."""
+    X = check_rows(estimator, X, reset=True, accept_sparse=accept_sparse)
+    y = _check_y(require_y(estimator, y), y_numeric=True, estimator=estimator).astype(np.float64)
+    check_consistent_length(X, y)
+    weight = check_weights(sample_weight, X)
+    tables = _check_pool(estimator, X_unlabeled, X, accept_sparse)
+    pool = stack_rows(tables) if tables else None
+    pool_weight = np.full(0 if pool is None else pool.shape[0], weight.mean())
+    return Rows(X, y, weight, sample_weight is not None, pool, pool_weight)
+
+
+def require_y(estimator, y):
+    """Return y, or raise if there is none."""
+    if y is None:
+        raise ValueError(
+            f"This {type(estimator).__name__} estimator requires y to be passed, but the target y "
+            "is None."
+        )
+    return y
+
+
+def warn_of_leak(rows):
+    """Warn if labelled rows stand in the unlabelled pool, beyond what chance explains."""
+    if rows.pool is None:
+        return
+    hashes, pool_hashes = row_hashes(rows.X), row_hashes(rows.pool)
+    n_distinct = len(np.unique(hashes))
+    by_chance = 1.0 - n_distinct / len(hashes)
+    shared = np.isin(hashes, pool_hashes).mean()
+    if shared > by_chance + LEAK_TOLERANCE:
+        warnings.warn(
+            f"{shared:.0%} of the labelled rows also stand among the unlabelled ones. The teacher "
+            "has learned their labels, so its answers there are not honest; if the pool holds the "
+            "validation rows of a cross-validation as well, its scores are too good. Leave "
+            "labelled rows out of X_unlabeled.",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
+def _unlabelled(y, known_classes):
+    """Mark the rows of y without a class."""
+    if known_classes is not None and UNLABELLED in known_classes.tolist():
+        return np.zeros(len(y), dtype=bool)
+    if y.dtype == object:
+        return np.array([not isinstance(label, str) and label == UNLABELLED for label in y])
+    return y == UNLABELLED if y.dtype.kind in "iuf" else np.zeros(len(y), dtype=bool)
+
+
+def _labels(y):
+    """Check the observed classes and give them the type they have without the -1 marks."""
+    if len(y) == 0:
+        raise ValueError(
+            "Every entry of y is -1, which marks rows without a class. At least one observed "
+            "class is needed."
+        )
+    if y.dtype == object:
+        kinds = {type(label) for label in y}
+        if type(None) in kinds or (len(kinds) > 1 and any(issubclass(k, str) for k in kinds)):
+            raise ValueError(
+                f"y holds labels of the types {sorted(kind.__name__ for kind in kinds)}; labels of "
+                "one type were expected, and -1 for rows without a class."
+            )
+        y = y if kinds == {str} else np.array(y.tolist())
+    check_classification_targets(y)
+    return y
+
+
+def _check_pool(estimator, X_unlabeled, X, accept_sparse):
+    """Return the tables of X_unlabeled, each checked to have the columns of X."""
+    if X_unlabeled is None:
+        return []
+    tables = X_unlabeled if isinstance(X_unlabeled, tuple) else (X_unlabeled,)
+    checked = []
+    for table in tables:
+        if is_frame(table) != is_frame(X):
+            have, lack = ("X", "X_unlabeled") if is_frame(X) else ("X_unlabeled", "X")
+            raise ValueError(
+                f"{have} is a data frame with column names, {lack} is not. Pass both in the same "
+                "container; behind transformers of a Pipeline, use "
+                "Pipeline(..., transform_input=['X_unlabeled'])."
+            )
+        table = check_rows(
+            estimator, table, reset=False, accept_sparse=accept_sparse, name="X_unlabeled"
+        )
+        if sp.issparse(table) != sp.issparse(X):
+            raise ValueError("One of X and X_unlabeled is sparse, the other is dense. Convert one.")
+        if not sp.issparse(X):
+            _check_kinds(table, X)
+        checked.append(table)
+    return checked
+
+
+def _check_kinds(table, X):
+    """Check that X_unlabeled holds strings where X does, and plausible numbers elsewhere."""
+    names = list(X.columns) if is_frame(X) else range(X.shape[1])
+    out_of_range = 0
+    n_numeric = 0
+    for j, name in enumerate(names):
+        pool, labelled = column_values(table, j), column_values(X, j)
+        if is_nominal(pool) != is_nominal(labelled):
+            found, expected = ("strings", "numbers") if is_nominal(pool) else ("numbers", "strings")
+            raise ValueError(
+                f"Column {name!r} of X_unlabeled holds {found} where X holds {expected}. Pass the "
+                "same columns in the same order."
+            )
+        if not is_nominal(pool) and np.isfinite(pool).any() and np.isfinite(labelled).any():
+            n_numeric += 1
+            median = np.nanmedian(pool)
+            out_of_range += not np.nanmin(labelled) <= median <= np.nanmax(labelled)
+    if n_numeric and out_of_range > n_numeric / 2:
+        warnings.warn(
+            f"The median of {out_of_range} of {n_numeric} numeric columns of X_unlabeled lies "
+            "outside the range of X. If X was transformed, X_unlabeled has to be as well: use "
+            "Pipeline(..., transform_input=['X_unlabeled']).",
+            UserWarning,
+            stacklevel=5,
+        )

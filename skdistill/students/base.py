@@ -1,0 +1,279 @@
+"""What every student does: check the input, turn it into targets, and answer as a classifier."""
+
+from abc import abstractmethod
+
+import numpy as np
+from scipy.special import log_softmax
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import (
+    _check_y,
+    check_consistent_length,
+    check_is_fitted,
+)
+
+from skdistill.columns import check_rows, take_rows
+from skdistill.rows import require_y
+from skdistill.sample_weights import check_weights
+from skdistill.soft_labels import SoftTargets, margins_from_proba, proba_from_margins
+
+
+class StudentClassifier(ClassifierMixin, BaseEstimator):
+    """Shared half of the student classifiers; a student adds `_fit_targets` and `_margins`."""
+
+    def fit(self, X, y, sample_weight=None):
+        """Fit the student on observed classes or on probabilities.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+            Raw columns: numbers, strings or categories, with missing values.
+        y : array-like of shape (n_samples,) or (n_samples, n_classes)
+            Classes, or one probability per class and row; each row sums to 1.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights.
+
+        Returns
+        -------
+        self : object
+            The fitted student.
+
+        Raises
+        ------
+        ValueError
+            If X, y or the weights have the wrong shape or hold impossible values.
+        """
+        self._validate_params()
+        X = self._check_X(X, reset=True)
+        sample_weight = check_weights(sample_weight, X)
+        soft_labels = as_soft_labels(y)
+        if soft_labels is None:
+            classes, codes = encode_classes(self, y)
+            check_consistent_length(X, codes)
+            targets = SoftTargets(
+                margins=np.zeros((len(codes), len(classes))),
+                codes=codes,
+                sample_weight=sample_weight,
+                alpha=0.0,
+            )
+        else:
+            check_consistent_length(X, soft_labels)
+            classes = np.arange(soft_labels.shape[1])
+            targets = SoftTargets(
+                margins=margins_from_proba(soft_labels),
+                codes=np.full(len(soft_labels), -1),
+                sample_weight=sample_weight,
+            )
+        return self._fit_checked(X, targets, classes)
+
+    def distill(self, transfer_set, temperature=1.0, alpha=1.0):
+        """Fit the student on a transfer set.
+
+        Parameters
+        ----------
+        transfer_set : TransferSet
+            Rows with the teacher's margins and, for some, observed classes.
+        temperature : float, default=1.0
+            Softens teacher and student in the soft term of the loss; predictions use 1.
+        alpha : float, default=1.0
+            Weight of the soft term, in [0, 1]; the hard term has the rest.
+
+        Returns
+        -------
+        self : object
+            The fitted student.
+        """
+        self._validate_params()
+        X = self._check_X(transfer_set.X, reset=True)
+        targets = transfer_set.soft_targets(temperature, alpha)
+        return self._fit_checked(X, targets, transfer_set.classes)
+
+    def _check_X(self, X, reset):
+        return check_rows(self, X, reset=reset)
+
+    def _fit_checked(self, X, targets, classes):
+        self.classes_ = classes
+        used = targets.soft_weight() + targets.hard_weight() > 0
+        if not used.all():
+            X, targets = take_rows(X, used), targets.take(used)
+        self._fit_targets(X, targets)
+        return self
+
+    @abstractmethod
+    def _fit_targets(self, X, targets):
+        """Learn from checked rows, each of which has a positive weight."""
+
+    @abstractmethod
+    def _margins(self, X):
+        """Margins of shape (n_samples, n_classes) for checked rows."""
+
+    def _checked_margins(self, X):
+        check_is_fitted(self)
+        return self._margins(self._check_X(X, reset=False))
+
+    def decision_function(self, X):
+        """Compute the margins of the student.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+            Raw columns.
+
+        Returns
+        -------
+        decision : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            Log-odds of ``classes_[1]`` if there are two classes, else one margin per class.
+        """
+        margins = self._checked_margins(X)
+        return margins[:, 1] - margins[:, 0] if margins.shape[1] == 2 else margins
+
+    def predict_proba(self, X):
+        """Predict probabilities.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+            Raw columns.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_classes)
+            One column per class, in the order of ``classes_``.
+        """
+        return proba_from_margins(self._checked_margins(X))
+
+    def predict_log_proba(self, X):
+        """Predict logarithms of probabilities.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+            Raw columns.
+
+        Returns
+        -------
+        log_proba : ndarray of shape (n_samples, n_classes)
+            One column per class, in the order of ``classes_``.
+        """
+        return log_softmax(self._checked_margins(X), axis=1)
+
+    def predict(self, X):
+        """Predict classes.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+            Raw columns.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            The most probable class of each row.
+        """
+        return self.classes_[np.argmax(self._checked_margins(X), axis=1)]
+
+    def __sklearn_tags__(self):
+        """Return the scikit-learn tags: raw columns with missing values are fine."""
+        return _raw_column_tags(super().__sklearn_tags__())
+
+
+class StudentRegressor(RegressorMixin, BaseEstimator):
+    """Shared half of the student regressors; a student adds `_fit_values` and `_values`."""
+
+    def fit(self, X, y, sample_weight=None):
+        """Fit the student by weighted least squares.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+            Raw columns: numbers, strings or categories, with missing values.
+        y : array-like of shape (n_samples,)
+            Observed values, or a teacher's predictions.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights.
+
+        Returns
+        -------
+        self : object
+            The fitted student.
+
+        Raises
+        ------
+        ValueError
+            If X, y or the weights have the wrong shape or hold impossible values.
+        """
+        self._validate_params()
+        X = check_rows(self, X, reset=True)
+        sample_weight = check_weights(sample_weight, X)
+        y = _check_y(require_y(self, y), y_numeric=True, estimator=self).astype(np.float64)
+        check_consistent_length(X, y)
+        used = sample_weight > 0
+        if not used.all():
+            X, y, sample_weight = take_rows(X, used), y[used], sample_weight[used]
+        self._fit_values(X, y, sample_weight)
+        return self
+
+    @abstractmethod
+    def _fit_values(self, X, y, sample_weight):
+        """Learn from checked rows, each of which has a positive weight."""
+
+    @abstractmethod
+    def _values(self, X):
+        """Predictions of shape (n_samples,) for checked rows."""
+
+    def predict(self, X):
+        """Predict values.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+            Raw columns.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            In the unit of the values the student was fitted on.
+        """
+        check_is_fitted(self)
+        return self._values(check_rows(self, X, reset=False))
+
+    def __sklearn_tags__(self):
+        """Return the scikit-learn tags: raw columns with missing values are fine."""
+        return _raw_column_tags(super().__sklearn_tags__())
+
+
+def encode_classes(estimator, y):
+    """Return the sorted classes, and the index of each label among them."""
+    y = _check_y(require_y(estimator, y), estimator=estimator)
+    check_classification_targets(y)
+    return np.unique(y, return_inverse=True)
+
+
+def as_soft_labels(y):
+    """Return y as float64 probabilities, or None if it does not have two columns or more."""
+    if getattr(y, "ndim", np.ndim(y) if y is not None else 0) != 2:
+        return None
+    soft_labels = np.asarray(y)
+    if soft_labels.shape[1] < 2 or type_of_target(soft_labels) == "unknown":
+        return None
+    soft_labels = soft_labels.astype(np.float64)
+    row_sums = soft_labels.sum(axis=1)
+    if not np.isfinite(row_sums).all() or (soft_labels < 0).any():
+        raise ValueError(
+            "y has several columns, so probabilities were expected, but it has negative or "
+            "non-finite entries. Pass non-negative rows that sum to 1, or one column of classes."
+        )
+    if not np.allclose(row_sums, 1.0, atol=1e-4):
+        worst = row_sums[np.argmax(np.abs(row_sums - 1.0))]
+        raise ValueError(
+            "y has several columns, so probabilities were expected, but a row sums to "
+            f"{worst:.6g}. Pass rows that sum to 1, or one column of classes."
+        )
+    return soft_labels / row_sums[:, None]
+
+
+def _raw_column_tags(tags):
+    tags.input_tags.allow_nan = True
+    tags.input_tags.string = True
+    tags.input_tags.categorical = True
+    return tags

@@ -1,0 +1,302 @@
+"""Raw columns in, numbers a linear layer can use out.
+
+A table is encoded in two steps, so that the wide second one never has to be kept:
+
+    X  --positions-->  (n_samples, n_features)  --expand-->  (n_samples, n_codes)
+
+The position of a number is the bin it falls in plus how far it lies in that bin; the position of a
+category is its level. Expanding a position gives piecewise-linear codes or a one-hot row.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.utils import gen_batches
+
+from skdistill.columns import column_names, column_values, column_values_as, is_nominal
+
+#: What one code says about the position of its column.
+BIN, LEVEL, MISSING = 0, 1, 2
+
+#: Rows that are expanded at a time: their codes stay in the cache.
+BLOCK_ROWS = 512
+
+#: Level position of a category that has no code.
+UNKNOWN = -1
+
+
+@dataclass(frozen=True)
+class ColumnEncoding:
+    """How one column turns into positions.
+
+    Attributes
+    ----------
+    edges : ndarray of shape (n_bins + 1,) or None
+        Increasing bin edges of a numeric column; None for a nominal one.
+    fill_value : float or None
+        What a missing number counts as, if none was missing at fit; None if missing has a code.
+    levels : tuple or None
+        The frequent categories of a nominal column, None standing for missing.
+    has_infrequent : bool
+        Whether a last level stands for the rare categories, and for those never seen.
+    """
+
+    edges: np.ndarray | None = None
+    fill_value: float | None = None
+    levels: tuple | None = None
+    has_infrequent: bool = False
+
+    @property
+    def n_bins(self):
+        """Number of bins, 0 for a nominal or constant column."""
+        return 0 if self.edges is None else len(self.edges) - 1
+
+    @property
+    def n_levels(self):
+        """Number of levels, the infrequent one included; 0 for a numeric column."""
+        return 0 if self.levels is None else len(self.levels) + self.has_infrequent
+
+    @property
+    def has_missing_code(self):
+        """Whether a code of its own says that the number is missing."""
+        return self.edges is not None and self.fill_value is None
+
+    def positions(self, values):
+        """Turn the values of the column into float64 positions of shape (n_samples,)."""
+        if self.edges is None:
+            rank = {level: i for i, level in enumerate(self.levels)}
+            other = len(self.levels) if self.has_infrequent else UNKNOWN
+            return np.fromiter((rank.get(value, other) for value in values), float, len(values))
+        if self.fill_value is not None:
+            values = np.where(np.isnan(values), self.fill_value, values)
+        return np.interp(values, self.edges, np.arange(len(self.edges), dtype=np.float64))
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How a whole table turns into positions and codes: plain arrays, nothing to import.
+
+    Attributes
+    ----------
+    columns : tuple of ColumnEncoding
+        One per column of the table.
+    names : tuple of str
+        What messages call the columns.
+    """
+
+    columns: tuple
+    names: tuple
+
+    @cached_property
+    def code_column(self):
+        """Column of the table that each code belongs to, of shape (n_codes,)."""
+        return np.repeat(np.arange(len(self.columns)), [len(k) for k, _ in self._codes])
+
+    @cached_property
+    def code_kind(self):
+        """BIN, LEVEL or MISSING for each code, of shape (n_codes,)."""
+        return np.concatenate([kind for kind, _ in self._codes])
+
+    @cached_property
+    def code_offset(self):
+        """Left edge of the bin, or number of the level, of each code, of shape (n_codes,)."""
+        return np.concatenate([offset for _, offset in self._codes])
+
+    @property
+    def n_codes(self):
+        """Width of the expanded table."""
+        return len(self.code_column)
+
+    @cached_property
+    def _codes(self):
+        return [_codes_of(column) for column in self.columns]
+
+    def positions(self, X):
+        """Turn a table into float32 positions of shape (n_samples, n_features).
+
+        Raises
+        ------
+        ValueError
+            If a column holds strings where numbers were seen at fit, or the other way round.
+        """
+        positions = np.empty(X.shape, dtype=np.float32)
+        for j, column in enumerate(self.columns):
+            nominal = column.levels is not None
+            values = column_values_as(X, j, nominal=nominal, name=self.names[j])
+            positions[:, j] = column.positions(values)
+        return positions
+
+    def expand(self, positions):
+        """Turn positions into codes of shape (n_samples, n_codes), float32.
+
+        Bin k of a number at position u is ``clip(u - k, 0, 1)``: 1 where the number lies above the
+        bin, 0 below, the share of the bin in between, and 0 in every bin where it is missing.
+        """
+        codes = np.take(positions, self.code_column, axis=1)
+        missing = self.code_kind == MISSING
+        level = self.code_kind == LEVEL
+        absent = np.isnan(codes[:, missing]).astype(np.float32)
+        np.subtract(codes, self.code_offset.astype(np.float32), out=codes)
+        exact = codes[:, level] == 0
+        np.clip(codes, 0, 1, out=codes)
+        np.nan_to_num(codes, copy=False, nan=0.0)
+        codes[:, level] = exact
+        codes[:, missing] = absent
+        return codes
+
+    def codes_times(self, positions, weights):
+        """Multiply the codes by weights of shape (n_codes, n_outputs), a block of rows at a time.
+
+        Returns
+        -------
+        product : ndarray of shape (n_samples, n_outputs)
+            Of the dtype of the weights.
+        """
+        product = np.empty((len(positions), weights.shape[1]), dtype=weights.dtype)
+        for block in gen_batches(len(positions), BLOCK_ROWS):
+            product[block] = self.expand(positions[block]) @ weights
+        return product
+
+    def knots(self, positions):
+        """Turn positions into a sparse design with at most two entries per row and column.
+
+        Returns
+        -------
+        design : CSR matrix of shape (n_samples, n_knots)
+            Weights of the knots, float64. A numeric column has one knot per edge, then one for
+            missing; a nominal column has one per level. A curve through the knots, interpolated
+            linearly, is what a linear function of the codes can be.
+        knots_to_codes : CSR matrix of shape (n_knots, n_codes)
+            The codes at every knot: ``design @ knots_to_codes`` are the expanded codes.
+        """
+        n_samples = len(positions)
+        blocks, codes_at_knots = [], []
+        for column, u in zip(self.columns, positions.T.astype(np.float64), strict=True):
+            rows = np.arange(n_samples)
+            if column.edges is None:
+                known = u >= 0
+                entries = (np.ones(known.sum()), (rows[known], u[known].astype(int)))
+                blocks.append(sp.csr_matrix(entries, shape=(n_samples, column.n_levels)))
+                codes_at_knots.append(sp.identity(column.n_levels))
+                continue
+            absent = np.isnan(u)
+            u = np.where(absent, 0.0, u)
+            left = np.minimum(u.astype(int), max(column.n_bins - 1, 0))
+            share = u - left
+            n_knots = column.n_bins + 1 + column.has_missing_code
+            inner = np.where(absent, n_knots - 1, left)
+            entries = (
+                np.concatenate([np.where(absent, 1.0, 1.0 - share), share]),
+                (np.tile(rows, 2), np.concatenate([inner, np.minimum(inner + 1, n_knots - 1)])),
+            )
+            blocks.append(sp.csr_matrix(entries, shape=(n_samples, n_knots)))
+            steps = np.tril(np.ones((column.n_bins + 1, column.n_bins)), -1)
+            codes_at_knots.append(
+                sp.block_diag([steps, np.ones((1, 1))]) if column.has_missing_code else steps
+            )
+        return sp.hstack(blocks, format="csr"), sp.block_diag(codes_at_knots, format="csr")
+
+
+def fit_encoding(student, X, sample_weight):
+    """Learn bin edges and levels from a table.
+
+    Parameters
+    ----------
+    student : estimator
+        Gives ``n_bins`` (largest number of bins of a numeric column), ``max_categories`` (largest
+        number of levels, the infrequent one included), ``min_frequency`` (categories with less
+        than this share of the weight are infrequent) and the names of the columns.
+    X : ndarray or data frame of shape (n_samples, n_features)
+        Checked rows.
+    sample_weight : ndarray of shape (n_samples,)
+        Non-negative weights: a row of weight 2 counts as two rows.
+
+    Returns
+    -------
+    encoding : Encoding
+        The fitted encoding.
+    """
+    columns = []
+    for j in range(X.shape[1]):
+        values = column_values(X, j)
+        if is_nominal(values):
+            limits = student.max_categories, student.min_frequency
+            columns.append(_fit_nominal(values, sample_weight, *limits))
+        else:
+            columns.append(_fit_numeric(values, sample_weight, student.n_bins))
+    return Encoding(tuple(columns), tuple(column_names(student)))
+
+
+def bin_edges(values, weight, n_bins):
+    """Choose bin edges by quantile, without letting a frequent value take more than one bin.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_samples,)
+        Finite numbers.
+    weight : ndarray of shape (n_samples,)
+        Positive weights.
+    n_bins : int
+        Largest number of bins.
+
+    Returns
+    -------
+    edges : ndarray of shape (at most n_bins + 1,)
+        Increasing. All distinct values, if there are no more than that.
+
+    Notes
+    -----
+    The quantiles are those of the distinct values, each counting for at most 1 / n_bins of the
+    rows: a column that is mostly zero keeps its resolution for the rest.
+
+    References
+    ----------
+    Gorishniy, Rubachev and Babenko, "On Embeddings for Numerical Features in Tabular Deep
+    Learning", NeurIPS 2022, arXiv:2203.05556.
+    """
+    distinct, inverse = np.unique(values, return_inverse=True)
+    if len(distinct) <= n_bins + 1:
+        return distinct
+    mass = np.bincount(inverse, weight)
+    mass = np.minimum(mass, mass.sum() / n_bins)
+    below = np.cumsum(mass) - mass / 2
+    levels = np.linspace(below[0], below[-1], n_bins + 1)
+    # Rounding keeps the choice the same whether a row has weight 2 or stands there twice.
+    picks = np.searchsorted(np.round(below, 9), np.round(levels, 9))
+    return distinct[np.unique(np.minimum(picks, len(distinct) - 1))]
+
+
+def _fit_numeric(values, weight, n_bins):
+    present = ~np.isnan(values) & (weight > 0)
+    if not present.any():
+        return ColumnEncoding(edges=np.zeros(1))
+    edges = bin_edges(values[present], weight[present], n_bins)
+    if np.isnan(values[weight > 0]).any():
+        return ColumnEncoding(edges=edges)
+    return ColumnEncoding(edges=edges, fill_value=float(np.median(values[present])))
+
+
+def _fit_nominal(values, weight, max_categories, min_frequency):
+    mass = {}
+    for value, w in zip(values, weight, strict=True):
+        if w > 0:
+            mass[value] = mass.get(value, 0.0) + w
+    total = sum(mass.values())
+    by_mass = sorted(mass, key=lambda level: (-mass[level], str(level)))
+    frequent = [level for level in by_mass if mass[level] >= min_frequency * total]
+    if len(frequent) < len(by_mass) or len(by_mass) > max_categories:
+        return ColumnEncoding(levels=tuple(frequent[: max_categories - 1]), has_infrequent=True)
+    return ColumnEncoding(levels=tuple(frequent))
+
+
+def _codes_of(column):
+    """Kinds and offsets of the codes of one column."""
+    if column.edges is None:
+        kinds, offsets = np.full(column.n_levels, LEVEL), np.arange(column.n_levels)
+    else:
+        kinds, offsets = np.full(column.n_bins, BIN), np.arange(column.n_bins)
+        if column.has_missing_code:
+            kinds, offsets = np.append(kinds, MISSING), np.append(offsets, 0)
+    return kinds, offsets

@@ -1,0 +1,95 @@
+"""Make a student of any classifier that takes sample weights."""
+
+import numpy as np
+from sklearn.base import MetaEstimatorMixin, clone
+from sklearn.dummy import DummyClassifier
+from sklearn.utils import get_tags
+from sklearn.utils._param_validation import HasMethods
+
+from skdistill.columns import check_rows, take_rows
+from skdistill.sample_weights import weight_params
+from skdistill.soft_labels import margins_from_proba
+from skdistill.students.base import StudentClassifier
+
+
+class SoftLabelClassifier(MetaEstimatorMixin, StudentClassifier):
+    """Fit any classifier that takes sample weights on soft labels.
+
+    Every row is repeated once per class, weighted by the probability of the class: for a
+    classifier that minimises a weighted log loss or Gini impurity this is the same as fitting the
+    probabilities. DistilledClassifier wraps students that are not of its own kind in this class.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A classifier with ``predict_proba`` whose ``fit`` takes ``sample_weight``.
+
+    Attributes
+    ----------
+    estimator_ : estimator
+        The fitted classifier; its classes are 0, 1, 2, ..., positions in `classes_`.
+    classes_ : ndarray of shape (n_classes,)
+        The class labels.
+    temperature_ : float
+        What the margins of `estimator_` are multiplied by.
+    n_features_in_ : int
+        Number of columns seen at fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns seen at fit, if all were strings.
+
+    See Also
+    --------
+    DistilledClassifier : Distils a teacher into such a student.
+
+    Notes
+    -----
+    A classifier cannot be told to soften its own answers while it is fitted. It is fitted on soft
+    and hard labels mixed at T = 1 and then softened by T, and its margins are multiplied by T
+    afterwards: if it reproduces its targets, the student reproduces the mix.
+
+    Examples
+    --------
+    A logistic regression fitted on the probabilities of a forest:
+
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skdistill import SoftLabelClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> forest = RandomForestClassifier(random_state=0).fit(X, y)
+    >>> student = SoftLabelClassifier(LogisticRegression()).fit(X, forest.predict_proba(X))
+    >>> student.predict_proba(X).shape
+    (150, 3)
+    """
+
+    _parameter_constraints = {"estimator": [HasMethods(["fit", "predict_proba"])]}
+
+    def __init__(self, estimator):
+        self.estimator = estimator
+
+    def _check_X(self, X, reset):
+        return check_rows(self, X, reset=reset, accept_sparse=get_tags(self).input_tags.sparse)
+
+    def _fit_targets(self, X, targets):
+        proba, weight = targets.softened_mix()
+        self.temperature_ = targets.temperature
+        n_samples, n_classes = proba.shape
+        rows = np.tile(np.arange(n_samples), n_classes)
+        codes = np.repeat(np.arange(n_classes), n_samples)
+        weights = (weight[:, None] * proba).ravel(order="F")
+        used = weights > 0
+        # One class leaves nothing to learn, and many classifiers refuse it.
+        estimator = clone(self.estimator) if n_classes > 1 else DummyClassifier(strategy="prior")
+        params = weight_params(estimator, weights[used])
+        self.estimator_ = estimator.fit(take_rows(X, rows[used]), codes[used], **params)
+
+    def _margins(self, X):
+        proba = np.zeros((X.shape[0], len(self.classes_)))
+        proba[:, self.estimator_.classes_] = self.estimator_.predict_proba(X)
+        return self.temperature_ * margins_from_proba(proba)
+
+    def __sklearn_tags__(self):
+        """Return the scikit-learn tags, with the input that the classifier takes."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags = get_tags(self.estimator).input_tags
+        return tags

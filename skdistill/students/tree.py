@@ -1,0 +1,331 @@
+"""A single decision tree of a few leaves: rules people read."""
+
+from dataclasses import dataclass
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.tree import DecisionTreeRegressor
+from sklearn.utils._param_validation import Interval
+
+from skdistill.columns import column_names, column_values, column_values_as, is_nominal
+from skdistill.soft_labels import margins_from_proba
+from skdistill.students.base import StudentClassifier, StudentRegressor
+
+_TREE_CONSTRAINTS = {
+    "max_leaf_nodes": [Interval(Integral, 2, None, closed="left"), None],
+    "max_depth": [Interval(Integral, 1, None, closed="left"), None],
+    "min_samples_leaf": [
+        Interval(Integral, 1, None, closed="left"),
+        Interval(Real, 0.0, 1.0, closed="neither"),
+    ],
+    "random_state": ["random_state"],
+}
+
+
+class TreeStudentClassifier(StudentClassifier):
+    """A small decision tree that learns from soft labels.
+
+    The splits reduce the squared error of the softened mix of soft and hard labels, which is the
+    Gini criterion with probabilities in the place of classes. The leaves then hold the mean of
+    that mix at T = 1, so the probabilities stay calibrated whatever the temperature.
+
+    Parameters
+    ----------
+    max_leaf_nodes : int or None, default=16
+        Largest number of leaves; the tree grows best-first. None for no limit.
+    max_depth : int or None, default=None
+        Largest depth. None for no limit.
+    min_samples_leaf : int or float, default=5
+        Smallest number, or share, of transfer-set rows in a leaf.
+    random_state : int, RandomState instance or None, default=None
+        Decides between splits that are equally good.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The class labels.
+    tree_ : PlainTree
+        The tree as plain arrays; ``tree_.value`` holds the class probabilities of every node.
+    n_leaves_ : int
+        Number of leaves.
+    depth_ : int
+        Depth of the deepest leaf.
+    n_features_in_ : int
+        Number of columns seen at fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns seen at fit, if all were strings.
+
+    See Also
+    --------
+    LinearStudentClassifier : One curve per column instead of rules.
+    DistilledClassifier : Distils a teacher into this student.
+
+    Notes
+    -----
+    Numbers are compared as float32, as scikit-learn's trees do. The levels of a nominal column are
+    put in the order of their mean target (with several classes, of its first principal component),
+    so a split is a subset of levels. Missing values, and levels never seen, follow the branch that
+    was learned for missing values, or the larger branch if there were none.
+
+    References
+    ----------
+    Fisher, "On Grouping for Maximum Homogeneity", JASA 53 (1958), and Coppersmith, Hong and
+    Hosking, "Partitioning Nominal Attributes in Decision Trees", Data Mining and Knowledge
+    Discovery 3 (1999), for the order of the levels.
+
+    Examples
+    --------
+    A tree of four leaves fitted on the probabilities of a forest:
+
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> from skdistill import TreeStudentClassifier
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> forest = RandomForestClassifier(random_state=0).fit(X, y)
+    >>> tree = TreeStudentClassifier(max_leaf_nodes=4).fit(X, forest.predict_proba(X))
+    >>> tree.n_leaves_
+    4
+    """
+
+    _parameter_constraints = _TREE_CONSTRAINTS
+
+    def __init__(
+        self, max_leaf_nodes=16, *, max_depth=None, min_samples_leaf=5, random_state=None
+    ):
+        self.max_leaf_nodes = max_leaf_nodes
+        self.max_depth = max_depth
+        self.min_samples_leaf = min_samples_leaf
+        self.random_state = random_state
+
+    def _fit_targets(self, X, targets):
+        softened, weight = targets.softened_mix()
+        proba, _ = targets.mixed()
+        self.tree_ = grow_tree(self, X, softened, proba, weight)
+        self.n_leaves_, self.depth_ = self.tree_.n_leaves, self.tree_.depth
+
+    def _margins(self, X):
+        return margins_from_proba(self.tree_.predict(X))
+
+
+class TreeStudentRegressor(StudentRegressor):
+    """A small regression tree.
+
+    Parameters
+    ----------
+    max_leaf_nodes : int or None, default=16
+        Largest number of leaves; the tree grows best-first. None for no limit.
+    max_depth : int or None, default=None
+        Largest depth. None for no limit.
+    min_samples_leaf : int or float, default=5
+        Smallest number, or share, of transfer-set rows in a leaf.
+    random_state : int, RandomState instance or None, default=None
+        Decides between splits that are equally good.
+
+    Attributes
+    ----------
+    tree_ : PlainTree
+        The tree as plain arrays; ``tree_.value`` holds the prediction of every node.
+    n_leaves_ : int
+        Number of leaves.
+    depth_ : int
+        Depth of the deepest leaf.
+    n_features_in_ : int
+        Number of columns seen at fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns seen at fit, if all were strings.
+
+    See Also
+    --------
+    TreeStudentClassifier : The same for classes, with the treatment of columns explained.
+
+    Examples
+    --------
+    A tree of eight leaves fitted on the predictions of a forest:
+
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.ensemble import RandomForestRegressor
+    >>> from skdistill import TreeStudentRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> forest = RandomForestRegressor(random_state=0).fit(X, y)
+    >>> tree = TreeStudentRegressor(max_leaf_nodes=8).fit(X, forest.predict(X))
+    >>> tree.n_leaves_
+    8
+    """
+
+    _parameter_constraints = _TREE_CONSTRAINTS
+
+    def __init__(
+        self, max_leaf_nodes=16, *, max_depth=None, min_samples_leaf=5, random_state=None
+    ):
+        self.max_leaf_nodes = max_leaf_nodes
+        self.max_depth = max_depth
+        self.min_samples_leaf = min_samples_leaf
+        self.random_state = random_state
+
+    def _fit_values(self, X, y, sample_weight):
+        self.tree_ = grow_tree(self, X, y[:, None], y[:, None], sample_weight)
+        self.n_leaves_, self.depth_ = self.tree_.n_leaves, self.tree_.depth
+
+    def _values(self, X):
+        return self.tree_.predict(X)[:, 0]
+
+
+@dataclass(frozen=True)
+class PlainTree:
+    """A binary tree as arrays with one entry per node; node 0 is the root.
+
+    Attributes
+    ----------
+    children_left, children_right : ndarray of shape (n_nodes,)
+        Node numbers; -1 at a leaf.
+    feature : ndarray of shape (n_nodes,)
+        Column that the node asks for.
+    threshold : ndarray of shape (n_nodes,)
+        Rows with ``float32(x) <= threshold`` go left.
+    missing_go_to_left : ndarray of shape (n_nodes,)
+        Whether rows with a missing value go left.
+    value : ndarray of shape (n_nodes, n_outputs)
+        Weighted mean of the targets of the rows in the node.
+    weight : ndarray of shape (n_nodes,)
+        Total weight of the rows in the node.
+    levels : tuple of (tuple or None)
+        Per column, the nominal levels in order: x is the position of the level; None if numeric.
+    names : tuple of str
+        What messages call the columns.
+    """
+
+    children_left: np.ndarray
+    children_right: np.ndarray
+    feature: np.ndarray
+    threshold: np.ndarray
+    missing_go_to_left: np.ndarray
+    value: np.ndarray
+    weight: np.ndarray
+    levels: tuple
+    names: tuple
+
+    @property
+    def n_leaves(self):
+        """Number of leaves."""
+        return int(np.sum(self.children_left < 0))
+
+    @property
+    def depth(self):
+        """Number of splits on the longest path."""
+        depth = np.zeros(len(self.feature), dtype=int)
+        for node in np.flatnonzero(self.children_left >= 0):  # parents come before children
+            depth[[self.children_left[node], self.children_right[node]]] = depth[node] + 1
+        return int(depth.max())
+
+    def apply(self, X):
+        """Return the leaf that each row of X falls in, of shape (n_samples,)."""
+        x = {j: self._column(X, j) for j in np.unique(self.feature[self.children_left >= 0])}
+        node = np.zeros(len(X), dtype=np.intp)
+        queue = [(0, np.arange(len(X)))]
+        while queue:
+            at, rows = queue.pop()
+            node[rows] = at
+            if self.children_left[at] >= 0 and len(rows):
+                value = x[self.feature[at]][rows]
+                left = np.where(
+                    np.isnan(value), self.missing_go_to_left[at], value <= self.threshold[at]
+                )
+                queue.append((self.children_left[at], rows[left]))
+                queue.append((self.children_right[at], rows[~left]))
+        return node
+
+    def predict(self, X):
+        """Return the value of the leaf of each row, of shape (n_samples, n_outputs)."""
+        return self.value[self.apply(X)]
+
+    def _column(self, X, j):
+        levels, name = self.levels[j], self.names[j]
+        return _ordinal(column_values_as(X, j, nominal=levels is not None, name=name), levels)
+
+
+def grow_tree(student, X, split_target, leaf_target, weight):
+    """Grow a tree on one target and give its nodes the means of another.
+
+    Parameters
+    ----------
+    student : TreeStudentClassifier or TreeStudentRegressor
+        Gives the limits.
+    X : ndarray or data frame of shape (n_samples, n_features)
+        Checked rows.
+    split_target : ndarray of shape (n_samples, n_outputs)
+        The splits reduce the squared error of this.
+    leaf_target : ndarray of shape (n_samples, n_outputs)
+        ``PlainTree.value`` is the mean of this.
+    weight : ndarray of shape (n_samples,)
+        Positive weights.
+
+    Returns
+    -------
+    tree : PlainTree
+        The grown tree.
+    """
+    names = tuple(column_names(student))
+    matrix = np.empty(X.shape, dtype=np.float32)
+    levels = []
+    for j in range(X.shape[1]):
+        values = column_values(X, j)
+        levels.append(_order_levels(values, split_target, weight) if is_nominal(values) else None)
+        matrix[:, j] = _ordinal(values, levels[j])
+    # With two classes the second column says it all, at half the work.
+    split_target = split_target[:, 1:] if split_target.shape[1] == 2 else split_target
+    grown = DecisionTreeRegressor(
+        max_leaf_nodes=student.max_leaf_nodes,
+        max_depth=student.max_depth,
+        min_samples_leaf=student.min_samples_leaf,
+        random_state=student.random_state,
+    )
+    grown.fit(matrix, split_target, sample_weight=weight)
+    nodes = grown.tree_
+    leaf = grown.apply(matrix)
+    node_weight = np.bincount(leaf, weight, minlength=nodes.node_count)
+    node_sum = np.stack(
+        [np.bincount(leaf, weight * t, minlength=nodes.node_count) for t in leaf_target.T], axis=1
+    )
+    for node in range(nodes.node_count - 1, -1, -1):  # children come after parents
+        if nodes.children_left[node] >= 0:
+            children = [nodes.children_left[node], nodes.children_right[node]]
+            node_weight[node] = node_weight[children].sum()
+            node_sum[node] = node_sum[children].sum(axis=0)
+    return PlainTree(
+        children_left=nodes.children_left.copy(),
+        children_right=nodes.children_right.copy(),
+        feature=nodes.feature.copy(),
+        threshold=nodes.threshold.copy(),
+        missing_go_to_left=np.asarray(nodes.missing_go_to_left, dtype=bool),
+        value=node_sum / node_weight[:, None],
+        weight=node_weight,
+        levels=tuple(levels),
+        names=names,
+    )
+
+
+def _order_levels(values, target, weight):
+    """Put the levels of a nominal column in the order of their mean target."""
+    levels = sorted({value for value in values if value is not None}, key=str)
+    if not levels:
+        return ()
+    position = {level: i for i, level in enumerate(levels)}
+    codes = np.fromiter((position.get(value, -1) for value in values), int, len(values))
+    known = codes >= 0
+    mass = np.bincount(codes[known], weight[known])
+    means = np.stack([np.bincount(codes[known], (weight * t)[known]) for t in target.T], axis=1)
+    means /= mass[:, None]
+    if means.shape[1] <= 2:
+        score = means[:, -1]
+    else:
+        centred = means - np.average(means, axis=0, weights=mass)
+        score = centred @ np.linalg.svd(centred * np.sqrt(mass)[:, None], full_matrices=False)[2][0]
+    return tuple(levels[i] for i in np.argsort(score, kind="stable"))
+
+
+def _ordinal(values, levels):
+    """Turn a column into float32: numbers as they are, levels by position, NaN where missing."""
+    if levels is None:
+        return values.astype(np.float32)
+    position = {level: i for i, level in enumerate(levels)}
+    return np.fromiter((position.get(value, np.nan) for value in values), np.float32, len(values))

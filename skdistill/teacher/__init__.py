@@ -1,0 +1,1 @@
+"""A fitted ensemble in, margins out, with honest labels for the rows it was fitted on."""

@@ -1,0 +1,197 @@
+"""Check a teacher, tell whether it is fitted, and fit it."""
+
+import numpy as np
+from sklearn.base import clone, is_classifier, is_clusterer, is_regressor
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import StackingClassifier
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from skdistill.sample_weights import weight_params
+from skdistill.teacher.margins import (
+    ClassifierTeacher,
+    RegressorTeacher,
+    last_step,
+    package_of,
+)
+
+
+def is_fitted(estimator):
+    """Tell whether an estimator is fitted; a pipeline is when its last step is."""
+    last = last_step(estimator)
+    if package_of(last) == "catboost":
+        return last.is_fitted()
+    try:
+        check_is_fitted(last)
+    except NotFittedError:
+        return False
+    return True
+
+
+def unfitted(estimator):
+    """Return an unfitted clone, also of a frozen estimator."""
+    while isinstance(estimator, FrozenEstimator):
+        estimator = estimator.estimator
+    return clone(estimator)
+
+
+def check_teacher(teacher, kind):
+    """Check that a teacher is a classifier with probabilities, or a regressor.
+
+    Parameters
+    ----------
+    teacher : object
+        What the user passed.
+    kind : {"classifier", "regressor"}
+        What is needed.
+
+    Raises
+    ------
+    TypeError
+        If it is something else, with what to pass instead.
+    """
+    if isinstance(teacher, type):
+        raise TypeError(
+            f"teacher is the class {teacher.__name__}; an instance was expected. Pass "
+            f"{teacher.__name__}(), fitted or not."
+        )
+    if not hasattr(teacher, "fit") or not hasattr(teacher, "predict"):
+        raise TypeError(
+            f"teacher is {teacher!r}; a {kind} with fit and predict was expected, fitted or not."
+        )
+    last = last_step(teacher)
+    name = type(last).__name__
+    if kind == "classifier":
+        if is_regressor(last):
+            raise TypeError(
+                f"teacher is the regressor {name}; a classifier was expected. Use "
+                "DistilledRegressor for regressors."
+            )
+        if is_clusterer(last) or not (is_classifier(last) or hasattr(last, "classes_")):
+            raise TypeError(
+                f"teacher is {name}, which is no classifier; a classifier with predict_proba was "
+                "expected, such as RandomForestClassifier()."
+            )
+        gains_it_in_fit = isinstance(last, StackingClassifier) and last.final_estimator is None
+        if not hasattr(last, "predict_proba") and not gains_it_in_fit:
+            raise TypeError(
+                f"teacher is {name} without predict_proba; a classifier with probabilities was "
+                "expected. Some have a switch for them (voting='soft', probability=True), any can "
+                "be wrapped in CalibratedClassifierCV."
+            )
+    elif is_classifier(last):
+        raise TypeError(
+            f"teacher is the classifier {name}; a regressor was expected. Use DistilledClassifier "
+            "for classifiers."
+        )
+    elif is_clusterer(last):
+        raise TypeError(
+            f"teacher is the clusterer {name}; a regressor was expected, such as "
+            "RandomForestRegressor()."
+        )
+
+
+def check_teacher_columns(teacher, X):
+    """Check that a fitted teacher was fitted on the columns of X.
+
+    Raises
+    ------
+    ValueError
+        If their number, names or order differ.
+    """
+    n_features = getattr(teacher, "n_features_in_", None)
+    if n_features is not None and n_features != X.shape[1]:
+        raise ValueError(
+            f"X has {X.shape[1]} columns, but the fitted teacher was fitted on {n_features}. Pass "
+            "the columns that the teacher was fitted on."
+        )
+    names = getattr(teacher, "feature_names_in_", None)
+    columns = getattr(X, "columns", None)
+    if names is None or columns is None:
+        return
+    names, columns = [str(name) for name in names], [str(name) for name in columns]
+    made_up = [f"Column_{j}" for j in range(len(names))]  # LightGBM fitted on an array
+    if names not in (columns, made_up):
+        j = next(j for j, pair in enumerate(zip(names, columns, strict=False)) if len(set(pair)) > 1)
+        raise ValueError(
+            f"Column {j} of X is {columns[j]!r}, but the fitted teacher was fitted on {names[j]!r} "
+            "there. Pass the same columns in the same order."
+        )
+
+
+def fit_classifier(teacher, X, y, sample_weight, classes, class_prior):
+    """Fit a clone of a classifier.
+
+    Parameters
+    ----------
+    teacher : estimator
+        A classifier, whose own fit, if any, is ignored.
+    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+        Labelled rows.
+    y : ndarray of shape (n_samples,)
+        Their classes. Teachers that only take 0, 1, 2, ... get those.
+    sample_weight : ndarray of shape (n_samples,) or None
+        Non-negative weights; None if none were given.
+    classes : ndarray of shape (n_classes,)
+        Classes of the distillation; `y` may lack some.
+    class_prior : ndarray of shape (n_classes,)
+        Positive shares of the classes among the labelled rows.
+
+    Returns
+    -------
+    fitted : ClassifierTeacher
+        The fitted clone. Where `y` has one class only, a constant classifier in its place: many
+        ensembles cannot be fitted then, and there is nothing to learn.
+
+    Raises
+    ------
+    TypeError
+        If there are weights and the teacher takes none.
+    """
+    labels, codes = np.unique(y, return_inverse=True)
+    fitted = unfitted(teacher) if len(labels) > 1 else DummyClassifier(strategy="prior")
+    needs_codes = package_of(last_step(fitted)) == "xgboost"
+    fitted.fit(X, codes if needs_codes else y, **weight_params(fitted, sample_weight))
+    return ClassifierTeacher(fitted, labels, classes, class_prior)
+
+
+def fit_regressor(teacher, X, y, sample_weight):
+    """Fit a clone of a regressor; see `fit_classifier`."""
+    fitted = unfitted(teacher)
+    fitted.fit(X, y, **weight_params(fitted, sample_weight))
+    return RegressorTeacher(fitted)
+
+
+def wrap_fitted_classifier(teacher, observed, class_prior_of):
+    """Wrap a classifier that the user has fitted, by reference.
+
+    Parameters
+    ----------
+    teacher : estimator
+        A fitted classifier.
+    observed : ndarray of shape (n_observed,)
+        The observed classes.
+    class_prior_of : callable
+        Gives the shares of some classes among the labelled rows.
+
+    Returns
+    -------
+    wrapped : ClassifierTeacher
+        Its classes are all those that the teacher knows.
+
+    Raises
+    ------
+    ValueError
+        If the teacher does not know an observed class.
+    """
+    known = np.asarray(teacher.classes_)
+    unknown = sorted(set(observed.tolist()) - set(known.tolist()), key=str)
+    if unknown:
+        raise ValueError(
+            f"y holds {unknown}, which the fitted teacher does not know: its classes are "
+            f"{known.tolist()}. Pass the labels that the teacher was fitted on, or an unfitted "
+            "teacher."
+        )
+    classes = np.sort(known)
+    return ClassifierTeacher(teacher, known, classes, class_prior_of(classes))

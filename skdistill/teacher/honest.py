@@ -1,0 +1,275 @@
+"""Honest margins for rows the teacher was fitted on: out-of-bag and cross-fitted.
+
+In-sample answers of an ensemble are nearly the hard labels again and teach a student nothing new.
+"""
+
+import itertools
+import json
+
+import numpy as np
+from joblib import Parallel, delayed
+from sklearn.ensemble import (
+    BaggingClassifier,
+    BaggingRegressor,
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.tree import BaseDecisionTree
+
+from skdistill.columns import take_rows
+from skdistill.teacher.margins import as_last_step_sees, last_step, package_of
+
+FORESTS = (
+    RandomForestClassifier,
+    RandomForestRegressor,
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+)
+BAGGINGS = (BaggingClassifier, BaggingRegressor)
+
+#: With this many members hardly a row (1 in 10,000) is in the bag of all of them.
+ENOUGH_MEMBERS = 20
+
+
+def has_out_of_bag(estimator):
+    """Tell whether an estimator, fitted or not, leaves rows out of the bag of its members."""
+    last = last_step(estimator)
+    if isinstance(last, BaggingClassifier):
+        base = last.estimator
+        return last.bootstrap and (base is None or hasattr(base, "predict_proba"))
+    return isinstance(last, FORESTS + BAGGINGS) and last.bootstrap
+
+
+def has_enough_members(estimator):
+    """Tell whether out-of-bag answers are to be had for practically every row."""
+    return last_step(estimator).n_estimators >= ENOUGH_MEMBERS
+
+
+def out_of_bag(teacher, X, n_jobs=None):
+    """Compute margins of every row from the members that were not fitted on it.
+
+    Parameters
+    ----------
+    teacher : ClassifierTeacher or RegressorTeacher
+        Holds a fitted forest or bagging ensemble, or a pipeline ending in one.
+    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+        Its training matrix, in the same order.
+    n_jobs : int or None, default=None
+        Threads to use.
+
+    Returns
+    -------
+    margins : ndarray of shape (n_samples, n_classes)
+        Margins of the averages over the members. Rows in the bag of every member get the average
+        over all rows.
+    n_without_votes : int
+        Number of such rows.
+    """
+    ensemble = last_step(teacher.estimator)
+    matrix = _member_input(ensemble, as_last_step_sees(teacher.estimator, X))
+    n_samples = matrix.shape[0]
+    votes = np.zeros(n_samples)
+    total = None
+    jobs = (
+        delayed(_answer_out_of_bag)(ensemble, member, features, bag, matrix)
+        for member, features, bag in _members(ensemble)
+    )
+    pool = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator_unordered")
+    for rows, answers in pool(jobs):
+        if total is None:
+            total = np.zeros((n_samples, *answers.shape[1:]))
+        total[rows] += answers
+        votes[rows] += 1
+    voted = votes > 0
+    answers = np.empty_like(total)
+    answers[voted] = (total[voted].T / votes[voted]).T
+    answers[~voted] = answers[voted].mean(axis=0)
+    return teacher.margins_of(answers), int((~voted).sum())
+
+
+def cross_fit(fit, X, y, sample_weight, splits, n_jobs=None):
+    """Compute margins of every row by a teacher that was fitted on other rows.
+
+    Parameters
+    ----------
+    fit : callable
+        ``fit(X, y, sample_weight)`` returns a ClassifierTeacher or RegressorTeacher.
+    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+        Labelled rows.
+    y : ndarray of shape (n_samples,)
+        Their classes or values.
+    sample_weight : ndarray of shape (n_samples,) or None
+        Non-negative weights.
+    splits : list of (train, test)
+        Row numbers of the folds; every row is to be in exactly one test fold.
+    n_jobs : int or None, default=None
+        Folds to work on at a time.
+
+    Returns
+    -------
+    margins : ndarray of shape (n_samples, n_classes)
+        Honest margins.
+
+    Raises
+    ------
+    ValueError
+        If the test folds do not cover every row exactly once.
+    """
+    tested = np.bincount(np.concatenate([test for _, test in splits]), minlength=len(y))
+    if not (tested == 1).all():
+        raise ValueError(
+            f"cv leaves {(tested == 0).sum()} rows without a test fold and puts "
+            f"{(tested > 1).sum()} into several; cross-fitting needs every row in exactly one. "
+            "Pass an int, KFold, StratifiedKFold or GroupKFold."
+        )
+
+    def answer_fold(train, test):
+        weight = None if sample_weight is None else sample_weight[train]
+        return fit(take_rows(X, train), y[train], weight).margins(take_rows(X, test))
+
+    folds = Parallel(n_jobs=n_jobs)(delayed(answer_fold)(*split) for split in splits)
+    margins = np.empty((len(y), folds[0].shape[1]))
+    for (_, test), answers in zip(splits, folds, strict=True):
+        margins[test] = answers
+    return margins
+
+
+def is_training_matrix(estimator, X):
+    """Prove, or refute, that a fitted teacher was fitted on these rows.
+
+    The rows that a tree was grown on fill its nodes with exactly the numbers of rows it remembers.
+    For a bagging ensemble the bootstrap of one member is replayed, so the order of the rows is
+    proved as well.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A fitted classifier or regressor, or a pipeline ending in one.
+    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+        Rows in question.
+
+    Returns
+    -------
+    proved : bool or None
+        None if the estimator remembers nothing that could prove it.
+    """
+    last = last_step(estimator)
+    if isinstance(last, FORESTS + BAGGINGS):
+        return _proved_by_member(last, as_last_step_sees(estimator, X))
+    if isinstance(last, GradientBoostingClassifier | GradientBoostingRegressor):
+        matrix = as_last_step_sees(estimator, X)
+        return _fills_tree(last.estimators_[0, 0], _as_tree_input(matrix))
+    if isinstance(last, BaseDecisionTree):
+        return _fills_tree(last, _as_tree_input(as_last_step_sees(estimator, X)))
+    if package_of(last) == "lightgbm":
+        return _fills_lightgbm(last, as_last_step_sees(estimator, X))
+    if package_of(last) == "xgboost":
+        return _fills_xgboost(last, as_last_step_sees(estimator, X))
+    return None
+
+
+def _members(ensemble):
+    """Yield every member with its columns (None for all) and the rows in its bag."""
+    features = getattr(ensemble, "estimators_features_", itertools.repeat(None))
+    if hasattr(ensemble, "_get_estimators_indices"):  # the same as below, one at a time
+        drawn = ensemble._get_estimators_indices()
+        bags = (bag[1] if isinstance(bag, tuple) else bag for bag in drawn)
+    else:
+        bags = ensemble.estimators_samples_
+    return zip(ensemble.estimators_, features, bags, strict=False)
+
+
+def _member_input(ensemble, X):
+    return _as_tree_input(X) if isinstance(ensemble, FORESTS) else _as_array(X)
+
+
+def _as_array(X):
+    return X if hasattr(X, "tocsr") else np.asarray(X)
+
+
+def _as_tree_input(X):
+    """Return X as scikit-learn's trees see it: float32, rows compressed if sparse."""
+    return X.tocsr().astype(np.float32) if hasattr(X, "tocsr") else np.asarray(X, dtype=np.float32)
+
+
+def _answer_out_of_bag(ensemble, member, features, bag, matrix):
+    out = np.ones(matrix.shape[0], dtype=bool)
+    out[bag] = False
+    rows = np.flatnonzero(out)
+    X = matrix[rows]
+    if isinstance(ensemble, FORESTS):
+        ask = getattr(member, "predict_proba", member.predict)
+        return rows, ask(X, check_input=False)
+    X = X[:, features]
+    if not hasattr(ensemble, "classes_"):
+        return rows, member.predict(X)
+    proba = np.zeros((len(rows), len(ensemble.classes_)))
+    proba[:, member.classes_.astype(int)] = member.predict_proba(X)
+    return rows, proba
+
+
+def _proved_by_member(ensemble, X):
+    member, features, bag = next(iter(_members(ensemble))) if ensemble.bootstrap else (
+        ensemble.estimators_[0], None, np.arange(X.shape[0])
+    )  # fmt: skip
+    if not isinstance(member, BaseDecisionTree):
+        return None
+    if len(bag) == 0 or bag.max() >= X.shape[0] or _n_fitted_rows(ensemble) != X.shape[0]:
+        return False
+    matrix = _as_tree_input(X)
+    matrix = matrix if features is None else matrix[:, features]
+    # A member weighs each row of its bag once, or was given the repeated rows themselves.
+    return _fills_tree(member, matrix[np.unique(bag)]) or _fills_tree(member, matrix[bag])
+
+
+def _n_fitted_rows(ensemble):
+    return getattr(ensemble, "_n_samples", None) or ensemble.estimators_[0].tree_.n_node_samples[0]
+
+
+def _fills_tree(tree, matrix):
+    """Tell whether rows fill the nodes of a tree with the numbers it remembers."""
+    expected = tree.tree_.n_node_samples
+    if matrix.shape[0] != expected[0]:
+        return False
+    leaves = np.bincount(tree.tree_.apply(matrix), minlength=len(expected))
+    is_leaf = tree.tree_.children_left < 0
+    return bool(np.array_equal(leaves[is_leaf], expected[is_leaf]))
+
+
+def _fills_lightgbm(model, X):
+    remembered = {}
+
+    def walk(node):
+        if "leaf_index" in node:
+            remembered[node["leaf_index"]] = node["leaf_count"]
+        for side in ("left_child", "right_child"):
+            if side in node:
+                walk(node[side])
+
+    walk(model.booster_.dump_model(num_iteration=1)["tree_info"][0]["tree_structure"])
+    leaf = np.asarray(model.predict(X, pred_leaf=True, num_iteration=1)).reshape(X.shape[0], -1)
+    found = np.bincount(leaf[:, 0], minlength=len(remembered))
+    return found.tolist() == [remembered.get(i, 0) for i in range(len(found))]
+
+
+def _fills_xgboost(model, X):
+    """Compare shares: XGBoost remembers sums of Hessians, equal for all rows in the first tree."""
+    remembered = {}
+
+    def walk(node):
+        if "leaf" in node:
+            remembered[node["nodeid"]] = node["cover"]
+        for child in node.get("children", ()):
+            walk(child)
+
+    dump = model.get_booster()[:1].get_dump(dump_format="json", with_stats=True)
+    walk(json.loads(dump[0]))
+    leaf = np.asarray(model.apply(X, iteration_range=(0, 1))).reshape(X.shape[0], -1)[:, 0]
+    nodes = sorted(remembered)
+    found = np.bincount(leaf.astype(int), minlength=nodes[-1] + 1)[nodes] / X.shape[0]
+    cover = np.array([remembered[node] for node in nodes])
+    return bool(np.allclose(found, cover / cover.sum(), rtol=1e-3, atol=1e-6))

@@ -1,0 +1,264 @@
+"""A fitted teacher in, checked margins out."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+
+from skdistill.columns import take_rows
+from skdistill.soft_labels import margins_from_decision, margins_from_proba, proba_from_margins
+
+#: Rows on which raw scores are compared with predict_proba before they are trusted.
+PROBE_ROWS = 256
+
+#: Largest difference between softmax(raw scores) and predict_proba for scores to be trusted.
+RAW_SCORE_TOLERANCE = 1e-5
+
+#: How finely a classifier resolves probabilities, as a number of votes, if it does not average.
+DEFAULT_VOTES = 1000
+
+#: How the boosting libraries spell "scores before the link" in ``predict``.
+RAW_SCORE_OPTIONS = {
+    "xgboost": {"output_margin": True},
+    "lightgbm": {"raw_score": True},
+    "catboost": {"prediction_type": "RawFormulaVal"},
+}
+
+
+@dataclass(frozen=True)
+class ClassifierTeacher:
+    """A fitted classifier that answers with margins over the classes of a distillation.
+
+    Attributes
+    ----------
+    estimator : estimator
+        The fitted classifier.
+    labels : ndarray of shape (n_labels,)
+        Label of every column of its ``predict_proba``.
+    classes : ndarray of shape (n_classes,)
+        Classes of the distillation, in order; the classifier may know fewer or more.
+    class_prior : ndarray of shape (n_classes,)
+        Positive shares of the classes among the labelled rows.
+    """
+
+    estimator: Any
+    labels: np.ndarray
+    classes: np.ndarray
+    class_prior: np.ndarray
+
+    def margins(self, X):
+        """Return margins whose softmax is the classifier's ``predict_proba``.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Rows as the classifier takes them.
+
+        Returns
+        -------
+        margins : ndarray of shape (n_samples, n_classes)
+            Float64. The vendor's raw scores where their softmax is ``predict_proba``, else
+            logarithms of ``predict_proba``, with zeros raised as `margins_of` does.
+
+        Raises
+        ------
+        ValueError
+            If the answer is not one distribution over its labels per row.
+        """
+        if np.array_equal(self.labels, self.classes) and self._has_raw_scores(X):
+            return margins_from_decision(raw_scores(self.estimator, X))
+        return self.margins_of(self.estimator.predict_proba(X))
+
+    def margins_of(self, proba):
+        """Turn probabilities over the labels into margins over the classes.
+
+        A probability of zero, or of a class the classifier has never seen, is raised to
+        ``class_prior / (votes + 1)``, where votes is the number of averaged members: the smallest
+        share they can tell from none, at the base rate of the class.
+
+        Parameters
+        ----------
+        proba : ndarray of shape (n_samples, n_labels)
+            Answers of the classifier, or averages of its members' answers.
+
+        Returns
+        -------
+        margins : ndarray of shape (n_samples, n_classes)
+            Float64.
+        """
+        proba = check_probabilities(self.estimator, proba, len(self.labels))
+        if len(self.classes) == 1:
+            return np.zeros((len(proba), 1))
+        aligned = np.zeros((len(proba), len(self.classes)))
+        position = {label: k for k, label in enumerate(self.classes.tolist())}
+        for column, label in zip(proba.T, self.labels.tolist(), strict=True):
+            if label in position:
+                aligned[:, position[label]] = column
+        floor = self.class_prior / (count_votes(self.estimator) + 1)
+        return margins_from_proba(aligned, floor)
+
+    def _has_raw_scores(self, X):
+        """Compare softmax(raw scores) with ``predict_proba`` on some rows."""
+        some = take_rows(X, np.arange(min(X.shape[0], PROBE_ROWS)))
+        scores = raw_scores(self.estimator, some)
+        if scores is None:
+            return False
+        proba = self.estimator.predict_proba(some)
+        margins = margins_from_decision(scores)
+        if margins.shape != np.shape(proba) or not np.isfinite(margins).all():
+            return False
+        return np.abs(proba_from_margins(margins) - proba).max() <= RAW_SCORE_TOLERANCE
+
+
+@dataclass(frozen=True)
+class RegressorTeacher:
+    """A fitted regressor; with the identity link its predictions are its margins.
+
+    Attributes
+    ----------
+    estimator : estimator
+        The fitted regressor.
+    """
+
+    estimator: Any
+
+    def margins(self, X):
+        """Return predictions of shape (n_samples, 1), float64."""
+        return self.margins_of(self.estimator.predict(X))
+
+    def margins_of(self, predictions):
+        """Check predictions and return them with shape (n_samples, 1), float64.
+
+        Raises
+        ------
+        ValueError
+            If there is not one finite number per row.
+        """
+        margins = np.asarray(predictions, dtype=np.float64).reshape(len(predictions), -1)
+        if margins.shape[1] != 1:
+            raise ValueError(
+                f"The teacher {_name(self.estimator)} predicted {margins.shape[1]} values per row; "
+                "one was expected. Regressors with several outputs cannot be distilled."
+            )
+        if not np.isfinite(margins).all():
+            raise ValueError(
+                f"The teacher {_name(self.estimator)} predicted NaN or infinity for "
+                f"{(~np.isfinite(margins)).sum()} of {len(margins)} rows; finite numbers were "
+                "expected. Check what it does with missing values."
+            )
+        return margins
+
+
+def last_step(estimator):
+    """Return the estimator that does the predicting: the last step of pipelines, thawed."""
+    while isinstance(estimator, Pipeline | FrozenEstimator):
+        estimator = (
+            estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator.steps[-1][1]
+        )
+    return estimator
+
+
+def as_last_step_sees(estimator, X):
+    """Return X as transformed by the steps before the last one of a fitted pipeline."""
+    while isinstance(estimator, Pipeline | FrozenEstimator):
+        if isinstance(estimator, FrozenEstimator):
+            estimator = estimator.estimator
+            continue
+        if len(estimator.steps) > 1:
+            X = estimator[:-1].transform(X)
+        estimator = estimator.steps[-1][1]
+    return X
+
+
+def package_of(estimator):
+    """Return the name of the package that an estimator's class comes from."""
+    return type(estimator).__module__.partition(".")[0]
+
+
+def raw_scores(estimator, X):
+    """Return the scores a classifier has before the link, as its vendor gives them.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A fitted classifier, or a pipeline that ends in one.
+    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+        Rows as the classifier takes them.
+
+    Returns
+    -------
+    scores : ndarray or None
+        Of shape (n_samples,) or (n_samples, n_classes). Whether they are log-odds is for the
+        caller to check: a ``decision_function`` need not be. None if there are none.
+    """
+    last = last_step(estimator)
+    if hasattr(last, "decision_function"):
+        return last.decision_function(as_last_step_sees(estimator, X))
+    options = RAW_SCORE_OPTIONS.get(package_of(last))
+    return None if options is None else last.predict(as_last_step_sees(estimator, X), **options)
+
+
+def count_votes(estimator):
+    """Return how many members a fitted classifier averages: its resolution of probabilities."""
+    last = last_step(estimator)
+    averages = hasattr(last, "estimators_") and hasattr(last, "bootstrap")
+    return len(last.estimators_) if averages else DEFAULT_VOTES
+
+
+def check_probabilities(estimator, proba, n_labels):
+    """Check the answer of a classifier.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The classifier, for messages.
+    proba : array-like
+        What its ``predict_proba`` returned.
+    n_labels : int
+        Number of its classes.
+
+    Returns
+    -------
+    proba : ndarray of shape (n_samples, n_labels)
+        Float64 rows that sum to 1.
+
+    Raises
+    ------
+    ValueError
+        If it is not one finite, non-negative row per sample that sums to 1, one column per class.
+    """
+    name = _name(estimator)
+    proba = np.asarray(proba, dtype=np.float64)
+    if n_labels == 1 and proba.ndim == 2:
+        return np.ones((len(proba), 1))  # some ensembles answer with two columns here
+    if proba.ndim != 2 or proba.shape[1] != n_labels:
+        raise ValueError(
+            f"predict_proba of the teacher {name} returned an array of shape {proba.shape}; "
+            f"(n_samples, {n_labels}) was expected, one column per class."
+        )
+    if not np.isfinite(proba).all():
+        raise ValueError(
+            f"predict_proba of the teacher {name} returned NaN or infinity for "
+            f"{(~np.isfinite(proba).all(axis=1)).sum()} of {len(proba)} rows; probabilities were "
+            "expected. Check what it does with missing values."
+        )
+    if (proba < 0).any():
+        raise ValueError(
+            f"predict_proba of the teacher {name} returned negative values, down to "
+            f"{proba.min():.3g}; probabilities were expected. If these are logits or log-odds, "
+            "wrap the model so that it returns their softmax."
+        )
+    row_sums = proba.sum(axis=1)
+    if len(proba) and np.abs(row_sums - 1.0).max() > 1e-3:
+        worst = row_sums[np.argmax(np.abs(row_sums - 1.0))]
+        raise ValueError(
+            f"predict_proba of the teacher {name} returned a row that sums to {worst:.4g}; 1 was "
+            "expected. Normalise its rows, or wrap the model so that they are."
+        )
+    return proba / row_sums[:, None]
+
+
+def _name(estimator):
+    return type(last_step(estimator)).__name__

@@ -6,7 +6,6 @@ from numbers import Integral, Real
 import joblib
 import numpy as np
 import scipy.sparse as sp
-from scipy.special import log_softmax
 from sklearn.base import (
     BaseEstimator,
     ClassifierMixin,
@@ -25,7 +24,7 @@ from sklearn.utils.validation import check_is_fitted, check_memory
 from skdistill.columns import check_rows, stack_rows, take_rows
 from skdistill.rows import check_classification_rows, check_regression_rows, warn_of_leak
 from skdistill.sample_weights import weight_params
-from skdistill.soft_labels import calibration_temperature, margins_from_proba
+from skdistill.soft_labels import calibration_temperature
 from skdistill.students.soft_label_classifier import SoftLabelClassifier
 from skdistill.students.tree import TreeStudentClassifier, TreeStudentRegressor
 from skdistill.teacher.fitting import check_teacher, is_fitted, unfitted
@@ -779,7 +778,9 @@ def _choose_temperature(temperature, transfer_set):
 def _splits(cv, rows, is_classification):
     """Return the folds as a list; an int is lowered where a fold would lack rows."""
     if isinstance(cv, Integral):
-        largest = np.unique(rows.y, return_counts=True)[1].max() if is_classification else len(rows.y)
+        largest = (
+            np.unique(rows.y, return_counts=True)[1].max() if is_classification else len(rows.y)
+        )
         cv = max(2, min(cv, largest))
     splitter = check_cv(cv, rows.y, classifier=is_classification)
     with warnings.catch_warnings():

@@ -11,7 +11,9 @@ __all__ = ["check_weights", "weight_params"]
 
 def check_weights(sample_weight, X):
     """Return float64 weights of shape (n_samples,): non-negative, finite and not all zero."""
-    sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    sample_weight = _check_sample_weight(
+        sample_weight, X, dtype=np.float64, ensure_non_negative=True
+    )
     if not sample_weight.any():
         raise ValueError(
             "sample_weight is zero for every row. At least one positive weight is needed: with all "

@@ -191,7 +191,8 @@ class LinearStudentRegressor(StudentRegressor):
     """
 
     _parameter_constraints = {
-        name: _LINEAR_CONSTRAINTS[name] for name in ("n_bins", "C", "max_categories", "min_frequency")
+        name: _LINEAR_CONSTRAINTS[name]
+        for name in ("n_bins", "C", "max_categories", "min_frequency")
     }
 
     def __init__(self, n_bins=32, *, C=1.0, max_categories=64, min_frequency=0.001):
@@ -223,7 +224,7 @@ def _additive(student, X):
 
 
 def _constant_outputs(prior):
-    """Outputs of the constant model that fits best, of shape (n_outputs,)."""
+    """Return the outputs of the constant model that fits best, of shape (n_outputs,)."""
     log_prior = np.log(np.maximum(prior, SMALLEST_PROBABILITY))
     return log_prior[1:] - log_prior[0] if len(prior) == 2 else log_prior
 
@@ -246,9 +247,7 @@ def _distillation_objective(targets):
     return objective
 
 
-def _minimise(
-    objective, encoding, positions, *, curvature, start, total_weight, C, max_iter, tol
-):
+def _minimise(objective, encoding, positions, *, curvature, start, total_weight, C, max_iter, tol):
     """Minimise a convex function of the outputs of the additive model plus ridge.
 
     The problem is solved in coordinates in which the Hessian is close to the identity: those of

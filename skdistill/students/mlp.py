@@ -27,7 +27,6 @@ _MLP_CONSTRAINTS = {
 }
 
 
-
 class MLPStudentClassifier(StudentClassifier):
     """A multilayer perceptron that learns from soft labels: close to the teacher, still small.
 
@@ -300,7 +299,7 @@ def _import_training():
 
 
 def _forward(student, X):
-    """Outputs of the last layer, float32 of shape (n_samples, n_outputs), by NumPy alone."""
+    """Compute the last layer, float32 of shape (n_samples, n_outputs), by NumPy alone."""
     encoding, coefs, intercepts = student.encoding_, student.coefs_, student.intercepts_
     positions = encoding.positions(X)
     outputs = np.empty((len(positions), len(intercepts[-1])), dtype=np.float32)

@@ -1,14 +1,15 @@
 """Train the MLP students with skorch. The only file that imports torch and skorch."""
 
+import itertools
 import math
 
 import numpy as np
 import torch
+from sklearn.utils import check_random_state
 from skorch import NeuralNet
-from skorch.callbacks import EarlyStopping, EpochScoring, LRScheduler, PrintLog  # noqa: F401
+from skorch.callbacks import EarlyStopping, LRScheduler, PrintLog
 from skorch.dataset import Dataset
 from skorch.helper import predefined_split
-from sklearn.utils import check_random_state
 from torch import nn
 
 from skdistill.students.encoding import LEVEL, MISSING
@@ -40,7 +41,7 @@ class EncodedMLP(nn.Module):
         self.has_level, self.has_missing = bool(self.level.any()), bool(self.missing.any())
         sizes = [encoding.n_codes, *hidden_layer_sizes, n_outputs]
         self.layers = nn.ModuleList(
-            nn.Linear(n_in, n_out) for n_in, n_out in zip(sizes, sizes[1:], strict=False)
+            nn.Linear(n_in, n_out) for n_in, n_out in itertools.pairwise(sizes)
         )
 
     def forward(self, positions):
@@ -151,7 +152,9 @@ class BatchSlices:
 
     def __iter__(self):
         if self.generator is None:
-            yield from zip(self.X.split(self.batch_size), self.y.split(self.batch_size), strict=True)
+            yield from zip(
+                self.X.split(self.batch_size), self.y.split(self.batch_size), strict=True
+            )
             return
         order = torch.randperm(len(self.X), generator=self.generator).to(self.X.device)
         for i in range(len(self)):
@@ -256,7 +259,9 @@ def _schedule(n_steps):
             return (step + 1) / warm_up
         return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm_up) / (n_steps - warm_up + 1))))
 
-    return LRScheduler(policy=torch.optim.lr_scheduler.LambdaLR, lr_lambda=factor, step_every="batch")
+    return LRScheduler(
+        policy=torch.optim.lr_scheduler.LambdaLR, lr_lambda=factor, step_every="batch"
+    )
 
 
 def _silent(_):

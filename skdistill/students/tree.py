@@ -89,9 +89,7 @@ class TreeStudentClassifier(StudentClassifier):
 
     _parameter_constraints = _TREE_CONSTRAINTS
 
-    def __init__(
-        self, max_leaf_nodes=16, *, max_depth=None, min_samples_leaf=5, random_state=None
-    ):
+    def __init__(self, max_leaf_nodes=16, *, max_depth=None, min_samples_leaf=5, random_state=None):
         self.max_leaf_nodes = max_leaf_nodes
         self.max_depth = max_depth
         self.min_samples_leaf = min_samples_leaf
@@ -154,9 +152,7 @@ class TreeStudentRegressor(StudentRegressor):
 
     _parameter_constraints = _TREE_CONSTRAINTS
 
-    def __init__(
-        self, max_leaf_nodes=16, *, max_depth=None, min_samples_leaf=5, random_state=None
-    ):
+    def __init__(self, max_leaf_nodes=16, *, max_depth=None, min_samples_leaf=5, random_state=None):
         self.max_leaf_nodes = max_leaf_nodes
         self.max_depth = max_depth
         self.min_samples_leaf = min_samples_leaf

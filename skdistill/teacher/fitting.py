@@ -113,7 +113,9 @@ def check_teacher_columns(teacher, X):
     names, columns = [str(name) for name in names], [str(name) for name in columns]
     made_up = [f"Column_{j}" for j in range(len(names))]  # LightGBM fitted on an array
     if names not in (columns, made_up):
-        j = next(j for j, pair in enumerate(zip(names, columns, strict=False)) if len(set(pair)) > 1)
+        j = next(
+            j for j, pair in enumerate(zip(names, columns, strict=False)) if len(set(pair)) > 1
+        )
         raise ValueError(
             f"Column {j} of X is {columns[j]!r}, but the fitted teacher was fitted on {names[j]!r} "
             "there. Pass the same columns in the same order."

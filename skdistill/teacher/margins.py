@@ -155,7 +155,9 @@ def last_step(estimator):
     """Return the estimator that does the predicting: the last step of pipelines, thawed."""
     while isinstance(estimator, Pipeline | FrozenEstimator):
         estimator = (
-            estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator.steps[-1][1]
+            estimator.estimator
+            if isinstance(estimator, FrozenEstimator)
+            else estimator.steps[-1][1]
         )
     return estimator
 

@@ -103,7 +103,7 @@ def column_values(X, j):
     """
     if isinstance(X, np.ndarray):
         return _object_values(X[:, j], j) if X.dtype.kind in "OSU" else _as_float(X[:, j])
-    series = _narwhalify(X)[:, j]
+    series = _series(X, j)
     if _is_nominal_dtype(series.dtype):
         return _mark_missing(series.to_list(), series.is_null().to_numpy())
     if series.dtype == nw.Object:
@@ -218,7 +218,7 @@ def replace_cells(X, j, source_rows, changed, values):
         column = X[source_rows, j]
         column[changed] = np.rint(values) if X.dtype.kind in "iu" else values
         return column
-    series = _narwhalify(X)[:, j]
+    series = _series(X, j)
     values = np.rint(values) if series.dtype.is_integer() else values
     column = series[source_rows]
     if len(changed):
@@ -269,6 +269,10 @@ def row_hashes(X):
 
 def _narwhalify(X):
     return nw.from_native(X, eager_only=True, pass_through=True)
+
+
+def _series(X, j):
+    return _narwhalify(X)[:, int(j)]
 
 
 def _as_float(values):

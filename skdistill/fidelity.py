@@ -81,7 +81,7 @@ def kl_divergence(teacher_proba, student_proba, sample_weight=None):
     return float(np.average(divergence, weights=sample_weight))
 
 
-def gap_closed(teacher_score, student_score, baseline_score):
+def gap_closed(teacher_score, student_score, baseline_score, *, greater_is_better=True):
     """Share of the gap between hard labels and the teacher that distillation closes.
 
     Parameters
@@ -92,13 +92,15 @@ def gap_closed(teacher_score, student_score, baseline_score):
         Score of the distilled student.
     baseline_score : float
         Score of the same student fitted on hard labels.
+    greater_is_better : bool, default=True
+        False for losses.
 
     Returns
     -------
     share : float
-        1 where the student is as good as the teacher, 0 where distillation gained nothing,
-        negative where it lost; NaN where the teacher is not better than the baseline, so that
-        there is no gap to close. Losses work as scores do, since both differences turn round.
+        1 where the student is as good as the teacher, above 1 where it is better, 0 where
+        distillation gained nothing, negative where it lost. NaN where the teacher is not better
+        than the baseline: there is no gap then.
 
     Examples
     --------
@@ -108,8 +110,9 @@ def gap_closed(teacher_score, student_score, baseline_score):
     >>> print(f"{gap_closed(0.90, 0.88, 0.86):.2f}")
     0.50
     """
-    gap = teacher_score - baseline_score
-    return float((student_score - baseline_score) / gap) if gap else float("nan")
+    sign = 1.0 if greater_is_better else -1.0
+    gap = sign * (teacher_score - baseline_score)
+    return sign * (student_score - baseline_score) / gap if gap > 0 else float("nan")
 
 
 def _check_pair(teacher_proba, student_proba):

@@ -181,15 +181,17 @@ def stack_rows(tables):
     if isinstance(tables[0], np.ndarray):
         return np.concatenate(tables)
     frames = [_narwhalify(table) for table in tables]
-    first = frames[0]
-    frames = [frame.select(first.columns) for frame in frames]
-    mixed = [
-        name
-        for name, dtype in first.schema.items()
-        if dtype.is_numeric() and any(frame.schema[name] != dtype for frame in frames)
+    common = [
+        _common_dtype(dtypes)
+        for dtypes in zip(*(frame.schema.dtypes() for frame in frames), strict=True)
     ]
-    frames = [frame.with_columns(nw.col(*mixed).cast(nw.Float64)) if mixed else frame
-              for frame in frames]  # fmt: skip
+    frames = [
+        _side_by_side(
+            series if dtype is None else series.cast(dtype)
+            for series, dtype in zip(frame.iter_columns(), common, strict=True)
+        )
+        for frame in frames
+    ]
     return nw.concat(frames, how="vertical").to_native()
 
 
@@ -220,7 +222,7 @@ def replace_cells(X, j, source_rows, changed, values):
         return column
     series = _series(X, j)
     values = np.rint(values) if series.dtype.is_integer() else values
-    column = series[source_rows]
+    column = nw.maybe_reset_index(series[source_rows])
     if len(changed):
         replaced = nw.new_series(
             series.name, values, dtype=series.dtype, backend=series.implementation
@@ -233,8 +235,7 @@ def table_like(X, columns):
     """Put new columns, made by `replace_cells`, together in the container of X."""
     if isinstance(X, np.ndarray):
         return np.stack(columns, axis=1)
-    first, *others = columns
-    return first.to_frame().with_columns(*others).to_native()
+    return _side_by_side(columns).to_native()
 
 
 def row_hashes(X):
@@ -269,6 +270,17 @@ def row_hashes(X):
 
 def _narwhalify(X):
     return nw.from_native(X, eager_only=True, pass_through=True)
+
+
+def _common_dtype(dtypes):
+    """Return what columns of several tables have to be cast to, None if they are alike."""
+    if len(set(dtypes)) == 1:
+        return None
+    return nw.Float64 if all(dtype.is_numeric() for dtype in dtypes) else nw.String
+
+
+def _side_by_side(columns):
+    return nw.concat([series.to_frame() for series in columns], how="horizontal")
 
 
 def _series(X, j):

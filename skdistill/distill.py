@@ -105,7 +105,8 @@ class _Distiller(MetaEstimatorMixin, BaseEstimator):
         y : ndarray of shape (n_samples,)
             Classes, or values in regression.
         """
-        return self.student_.predict(self._check_X(X))
+        X = self._check_X(X)
+        return self.student_.predict(X)
 
     def _check_X(self, X):
         check_is_fitted(self)
@@ -376,7 +377,8 @@ class DistilledClassifier(ClassifierMixin, _Distiller):
         proba : ndarray of shape (n_samples, n_classes)
             One column per class, in the order of ``classes_``.
         """
-        return self.student_.predict_proba(self._check_X(X))
+        X = self._check_X(X)
+        return self.student_.predict_proba(X)
 
     def predict_log_proba(self, X):
         """Predict logarithms of probabilities with the student.
@@ -391,7 +393,8 @@ class DistilledClassifier(ClassifierMixin, _Distiller):
         log_proba : ndarray of shape (n_samples, n_classes)
             One column per class, in the order of ``classes_``.
         """
-        return self.student_.predict_log_proba(self._check_X(X))
+        X = self._check_X(X)
+        return self.student_.predict_log_proba(X)
 
     def decision_function(self, X):
         """Compute the margins of the student.
@@ -406,7 +409,8 @@ class DistilledClassifier(ClassifierMixin, _Distiller):
         decision : ndarray of shape (n_samples,) or (n_samples, n_classes)
             Log-odds of ``classes_[1]`` if there are two classes, else one margin per class.
         """
-        return self.student_.decision_function(self._check_X(X))
+        X = self._check_X(X)
+        return self.student_.decision_function(X)
 
 
 class DistilledRegressor(RegressorMixin, _Distiller):
@@ -630,8 +634,8 @@ def choose_labelling(labelling, in_use, X):
         See `DistilledClassifier`.
     """
     estimator, classes = in_use.estimator, in_use.classes
-    if classes is not None and len(classes) == 1:
-        return "direct"
+    if X.shape[0] == 1 or (classes is not None and len(classes) == 1):
+        return "direct"  # nothing to hold out, or nothing to learn
     if labelling == "cross_fit":
         return labelling
     has_oob = has_out_of_bag(estimator)
@@ -652,7 +656,7 @@ def choose_labelling(labelling, in_use, X):
     if labelling == "auto":
         if has_oob and seen and has_enough_members(estimator):
             return "oob"
-        if not in_use.was_fitted and len(X if not sp.issparse(X) else range(X.shape[0])) > 1:
+        if not in_use.was_fitted:
             return "cross_fit"
     if seen:
         warnings.warn(

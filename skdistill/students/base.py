@@ -5,7 +5,7 @@ from abc import abstractmethod
 import numpy as np
 from scipy.special import log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     _check_y,
     check_consistent_length,
@@ -170,7 +170,8 @@ class StudentClassifier(ClassifierMixin, BaseEstimator):
         y : ndarray of shape (n_samples,)
             The most probable class of each row.
         """
-        return self.classes_[np.argmax(self._checked_margins(X), axis=1)]
+        most_probable = np.argmax(self._checked_margins(X), axis=1)
+        return self.classes_[most_probable]
 
     def __sklearn_tags__(self):
         """Return the scikit-learn tags: raw columns with missing values are fine."""
@@ -251,10 +252,8 @@ def encode_classes(estimator, y):
 
 def as_soft_labels(y):
     """Return y as float64 probabilities, or None if it does not have two columns or more."""
-    if getattr(y, "ndim", np.ndim(y) if y is not None else 0) != 2:
-        return None
     soft_labels = np.asarray(y)
-    if soft_labels.shape[1] < 2 or type_of_target(soft_labels) == "unknown":
+    if soft_labels.ndim != 2 or soft_labels.shape[1] < 2 or soft_labels.dtype.kind not in "biuf":
         return None
     soft_labels = soft_labels.astype(np.float64)
     row_sums = soft_labels.sum(axis=1)

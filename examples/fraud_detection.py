@@ -1,0 +1,551 @@
+"""Distil a fraud detector: a forest of hundreds of trees into students small enough to serve.
+
+    python examples/fraud_detection.py
+    python examples/fraud_detection.py --data transactions.parquet --target is_fraud
+
+Without ``--data`` it simulates card transactions. The rows are in time order: a labelled period, a
+period whose labels have not arrived yet, and a test period. Needs the ``examples`` extra.
+
+The simulation follows the description in Le Borgne, Siblini, Lebichot and Bontempi, "Reproducible
+Machine Learning for Credit Card Fraud Detection - Practical Handbook", 2022.
+"""
+
+import argparse
+import pickle
+import tempfile
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from sklearn.compose import make_column_selector, make_column_transformer
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OrdinalEncoder
+
+from skdistill import (
+    DistilledClassifier,
+    LinearStudentClassifier,
+    MLPStudentClassifier,
+    TreeStudentClassifier,
+    agreement,
+    gap_closed,
+)
+
+STUDENTS = {
+    "tree": TreeStudentClassifier(),
+    "linear": LinearStudentClassifier(),
+    "mlp": MLPStudentClassifier(),
+}
+
+#: Shares of the rows, in time order, that end the labelled and the unlabelled period.
+LABELLED_UNTIL, UNLABELLED_UNTIL = 0.6, 0.7
+
+#: A gap in PR-AUC smaller than this says nothing.
+SMALLEST_GAP = 0.005
+
+DAY = 86_400  # seconds
+LABEL_DELAY = 7  # days until it is known whether a transaction was fraud
+WINDOWS = (1, 7, 30)  # days
+WARM_UP = LABEL_DELAY + max(WINDOWS)  # days without complete features
+KEPT_DAYS = 70
+N_DAYS = WARM_UP + KEPT_DAYS
+N_CUSTOMERS = 800
+N_TERMINALS = 1_600
+RADIUS = 10.0  # how far customers go, on a map of 100 x 100
+
+
+class BadInputError(Exception):
+    """What the user asked for cannot be done; the message says why in one line."""
+
+
+@dataclass(frozen=True)
+class Periods:
+    """Rows in time order: with labels, with labels still to come, and for testing."""
+
+    X_labelled: Any
+    y_labelled: np.ndarray
+    X_unlabelled: Any
+    X_test: Any
+    y_test: np.ndarray
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one model is worth on the test period, and what it costs."""
+
+    model: str
+    fitted_on: str
+    pr_auc: float
+    roc_auc: float
+    log_loss: float
+    agreement: float
+    size: int  # bytes
+    row_us: float  # microseconds, median
+    rows_per_s: float
+
+
+class Stages:
+    """Shows the stage at work in a progress bar, and logs how long each took."""
+
+    def __init__(self, console, total):
+        self.console = console
+        self.bar = Progress(
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.description}"),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self.task = self.bar.add_task("", total=total)
+
+    @contextmanager
+    def __call__(self, name):
+        """Time one stage."""
+        self.bar.update(self.task, description=name)
+        start = time.perf_counter()
+        yield
+        self.console.print(f"{time.perf_counter() - start:6.1f} s  {name}", style="dim")
+        self.bar.advance(self.task)
+
+
+# The data: a simulation, or a file.
+
+
+def simulate(seed):
+    """Simulate card transactions with about 1 % fraud, in time order."""
+    rng = np.random.default_rng(seed)
+    transactions = draw_transactions(rng)
+    add_fraud(transactions, rng)
+    features = make_features(transactions)
+    kept = transactions["day"] >= WARM_UP
+    return features[kept].reset_index(drop=True), transactions["fraud"][kept].to_numpy()
+
+
+def draw_transactions(rng):
+    """Draw honest transactions: every customer has habits, and terminals within reach."""
+    habits = {"amount": rng.uniform(5, 100, N_CUSTOMERS), "per_day": rng.uniform(0, 4, N_CUSTOMERS)}
+    n_per_day = rng.poisson(habits["per_day"][:, None], (N_CUSTOMERS, N_DAYS))
+    customer = np.repeat(np.arange(N_CUSTOMERS), n_per_day.sum(axis=1))
+    day = np.repeat(np.tile(np.arange(N_DAYS), N_CUSTOMERS), n_per_day.ravel())
+    second = rng.normal(DAY / 2, 20_000, len(day)).astype(int)
+    mean = habits["amount"][customer]
+    amount = rng.normal(mean, mean / 2)
+    amount = np.where(amount < 0, rng.uniform(0, 2 * mean), amount).round(2)
+    transactions = pd.DataFrame(
+        {
+            "day": day,
+            "time": day * DAY + second,
+            "customer": customer,
+            "terminal": draw_terminals(customer, rng),
+            "amount": amount,
+        }
+    )
+    today = (second >= 0) & (second < DAY)
+    return transactions[today].sort_values("time", ignore_index=True)
+
+
+def draw_terminals(customer, rng):
+    """Draw a terminal within the reach of the customer for every transaction."""
+    homes, places = rng.uniform(0, 100, (N_CUSTOMERS, 2)), rng.uniform(0, 100, (N_TERMINALS, 2))
+    distance = np.linalg.norm(homes[:, None] - places, axis=2)
+    in_reach = distance < np.maximum(RADIUS, distance.min(axis=1, keepdims=True) + 1e-9)
+    owner, terminals = np.nonzero(in_reach)
+    n_in_reach = in_reach.sum(axis=1)
+    first = np.searchsorted(owner, customer)
+    return terminals[first + rng.integers(n_in_reach[customer])]
+
+
+def add_fraud(transactions, rng):
+    """Mark fraud by amount, at compromised terminals, and with leaked credentials."""
+    day, amount = transactions["day"].to_numpy(), transactions["amount"].to_numpy()
+    by_amount = amount > 220
+    at_terminal = draw_spells(rng, N_TERMINALS, per_day=0.4, n_days=28)
+    leaked = draw_spells(rng, N_CUSTOMERS, per_day=0.6, n_days=14)
+    stolen = leaked[transactions["customer"], day] & (rng.random(len(day)) < 1 / 3)
+    transactions["amount"] = np.where(stolen, 5 * amount, amount).round(2)
+    transactions["fraud"] = by_amount | at_terminal[transactions["terminal"], day] | stolen
+
+
+def draw_spells(rng, n_victims, per_day, n_days):
+    """Draw a few victims each day; say who is one on which day, for `n_days` days each."""
+    is_victim = np.zeros((n_victims, N_DAYS), dtype=bool)
+    for day, n_new in enumerate(rng.poisson(per_day, N_DAYS)):
+        is_victim[rng.choice(n_victims, n_new, replace=False), day : day + n_days] = True
+    return is_victim
+
+
+def make_features(transactions):
+    """Compute what is known about a transaction when it happens."""
+    day, second = transactions["day"], transactions["time"] % DAY
+    amount, fraud = transactions["amount"].to_numpy(), transactions["fraud"].to_numpy()
+    features = {"amount": amount, "is_weekend": day % 7 >= 5, "is_night": second <= 6 * 3600}
+    for days in WINDOWS:
+        own = RollingSums(transactions, "customer", days)
+        features[f"customer_n_{days}d"] = own.count
+        features[f"customer_mean_amount_{days}d"] = own.mean(amount)
+        at_terminal = RollingSums(transactions, "terminal", days, delay=LABEL_DELAY)
+        features[f"terminal_n_{days}d"] = at_terminal.count
+        features[f"terminal_risk_{days}d"] = at_terminal.mean(fraud)
+    return pd.DataFrame(features).astype(np.float64)
+
+
+class RollingSums:
+    """Sums over the owner's transactions in the `days` days that end `delay` days ago."""
+
+    def __init__(self, transactions, owner, days, delay=0):
+        # One number line on which the days of an owner lie far from those of the next.
+        place = (
+            transactions[owner].to_numpy() * (2 * N_DAYS * DAY) + transactions["time"].to_numpy()
+        )
+        self.order = np.argsort(place, kind="stable")
+        places = place[self.order]
+        self.first = np.searchsorted(places, place - (delay + days) * DAY, side="right")
+        self.end = np.searchsorted(places, place - delay * DAY, side="right")
+        self.count = self.end - self.first
+
+    def mean(self, values):
+        """Return the mean in the window of every transaction, 0 where there is none."""
+        running = np.concatenate([[0.0], np.cumsum(values[self.order])])
+        return (running[self.end] - running[self.first]) / np.maximum(self.count, 1)
+
+
+def read_table(path, target):
+    """Read a parquet file in time order; strings become categories."""
+    try:
+        frame = pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise BadInputError(f"cannot read {path}: {str(error).splitlines()[0]}") from error
+    if target not in frame.columns:
+        raise BadInputError(f"no column {target!r} in {path}; it has {', '.join(frame.columns)}")
+    y, X = frame[target], frame.drop(columns=target)
+    if set(y.unique()) != {0, 1}:
+        found = ", ".join(map(repr, y.unique()[:5].tolist()))
+        raise BadInputError(f"{target!r} must hold 0 and 1, with 1 for fraud; it holds {found}")
+    strings = X.select_dtypes(["object", "string"]).columns
+    X = X.astype(dict.fromkeys(strings, "category"))
+    others = X.select_dtypes(exclude=["number", "bool", "category"]).columns
+    if len(others):
+        raise BadInputError(f"columns of neither numbers nor strings: {', '.join(others)}")
+    return X, y.to_numpy(bool)
+
+
+def split_by_time(X, y, n_rows=None, seed=None):
+    """Cut the rows into three periods, after drawing `n_rows` of them."""
+    if n_rows is not None and n_rows < len(y):
+        drawn = np.sort(np.random.default_rng(seed).choice(len(y), n_rows, replace=False))
+        X, y = X.iloc[drawn].reset_index(drop=True), y[drawn]
+    if not has_categories(X):
+        X = X.to_numpy(np.float64, na_value=np.nan)  # a one-row frame costs more than a student
+    y = y.astype(int)
+    a, b = int(LABELLED_UNTIL * len(y)), int(UNLABELLED_UNTIL * len(y))
+    for name, labels in {"labelled": y[:a], "test": y[b:]}.items():
+        if len(np.unique(labels)) < 2:
+            missing = "frauds" if not labels.any() else "honest rows"
+            raise BadInputError(f"no {missing} in the {name} period of {len(labels):,} rows")
+    return Periods(X[:a], y[:a], X[a:b], X[b:], y[b:])
+
+
+def has_categories(X):
+    """Tell whether X is a frame with categories."""
+    return hasattr(X, "columns") and len(X.select_dtypes("category").columns) > 0
+
+
+# The teacher, the students, and what they are worth.
+
+
+def make_teacher(kind, n_trees, X, seed):
+    """Return an unfitted teacher that takes X."""
+    if kind == "lightgbm":
+        from lightgbm import LGBMClassifier
+
+        return LGBMClassifier(
+            n_estimators=n_trees,
+            learning_rate=0.03,
+            min_child_samples=50,
+            subsample=0.5,
+            subsample_freq=1,
+            colsample_bytree=0.5,
+            random_state=seed,
+            verbose=-1,
+        )
+    forest = RandomForestClassifier(n_trees, min_samples_leaf=2, n_jobs=-1, random_state=seed)
+    if not has_categories(X):
+        return forest
+    encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
+    categories = make_column_selector(dtype_include="category")
+    return make_pipeline(
+        make_column_transformer((encoder, categories), remainder="passthrough"), forest
+    )
+
+
+def make_student(name, seed):
+    """Return an unfitted student."""
+    student = STUDENTS[name]
+    seeds = {"random_state": seed} if "random_state" in student.get_params() else {}
+    return type(student)(**seeds)
+
+
+def distil(teacher, student, periods, memory, seed):
+    """Distil the fitted teacher; return the student alone, as it goes to production."""
+    is_forest = isinstance(last_step(teacher), RandomForestClassifier)
+    model = DistilledClassifier(
+        teacher,
+        student,
+        # A forest has honest labels out of the bag; others are asked for rows they have not seen.
+        labelling="oob" if is_forest else "cross_fit",
+        memory=memory,
+        n_jobs=-1 if is_forest else None,
+        random_state=seed,
+    )
+    model.fit(periods.X_labelled, periods.y_labelled, X_unlabeled=periods.X_unlabelled)
+    return model.student_
+
+
+def last_step(model):
+    """Return the last step of a pipeline, and other models as they are."""
+    return model[-1] if hasattr(model, "steps") else model
+
+
+def measure(model, name, fitted_on, periods, teacher_proba=None):
+    """Score a fitted model on the test period, and measure what it costs."""
+    X, y = periods.X_test, periods.y_test
+    proba, rows_per_s = time_batch(model, X)
+    return proba, Result(
+        model=name,
+        fitted_on=fitted_on,
+        pr_auc=average_precision_score(y, proba[:, 1]),
+        roc_auc=roc_auc_score(y, proba[:, 1]),
+        log_loss=log_loss(y, proba),
+        agreement=agreement(proba if teacher_proba is None else teacher_proba, proba),
+        size=len(pickle.dumps(model)),
+        row_us=time_one_row(model, X),
+        rows_per_s=rows_per_s,
+    )
+
+
+def time_batch(model, X):
+    """Return the probabilities of all rows, and how many rows a second takes."""
+    seconds = []
+    while sum(seconds) < 0.5:
+        start = time.perf_counter()
+        proba = model.predict_proba(X)
+        seconds.append(time.perf_counter() - start)
+    return proba, len(X) / min(seconds)
+
+
+def time_one_row(model, X, n_calls=500, limit_s=1.0):
+    """Return the median time of ``predict_proba`` for one row, in microseconds."""
+    threads = getattr(last_step(model), "n_jobs", None)
+    if threads is not None:
+        last_step(model).n_jobs = 1  # threads make one row slower
+    seconds = []
+    for i in range(n_calls):
+        row = X[i % len(X) :][:1]
+        start = time.perf_counter()
+        model.predict_proba(row)
+        seconds.append(time.perf_counter() - start)
+        if sum(seconds) > limit_s:
+            break
+    if threads is not None:
+        last_step(model).n_jobs = threads
+    return 1e6 * float(np.median(seconds))
+
+
+def compare(args, periods, stages):
+    """Fit teacher and students; return all results and the distilled students."""
+    teacher = make_teacher(args.teacher, args.trees, periods.X_labelled, args.seed)
+    name = f"{args.teacher}, {args.trees} trees"
+    with stages(f"fit teacher ({name})"):
+        teacher.fit(periods.X_labelled, periods.y_labelled)
+    with stages("measure teacher"):
+        teacher_proba, result = measure(teacher, name, "labels", periods)
+    results, distilled = [result], {}
+    # The cache lets students with the same transfer set share the teacher's answers.
+    with tempfile.TemporaryDirectory() as memory:
+        for name in args.students:
+            student = make_student(name, args.seed)
+            with stages(f"distil {name}"):
+                distilled[name] = distil(teacher, student, periods, memory, args.seed)
+            with stages(f"fit {name} on hard labels"):
+                student.fit(periods.X_labelled, periods.y_labelled)
+            for model, fitted_on in [(distilled[name], "distilled"), (student, "hard labels")]:
+                results.append(measure(model, name, fitted_on, periods, teacher_proba)[1])
+    return results, distilled
+
+
+# What is printed.
+
+
+def print_periods(console, source, periods):
+    """Say what rows there are."""
+    n_columns = periods.X_test.shape[1]
+    console.print(f"{source}, {n_columns} columns, rows in time order:", markup=False)
+    for name, X, y in [
+        ("labelled", periods.X_labelled, periods.y_labelled),
+        ("unlabelled", periods.X_unlabelled, None),
+        ("test", periods.X_test, periods.y_test),
+    ]:
+        share = "labels have not arrived" if y is None else f"{y.mean():.2%} fraud ({y.sum():,})"
+        console.print(f"  {name:<11}{len(X):>9,} rows, {share}")
+
+
+def print_results(console, results):
+    """Print one row per model."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("model")
+    table.add_column("fitted on")
+    for name in ("PR-AUC", "ROC-AUC", "log loss", "agrees", "size", "one row", "rows/s"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for i, result in enumerate(results):
+        table.add_row(
+            result.model,
+            result.fitted_on,
+            f"{result.pr_auc:.3f}",
+            f"{result.roc_auc:.3f}",
+            f"{result.log_loss:.4f}",
+            f"{result.agreement:.2%}",
+            readable_size(result.size),
+            f"{result.row_us:,.0f} µs",
+            f"{result.rows_per_s:,.0f}",
+            end_section=i % 2 == 0,
+        )
+    console.print(table)
+
+
+def print_conclusion(console, results):
+    """Say in two sentences what the last student gained."""
+    teacher, (distilled, baseline) = results[0], results[-2:]
+    console.print(
+        f"Distilled {distilled.model} against the teacher: "
+        f"{ratio(teacher.size / distilled.size, 'smaller', 'larger')}, "
+        f"{ratio(teacher.row_us / distilled.row_us, 'faster', 'slower')} for one row, "
+        f"{ratio(distilled.rows_per_s / teacher.rows_per_s, 'faster', 'slower')} in batches."
+    )
+    console.print(gap_sentence(teacher.pr_auc, distilled.pr_auc, baseline.pr_auc))
+
+
+def gap_sentence(teacher, distilled, baseline):
+    """Say how much of the gap in PR-AUC between hard labels and the teacher was closed."""
+    scores = f"PR-AUC: hard labels {baseline:.3f}, distilled {distilled:.3f}, teacher {teacher:.3f}"
+    if teacher - baseline < SMALLEST_GAP:
+        return f"{scores}; on hard labels it is no worse than the teacher, so no gap to close."
+    share = gap_closed(teacher, distilled, baseline)
+    if share < 0:
+        return f"{scores}; distilling lost {distilled - baseline:.3f} against hard labels."
+    if share > 1:
+        return f"{scores}; distilling closed all of the gap, and passed the teacher."
+    return f"{scores}; distilling closed {share:.0%} of the gap."
+
+
+def ratio(value, more, less):
+    """Put a ratio into words."""
+    value, word = (value, more) if value >= 1 else (1 / value, less)
+    return f"{value:,.1f} times {word}" if value < 10 else f"{value:,.0f} times {word}"
+
+
+def readable_size(size):
+    """Return a number of bytes with a unit."""
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            break
+        size, unit = size / 1000, {"B": "kB", "kB": "MB", "MB": "GB"}[unit]
+    return f"{size:.3g} {unit}"
+
+
+def save(console, path, student, X):
+    """Save a student, and check that it comes back as it was."""
+    joblib.dump(student, path)
+    same = np.array_equal(joblib.load(path).predict_proba(X), student.predict_proba(X))
+    if not same:
+        raise RuntimeError(f"the student read back from {path} predicts something else")
+    size = readable_size(path.stat().st_size)
+    console.print(f"Saved to {path}: {size}; read back, it predicts the same.", markup=False)
+
+
+# The command line.
+
+
+def make_parser():
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        description="Distil a fraud detector into small students.", usage="%(prog)s [options]"
+    )
+    parser.add_argument("--data", type=Path, help="parquet file, rows in time order")
+    parser.add_argument("--target", default="target", help="its column with 1 for fraud, else 0")
+    parser.add_argument("--rows", type=positive, help="draw this many rows")
+    parser.add_argument("--teacher", choices=["forest", "lightgbm"], default="forest")
+    parser.add_argument("--trees", type=positive, default=500, help="trees of the teacher")
+    parser.add_argument("--students", nargs="+", choices=STUDENTS, default=list(STUDENTS))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--save", type=Path, help="where to save the distilled MLP student")
+    return parser
+
+
+def positive(text):
+    """Parse a positive integer."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not positive")
+    return value
+
+
+def check_args(args, console):
+    """Check what the parser cannot, and leave out the MLP where torch is missing."""
+    if args.teacher == "lightgbm" and find_spec("lightgbm") is None:
+        raise BadInputError("lightgbm is missing: pip install 'skdistill[boosting]'")
+    args.students = [name for name in STUDENTS if name in args.students]
+    if "mlp" in args.students and None in (find_spec("torch"), find_spec("skorch")):
+        args.students.remove("mlp")
+        console.print("No MLP, torch is missing: pip install 'skdistill[mlp]'", markup=False)
+    if args.save and "mlp" not in args.students:
+        raise BadInputError("--save needs the mlp student")
+    if args.save and not args.save.parent.is_dir():
+        raise BadInputError(f"--save: there is no folder {args.save.parent}")
+
+
+def run(args, console):
+    """Do everything, in the order of the flow."""
+    check_args(args, console)
+    stages = Stages(console, total=3 + 2 * len(args.students))
+    with stages.bar:
+        with stages("read file" if args.data else "simulate transactions"):
+            X, y = read_table(args.data, args.target) if args.data else simulate(args.seed)
+            periods = split_by_time(X, y, args.rows, args.seed)
+        source = args.data.name if args.data else "Simulated card transactions"
+        print_periods(console, source, periods)
+        results, distilled = compare(args, periods, stages)
+    print_results(console, results)
+    if args.students:
+        print_conclusion(console, results)
+    if args.save:
+        save(console, args.save, distilled["mlp"], periods.X_test)
+
+
+def main():
+    """Run the example; bad input ends it with one line and exit code 2."""
+    parser = make_parser()
+    args = parser.parse_args()
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=100)  # 80 would be assumed
+    try:
+        run(args, console)
+    except BadInputError as error:
+        parser.error(str(error))
+
+
+if __name__ == "__main__":
+    main()

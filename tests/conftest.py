@@ -1,0 +1,30 @@
+"""Shared data: small, made once, never changed."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import make_classification
+from sklearn.ensemble import RandomForestClassifier
+
+
+@pytest.fixture(scope="session")
+def binary_task():
+    X, y = make_classification(600, 8, n_informative=5, flip_y=0.1, random_state=0)
+    return X, y
+
+
+@pytest.fixture(scope="session")
+def multiclass_task():
+    X, y = make_classification(
+        600, 8, n_informative=6, n_classes=3, flip_y=0.1, n_clusters_per_class=1, random_state=0
+    )
+    return X, y
+
+
+@pytest.fixture(scope="session")
+def forest(binary_task):
+    return RandomForestClassifier(40, random_state=0).fit(*binary_task)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)

@@ -1,0 +1,166 @@
+import numpy as np
+import pytest
+from scipy.optimize import check_grad
+from scipy.special import expit, softmax
+from sklearn.metrics import log_loss
+
+from skdistill.soft_labels import (
+    SoftTargets,
+    calibration_temperature,
+    distillation_loss,
+    distillation_loss_gradient,
+    margins_from_decision,
+    margins_from_proba,
+    proba_from_margins,
+    soften,
+)
+
+
+@pytest.fixture
+def targets(rng):
+    return SoftTargets(
+        margins=rng.normal(scale=3, size=(20, 4)),
+        codes=np.where(np.arange(20) % 5 == 0, -1, np.arange(20) % 4),
+        sample_weight=rng.uniform(0.5, 2, 20),
+        temperature=2.5,
+        alpha=0.7,
+    )
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 7])
+def test_margins_and_probabilities_are_inverse(rng, n_classes):
+    proba = rng.dirichlet(np.ones(n_classes), 50)
+    np.testing.assert_allclose(proba_from_margins(margins_from_proba(proba)), proba, rtol=1e-12)
+
+
+def test_binary_margins_are_zero_and_the_log_odds():
+    margins = margins_from_proba([[0.2, 0.8]])
+    np.testing.assert_allclose(margins, [[0.0, np.log(4)]])
+    np.testing.assert_array_equal(margins_from_decision([1.5, -2.0]), [[0, 1.5], [0, -2.0]])
+    np.testing.assert_array_equal(margins_from_decision([[1.5], [-2.0]]), [[0, 1.5], [0, -2.0]])
+
+
+def test_a_binary_decision_is_not_doubled():
+    decision = np.array([0.3, -1.2])
+    proba = proba_from_margins(margins_from_decision(decision))
+    np.testing.assert_allclose(proba[:, 1], expit(decision))
+
+
+def test_the_floor_moves_only_what_lies_below_it():
+    floor = np.array([0.01, 0.002])
+    proba = np.array([[0.5, 0.5], [1.0, 0.0], [0.0, 1.0]])
+    back = proba_from_margins(margins_from_proba(proba, floor))
+    np.testing.assert_allclose(back[0], [0.5, 0.5])
+    np.testing.assert_allclose(back[1, 1], 0.002 / 1.002)
+    np.testing.assert_allclose(back[2, 0], 0.01 / 1.01)
+
+
+def test_an_infinite_temperature_gives_uniform_and_zero_gives_one_hot(rng):
+    margins = rng.normal(size=(10, 3))
+    np.testing.assert_allclose(soften(margins, 1e9), 1 / 3, atol=1e-8)
+    np.testing.assert_allclose(soften(margins, 1e-4), np.eye(3)[margins.argmax(1)], atol=1e-8)
+
+
+def test_the_soft_loss_is_zero_at_equality_and_positive_elsewhere(targets, rng):
+    soft_only = SoftTargets(targets.margins, targets.codes, targets.sample_weight, 2.5, alpha=1.0)
+    np.testing.assert_allclose(distillation_loss(targets.margins, soft_only), 0, atol=1e-12)
+    assert (distillation_loss(rng.normal(size=(20, 4)), soft_only) > 0).all()
+
+
+def test_adding_a_constant_to_a_row_of_margins_changes_nothing(targets, rng):
+    student = rng.normal(size=(20, 4))
+    shifted = student + rng.normal(size=(20, 1))
+    np.testing.assert_allclose(
+        distillation_loss(student, targets), distillation_loss(shifted, targets)
+    )
+
+
+def test_the_hard_loss_is_scikit_learns_log_loss(rng):
+    codes, student = rng.integers(3, size=30), rng.normal(size=(30, 3))
+    targets = SoftTargets(np.zeros((30, 3)), codes, np.ones(30), alpha=0.0)
+    expected = log_loss(codes, softmax(student, axis=1))
+    np.testing.assert_allclose(distillation_loss(student, targets).mean(), expected)
+
+
+def test_rows_without_a_class_have_no_hard_term(targets, rng):
+    student = rng.normal(size=(20, 4))
+    hard_only = SoftTargets(targets.margins, targets.codes, targets.sample_weight, 2.5, alpha=0.0)
+    loss = distillation_loss(student, hard_only)
+    assert (loss[targets.codes < 0] == 0).all()
+    assert (loss[targets.codes >= 0] > 0).all()
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 4.0])
+@pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
+def test_the_gradient_is_that_of_finite_differences(targets, rng, temperature, alpha):
+    targets = SoftTargets(
+        targets.margins, targets.codes, targets.sample_weight, temperature, alpha
+    )
+
+    def loss(flat):
+        return distillation_loss(flat.reshape(20, 4), targets).sum()
+
+    def gradient(flat):
+        return distillation_loss_gradient(flat.reshape(20, 4), targets).ravel()
+
+    assert check_grad(loss, gradient, rng.normal(size=80)) < 1e-5
+
+
+def test_at_high_temperature_the_gradient_matches_centred_margins(rng):
+    # Hinton et al. 2015, equation 4: (z - v) / (N T^2), here times the T^2 of the loss.
+    teacher, student = rng.normal(size=(2, 5, 3))
+    teacher -= teacher.mean(axis=1, keepdims=True)
+    student -= student.mean(axis=1, keepdims=True)
+    targets = SoftTargets(teacher, np.full(5, -1), np.ones(5), temperature=1e4)
+    gradient = distillation_loss_gradient(student, targets)
+    np.testing.assert_allclose(gradient, (student - teacher) / 3, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 3.0])
+def test_cross_entropies_are_the_loss_up_to_a_constant(targets, rng, temperature):
+    targets = SoftTargets(targets.margins, targets.codes, targets.sample_weight, temperature, 0.7)
+
+    def sum_of_terms(student):
+        return sum(
+            t**2 * weight * -(proba * np.log(softmax(student / t, axis=1))).sum(axis=1)
+            for t, proba, weight in targets.cross_entropies()
+        )
+
+    one, other = rng.normal(size=(2, 20, 4))
+    np.testing.assert_allclose(
+        sum_of_terms(one) - sum_of_terms(other),
+        distillation_loss(one, targets) - distillation_loss(other, targets),
+    )
+
+
+def test_the_mix_is_alpha_soft_and_the_rest_hard(targets):
+    proba, weight = targets.mixed()
+    observed = targets.codes >= 0
+    soft = soften(targets.margins)
+    expected = 0.7 * soft + 0.3 * targets.hard_labels()
+    np.testing.assert_allclose(proba[observed], expected[observed])
+    np.testing.assert_allclose(proba[~observed], soft[~observed])
+    np.testing.assert_allclose(weight[observed], targets.sample_weight[observed])
+    np.testing.assert_allclose(weight[~observed], 0.7 * targets.sample_weight[~observed])
+
+
+def test_the_softened_mix_of_soft_labels_alone_is_the_soft_labels(targets):
+    soft_only = SoftTargets(targets.margins, targets.codes, targets.sample_weight, 2.5, alpha=1.0)
+    np.testing.assert_allclose(soft_only.softened_mix()[0], soft_only.soft_labels())
+
+
+@pytest.mark.parametrize("true_temperature", [0.4, 1.0, 3.0])
+def test_the_calibration_temperature_is_found(rng, true_temperature):
+    margins = rng.normal(scale=3, size=(40_000, 3))
+    proba = soften(margins, true_temperature)
+    codes = (proba.cumsum(axis=1) < rng.random((40_000, 1))).sum(axis=1)
+    assert calibration_temperature(margins, codes) == pytest.approx(true_temperature, rel=0.05)
+
+
+def test_the_calibration_temperature_heeds_weights(rng):
+    margins = rng.normal(scale=3, size=(4000, 3))
+    right, wrong = margins.argmax(axis=1), margins.argmin(axis=1)
+    codes = np.where(np.arange(4000) % 2, right, wrong)
+    trusting = calibration_temperature(margins, codes, np.arange(4000) % 2 + 0.01)
+    doubting = calibration_temperature(margins, codes, np.arange(4000) % 2 + 0.6)
+    assert trusting < doubting

@@ -137,7 +137,10 @@ def add_gaps(results):
             for line in results.itertuples()
         ]
         results[f"wins_{score}"] = [
-            (getattr(line, score) > hard[score][line.data, line.teacher, line.student]) == greater
+            float(
+                (getattr(line, score) > hard[score][line.data, line.teacher, line.student])
+                == greater
+            )
             if line.way in WAYS
             else np.nan
             for line in results.itertuples()

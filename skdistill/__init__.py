@@ -7,10 +7,20 @@
 
 Rooms, in the order of the flow: `distill` sees all of it; `teacher` gives margins; `transfer_set`
 makes the rows; `students` learn from them; `fidelity` compares; below them `soft_labels` (the
-maths), `rows`, `columns` and `sample_weights` (checked input).
+maths), `rows` and `columns` (checked input) and `estimators` (a look inside those users pass).
 """
 
 from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # what editors and type checkers see
+    from skdistill.distill import DistilledClassifier, DistilledRegressor
+    from skdistill.fidelity import agreement, gap_closed, kl_divergence
+    from skdistill.students.linear import LinearStudentClassifier, LinearStudentRegressor
+    from skdistill.students.mlp import MLPStudentClassifier, MLPStudentRegressor
+    from skdistill.students.soft_label_classifier import SoftLabelClassifier
+    from skdistill.students.tree import TreeStudentClassifier, TreeStudentRegressor
+    from skdistill.transfer_set import Munge, TransferSet
 
 __version__ = "0.1.0"
 

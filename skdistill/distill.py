@@ -1,6 +1,5 @@
 """The distillers: the one place that sees the whole flow, from teacher to student."""
 
-import warnings
 from numbers import Integral, Real
 
 import joblib
@@ -12,36 +11,27 @@ from sklearn.base import (
     MetaEstimatorMixin,
     RegressorMixin,
     clone,
-    is_classifier,
-    is_regressor,
 )
-from sklearn.model_selection import check_cv
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, check_memory
 
 from skdistill.columns import check_rows, stack_rows, take_rows
+from skdistill.estimators import is_fitted, last_step, unfitted, with_seeds
 from skdistill.rows import check_classification_rows, check_regression_rows, warn_of_leak
-from skdistill.sample_weights import weight_params
 from skdistill.soft_labels import calibration_temperature
-from skdistill.students.soft_label_classifier import SoftLabelClassifier
+from skdistill.students.fitting import check_student, distill_classifier, distill_regressor
 from skdistill.students.tree import TreeStudentClassifier, TreeStudentRegressor
-from skdistill.teacher.fitting import check_teacher, is_fitted, unfitted
-from skdistill.teacher.honest import (
-    cross_fit,
-    has_enough_members,
-    has_out_of_bag,
-    is_training_matrix,
-    out_of_bag,
-)
+from skdistill.teacher.fitting import check_teacher
 from skdistill.teacher.in_use import ClassifierInUse, RegressorInUse
-from skdistill.teacher.margins import PROBE_ROWS, last_step
-from skdistill.transfer_set import Munge, TransferSet
+from skdistill.teacher.labelling import label_rows
+from skdistill.teacher.margins import PROBE_ROWS
+from skdistill.transfer_set import ORIGINS, Munge, TransferSet, join, labelled_by
 
 _CONSTRAINTS = {
     "teacher": "no_validation",  # check_teacher says more
-    "student": "no_validation",  # _check_student says more
+    "student": "no_validation",  # check_student says more
     "alpha": [Interval(Real, 0.0, 1.0, closed="both")],
     "labelling": [StrOptions({"auto", "direct", "oob", "cross_fit"})],
     "cv": ["cv_object"],
@@ -123,9 +113,9 @@ class _Distiller(MetaEstimatorMixin, BaseEstimator):
         check_student(student, kind)
         if self.random_state is not None:
             random_state = check_random_state(self.random_state)
-            student = _with_seeds(clone(student), random_state)
+            student = with_seeds(clone(student), random_state)
             if not is_fitted(teacher):
-                teacher = _with_seeds(clone(teacher), random_state)
+                teacher = with_seeds(clone(teacher), random_state)
         return teacher, student
 
     def _label(self, in_use, student, rows):
@@ -162,11 +152,12 @@ class _Distiller(MetaEstimatorMixin, BaseEstimator):
     def __sklearn_tags__(self):
         """Return the scikit-learn tags, with the input that teacher and student take."""
         tags = super().__sklearn_tags__()
-        student = TreeStudentClassifier() if self.student is None else self.student
+        student = self.student if _has_tags(self.student) else TreeStudentClassifier()
         members = [get_tags(m).input_tags for m in (student, self.teacher) if _has_tags(m)]
-        # Nothing but the student sees X in predict, so it alone decides on missing values.
+        # Only the student sees X in predict, so it decides; a Pipeline's own tags are no guide.
         for name in ("allow_nan", "string", "categorical"):
-            setattr(tags.input_tags, name, bool(members) and getattr(members[0], name))
+            takes = isinstance(student, Pipeline) or getattr(members[0], name)
+            setattr(tags.input_tags, name, takes)
         tags.input_tags.sparse = all(member.sparse for member in members)
         return tags
 
@@ -581,191 +572,37 @@ def build_transfer_set(
     transfer_set : TransferSet
         Labelled, unlabelled and synthetic rows, in this order.
     """
-    labelling = choose_labelling(labelling, in_use, rows.X)
-    if labelling == "oob":
-        margins, n_without_votes = out_of_bag(in_use.fitted, rows.X, n_jobs)
-        if n_without_votes:
-            warnings.warn(
-                f"{n_without_votes} of {len(margins)} rows are in the bag of every member of the "
-                "teacher; they get its average answer. A larger n_estimators prevents that.",
-                UserWarning,
-                stacklevel=4,
-            )
-    elif labelling == "cross_fit":
-        splits = _splits(cv, rows, in_use.classes is not None)
-        margins = cross_fit(in_use.fit, rows.X, rows.y, rows.given_weight, splits, n_jobs)
-    else:
-        margins = in_use.fitted.margins(rows.X)
-
-    tables, weights = [rows.X], [rows.sample_weight]
+    teacher, classes = in_use.fitted, in_use.classes
+    margins, labelling = label_rows(in_use, labelling, cv, n_jobs)
+    labelled = TransferSet(
+        X=rows.X,
+        margins=margins,
+        y=in_use.encoded_y(),
+        sample_weight=rows.sample_weight,
+        origin=np.full(len(rows.y), ORIGINS.index("labelled")),
+        classes=classes,
+        labelling=labelling,
+    )
+    parts = [labelled]
     if rows.pool is not None:
-        tables.append(rows.pool)
-        weights.append(rows.pool_weight)
+        pool = labelled_by(teacher.margins, rows.pool, rows.pool_weight, "unlabelled", classes)
+        parts.append(pool)
     if augmentation is not None:
-        real = stack_rows(tables)
+        real = stack_rows([part.X for part in parts])
         if sp.issparse(real):
             raise ValueError(
                 f"{augmentation!r} cannot mix the rows of a sparse X. Pass augmentation=None."
             )
-        synthetic = augmentation.sample(real, len(rows.y), random_state)
-        tables.append(synthetic)
-        weights.append(np.full(synthetic.shape[0], rows.sample_weight.mean()))
-    y = in_use.encoded_y()
-    n_others = sum(table.shape[0] for table in tables[1:])
-    is_pool = rows.pool is not None
-    origins = [0, *([1] if is_pool else []), *([2] if augmentation is not None else [])]
-    return TransferSet(
-        X=stack_rows(tables),
-        margins=np.concatenate([margins, *(in_use.fitted.margins(t) for t in tables[1:])]),
-        y=np.concatenate([y, np.full(n_others, -1 if in_use.classes is not None else np.nan)]),
-        sample_weight=np.concatenate(weights),
-        origin=np.repeat(origins, [table.shape[0] for table in tables]),
-        classes=in_use.classes,
-        labelling=labelling,
-    )
-
-
-def choose_labelling(labelling, in_use, X):
-    """Resolve "auto", and check that what was asked for can be done.
-
-    Returns
-    -------
-    labelling : {"oob", "cross_fit", "direct"}
-        See `DistilledClassifier`.
-    """
-    estimator, classes = in_use.estimator, in_use.classes
-    if X.shape[0] == 1 or (classes is not None and len(classes) == 1):
-        return "direct"  # nothing to hold out, or nothing to learn
-    if labelling == "cross_fit":
-        return labelling
-    has_oob = has_out_of_bag(estimator)
-    seen = is_training_matrix(estimator, X) if in_use.was_fitted else True
-    if labelling == "oob":
-        if not has_oob:
-            raise ValueError(
-                f"labelling='oob' needs a forest or bagging ensemble with bootstrap=True; the "
-                f"teacher is {estimator!r}. Use labelling='cross_fit'."
-            )
-        if not seen:
-            raise ValueError(
-                "labelling='oob' needs the rows that the teacher was fitted on, in the same order; "
-                "replaying its bootstrap shows that X is not that matrix. Use 'direct' if the "
-                "teacher has not seen these rows, else 'cross_fit'."
-            )
-        return labelling
-    if labelling == "auto":
-        if has_oob and seen and has_enough_members(estimator):
-            return "oob"
-        if not in_use.was_fitted:
-            return "cross_fit"
-    if seen:
-        warnings.warn(
-            "The teacher was fitted on the very rows it labels directly: its answers there are "
-            "close to the hard labels and teach the student little. Use labelling='cross_fit'"
-            + (" or 'oob'." if has_oob else ".")
-            + " Rows that the teacher has not seen are best.",
-            UserWarning,
-            stacklevel=5,
-        )
-    return "direct"
+        X = augmentation.sample(real, len(rows.y), random_state)
+        weight = np.full(X.shape[0], rows.sample_weight.mean())
+        parts.append(labelled_by(teacher.margins, X, weight, "synthetic", classes))
+    return join(parts)
 
 
 def choose_augmentation(student, rows):
     """Return `Munge()` if the student gains from synthetic rows and they can be made, else None."""
     gains = getattr(last_step(student), "gains_from_synthetic_rows", False)
     return Munge() if gains and not sp.issparse(rows.X) and rows.X.shape[0] > 1 else None
-
-
-def distill_classifier(student, transfer_set, temperature, alpha):
-    """Fit a clone of a classifier student on a transfer set.
-
-    Parameters
-    ----------
-    student : estimator
-        A student, another classifier, or a pipeline that ends in one. The other steps of a
-        pipeline are fitted on the labelled rows.
-    transfer_set : TransferSet
-        Rows and margins.
-    temperature : float
-        Larger than 0.
-    alpha : float
-        Weight of the soft term, in [0, 1].
-
-    Returns
-    -------
-    fitted : estimator
-        The fitted clone; a classifier that is no student comes wrapped in `SoftLabelClassifier`.
-    """
-    if isinstance(student, Pipeline):
-        labelled = transfer_set.origin == 0
-        pipeline = clone(student)
-        y = transfer_set.classes[transfer_set.y[labelled]]
-        if len(pipeline.steps) > 1:
-            transformers = Pipeline(pipeline.steps[:-1])
-            transformers.fit(take_rows(transfer_set.X, labelled), y)
-            pipeline.steps[:-1] = transformers.steps
-            transfer_set = transfer_set.with_X(transformers.transform(transfer_set.X))
-        name, last = pipeline.steps[-1]
-        fitted = distill_classifier(last, transfer_set, temperature, alpha)
-        pipeline.steps[-1] = (name, fitted)
-        return pipeline
-    student = clone(student) if hasattr(student, "distill") else SoftLabelClassifier(student)
-    return student.distill(transfer_set, temperature, alpha)
-
-
-def distill_regressor(student, transfer_set, alpha):
-    """Fit a clone of a regressor student on a transfer set.
-
-    Parameters
-    ----------
-    student : estimator
-        Any regressor, or a pipeline that ends in one.
-    transfer_set : TransferSet
-        Rows and predictions.
-    alpha : float
-        Weight of the teacher's predictions, in [0, 1].
-
-    Returns
-    -------
-    fitted : estimator
-        The fitted clone.
-    """
-    values, weight = transfer_set.blended_values(alpha)
-    used = weight > 0
-    same_weight = np.ptp(weight[used]) == 0  # then any regressor will do
-    params = {} if same_weight else weight_params(student, weight[used])
-    X = transfer_set.X if used.all() else take_rows(transfer_set.X, used)
-    return clone(student).fit(X, values[used], **params)
-
-
-def check_student(student, kind):
-    """Check that a student is a classifier with probabilities, or a regressor.
-
-    Raises
-    ------
-    TypeError
-        If it is something else, with what to pass instead.
-    """
-    if isinstance(student, type):
-        raise TypeError(
-            f"student is the class {student.__name__}; an instance was expected. Pass "
-            f"{student.__name__}()."
-        )
-    last = last_step(student)
-    name = type(last).__name__
-    if kind == "regressor":
-        if not is_regressor(last):
-            raise TypeError(
-                f"student is {name}, which is no regressor; a regressor was expected, such as "
-                "TreeStudentRegressor()."
-            )
-    elif not (is_classifier(last) and hasattr(last, "fit") and hasattr(last, "predict_proba")):
-        raise TypeError(
-            f"student is {name}, which is no classifier with predict_proba; one was expected, such "
-            "as TreeStudentClassifier()."
-        )
-    elif not hasattr(last, "distill"):
-        weight_params(last, np.ones(1))
 
 
 def _choose_temperature(temperature, transfer_set):
@@ -779,20 +616,6 @@ def _choose_temperature(temperature, transfer_set):
     )
 
 
-def _splits(cv, rows, is_classification):
-    """Return the folds as a list; an int is lowered where a fold would lack rows."""
-    if isinstance(cv, Integral):
-        largest = (
-            np.unique(rows.y, return_counts=True)[1].max() if is_classification else len(rows.y)
-        )
-        cv = max(2, min(cv, largest))
-    splitter = check_cv(cv, rows.y, classifier=is_classification)
-    with warnings.catch_warnings():
-        # Classes that a fold lacks are dealt with: the margins are aligned by class.
-        warnings.filterwarnings("ignore", "The least populated class in y", UserWarning)
-        return list(splitter.split(np.zeros((len(rows.y), 1)), rows.y))
-
-
 def _fingerprint(in_use):
     """Identify a teacher without hashing fitted models, whose hashes are not stable."""
     name = f"{type(in_use.estimator).__module__}.{type(in_use.estimator).__qualname__}"
@@ -801,14 +624,6 @@ def _fingerprint(in_use):
     X = in_use.rows.X
     probe = take_rows(X, np.linspace(0, X.shape[0] - 1, min(X.shape[0], PROBE_ROWS)).astype(int))
     return joblib.hash((name, in_use.fitted.margins(probe)))
-
-
-def _with_seeds(estimator, random_state):
-    """Fill every ``random_state`` that is None."""
-    params = estimator.get_params()
-    names = [name for name in sorted(params) if name.split("__")[-1] == "random_state"]
-    seeds = {n: int(random_state.randint(2**31 - 1)) for n in names if params[n] is None}
-    return estimator.set_params(**seeds)
 
 
 def _is_fitted_instance(teacher):

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_y, check_consistent_length
+from sklearn.utils.validation import _check_sample_weight, _check_y, check_consistent_length
 
 from skdistill.columns import (
     check_rows,
@@ -19,9 +19,15 @@ from skdistill.columns import (
     stack_rows,
     take_rows,
 )
-from skdistill.sample_weights import check_weights
 
-__all__ = ["Rows", "check_classification_rows", "check_regression_rows", "warn_of_leak"]
+__all__ = [
+    "Rows",
+    "check_classification_rows",
+    "check_regression_rows",
+    "check_weights",
+    "require_y",
+    "warn_of_leak",
+]
 
 #: Marks rows of y without an observed class, as in scikit-learn's semi-supervised estimators.
 UNLABELLED = -1
@@ -134,6 +140,19 @@ def check_regression_rows(estimator, X, y, sample_weight, X_unlabeled, *, accept
     pool = stack_rows(tables) if tables else None
     pool_weight = np.full(0 if pool is None else pool.shape[0], weight.mean())
     return Rows(X, y, weight, sample_weight is not None, pool, pool_weight)
+
+
+def check_weights(sample_weight, X):
+    """Return float64 weights of shape (n_samples,): non-negative, finite and not all zero."""
+    sample_weight = _check_sample_weight(
+        sample_weight, X, dtype=np.float64, ensure_non_negative=True
+    )
+    if not sample_weight.any():
+        raise ValueError(
+            "sample_weight is zero for every row. At least one positive weight is needed: with all "
+            "sample weights zero there is nothing to learn from."
+        )
+    return sample_weight
 
 
 def require_y(estimator, y):

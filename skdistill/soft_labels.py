@@ -16,6 +16,7 @@ __all__ = [
     "calibration_temperature",
     "distillation_loss",
     "distillation_loss_gradient",
+    "free_margins",
     "margins_from_decision",
     "margins_from_proba",
     "proba_from_margins",
@@ -86,6 +87,23 @@ def margins_from_decision(decision):
     margins = np.zeros((len(decision), 2))
     margins[:, 1] = decision.reshape(-1)
     return margins
+
+
+def free_margins(proba):
+    """Turn one distribution into the outputs of a model that answers with it.
+
+    Parameters
+    ----------
+    proba : ndarray of shape (n_classes,)
+        Sums to 1.
+
+    Returns
+    -------
+    outputs : ndarray of shape (n_outputs,)
+        The log-odds, one output, for two classes; else one log-probability per class.
+    """
+    log_proba = np.log(np.maximum(proba, SMALLEST_PROBABILITY))
+    return log_proba[1:] - log_proba[0] if len(proba) == 2 else log_proba
 
 
 def soften(margins, temperature=1.0):
@@ -205,6 +223,11 @@ class SoftTargets:
             (1.0, self.hard_labels(), self.hard_weight()),
         ]
         return [term for term in terms if term[2].any()]
+
+    def prior(self):
+        """Mean of the mix over all rows, of shape (n_classes,): the best constant answer."""
+        proba, weight = self.mixed()
+        return np.average(proba, axis=0, weights=weight)
 
     def softened_mix(self):
         """`mixed`, softened by the temperature: what a student that knows no temperature sees."""

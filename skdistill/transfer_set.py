@@ -10,7 +10,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 
-from skdistill.columns import column_values, is_nominal, replace_cells, table_like
+from skdistill.columns import column_values, is_nominal, replace_cells, stack_rows, table_like
 from skdistill.soft_labels import SoftTargets
 
 #: Where a row of a transfer set comes from.
@@ -98,6 +98,50 @@ class TransferSet:
                 "labelling": self.labelling if name == "labelled" else "direct",
             }
         return counts
+
+
+def labelled_by(margins_of, X, sample_weight, origin, classes):
+    """Have a teacher label rows without an observed class or value.
+
+    Parameters
+    ----------
+    margins_of : callable
+        The teacher: returns margins of shape (n_samples, n_classes) for rows.
+    X : ndarray, sparse matrix or data frame of shape (n_samples, n_features)
+        The rows.
+    sample_weight : ndarray of shape (n_samples,)
+        Their weights.
+    origin : {"unlabelled", "synthetic"}
+        Where they come from.
+    classes : ndarray of shape (n_classes,) or None
+        Class labels; None in regression.
+
+    Returns
+    -------
+    transfer_set : TransferSet
+        The rows with margins, and nothing observed.
+    """
+    n_samples = X.shape[0]
+    return TransferSet(
+        X=X,
+        margins=margins_of(X),
+        y=np.full(n_samples, np.nan if classes is None else -1),
+        sample_weight=sample_weight,
+        origin=np.full(n_samples, ORIGINS.index(origin)),
+        classes=classes,
+    )
+
+
+def join(parts):
+    """Join transfer sets of one task; labelling and classes are those of the first."""
+    return replace(
+        parts[0],
+        X=stack_rows([part.X for part in parts]),
+        **{
+            name: np.concatenate([getattr(part, name) for part in parts])
+            for name in ("margins", "y", "sample_weight", "origin")
+        },
+    )
 
 
 class Munge(BaseEstimator):

@@ -1,5 +1,12 @@
 """Shared data: small, made once, never changed."""
 
+import os
+
+# Before NumPy is imported: the workers of pytest-xdist share the cores, and array-API checks skip
+# (or, on scikit-learn 1.6, raise) without the second.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("SCIPY_ARRAY_API", "1")
+
 import numpy as np
 import pytest
 from sklearn.datasets import make_classification

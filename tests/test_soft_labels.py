@@ -93,9 +93,7 @@ def test_rows_without_a_class_have_no_hard_term(targets, rng):
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 4.0])
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
 def test_the_gradient_is_that_of_finite_differences(targets, rng, temperature, alpha):
-    targets = SoftTargets(
-        targets.margins, targets.codes, targets.sample_weight, temperature, alpha
-    )
+    targets = SoftTargets(targets.margins, targets.codes, targets.sample_weight, temperature, alpha)
 
     def loss(flat):
         return distillation_loss(flat.reshape(20, 4), targets).sum()

@@ -13,8 +13,7 @@ from sklearn.utils.validation import (
 )
 
 from skdistill.columns import check_rows, take_rows
-from skdistill.rows import require_y
-from skdistill.sample_weights import check_weights
+from skdistill.rows import check_weights, require_y
 from skdistill.soft_labels import SoftTargets, margins_from_proba, proba_from_margins
 
 

@@ -9,7 +9,7 @@ from scipy.special import logsumexp, softmax
 from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import Interval
 
-from skdistill.soft_labels import SMALLEST_PROBABILITY, margins_from_decision
+from skdistill.soft_labels import free_margins, margins_from_decision
 from skdistill.students.base import StudentClassifier, StudentRegressor
 from skdistill.students.encoding import fit_encoding
 
@@ -120,14 +120,14 @@ class LinearStudentClassifier(StudentClassifier):
         proba, weight = targets.mixed()
         self.encoding_ = fit_encoding(self, X, weight)
         positions = self.encoding_.positions(X)
-        prior = np.average(proba, axis=0, weights=weight)
+        prior = targets.prior()
         near_solution = (proba + prior) / 2  # one-hot targets alone would have no curvature
         solution, self.n_iter_ = _minimise(
             _distillation_objective(targets),
             self.encoding_,
             positions,
             curvature=weight * np.mean(near_solution * (1.0 - near_solution), axis=1),
-            start=_constant_outputs(prior),
+            start=free_margins(prior),
             total_weight=weight.sum(),
             C=self.C,
             max_iter=self.max_iter,
@@ -221,12 +221,6 @@ class LinearStudentRegressor(StudentRegressor):
 def _additive(student, X):
     positions = student.encoding_.positions(X)
     return student.encoding_.codes_times(positions, student.coef_) + student.intercept_
-
-
-def _constant_outputs(prior):
-    """Return the outputs of the constant model that fits best, of shape (n_outputs,)."""
-    log_prior = np.log(np.maximum(prior, SMALLEST_PROBABILITY))
-    return log_prior[1:] - log_prior[0] if len(prior) == 2 else log_prior
 
 
 def _distillation_objective(targets):

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import Interval
 
-from skdistill.soft_labels import margins_from_decision
+from skdistill.soft_labels import free_margins, margins_from_decision
 from skdistill.students.base import StudentClassifier, StudentRegressor
 from skdistill.students.encoding import BLOCK_ROWS, fit_encoding
 
@@ -156,9 +156,8 @@ class MLPStudentClassifier(StudentClassifier):
         _, weight = targets.mixed()
         self.encoding_ = fit_encoding(self, X, weight)
         positions = self.encoding_.positions(X)
-        n_outputs = 1 if targets.n_classes == 2 else targets.n_classes
         criterion, packed = training.pack_distillation(targets)
-        training.train(self, positions, packed, criterion, n_outputs)
+        training.train(self, positions, packed, criterion, start=free_margins(targets.prior()))
 
     def _margins(self, X):
         outputs = _forward(self, X).astype(np.float64)
@@ -281,7 +280,7 @@ class MLPStudentRegressor(StudentRegressor):
         self.y_scale_ = np.sqrt(np.average((y - self.y_mean_) ** 2, weights=sample_weight)) or 1.0
         standardised = (y - self.y_mean_) / self.y_scale_
         criterion, packed = training.pack_regression(standardised, sample_weight)
-        training.train(self, positions, packed, criterion, n_outputs=1)
+        training.train(self, positions, packed, criterion, start=np.zeros(1))
 
     def _values(self, X):
         return _forward(self, X)[:, 0].astype(np.float64) * self.y_scale_ + self.y_mean_

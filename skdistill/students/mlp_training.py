@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import warnings
 
 import numpy as np
 import torch
@@ -27,11 +28,11 @@ class EncodedMLP(nn.Module):
         The fitted encoding, whose `expand` is repeated here in torch.
     hidden_layer_sizes : list of int
         Width of every hidden layer.
-    n_outputs : int
-        Width of the last layer.
+    start : ndarray of shape (n_outputs,)
+        Initial bias of the last layer.
     """
 
-    def __init__(self, encoding, hidden_layer_sizes, n_outputs):
+    def __init__(self, encoding, hidden_layer_sizes, start):
         super().__init__()
         self.register_buffer("column", torch.as_tensor(encoding.code_column))
         self.register_buffer("offset", torch.as_tensor(encoding.code_offset, dtype=torch.float32))
@@ -39,10 +40,14 @@ class EncodedMLP(nn.Module):
         self.register_buffer("level", kind == LEVEL)
         self.register_buffer("missing", kind == MISSING)
         self.has_level, self.has_missing = bool(self.level.any()), bool(self.missing.any())
-        sizes = [encoding.n_codes, *hidden_layer_sizes, n_outputs]
-        self.layers = nn.ModuleList(
-            nn.Linear(n_in, n_out) for n_in, n_out in itertools.pairwise(sizes)
-        )
+        sizes = [encoding.n_codes, *hidden_layer_sizes, len(start)]
+        with warnings.catch_warnings():  # there are no codes if all columns are constant
+            warnings.filterwarnings("ignore", "Initializing zero-element tensors")
+            self.layers = nn.ModuleList(
+                nn.Linear(n_in, n_out) for n_in, n_out in itertools.pairwise(sizes)
+            )
+        with torch.no_grad():
+            self.layers[-1].bias.copy_(torch.as_tensor(start))
 
     def forward(self, positions):
         """Compute outputs of shape (n_rows, n_outputs) from positions of (n_rows, n_features)."""
@@ -162,7 +167,7 @@ class BatchSlices:
             yield self.X.index_select(0, rows), self.y.index_select(0, rows)
 
 
-def train(student, positions, packed, criterion, n_outputs):
+def train(student, positions, packed, criterion, start):
     """Train the network of a student and leave its weights there as plain arrays.
 
     Parameters
@@ -176,8 +181,8 @@ def train(student, positions, packed, criterion, n_outputs):
         Targets and weights, as the criterion wants them.
     criterion : torch.nn.Module
         The loss of a batch, called with outputs and packed targets.
-    n_outputs : int
-        Width of the last layer.
+    start : ndarray of shape (n_outputs,)
+        Outputs of the best constant model, from which training starts.
     """
     random_state = check_random_state(student.random_state)
     seed = int(random_state.randint(np.iinfo(np.int32).max))
@@ -191,6 +196,7 @@ def train(student, positions, packed, criterion, n_outputs):
     batch_size = min(student.batch_size, len(learn))
     steps_per_epoch = len(learn) // batch_size
     max_epochs = student.max_epochs or _default_epochs(len(positions), steps_per_epoch)
+    hidden_layer_sizes = np.atleast_1d(student.hidden_layer_sizes).tolist()
     callbacks = [("schedule", _schedule(max_epochs * steps_per_epoch))]
     if len(hold_out):
         stopping = EarlyStopping(patience=student.n_iter_no_change, load_best=True, sink=_silent)
@@ -198,9 +204,7 @@ def train(student, positions, packed, criterion, n_outputs):
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         net = NeuralNet(
-            EncodedMLP(
-                student.encoding_, np.atleast_1d(student.hidden_layer_sizes).tolist(), n_outputs
-            ),
+            EncodedMLP(student.encoding_, hidden_layer_sizes, start),
             criterion=criterion,
             optimizer=torch.optim.AdamW,
             optimizer__weight_decay=student.weight_decay,

@@ -1,5 +1,7 @@
 """Make a student of any classifier that takes sample weights."""
 
+from dataclasses import replace
+
 import numpy as np
 from sklearn.base import MetaEstimatorMixin, clone
 from sklearn.dummy import DummyClassifier
@@ -7,7 +9,7 @@ from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods
 
 from skdistill.columns import check_rows, take_rows
-from skdistill.sample_weights import weight_params
+from skdistill.estimators import weight_params
 from skdistill.soft_labels import margins_from_proba
 from skdistill.students.base import StudentClassifier
 
@@ -44,8 +46,9 @@ class SoftLabelClassifier(MetaEstimatorMixin, StudentClassifier):
     Notes
     -----
     A classifier cannot be told to soften its own answers while it is fitted. It is fitted on soft
-    and hard labels mixed at T = 1 and then softened by T, and its margins are multiplied by T
-    afterwards: if it reproduces its targets, the student reproduces the mix.
+    and hard labels mixed at T = 1 and then softened, and its margins are sharpened afterwards: if
+    it reproduces its targets, the student reproduces the mix. What softens is
+    ``1 + alpha * (T - 1)``, so that hard labels alone, which cannot be softened, are not sharpened.
 
     Examples
     --------
@@ -71,8 +74,8 @@ class SoftLabelClassifier(MetaEstimatorMixin, StudentClassifier):
         return check_rows(self, X, reset=reset, accept_sparse=get_tags(self).input_tags.sparse)
 
     def _fit_targets(self, X, targets):
-        proba, weight = targets.softened_mix()
-        self.temperature_ = targets.temperature
+        self.temperature_ = 1.0 + targets.alpha * (targets.temperature - 1.0)
+        proba, weight = replace(targets, temperature=self.temperature_).softened_mix()
         n_samples, n_classes = proba.shape
         rows = np.tile(np.arange(n_samples), n_classes)
         codes = np.repeat(np.arange(n_classes), n_samples)

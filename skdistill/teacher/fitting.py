@@ -1,39 +1,12 @@
-"""Check a teacher, tell whether it is fitted, and fit it."""
+"""Check a teacher, and fit it."""
 
 import numpy as np
-from sklearn.base import clone, is_classifier, is_clusterer, is_regressor
+from sklearn.base import is_classifier, is_clusterer, is_regressor
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import StackingClassifier
-from sklearn.exceptions import NotFittedError
-from sklearn.frozen import FrozenEstimator
-from sklearn.utils.validation import check_is_fitted
 
-from skdistill.sample_weights import weight_params
-from skdistill.teacher.margins import (
-    ClassifierTeacher,
-    RegressorTeacher,
-    last_step,
-    package_of,
-)
-
-
-def is_fitted(estimator):
-    """Tell whether an estimator is fitted; a pipeline is when its last step is."""
-    last = last_step(estimator)
-    if package_of(last) == "catboost":
-        return last.is_fitted()
-    try:
-        check_is_fitted(last)
-    except NotFittedError:
-        return False
-    return True
-
-
-def unfitted(estimator):
-    """Return an unfitted clone, also of a frozen estimator."""
-    while isinstance(estimator, FrozenEstimator):
-        estimator = estimator.estimator
-    return clone(estimator)
+from skdistill.estimators import last_step, package_of, unfitted, weight_params
+from skdistill.teacher.margins import ClassifierTeacher, RegressorTeacher
 
 
 def check_teacher(teacher, kind):

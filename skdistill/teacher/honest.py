@@ -21,7 +21,7 @@ from sklearn.ensemble import (
 from sklearn.tree import BaseDecisionTree
 
 from skdistill.columns import take_rows
-from skdistill.teacher.margins import as_last_step_sees, last_step, package_of
+from skdistill.estimators import as_last_step_sees, last_step, package_of
 
 FORESTS = (
     RandomForestClassifier,
@@ -64,31 +64,34 @@ def out_of_bag(teacher, X, n_jobs=None):
     Returns
     -------
     margins : ndarray of shape (n_samples, n_classes)
-        Margins of the averages over the members. Rows in the bag of every member get the average
-        over all rows.
-    n_without_votes : int
-        Number of such rows.
+        Margins of the averages over the members.
+    voted : ndarray of shape (n_samples,)
+        Whether a member was left to answer. For the other rows the whole ensemble does.
     """
     ensemble = last_step(teacher.estimator)
     matrix = _member_input(ensemble, as_last_step_sees(teacher.estimator, X))
     n_samples = matrix.shape[0]
     votes = np.zeros(n_samples)
-    total = None
+    n_labels = (len(ensemble.classes_),) if hasattr(ensemble, "classes_") else ()
+    total = np.zeros((n_samples, *n_labels))
     jobs = (
         delayed(_answer_out_of_bag)(ensemble, member, features, bag, matrix)
         for member, features, bag in _members(ensemble)
     )
     pool = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator_unordered")
     for rows, answers in pool(jobs):
-        if total is None:
-            total = np.zeros((n_samples, *answers.shape[1:]))
         total[rows] += answers
         votes[rows] += 1
     voted = votes > 0
-    answers = np.empty_like(total)
-    answers[voted] = (total[voted].T / votes[voted]).T
-    answers[~voted] = answers[voted].mean(axis=0)
-    return teacher.margins_of(answers), int((~voted).sum())
+    if not voted.any():
+        return teacher.margins(X), voted
+    mean = total[voted] / votes[voted].reshape(-1, *[1] * (total.ndim - 1))
+    answers = teacher.margins_of(mean)
+    margins = np.empty((n_samples, answers.shape[1]))
+    margins[voted] = answers
+    if not voted.all():
+        margins[~voted] = teacher.margins(take_rows(X, ~voted))
+    return margins, voted
 
 
 def cross_fit(fit, X, y, sample_weight, splits, n_jobs=None):

@@ -4,11 +4,11 @@ from functools import cached_property
 
 import numpy as np
 
+from skdistill.estimators import is_fitted
 from skdistill.teacher.fitting import (
     check_teacher_columns,
     fit_classifier,
     fit_regressor,
-    is_fitted,
     wrap_fitted_classifier,
 )
 from skdistill.teacher.margins import RegressorTeacher

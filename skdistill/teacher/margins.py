@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import Pipeline
 
 from skdistill.columns import take_rows
+from skdistill.estimators import as_last_step_sees, last_step, package_of
 from skdistill.soft_labels import margins_from_decision, margins_from_proba, proba_from_margins
 
 #: Rows on which raw scores are compared with predict_proba before they are trusted.
@@ -149,34 +148,6 @@ class RegressorTeacher:
                 "expected. Check what it does with missing values."
             )
         return margins
-
-
-def last_step(estimator):
-    """Return the estimator that does the predicting: the last step of pipelines, thawed."""
-    while isinstance(estimator, Pipeline | FrozenEstimator):
-        estimator = (
-            estimator.estimator
-            if isinstance(estimator, FrozenEstimator)
-            else estimator.steps[-1][1]
-        )
-    return estimator
-
-
-def as_last_step_sees(estimator, X):
-    """Return X as transformed by the steps before the last one of a fitted pipeline."""
-    while isinstance(estimator, Pipeline | FrozenEstimator):
-        if isinstance(estimator, FrozenEstimator):
-            estimator = estimator.estimator
-            continue
-        if len(estimator.steps) > 1:
-            X = estimator[:-1].transform(X)
-        estimator = estimator.steps[-1][1]
-    return X
-
-
-def package_of(estimator):
-    """Return the name of the package that an estimator's class comes from."""
-    return type(estimator).__module__.partition(".")[0]
 
 
 def raw_scores(estimator, X):

@@ -1,0 +1,101 @@
+"""Check a student, and fit it on a transfer set: ours, any other, or a pipeline ending in one."""
+
+import numpy as np
+from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.pipeline import Pipeline
+
+from skdistill.columns import take_rows
+from skdistill.estimators import last_step, weight_params
+from skdistill.students.soft_label_classifier import SoftLabelClassifier
+
+
+def check_student(student, kind):
+    """Check that a student is a classifier with probabilities, or a regressor.
+
+    Raises
+    ------
+    TypeError
+        If it is something else, with what to pass instead.
+    """
+    if isinstance(student, type):
+        raise TypeError(
+            f"student is the class {student.__name__}; an instance was expected. Pass "
+            f"{student.__name__}()."
+        )
+    last = last_step(student)
+    name = type(last).__name__
+    if kind == "regressor":
+        if not is_regressor(last):
+            raise TypeError(
+                f"student is {name}, which is no regressor; a regressor was expected, such as "
+                "TreeStudentRegressor()."
+            )
+    elif not (is_classifier(last) and hasattr(last, "fit") and hasattr(last, "predict_proba")):
+        raise TypeError(
+            f"student is {name}, which is no classifier with predict_proba; one was expected, such "
+            "as TreeStudentClassifier()."
+        )
+    elif not hasattr(last, "distill"):
+        weight_params(last, np.ones(1))
+
+
+def distill_classifier(student, transfer_set, temperature, alpha):
+    """Fit a clone of a classifier student on a transfer set.
+
+    Parameters
+    ----------
+    student : estimator
+        A student, another classifier, or a pipeline that ends in one. The other steps of a
+        pipeline are fitted on the labelled rows.
+    transfer_set : TransferSet
+        Rows and margins.
+    temperature : float
+        Larger than 0.
+    alpha : float
+        Weight of the soft term, in [0, 1].
+
+    Returns
+    -------
+    fitted : estimator
+        The fitted clone; a classifier that is no student comes wrapped in `SoftLabelClassifier`.
+    """
+    if isinstance(student, Pipeline):
+        labelled = transfer_set.origin == 0
+        pipeline = clone(student)
+        y = transfer_set.classes[transfer_set.y[labelled]]
+        if len(pipeline.steps) > 1:
+            transformers = Pipeline(pipeline.steps[:-1])
+            transformers.fit(take_rows(transfer_set.X, labelled), y)
+            pipeline.steps[:-1] = transformers.steps
+            transfer_set = transfer_set.with_X(transformers.transform(transfer_set.X))
+        name, last = pipeline.steps[-1]
+        fitted = distill_classifier(last, transfer_set, temperature, alpha)
+        pipeline.steps[-1] = (name, fitted)
+        return pipeline
+    student = clone(student) if hasattr(student, "distill") else SoftLabelClassifier(student)
+    return student.distill(transfer_set, temperature, alpha)
+
+
+def distill_regressor(student, transfer_set, alpha):
+    """Fit a clone of a regressor student on a transfer set.
+
+    Parameters
+    ----------
+    student : estimator
+        Any regressor, or a pipeline that ends in one.
+    transfer_set : TransferSet
+        Rows and predictions.
+    alpha : float
+        Weight of the teacher's predictions, in [0, 1].
+
+    Returns
+    -------
+    fitted : estimator
+        The fitted clone.
+    """
+    values, weight = transfer_set.blended_values(alpha)
+    used = weight > 0
+    same_weight = np.ptp(weight[used]) == 0  # then any regressor will do
+    params = {} if same_weight else weight_params(student, weight[used])
+    X = transfer_set.X if used.all() else take_rows(transfer_set.X, used)
+    return clone(student).fit(X, values[used], **params)

@@ -1,0 +1,128 @@
+"""Choose how the labelled rows get honest margins, and compute them."""
+
+import warnings
+from numbers import Integral
+
+import numpy as np
+from sklearn.model_selection import check_cv
+
+from skdistill.teacher.honest import (
+    cross_fit,
+    has_enough_members,
+    has_out_of_bag,
+    is_training_matrix,
+    out_of_bag,
+)
+
+#: Share of the rows of a class that may be in every member's bag before that is said, or avoided.
+WITHOUT_VOTES_TOLERANCE = 0.01
+
+
+def label_rows(in_use, labelling, cv, n_jobs=None):
+    """Compute the margins of the labelled rows.
+
+    Parameters
+    ----------
+    in_use : ClassifierInUse or RegressorInUse
+        The teacher and its rows.
+    labelling : {"auto", "oob", "cross_fit", "direct"}
+        How to label, see `DistilledClassifier`.
+    cv : int, cross-validation generator or iterable
+        Folds of "cross_fit".
+    n_jobs : int or None, default=None
+        Folds or members to work on at a time.
+
+    Returns
+    -------
+    margins : ndarray of shape (n_labelled, n_classes)
+        Margins, honest unless the labelling is "direct".
+    labelling : {"oob", "cross_fit", "direct"}
+        What was done.
+    """
+    rows = in_use.rows
+    chosen = choose_labelling(labelling, in_use)
+    if chosen == "oob":
+        margins, voted = out_of_bag(in_use.fitted, rows.X, n_jobs)
+        share = _largest_share(~voted, in_use)
+        if share <= WITHOUT_VOTES_TOLERANCE:
+            return margins, chosen
+        if labelling == "oob" or in_use.was_fitted:
+            warnings.warn(
+                f"{share:.0%} of the rows (of a class) are in the bag of every member of the "
+                "teacher, which answers for them as fitted. Large weights and few members cause "
+                "this; labelling='cross_fit' avoids it.",
+                UserWarning,
+                stacklevel=5,
+            )
+            return margins, chosen
+        chosen = "cross_fit"
+    if chosen == "cross_fit":
+        splits = _splits(cv, in_use)
+        margins = cross_fit(in_use.fit, rows.X, rows.y, rows.given_weight, splits, n_jobs)
+        return margins, chosen
+    return in_use.fitted.margins(rows.X), chosen
+
+
+def choose_labelling(labelling, in_use):
+    """Resolve "auto", and check that what was asked for can be done.
+
+    Returns
+    -------
+    labelling : {"oob", "cross_fit", "direct"}
+        See `DistilledClassifier`.
+    """
+    estimator, classes, X = in_use.estimator, in_use.classes, in_use.rows.X
+    if X.shape[0] == 1 or (classes is not None and len(classes) == 1):
+        return "direct"  # nothing to hold out, or nothing to learn
+    if labelling == "cross_fit":
+        return labelling
+    has_oob = has_out_of_bag(estimator)
+    seen = is_training_matrix(estimator, X) if in_use.was_fitted else True
+    if labelling == "oob":
+        if not has_oob:
+            raise ValueError(
+                f"labelling='oob' needs a forest or bagging ensemble with bootstrap=True; the "
+                f"teacher is {estimator!r}. Use labelling='cross_fit'."
+            )
+        if not seen:
+            raise ValueError(
+                "labelling='oob' needs the rows that the teacher was fitted on, in the same order; "
+                "replaying its bootstrap shows that X is not that matrix. Use 'direct' if the "
+                "teacher has not seen these rows, else 'cross_fit'."
+            )
+        return labelling
+    if labelling == "auto":
+        if has_oob and seen and has_enough_members(estimator):
+            return "oob"
+        if not in_use.was_fitted:
+            return "cross_fit"
+    if seen:
+        warnings.warn(
+            "The teacher was fitted on the very rows it labels directly: its answers there are "
+            "close to the hard labels and teach the student little. Use labelling='cross_fit'"
+            + (" or 'oob'." if has_oob else ".")
+            + " Rows that the teacher has not seen are best.",
+            UserWarning,
+            stacklevel=5,
+        )
+    return "direct"
+
+
+def _largest_share(marked, in_use):
+    """Share of marked rows in the class, or in regression the whole, that has most of them."""
+    if in_use.classes is None:
+        return marked.mean()
+    return max(marked[in_use.rows.y == label].mean() for label in np.unique(in_use.rows.y))
+
+
+def _splits(cv, in_use):
+    """Return the folds as a list; an int is lowered where a fold would lack rows."""
+    y, is_classification = in_use.rows.y, in_use.classes is not None
+    if isinstance(cv, Integral):
+        largest = np.unique(y, return_counts=True)[1].max() if is_classification else len(y)
+        cv = max(2, min(cv, largest))
+    splitter = check_cv(cv, y, classifier=is_classification)
+    with warnings.catch_warnings():
+        # Classes that a fold lacks are dealt with: the margins are aligned by class.
+        warnings.filterwarnings("ignore", "The least populated class in y", UserWarning)
+        return list(splitter.split(np.zeros((len(y), 1)), y))

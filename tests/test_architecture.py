@@ -1,0 +1,127 @@
+"""Rules of the house: public names, imports, docstrings."""
+
+import ast
+import importlib
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import numpydoc.docscrape
+import pytest
+
+import skdistill
+
+ROOT = Path(skdistill.__file__).parent
+HEAVY = {"torch", "skorch", "shap", "matplotlib", "xgboost", "lightgbm", "catboost", "onnx"}
+
+
+def test_the_public_names_are_these():
+    assert skdistill.__all__ == [
+        "DistilledClassifier",
+        "DistilledRegressor",
+        "Munge",
+        "TransferSet",
+        "TreeStudentClassifier",
+        "TreeStudentRegressor",
+        "LinearStudentClassifier",
+        "LinearStudentRegressor",
+        "MLPStudentClassifier",
+        "MLPStudentRegressor",
+        "SoftLabelClassifier",
+        "agreement",
+        "kl_divergence",
+        "gap_closed",
+    ]
+    assert set(skdistill.__all__) <= set(dir(skdistill))
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        _ = skdistill.Nothing
+
+
+def test_editors_see_what_is_imported_lazily():
+    # The block under TYPE_CHECKING is what editors read; at run time _PUBLIC decides.
+    tree = ast.parse((ROOT / "__init__.py").read_text())
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    seen = {
+        alias.name: node.module.removeprefix("skdistill.")
+        for node in block.body
+        for alias in node.names
+    }
+    assert seen == skdistill._PUBLIC
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    program = (
+        "import sys; before = set(sys.modules); import skdistill;"
+        "new = {name.partition('.')[0] for name in set(sys.modules) - before};"
+        "assert new - sys.stdlib_module_names == {'skdistill'}, new"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_the_distiller_loads_no_vendor_and_no_torch():
+    program = (
+        "import sys; from skdistill import DistilledClassifier, MLPStudentRegressor;"
+        f"found = {HEAVY!r} & set(sys.modules); assert not found, found"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_imports_only_go_down():
+    linter = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([linter], cwd=ROOT.parent, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("name", skdistill.__all__)
+def test_docstrings_name_every_parameter_in_order_with_its_default(name):
+    documented = getattr(skdistill, name)
+    doc = numpydoc.docscrape.get_doc_object(documented)
+    parameters = inspect.signature(documented).parameters
+    section = "Parameters" if doc["Parameters"] else "Attributes"  # data classes
+    entries = [
+        (part.strip(), entry.type) for entry in doc[section] for part in entry.name.split(",")
+    ]
+    assert [entry for entry, _ in entries] == list(parameters)
+    if section == "Parameters":
+        for entry, kind in entries:
+            default = parameters[entry].default
+            if default is inspect.Parameter.empty:
+                assert "default" not in kind
+            else:
+                shown = kind.rpartition("default=")[2].rstrip(".")
+                assert default in (shown, ast.literal_eval(shown)), (entry, kind)
+    assert doc["Summary"]
+    assert doc["Examples"] or name == "TransferSet"
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in skdistill.__all__ if hasattr(getattr(skdistill, name), "fit")]
+)
+def test_docstrings_name_every_fitted_attribute(name, binary_task):
+    from sklearn.linear_model import LogisticRegression
+
+    estimator_class = getattr(skdistill, name)
+    X, y = binary_task
+    if name == "SoftLabelClassifier":
+        estimator = estimator_class(LogisticRegression())
+    elif name.startswith("Distilled"):
+        kind = "sklearn.ensemble"
+        forest = "RandomForest" + name.removeprefix("Distilled")
+        estimator = estimator_class(getattr(importlib.import_module(kind), forest)(5))
+        estimator.set_params(labelling="cross_fit")
+    else:
+        estimator = estimator_class()
+    if "MLP" in name:
+        estimator.set_params(max_epochs=1)
+    estimator.fit(X, y)
+    fitted = {a for a in vars(estimator) if a.endswith("_") and not a.startswith("_")}
+    doc = numpydoc.docscrape.get_doc_object(estimator_class)
+    documented = {part.strip() for entry in doc["Attributes"] for part in entry.name.split(",")}
+    assert fitted <= documented
+    assert documented - fitted <= {"feature_names_in_", "teacher_"}
+
+
+def test_no_file_grows_beyond_reading():
+    lines = {path.name: len(path.read_text().splitlines()) for path in ROOT.rglob("*.py")}
+    assert max(lines.values()) < 800, lines

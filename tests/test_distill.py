@@ -1,0 +1,482 @@
+import pickle
+
+import joblib
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import scipy.sparse as sp
+import sklearn
+from sklearn.base import clone
+from sklearn.datasets import make_classification, make_regression
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skdistill import (
+    DistilledClassifier,
+    DistilledRegressor,
+    LinearStudentClassifier,
+    LinearStudentRegressor,
+    MLPStudentClassifier,
+    MLPStudentRegressor,
+    Munge,
+    SoftLabelClassifier,
+    TreeStudentClassifier,
+)
+from skdistill.soft_labels import calibration_temperature, margins_from_proba
+
+STUDENTS = {
+    "tree": TreeStudentClassifier(),
+    "linear": LinearStudentClassifier(),
+    "mlp": MLPStudentClassifier((32,), max_epochs=30),
+    "logistic": LogisticRegression(max_iter=1000),
+    "pipeline": make_pipeline(StandardScaler(), TreeStudentClassifier()),
+}
+
+
+class CountingForest(RandomForestClassifier):
+    """Counts how often any clone is fitted or asked."""
+
+    fits = 0
+    queries = 0
+
+    def fit(self, X, y, sample_weight=None):
+        type(self).fits += 1
+        return super().fit(X, y, sample_weight)
+
+    def predict_proba(self, X):
+        type(self).queries += 1
+        return super().predict_proba(X)
+
+
+@pytest.fixture
+def counting_forest():
+    CountingForest.fits = CountingForest.queries = 0
+    return CountingForest(25, random_state=0)
+
+
+@pytest.mark.parametrize("student", STUDENTS.values(), ids=STUDENTS)
+def test_every_student_follows_the_teacher(student, binary_task, forest):
+    X, y = binary_task
+    model = DistilledClassifier(forest, student, random_state=0).fit(X, y)
+    teacher = forest.predict_proba(X)[:, 1]
+    assert np.corrcoef(model.predict_proba(X)[:, 1], teacher)[0, 1] > 0.75
+    assert model.teacher_ is forest
+
+
+@pytest.mark.parametrize("student", STUDENTS.values(), ids=STUDENTS)
+def test_a_teacher_with_permuted_answers_gives_another_student(student, binary_task):
+    class Contrary(RandomForestClassifier):
+        def predict_proba(self, X):
+            return super().predict_proba(X)[:, ::-1]
+
+    X, y = binary_task
+    honest, contrary = (
+        DistilledClassifier(kind(30, random_state=0), student, alpha=1, labelling="cross_fit",
+                            random_state=0).fit(X, y)
+        for kind in (RandomForestClassifier, Contrary)
+    )  # fmt: skip
+    assert honest.score(X, y) > 0.7
+    assert contrary.score(X, y) < 0.3
+
+
+def test_the_student_stands_alone(binary_task, forest):
+    X, y = binary_task
+    names = np.array(["legit", "fraud"])[y]
+    teacher = RandomForestClassifier(30, random_state=0).fit(X, names)
+    model = DistilledClassifier(teacher, TreeStudentClassifier(8)).fit(X, names)
+    data = pickle.dumps(model.student_)
+    assert b"RandomForest" not in data
+    assert len(data) < 10_000
+    restored = pickle.loads(data)
+    np.testing.assert_array_equal(restored.predict_proba(X), model.predict_proba(X))
+    assert set(restored.predict(X)) == {"legit", "fraud"}
+
+
+def test_soft_labels_beat_hard_labels_under_label_noise():
+    X, y = make_classification(3000, 10, n_informative=6, flip_y=0.0, random_state=1)
+    noisy = np.where(np.random.default_rng(0).random(3000) < 0.2, 1 - y, y)
+    teacher = RandomForestClassifier(100, random_state=0).fit(X[:1500], noisy[:1500])
+    student = TreeStudentClassifier(64, min_samples_leaf=1, random_state=0)
+    hard = student.fit(X[:1500], noisy[:1500]).score(X[1500:], y[1500:])
+    soft = DistilledClassifier(teacher, student, alpha=1.0).fit(X[:1500], noisy[:1500])
+    direct = DistilledClassifier(teacher, student, alpha=1.0, labelling="direct")
+    with pytest.warns(UserWarning, match="very rows it labels directly"):
+        direct.fit(X[:1500], noisy[:1500])
+    assert soft.score(X[1500:], y[1500:]) > hard + 0.02
+    assert soft.score(X[1500:], y[1500:]) > direct.score(X[1500:], y[1500:]) + 0.02
+
+
+def test_unlabelled_rows_are_labelled_by_the_teacher_and_used(binary_task, forest):
+    X, y = binary_task
+    few = DistilledClassifier(forest, labelling="direct", random_state=0).fit(X[:60], y[:60])
+    many = DistilledClassifier(forest, labelling="direct", random_state=0)
+    many.fit(X[:60], y[:60], X_unlabeled=X[60:])
+    teacher = forest.predict_proba(X[60:])
+    assert log_loss_to(teacher, many.predict_proba(X[60:])) < log_loss_to(
+        teacher, few.predict_proba(X[60:])
+    )
+    assert many.transfer_summary_["unlabelled"] == {
+        "rows": 540,
+        "weight": 540.0,
+        "labelling": "direct",
+    }
+
+
+def log_loss_to(teacher, proba):
+    return -np.mean(np.sum(teacher * margins_from_proba(proba, 1e-3), axis=1))
+
+
+def test_a_pool_of_another_frame_dtype_is_taken(rng):
+    frame = pd.DataFrame(
+        {"n": rng.integers(0, 9, 80), "c": pd.Categorical(rng.choice(["a", "b"], 80))}
+    )
+    pool = pd.DataFrame(
+        {"n": rng.normal(4, 2, 40), "c": pd.Categorical(rng.choice(["b", "a"], 40))}
+    )
+    y = (frame["c"] == "a").to_numpy()
+    teacher = HistGradientBoostingClassifier(categorical_features="from_dtype", max_iter=5)
+    model = DistilledClassifier(teacher, LinearStudentClassifier()).fit(frame, y, X_unlabeled=pool)
+    assert model.score(frame, y) > 0.9
+    assert model.classes_.dtype == bool
+
+
+@pytest.mark.parametrize("frame_of", [pd.DataFrame, pl.DataFrame], ids=["pandas", "polars"])
+def test_frames_with_categories_and_gaps_go_through(frame_of, rng):
+    data = {
+        "amount": np.where(rng.random(300) < 0.2, np.nan, rng.gamma(2, 50, 300)),
+        "city": rng.choice(["Graz", "Linz", "Wien"], 300),
+    }
+    y = np.where((data["city"] == "Linz") | (data["amount"] > 150), "yes", "no")
+    X = frame_of({**data})
+    X = (
+        X.astype({"city": "category"})
+        if frame_of is pd.DataFrame
+        else X.cast({"city": pl.Categorical})
+    )
+    teacher = HistGradientBoostingClassifier(categorical_features="from_dtype", max_iter=20)
+    for student in (TreeStudentClassifier(), LinearStudentClassifier(), STUDENTS["mlp"]):
+        model = DistilledClassifier(teacher, student, random_state=0).fit(X, y)
+        assert model.score(X, y) > 0.9
+        assert list(model.feature_names_in_) == ["amount", "city"]
+        with pytest.raises(ValueError, match="feature names"):
+            model.predict(X[["city", "amount"]])
+
+
+def test_sparse_rows_go_to_members_that_take_them(binary_task):
+    X, y = binary_task
+    X = sp.csr_matrix(np.where(np.abs(X) > 1, X, 0))
+    teacher = RandomForestClassifier(30, random_state=0).fit(X, y)
+    model = DistilledClassifier(teacher, LogisticRegression(max_iter=1000))
+    model.fit(X[:400], y[:400], X_unlabeled=X[400:])
+    assert model.score(X, y) > 0.7
+    with pytest.raises(TypeError, match=r"[Ss]parse"):
+        DistilledClassifier(teacher, LinearStudentClassifier()).fit(X, y)
+
+
+def test_synthetic_rows_are_on_for_the_mlp_and_off_for_the_tree(binary_task, forest):
+    X, y = binary_task
+    tree = DistilledClassifier(forest, TreeStudentClassifier()).fit(X, y)
+    mlp = DistilledClassifier(forest, MLPStudentClassifier((8,), max_epochs=2)).fit(X, y)
+    off = clone(mlp).set_params(augmentation=None).fit(X, y)
+    on = clone(tree).set_params(augmentation=Munge(size=3)).fit(X, y)
+    rows = [m.transfer_summary_["synthetic"]["rows"] for m in (tree, mlp, off, on)]
+    assert rows == [0, 6000, 0, 1800]
+
+
+@pytest.mark.parametrize("teacher_is_fitted", [True, False])
+def test_one_teacher_fit_per_fold_with_memory(
+    tmp_path, binary_task, counting_forest, teacher_is_fitted
+):
+    X, y = binary_task
+    teacher = counting_forest.fit(X, y) if teacher_is_fitted else counting_forest
+    grid = {"temperature": [1.0, 2.0, 4.0], "alpha": [0.5, 1.0], "student__max_leaf_nodes": [4, 8]}
+    model = DistilledClassifier(
+        teacher, TreeStudentClassifier(), labelling="direct", memory=str(tmp_path), random_state=0
+    )
+    search = GridSearchCV(model, grid, cv=3, scoring="neg_log_loss")
+    CountingForest.fits = CountingForest.queries = 0
+    with pytest.warns(UserWarning, match="directly"):
+        search.fit(X, y)
+    # 12 candidates on 3 folds and the refit: the margins are computed 4 times.
+    assert CountingForest.fits == (0 if teacher_is_fitted else 4)
+    per_candidate = 36 + 1 if teacher_is_fitted else 0  # the fingerprint of a fitted teacher
+    assert CountingForest.queries == 4 + per_candidate
+    assert search.best_estimator_.teacher_ is not None
+
+
+def test_without_memory_every_candidate_fits_the_teacher(binary_task, counting_forest):
+    X, y = binary_task
+    model = DistilledClassifier(counting_forest)
+    GridSearchCV(model, {"temperature": [1.0, 2.0]}, cv=3).fit(X, y)
+    assert CountingForest.fits == 7
+
+
+def test_a_cached_fit_is_the_same_and_says_that_the_teacher_is_gone(tmp_path, binary_task):
+    X, y = binary_task
+    model = DistilledClassifier(
+        RandomForestClassifier(25, random_state=0), memory=joblib.Memory(tmp_path, verbose=0)
+    )
+    first = clone(model).fit(X, y)
+    second = clone(model).fit(X, y)
+    np.testing.assert_array_equal(first.predict_proba(X), second.predict_proba(X))
+    assert first.teacher_.n_estimators == 25
+    with pytest.raises(AttributeError, match="came from `memory`"):
+        _ = second.teacher_
+
+
+def test_the_cache_knows_data_teacher_and_labelling_apart(tmp_path, binary_task, counting_forest):
+    X, y = binary_task
+    model = DistilledClassifier(counting_forest, memory=str(tmp_path))
+    model.fit(X, y)
+    model.set_params(student=TreeStudentClassifier())
+    for other in (
+        {"labelling": "cross_fit"},
+        {"teacher__max_depth": 3},
+        {"augmentation": Munge(1)},
+    ):
+        before = CountingForest.fits
+        clone(model).set_params(**other).fit(X, y)
+        assert CountingForest.fits > before
+    before = CountingForest.fits
+    clone(model).fit(X, 1 - y)
+    clone(model).fit(X + 1, y)
+    clone(model).fit(X, y, sample_weight=np.ones(len(y)))
+    clone(model).fit(X, y, X_unlabeled=X + 1)
+    assert CountingForest.fits == before + 4
+    clone(model).set_params(temperature=3.0, alpha=0.1, student__max_depth=2).fit(X, y)
+    assert CountingForest.fits == before + 4
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_grid_search_over_everything_in_a_pipeline(n_jobs, binary_task):
+    X, y = binary_task
+    model = DistilledClassifier(RandomForestClassifier(20), TreeStudentClassifier(), random_state=0)
+    pipeline = make_pipeline(StandardScaler(), model)
+    grid = {
+        "distilledclassifier__temperature": [1.0, 3.0],
+        "distilledclassifier__alpha": [0.5],
+        "distilledclassifier__student__max_leaf_nodes": [2, 8],
+        "distilledclassifier__teacher__max_depth": [2, None],
+    }
+    search = GridSearchCV(pipeline, grid, cv=2, n_jobs=n_jobs).fit(X, y)
+    assert len(set(search.cv_results_["mean_test_score"])) > 2
+    assert search.best_params_["distilledclassifier__student__max_leaf_nodes"] == 8
+
+
+def test_temperature_changes_the_student(binary_task, forest):
+    X, y = binary_task
+    proba = [
+        DistilledClassifier(forest, LinearStudentClassifier(), temperature=t)
+        .fit(X, y)
+        .predict_proba(X)
+        for t in (1.0, 5.0)
+    ]
+    assert np.abs(proba[0] - proba[1]).max() > 0.01
+
+
+def test_an_automatic_temperature_calibrates_the_honest_margins(binary_task, forest):
+    X, y = binary_task
+    model = DistilledClassifier(forest, temperature="auto").fit(X, y)
+    honest = RandomForestClassifier(40, oob_score=True, random_state=0).fit(X, y)
+    margins = margins_from_proba(honest.oob_decision_function_, 1 / 82)
+    assert model.temperature_ == pytest.approx(calibration_temperature(margins, y), rel=0.05)
+    fixed = DistilledClassifier(forest, temperature=2).fit(X, y)
+    assert fixed.temperature_ == 2.0
+
+
+def test_the_pool_goes_through_a_pipeline_with_transform_input(binary_task):
+    X, y = binary_task
+    with sklearn.config_context(enable_metadata_routing=True):
+        pipeline = make_pipeline(
+            StandardScaler(),
+            DistilledClassifier(RandomForestClassifier(20, random_state=0)),
+            transform_input=["X_unlabeled"],
+        )
+        pipeline.fit(X[:300] * 100 + 50, y[:300], X_unlabeled=X[300:] * 100 + 50)
+        scaled = StandardScaler().fit(X[:300])
+        direct = clone(pipeline[-1])
+        direct.fit(scaled.transform(X[:300]), y[:300], X_unlabeled=scaled.transform(X[300:]))
+    assert pipeline[-1].transfer_summary_["unlabelled"]["rows"] == 300
+    np.testing.assert_allclose(
+        pipeline.predict_proba(X * 100 + 50), direct.predict_proba(scaled.transform(X)), atol=0.2
+    )
+
+
+def test_an_untransformed_pool_warns(binary_task):
+    X, y = binary_task
+    model = DistilledClassifier(RandomForestClassifier(20, random_state=0))
+    with pytest.warns(UserWarning, match=r"outside the range of X.*transform_input"):
+        model.fit(X[:300], y[:300], X_unlabeled=X[300:] * 100 + 500)
+
+
+@pytest.mark.parametrize("routing", [False, True])
+def test_a_tuple_keeps_a_pool_as_long_as_X_whole_in_a_grid_search(binary_task, routing):
+    X, y = binary_task
+
+    class Recording(TreeStudentClassifier):
+        unlabelled = []
+
+        def distill(self, transfer_set, temperature=1.0, alpha=1.0):
+            self.unlabelled.append(int((transfer_set.origin == 1).sum()))
+            return super().distill(transfer_set, temperature, alpha)
+
+    model = DistilledClassifier(RandomForestClassifier(30, random_state=0), Recording())
+    with sklearn.config_context(enable_metadata_routing=routing):
+        search = GridSearchCV(model, {"temperature": [1.0]}, cv=2)
+        search.fit(X[:300], y[:300], X_unlabeled=(X[300:],))
+        assert Recording.unlabelled == [300, 300, 300]
+        search.fit(X[:300], y[:300], X_unlabeled=X[300:])
+        assert Recording.unlabelled[3:] == [150, 150, 300]
+
+
+def test_weights_reach_teacher_and_student(binary_task):
+    X, y = binary_task
+    weight = np.where(y == 1, 20.0, 1.0)
+    plain = DistilledClassifier(GradientBoostingClassifier(n_estimators=10, random_state=0), cv=2)
+    plain = plain.fit(X, y)
+    weighted = clone(plain).fit(X, y, sample_weight=weight)
+    by_class = clone(plain).set_params(class_weight={0: 1, 1: 20}).fit(X, y)
+    oracle = GradientBoostingClassifier(n_estimators=10, random_state=0).fit(X, y, weight)
+    np.testing.assert_allclose(weighted.teacher_.predict_proba(X), oracle.predict_proba(X))
+    assert weighted.predict_proba(X)[:, 1].mean() > plain.predict_proba(X)[:, 1].mean() + 0.1
+    np.testing.assert_allclose(by_class.predict_proba(X), weighted.predict_proba(X))
+
+
+def test_a_class_in_every_bag_is_cross_fitted_instead(binary_task):
+    X, y = binary_task[0], np.arange(600) % 60 == 0
+    teacher = RandomForestClassifier(30, random_state=0)
+    model = DistilledClassifier(teacher, class_weight="balanced")
+    assert model.fit(X, y).labelling_ == "cross_fit"
+    asked = clone(model).set_params(labelling="oob")
+    with pytest.warns(UserWarning, match="in the bag of every member"):
+        assert asked.fit(X, y).labelling_ == "oob"
+
+
+def test_weights_that_a_member_cannot_take_raise_before_training(binary_task):
+    X, y = binary_task
+    weight = np.ones(len(y))
+    with pytest.raises(TypeError, match="KNeighborsClassifier does not take sample_weight"):
+        DistilledClassifier(KNeighborsClassifier()).fit(X, y, sample_weight=weight)
+    with pytest.raises(TypeError, match="KNeighborsClassifier does not take sample_weight"):
+        DistilledClassifier(RandomForestClassifier(), KNeighborsClassifier()).fit(X, y)
+
+
+def test_classes_missing_from_folds_are_kept(multiclass_task):
+    X, y = multiclass_task
+    y = np.where(np.arange(len(y)) == 5, 7, y)  # one row of a fourth class
+    teacher = GradientBoostingClassifier(n_estimators=5, random_state=0)
+    model = DistilledClassifier(teacher, LinearStudentClassifier()).fit(X, y)
+    assert model.labelling_ == "cross_fit"
+    assert model.predict_proba(X).shape == (600, 4)
+    assert model.predict_proba(X)[:, 3].mean() < 0.02
+
+
+def test_one_class_gives_a_constant_model(binary_task):
+    X, _ = binary_task
+    for student in STUDENTS.values():
+        model = DistilledClassifier(RandomForestClassifier(5), student)
+        model.fit(X[:40], np.full(40, "only"))
+        assert (model.predict(X) == "only").all()
+
+
+def test_the_same_seed_gives_the_same_student(binary_task):
+    X, y = binary_task
+    model = DistilledClassifier(
+        RandomForestClassifier(20), MLPStudentClassifier((8,), max_epochs=3), random_state=3
+    )
+    np.testing.assert_array_equal(
+        clone(model).fit(X, y).predict_proba(X), clone(model).fit(X, y).predict_proba(X)
+    )
+    assert model.teacher.random_state is None
+
+
+def test_other_classifiers_come_wrapped_and_pipelines_keep_their_steps(binary_task, forest):
+    X, y = binary_task
+    model = DistilledClassifier(forest, STUDENTS["logistic"]).fit(X, y)
+    assert isinstance(model.student_, SoftLabelClassifier)
+    piped = DistilledClassifier(forest, STUDENTS["pipeline"]).fit(X, y)
+    np.testing.assert_allclose(piped.student_[0].mean_, X.mean(axis=0))
+    assert isinstance(piped.student_[-1], TreeStudentClassifier)
+
+
+def test_lightgbm_is_a_student(multiclass_task):
+    lightgbm = pytest.importorskip("lightgbm")
+    X, y = multiclass_task
+    student = lightgbm.LGBMClassifier(n_estimators=20, verbose=-1)
+    X = pd.DataFrame(X, columns=list("abcdefgh"))
+    teacher = RandomForestClassifier(30, random_state=0).fit(X, y)
+    assert DistilledClassifier(teacher, student).fit(X, y).score(X, y) > 0.8
+
+
+def test_repr_html_and_verbose_work(binary_task, forest, capsys):
+    X, y = binary_task
+    model = DistilledClassifier(forest, TreeStudentClassifier(), verbose=1).fit(X, y)
+    assert "TreeStudentClassifier" in model._repr_html_()
+    assert "labelling 600 rows by RandomForestClassifier" in capsys.readouterr().out
+
+
+@pytest.fixture(scope="module")
+def regression_task():
+    return make_regression(500, 6, n_informative=4, noise=20, random_state=0)
+
+
+@pytest.mark.parametrize(
+    "student",
+    [None, LinearStudentRegressor(), MLPStudentRegressor((32,)), Ridge(), KNeighborsRegressor()],
+    ids=["tree", "linear", "mlp", "ridge", "neighbours"],
+)
+def test_regressors_follow_their_teacher(student, regression_task):
+    X, y = regression_task
+    teacher = RandomForestRegressor(40, random_state=0).fit(X, y)
+    model = DistilledRegressor(teacher, student, random_state=0).fit(X[:], y)
+    assert model.labelling_ == "oob"
+    assert np.corrcoef(model.predict(X), teacher.predict(X))[0, 1] > 0.8
+    assert model.teacher_ is teacher
+
+
+def test_a_regressors_alpha_moves_from_values_to_teacher(regression_task):
+    X, y = regression_task
+
+    class Constant(RandomForestRegressor):
+        def predict(self, X):
+            return np.full(len(X), 1000.0)
+
+    for alpha, expected in [(0.0, y.mean()), (1.0, 1000.0), (0.25, 0.75 * y.mean() + 250)]:
+        model = DistilledRegressor(Constant(5).fit(X[::2], y[::2]), alpha=alpha, labelling="direct")
+        assert model.fit(X, y).predict(X).mean() == pytest.approx(expected)
+
+
+def test_regression_labels_are_cross_fitted_and_pools_used(regression_task):
+    X, y = regression_task
+    model = DistilledRegressor(GradientBoostingRegressor(n_estimators=20), LinearStudentRegressor())
+    model.fit(X[:200], y[:200], X_unlabeled=X[200:])
+    assert model.labelling_ == "cross_fit"
+    assert model.transfer_summary_["unlabelled"]["rows"] == 300
+    assert model.score(X, y) > 0.5
+
+
+def test_regression_weights_reach_teacher_and_student(regression_task):
+    X, y = regression_task
+    weight = np.where(y > 0, 50.0, 1.0)
+    plain = DistilledRegressor(GradientBoostingRegressor(n_estimators=10, random_state=0)).fit(X, y)
+    weighted = clone(plain).fit(X, y, sample_weight=weight)
+    assert weighted.predict(X).mean() > plain.predict(X).mean() + 5
+
+
+def test_cross_validation_of_a_fitted_teacher_keeps_it(binary_task, forest):
+    X, y = binary_task
+    before = joblib.hash([tree.tree_.value for tree in forest.estimators_])
+    scores = cross_val_score(DistilledClassifier(forest), X, y, cv=3)
+    assert scores.min() > 0.6
+    assert joblib.hash([tree.tree_.value for tree in forest.estimators_]) == before

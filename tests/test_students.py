@@ -1,0 +1,481 @@
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from scipy.special import softmax
+from sklearn.datasets import make_regression
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.metrics import log_loss, r2_score
+from sklearn.tree import DecisionTreeClassifier
+
+from skdistill import (
+    LinearStudentClassifier,
+    LinearStudentRegressor,
+    MLPStudentClassifier,
+    MLPStudentRegressor,
+    SoftLabelClassifier,
+    TransferSet,
+    TreeStudentClassifier,
+    TreeStudentRegressor,
+)
+from skdistill.soft_labels import SoftTargets, distillation_loss, soften
+from skdistill.students.encoding import bin_edges, fit_encoding
+
+CLASSIFIERS = {
+    "tree": TreeStudentClassifier(random_state=0),
+    "linear": LinearStudentClassifier(),
+    "mlp": MLPStudentClassifier((32,), max_epochs=150, random_state=0),
+    "any": SoftLabelClassifier(DecisionTreeClassifier(max_leaf_nodes=16, random_state=0)),
+}
+REGRESSORS = {
+    "tree": TreeStudentRegressor(random_state=0),
+    "linear": LinearStudentRegressor(),
+    "mlp": MLPStudentRegressor((32,), max_epochs=150, random_state=0),
+}
+classifiers = pytest.mark.parametrize("student", CLASSIFIERS.values(), ids=CLASSIFIERS)
+own_classifiers = pytest.mark.parametrize(
+    "student", [CLASSIFIERS[k] for k in ("tree", "linear", "mlp")], ids=["tree", "linear", "mlp"]
+)
+regressors = pytest.mark.parametrize("student", REGRESSORS.values(), ids=REGRESSORS)
+
+
+def mixed_frame(n=400, seed=0):
+    """Numbers with gaps, integers, booleans, strings and categories; y depends on all kinds."""
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {
+            "amount": np.where(rng.random(n) < 0.1, np.nan, rng.gamma(2, 50, n)),
+            "count": rng.integers(0, 9, n),
+            "flag": rng.random(n) < 0.5,
+            "city": rng.choice(["Graz", "Linz", "Wien", None], n),
+            "kind": pd.Categorical(rng.choice(["a", "b", "c"], n)),
+        }
+    )
+    score = (frame["amount"].fillna(300) > 100) + 2.0 * (frame["kind"] == "b")
+    score = score + (frame["city"].isna()) + 0.2 * frame["count"]
+    return frame, (score > score.median()).to_numpy().astype(int), score.to_numpy()
+
+
+@classifiers
+def test_soft_labels_are_reproduced_better_than_hard_ones(student, multiclass_task):
+    X, _ = multiclass_task
+    soft = soften(3 * X[:, :3])
+    on_soft = student.fit(X, soft).predict_proba(X)
+    on_hard = student.fit(X, soft.argmax(axis=1)).predict_proba(X)
+
+    def cross_entropy(proba):
+        return -np.mean(np.sum(soft * np.log(np.maximum(proba, 1e-9)), axis=1))
+
+    assert cross_entropy(on_soft) < cross_entropy(on_hard)
+    assert cross_entropy(on_soft) < cross_entropy(soft.mean(axis=0, keepdims=True))
+
+
+@classifiers
+def test_one_hot_soft_labels_are_hard_labels(student, binary_task):
+    X, y = binary_task
+    on_labels = student.fit(X, y).predict_proba(X)
+    on_one_hot = student.fit(X, np.eye(2)[y]).predict_proba(X)
+    # Two rows of the tree change leaves: between equal splits the last digit decides.
+    assert (np.abs(on_labels - on_one_hot) < 1e-3).all(axis=1).mean() > 0.99
+
+
+@own_classifiers
+@pytest.mark.parametrize("temperature", [1.0, 3.0])
+def test_distil_permuted_margins_and_the_student_changes(student, binary_task, temperature, rng):
+    X, y = binary_task
+    margins = np.stack([np.zeros(len(X)), 2 * X[:, 0]], axis=1)
+    rows = TransferSet(X, margins, y, np.ones(len(X)), np.zeros(len(X), int), np.array(["n", "p"]))
+    permuted = TransferSet(
+        X, rng.permutation(margins), y, rows.sample_weight, rows.origin, rows.classes
+    )
+    one = student.distill(rows, temperature, 0.9).predict_proba(X)
+    other = student.distill(permuted, temperature, 0.9).predict_proba(X)
+    assert student.predict(X).dtype.kind == "U"
+    assert np.corrcoef(one[:, 1], margins[:, 1])[0, 1] > 0.8
+    assert np.corrcoef(other[:, 1], margins[:, 1])[0, 1] < 0.6
+
+
+@classifiers
+def test_alpha_zero_leaves_the_hard_labels_alone(student, binary_task, rng):
+    X, y = binary_task
+    margins = rng.normal(size=(len(X), 2))
+    rows = TransferSet(X, margins, y, np.ones(len(X)), np.zeros(len(X), int), np.array([0, 1]))
+    distilled = student.distill(rows, 2.0, alpha=0.0).predict_proba(X)
+    np.testing.assert_allclose(distilled, student.fit(X, y).predict_proba(X), atol=1e-3)
+
+
+@classifiers
+def test_rows_without_weight_are_as_good_as_absent(student, binary_task):
+    X, y = binary_task
+    weight = (np.arange(len(X)) % 3 > 0).astype(float)
+    without = student.fit(X[weight > 0], y[weight > 0]).predict_proba(X)
+    np.testing.assert_allclose(student.fit(X, y, weight).predict_proba(X), without, atol=1e-9)
+
+
+@classifiers
+def test_one_class_gives_a_constant_model(student):
+    X = np.arange(20.0).reshape(10, 2)
+    fitted = student.fit(X, ["only"] * 10)
+    assert (fitted.predict(X) == "only").all()
+    np.testing.assert_array_equal(fitted.predict_proba(X), np.ones((10, 1)))
+
+
+@classifiers
+@pytest.mark.parametrize(
+    ("soft_labels", "message"),
+    [
+        ([[0.5, 0.6], [0.5, 0.5]], "a row sums to 1.1"),
+        ([[1.5, -0.5], [0.5, 0.5]], "negative"),
+        ([[np.nan, 0.5], [0.5, 0.5]], "non-finite"),
+    ],
+)
+def test_impossible_soft_labels_raise(student, soft_labels, message):
+    with pytest.raises(ValueError, match=message):
+        student.fit(np.zeros((2, 2)), np.array(soft_labels))
+
+
+@own_classifiers
+@pytest.mark.parametrize("container", ["pandas", "polars", "object array"])
+def test_raw_columns_of_any_container_give_the_same_model(student, container):
+    frame, y, _ = mixed_frame()
+    expected = student.fit(frame, y).predict_proba(frame)
+    X = {
+        "pandas": frame.convert_dtypes(),
+        "polars": pl.from_pandas(frame),
+        "object array": frame.astype(object).to_numpy(),
+    }[container]
+    np.testing.assert_allclose(student.fit(X, y).predict_proba(X), expected, atol=1e-6)
+    assert (student.predict(X) == y).mean() > 0.9
+
+
+@own_classifiers
+def test_missing_values_and_new_categories_are_predicted(student):
+    frame, y, _ = mixed_frame()
+    student.fit(frame, y)
+    new = frame.head(3).copy()
+    new["city"] = ["Bern", None, "Graz"]
+    new["count"] = [np.nan, 1, 2]
+    assert np.isfinite(student.predict_proba(new)).all()
+
+
+@own_classifiers
+def test_missing_values_can_decide(student, rng):
+    X = rng.normal(size=(300, 2))
+    y = rng.integers(2, size=300)
+    X[y == 1, 0] = np.nan
+    assert (student.fit(X, y).predict(X) == y).mean() > 0.95
+
+
+@own_classifiers
+def test_strings_where_numbers_were_raise_and_name_the_column(student):
+    frame, y, _ = mixed_frame()
+    student.fit(frame, y)
+    with pytest.raises(ValueError, match="Column 'count' holds strings; it held numbers"):
+        student.predict(frame.assign(count="three"))
+    with pytest.raises(ValueError, match="Column 'kind' holds numbers; it held strings"):
+        student.predict(frame.assign(kind=1.0))
+
+
+@own_classifiers
+def test_infinite_values_raise_and_name_the_column(student):
+    frame, y, _ = mixed_frame()
+    with pytest.raises(ValueError, match="infinity in column 'amount'"):
+        student.fit(frame.assign(amount=np.inf), y)
+
+
+@regressors
+def test_regressors_learn_from_frames(student):
+    frame, _, score = mixed_frame()
+    assert r2_score(score, student.fit(frame, score).predict(frame)) > 0.75
+
+
+@regressors
+def test_regressors_follow_shift_and_scale(student):
+    X, y = make_regression(300, 4, noise=5, random_state=0)
+    plain = student.fit(X, y).predict(X)
+    moved = student.fit(X, 1000 * y + 1e6).predict(X)
+    # The ridge of the linear student is the one thing that does not scale along.
+    tolerance = 0.05 if isinstance(student, LinearStudentRegressor) else 1e-4
+    np.testing.assert_allclose((moved - 1e6) / 1000, plain, atol=tolerance * plain.std(), rtol=0.05)
+
+
+def test_the_tree_is_the_gini_tree_on_weighted_duplicates(multiclass_task):
+    X, _ = multiclass_task
+    X = X.astype(np.float32).astype(float)
+    soft = soften(X[:, :3])
+    ours = TreeStudentClassifier(8, min_samples_leaf=1, random_state=0).fit(X, soft)
+    gini = DecisionTreeClassifier(max_leaf_nodes=8, random_state=0)
+    gini.fit(np.tile(X, (3, 1)), np.repeat([0, 1, 2], len(X)), soft.ravel(order="F"))
+    np.testing.assert_allclose(ours.predict_proba(X), gini.predict_proba(X), atol=1e-6)
+
+
+def test_tree_leaves_hold_probabilities_at_temperature_one(binary_task):
+    X, y = binary_task
+    margins = np.stack([np.zeros(len(X)), 3 * X[:, 0] - 1], axis=1)
+    rows = TransferSet(X, margins, y, np.ones(len(X)), np.zeros(len(X), int), np.array([0, 1]))
+    tree = TreeStudentClassifier(4).distill(rows, temperature=5.0, alpha=1.0)
+    leaf = tree.tree_.apply(X)
+    for node in np.unique(leaf):
+        expected = soften(margins[leaf == node]).mean(axis=0)
+        np.testing.assert_allclose(tree.predict_proba(X[leaf == node])[0], expected, atol=1e-9)
+
+
+def test_the_temperature_changes_the_splits_of_a_tree(rng):
+    # Column 0 moves probabilities around one half, column 1 only margins far from it.
+    X = rng.integers(2, size=(2000, 2)).astype(float)
+    far = X[:, 1] * 6 - 12
+    margins = np.where(np.arange(2000) % 4 == 0, X[:, 0] - 0.5, far)
+    margins = np.stack([np.zeros(2000), margins], axis=1)
+    rows = TransferSet(
+        X, margins, np.full(2000, -1), np.ones(2000), np.ones(2000, int), np.array([0, 1])
+    )
+    root = {
+        t: TreeStudentClassifier(2).distill(rows, temperature=t, alpha=1.0).tree_.feature[0]
+        for t in (1.0, 10.0)
+    }
+    assert root == {1.0: 0, 10.0: 1}
+
+
+def test_a_tree_splits_levels_into_subsets(rng):
+    levels = rng.choice(list("abcdefgh"), 500)
+    y = np.isin(levels, ["b", "d", "g"]).astype(int)
+    tree = TreeStudentClassifier(2, min_samples_leaf=1).fit(levels[:, None].astype(object), y)
+    assert tree.n_leaves_ == 2
+    assert tree.score(levels[:, None].astype(object), y) == 1.0
+
+
+def test_linear_finds_the_minimum_of_the_loss(binary_task, rng):
+    X, y = binary_task
+    margins = np.stack([np.zeros(len(X)), X[:, 0] - X[:, 1]], axis=1)
+    weight = rng.uniform(0.5, 2, len(X))
+    classes = np.array([0, 1])
+    rows = TransferSet(X, margins, y, weight, np.zeros(len(X), int), classes)
+    student = LinearStudentClassifier(n_bins=4).distill(rows, temperature=2.0, alpha=0.6)
+    targets = SoftTargets(margins, y, weight, temperature=2.0, alpha=0.6)
+    codes = student.encoding_.expand(student.encoding_.positions(X)).astype(float)
+
+    def objective(coef, intercept):
+        outputs = codes @ coef[:, 0] + intercept
+        loss = distillation_loss(np.stack([0 * outputs, outputs], axis=1), targets).sum()
+        return loss + np.sum(coef**2) / 2
+
+    best = objective(student.coef_, student.intercept_[0])
+    for _ in range(20):
+        step = 0.01 * rng.normal(size=student.coef_.shape)
+        assert objective(student.coef_ + step, student.intercept_[0]) > best
+    assert objective(student.coef_, student.intercept_[0] + 0.01) > best
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_linear_is_logistic_regression_on_its_codes(n_classes, binary_task, multiclass_task):
+    X, y = binary_task if n_classes == 2 else multiclass_task
+    student = LinearStudentClassifier(n_bins=4, tol=1e-10).fit(X, y)
+    codes = student.encoding_.expand(student.encoding_.positions(X)).astype(float)
+    oracle = LogisticRegression(tol=1e-10, max_iter=5000).fit(codes, y)
+    np.testing.assert_allclose(student.predict_proba(X), oracle.predict_proba(codes), atol=1e-4)
+
+
+def test_linear_regressor_is_ridge_on_its_codes():
+    X, y = make_regression(200, 3, noise=10, random_state=0)
+    student = LinearStudentRegressor(n_bins=5, C=2.0).fit(X, y)
+    codes = student.encoding_.expand(student.encoding_.positions(X)).astype(float)
+    np.testing.assert_allclose(student.predict(X), Ridge(0.5).fit(codes, y).predict(codes))
+
+
+def test_one_bin_makes_the_plain_linear_model(rng):
+    X = rng.uniform(size=(200, 2))
+    student = LinearStudentRegressor(n_bins=1, C=1e8).fit(X, 3 * X[:, 0] - X[:, 1] + 2)
+    np.testing.assert_allclose(student.predict(X), 3 * X[:, 0] - X[:, 1] + 2, atol=1e-4)
+
+
+def test_knots_and_codes_describe_the_same_curves():
+    frame, y, _ = mixed_frame()
+    student = LinearStudentClassifier(n_bins=6).fit(frame, y)
+    positions = student.encoding_.positions(frame)
+    design, knots_to_codes = student.encoding_.knots(positions)
+    codes = student.encoding_.expand(positions)
+    np.testing.assert_allclose((design @ knots_to_codes).toarray(), codes, atol=1e-6)
+
+
+def test_codes_are_piecewise_linear_one_hot_and_missing():
+    frame = pd.DataFrame({"x": [0.0, 1.0, 3.0, np.nan], "c": ["a", "b", None, "a"]})
+    student = LinearStudentClassifier(max_categories=8)
+    student.n_features_in_, student.feature_names_in_ = 2, np.array(["x", "c"])
+    encoding = fit_encoding(student, frame, np.ones(4))
+    new = pd.DataFrame({"x": [-1.0, 0.5, 2.0, 9.0, np.nan], "c": ["a", "b", None, "new", "a"]})
+    expected = [
+        [0, 0, 0, 1, 0, 0],
+        [0.5, 0, 0, 0, 0, 1],
+        [1, 0.5, 0, 0, 1, 0],
+        [1, 1, 0, 0, 0, 0],
+        [0, 0, 1, 1, 0, 0],
+    ]
+    np.testing.assert_array_equal(encoding.expand(encoding.positions(new)), expected)
+
+
+def test_rare_categories_and_unknown_ones_share_a_level(rng):
+    levels = np.array(["common"] * 60 + ["other"] * 38 + ["rare", "rarer"], dtype=object)[:, None]
+    y = (levels[:, 0] != "common").astype(int)
+    student = LinearStudentClassifier(min_frequency=0.05).fit(levels, y)
+    proba = student.predict_proba(np.array([["rare"], ["rarer"], ["never seen"]], dtype=object))
+    assert np.ptp(proba[:, 1]) == 0
+    assert student.encoding_.n_codes == 3
+
+
+def test_a_frequent_value_leaves_bins_to_the_others(rng):
+    values = np.where(rng.random(10_000) < 0.95, 0.0, rng.gamma(2, 50, 10_000))
+    assert len(bin_edges(values, np.ones(10_000), 32)) > 25
+
+
+def test_bin_edges_count_weights_as_repeated_rows(rng):
+    values, weight = rng.normal(size=500), rng.integers(0, 4, 500)
+    repeated = np.repeat(values, weight)
+    once = bin_edges(values[weight > 0], weight[weight > 0].astype(float), 16)
+    np.testing.assert_array_equal(once, bin_edges(repeated, np.ones(len(repeated)), 16))
+
+
+@pytest.mark.parametrize("kind", ["mlp", "linear"])
+def test_only_constant_columns_give_the_base_rate(kind):
+    y = np.array([0] * 30 + [1] * 10)
+    proba = CLASSIFIERS[kind].fit(np.ones((40, 2)), y).predict_proba(np.ones((1, 2)))
+    assert proba[0, 1] == pytest.approx(0.25, abs=0.02)
+
+
+def test_mlp_answers_are_those_of_the_torch_module():
+    torch = pytest.importorskip("torch")
+    from skdistill.students.mlp_training import EncodedMLP
+
+    frame, y, _ = mixed_frame(1500)
+    student = MLPStudentClassifier((16, 8), max_epochs=3, random_state=0).fit(frame, y)
+    module = EncodedMLP(student.encoding_, [16, 8], start=np.zeros(1))
+    for layer, coef, intercept in zip(
+        module.layers, student.coefs_, student.intercepts_, strict=True
+    ):
+        layer.weight.data = torch.as_tensor(coef.T.copy())
+        layer.bias.data = torch.as_tensor(intercept)
+    with torch.no_grad():
+        outputs = module(torch.as_tensor(student.encoding_.positions(frame)))[:, 0].numpy()
+    np.testing.assert_allclose(student.decision_function(frame), outputs, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.5])
+@pytest.mark.parametrize("n_classes", [2, 4])
+def test_the_torch_loss_is_the_numpy_loss(rng, temperature, n_classes):
+    torch = pytest.importorskip("torch")
+    from skdistill.students.mlp_training import pack_distillation
+
+    targets = SoftTargets(
+        margins=rng.normal(size=(30, n_classes)),
+        codes=rng.integers(-1, n_classes, 30),
+        sample_weight=rng.uniform(0.5, 2, 30),
+        temperature=temperature,
+        alpha=0.6,
+    )
+    criterion, packed = pack_distillation(targets)
+    student = rng.normal(size=(2, 30, n_classes))
+    student[:, :, 0] = 0.0
+
+    def torch_loss(margins):
+        outputs = margins[:, 1:] if n_classes == 2 else margins
+        return float(criterion(torch.as_tensor(outputs), torch.as_tensor(packed)))
+
+    weights = sum(weight.sum() for _, _, weight in targets.cross_entropies())
+    one, other = (distillation_loss(m, targets).sum() / weights for m in student)
+    assert torch_loss(student[0]) - torch_loss(student[1]) == pytest.approx(one - other, rel=1e-4)
+
+
+def test_mlp_training_repeats_with_a_seed_and_leaves_the_global_one_alone(binary_task):
+    torch = pytest.importorskip("torch")
+    X, y = binary_task
+    torch.manual_seed(7)
+    expected = torch.rand(1)
+    torch.manual_seed(7)
+    student = MLPStudentClassifier((8,), max_epochs=3, random_state=1)
+    first = student.fit(X, y).predict_proba(X)
+    assert torch.rand(1) == expected
+    np.testing.assert_array_equal(student.fit(X, y).predict_proba(X), first)
+
+
+@pytest.mark.parametrize("kind", ["mlp", "any"])
+def test_subsets_of_rows_get_the_same_answers(kind, binary_task):
+    X, y = binary_task
+    student = CLASSIFIERS[kind].fit(X, y)
+    one_by_one = np.concatenate([student.predict_proba(X[i : i + 1]) for i in range(20)])
+    np.testing.assert_allclose(one_by_one, student.predict_proba(X)[:20], atol=1e-5)
+
+
+def test_an_mlp_keeps_the_best_epoch(binary_task):
+    X, y = binary_task
+    student = MLPStudentClassifier((64,), max_epochs=300, n_iter_no_change=5, random_state=0)
+    student.fit(X, y)
+    assert student.n_iter_ < 300
+    assert np.argmin(student.history_["valid_loss"]) == student.n_iter_ - 1 - 5
+    assert len(student.history_["train_loss"]) == student.n_iter_
+
+
+def test_a_device_that_is_not_there_raises_and_names_those_that_are(binary_task):
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    with pytest.raises(ValueError, match=r"device='cuda' cannot be used.*Devices found: cpu"):
+        MLPStudentClassifier(device="cuda").fit(*binary_task)
+    with pytest.raises(ValueError, match="device='gpu' cannot be used"):
+        MLPStudentClassifier(device="gpu").fit(*binary_task)
+
+
+def test_diverging_training_raises(binary_task):
+    with pytest.raises(ValueError, match=r"not finite.*learning_rate_init"):
+        MLPStudentClassifier((8,), learning_rate_init=1e30, max_epochs=5).fit(*binary_task)
+
+
+def test_a_pickled_mlp_predicts_without_torch(tmp_path, binary_task):
+    X, y = binary_task
+    student = MLPStudentClassifier((8,), max_epochs=3, random_state=0).fit(X, y)
+    path = tmp_path / "student.pickle"
+    path.write_bytes(pickle.dumps((student, X, student.predict_proba(X))))
+    program = (
+        "import pickle, sys, numpy as np;"
+        f"student, X, expected = pickle.load(open({str(path)!r}, 'rb'));"
+        "assert np.allclose(student.predict_proba(X), expected);"
+        "assert not {'torch', 'skorch'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_without_torch_the_error_names_the_extra(monkeypatch, binary_task):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "skdistill.students.mlp_training", raising=False)
+    monkeypatch.delattr("skdistill.students.mlp_training", raising=False)
+    with pytest.raises(ImportError, match=r"pip install 'skdistill\[mlp\]'"):
+        MLPStudentClassifier().fit(*binary_task)
+
+
+def test_any_classifier_learns_softened_labels_and_sharpens_its_answers(multiclass_task):
+    X, _ = multiclass_task
+    margins = X[:, :3]
+    rows = TransferSet(
+        X, margins, np.full(len(X), -1), np.ones(len(X)), np.ones(len(X), int), np.arange(3)
+    )
+    linear = LogisticRegression(C=1e8, tol=1e-8, max_iter=5000)
+    for temperature in (1.0, 3.0):
+        student = SoftLabelClassifier(linear).distill(rows, temperature, alpha=1.0)
+        np.testing.assert_allclose(student.predict_proba(X), softmax(margins, axis=1), atol=2e-3)
+
+
+def test_a_classifier_without_weights_is_refused_by_name(binary_task):
+    from sklearn.neighbors import KNeighborsClassifier
+
+    with pytest.raises(TypeError, match="KNeighborsClassifier does not take sample_weight"):
+        SoftLabelClassifier(KNeighborsClassifier()).fit(*binary_task)
+
+
+def test_students_beat_the_base_rate_on_unseen_rows(binary_task):
+    X, y = binary_task
+    for student in CLASSIFIERS.values():
+        loss = log_loss(y[400:], student.fit(X[:400], y[:400]).predict_proba(X[400:]))
+        assert np.isfinite(loss)
+        assert student.score(X[400:], y[400:]) > 0.75

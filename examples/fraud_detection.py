@@ -16,7 +16,7 @@ import tempfile
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +27,13 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from sklearn.base import clone
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder
+from threadpoolctl import threadpool_limits
 
 from skdistill import (
     DistilledClassifier,
@@ -45,7 +47,7 @@ from skdistill import (
 STUDENTS = {
     "tree": TreeStudentClassifier(),
     "linear": LinearStudentClassifier(),
-    "mlp": MLPStudentClassifier(),
+    "mlp": MLPStudentClassifier((64, 64)),
 }
 
 #: Shares of the rows, in time order, that end the labelled and the unlabelled period.
@@ -85,7 +87,6 @@ class Result:
     """What one model is worth on the test period, and what it costs."""
 
     model: str
-    fitted_on: str
     pr_auc: float
     roc_auc: float
     log_loss: float
@@ -224,10 +225,12 @@ class RollingSums:
 
 def read_table(path, target):
     """Read a parquet file in time order; strings become categories."""
+    if not path.is_file():
+        raise BadInputError(f"there is no file {path}")
     try:
         frame = pd.read_parquet(path)
     except (OSError, ValueError) as error:
-        raise BadInputError(f"cannot read {path}: {str(error).splitlines()[0]}") from error
+        raise BadInputError(f"cannot read {path}: {str(error).partition(chr(10))[0]}") from error
     if target not in frame.columns:
         raise BadInputError(f"no column {target!r} in {path}; it has {', '.join(frame.columns)}")
     y, X = frame[target], frame.drop(columns=target)
@@ -239,6 +242,9 @@ def read_table(path, target):
     others = X.select_dtypes(exclude=["number", "bool", "category"]).columns
     if len(others):
         raise BadInputError(f"columns of neither numbers nor strings: {', '.join(others)}")
+    infinite = [name for name in X.select_dtypes("float") if np.isinf(X[name]).any()]
+    if infinite:
+        raise BadInputError(f"columns with infinite values: {', '.join(infinite)}")
     return X, y.to_numpy(bool)
 
 
@@ -278,10 +284,13 @@ def make_teacher(kind, n_trees, X, seed):
             subsample=0.5,
             subsample_freq=1,
             colsample_bytree=0.5,
+            n_jobs=1,
             random_state=seed,
             verbose=-1,
         )
-    forest = RandomForestClassifier(n_trees, min_samples_leaf=2, n_jobs=-1, random_state=seed)
+    forest = RandomForestClassifier(
+        n_trees, min_samples_leaf=2, max_samples=0.5, n_jobs=-1, random_state=seed
+    )
     if not has_categories(X):
         return forest
     encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
@@ -293,9 +302,9 @@ def make_teacher(kind, n_trees, X, seed):
 
 def make_student(name, seed):
     """Return an unfitted student."""
-    student = STUDENTS[name]
+    student = clone(STUDENTS[name])
     seeds = {"random_state": seed} if "random_state" in student.get_params() else {}
-    return type(student)(**seeds)
+    return student.set_params(**seeds)
 
 
 def distil(teacher, student, periods, memory, seed):
@@ -319,21 +328,25 @@ def last_step(model):
     return model[-1] if hasattr(model, "steps") else model
 
 
-def measure(model, name, fitted_on, periods, teacher_proba=None):
-    """Score a fitted model on the test period, and measure what it costs."""
+def measure(model, name, periods, teacher_proba=None):
+    """Score a fitted model on the test period, and measure what it costs on one core."""
     X, y = periods.X_test, periods.y_test
-    proba, rows_per_s = time_batch(model, X)
-    return proba, Result(
+    pickled = pickle.dumps(model)
+    served = pickle.loads(pickled)
+    if hasattr(last_step(served), "n_jobs"):
+        last_step(served).n_jobs = 1
+    proba, rows_per_s = time_batch(served, X)
+    result = Result(
         model=name,
-        fitted_on=fitted_on,
         pr_auc=average_precision_score(y, proba[:, 1]),
         roc_auc=roc_auc_score(y, proba[:, 1]),
         log_loss=log_loss(y, proba),
         agreement=agreement(proba if teacher_proba is None else teacher_proba, proba),
-        size=len(pickle.dumps(model)),
-        row_us=time_one_row(model, X),
+        size=len(pickled),
+        row_us=time_one_row(served, X),
         rows_per_s=rows_per_s,
     )
+    return proba, result
 
 
 def time_batch(model, X):
@@ -348,19 +361,13 @@ def time_batch(model, X):
 
 def time_one_row(model, X, n_calls=500, limit_s=1.0):
     """Return the median time of ``predict_proba`` for one row, in microseconds."""
-    threads = getattr(last_step(model), "n_jobs", None)
-    if threads is not None:
-        last_step(model).n_jobs = 1  # threads make one row slower
     seconds = []
-    for i in range(n_calls):
-        row = X[i % len(X) :][:1]
+    while len(seconds) < n_calls and sum(seconds) < limit_s:
+        i = len(seconds) % len(X)
+        row = X[i : i + 1]
         start = time.perf_counter()
         model.predict_proba(row)
         seconds.append(time.perf_counter() - start)
-        if sum(seconds) > limit_s:
-            break
-    if threads is not None:
-        last_step(model).n_jobs = threads
     return 1e6 * float(np.median(seconds))
 
 
@@ -371,7 +378,7 @@ def compare(args, periods, stages):
     with stages(f"fit teacher ({name})"):
         teacher.fit(periods.X_labelled, periods.y_labelled)
     with stages("measure teacher"):
-        teacher_proba, result = measure(teacher, name, "labels", periods)
+        teacher_proba, result = measure(teacher, name, periods)
     results, distilled = [result], {}
     # The cache lets students with the same transfer set share the teacher's answers.
     with tempfile.TemporaryDirectory() as memory:
@@ -381,8 +388,8 @@ def compare(args, periods, stages):
                 distilled[name] = distil(teacher, student, periods, memory, args.seed)
             with stages(f"fit {name} on hard labels"):
                 student.fit(periods.X_labelled, periods.y_labelled)
-            for model, fitted_on in [(distilled[name], "distilled"), (student, "hard labels")]:
-                results.append(measure(model, name, fitted_on, periods, teacher_proba)[1])
+            for model, how in [(distilled[name], "distilled"), (student, "hard labels")]:
+                results.append(measure(model, f"{name}, {how}", periods, teacher_proba)[1])
     return results, distilled
 
 
@@ -404,32 +411,31 @@ def print_periods(console, source, periods):
 
 def print_results(console, results):
     """Print one row per model."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("model")
-    table.add_column("fitted on")
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table.add_column("model", no_wrap=True)
     for name in ("PR-AUC", "ROC-AUC", "log loss", "agrees", "size", "one row", "rows/s"):
         table.add_column(name, justify="right", no_wrap=True)
     for i, result in enumerate(results):
         table.add_row(
             result.model,
-            result.fitted_on,
             f"{result.pr_auc:.3f}",
             f"{result.roc_auc:.3f}",
             f"{result.log_loss:.4f}",
             f"{result.agreement:.2%}",
-            readable_size(result.size),
+            with_prefix(result.size, "B"),
             f"{result.row_us:,.0f} µs",
-            f"{result.rows_per_s:,.0f}",
+            with_prefix(result.rows_per_s),
             end_section=i % 2 == 0,
         )
     console.print(table)
+    console.print("agrees: same class as the teacher; size: pickled; times on one core.\n")
 
 
-def print_conclusion(console, results):
+def print_conclusion(console, results, name):
     """Say in two sentences what the last student gained."""
     teacher, (distilled, baseline) = results[0], results[-2:]
     console.print(
-        f"Distilled {distilled.model} against the teacher: "
+        f"Distilled {name} against the teacher: "
         f"{ratio(teacher.size / distilled.size, 'smaller', 'larger')}, "
         f"{ratio(teacher.row_us / distilled.row_us, 'faster', 'slower')} for one row, "
         f"{ratio(distilled.rows_per_s / teacher.rows_per_s, 'faster', 'slower')} in batches."
@@ -456,13 +462,10 @@ def ratio(value, more, less):
     return f"{value:,.1f} times {word}" if value < 10 else f"{value:,.0f} times {word}"
 
 
-def readable_size(size):
-    """Return a number of bytes with a unit."""
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            break
-        size, unit = size / 1000, {"B": "kB", "kB": "MB", "MB": "GB"}[unit]
-    return f"{size:.3g} {unit}"
+def with_prefix(number, unit=""):
+    """Return a number with three digits, and k, M or G before its unit."""
+    power = min(3, int(np.log10(number)) // 3)
+    return f"{number / 1000**power:.3g} {['', 'k', 'M', 'G'][power]}{unit}"
 
 
 def save(console, path, student, X):
@@ -471,7 +474,7 @@ def save(console, path, student, X):
     same = np.array_equal(joblib.load(path).predict_proba(X), student.predict_proba(X))
     if not same:
         raise RuntimeError(f"the student read back from {path} predicts something else")
-    size = readable_size(path.stat().st_size)
+    size = with_prefix(path.stat().st_size, "B")
     console.print(f"Saved to {path}: {size}; read back, it predicts the same.", markup=False)
 
 
@@ -504,10 +507,10 @@ def positive(text):
 
 def check_args(args, console):
     """Check what the parser cannot, and leave out the MLP where torch is missing."""
-    if args.teacher == "lightgbm" and find_spec("lightgbm") is None:
+    if args.teacher == "lightgbm" and not can_import("lightgbm"):
         raise BadInputError("lightgbm is missing: pip install 'skdistill[boosting]'")
     args.students = [name for name in STUDENTS if name in args.students]
-    if "mlp" in args.students and None in (find_spec("torch"), find_spec("skorch")):
+    if "mlp" in args.students and not (can_import("torch") and can_import("skorch")):
         args.students.remove("mlp")
         console.print("No MLP, torch is missing: pip install 'skdistill[mlp]'", markup=False)
     if args.save and "mlp" not in args.students:
@@ -516,11 +519,22 @@ def check_args(args, console):
         raise BadInputError(f"--save: there is no folder {args.save.parent}")
 
 
+def can_import(name):
+    """Import a package that may be missing, and tell whether it is there."""
+    try:
+        import_module(name)
+    except ImportError:
+        return False
+    return True
+
+
 def run(args, console):
     """Do everything, in the order of the flow."""
     check_args(args, console)
     stages = Stages(console, total=3 + 2 * len(args.students))
-    with stages.bar:
+    # One thread for everything but forests: small matrices gain little from more, and where the
+    # cores are shared they lose a lot.
+    with threadpool_limits(1), stages.bar:
         with stages("read file" if args.data else "simulate transactions"):
             X, y = read_table(args.data, args.target) if args.data else simulate(args.seed)
             periods = split_by_time(X, y, args.rows, args.seed)
@@ -529,7 +543,7 @@ def run(args, console):
         results, distilled = compare(args, periods, stages)
     print_results(console, results)
     if args.students:
-        print_conclusion(console, results)
+        print_conclusion(console, results, args.students[-1])
     if args.save:
         save(console, args.save, distilled["mlp"], periods.X_test)
 

@@ -230,7 +230,8 @@ def read_table(path, target):
     try:
         frame = pd.read_parquet(path)
     except (OSError, ValueError) as error:
-        raise BadInputError(f"cannot read {path}: {str(error).partition(chr(10))[0]}") from error
+        reason = str(error).partition("\n")[0]
+        raise BadInputError(f"cannot read {path}: {reason}") from error
     if target not in frame.columns:
         raise BadInputError(f"no column {target!r} in {path}; it has {', '.join(frame.columns)}")
     y, X = frame[target], frame.drop(columns=target)
@@ -411,9 +412,9 @@ def print_periods(console, source, periods):
 
 def print_results(console, results):
     """Print one row per model."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
     table.add_column("model", no_wrap=True)
-    for name in ("PR-AUC", "ROC-AUC", "log loss", "agrees", "size", "one row", "rows/s"):
+    for name in ("PR-AUC", "ROC-AUC", "log loss", "agrees", "size", "µs/row", "rows/s"):
         table.add_column(name, justify="right", no_wrap=True)
     for i, result in enumerate(results):
         table.add_row(
@@ -423,12 +424,13 @@ def print_results(console, results):
             f"{result.log_loss:.4f}",
             f"{result.agreement:.2%}",
             with_prefix(result.size, "B"),
-            f"{result.row_us:,.0f} µs",
+            f"{result.row_us:,.0f}",
             with_prefix(result.rows_per_s),
             end_section=i % 2 == 0,
         )
+    console.print()
     console.print(table)
-    console.print("agrees: same class as the teacher; size: pickled; times on one core.\n")
+    console.print("\nagrees: same class as the teacher; µs/row: one row a call; speed on one core.")
 
 
 def print_conclusion(console, results, name):
@@ -446,11 +448,13 @@ def print_conclusion(console, results, name):
 def gap_sentence(teacher, distilled, baseline):
     """Say how much of the gap in PR-AUC between hard labels and the teacher was closed."""
     scores = f"PR-AUC: hard labels {baseline:.3f}, distilled {distilled:.3f}, teacher {teacher:.3f}"
+    gain = distilled - baseline
+    change = f"distilling {'lost' if gain < 0 else 'gained'} {abs(gain):.3f}"
     if teacher - baseline < SMALLEST_GAP:
-        return f"{scores}; on hard labels it is no worse than the teacher, so no gap to close."
+        return f"{scores}; hard labels alone leave no gap to the teacher, {change}."
     share = gap_closed(teacher, distilled, baseline)
     if share < 0:
-        return f"{scores}; distilling lost {distilled - baseline:.3f} against hard labels."
+        return f"{scores}; {change}."
     if share > 1:
         return f"{scores}; distilling closed all of the gap, and passed the teacher."
     return f"{scores}; distilling closed {share:.0%} of the gap."
@@ -465,7 +469,9 @@ def ratio(value, more, less):
 def with_prefix(number, unit=""):
     """Return a number with three digits, and k, M or G before its unit."""
     power = min(3, int(np.log10(number)) // 3)
-    return f"{number / 1000**power:.3g} {['', 'k', 'M', 'G'][power]}{unit}"
+    value, space = number / 1000**power, " " if unit else ""
+    digits = f"{value:.0f}" if value > 99 else f"{value:.3g}"
+    return f"{digits}{space}{['', 'k', 'M', 'G'][power]}{unit}"
 
 
 def save(console, path, student, X):

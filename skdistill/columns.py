@@ -68,6 +68,11 @@ def check_rows(estimator, X, *, reset, accept_sparse=False, name="X"):
             estimator=estimator,
             input_name=name,
         )
+        if X.dtype == object and any(isinstance(v, numbers.Real) and np.isinf(v) for v in X.flat):
+            raise ValueError(
+                f"{name} contains infinity. Finite or missing values were expected: clip or "
+                "replace the infinite ones."
+            )
     validate_data(estimator, X, reset=reset, skip_check_array=True)
     if is_frame(X):
         _check_frame(X, name)
@@ -107,7 +112,8 @@ def column_values(X, j):
     if _is_nominal_dtype(series.dtype):
         return _mark_missing(series.to_list(), series.is_null().to_numpy())
     if series.dtype == nw.Object:
-        return _object_values(np.asarray(series.to_list(), dtype=object), series.name)
+        cells = _mark_missing(series.to_list(), series.is_null().to_numpy())  # pandas.NA is null
+        return _object_values(cells, series.name)
     if series.dtype == nw.Boolean:
         series = series.cast(nw.Int8) if not series.null_count() else series.cast(nw.Float64)
     return _as_float(series.to_numpy())
@@ -180,19 +186,9 @@ def stack_rows(tables):
         return sp.vstack(tables, format="csr")
     if isinstance(tables[0], np.ndarray):
         return np.concatenate(tables)
-    frames = [_narwhalify(table) for table in tables]
-    common = [
-        _common_dtype(dtypes)
-        for dtypes in zip(*(frame.schema.dtypes() for frame in frames), strict=True)
-    ]
-    frames = [
-        _side_by_side(
-            series if dtype is None else series.cast(dtype)
-            for series, dtype in zip(frame.iter_columns(), common, strict=True)
-        )
-        for frame in frames
-    ]
-    return nw.concat(frames, how="vertical").to_native()
+    columns = [_stack_column([_series(table, j) for table in tables])
+               for j in range(tables[0].shape[1])]  # fmt: skip
+    return _side_by_side(columns).to_native()
 
 
 def replace_cells(X, j, source_rows, changed, values):
@@ -252,7 +248,15 @@ def row_hashes(X):
         Comparable between tables within one process.
     """
     if sp.issparse(X):
-        return np.array([hash((row.indices.tobytes(), row.data.tobytes())) for row in X.tocsr()])
+        X = X.tocsr().astype(np.float64, copy=True)
+        X.eliminate_zeros()
+        X.sort_indices()
+        return np.array(
+            [
+                hash((row.indices.astype(np.int64).tobytes(), row.data.tobytes()))
+                for row in (X[i : i + 1] for i in range(X.shape[0]))
+            ]
+        ).view(np.uint64)
     hashes = np.zeros(len(X), dtype=np.uint64)
     with np.errstate(over="ignore"):
         for j in range(X.shape[1]):
@@ -260,7 +264,7 @@ def row_hashes(X):
             if is_nominal(values):
                 cells = np.fromiter((hash(value) for value in values), np.int64, len(values))
             else:
-                cells = values + 0.0  # -0.0 becomes 0.0
+                cells = np.where(np.isnan(values), np.nan, values + 0.0)  # one NaN, one zero
             mixed = cells.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
             mixed ^= mixed >> np.uint64(29)
             hashes = (hashes ^ mixed) * np.uint64(0xBF58476D1CE4E5B9)
@@ -272,11 +276,29 @@ def _narwhalify(X):
     return nw.from_native(X, eager_only=True, pass_through=True)
 
 
-def _common_dtype(dtypes):
-    """Return what columns of several tables have to be cast to, None if they are alike."""
-    if len(set(dtypes)) == 1:
-        return None
-    return nw.Float64 if all(dtype.is_numeric() for dtype in dtypes) else nw.String
+def _stack_column(parts):
+    """Put columns below each other, as strings or floats if they are of different types."""
+    dtype = parts[0].dtype
+    if any(part.dtype != dtype for part in parts):
+        values = [column_values(part.to_frame().to_native(), 0) for part in parts]
+        nominal = any(is_nominal(v) and (v != None).any() for v in values)  # noqa: E711
+        dtype = nw.String if nominal else nw.Float64
+        parts = [
+            nw.new_series(
+                part.name, _of_kind(v, nominal).tolist(), dtype, backend=part.implementation
+            )
+            for part, v in zip(parts, values, strict=True)
+        ]
+    frames = [nw.maybe_reset_index(part).to_frame() for part in parts]
+    stacked = nw.maybe_reset_index(nw.concat(frames, how="vertical"))[:, 0]
+    return stacked if stacked.dtype == dtype else stacked.cast(dtype)  # pandas drops categories
+
+
+def _of_kind(values, nominal):
+    """Turn a column without any value into one of the other kind."""
+    if is_nominal(values) == nominal:
+        return values
+    return np.full(len(values), None) if nominal else np.full(len(values), np.nan)
 
 
 def _side_by_side(columns):
@@ -296,8 +318,7 @@ def _is_nominal_dtype(dtype):
 
 
 def _mark_missing(values, missing):
-    column = np.empty(len(values), dtype=object)
-    column[:] = values
+    column = np.fromiter(values, object, len(values))  # one cell each, also if they are lists
     column[missing] = None
     return column
 
@@ -329,12 +350,16 @@ def _check_frame(X, name):
             "feature is required."
         )
     for column, dtype in frame.schema.items():
-        if dtype.is_float() and np.isinf(frame[column].to_numpy()).any():
+        numeric = dtype.is_float() or dtype == nw.Object
+        values = column_values(frame[[column]].to_native(), 0) if numeric else np.empty(0, object)
+        if not is_nominal(values) and np.isinf(values).any():
             raise ValueError(
                 f"{name} contains infinity in column {column!r}. Finite or missing values were "
                 "expected: clip or replace the infinite ones."
             )
-        if not (dtype.is_numeric() or _is_nominal_dtype(dtype) or dtype in (nw.Boolean, nw.Object)):
+        empty = dtype == nw.Unknown and frame[column].is_null().all()
+        known = dtype.is_numeric() or _is_nominal_dtype(dtype) or dtype in (nw.Boolean, nw.Object)
+        if not (known or empty):
             raise TypeError(
                 f"{name} has dtype {dtype} in column {column!r}; numbers, booleans or strings were "
                 "expected. Convert dates and durations into numbers first."

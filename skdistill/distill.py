@@ -12,6 +12,7 @@ from sklearn.base import (
     RegressorMixin,
     clone,
 )
+from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -66,9 +67,12 @@ class _Distiller(MetaEstimatorMixin, BaseEstimator):
         self : object
             The distiller.
         """
-        for_teacher = any(name.startswith("teacher__") for name in params)
-        if for_teacher and "teacher" not in params and _is_fitted_instance(self.teacher):
-            self.teacher = unfitted(self.teacher)
+        teacher = params.get("teacher", self.teacher)
+        thaws = {name for name in params if name.startswith("teacher__")}
+        if isinstance(teacher, FrozenEstimator):
+            thaws.discard("teacher__estimator")  # its one own parameter
+        if thaws and _is_fitted_instance(teacher):
+            params["teacher"] = unfitted(teacher)
         return super().set_params(**params)
 
     @property
@@ -245,7 +249,8 @@ class DistilledClassifier(ClassifierMixin, _Distiller):
 
     and rows without an observed class have only its first term. In a grid search
     ``X_unlabeled`` with as many rows as X would be cut along with X by scikit-learn; pass a tuple,
-    ``X_unlabeled=(pool,)``, to prevent that.
+    ``X_unlabeled=(pool,)``, to prevent that. Fitted teachers among the values of a grid are cloned
+    by scikit-learn and so lose their fit; wrap them in ``FrozenEstimator``.
 
     References
     ----------

@@ -104,6 +104,8 @@ def check_classification_rows(
         If anything has the wrong shape, type or values.
     """
     X = check_rows(estimator, X, reset=True, accept_sparse=accept_sparse)
+    if isinstance(y, list | tuple) and any(isinstance(label, str) for label in y):
+        y = np.array(y, dtype=object)  # NumPy would turn -1 into "-1"
     y = _check_y(require_y(estimator, y), estimator=estimator)
     check_consistent_length(X, y)
     unlabelled = _unlabelled(y, known_classes)
@@ -170,8 +172,9 @@ def warn_of_leak(rows):
     if rows.pool is None:
         return
     hashes, pool_hashes = row_hashes(rows.X), row_hashes(rows.pool)
-    n_distinct = len(np.unique(hashes))
-    by_chance = 1.0 - n_distinct / len(hashes)
+    counts = np.unique(hashes, return_counts=True)[1]
+    recurring = counts[counts > 1].sum() / len(hashes)
+    by_chance = 1.0 - (1.0 - recurring) ** max(1.0, len(pool_hashes) / len(hashes))
     shared = np.isin(hashes, pool_hashes).mean()
     if shared > by_chance + LEAK_TOLERANCE:
         warnings.warn(
@@ -219,6 +222,12 @@ def _check_pool(estimator, X_unlabeled, X, accept_sparse):
     tables = X_unlabeled if isinstance(X_unlabeled, tuple) else (X_unlabeled,)
     checked = []
     for table in tables:
+        if is_frame(table) and is_frame(X) and type(table) is not type(X):
+            libraries = [type(frame).__module__.partition(".")[0] for frame in (X, table)]
+            raise ValueError(
+                f"X is a data frame of {libraries[0]}, X_unlabeled one of {libraries[1]}. Pass "
+                "both in the same container."
+            )
         if is_frame(table) != is_frame(X):
             have, lack = ("X", "X_unlabeled") if is_frame(X) else ("X_unlabeled", "X")
             raise ValueError(
@@ -237,6 +246,10 @@ def _check_pool(estimator, X_unlabeled, X, accept_sparse):
     return checked
 
 
+def _has_values(column):
+    return (column != None).any() if is_nominal(column) else not np.isnan(column).all()  # noqa: E711
+
+
 def _check_kinds(table, X):
     """Check that X_unlabeled holds strings where X does, and plausible numbers elsewhere."""
     names = list(X.columns) if is_frame(X) else range(X.shape[1])
@@ -244,6 +257,8 @@ def _check_kinds(table, X):
     n_numeric = 0
     for j, name in enumerate(names):
         pool, labelled = column_values(table, j), column_values(X, j)
+        if not (_has_values(pool) and _has_values(labelled)):
+            continue
         if is_nominal(pool) != is_nominal(labelled):
             found, expected = ("strings", "numbers") if is_nominal(pool) else ("numbers", "strings")
             raise ValueError(

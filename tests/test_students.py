@@ -295,10 +295,15 @@ def test_one_bin_makes_the_plain_linear_model(rng):
 def test_knots_and_codes_describe_the_same_curves():
     frame, y, _ = mixed_frame()
     student = LinearStudentClassifier(n_bins=6).fit(frame, y)
-    positions = student.encoding_.positions(frame)
+    positions = student.encoding_.positions(
+        frame.assign(city=frame["city"].replace("Graz", "never seen"))
+    )
     design, knots_to_codes = student.encoding_.knots(positions)
     codes = student.encoding_.expand(positions)
     np.testing.assert_allclose((design @ knots_to_codes).toarray(), codes, atol=1e-6)
+    weights = np.random.default_rng(0).normal(size=(codes.shape[1], 2))
+    curves = student.encoding_.sum_of_curves(positions, weights)
+    np.testing.assert_allclose(curves, codes @ weights, atol=1e-5)
 
 
 def test_codes_are_piecewise_linear_one_hot_and_missing():

@@ -13,7 +13,6 @@ from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.utils import gen_batches
 
 from skdistill.columns import column_names, column_values, column_values_as, is_nominal
 
@@ -146,19 +145,6 @@ class Encoding:
         codes[:, missing] = absent
         return codes
 
-    def codes_times(self, positions, weights):
-        """Multiply the codes by weights of shape (n_codes, n_outputs), a block of rows at a time.
-
-        Returns
-        -------
-        product : ndarray of shape (n_samples, n_outputs)
-            Of the dtype of the weights.
-        """
-        product = np.empty((len(positions), weights.shape[1]), dtype=weights.dtype)
-        for block in gen_batches(len(positions), BLOCK_ROWS):
-            product[block] = self.expand(positions[block]) @ weights
-        return product
-
     def knots(self, positions):
         """Turn positions into a sparse design with at most two entries per row and column.
 
@@ -171,32 +157,40 @@ class Encoding:
         knots_to_codes : CSR matrix of shape (n_knots, n_codes)
             The codes at every knot: ``design @ knots_to_codes`` are the expanded codes.
         """
-        n_samples = len(positions)
+        rows = np.arange(len(positions))
         blocks, codes_at_knots = [], []
-        for column, u in zip(self.columns, positions.T.astype(np.float64), strict=True):
-            rows = np.arange(n_samples)
-            if column.edges is None:
-                known = u >= 0
-                entries = (np.ones(known.sum()), (rows[known], u[known].astype(int)))
-                blocks.append(sp.csr_matrix(entries, shape=(n_samples, column.n_levels)))
-                codes_at_knots.append(sp.identity(column.n_levels))
-                continue
-            absent = np.isnan(u)
-            u = np.where(absent, 0.0, u)
-            left = np.minimum(u.astype(int), max(column.n_bins - 1, 0))
-            share = u - left
-            n_knots = column.n_bins + 1 + column.has_missing_code
-            inner = np.where(absent, n_knots - 1, left)
-            entries = (
-                np.concatenate([np.where(absent, 1.0, 1.0 - share), share]),
-                (np.tile(rows, 2), np.concatenate([inner, np.minimum(inner + 1, n_knots - 1)])),
-            )
-            blocks.append(sp.csr_matrix(entries, shape=(n_samples, n_knots)))
-            steps = np.tril(np.ones((column.n_bins + 1, column.n_bins)), -1)
-            codes_at_knots.append(
-                sp.block_diag([steps, np.ones((1, 1))]) if column.has_missing_code else steps
-            )
+        for column, u in zip(self.columns, positions.T, strict=True):
+            knot, share, known = _nearest_knots(column, u)
+            n_knots = _n_knots(column)
+            entries = np.concatenate([(1.0 - share) * known, share])
+            at = np.tile(rows, 2), np.concatenate([knot, np.minimum(knot + 1, n_knots - 1)])
+            blocks.append(sp.csr_matrix((entries, at), shape=(len(rows), n_knots)))
+            codes_at_knots.append(_codes_at_knots(column))
         return sp.hstack(blocks, format="csr"), sp.block_diag(codes_at_knots, format="csr")
+
+    def sum_of_curves(self, positions, weights):
+        """Multiply the codes by weights without expanding them: look up one curve per column.
+
+        Parameters
+        ----------
+        positions : ndarray of shape (n_samples, n_features)
+            Encoded rows.
+        weights : ndarray of shape (n_codes, n_outputs)
+            One weight per code and output.
+
+        Returns
+        -------
+        product : ndarray of shape (n_samples, n_outputs)
+            ``expand(positions) @ weights``, float64.
+        """
+        product = np.zeros((len(positions), weights.shape[1]))
+        for j, (column, u) in enumerate(zip(self.columns, positions.T, strict=True)):
+            curve = _codes_at_knots(column) @ weights[self.code_column == j]
+            knot, share, known = _nearest_knots(column, u)
+            following = np.minimum(knot + 1, len(curve) - 1)
+            product += curve[knot] * ((1.0 - share) * known)[:, None]
+            product += curve[following] * share[:, None]
+        return product
 
 
 def fit_encoding(student, X, sample_weight):
@@ -289,6 +283,36 @@ def _fit_nominal(values, weight, max_categories, min_frequency):
     if len(frequent) < len(by_mass) or len(by_mass) > max_categories:
         return ColumnEncoding(levels=tuple(frequent[: max_categories - 1]), has_infrequent=True)
     return ColumnEncoding(levels=tuple(frequent))
+
+
+def _n_knots(column):
+    return column.n_levels if column.edges is None else len(column.edges) + column.has_missing_code
+
+
+def _nearest_knots(column, positions):
+    """Return the knot at or before each position, the share of the next one, and what is known.
+
+    Unknown categories have no knot: `known` is 0 for them and 1 for all others.
+    """
+    u = positions.astype(np.float64)
+    if column.edges is None:
+        return np.maximum(u, 0).astype(np.intp), np.zeros(len(u)), (u >= 0).astype(np.float64)
+    absent = np.isnan(u)
+    u = np.where(absent, 0.0, u)
+    knot = np.minimum(u.astype(np.intp), max(column.n_bins - 1, 0))
+    share = u - knot
+    return np.where(absent, len(column.edges), knot), share, np.ones(len(u))
+
+
+def _codes_at_knots(column):
+    """Return the codes at every knot, of shape (n_knots, n_codes of the column)."""
+    if column.edges is None:
+        return np.eye(column.n_levels)
+    codes = np.zeros((_n_knots(column), column.n_bins + column.has_missing_code))
+    codes[: len(column.edges), : column.n_bins] = np.tri(len(column.edges), column.n_bins, -1)
+    if column.has_missing_code:
+        codes[-1, -1] = 1.0
+    return codes
 
 
 def _codes_of(column):

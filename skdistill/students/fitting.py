@@ -25,12 +25,17 @@ def check_student(student, kind):
     last = last_step(student)
     name = type(last).__name__
     if kind == "regressor":
-        if not is_regressor(last):
+        if not (hasattr(last, "__sklearn_tags__") and is_regressor(last)):
             raise TypeError(
                 f"student is {name}, which is no regressor; a regressor was expected, such as "
                 "TreeStudentRegressor()."
             )
-    elif not (is_classifier(last) and hasattr(last, "fit") and hasattr(last, "predict_proba")):
+    elif not (
+        hasattr(last, "__sklearn_tags__")
+        and is_classifier(last)
+        and hasattr(last, "fit")
+        and hasattr(last, "predict_proba")
+    ):
         raise TypeError(
             f"student is {name}, which is no classifier with predict_proba; one was expected, such "
             "as TreeStudentClassifier()."

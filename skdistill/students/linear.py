@@ -220,7 +220,7 @@ class LinearStudentRegressor(StudentRegressor):
 
 def _additive(student, X):
     positions = student.encoding_.positions(X)
-    return student.encoding_.codes_times(positions, student.coef_) + student.intercept_
+    return student.encoding_.sum_of_curves(positions, student.coef_) + student.intercept_
 
 
 def _distillation_objective(targets):

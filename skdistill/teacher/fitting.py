@@ -29,11 +29,13 @@ def check_teacher(teacher, kind):
             f"teacher is the class {teacher.__name__}; an instance was expected. Pass "
             f"{teacher.__name__}(), fitted or not."
         )
-    if not hasattr(teacher, "fit") or not hasattr(teacher, "predict"):
+    last = last_step(teacher)
+    # Its last layer, a logistic regression, is only there after fit.
+    gains_it_in_fit = isinstance(last, StackingClassifier) and last.final_estimator is None
+    if not hasattr(teacher, "fit") or not (hasattr(teacher, "predict") or gains_it_in_fit):
         raise TypeError(
             f"teacher is {teacher!r}; a {kind} with fit and predict was expected, fitted or not."
         )
-    last = last_step(teacher)
     name = type(last).__name__
     if kind == "classifier":
         if is_regressor(last):
@@ -46,7 +48,6 @@ def check_teacher(teacher, kind):
                 f"teacher is {name}, which is no classifier; a classifier with predict_proba was "
                 "expected, such as RandomForestClassifier()."
             )
-        gains_it_in_fit = isinstance(last, StackingClassifier) and last.final_estimator is None
         if not hasattr(last, "predict_proba") and not gains_it_in_fit:
             raise TypeError(
                 f"teacher is {name} without predict_proba; a classifier with probabilities was "

@@ -31,6 +31,10 @@ FORESTS = (
 )
 BAGGINGS = (BaggingClassifier, BaggingRegressor)
 
+#: Members whose bootstrap is replayed. One is not enough: permuted rows fill the two leaves of a
+#: stump with the right numbers now and then.
+PROVING_MEMBERS = 10
+
 #: With this many members hardly a row (1 in 10,000) is in the bag of all of them.
 ENOUGH_MEMBERS = 20
 
@@ -162,12 +166,16 @@ def is_training_matrix(estimator, X):
     """
     last = last_step(estimator)
     if isinstance(last, FORESTS + BAGGINGS):
-        return _proved_by_member(last, as_last_step_sees(estimator, X))
+        return _proved_by_members(last, as_last_step_sees(estimator, X))
     if isinstance(last, GradientBoostingClassifier | GradientBoostingRegressor):
+        if last.subsample < 1.0 or last.n_iter_no_change is not None:
+            return None  # its trees have seen some of the rows only
         matrix = as_last_step_sees(estimator, X)
         return _fills_tree(last.estimators_[0, 0], _as_tree_input(matrix))
     if isinstance(last, BaseDecisionTree):
         return _fills_tree(last, _as_tree_input(as_last_step_sees(estimator, X)))
+    if package_of(last) in ("lightgbm", "xgboost") and _samples_rows(last):
+        return None
     if package_of(last) == "lightgbm":
         return _fills_lightgbm(last, as_last_step_sees(estimator, X))
     if package_of(last) == "xgboost":
@@ -215,22 +223,20 @@ def _answer_out_of_bag(ensemble, member, features, bag, matrix):
     return rows, proba
 
 
-def _proved_by_member(ensemble, X):
-    member, features, bag = next(iter(_members(ensemble))) if ensemble.bootstrap else (
-        ensemble.estimators_[0], None, np.arange(X.shape[0])
-    )  # fmt: skip
-    if not isinstance(member, BaseDecisionTree):
+def _proved_by_members(ensemble, X):
+    if not isinstance(ensemble.estimators_[0], BaseDecisionTree):
         return None
-    if len(bag) == 0 or bag.max() >= X.shape[0] or _n_fitted_rows(ensemble) != X.shape[0]:
+    if ensemble._n_samples != X.shape[0]:
         return False
     matrix = _as_tree_input(X)
+    some = itertools.islice(_members(ensemble), PROVING_MEMBERS)
+    return all(_fills_member(member, features, bag, matrix) for member, features, bag in some)
+
+
+def _fills_member(member, features, bag, matrix):
     matrix = matrix if features is None else matrix[:, features]
     # A member weighs each row of its bag once, or was given the repeated rows themselves.
     return _fills_tree(member, matrix[np.unique(bag)]) or _fills_tree(member, matrix[bag])
-
-
-def _n_fitted_rows(ensemble):
-    return getattr(ensemble, "_n_samples", None) or ensemble.estimators_[0].tree_.n_node_samples[0]
 
 
 def _fills_tree(tree, matrix):
@@ -241,6 +247,10 @@ def _fills_tree(tree, matrix):
     leaves = np.bincount(tree.tree_.apply(matrix), minlength=len(expected))
     is_leaf = tree.tree_.children_left < 0
     return bool(np.array_equal(leaves[is_leaf], expected[is_leaf]))
+
+
+def _samples_rows(booster):
+    return (booster.subsample or 1.0) < 1.0 and getattr(booster, "subsample_freq", 1) > 0
 
 
 def _fills_lightgbm(model, X):

@@ -52,7 +52,7 @@ def label_rows(in_use, labelling, cv, n_jobs=None):
                 "teacher, which answers for them as fitted. Large weights and few members cause "
                 "this; labelling='cross_fit' avoids it.",
                 UserWarning,
-                stacklevel=5,
+                stacklevel=6,
             )
             return margins, chosen
         chosen = "cross_fit"
@@ -103,7 +103,7 @@ def choose_labelling(labelling, in_use):
             + (" or 'oob'." if has_oob else ".")
             + " Rows that the teacher has not seen are best.",
             UserWarning,
-            stacklevel=5,
+            stacklevel=7,
         )
     return "direct"
 

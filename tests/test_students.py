@@ -302,7 +302,7 @@ def test_knots_and_codes_describe_the_same_curves():
     codes = student.encoding_.expand(positions)
     np.testing.assert_allclose((design @ knots_to_codes).toarray(), codes, atol=1e-6)
     weights = np.random.default_rng(0).normal(size=(codes.shape[1], 2))
-    curves = student.encoding_.sum_of_curves(positions, weights)
+    curves = student.encoding_.sum_of_curves(positions, student.encoding_.curves(weights))
     np.testing.assert_allclose(curves, codes @ weights, atol=1e-5)
 
 

@@ -12,7 +12,7 @@ from sklearn.utils.validation import (
     check_is_fitted,
 )
 
-from skdistill.columns import check_rows, take_rows
+from skdistill.columns import check_rows, plain_rows, take_rows
 from skdistill.rows import check_weights, require_y
 from skdistill.soft_labels import SoftTargets, margins_from_proba, proba_from_margins
 
@@ -88,7 +88,7 @@ class StudentClassifier(ClassifierMixin, BaseEstimator):
         return self._fit_checked(X, targets, transfer_set.classes)
 
     def _check_X(self, X, reset):
-        return check_rows(self, X, reset=reset)
+        return plain_rows(check_rows(self, X, reset=reset))
 
     def _fit_checked(self, X, targets, classes):
         self.classes_ = classes
@@ -203,7 +203,7 @@ class StudentRegressor(RegressorMixin, BaseEstimator):
             If X, y or the weights have the wrong shape or hold impossible values.
         """
         self._validate_params()
-        X = check_rows(self, X, reset=True)
+        X = plain_rows(check_rows(self, X, reset=True))
         sample_weight = check_weights(sample_weight, X)
         y = _check_y(require_y(self, y), y_numeric=True, estimator=self).astype(np.float64)
         check_consistent_length(X, y)
@@ -235,7 +235,7 @@ class StudentRegressor(RegressorMixin, BaseEstimator):
             In the unit of the values the student was fitted on.
         """
         check_is_fitted(self)
-        return self._values(check_rows(self, X, reset=False))
+        return self._values(plain_rows(check_rows(self, X, reset=False)))
 
     def __sklearn_tags__(self):
         """Return the scikit-learn tags: raw columns with missing values are fine."""

@@ -168,29 +168,46 @@ class Encoding:
             codes_at_knots.append(_codes_at_knots(column))
         return sp.hstack(blocks, format="csr"), sp.block_diag(codes_at_knots, format="csr")
 
-    def sum_of_curves(self, positions, weights):
-        """Multiply the codes by weights without expanding them: look up one curve per column.
+    def curves(self, weights):
+        """Turn one weight per code into one curve per column.
+
+        Parameters
+        ----------
+        weights : ndarray of shape (n_codes, n_outputs)
+            Weights of a linear function of the codes.
+
+        Returns
+        -------
+        curves : list of ndarray of shape (n_knots_of_column, n_outputs)
+            Values at the knots, see `knots`.
+        """
+        return [
+            _codes_at_knots(column) @ weights[self.code_column == j]
+            for j, column in enumerate(self.columns)
+        ]
+
+    def sum_of_curves(self, positions, curves):
+        """Look up every column in its curve and add: the linear function without its codes.
 
         Parameters
         ----------
         positions : ndarray of shape (n_samples, n_features)
             Encoded rows.
-        weights : ndarray of shape (n_codes, n_outputs)
-            One weight per code and output.
+        curves : list of ndarray of shape (n_knots_of_column, n_outputs)
+            As `curves` returns them.
 
         Returns
         -------
-        product : ndarray of shape (n_samples, n_outputs)
+        total : ndarray of shape (n_samples, n_outputs)
             ``expand(positions) @ weights``, float64.
         """
-        product = np.zeros((len(positions), weights.shape[1]))
-        for j, (column, u) in enumerate(zip(self.columns, positions.T, strict=True)):
-            curve = _codes_at_knots(column) @ weights[self.code_column == j]
+        total = np.zeros((len(positions), curves[0].shape[1]))
+        for column, curve, u in zip(self.columns, curves, positions.T, strict=True):
             knot, share, known = _nearest_knots(column, u)
             following = np.minimum(knot + 1, len(curve) - 1)
-            product += curve[knot] * ((1.0 - share) * known)[:, None]
-            product += curve[following] * share[:, None]
-        return product
+            total += curve[knot] * ((1.0 - share) * known)[:, None]
+            total += curve[following] * share[:, None]
+        return total
 
 
 def fit_encoding(student, X, sample_weight):

@@ -57,6 +57,9 @@ class LinearStudentClassifier(StudentClassifier):
         Bin edges and levels of every column.
     coef_ : ndarray of shape (n_codes, n_outputs)
         Weight of every code; one output if there are two classes, else one per class.
+    curves_ : list of ndarray of shape (n_knots, n_outputs)
+        Per column, what it adds to the margins at the knots of its curve: at every bin edge, then
+        where it is missing; or at every level.
     intercept_ : ndarray of shape (n_outputs,)
         What is added to the sum of the curves.
     n_iter_ : int
@@ -134,6 +137,7 @@ class LinearStudentClassifier(StudentClassifier):
             tol=self.tol,
         )
         self.intercept_, self.coef_ = solution[0], solution[1:]
+        self.curves_ = self.encoding_.curves(self.coef_)
 
     def _margins(self, X):
         sums = _additive(self, X)
@@ -161,6 +165,9 @@ class LinearStudentRegressor(StudentRegressor):
         Bin edges and levels of every column.
     coef_ : ndarray of shape (n_codes, 1)
         Weight of every code.
+    curves_ : list of ndarray of shape (n_knots, 1)
+        Per column, what it adds to the prediction at the knots of its curve: at every bin edge,
+        then where it is missing; or at every level.
     intercept_ : ndarray of shape (1,)
         What is added to the sum of the curves.
     n_features_in_ : int
@@ -213,6 +220,7 @@ class LinearStudentRegressor(StudentRegressor):
             right[1:] += weighted @ self.encoding_.expand(positions[block])
         solution = cho_solve(cho_factor(normal), right)
         self.intercept_, self.coef_ = solution[:1], solution[1:, None]
+        self.curves_ = self.encoding_.curves(self.coef_)
 
     def _values(self, X):
         return _additive(self, X)[:, 0]
@@ -220,7 +228,7 @@ class LinearStudentRegressor(StudentRegressor):
 
 def _additive(student, X):
     positions = student.encoding_.positions(X)
-    return student.encoding_.sum_of_curves(positions, student.coef_) + student.intercept_
+    return student.encoding_.sum_of_curves(positions, student.curves_) + student.intercept_
 
 
 def _distillation_objective(targets):

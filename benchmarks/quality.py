@@ -40,7 +40,7 @@ WAYS = {"soft": None, "munge": Munge(), "default": "auto"}
 
 def make_teacher(kind, X, trees, seed):
     if kind == "lightgbm":
-        return LGBMClassifier(300, verbose=-1, random_state=seed, n_jobs=2)
+        return LGBMClassifier(n_estimators=300, verbose=-1, random_state=seed, n_jobs=1)
     forest = RandomForestClassifier(trees, random_state=seed, n_jobs=2)
     categories = list(X.select_dtypes(include="category").columns)
     if not categories:

@@ -6,6 +6,7 @@ object array, None where missing). SciPy sparse matrices are all numeric.
 """
 
 import numbers
+from dataclasses import dataclass
 
 import narwhals.stable.v2 as nw
 import numpy as np
@@ -24,6 +25,27 @@ __all__ = [
     "stack_rows",
     "take_rows",
 ]
+
+
+@dataclass(frozen=True)
+class PlainColumns:
+    """The columns of a frame as `column_values` returns them, read once.
+
+    Attributes
+    ----------
+    values : tuple of ndarray of shape (n_samples,)
+        One array per column.
+    """
+
+    values: tuple
+
+    @property
+    def shape(self):
+        """Number of rows and columns."""
+        return len(self), len(self.values)
+
+    def __len__(self):
+        return len(self.values[0])
 
 
 def is_frame(X):
@@ -107,20 +129,24 @@ def column_values(X, j):
         Float64 with NaN where missing (a numeric column), or object with None where missing (a
         nominal column).
     """
+    if isinstance(X, PlainColumns):
+        return X.values[j]
     if isinstance(X, np.ndarray):
         return _object_values(X[:, j], j) if X.dtype.kind in "OSU" else _as_float(X[:, j])
     return _series_values(_series(X, j))
 
 
 def plain_rows(X):
-    """Return a frame that holds nothing but numbers as a float64 array, anything else as it is.
+    """Read a frame once: as a float64 array if it holds only numbers, else as `PlainColumns`.
 
-    An array is read much faster, which is what counts when single rows are predicted.
+    Anything but a frame is returned as it is.
     """
     if not is_frame(X):
         return X
     frame = _narwhalify(X)
-    return _as_float(frame.to_numpy()) if _is_numeric(frame) else X
+    if _is_numeric(frame):
+        return _as_float(frame.to_numpy())
+    return PlainColumns(tuple(_series_values(series) for series in frame.iter_columns()))
 
 
 def column_values_as(X, j, *, nominal, name):
@@ -168,6 +194,8 @@ def is_nominal(values):
 def take_rows(X, rows):
     """Return some rows of X, given by a mask or by indices, in the container of X."""
     rows = np.asarray(rows)
+    if isinstance(X, PlainColumns):
+        return PlainColumns(tuple(values[rows] for values in X.values))
     return _safe_indexing(X, np.flatnonzero(rows) if rows.dtype == bool else rows)
 
 

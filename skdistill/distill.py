@@ -117,9 +117,9 @@ class _Distiller(MetaEstimatorMixin, BaseEstimator):
         check_student(student, kind)
         if self.random_state is not None:
             random_state = check_random_state(self.random_state)
-            student = with_seeds(clone(student), random_state)
-            if not is_fitted(teacher):
+            if not is_fitted(teacher):  # first: its seed, and so the cache, is to know no student
                 teacher = with_seeds(clone(teacher), random_state)
+            student = with_seeds(clone(student), random_state)
         return teacher, student
 
     def _label(self, in_use, student, rows):
@@ -128,18 +128,22 @@ class _Distiller(MetaEstimatorMixin, BaseEstimator):
         augmentation = self.augmentation
         if augmentation == "auto":
             augmentation = choose_augmentation(student, rows)
+        elif augmentation is not None and sp.issparse(rows.X):
+            raise ValueError(
+                f"{augmentation!r} cannot mix the rows of a sparse X. Pass augmentation=None."
+            )
         self._say(f"labelling {rows.X.shape[0]} rows by {type(last_step(self.teacher)).__name__}")
-        build = check_memory(self.memory).cache(build_transfer_set, ignore=["in_use", "n_jobs"])
-        return build(
-            in_use,
-            _fingerprint(in_use),
-            rows,
-            labelling=self.labelling,
-            cv=self.cv,
-            augmentation=augmentation,
-            random_state=self.random_state,
-            n_jobs=self.n_jobs,
+        memory = check_memory(self.memory)
+        of_teacher = {"in_use": in_use, "fingerprint": _fingerprint(in_use), "rows": rows}
+        real = memory.cache(label_real_rows, ignore=["in_use", "n_jobs"])(
+            **of_teacher, labelling=self.labelling, cv=self.cv, n_jobs=self.n_jobs
         )
+        if augmentation is None:
+            return real
+        synthetic = memory.cache(label_synthetic_rows, ignore=["in_use"])(
+            **of_teacher, augmentation=augmentation, random_state=self.random_state
+        )
+        return join([real, synthetic])
 
     def _finish(self, in_use, transfer_set):
         """Keep what the user may want to look at after fit."""
@@ -548,10 +552,8 @@ class DistilledRegressor(RegressorMixin, _Distiller):
         return self._finish(in_use, transfer_set)
 
 
-def build_transfer_set(
-    in_use, fingerprint, rows, *, labelling, cv, augmentation, random_state, n_jobs=None
-):
-    """Collect the rows a student learns from, and have the teacher label them.
+def label_real_rows(in_use, fingerprint, rows, *, labelling, cv, n_jobs=None):
+    """Have the teacher label the rows that the user passed.
 
     Parameters
     ----------
@@ -565,17 +567,13 @@ def build_transfer_set(
         How to label the labelled rows.
     cv : int, cross-validation generator or iterable
         Folds of "cross_fit".
-    augmentation : object with ``sample`` or None
-        Makes synthetic rows.
-    random_state : int, RandomState instance or None
-        Decides the synthetic rows.
     n_jobs : int or None, default=None
         Folds or members to work on at a time.
 
     Returns
     -------
     transfer_set : TransferSet
-        Labelled, unlabelled and synthetic rows, in this order.
+        Labelled, then unlabelled rows.
     """
     teacher, classes = in_use.fitted, in_use.classes
     margins, labelling = label_rows(in_use, labelling, cv, n_jobs)
@@ -588,20 +586,37 @@ def build_transfer_set(
         classes=classes,
         labelling=labelling,
     )
-    parts = [labelled]
-    if rows.pool is not None:
-        pool = labelled_by(teacher.margins, rows.pool, rows.pool_weight, "unlabelled", classes)
-        parts.append(pool)
-    if augmentation is not None:
-        real = stack_rows([part.X for part in parts])
-        if sp.issparse(real):
-            raise ValueError(
-                f"{augmentation!r} cannot mix the rows of a sparse X. Pass augmentation=None."
-            )
-        X = augmentation.sample(real, len(rows.y), random_state)
-        weight = np.full(X.shape[0], rows.sample_weight.mean())
-        parts.append(labelled_by(teacher.margins, X, weight, "synthetic", classes))
-    return join(parts)
+    if rows.pool is None:
+        return labelled
+    pool = labelled_by(teacher.margins, rows.pool, rows.pool_weight, "unlabelled", classes)
+    return join([labelled, pool])
+
+
+def label_synthetic_rows(in_use, fingerprint, rows, *, augmentation, random_state):
+    """Make synthetic rows and have the teacher label them.
+
+    Parameters
+    ----------
+    in_use : ClassifierInUse or RegressorInUse
+        The teacher. Left out of cache keys, for which `fingerprint` stands in.
+    fingerprint : str
+        Identifies the teacher in cache keys.
+    rows : Rows
+        Checked labelled and unlabelled rows.
+    augmentation : object with ``sample``
+        Makes synthetic rows.
+    random_state : int, RandomState instance or None
+        Decides the synthetic rows.
+
+    Returns
+    -------
+    transfer_set : TransferSet
+        Synthetic rows that weigh as much as a labelled row on average.
+    """
+    X = rows.X if rows.pool is None else stack_rows([rows.X, rows.pool])
+    X = augmentation.sample(X, len(rows.y), random_state)
+    weight = np.full(X.shape[0], rows.sample_weight.mean())
+    return labelled_by(in_use.fitted.margins, X, weight, "synthetic", in_use.classes)
 
 
 def choose_augmentation(student, rows):

@@ -222,6 +222,15 @@ def test_without_memory_every_candidate_fits_the_teacher(binary_task, counting_f
     assert CountingForest.fits == 7
 
 
+def test_students_share_the_labels_of_one_teacher(tmp_path, binary_task, counting_forest):
+    X, y = binary_task
+    model = DistilledClassifier(counting_forest.set_params(random_state=None), random_state=0)
+    model.set_params(memory=str(tmp_path), augmentation=None)
+    for student in (TreeStudentClassifier(), STUDENTS["mlp"], STUDENTS["pipeline"]):
+        clone(model).set_params(student=student).fit(X, y)
+    assert CountingForest.fits == 1
+
+
 def test_a_cached_fit_is_the_same_and_says_that_the_teacher_is_gone(tmp_path, binary_task):
     X, y = binary_task
     model = DistilledClassifier(

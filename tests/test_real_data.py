@@ -1,0 +1,82 @@
+"""End to end on real tables, with a few golden numbers; left out where the tables are absent."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from lightgbm import LGBMClassifier
+from sklearn.compose import make_column_transformer
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OrdinalEncoder
+
+from skdistill import (
+    DistilledClassifier,
+    LinearStudentClassifier,
+    MLPStudentClassifier,
+    TreeStudentClassifier,
+    gap_closed,
+)
+
+ROOT = Path(__file__).parents[1]
+FOLDER = Path(os.environ.get("SKDISTILL_DATA", ROOT.parent / "shared" / "data"))
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not FOLDER.exists(), reason="needs a folder of tables in SKDISTILL_DATA"),
+]
+
+
+def read(name, rows=6000):
+    frame = pd.read_parquet(FOLDER / f"{name}.parquet")
+    frame = frame.sample(min(rows, len(frame)), random_state=0)
+    y = frame.pop("target").to_numpy()
+    return train_test_split(frame, y, test_size=0.3, stratify=y, random_state=0)
+
+
+def test_an_mlp_closes_the_gap_to_a_forest_on_phoneme():
+    X, X_test, y, y_test = read("phoneme")
+    forest = RandomForestClassifier(200, random_state=0, n_jobs=2).fit(X, y)
+    student = MLPStudentClassifier(random_state=0)
+    hard = student.fit(X, y).predict_proba(X_test)
+    soft = DistilledClassifier(forest, student, random_state=0).fit(X, y).predict_proba(X_test)
+    teacher = forest.predict_proba(X_test)
+    auc = [roc_auc_score(y_test, proba[:, 1]) for proba in (teacher, soft, hard)]
+    loss = [log_loss(y_test, proba) for proba in (teacher, soft, hard)]
+    assert gap_closed(*auc) > 0.6
+    assert gap_closed(*loss, greater_is_better=False) > 0.7
+    assert auc[1] > 0.94
+
+
+def test_a_tree_of_soft_labels_beats_one_of_hard_labels_on_adult():
+    X, X_test, y, y_test = read("adult", 10_000)
+    categories = list(X.select_dtypes(include="category").columns)
+    encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
+    forest = RandomForestClassifier(100, random_state=0, n_jobs=2)
+    columns = make_column_transformer((encoder, categories), remainder="passthrough")
+    teacher = make_pipeline(columns, forest).fit(X, y)
+    tree = TreeStudentClassifier(16, random_state=0)
+    model = DistilledClassifier(teacher, tree).fit(X, y)
+    hard = roc_auc_score(y_test, tree.fit(X, y).predict_proba(X_test)[:, 1])
+    assert model.labelling_ == "oob"
+    assert roc_auc_score(y_test, model.predict_proba(X_test)[:, 1]) > hard + 0.003
+
+
+@pytest.mark.parametrize("name", ["adult", "hotel_bookings", "letter", "creditcard_ulb"])
+def test_every_student_takes_categories_gaps_and_many_classes(name):
+    X, X_test, y, y_test = read(name)
+    teacher = LGBMClassifier(n_estimators=50, verbose=-1, n_jobs=1)
+    prior = np.bincount(y_test) / len(y_test)
+    base_rate = log_loss(y_test, np.tile(prior, (len(y_test), 1)))
+    for student in (
+        TreeStudentClassifier(),
+        LinearStudentClassifier(),
+        MLPStudentClassifier((32,), max_epochs=3),
+    ):
+        model = DistilledClassifier(teacher, student, cv=2, random_state=0).fit(X, y)
+        assert model.labelling_ == "cross_fit"
+        assert log_loss(y_test, model.predict_proba(X_test)) < base_rate

@@ -93,9 +93,11 @@ def run_table(name, path, args, memory, write):
         key = {"data": name, "teacher": teacher_kind}
         write(key, "teacher", "", measure(y_test, teacher_proba, teacher_proba, classes), 0.0)
         # An outside boosting teacher has no honest labels for its own rows: fit it inside.
-        inside = teacher if teacher_kind == "forest" else make_teacher(
-            teacher_kind, X, args.trees, args.seed
-        )  # fmt: skip
+        inside = (
+            teacher
+            if teacher_kind == "forest"
+            else make_teacher(teacher_kind, X, args.trees, args.seed)
+        )
         for student_kind in args.students:
             student = make_student(student_kind, args.seed)
             start = time.perf_counter()

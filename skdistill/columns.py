@@ -19,6 +19,7 @@ __all__ = [
     "column_names",
     "column_values",
     "column_values_as",
+    "is_missing",
     "is_nominal",
     "plain_rows",
     "row_hashes",
@@ -176,14 +177,18 @@ def column_values_as(X, j, *, nominal, name):
     values = column_values(X, j)
     if is_nominal(values) == nominal:
         return values
-    missing = values == None if is_nominal(values) else np.isnan(values)  # noqa: E711
-    if not missing.all():
+    if not is_missing(values).all():
         found, expected = ("numbers", "strings") if nominal else ("strings", "numbers")
         raise ValueError(
             f"Column {name!r} holds {found}; it held {expected} when this estimator was fitted. "
             "Pass the same kind of column."
         )
-    return np.full(len(values), None) if nominal else np.full(len(values), np.nan)
+    return _of_kind(values, nominal)
+
+
+def is_missing(values):
+    """Mark the missing values in the result of `column_values`."""
+    return values == None if is_nominal(values) else np.isnan(values)  # noqa: E711
 
 
 def is_nominal(values):
@@ -218,8 +223,9 @@ def stack_rows(tables):
         return sp.vstack(tables, format="csr")
     if isinstance(tables[0], np.ndarray):
         return np.concatenate(tables)
-    columns = [_stack_column([_series(table, j) for table in tables])
-               for j in range(tables[0].shape[1])]  # fmt: skip
+    columns = [
+        _stack_column([_series(table, j) for table in tables]) for j in range(tables[0].shape[1])
+    ]
     return _side_by_side(columns).to_native()
 
 
@@ -280,15 +286,7 @@ def row_hashes(X):
         Comparable between tables within one process.
     """
     if sp.issparse(X):
-        X = X.tocsr().astype(np.float64, copy=True)
-        X.eliminate_zeros()
-        X.sort_indices()
-        return np.array(
-            [
-                hash((row.indices.astype(np.int64).tobytes(), row.data.tobytes()))
-                for row in (X[i : i + 1] for i in range(X.shape[0]))
-            ]
-        ).view(np.uint64)
+        return _sparse_row_hashes(X.tocsr().astype(np.float64, copy=True))
     hashes = np.zeros(len(X), dtype=np.uint64)
     with np.errstate(over="ignore"):
         for j in range(X.shape[1]):
@@ -304,6 +302,15 @@ def row_hashes(X):
     return hashes
 
 
+def _sparse_row_hashes(X):
+    X.eliminate_zeros()
+    X.sort_indices()
+    columns = X.indices.astype(np.int64)
+    ranges = zip(X.indptr, X.indptr[1:], strict=False)
+    hashes = [hash((columns[a:b].tobytes(), X.data[a:b].tobytes())) for a, b in ranges]
+    return np.array(hashes).view(np.uint64)
+
+
 def _narwhalify(X):
     return nw.from_native(X, eager_only=True, pass_through=True)
 
@@ -313,7 +320,7 @@ def _stack_column(parts):
     dtype = parts[0].dtype
     if any(part.dtype != dtype for part in parts):
         values = [_series_values(part) for part in parts]
-        nominal = any(is_nominal(v) and (v != None).any() for v in values)  # noqa: E711
+        nominal = any(is_nominal(v) and not is_missing(v).all() for v in values)
         dtype = nw.String if nominal else nw.Float64
         parts = [
             nw.new_series(

@@ -134,7 +134,8 @@ class _Distiller(MetaEstimatorMixin, BaseEstimator):
             )
         self._say(f"labelling {rows.X.shape[0]} rows by {type(last_step(self.teacher)).__name__}")
         memory = check_memory(self.memory)
-        of_teacher = {"in_use": in_use, "fingerprint": _fingerprint(in_use), "rows": rows}
+        fingerprint = None if self.memory is None else _fingerprint(in_use)
+        of_teacher = {"in_use": in_use, "fingerprint": fingerprint, "rows": rows}
         real = memory.cache(label_real_rows, ignore=["in_use", "n_jobs"])(
             **of_teacher, labelling=self.labelling, cv=self.cv, n_jobs=self.n_jobs
         )

@@ -14,6 +14,7 @@ from skdistill.columns import (
     check_rows,
     column_values,
     is_frame,
+    is_missing,
     is_nominal,
     row_hashes,
     stack_rows,
@@ -246,10 +247,6 @@ def _check_pool(estimator, X_unlabeled, X, accept_sparse):
     return checked
 
 
-def _has_values(column):
-    return (column != None).any() if is_nominal(column) else not np.isnan(column).all()  # noqa: E711
-
-
 def _check_kinds(table, X):
     """Check that X_unlabeled holds strings where X does, and plausible numbers elsewhere."""
     names = list(X.columns) if is_frame(X) else range(X.shape[1])
@@ -257,7 +254,7 @@ def _check_kinds(table, X):
     n_numeric = 0
     for j, name in enumerate(names):
         pool, labelled = column_values(table, j), column_values(X, j)
-        if not (_has_values(pool) and _has_values(labelled)):
+        if is_missing(pool).all() or is_missing(labelled).all():
             continue
         if is_nominal(pool) != is_nominal(labelled):
             found, expected = ("strings", "numbers") if is_nominal(pool) else ("numbers", "strings")
@@ -265,7 +262,7 @@ def _check_kinds(table, X):
                 f"Column {name!r} of X_unlabeled holds {found} where X holds {expected}. Pass the "
                 "same columns in the same order."
             )
-        if not is_nominal(pool) and np.isfinite(pool).any() and np.isfinite(labelled).any():
+        if not is_nominal(pool):
             n_numeric += 1
             median = np.nanmedian(pool)
             out_of_range += not np.nanmin(labelled) <= median <= np.nanmax(labelled)

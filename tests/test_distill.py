@@ -82,10 +82,11 @@ def test_a_teacher_with_permuted_answers_gives_another_student(student, binary_t
 
     X, y = binary_task
     honest, contrary = (
-        DistilledClassifier(kind(30, random_state=0), student, alpha=1, labelling="cross_fit",
-                            random_state=0).fit(X, y)
+        DistilledClassifier(
+            kind(30, random_state=0), student, alpha=1, labelling="cross_fit", random_state=0
+        ).fit(X, y)
         for kind in (RandomForestClassifier, Contrary)
-    )  # fmt: skip
+    )
     assert honest.score(X, y) > 0.7
     assert contrary.score(X, y) < 0.3
 

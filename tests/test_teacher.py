@@ -413,9 +413,19 @@ class TestFitClassifier:
 
     @pytest.mark.parametrize(
         "vendor",
-        ["RandomForest", "HistGradientBoosting", "LogisticRegression", "Voting", "Stacking",
-         "Pipeline forest", "XGBoost", "Pipeline XGBoost", "LightGBM", "CatBoost"],
-    )  # fmt: skip
+        [
+            "RandomForest",
+            "HistGradientBoosting",
+            "LogisticRegression",
+            "Voting",
+            "Stacking",
+            "Pipeline forest",
+            "XGBoost",
+            "Pipeline XGBoost",
+            "LightGBM",
+            "CatBoost",
+        ],
+    )
     def test_weights_reach_the_teacher(self, vendor):
         classes = CLASSES["three gaps"]
         X, y = labelled_rows(classes)

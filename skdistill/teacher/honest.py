@@ -82,7 +82,7 @@ def out_of_bag(teacher, X, n_jobs=None):
         delayed(_answer_out_of_bag)(ensemble, member, features, bag, matrix)
         for member, features, bag in _members(ensemble)
     )
-    pool = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator_unordered")
+    pool = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
     for rows, answers in pool(jobs):
         total[rows] += answers
         votes[rows] += 1
@@ -131,7 +131,7 @@ def cross_fit(fit, X, y, sample_weight, splits, n_jobs=None):
         raise ValueError(
             f"cv leaves {(tested == 0).sum()} rows without a test fold and puts "
             f"{(tested > 1).sum()} into several; cross-fitting needs every row in exactly one. "
-            "Pass an int, KFold, StratifiedKFold or GroupKFold."
+            "Pass an int, KFold or StratifiedKFold."
         )
 
     def answer_fold(train, test):
@@ -149,7 +149,7 @@ def is_training_matrix(estimator, X):
     """Prove, or refute, that a fitted teacher was fitted on these rows.
 
     The rows that a tree was grown on fill its nodes with exactly the numbers of rows it remembers.
-    For a bagging ensemble the bootstrap of one member is replayed, so the order of the rows is
+    For a bagging ensemble the bootstraps of some members are replayed, so the order of the rows is
     proved as well.
 
     Parameters

@@ -576,8 +576,8 @@ def label_real_rows(in_use, fingerprint, rows, *, labelling, cv, n_jobs=None):
     transfer_set : TransferSet
         Labelled, then unlabelled rows.
     """
-    teacher, classes = in_use.fitted, in_use.classes
     margins, labelling = label_rows(in_use, labelling, cv, n_jobs)
+    teacher, classes = in_use.fitted, in_use.classes  # fitted even if only clones were asked
     labelled = TransferSet(
         X=rows.X,
         margins=margins,

@@ -150,11 +150,11 @@ class Encoding:
 
         Returns
         -------
-        design : CSR matrix of shape (n_samples, n_knots)
+        design : CSR array of shape (n_samples, n_knots)
             Weights of the knots, float64. A numeric column has one knot per edge, then one for
             missing; a nominal column has one per level. A curve through the knots, interpolated
             linearly, is what a linear function of the codes can be.
-        knots_to_codes : CSR matrix of shape (n_knots, n_codes)
+        knots_to_codes : CSR array of shape (n_knots, n_codes)
             The codes at every knot: ``design @ knots_to_codes`` are the expanded codes.
         """
         rows = np.arange(len(positions))
@@ -164,8 +164,8 @@ class Encoding:
             n_knots = _n_knots(column)
             entries = np.concatenate([(1.0 - share) * known, share])
             at = np.tile(rows, 2), np.concatenate([knot, np.minimum(knot + 1, n_knots - 1)])
-            blocks.append(sp.csr_matrix((entries, at), shape=(len(rows), n_knots)))
-            codes_at_knots.append(_codes_at_knots(column))
+            blocks.append(sp.csr_array((entries, at), shape=(len(rows), n_knots)))
+            codes_at_knots.append(sp.coo_array(_codes_at_knots(column)))
         return sp.hstack(blocks, format="csr"), sp.block_diag(codes_at_knots, format="csr")
 
     def curves(self, weights):

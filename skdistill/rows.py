@@ -115,8 +115,8 @@ def check_classification_rows(
     sample_weight = check_weights(sample_weight, X)
     if known_classes is None and unlabelled.any() and len(np.unique(y)) == 1:
         raise ValueError(
-            f"y holds one class, {y.tolist()[0]!r}, and -1, which marks rows without a class: there is "
-            "nothing to learn. If -1 is a class here, give it another name, such as 0."
+            f"y holds one class, {y.tolist()[0]!r}, and -1, which marks rows without a class: "
+            "there is nothing to learn. If -1 is a class here, give it another name, such as 0."
         )
     weight = sample_weight[~unlabelled]
     if class_weight is not None:

@@ -432,6 +432,21 @@ def test_a_device_that_is_not_there_raises_and_names_those_that_are(binary_task)
         MLPStudentClassifier(device="gpu").fit(*binary_task)
 
 
+@pytest.mark.parametrize("sizes", [(8, 0), (8, -1), (8.5,), ("8",)])
+def test_impossible_layers_raise(sizes, binary_task):
+    with pytest.raises(ValueError, match="hidden_layer_sizes is"):
+        MLPStudentClassifier(sizes).fit(*binary_task)
+
+
+def test_no_hidden_layer_is_a_linear_model_and_an_integer_is_one_layer(binary_task):
+    X, y = binary_task
+    widths = [
+        [coef.shape[1] for coef in MLPStudentClassifier(s, max_epochs=1).fit(X, y).coefs_]
+        for s in ((), 5)
+    ]
+    assert widths == [[1], [5, 1]]
+
+
 def test_diverging_training_raises(binary_task):
     with pytest.raises(ValueError, match=r"not finite.*learning_rate_init"):
         MLPStudentClassifier((8,), learning_rate_init=1e30, max_epochs=5).fit(*binary_task)

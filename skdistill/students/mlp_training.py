@@ -193,10 +193,10 @@ def train(student, positions, packed, criterion, start):
         tensors = [torch.as_tensor(array[rows]).to(device) for array in (positions, packed)]
         return Dataset(*tensors)
 
+    hidden_layer_sizes = _hidden_layer_sizes(student)
     batch_size = min(student.batch_size, len(learn))
     steps_per_epoch = len(learn) // batch_size
     max_epochs = student.max_epochs or _default_epochs(len(positions), steps_per_epoch)
-    hidden_layer_sizes = np.atleast_1d(student.hidden_layer_sizes).tolist()
     callbacks = [("schedule", _schedule(max_epochs * steps_per_epoch))]
     if len(hold_out):
         stopping = EarlyStopping(patience=student.n_iter_no_change, load_best=True, sink=_silent)
@@ -248,6 +248,16 @@ def _split(n_samples, validation_fraction, random_state):
     order = random_state.permutation(n_samples)
     n_held_out = int(validation_fraction * n_samples)
     return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
+
+
+def _hidden_layer_sizes(student):
+    sizes = np.atleast_1d(student.hidden_layer_sizes).tolist()
+    if any(not isinstance(size, int) or size < 1 for size in sizes):
+        raise ValueError(
+            f"hidden_layer_sizes is {student.hidden_layer_sizes!r}; the width of every hidden "
+            "layer was expected, as integers of at least 1, such as (128, 128)."
+        )
+    return sizes
 
 
 def _default_epochs(n_samples, steps_per_epoch):

@@ -125,13 +125,7 @@ class _Distiller(MetaEstimatorMixin, BaseEstimator):
     def _label(self, in_use, student, rows):
         """Build the transfer set, or take it from the cache."""
         warn_of_leak(rows)
-        augmentation = self.augmentation
-        if augmentation == "auto":
-            augmentation = choose_augmentation(student, rows)
-        elif augmentation is not None and sp.issparse(rows.X):
-            raise ValueError(
-                f"{augmentation!r} cannot mix the rows of a sparse X. Pass augmentation=None."
-            )
+        self.augmentation_ = choose_augmentation(self.augmentation, student, rows)
         self._say(f"labelling {rows.X.shape[0]} rows by {type(last_step(self.teacher)).__name__}")
         memory = check_memory(self.memory)
         fingerprint = None if self.memory is None else _fingerprint(in_use)
@@ -139,10 +133,10 @@ class _Distiller(MetaEstimatorMixin, BaseEstimator):
         real = memory.cache(label_real_rows, ignore=["in_use", "n_jobs"])(
             **of_teacher, labelling=self.labelling, cv=self.cv, n_jobs=self.n_jobs
         )
-        if augmentation is None:
+        if self.augmentation_ is None:
             return real
         synthetic = memory.cache(label_synthetic_rows, ignore=["in_use"])(
-            **of_teacher, augmentation=augmentation, random_state=self.random_state
+            **of_teacher, augmentation=self.augmentation_, random_state=self.random_state
         )
         return join([real, synthetic])
 
@@ -234,6 +228,8 @@ class DistilledClassifier(ClassifierMixin, _Distiller):
         The temperature that was used.
     labelling_ : {"oob", "cross_fit", "direct"}
         How the labelled rows were labelled.
+    augmentation_ : object or None
+        What made the synthetic rows.
     transfer_summary_ : dict
         For labelled, unlabelled and synthetic rows: their number, total weight and labelling.
     n_features_in_ : int
@@ -455,6 +451,8 @@ class DistilledRegressor(RegressorMixin, _Distiller):
         The fitted student, without a reference to the teacher.
     labelling_ : {"oob", "cross_fit", "direct"}
         How the labelled rows were labelled.
+    augmentation_ : object or None
+        What made the synthetic rows.
     transfer_summary_ : dict
         For labelled, unlabelled and synthetic rows: their number, total weight and labelling.
     n_features_in_ : int
@@ -620,10 +618,28 @@ def label_synthetic_rows(in_use, fingerprint, rows, *, augmentation, random_stat
     return labelled_by(in_use.fitted.margins, X, weight, "synthetic", in_use.classes)
 
 
-def choose_augmentation(student, rows):
-    """Return `Munge()` if the student gains from synthetic rows and they can be made, else None."""
-    gains = getattr(last_step(student), "gains_from_synthetic_rows", False)
-    return Munge() if gains and not sp.issparse(rows.X) and rows.X.shape[0] > 1 else None
+def choose_augmentation(augmentation, student, rows):
+    """Resolve "auto", and check that synthetic rows can be made.
+
+    Returns
+    -------
+    augmentation : object with ``sample`` or None
+        For "auto", `Munge()` if the student gains from synthetic rows and they can be made.
+
+    Raises
+    ------
+    ValueError
+        If synthetic rows are asked for and X is sparse.
+    """
+    is_sparse = sp.issparse(rows.X)
+    if augmentation == "auto":
+        gains = getattr(last_step(student), "gains_from_synthetic_rows", False)
+        return Munge() if gains and not is_sparse and rows.X.shape[0] > 1 else None
+    if augmentation is not None and is_sparse:
+        raise ValueError(
+            f"{augmentation!r} cannot mix the rows of a sparse X. Pass augmentation=None."
+        )
+    return augmentation
 
 
 def _choose_temperature(temperature, transfer_set):

@@ -181,6 +181,8 @@ def test_sparse_rows_go_to_members_that_take_them(binary_task):
     model = DistilledClassifier(teacher, LogisticRegression(max_iter=1000))
     model.fit(X[:400], y[:400], X_unlabeled=X[400:])
     assert model.score(X, y) > 0.7
+    with pytest.raises(ValueError, match=r"Munge\(\) cannot mix the rows of a sparse X"):
+        clone(model).set_params(augmentation=Munge()).fit(X, y)
     with pytest.raises(TypeError, match=r"[Ss]parse"):
         DistilledClassifier(teacher, LinearStudentClassifier()).fit(X, y)
 
@@ -193,6 +195,12 @@ def test_synthetic_rows_are_on_for_the_mlp_and_off_for_the_tree(binary_task, for
     on = clone(tree).set_params(augmentation=Munge(size=3)).fit(X, y)
     rows = [m.transfer_summary_["synthetic"]["rows"] for m in (tree, mlp, off, on)]
     assert rows == [0, 6000, 0, 1800]
+    assert [repr(m.augmentation_) for m in (tree, mlp, off, on)] == [
+        "None",
+        "Munge()",
+        "None",
+        "Munge(size=3)",
+    ]
 
 
 @pytest.mark.parametrize("teacher_is_fitted", [True, False])

@@ -51,7 +51,7 @@ class PlainColumns:
 
 def is_frame(X):
     """Tell whether X is a data frame, as opposed to an array, a sparse matrix or a list."""
-    return not isinstance(X, np.ndarray) and isinstance(_narwhalify(X), nw.DataFrame)
+    return isinstance(_narwhalify(X), nw.DataFrame)
 
 
 def check_rows(estimator, X, *, reset, accept_sparse=False, name="X"):
@@ -83,7 +83,9 @@ def check_rows(estimator, X, *, reset, accept_sparse=False, name="X"):
     TypeError
         If X is sparse and may not be, or a column holds neither numbers nor strings.
     """
-    if not is_frame(X):
+    frame = _narwhalify(X)
+    is_array = not isinstance(frame, nw.DataFrame)
+    if is_array:
         X = check_array(
             X,
             accept_sparse="csr" if accept_sparse else False,
@@ -98,8 +100,8 @@ def check_rows(estimator, X, *, reset, accept_sparse=False, name="X"):
                 "replace the infinite ones."
             )
     validate_data(estimator, X, reset=reset, skip_check_array=True)
-    if is_frame(X):
-        _check_frame(X, name)
+    if not is_array:
+        _check_frame(frame, name)
     elif X.dtype.kind not in "biufOSU":
         raise TypeError(
             f"{name} has dtype {X.dtype}; numbers, booleans or strings were expected. "
@@ -142,9 +144,9 @@ def plain_rows(X):
 
     Anything but a frame is returned as it is.
     """
-    if not is_frame(X):
-        return X
     frame = _narwhalify(X)
+    if not isinstance(frame, nw.DataFrame):
+        return X
     if _is_numeric(frame):
         return _as_float(frame.to_numpy())
     return PlainColumns(tuple(_series_values(series) for series in frame.iter_columns()))
@@ -312,6 +314,9 @@ def _sparse_row_hashes(X):
 
 
 def _narwhalify(X):
+    """Wrap a frame; return anything else as it is."""
+    if isinstance(X, np.ndarray):
+        return X
     return nw.from_native(X, eager_only=True, pass_through=True)
 
 
@@ -397,8 +402,7 @@ def _object_values(values, name):
     return numeric
 
 
-def _check_frame(X, name):
-    frame = _narwhalify(X)
+def _check_frame(frame, name):
     if 0 in frame.shape:
         raise ValueError(
             f"Found array with shape={frame.shape} in {name} while a minimum of 1 sample and 1 "

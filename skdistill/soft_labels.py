@@ -21,6 +21,7 @@ __all__ = [
     "margins_from_proba",
     "proba_from_margins",
     "soften",
+    "weighted_cross_entropy",
 ]
 
 #: Keeps the logarithm of a probability of zero finite, far below anything a model can resolve.
@@ -287,10 +288,33 @@ def distillation_loss_gradient(student_margins, targets):
     gradient : ndarray of shape (n_samples, n_classes)
         ``w * (alpha * T * (p_T - q_T) + (1 - alpha) * (p - y))``.
     """
-    temperature = targets.temperature
-    soft = temperature * (soften(student_margins, temperature) - targets.soft_labels())
-    hard = soften(student_margins) - targets.hard_labels()
-    return targets.soft_weight()[:, None] * soft + targets.hard_weight()[:, None] * hard
+    return weighted_cross_entropy(student_margins, targets.cross_entropies())[1]
+
+
+def weighted_cross_entropy(student_margins, terms):
+    """Compute the distillation loss of every row, up to a constant, and its gradient.
+
+    Parameters
+    ----------
+    student_margins : ndarray of shape (n_samples, n_classes)
+        The student's pre-link scores at T = 1.
+    terms : list of tuple (temperature, proba, weight)
+        As `SoftTargets.cross_entropies` returns them: worth computing once for many calls.
+
+    Returns
+    -------
+    loss : ndarray of shape (n_samples,)
+        `distillation_loss` plus what does not depend on the student.
+    gradient : ndarray of shape (n_samples, n_classes)
+        The gradient of both with respect to the student's margins.
+    """
+    loss, gradient = np.zeros(len(student_margins)), np.zeros(student_margins.shape)
+    for temperature, proba, weight in terms:
+        z = student_margins / temperature
+        entropy = logsumexp(z, axis=1) - np.sum(proba * z, axis=1)
+        loss += temperature**2 * weight * entropy
+        gradient += temperature * weight[:, None] * (softmax(z, axis=1) - proba)
+    return loss, gradient
 
 
 def calibration_temperature(margins, codes, sample_weight=None):

@@ -466,6 +466,16 @@ def test_a_pickled_mlp_predicts_without_torch(tmp_path, binary_task):
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
+@pytest.mark.parametrize("kind", ["linear", "mlp"])
+def test_a_pickle_holds_no_derived_codes(kind, binary_task):
+    X, y = binary_task
+    student = CLASSIFIERS[kind].fit(X, y)
+    expected = student.predict_proba(X)
+    restored = pickle.loads(pickle.dumps(student))
+    assert set(vars(restored.encoding_)) == {"columns", "names"}
+    np.testing.assert_array_equal(restored.predict_proba(X), expected)
+
+
 def test_without_torch_the_error_names_the_extra(monkeypatch, binary_task):
     monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.delitem(sys.modules, "skdistill.students.mlp_training", raising=False)

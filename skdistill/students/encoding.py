@@ -19,9 +19,6 @@ from skdistill.columns import column_names, column_values, column_values_as, is_
 #: What one code says about the position of its column.
 BIN, LEVEL, MISSING = 0, 1, 2
 
-#: Rows that are expanded at a time: their codes stay in the cache.
-BLOCK_ROWS = 512
-
 #: Level position of a category that has no code.
 UNKNOWN = -1
 
@@ -87,6 +84,10 @@ class Encoding:
 
     columns: tuple
     names: tuple
+
+    def __getstate__(self):
+        # What is derived from the columns is larger than they are: leave it out of pickles.
+        return {"columns": self.columns, "names": self.names}
 
     @cached_property
     def code_column(self):

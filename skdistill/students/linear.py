@@ -5,11 +5,10 @@ from numbers import Integral, Real
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.optimize import minimize
-from scipy.special import logsumexp, softmax
 from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import Interval
 
-from skdistill.soft_labels import free_margins, margins_from_decision
+from skdistill.soft_labels import free_margins, margins_from_decision, weighted_cross_entropy
 from skdistill.students.base import StudentClassifier, StudentRegressor
 from skdistill.students.encoding import fit_encoding
 
@@ -232,19 +231,14 @@ def _additive(student, X):
 
 
 def _distillation_objective(targets):
-    """Return a function from outputs to the loss and its gradient, both summed over rows."""
+    """Return a function from outputs to the loss, summed over rows, and each row's gradient."""
     terms = targets.cross_entropies()
     binary = targets.n_classes == 2
 
     def objective(outputs):
         margins = margins_from_decision(outputs) if binary else outputs
-        loss, gradient = 0.0, np.zeros(margins.shape)
-        for temperature, proba, weight in terms:
-            z = margins / temperature
-            entropy = logsumexp(z, axis=1) - np.sum(proba * z, axis=1)
-            loss += temperature**2 * np.dot(weight, entropy)
-            gradient += temperature * weight[:, None] * (softmax(z, axis=1) - proba)
-        return loss, gradient[:, 1:] if binary else gradient
+        loss, gradient = weighted_cross_entropy(margins, terms)
+        return loss.sum(), gradient[:, 1:] if binary else gradient
 
     return objective
 

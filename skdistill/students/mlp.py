@@ -8,7 +8,10 @@ from sklearn.utils._param_validation import Interval
 
 from skdistill.soft_labels import free_margins, margins_from_decision
 from skdistill.students.base import StudentClassifier, StudentRegressor
-from skdistill.students.encoding import BLOCK_ROWS, fit_encoding
+from skdistill.students.encoding import fit_encoding
+
+#: Rows that are expanded at a time: their codes stay in the processor's cache.
+BLOCK_ROWS = 512
 
 _MLP_CONSTRAINTS = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],

@@ -1,13 +1,14 @@
 """skdistill: distil a tree ensemble into a small student, as a scikit-learn estimator.
 
-    teacher  ->  margins  ->  transfer set  ->  student  ->  fidelity
-    (fitted      (log-odds,   (labelled +      (tree,       (how close)
+    teacher  ->  margins  ->  transfer set  ->  student  ->  fidelity     ->  report
+    (fitted      (log-odds,   (labelled +      (tree,       (how close)       (plots)
      ensemble)    honest)      unlabelled +     linear,
                                synthetic rows)  MLP)
 
 Rooms, in the order of the flow: `distill` sees all of it; `teacher` gives margins; `transfer_set`
-makes the rows; `students` learn from them; `fidelity` compares; below them `soft_labels` (the
-maths), `rows` and `columns` (checked input) and `estimators` (a look inside those users pass).
+makes the rows; `students` learn from them; `fidelity` compares; `report` shows; below them
+`soft_labels` (the maths), `rows` and `columns` (checked input) and `estimators` (a look inside
+those users pass).
 """
 
 from importlib import import_module
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # what editors and type checkers see
     from skdistill.distill import DistilledClassifier, DistilledRegressor
     from skdistill.fidelity import agreement, gap_closed, kl_divergence
+    from skdistill.report.loss_curve import LossCurveDisplay
     from skdistill.students.linear import LinearStudentClassifier, LinearStudentRegressor
     from skdistill.students.mlp import MLPStudentClassifier, MLPStudentRegressor
     from skdistill.students.soft_label_classifier import SoftLabelClassifier
@@ -40,6 +42,7 @@ _PUBLIC = {
     "agreement": "fidelity",
     "kl_divergence": "fidelity",
     "gap_closed": "fidelity",
+    "LossCurveDisplay": "report.loss_curve",
 }
 
 __all__ = list(_PUBLIC)

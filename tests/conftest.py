@@ -1,6 +1,7 @@
 """Shared data: small, made once, never changed."""
 
 import os
+from importlib.util import find_spec
 
 # Before NumPy is imported: the workers of pytest-xdist share the cores, and array-API checks skip
 # (or, on scikit-learn 1.6, raise) without the second.
@@ -8,9 +9,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.datasets import make_classification
 from sklearn.ensemble import RandomForestClassifier
+
+collect_ignore = [] if find_spec("torch") and find_spec("skorch") else ["test_mlp.py"]
 
 
 @pytest.fixture(scope="session")
@@ -35,3 +39,26 @@ def forest(binary_task):
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def mixed_frame():
+    """Return a function that makes a frame, two classes and values."""
+    return make_mixed_frame
+
+
+def make_mixed_frame(n=400, seed=0):
+    """Numbers with gaps, integers, booleans, strings and categories; y depends on all kinds."""
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {
+            "amount": np.where(rng.random(n) < 0.1, np.nan, rng.gamma(2, 50, n)),
+            "count": rng.integers(0, 9, n),
+            "flag": rng.random(n) < 0.5,
+            "city": rng.choice(["Graz", "Linz", "Wien", None], n),
+            "kind": pd.Categorical(rng.choice(["a", "b", "c"], n)),
+        }
+    )
+    score = (frame["amount"].fillna(300) > 100) + 2.0 * (frame["kind"] == "b")
+    score = score + (frame["city"].isna()) + 0.2 * frame["count"]
+    return frame, (score > score.median()).to_numpy().astype(int), score.to_numpy()

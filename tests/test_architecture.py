@@ -32,6 +32,7 @@ def test_the_public_names_are_these():
         "agreement",
         "kl_divergence",
         "gap_closed",
+        "LossCurveDisplay",
     ]
     assert set(skdistill.__all__) <= set(dir(skdistill))
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):

@@ -1,6 +1,4 @@
 import pickle
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
@@ -41,23 +39,6 @@ own_classifiers = pytest.mark.parametrize(
     "student", [CLASSIFIERS[k] for k in ("tree", "linear", "mlp")], ids=["tree", "linear", "mlp"]
 )
 regressors = pytest.mark.parametrize("student", REGRESSORS.values(), ids=REGRESSORS)
-
-
-def mixed_frame(n=400, seed=0):
-    """Numbers with gaps, integers, booleans, strings and categories; y depends on all kinds."""
-    rng = np.random.default_rng(seed)
-    frame = pd.DataFrame(
-        {
-            "amount": np.where(rng.random(n) < 0.1, np.nan, rng.gamma(2, 50, n)),
-            "count": rng.integers(0, 9, n),
-            "flag": rng.random(n) < 0.5,
-            "city": rng.choice(["Graz", "Linz", "Wien", None], n),
-            "kind": pd.Categorical(rng.choice(["a", "b", "c"], n)),
-        }
-    )
-    score = (frame["amount"].fillna(300) > 100) + 2.0 * (frame["kind"] == "b")
-    score = score + (frame["city"].isna()) + 0.2 * frame["count"]
-    return frame, (score > score.median()).to_numpy().astype(int), score.to_numpy()
 
 
 @classifiers
@@ -140,7 +121,7 @@ def test_impossible_soft_labels_raise(student, soft_labels, message):
 
 @own_classifiers
 @pytest.mark.parametrize("container", ["pandas", "polars", "object array"])
-def test_raw_columns_of_any_container_give_the_same_model(student, container):
+def test_raw_columns_of_any_container_give_the_same_model(student, container, mixed_frame):
     frame, y, _ = mixed_frame()
     expected = student.fit(frame, y).predict_proba(frame)
     X = {
@@ -153,7 +134,7 @@ def test_raw_columns_of_any_container_give_the_same_model(student, container):
 
 
 @own_classifiers
-def test_missing_values_and_new_categories_are_predicted(student):
+def test_missing_values_and_new_categories_are_predicted(student, mixed_frame):
     frame, y, _ = mixed_frame()
     student.fit(frame, y)
     new = frame.head(3).copy()
@@ -171,7 +152,7 @@ def test_missing_values_can_decide(student, rng):
 
 
 @own_classifiers
-def test_strings_where_numbers_were_raise_and_name_the_column(student):
+def test_strings_where_numbers_were_raise_and_name_the_column(student, mixed_frame):
     frame, y, _ = mixed_frame()
     student.fit(frame, y)
     with pytest.raises(ValueError, match="Column 'count' holds strings; it held numbers"):
@@ -181,14 +162,14 @@ def test_strings_where_numbers_were_raise_and_name_the_column(student):
 
 
 @own_classifiers
-def test_infinite_values_raise_and_name_the_column(student):
+def test_infinite_values_raise_and_name_the_column(student, mixed_frame):
     frame, y, _ = mixed_frame()
     with pytest.raises(ValueError, match="infinity in column 'amount'"):
         student.fit(frame.assign(amount=np.inf), y)
 
 
 @regressors
-def test_regressors_learn_from_frames(student):
+def test_regressors_learn_from_frames(student, mixed_frame):
     frame, _, score = mixed_frame()
     assert r2_score(score, student.fit(frame, score).predict(frame)) > 0.75
 
@@ -292,7 +273,7 @@ def test_one_bin_makes_the_plain_linear_model(rng):
     np.testing.assert_allclose(student.predict(X), 3 * X[:, 0] - X[:, 1] + 2, atol=1e-4)
 
 
-def test_knots_and_codes_describe_the_same_curves():
+def test_knots_and_codes_describe_the_same_curves(mixed_frame):
     frame, y, _ = mixed_frame()
     student = LinearStudentClassifier(n_bins=6).fit(frame, y)
     positions = student.encoding_.positions(
@@ -350,120 +331,12 @@ def test_only_constant_columns_give_the_base_rate(kind):
     assert proba[0, 1] == pytest.approx(0.25, abs=0.02)
 
 
-def test_mlp_answers_are_those_of_the_torch_module():
-    torch = pytest.importorskip("torch")
-    from skdistill.students.mlp_training import EncodedMLP
-
-    frame, y, _ = mixed_frame(1500)
-    student = MLPStudentClassifier((16, 8), max_epochs=3, random_state=0).fit(frame, y)
-    module = EncodedMLP(student.encoding_, [16, 8], start=np.zeros(1))
-    for layer, coef, intercept in zip(
-        module.layers, student.coefs_, student.intercepts_, strict=True
-    ):
-        layer.weight.data = torch.as_tensor(coef.T.copy())
-        layer.bias.data = torch.as_tensor(intercept)
-    with torch.no_grad():
-        outputs = module(torch.as_tensor(student.encoding_.positions(frame)))[:, 0].numpy()
-    np.testing.assert_allclose(student.decision_function(frame), outputs, rtol=1e-5, atol=1e-5)
-
-
-@pytest.mark.parametrize("temperature", [1.0, 2.5])
-@pytest.mark.parametrize("n_classes", [2, 4])
-def test_the_torch_loss_is_the_numpy_loss(rng, temperature, n_classes):
-    torch = pytest.importorskip("torch")
-    from skdistill.students.mlp_training import pack_distillation
-
-    targets = SoftTargets(
-        margins=rng.normal(size=(30, n_classes)),
-        codes=rng.integers(-1, n_classes, 30),
-        sample_weight=rng.uniform(0.5, 2, 30),
-        temperature=temperature,
-        alpha=0.6,
-    )
-    criterion, packed = pack_distillation(targets)
-    student = rng.normal(size=(2, 30, n_classes))
-    student[:, :, 0] = 0.0
-
-    def torch_loss(margins):
-        outputs = margins[:, 1:] if n_classes == 2 else margins
-        return float(criterion(torch.as_tensor(outputs), torch.as_tensor(packed)))
-
-    weights = sum(weight.sum() for _, _, weight in targets.cross_entropies())
-    one, other = (distillation_loss(m, targets).sum() / weights for m in student)
-    assert torch_loss(student[0]) - torch_loss(student[1]) == pytest.approx(one - other, rel=1e-4)
-
-
-def test_mlp_training_repeats_with_a_seed_and_leaves_the_global_one_alone(binary_task):
-    torch = pytest.importorskip("torch")
-    X, y = binary_task
-    torch.manual_seed(7)
-    expected = torch.rand(1)
-    torch.manual_seed(7)
-    student = MLPStudentClassifier((8,), max_epochs=3, random_state=1)
-    first = student.fit(X, y).predict_proba(X)
-    assert torch.rand(1) == expected
-    np.testing.assert_array_equal(student.fit(X, y).predict_proba(X), first)
-
-
 @pytest.mark.parametrize("kind", ["mlp", "any"])
 def test_subsets_of_rows_get_the_same_answers(kind, binary_task):
     X, y = binary_task
     student = CLASSIFIERS[kind].fit(X, y)
     one_by_one = np.concatenate([student.predict_proba(X[i : i + 1]) for i in range(20)])
     np.testing.assert_allclose(one_by_one, student.predict_proba(X)[:20], atol=1e-5)
-
-
-def test_an_mlp_keeps_the_best_epoch(binary_task):
-    X, y = binary_task
-    student = MLPStudentClassifier((64,), max_epochs=300, n_iter_no_change=5, random_state=0)
-    student.fit(X, y)
-    assert student.n_iter_ < 300
-    assert np.argmin(student.history_["valid_loss"]) == student.n_iter_ - 1 - 5
-    assert len(student.history_["train_loss"]) == student.n_iter_
-
-
-def test_a_device_that_is_not_there_raises_and_names_those_that_are(binary_task):
-    torch = pytest.importorskip("torch")
-    if torch.cuda.is_available():
-        pytest.skip("there is one")
-    with pytest.raises(ValueError, match=r"device='cuda' cannot be used.*Devices found: cpu"):
-        MLPStudentClassifier(device="cuda").fit(*binary_task)
-    with pytest.raises(ValueError, match="device='gpu' cannot be used"):
-        MLPStudentClassifier(device="gpu").fit(*binary_task)
-
-
-@pytest.mark.parametrize("sizes", [(8, 0), (8, -1), (8.5,), ("8",)])
-def test_impossible_layers_raise(sizes, binary_task):
-    with pytest.raises(ValueError, match="hidden_layer_sizes is"):
-        MLPStudentClassifier(sizes).fit(*binary_task)
-
-
-def test_no_hidden_layer_is_a_linear_model_and_an_integer_is_one_layer(binary_task):
-    X, y = binary_task
-    widths = [
-        [coef.shape[1] for coef in MLPStudentClassifier(s, max_epochs=1).fit(X, y).coefs_]
-        for s in ((), 5)
-    ]
-    assert widths == [[1], [5, 1]]
-
-
-def test_diverging_training_raises(binary_task):
-    with pytest.raises(ValueError, match=r"not finite.*learning_rate_init"):
-        MLPStudentClassifier((8,), learning_rate_init=1e30, max_epochs=5).fit(*binary_task)
-
-
-def test_a_pickled_mlp_predicts_without_torch(tmp_path, binary_task):
-    X, y = binary_task
-    student = MLPStudentClassifier((8,), max_epochs=3, random_state=0).fit(X, y)
-    path = tmp_path / "student.pickle"
-    path.write_bytes(pickle.dumps((student, X, student.predict_proba(X))))
-    program = (
-        "import pickle, sys, numpy as np;"
-        f"student, X, expected = pickle.load(open({str(path)!r}, 'rb'));"
-        "assert np.allclose(student.predict_proba(X), expected);"
-        "assert not {'torch', 'skorch'} & set(sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 @pytest.mark.parametrize("kind", ["linear", "mlp"])
@@ -474,14 +347,6 @@ def test_a_pickle_holds_no_derived_codes(kind, binary_task):
     restored = pickle.loads(pickle.dumps(student))
     assert set(vars(restored.encoding_)) == {"columns", "names"}
     np.testing.assert_array_equal(restored.predict_proba(X), expected)
-
-
-def test_without_torch_the_error_names_the_extra(monkeypatch, binary_task):
-    monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.delitem(sys.modules, "skdistill.students.mlp_training", raising=False)
-    monkeypatch.delattr("skdistill.students.mlp_training", raising=False)
-    with pytest.raises(ImportError, match=r"pip install 'skdistill\[mlp\]'"):
-        MLPStudentClassifier().fit(*binary_task)
 
 
 def test_any_classifier_learns_softened_labels_and_sharpens_its_answers(multiclass_task):

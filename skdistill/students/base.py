@@ -44,25 +44,7 @@ class StudentClassifier(ClassifierMixin, BaseEstimator):
         """
         self._validate_params()
         X = self._check_X(X, reset=True)
-        sample_weight = check_weights(sample_weight, X)
-        soft_labels = as_soft_labels(y)
-        if soft_labels is None:
-            classes, codes = encode_classes(self, y)
-            check_consistent_length(X, codes)
-            targets = SoftTargets(
-                margins=np.zeros((len(codes), len(classes))),
-                codes=codes,
-                sample_weight=sample_weight,
-                alpha=0.0,
-            )
-        else:
-            check_consistent_length(X, soft_labels)
-            classes = np.arange(soft_labels.shape[1])
-            targets = SoftTargets(
-                margins=margins_from_proba(soft_labels),
-                codes=np.full(len(soft_labels), -1),
-                sample_weight=sample_weight,
-            )
+        targets, classes = make_targets(self, X, y, sample_weight)
         return self._fit_checked(X, targets, classes)
 
     def distill(self, transfer_set, temperature=1.0, alpha=1.0):
@@ -92,10 +74,7 @@ class StudentClassifier(ClassifierMixin, BaseEstimator):
 
     def _fit_checked(self, X, targets, classes):
         self.classes_ = classes
-        used = targets.soft_weight() + targets.hard_weight() > 0
-        if not used.all():
-            X, targets = take_rows(X, used), targets.take(used)
-        self._fit_targets(X, targets)
+        self._fit_targets(*without_weightless(X, targets))
         return self
 
     @abstractmethod
@@ -203,15 +182,20 @@ class StudentRegressor(RegressorMixin, BaseEstimator):
             If X, y or the weights have the wrong shape or hold impossible values.
         """
         self._validate_params()
-        X = plain_rows(check_rows(self, X, reset=True))
+        X, y, sample_weight = self._check_training_rows(X, y, sample_weight, reset=True)
+        self._fit_values(X, y, sample_weight)
+        return self
+
+    def _check_training_rows(self, X, y, sample_weight, reset):
+        """Return checked rows, values and weights, without the rows of weight 0."""
+        X = plain_rows(check_rows(self, X, reset=reset))
         sample_weight = check_weights(sample_weight, X)
         y = _check_y(require_y(self, y), y_numeric=True, estimator=self).astype(np.float64)
         check_consistent_length(X, y)
         used = sample_weight > 0
         if not used.all():
             X, y, sample_weight = take_rows(X, used), y[used], sample_weight[used]
-        self._fit_values(X, y, sample_weight)
-        return self
+        return X, y, sample_weight
 
     @abstractmethod
     def _fit_values(self, X, y, sample_weight):
@@ -242,11 +226,68 @@ class StudentRegressor(RegressorMixin, BaseEstimator):
         return _raw_column_tags(super().__sklearn_tags__())
 
 
-def encode_classes(estimator, y):
-    """Return the sorted classes, and the index of each label among them."""
+def without_weightless(X, targets):
+    """Return rows and targets without those rows that have no weight."""
+    used = targets.soft_weight() + targets.hard_weight() > 0
+    return (X, targets) if used.all() else (take_rows(X, used), targets.take(used))
+
+
+def make_targets(estimator, X, y, sample_weight, classes=None):
+    """Turn classes or probabilities into the targets of a classifier student.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Whose name messages mention.
+    X : ndarray or data frame of shape (n_samples, n_features)
+        Checked rows.
+    y : array-like of shape (n_samples,) or (n_samples, n_classes)
+        Classes, or probabilities.
+    sample_weight : array-like of shape (n_samples,) or None
+        Non-negative weights.
+    classes : ndarray of shape (n_classes,), default=None
+        All classes there can be, sorted; None takes those in y.
+
+    Returns
+    -------
+    targets : SoftTargets
+        With alpha 0 for classes, 1 for probabilities.
+    classes : ndarray of shape (n_classes,)
+        The class labels: the numbers from 0 for probabilities.
+    """
+    sample_weight = check_weights(sample_weight, X)
+    soft_labels = as_soft_labels(y)
+    if soft_labels is None:
+        codes, classes = encode_classes(estimator, y, classes)
+        check_consistent_length(X, codes)
+        margins = np.zeros((len(codes), len(classes)))
+        return SoftTargets(margins, codes, sample_weight, alpha=0.0), classes
+    check_consistent_length(X, soft_labels)
+    if classes is None:
+        classes = np.arange(soft_labels.shape[1])
+    elif len(classes) != soft_labels.shape[1]:
+        raise ValueError(
+            f"y has {soft_labels.shape[1]} columns of probabilities; one for each of the "
+            f"{len(classes)} classes {list(classes)} was expected."
+        )
+    margins, nothing_observed = margins_from_proba(soft_labels), np.full(len(soft_labels), -1)
+    return SoftTargets(margins, nothing_observed, sample_weight), classes
+
+
+def encode_classes(estimator, y, classes=None):
+    """Return the index of each label among the sorted classes, and those."""
     y = _check_y(require_y(estimator, y), estimator=estimator)
     check_classification_targets(y)
-    return np.unique(y, return_inverse=True)
+    if classes is None:
+        classes, codes = np.unique(y, return_inverse=True)
+        return codes, classes
+    unknown = np.setdiff1d(y, classes)
+    if len(unknown):
+        raise ValueError(
+            f"y has the classes {unknown.tolist()}; only {list(classes)} are known. A student "
+            "cannot learn a new class on top: fit it again, with rows of all classes."
+        )
+    return np.searchsorted(classes, y), classes
 
 
 def as_soft_labels(y):

@@ -5,9 +5,15 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import check_is_fitted
 
 from skdistill.soft_labels import free_margins, margins_from_decision
-from skdistill.students.base import StudentClassifier, StudentRegressor
+from skdistill.students.base import (
+    StudentClassifier,
+    StudentRegressor,
+    make_targets,
+    without_weightless,
+)
 from skdistill.students.encoding import fit_encoding
 
 #: Rows that are expanded at a time: their codes stay in the processor's cache.
@@ -24,6 +30,7 @@ _MLP_CONSTRAINTS = {
     "max_epochs": [Interval(Integral, 1, None, closed="left"), None],
     "validation_fraction": [Interval(Real, 0.0, 1.0, closed="left")],
     "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+    "callbacks": [list, tuple, None],
     "device": [str],
     "random_state": ["random_state"],
     "verbose": ["verbose"],
@@ -61,12 +68,14 @@ class MLPStudentClassifier(StudentClassifier):
         trains on all rows and keeps the last epoch.
     n_iter_no_change : int, default=10
         Training stops when the held-out loss has not improved for this many epochs.
+    callbacks : list or None, default=None
+        More skorch callbacks, each a `skorch.callbacks.Callback` or a pair of a name and one.
     device : str, default="auto"
         Where to train: "auto" (a GPU when there is one), "cpu", "cuda" or any torch device.
     random_state : int, RandomState instance or None, default=None
         Decides the initial weights, the held-out rows and the order of the batches.
     verbose : int, default=0
-        Whether to print the losses of every epoch.
+        Whether to show a progress bar, with losses and the time left.
 
     Attributes
     ----------
@@ -79,9 +88,12 @@ class MLPStudentClassifier(StudentClassifier):
     intercepts_ : list of ndarray of shape (n_outputs,)
         Float32 biases of every layer.
     history_ : dict of str to list of float
-        ``train_loss`` and, with held-out rows, ``valid_loss`` of every epoch.
+        ``train_loss`` and, with held-out rows, ``valid_loss`` of every epoch, see
+        `LossCurveDisplay`.
     n_iter_ : int
         Number of epochs.
+    best_epoch_ : int
+        The epoch whose weights were kept, counted from 1 over all calls of `partial_fit`.
     n_features_in_ : int
         Number of columns seen at fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -136,6 +148,7 @@ class MLPStudentClassifier(StudentClassifier):
         max_epochs=None,
         validation_fraction=0.1,
         n_iter_no_change=10,
+        callbacks=None,
         device="auto",
         random_state=None,
         verbose=0,
@@ -150,17 +163,83 @@ class MLPStudentClassifier(StudentClassifier):
         self.max_epochs = max_epochs
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
+        self.callbacks = callbacks
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
 
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Go on training on other rows, from the weights so far; the first call is `fit`.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+            Raw columns: numbers, strings or categories, with missing values.
+        y : array-like of shape (n_samples,) or (n_samples, n_classes)
+            Classes, or one probability per class and row; each row sums to 1.
+        classes : array-like of shape (n_classes,), default=None
+            All classes there will ever be, for the first call; None for those in y.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights.
+
+        Returns
+        -------
+        self : object
+            The student.
+
+        Raises
+        ------
+        ValueError
+            If X, y or the weights have the wrong shape or hold impossible values, or y has a class
+            that is not known.
+
+        Notes
+        -----
+        Each call trains as `fit` would on these rows, with the learning rate scaled by
+        `PARTIAL_LEARNING_RATE`, and keeps the weights it began with if no epoch is better on the
+        rows it holds out. The encoding stays: numbers outside the range it knows count as its ends.
+        """
+        self._validate_params()
+        first = not hasattr(self, "coefs_")
+        X = self._check_X(X, reset=first)
+        known = self.classes_ if not first else None if classes is None else np.unique(classes)
+        targets, classes = make_targets(self, X, y, sample_weight, known)
+        return self._fit_checked(X, targets, classes) if first else self._go_on(X, targets)
+
+    def partial_distill(self, transfer_set, temperature=1.0, alpha=1.0):
+        """Go on training on another transfer set, from the weights so far.
+
+        Parameters
+        ----------
+        transfer_set : TransferSet
+            Rows with the teacher's margins and, for some, observed classes.
+        temperature : float, default=1.0
+            Softens teacher and student in the soft term of the loss; predictions use 1.
+        alpha : float, default=1.0
+            Weight of the soft term, in [0, 1]; the hard term has the rest.
+
+        Returns
+        -------
+        self : object
+            The student.
+        """
+        check_is_fitted(self)
+        X = self._check_X(transfer_set.X, reset=False)
+        return self._go_on(X, transfer_set.soft_targets(temperature, alpha))
+
     def _fit_targets(self, X, targets):
-        training = _import_training()
         _, weight = targets.mixed()
         self.encoding_ = fit_encoding(self, X, weight)
-        positions = self.encoding_.positions(X)
-        criterion, packed = training.pack_distillation(targets)
-        training.train(self, positions, packed, criterion, start=free_margins(targets.prior()))
+        self._train(X, targets, start=free_margins(targets.prior()))
+
+    def _go_on(self, X, targets):
+        self._train(*without_weightless(X, targets), start=None)
+        return self
+
+    def _train(self, X, targets, start):
+        network, train = _import_training()
+        criterion, packed = network.pack_distillation(targets)
+        train(self, self.encoding_.positions(X), packed, criterion, start)
 
     def _margins(self, X):
         outputs = _forward(self, X).astype(np.float64)
@@ -194,12 +273,14 @@ class MLPStudentRegressor(StudentRegressor):
         trains on all rows and keeps the last epoch.
     n_iter_no_change : int, default=10
         Training stops when the held-out loss has not improved for this many epochs.
+    callbacks : list or None, default=None
+        More skorch callbacks, each a `skorch.callbacks.Callback` or a pair of a name and one.
     device : str, default="auto"
         Where to train: "auto" (a GPU when there is one), "cpu", "cuda" or any torch device.
     random_state : int, RandomState instance or None, default=None
         Decides the initial weights, the held-out rows and the order of the batches.
     verbose : int, default=0
-        Whether to print the losses of every epoch.
+        Whether to show a progress bar, with losses and the time left.
 
     Attributes
     ----------
@@ -213,9 +294,11 @@ class MLPStudentRegressor(StudentRegressor):
         The network predicts ``(y - y_mean_) / y_scale_``.
     history_ : dict of str to list of float
         ``train_loss`` and, with held-out rows, ``valid_loss`` of every epoch, as shares of the
-        variance of y.
+        variance of y; see `LossCurveDisplay`.
     n_iter_ : int
         Number of epochs.
+    best_epoch_ : int
+        The epoch whose weights were kept, counted from 1 over all calls of `partial_fit`.
     n_features_in_ : int
         Number of columns seen at fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -257,6 +340,7 @@ class MLPStudentRegressor(StudentRegressor):
         max_epochs=None,
         validation_fraction=0.1,
         n_iter_no_change=10,
+        callbacks=None,
         device="auto",
         random_state=None,
         verbose=0,
@@ -271,33 +355,70 @@ class MLPStudentRegressor(StudentRegressor):
         self.max_epochs = max_epochs
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
+        self.callbacks = callbacks
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
 
+    def partial_fit(self, X, y, sample_weight=None):
+        """Go on training on other rows, from the weights so far; the first call is `fit`.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+            Raw columns: numbers, strings or categories, with missing values.
+        y : array-like of shape (n_samples,)
+            Observed values, or a teacher's predictions.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights.
+
+        Returns
+        -------
+        self : object
+            The student.
+
+        Raises
+        ------
+        ValueError
+            If X, y or the weights have the wrong shape or hold impossible values.
+
+        Notes
+        -----
+        See `MLPStudentClassifier.partial_fit`. The unit of the network, ``y_mean_`` and
+        ``y_scale_``, stays, too.
+        """
+        self._validate_params()
+        if not hasattr(self, "coefs_"):
+            return self.fit(X, y, sample_weight)
+        self._train(*self._check_training_rows(X, y, sample_weight, reset=False), start=None)
+        return self
+
     def _fit_values(self, X, y, sample_weight):
-        training = _import_training()
         self.encoding_ = fit_encoding(self, X, sample_weight)
-        positions = self.encoding_.positions(X)
         self.y_mean_ = np.average(y, weights=sample_weight)
         self.y_scale_ = np.sqrt(np.average((y - self.y_mean_) ** 2, weights=sample_weight)) or 1.0
+        self._train(X, y, sample_weight, start=np.zeros(1))
+
+    def _train(self, X, y, sample_weight, start):
+        network, train = _import_training()
         standardised = (y - self.y_mean_) / self.y_scale_
-        criterion, packed = training.pack_regression(standardised, sample_weight)
-        training.train(self, positions, packed, criterion, start=np.zeros(1))
+        criterion, packed = network.pack_regression(standardised, sample_weight)
+        train(self, self.encoding_.positions(X), packed, criterion, start)
 
     def _values(self, X):
         return _forward(self, X)[:, 0].astype(np.float64) * self.y_scale_ + self.y_mean_
 
 
 def _import_training():
+    """Return the module of losses and the function that trains; torch is needed here only."""
     try:
-        from skdistill.students import mlp_training
+        from skdistill.students.mlp_training import network, train
     except ImportError as error:
         raise ImportError(
             "Training an MLP student needs torch and skorch, which are not installed "
             f"({error}). Install them with: pip install 'skdistill[mlp]'"
         ) from error
-    return mlp_training
+    return network, train.train
 
 
 def _forward(student, X):

@@ -1,0 +1,1 @@
+"""Look at a student: plots of how it was trained."""

@@ -1,0 +1,129 @@
+"""What happens around the training loop: learning rate, best epoch, progress."""
+
+import math
+
+import torch
+from skorch.callbacks import Callback
+from tqdm.auto import tqdm
+
+
+class WarmUpThenCosine(Callback):
+    """Raise the learning rate over a tenth of the steps, then let it fall to 0 along a cosine.
+
+    Parameters
+    ----------
+    n_steps : int
+        Number of training steps.
+
+    References
+    ----------
+    Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", ICLR 2017,
+    arXiv:1608.03983.
+    """
+
+    def __init__(self, n_steps):
+        self.n_steps = n_steps
+
+    def on_train_begin(self, net, **kwargs):
+        """Start with the first step."""
+        self.step_ = 0
+
+    def on_batch_begin(self, net, training=False, **kwargs):
+        """Set the learning rate of the coming step."""
+        if not training:
+            return
+        learning_rate = net.lr * self.share(self.step_)
+        for group in net.optimizer_.param_groups:
+            if isinstance(group["lr"], torch.Tensor):  # on the device, where a CUDA graph reads it
+                group["lr"].fill_(learning_rate)
+            else:
+                group["lr"] = learning_rate
+        self.step_ += 1
+
+    def share(self, step):
+        """Return the share of the largest learning rate, in [0, 1], at a step."""
+        warm_up = max(1, self.n_steps // 10)
+        if step < warm_up:
+            return (step + 1) / warm_up
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm_up) / (self.n_steps - warm_up))))
+
+
+class KeepBestEpoch(Callback):
+    """Keep the weights with the lowest held-out loss, and stop when it no longer falls.
+
+    Parameters
+    ----------
+    patience : int
+        Epochs without improvement after which training stops.
+    keep_start : bool
+        Whether the weights before the first epoch may be the best ones.
+    """
+
+    def __init__(self, patience, keep_start=False):
+        self.patience = patience
+        self.keep_start = keep_start
+        self.loss_, self.epoch_, self.weights_ = math.inf, 0, None
+
+    def on_epoch_begin(self, net, dataset_valid=None, **kwargs):
+        """Look at the weights that training starts from."""
+        if self.keep_start and len(net.history) == 1:
+            held_out = net.get_iterator(dataset_valid, training=False)
+            self._note(net, net.mean_loss(held_out, net.validation_step), epoch=0)
+
+    def on_epoch_end(self, net, **kwargs):
+        """Compare the epoch with the best one so far.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If training is to stop: that is how skorch's callbacks stop it.
+        """
+        epoch = len(net.history)
+        self._note(net, net.history[-1, "valid_loss"], epoch)
+        if epoch - self.epoch_ >= self.patience:
+            raise KeyboardInterrupt
+
+    def on_train_end(self, net, **kwargs):
+        """Go back to the best weights."""
+        if self.weights_ is not None:
+            net.module_.load_state_dict(self.weights_)
+
+    def _note(self, net, loss, epoch):
+        if loss < self.loss_:
+            self.loss_, self.epoch_ = loss, epoch
+            self.weights_ = {k: v.clone() for k, v in net.module_.state_dict().items()}
+
+
+class ProgressBar(Callback):
+    """Show rows done, speed, time left and the losses of the last epoch.
+
+    Parameters
+    ----------
+    title : str
+        What is trained.
+    n_rows : int
+        Rows that the batches of all epochs have together.
+    """
+
+    def __init__(self, title, n_rows):
+        self.title = title
+        self.n_rows = n_rows
+
+    def on_train_begin(self, net, **kwargs):
+        """Open the bar."""
+        self.bar_ = tqdm(total=self.n_rows, desc=self.title, unit=" rows", unit_scale=True)
+
+    def on_batch_end(self, net, batch=None, training=False, **kwargs):
+        """Move on by a batch."""
+        if training:
+            self.bar_.update(len(batch[0]))
+
+    def on_epoch_end(self, net, **kwargs):
+        """Show the losses."""
+        losses = net.history[-1]
+        shown = {k: f"{losses[k]:.4g}" for k in ("train_loss", "valid_loss") if k in losses}
+        self.bar_.set_postfix(epoch=f"{len(net.history)}/{net.max_epochs}", **shown)
+
+    def on_train_end(self, net, **kwargs):
+        """Close the bar; it stays short of its end if training stopped early."""
+        self.bar_.close()

@@ -1,0 +1,154 @@
+"""The training loop: skorch's, without waiting for the device at every batch."""
+
+import math
+
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback
+
+#: Steps on a GPU before one is captured; torch asks for some.
+STEPS_BEFORE_CAPTURE = 3
+
+
+class NonFiniteLossError(ArithmeticError):
+    """The loss of an epoch is infinite or not a number."""
+
+
+class DistillationNet(NeuralNet):
+    """A `skorch.NeuralNet` that reads the loss once per epoch.
+
+    Batch losses stay on the device, so a GPU never waits for the interpreter; the history has the
+    losses of epochs only. On a GPU a step is captured as a CUDA graph, unless a callback wants to
+    see the gradients.
+
+    Attributes
+    ----------
+    was_interrupted_ : bool
+        Whether the user ended the training, and not a callback or the last epoch.
+    """
+
+    def initialize(self):
+        """Initialise everything, and let the optimizer of a GPU run inside a CUDA graph."""
+        super().initialize()
+        self.was_stopped_ = self.was_interrupted_ = False
+        self._graphed_step = None
+        listens = any(_overrides(cb, "on_grad_computed") for _, cb in self.callbacks_)
+        if torch.device(self.device).type == "cuda" and not listens:
+            for group in self.optimizer_.param_groups:
+                group["capturable"] = True
+                group["lr"] = torch.tensor(float(group["lr"]), device=self.device)
+            self._graphed_step = GraphedStep(super().train_step)
+        return self
+
+    def fit_loop(self, X, y=None, **kwargs):
+        """Loop over the epochs, and take note of how that ended."""
+        try:
+            return super().fit_loop(X, y, **kwargs)
+        except KeyboardInterrupt:
+            self.was_interrupted_ = not self.was_stopped_
+            raise
+
+    def notify(self, method_name, **kwargs):
+        """Tell all callbacks, and take note if one of them stops the training."""
+        try:
+            super().notify(method_name, **kwargs)
+        except KeyboardInterrupt:  # how skorch's callbacks stop it, at the end of an epoch
+            self.was_stopped_ = method_name == "on_epoch_end"
+            raise
+
+    def train_step(self, batch, **kwargs):
+        """Take one step of the optimizer, as a CUDA graph where there can be one."""
+        if self._graphed_step is None:
+            return super().train_step(batch, **kwargs)
+        return self._graphed_step(batch)
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **kwargs):
+        """Pass over the batches and record their mean loss.
+
+        Raises
+        ------
+        NonFiniteLossError
+            If that is infinite or not a number.
+        """
+        if iterator is None:
+            return
+        loss = self.mean_loss(iterator, step_fn, training=training)
+        # skorch averages what the batches of an epoch record: here, one of them speaks for all.
+        self.history.record_batch(f"{prefix}_loss", loss)
+        self.history.record_batch(f"{prefix}_batch_size", iterator.n_rows)
+        self.history.record(f"{prefix}_batch_count", len(iterator))
+        if not math.isfinite(loss):
+            raise NonFiniteLossError(f"{prefix}_loss is {loss}")
+
+    def mean_loss(self, iterator, step_fn, training=False):
+        """Take a step per batch and return the mean loss of the rows.
+
+        Parameters
+        ----------
+        iterator : Batches
+            Gives batches on the device.
+        step_fn : callable
+            Takes a batch and returns a dict with its mean loss.
+        training : bool, default=False
+            What to tell the callbacks.
+
+        Returns
+        -------
+        loss : float
+            Mean over the rows.
+        """
+        total, n_rows = torch.zeros((), device=self.device), 0
+        for batch in iterator:
+            self.notify("on_batch_begin", batch=batch, training=training)
+            step = step_fn(batch)
+            total.add_(step["loss"].detach(), alpha=len(batch[0]))
+            n_rows += len(batch[0])
+            self.notify("on_batch_end", batch=batch, training=training, **step)
+        return total.item() / n_rows
+
+
+class GraphedStep:
+    """A training step that is captured as a CUDA graph and then replayed: one launch, not dozens.
+
+    Parameters
+    ----------
+    step : callable
+        Takes a batch and returns a dict of tensors; it must not wait for the device.
+
+    References
+    ----------
+    "CUDA Graphs" in the notes of the PyTorch documentation on CUDA semantics.
+    """
+
+    def __init__(self, step):
+        self.step = step
+        self.n_steps = 0
+        self.graph = None
+
+    def __call__(self, batch):
+        """Take a step on a batch; all have the same shape."""
+        self.n_steps += 1
+        if self.n_steps <= STEPS_BEFORE_CAPTURE:
+            return self._step_aside(batch)
+        if self.graph is None:
+            self.batch = tuple(part.clone() for part in batch)
+            self.graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self.graph):
+                self.result = self.step(self.batch)
+        for static, part in zip(self.batch, batch, strict=True):
+            static.copy_(part)
+        self.graph.replay()
+        return self.result
+
+    def _step_aside(self, batch):
+        """Take a step on a stream of its own, as has to be done before a capture."""
+        aside = torch.cuda.Stream()
+        aside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(aside):
+            result = self.step(batch)
+        torch.cuda.current_stream().wait_stream(aside)
+        return result
+
+
+def _overrides(callback, method):
+    return getattr(type(callback), method) is not getattr(Callback, method)

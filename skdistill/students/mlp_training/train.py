@@ -1,0 +1,209 @@
+"""Train the network of a student and leave its weights there as plain arrays."""
+
+import math
+import warnings
+
+import numpy as np
+import torch
+from sklearn.utils import check_random_state
+from skorch.callbacks import Callback
+from skorch.dataset import Dataset
+from skorch.helper import predefined_split
+
+from skdistill.students.mlp_training.batches import CHUNK_BYTES, Batches, has_room
+from skdistill.students.mlp_training.callbacks import KeepBestEpoch, ProgressBar, WarmUpThenCosine
+from skdistill.students.mlp_training.net import DistillationNet, NonFiniteLossError
+from skdistill.students.mlp_training.network import EncodedMLP
+
+#: Without this many rows none are held out: too few would be left to tell epochs apart.
+SMALLEST_SET_WITH_VALIDATION = 500
+
+#: Rows per batch when no step is taken.
+VALIDATION_BATCH = 8192
+
+#: Rows that weigh more than this many times the mean can make training diverge on their own.
+HEAVY_WEIGHT = 100
+
+
+def train(student, positions, packed, criterion, start=None):
+    """Train the network of a student and leave its weights there as plain arrays.
+
+    Parameters
+    ----------
+    student : MLPStudentClassifier or MLPStudentRegressor
+        Gives the settings and the encoding; gets ``coefs_``, ``intercepts_``, ``history_``,
+        ``n_iter_`` and ``best_epoch_``.
+    positions : ndarray of shape (n_samples, n_features)
+        Encoded rows.
+    packed : ndarray of shape (n_samples, n_columns)
+        Targets and weights, as the criterion wants them.
+    criterion : torch.nn.Module
+        The loss of a batch, called with outputs and packed targets.
+    start : ndarray of shape (n_outputs,) or None, default=None
+        Outputs of the best constant model, from which training starts; None goes on from the
+        student's weights, and returns to them if no epoch is better.
+
+    Raises
+    ------
+    ValueError
+        If a setting is impossible, or training ends with a loss that is not finite.
+    """
+    callbacks = _users_callbacks(student)
+    device = choose_device(student.device)
+    random_state = check_random_state(student.random_state)
+    seed = int(random_state.randint(np.iinfo(np.int32).max))
+    learn, hold_out = _split(len(positions), student.validation_fraction, random_state)
+    batch_size = min(student.batch_size, len(learn))
+    steps_per_epoch = len(learn) // batch_size
+    max_epochs = student.max_epochs or _default_epochs(len(positions), steps_per_epoch)
+
+    tensors = [torch.as_tensor(array) for array in (positions, packed)]
+    resident = has_room(tensors, device)
+    home = device if resident else "cpu"
+    learned, held_out = (
+        Dataset(*(t[rows].to(home) for t in tensors)) for rows in (learn, hold_out)
+    )
+    best = KeepBestEpoch(student.n_iter_no_change, keep_start=start is None)
+    progress = ProgressBar(type(student).__name__, max_epochs * steps_per_epoch * batch_size)
+    own_callbacks = [
+        ("schedule", WarmUpThenCosine(max_epochs * steps_per_epoch)),
+        *([("best", best)] if len(hold_out) else []),
+        *([("progress", progress)] if student.verbose else []),
+    ]
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        net = DistillationNet(
+            _network(student, start),
+            criterion=criterion,
+            optimizer=torch.optim.AdamW,
+            optimizer__weight_decay=student.weight_decay,
+            optimizer__fused=True,
+            lr=student.learning_rate_init,
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            iterator_train=Batches,
+            iterator_train__device=device,
+            iterator_train__generator=torch.Generator(home).manual_seed(seed),
+            iterator_train__chunk_bytes=None if resident else CHUNK_BYTES,
+            iterator_valid=Batches,
+            iterator_valid__device=device,
+            iterator_valid__batch_size=VALIDATION_BATCH,
+            train_split=predefined_split(held_out) if len(hold_out) else None,
+            callbacks=[*own_callbacks, *callbacks],
+            callbacks__print_log=None,
+            verbose=0,
+            device=device,
+        )
+        try:
+            net.fit(learned)
+        except NonFiniteLossError as error:
+            raise ValueError(_why_it_diverged(student, criterion, packed, error)) from None
+    if net.was_interrupted_:
+        _warn_of_interruption(net, best, max_epochs)
+    _keep(student, net, best.epoch_ if len(hold_out) else None, goes_on=start is None)
+
+
+def choose_device(device):
+    """Return the torch device for a setting, and say what exists if it cannot be had."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        found = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+        raise ValueError(
+            f"device={device!r} cannot be used here ({str(error).splitlines()[0]}). "
+            f"Devices found: {', '.join(found)}. Pass one of them, or 'auto'."
+        ) from error
+    return device
+
+
+def _users_callbacks(student):
+    """Return the callbacks of the user, checked."""
+    callbacks = [] if student.callbacks is None else list(student.callbacks)
+    for i, entry in enumerate(callbacks):
+        callback = entry[1] if isinstance(entry, tuple) and len(entry) == 2 else entry
+        kind = callback if isinstance(callback, type) else type(callback)
+        if not issubclass(kind, Callback):
+            raise ValueError(
+                f"callbacks[{i}] is {entry!r}; a skorch callback or a pair (name, callback) was "
+                "expected, such as skorch.callbacks.EpochTimer()."
+            )
+    return callbacks
+
+
+def _split(n_samples, validation_fraction, random_state):
+    """Return the rows to learn from and the rows to hold out."""
+    if n_samples < SMALLEST_SET_WITH_VALIDATION:
+        return np.arange(n_samples), np.arange(0)
+    order = random_state.permutation(n_samples)
+    n_held_out = int(validation_fraction * n_samples)
+    return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
+
+
+def _default_epochs(n_samples, steps_per_epoch):
+    return math.ceil(min(6000, 100 * n_samples**0.4) / steps_per_epoch)
+
+
+def _network(student, start):
+    """Build the network: new, with `start` as its last bias, or with the student's weights."""
+    if start is None:
+        sizes = [len(intercept) for intercept in student.intercepts_[:-1]]
+        network = EncodedMLP(student.encoding_, sizes, student.intercepts_[-1])
+        network.set_weights(student.coefs_, student.intercepts_)
+        return network
+    return EncodedMLP(student.encoding_, _hidden_layer_sizes(student), start)
+
+
+def _hidden_layer_sizes(student):
+    sizes = np.atleast_1d(student.hidden_layer_sizes).tolist()
+    if any(not isinstance(size, int) or size < 1 for size in sizes):
+        raise ValueError(
+            f"hidden_layer_sizes is {student.hidden_layer_sizes!r}; the width of every hidden "
+            "layer was expected, as integers of at least 1, such as (128, 128)."
+        )
+    return sizes
+
+
+def _why_it_diverged(student, criterion, packed, error):
+    """Explain a loss that is not finite by its likely cause."""
+    heaviest = criterion.row_weights(torch.as_tensor(packed)).max().item()  # their mean is 1
+    if heaviest > HEAVY_WEIGHT:
+        cause = (
+            f"The heaviest row weighs {heaviest:.3g} times the mean, so one batch can undo all "
+            "others: cap sample_weight, or scale it down"
+        )
+    else:
+        cause = (
+            f"learning_rate_init={student.learning_rate_init} is the likely cause: try a tenth of "
+            "it"
+        )
+    return f"Training the MLP student diverged: {error} in an epoch. {cause}."
+
+
+def _warn_of_interruption(net, best, max_epochs):
+    n_epochs = sum("train_loss" in epoch for epoch in net.history)
+    kept = f"epoch {best.epoch_}, the best so far" if best.epoch_ else "the last step"
+    warnings.warn(
+        f"Training was interrupted after {n_epochs} of at most {max_epochs} epochs; the weights "
+        f"of {kept}, are kept.",
+        stacklevel=2,
+    )
+
+
+def _keep(student, net, best_epoch, goes_on):
+    """Leave the weights and the losses in the student."""
+    student.coefs_, student.intercepts_ = net.module_.weights()
+    before = student.history_ if goes_on else {}
+    n_before = student.n_iter_ if goes_on else 0
+    epochs = [epoch for epoch in net.history if "train_loss" in epoch]  # others were interrupted
+    student.history_ = {
+        name: before.get(name, []) + [float(epoch[name]) for epoch in epochs if name in epoch]
+        for name in ("train_loss", "valid_loss")
+        if name in before or any(name in epoch for epoch in epochs)
+    }
+    student.n_iter_ = n_before + len(epochs)
+    if best_epoch is None:
+        student.best_epoch_ = student.n_iter_
+    elif best_epoch or not goes_on:
+        student.best_epoch_ = n_before + best_epoch

@@ -1,0 +1,346 @@
+"""The MLP students: training in torch, serving without it."""
+
+import pickle
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from skorch.callbacks import Callback, EarlyStopping, EpochTimer, GradientNormClipping
+from skorch.dataset import Dataset
+
+from skdistill import MLPStudentClassifier, MLPStudentRegressor, TransferSet
+from skdistill.soft_labels import SoftTargets, distillation_loss
+from skdistill.students.mlp_training.batches import Batches
+from skdistill.students.mlp_training.network import EncodedMLP, pack_distillation
+
+
+def test_mlp_answers_are_those_of_the_torch_module(mixed_frame):
+    frame, y, _ = mixed_frame(1500)
+    student = MLPStudentClassifier((16, 8), max_epochs=3, random_state=0).fit(frame, y)
+    module = EncodedMLP(student.encoding_, [16, 8], start=np.zeros(1))
+    for layer, coef, intercept in zip(
+        module.layers, student.coefs_, student.intercepts_, strict=True
+    ):
+        layer.weight.data = torch.as_tensor(coef.T.copy())
+        layer.bias.data = torch.as_tensor(intercept)
+    with torch.no_grad():
+        outputs = module(torch.as_tensor(student.encoding_.positions(frame)))[:, 0].numpy()
+    np.testing.assert_allclose(student.decision_function(frame), outputs, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.5])
+@pytest.mark.parametrize("n_classes", [2, 4])
+def test_the_torch_loss_is_the_numpy_loss(rng, temperature, n_classes):
+    targets = SoftTargets(
+        margins=rng.normal(size=(30, n_classes)),
+        codes=rng.integers(-1, n_classes, 30),
+        sample_weight=rng.uniform(0.5, 2, 30),
+        temperature=temperature,
+        alpha=0.6,
+    )
+    criterion, packed = pack_distillation(targets)
+    student = rng.normal(size=(2, 30, n_classes))
+    student[:, :, 0] = 0.0
+
+    def torch_loss(margins):
+        outputs = margins[:, 1:] if n_classes == 2 else margins
+        return float(criterion(torch.as_tensor(outputs), torch.as_tensor(packed)))
+
+    weights = sum(weight.sum() for _, _, weight in targets.cross_entropies())
+    one, other = (distillation_loss(m, targets).sum() / weights for m in student)
+    assert torch_loss(student[0]) - torch_loss(student[1]) == pytest.approx(one - other, rel=1e-4)
+
+
+def test_mlp_training_repeats_with_a_seed_and_leaves_the_global_one_alone(binary_task):
+    X, y = binary_task
+    torch.manual_seed(7)
+    expected = torch.rand(1)
+    torch.manual_seed(7)
+    student = MLPStudentClassifier((8,), max_epochs=3, random_state=1)
+    first = student.fit(X, y).predict_proba(X)
+    assert torch.rand(1) == expected
+    np.testing.assert_array_equal(student.fit(X, y).predict_proba(X), first)
+
+
+def test_an_mlp_keeps_the_best_epoch(binary_task):
+    X, y = binary_task
+    student = MLPStudentClassifier((64,), max_epochs=300, n_iter_no_change=5, random_state=0)
+    student.fit(X, y)
+    assert student.n_iter_ < 300
+    assert np.argmin(student.history_["valid_loss"]) == student.n_iter_ - 1 - 5
+    assert len(student.history_["train_loss"]) == student.n_iter_
+
+
+def test_a_device_that_is_not_there_raises_and_names_those_that_are(binary_task):
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    with pytest.raises(ValueError, match=r"device='cuda' cannot be used.*Devices found: cpu"):
+        MLPStudentClassifier(device="cuda").fit(*binary_task)
+    with pytest.raises(ValueError, match="device='gpu' cannot be used"):
+        MLPStudentClassifier(device="gpu").fit(*binary_task)
+
+
+@pytest.mark.parametrize("sizes", [(8, 0), (8, -1), (8.5,), ("8",)])
+def test_impossible_layers_raise(sizes, binary_task):
+    with pytest.raises(ValueError, match="hidden_layer_sizes is"):
+        MLPStudentClassifier(sizes).fit(*binary_task)
+
+
+def test_no_hidden_layer_is_a_linear_model_and_an_integer_is_one_layer(binary_task):
+    X, y = binary_task
+    widths = [
+        [coef.shape[1] for coef in MLPStudentClassifier(s, max_epochs=1).fit(X, y).coefs_]
+        for s in ((), 5)
+    ]
+    assert widths == [[1], [5, 1]]
+
+
+def test_diverging_training_raises_with_the_likely_cause(binary_task):
+    X, y = binary_task
+    student = MLPStudentClassifier((8,), learning_rate_init=1e30, max_epochs=5)
+    with pytest.raises(ValueError, match=r"diverged: .*loss is .*learning_rate_init=1e\+30 is the"):
+        student.fit(X, y)
+    weights = np.where(np.arange(len(X)) == 0, 1e6, 1.0)
+    with pytest.raises(ValueError, match="heaviest row weighs 600 times the mean"):
+        student.fit(X, y, sample_weight=weights)
+
+
+def test_a_pickled_mlp_predicts_without_torch(tmp_path, binary_task):
+    X, y = binary_task
+    student = MLPStudentClassifier((8,), max_epochs=3, random_state=0).fit(X, y)
+    path = tmp_path / "student.pickle"
+    path.write_bytes(pickle.dumps((student, X, student.predict_proba(X))))
+    program = (
+        "import pickle, sys, numpy as np;"
+        f"student, X, expected = pickle.load(open({str(path)!r}, 'rb'));"
+        "assert np.allclose(student.predict_proba(X), expected);"
+        "assert not {'torch', 'skorch'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_without_torch_the_error_names_the_extra(monkeypatch, binary_task):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    for name in [m for m in sys.modules if m.startswith("skdistill.students.mlp_training")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr("skdistill.students.mlp_training", raising=False)
+    with pytest.raises(ImportError, match=r"pip install 'skdistill\[mlp\]'"):
+        MLPStudentClassifier().fit(*binary_task)
+
+
+def shifted(X, y):
+    """The same task elsewhere: what was learned is wrong here."""
+    return X + 0.5, 1 - y
+
+
+def loss_on(student, X, y):
+    return -np.log(student.predict_proba(X)[np.arange(len(y)), y]).mean()
+
+
+def test_partial_fit_goes_on_from_the_weights_so_far(binary_task):
+    X, y = binary_task
+    student = MLPStudentClassifier((16,), max_epochs=20, random_state=0).fit(X, y)
+    encoding, n_epochs = student.encoding_, student.n_iter_
+    before = loss_on(student, X, y)
+    student.set_params(max_epochs=1).partial_fit(X, y)
+    assert loss_on(student, X, y) == pytest.approx(before, rel=0.1)  # not from scratch
+    assert student.encoding_ is encoding
+    assert student.n_iter_ == len(student.history_["train_loss"]) == n_epochs + 1
+    X, y = shifted(X, y)
+    before = loss_on(student, X, y)
+    student.set_params(max_epochs=100).partial_fit(X, y)
+    assert loss_on(student, X, y) < 0.7 * before
+
+
+def test_partial_fit_keeps_the_weights_it_began_with_if_no_epoch_is_better(binary_task):
+    X, y = binary_task
+    student = MLPStudentClassifier((16,), random_state=0).fit(X, y)
+    expected = student.predict_proba(X)
+    student.set_params(learning_rate_init=10.0).partial_fit(X, y)
+    np.testing.assert_allclose(student.predict_proba(X), expected, rtol=1e-6)
+
+
+def test_the_first_partial_fit_is_fit(binary_task, multiclass_task):
+    X, y = binary_task
+    student = MLPStudentClassifier((8,), max_epochs=3, random_state=0)
+    expected = student.fit(X, y).predict_proba(X)
+    again = MLPStudentClassifier((8,), max_epochs=3, random_state=0).partial_fit(X, y)
+    np.testing.assert_array_equal(again.predict_proba(X), expected)
+
+    X, y = multiclass_task
+    seen = y < 2
+    names = np.array(["x", "y", "z"])
+    student = MLPStudentClassifier((8,), batch_size=32, max_epochs=30, random_state=0)
+    student.partial_fit(X[seen], names[y[seen]], classes=names)
+    assert student.predict_proba(X).shape == (len(X), 3)
+    student.partial_fit(X, names[y])
+    assert student.score(X, names[y]) > 0.6
+
+
+def test_partial_fit_refuses_new_classes_and_other_columns(binary_task):
+    X, y = binary_task
+    student = MLPStudentClassifier((8,), max_epochs=2).fit(X, y)
+    with pytest.raises(ValueError, match=r"y has the classes \[7\]; only .* are known"):
+        student.partial_fit(X, np.where(y == 0, 7, y))
+    with pytest.raises(ValueError, match="y has 3 columns of probabilities; one for each of the 2"):
+        student.partial_fit(X, np.full((len(X), 3), 1 / 3))
+    with pytest.raises(ValueError, match="X has 7 features"):
+        student.partial_fit(X[:, 1:], y)
+
+
+def test_partial_distill_follows_the_new_teacher(binary_task):
+    X, _ = binary_task
+    log_odds = 3.0 * X[:, 0]
+    student = MLPStudentClassifier((16,), batch_size=32, max_epochs=50, random_state=0)
+    for sign, step in ((1, student.distill), (-1, student.partial_distill)):
+        margins = np.column_stack([np.zeros(len(X)), sign * log_odds])
+        step(TransferSet(X, margins, np.full(len(X), -1), np.ones(len(X)), np.ones(len(X)), [0, 1]))
+        correlation = np.corrcoef(student.decision_function(X), sign * log_odds)[0, 1]
+        assert correlation > 0.9
+
+
+def test_a_regressor_goes_on_as_well(binary_task):
+    X, _ = binary_task
+    values = X[:, 0] + 10.0
+    student = MLPStudentRegressor((16,), random_state=0).partial_fit(X, values)
+    assert student.score(X, values) > 0.9
+    assert student.partial_fit(X, values + 1.0).predict(X).mean() == pytest.approx(
+        values.mean() + 1.0, abs=0.1
+    )
+
+
+class InterruptAfter(Callback):
+    """Press Ctrl-C after some steps."""
+
+    def __init__(self, steps):
+        self.steps = steps
+
+    def on_batch_end(self, net, training=False, **kwargs):
+        self.steps -= training
+        if self.steps == 0:
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_an_interrupted_training_keeps_the_best_weights_and_warns(binary_task):
+    X, y = binary_task  # 540 rows to learn from: 5 steps of 100 are an epoch
+    settings = {"hidden_layer_sizes": (16,), "batch_size": 100, "random_state": 0}
+    student = MLPStudentClassifier(**settings, max_epochs=40, callbacks=[InterruptAfter(52)])
+    with pytest.warns(UserWarning, match="interrupted after 10 of at most 40.*epoch 10, the best"):
+        student.fit(X, y)
+    assert student.n_iter_ == len(student.history_["valid_loss"]) == 10
+    assert student.score(X, y) > 0.7
+    student.set_params(callbacks=[InterruptAfter(3)])
+    with pytest.warns(UserWarning, match="interrupted after 0 of at most 40.*of the last step"):
+        student.fit(X, y)
+    assert student.history_ == {}
+    assert student.predict_proba(X).shape == (len(X), 2)
+
+
+class Recorder(Callback):
+    """Note what the net says."""
+
+    def on_train_begin(self, net, **kwargs):
+        self.losses, self.batches = [], 0
+
+    def on_batch_end(self, net, training=False, **kwargs):
+        self.batches += training
+
+    def on_epoch_end(self, net, **kwargs):
+        self.losses.append(net.history[-1, "train_loss"])
+
+
+def test_callbacks_of_skorch_are_called(binary_task):
+    X, y = binary_task
+    recorder = Recorder()
+    student = MLPStudentClassifier((8,), batch_size=100, max_epochs=4, random_state=0)
+    student.set_params(callbacks=[recorder, ("timer", EpochTimer())]).fit(X, y)
+    assert recorder.losses == student.history_["train_loss"]
+    assert recorder.batches == 4 * 5
+    free = student.coefs_[0]
+    clip = GradientNormClipping(1e-4)
+    student.set_params(callbacks=[clip], weight_decay=1e-9).fit(X, y)
+    assert not np.allclose(student.coefs_[0], free)
+
+
+def test_a_callback_may_stop_the_training(binary_task):
+    stop = EarlyStopping(monitor="train_loss", patience=2, threshold=0.5)
+    student = MLPStudentClassifier((8,), max_epochs=50, callbacks=[stop]).fit(*binary_task)
+    assert student.n_iter_ < 10  # and no warning of an interruption, which would be an error
+
+
+def test_what_is_no_callback_is_refused(binary_task):
+    with pytest.raises(ValueError, match=r"callbacks\[1\] is 3; a skorch callback or a pair"):
+        MLPStudentClassifier(callbacks=[EpochTimer(), 3]).fit(*binary_task)
+
+
+def test_verbose_shows_a_bar_with_losses(binary_task, capsys):
+    MLPStudentClassifier((8,), max_epochs=3, verbose=1).fit(*binary_task)
+    bar = capsys.readouterr().err
+    assert "MLPStudentClassifier: 100%" in bar
+    assert "epoch=3/3" in bar
+    assert "valid_loss=" in bar
+
+
+def pairs(batches):
+    """Return the rows of all batches as a sorted list of (x, y)."""
+    return sorted((float(x), float(y)) for X, Y in batches for x, y in zip(X, Y, strict=True))
+
+
+@pytest.mark.parametrize("chunk_bytes", [None, 8 * 5 * 3, 1], ids=["at once", "chunks", "tiny"])
+def test_batches_hold_every_row_once_in_a_new_order(chunk_bytes):
+    X = torch.arange(23.0)
+    dataset = Dataset(X, -X)
+    generator = torch.Generator().manual_seed(0)
+    batches = Batches(dataset, 5, "cpu", generator, chunk_bytes)
+    first, second = list(batches), list(batches)
+    assert len(batches) == len(first) == 4  # the rest of three rows waits for another pass
+    assert all(len(X) == 5 for X, _ in first)
+    for found in (pairs(first), pairs(second)):
+        assert len(set(found)) == 20
+        assert all(y == -x for x, y in found)
+    assert not torch.equal(first[0][0], second[0][0])
+    in_order = Batches(dataset, 5, "cpu")
+    assert torch.equal(torch.cat([X for X, _ in in_order]), X)
+    assert len(in_order) == 5
+
+
+def test_training_from_chunks_is_the_same_training(binary_task, monkeypatch):
+    X, y = binary_task
+    student = MLPStudentClassifier((16,), max_epochs=5, random_state=0)
+    expected = student.fit(X, y).history_
+    chunks = []
+    monkeypatch.setattr("skdistill.students.mlp_training.train.has_room", lambda *_: False)
+    monkeypatch.setattr("skdistill.students.mlp_training.train.CHUNK_BYTES", 5000)
+    monkeypatch.setattr(Batches, "_batches_per_chunk", lambda self: chunks.append(1) or 1)
+    assert student.fit(X, y).history_ == expected
+    assert len(chunks) == 5
+
+
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+
+
+@needs_gpu
+def test_a_gpu_is_found_and_gives_a_student_as_good(binary_task):
+    X, y = binary_task
+    on_gpu, on_cpu = (
+        MLPStudentClassifier((32,), device=device, random_state=0).fit(X, y)
+        for device in ("auto", "cpu")
+    )
+    losses = [min(student.history_["valid_loss"]) for student in (on_gpu, on_cpu)]
+    assert losses[0] == pytest.approx(losses[1], rel=0.05)
+
+
+@needs_gpu
+def test_a_captured_step_is_the_step_itself(binary_task):
+    X, y = binary_task
+    captured = MLPStudentClassifier((32,), max_epochs=20, random_state=0).fit(X, y)
+    # A callback that looks at the gradients prevents the capture.
+    eager = MLPStudentClassifier(
+        (32,), max_epochs=20, random_state=0, callbacks=[GradientNormClipping(1e9)]
+    ).fit(X, y)
+    np.testing.assert_allclose(
+        captured.history_["train_loss"], eager.history_["train_loss"], rtol=1e-3
+    )

@@ -90,9 +90,14 @@ class Encoding:
         return {"columns": self.columns, "names": self.names}
 
     @cached_property
+    def n_codes_of(self):
+        """Number of codes of every column of the table, of shape (n_features,)."""
+        return np.array([len(kind) for kind, _ in self._codes])
+
+    @cached_property
     def code_column(self):
         """Column of the table that each code belongs to, of shape (n_codes,)."""
-        return np.repeat(np.arange(len(self.columns)), [len(k) for k, _ in self._codes])
+        return np.repeat(np.arange(len(self.columns)), self.n_codes_of)
 
     @cached_property
     def code_kind(self):
@@ -102,12 +107,20 @@ class Encoding:
     @cached_property
     def code_offset(self):
         """Left edge of the bin, or number of the level, of each code, of shape (n_codes,)."""
-        return np.concatenate([offset for _, offset in self._codes])
+        return np.concatenate([offset for _, offset in self._codes], dtype=np.float32)
 
     @property
     def n_codes(self):
         """Width of the expanded table."""
         return len(self.code_column)
+
+    @cached_property
+    def _levels(self):
+        return np.flatnonzero(self.code_kind == LEVEL)
+
+    @cached_property
+    def _missing(self):
+        return np.flatnonzero(self.code_kind == MISSING)
 
     @cached_property
     def _codes(self):
@@ -134,16 +147,13 @@ class Encoding:
         Bin k of a number at position u is ``clip(u - k, 0, 1)``: 1 where the number lies above the
         bin, 0 below, the share of the bin in between, and 0 in every bin where it is missing.
         """
-        codes = np.take(positions, self.code_column, axis=1)
-        missing = self.code_kind == MISSING
-        level = self.code_kind == LEVEL
-        absent = np.isnan(codes[:, missing]).astype(np.float32)
-        np.subtract(codes, self.code_offset.astype(np.float32), out=codes)
-        exact = codes[:, level] == 0
+        absent = np.isnan(positions)
+        codes = np.repeat(np.where(absent, 0, positions), self.n_codes_of, axis=1)
+        codes -= self.code_offset
+        exact = codes[:, self._levels] == 0
         np.clip(codes, 0, 1, out=codes)
-        np.nan_to_num(codes, copy=False, nan=0.0)
-        codes[:, level] = exact
-        codes[:, missing] = absent
+        codes[:, self._levels] = exact
+        codes[:, self._missing] = absent[:, self.code_column[self._missing]]
         return codes
 
     def knots(self, positions):

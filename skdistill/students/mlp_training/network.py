@@ -50,15 +50,16 @@ class EncodedMLP(nn.Module):
     @torch.no_grad()
     def expand(self, positions):
         """Compute codes of shape (n_rows, n_codes), as `Encoding.expand` does."""
-        distance = positions.index_select(1, self.column).sub_(self.offset)
+        known = positions.nan_to_num(0.0) if self.has_missing else positions
+        distance = known.index_select(1, self.column).sub_(self.offset)
         if not self.has_level and not self.has_missing:
             return distance.clamp_(0, 1)
         codes = distance.clamp(0, 1)
         if self.has_level:
             codes = torch.where(self.level, (distance == 0).float(), codes)
         if self.has_missing:
-            codes = torch.where(self.missing, distance.isnan().float(), codes)
-            codes.nan_to_num_(nan=0.0)
+            absent = positions.isnan().float().index_select(1, self.column)
+            codes = torch.where(self.missing, absent, codes)
         return codes
 
     def weights(self):

@@ -2,9 +2,7 @@
 
 from numbers import Integral, Real
 
-import joblib
 import numpy as np
-import scipy.sparse as sp
 from sklearn.base import (
     BaseEstimator,
     ClassifierMixin,
@@ -16,19 +14,37 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, check_memory
 
-from skdistill.columns import check_rows, stack_rows, take_rows
+from skdistill.columns import check_rows
 from skdistill.estimators import is_fitted, last_step, unfitted, with_seeds
-from skdistill.rows import check_classification_rows, check_regression_rows, warn_of_leak
-from skdistill.soft_labels import calibration_temperature
-from skdistill.students.fitting import check_student, distill_classifier, distill_regressor
+from skdistill.rows import (
+    check_classification_rows,
+    check_regression_rows,
+    check_weights,
+    encode_observed,
+    warn_of_leak,
+)
+from skdistill.stages import (
+    choose_augmentation,
+    choose_temperature,
+    fingerprint_of,
+    label_fresh_rows,
+    label_real_rows,
+    label_synthetic_rows,
+)
+from skdistill.students.fitting import (
+    check_student,
+    distill_classifier,
+    distill_classifier_further,
+    distill_regressor,
+    distill_regressor_further,
+)
 from skdistill.students.tree import TreeStudentClassifier, TreeStudentRegressor
 from skdistill.teacher.fitting import check_teacher
 from skdistill.teacher.in_use import ClassifierInUse, RegressorInUse
-from skdistill.teacher.labelling import label_rows
-from skdistill.teacher.margins import PROBE_ROWS
-from skdistill.transfer_set import ORIGINS, Munge, TransferSet, join, labelled_by
+from skdistill.transfer_set import join
 
 _CONSTRAINTS = {
     "teacher": "no_validation",  # check_teacher says more
@@ -42,6 +58,15 @@ _CONSTRAINTS = {
     "random_state": ["random_state"],
     "verbose": ["verbose"],
 }
+
+
+def _student_has(method):
+    """Make the check that a distiller's student has a method."""
+
+    def check(distiller):
+        return hasattr(last_step(distiller.student), method)
+
+    return check
 
 
 class _Distiller(MetaEstimatorMixin, BaseEstimator):
@@ -79,12 +104,12 @@ class _Distiller(MetaEstimatorMixin, BaseEstimator):
     def teacher_(self):
         """The fitted teacher: the one given, or the clone that was fitted."""
         check_is_fitted(self)
-        if self._fitted_teacher is None:
+        if self._teacher is None:
             raise AttributeError(
                 "teacher_ is not there: the margins of this fit came from `memory`, so the teacher "
                 "was not fitted again. Fit with memory=None, or clear the cache, to have it."
             )
-        return self._fitted_teacher
+        return self._teacher.estimator
 
     def predict(self, X):
         """Predict with the student.
@@ -128,21 +153,39 @@ class _Distiller(MetaEstimatorMixin, BaseEstimator):
         self.augmentation_ = choose_augmentation(self.augmentation, student, rows)
         self._say(f"labelling {rows.X.shape[0]} rows by {type(last_step(self.teacher)).__name__}")
         memory = check_memory(self.memory)
-        fingerprint = None if self.memory is None else _fingerprint(in_use)
+        fingerprint = None if self.memory is None else fingerprint_of(in_use)
         of_teacher = {"in_use": in_use, "fingerprint": fingerprint, "rows": rows}
         real = memory.cache(label_real_rows, ignore=["in_use", "n_jobs"])(
             **of_teacher, labelling=self.labelling, cv=self.cv, n_jobs=self.n_jobs
         )
         if self.augmentation_ is None:
             return real
-        synthetic = memory.cache(label_synthetic_rows, ignore=["in_use"])(
-            **of_teacher, augmentation=self.augmentation_, random_state=self.random_state
+        synthetic = memory.cache(label_synthetic_rows, ignore=["in_use", "n_jobs"])(
+            **of_teacher,
+            labelling=real.labelling,
+            augmentation=self.augmentation_,
+            random_state=self.random_state,
+            n_jobs=self.n_jobs,
         )
         return join([real, synthetic])
 
+    def _label_fresh(self, X, y, sample_weight):
+        """Have the teacher label rows that came after fit, and synthetic ones made of them."""
+        X = self._check_X(X)
+        self._say(f"labelling {X.shape[0]} fresh rows by {type(last_step(self.teacher_)).__name__}")
+        return label_fresh_rows(
+            self._teacher,
+            X,
+            self._observed(y, X),
+            check_weights(sample_weight, X),
+            getattr(self, "classes_", None),
+            self.augmentation_,
+            self.random_state,
+        )
+
     def _finish(self, in_use, transfer_set):
         """Keep what the user may want to look at after fit."""
-        self._fitted_teacher = in_use.fitted.estimator if in_use.is_ready else None
+        self._teacher = in_use.fitted if in_use.is_ready else None
         self.labelling_ = transfer_set.labelling
         self.transfer_summary_ = transfer_set.summary()
         self._say(f"fitted {type(last_step(self.student_)).__name__}")
@@ -231,7 +274,8 @@ class DistilledClassifier(ClassifierMixin, _Distiller):
     augmentation_ : object or None
         What made the synthetic rows.
     transfer_summary_ : dict
-        For labelled, unlabelled and synthetic rows: their number, total weight and labelling.
+        For labelled, unlabelled and synthetic rows: their number, total weight and labelling,
+        which for synthetic rows is "direct" or "half_oob", see the notes.
     n_features_in_ : int
         Number of columns seen at fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -248,7 +292,14 @@ class DistilledClassifier(ClassifierMixin, _Distiller):
 
         w * (alpha * T**2 * KL(softmax(z / T) || softmax(s / T)) + (1 - alpha) * CE(y, softmax(s)))
 
-    and rows without an observed class have only its first term. In a grid search
+    and rows without an observed class have only its first term.
+
+    Synthetic rows lie next to rows that a forest knows by heart. Where the labels are so noisy that
+    knowing a neighbour is worse than not knowing it (tested on the members of a forest that has
+    out-of-bag labels), half of its answer to a synthetic row comes from the members that were not
+    fitted on the row it was made of: "half_oob". Else, and for other teachers, it answers directly.
+
+    In a grid search
     ``X_unlabeled`` with as many rows as X would be cut along with X by scikit-learn; pass a tuple,
     ``X_unlabeled=(pool,)``, to prevent that. Fitted teachers among the values of a grid are cloned
     by scikit-learn and so lose their fit; wrap them in ``FrozenEstimator``.
@@ -357,9 +408,65 @@ class DistilledClassifier(ClassifierMixin, _Distiller):
         in_use = ClassifierInUse(teacher, rows)
         transfer_set = self._label(in_use, student, rows)
         self.classes_ = transfer_set.classes
-        self.temperature_ = _choose_temperature(self.temperature, transfer_set)
+        self.temperature_ = choose_temperature(self.temperature, transfer_set)
         self.student_ = distill_classifier(student, transfer_set, self.temperature_, self.alpha)
         return self._finish(in_use, transfer_set)
+
+    @available_if(_student_has("partial_distill"))
+    def partial_fit(self, X, y=None, classes=None, sample_weight=None):
+        """Go on distilling on fresh rows, which the fitted teacher labels; the first call is `fit`.
+
+        This is for rows that came after fit, without classes (yet): the student follows the
+        teacher to where they are, at a fraction of the cost of another fit. Available if the
+        student can go on learning, as the MLP can.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+            Rows that the teacher has not been fitted on.
+        y : array-like of shape (n_samples,) or None, default=None
+            Classes, -1 where none was observed; None if none was observed at all.
+        classes : array-like of shape (n_classes,) or None, default=None
+            Has to be all classes of y, in the first call; a teacher cannot learn more.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights.
+
+        Returns
+        -------
+        self : object
+            The distiller, with a changed ``student_``.
+
+        Raises
+        ------
+        AttributeError
+            If the teacher is not there, because its margins came from `memory`.
+        ValueError
+            If X, y or the weights are not what is described here.
+
+        Notes
+        -----
+        The rows are augmented as in `fit`. The student trains from the weights it has, see
+        `MLPStudentClassifier.partial_fit`; when the fresh rows lie outside the range it has seen,
+        fit again with ``X_unlabeled``.
+        """
+        if not hasattr(self, "student_"):
+            self.fit(X, y, sample_weight)
+            if classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+                raise ValueError(
+                    f"classes={list(classes)} are not those of y and the teacher, "
+                    f"{self.classes_.tolist()}. Pass rows of all classes in the first call."
+                )
+            return self
+        self._validate_params()
+        transfer_set = self._label_fresh(X, y, sample_weight)
+        distill_classifier_further(self.student_, transfer_set, self.temperature_, self.alpha)
+        return self
+
+    def _observed(self, y, X):
+        """Return the position of every observed class, -1 for none."""
+        if y is None:
+            return np.full(X.shape[0], -1)
+        return encode_observed(self, y, X, self.classes_)
 
     def predict_proba(self, X):
         """Predict probabilities with the student.
@@ -550,117 +657,51 @@ class DistilledRegressor(RegressorMixin, _Distiller):
         self.student_ = distill_regressor(student, transfer_set, self.alpha)
         return self._finish(in_use, transfer_set)
 
+    @available_if(_student_has("partial_fit"))
+    def partial_fit(self, X, y=None, sample_weight=None):
+        """Go on distilling on fresh rows, which the fitted teacher labels; the first call is `fit`.
 
-def label_real_rows(in_use, fingerprint, rows, *, labelling, cv, n_jobs=None):
-    """Have the teacher label the rows that the user passed.
+        See `DistilledClassifier.partial_fit`. Available if the student has ``partial_fit``.
 
-    Parameters
-    ----------
-    in_use : ClassifierInUse or RegressorInUse
-        The teacher. Left out of cache keys, for which `fingerprint` stands in.
-    fingerprint : str
-        Identifies the teacher in cache keys.
-    rows : Rows
-        Checked labelled and unlabelled rows.
-    labelling : {"auto", "oob", "cross_fit", "direct"}
-        How to label the labelled rows.
-    cv : int, cross-validation generator or iterable
-        Folds of "cross_fit".
-    n_jobs : int or None, default=None
-        Folds or members to work on at a time.
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+            Rows that the teacher has not been fitted on.
+        y : array-like of shape (n_samples,) or None, default=None
+            Observed values, NaN where there are none; None if there are none at all.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights.
 
-    Returns
-    -------
-    transfer_set : TransferSet
-        Labelled, then unlabelled rows.
-    """
-    margins, labelling = label_rows(in_use, labelling, cv, n_jobs)
-    teacher, classes = in_use.fitted, in_use.classes  # fitted even if only clones were asked
-    labelled = TransferSet(
-        X=rows.X,
-        margins=margins,
-        y=in_use.encoded_y(),
-        sample_weight=rows.sample_weight,
-        origin=np.full(len(rows.y), ORIGINS.index("labelled")),
-        classes=classes,
-        labelling=labelling,
-    )
-    if rows.pool is None:
-        return labelled
-    pool = labelled_by(teacher.margins, rows.pool, rows.pool_weight, "unlabelled", classes)
-    return join([labelled, pool])
+        Returns
+        -------
+        self : object
+            The distiller, with a changed ``student_``.
 
+        Raises
+        ------
+        AttributeError
+            If the teacher is not there, because its predictions came from `memory`.
+        ValueError
+            If X, y or the weights are not what is described here.
+        """
+        if not hasattr(self, "student_"):
+            return self.fit(X, y, sample_weight)
+        self._validate_params()
+        transfer_set = self._label_fresh(X, y, sample_weight)
+        distill_regressor_further(self.student_, transfer_set, self.alpha)
+        return self
 
-def label_synthetic_rows(in_use, fingerprint, rows, *, augmentation, random_state):
-    """Make synthetic rows and have the teacher label them.
-
-    Parameters
-    ----------
-    in_use : ClassifierInUse or RegressorInUse
-        The teacher. Left out of cache keys, for which `fingerprint` stands in.
-    fingerprint : str
-        Identifies the teacher in cache keys.
-    rows : Rows
-        Checked labelled and unlabelled rows.
-    augmentation : object with ``sample``
-        Makes synthetic rows.
-    random_state : int, RandomState instance or None
-        Decides the synthetic rows.
-
-    Returns
-    -------
-    transfer_set : TransferSet
-        Synthetic rows that weigh as much as a labelled row on average.
-    """
-    X = rows.X if rows.pool is None else stack_rows([rows.X, rows.pool])
-    X = augmentation.sample(X, len(rows.y), random_state)
-    weight = np.full(X.shape[0], rows.sample_weight.mean())
-    return labelled_by(in_use.fitted.margins, X, weight, "synthetic", in_use.classes)
-
-
-def choose_augmentation(augmentation, student, rows):
-    """Resolve "auto", and check that synthetic rows can be made.
-
-    Returns
-    -------
-    augmentation : object with ``sample`` or None
-        For "auto", `Munge()` if the student gains from synthetic rows and they can be made.
-
-    Raises
-    ------
-    ValueError
-        If synthetic rows are asked for and X is sparse.
-    """
-    is_sparse = sp.issparse(rows.X)
-    if augmentation == "auto":
-        gains = getattr(last_step(student), "gains_from_synthetic_rows", False)
-        return Munge() if gains and not is_sparse and rows.X.shape[0] > 1 else None
-    if augmentation is not None and is_sparse:
-        raise ValueError(
-            f"{augmentation!r} cannot mix the rows of a sparse X. Pass augmentation=None."
-        )
-    return augmentation
-
-
-def _choose_temperature(temperature, transfer_set):
-    if temperature != "auto":
-        return float(temperature)
-    labelled = transfer_set.origin == 0
-    return calibration_temperature(
-        transfer_set.margins[labelled],
-        transfer_set.y[labelled],
-        transfer_set.sample_weight[labelled],
-    )
-
-
-def _fingerprint(in_use):
-    """Identify a teacher without hashing fitted models, whose hashes are not stable."""
-    name = f"{type(in_use.estimator).__module__}.{type(in_use.estimator).__qualname__}"
-    if not in_use.was_fitted:
-        return joblib.hash((name, in_use.estimator.get_params()))
-    X = in_use.rows.X
-    probe = take_rows(X, np.linspace(0, X.shape[0] - 1, min(X.shape[0], PROBE_ROWS)).astype(int))
-    return joblib.hash((name, in_use.fitted.margins(probe)))
+    def _observed(self, y, X):
+        """Return the observed values, NaN for none."""
+        if y is None:
+            return np.full(X.shape[0], np.nan)
+        y = np.asarray(y, dtype=np.float64)
+        if y.shape != (X.shape[0],) or np.isinf(y).any():
+            raise ValueError(
+                f"y has shape {y.shape}; one finite value or NaN for each of the {X.shape[0]} rows "
+                "was expected."
+            )
+        return y
 
 
 def _is_fitted_instance(teacher):

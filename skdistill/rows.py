@@ -26,6 +26,7 @@ __all__ = [
     "check_classification_rows",
     "check_regression_rows",
     "check_weights",
+    "encode_observed",
     "require_y",
     "warn_of_leak",
 ]
@@ -105,9 +106,7 @@ def check_classification_rows(
         If anything has the wrong shape, type or values.
     """
     X = check_rows(estimator, X, reset=True, accept_sparse=accept_sparse)
-    if isinstance(y, list | tuple) and any(isinstance(label, str) for label in y):
-        y = np.array(y, dtype=object)  # NumPy would turn -1 into "-1"
-    y = _check_y(require_y(estimator, y), estimator=estimator)
+    y = _as_labels(estimator, y)
     check_consistent_length(X, y)
     unlabelled = _unlabelled(y, known_classes)
     y = _labels(y[~unlabelled])
@@ -143,6 +142,45 @@ def check_regression_rows(estimator, X, y, sample_weight, X_unlabeled, *, accept
     pool = stack_rows(tables) if tables else None
     pool_weight = np.full(0 if pool is None else pool.shape[0], weight.mean())
     return Rows(X, y, weight, sample_weight is not None, pool, pool_weight)
+
+
+def encode_observed(estimator, y, X, classes):
+    """Turn observed classes into their positions among known ones, -1 where none was observed.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Whose name messages mention.
+    y : array-like of shape (n_samples,)
+        Classes; -1 marks unlabelled rows, unless it is one of `classes`.
+    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+        The rows.
+    classes : ndarray of shape (n_classes,)
+        The known classes, sorted.
+
+    Returns
+    -------
+    codes : ndarray of shape (n_samples,)
+        Positions, and -1.
+
+    Raises
+    ------
+    ValueError
+        If y has another length than X, or classes that are not known.
+    """
+    y = _as_labels(estimator, y)
+    check_consistent_length(X, y)
+    codes = np.full(len(y), UNLABELLED)
+    observed = ~_unlabelled(y, classes)
+    if observed.any():
+        labels = _labels(y[observed])
+        unknown = set(labels.tolist()) - set(classes.tolist())
+        if unknown:
+            raise ValueError(
+                f"y holds {sorted(unknown, key=str)}; only {classes.tolist()} are known classes."
+            )
+        codes[observed] = np.searchsorted(classes, labels)
+    return codes
 
 
 def check_weights(sample_weight, X):
@@ -186,6 +224,13 @@ def warn_of_leak(rows):
             UserWarning,
             stacklevel=4,
         )
+
+
+def _as_labels(estimator, y):
+    """Return y as an array whose -1 are still numbers."""
+    if isinstance(y, list | tuple) and any(isinstance(label, str) for label in y):
+        y = np.array(y, dtype=object)  # NumPy would turn -1 into "-1"
+    return _check_y(require_y(estimator, y), estimator=estimator)
 
 
 def _unlabelled(y, known_classes):

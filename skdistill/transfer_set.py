@@ -43,7 +43,9 @@ class TransferSet:
     classes : ndarray of shape (n_classes,) or None
         Class labels, in the order of the columns of `margins`; None in regression.
     labelling : {"oob", "cross_fit", "direct"}
-        Where the margins of the labelled rows come from; all others were asked directly.
+        Where the margins of the labelled rows come from. Unlabelled ones were asked directly.
+    synthetic_labelling : {"half_oob", "direct"}
+        Where those of the synthetic rows come from, see `DistilledClassifier`.
 
     References
     ----------
@@ -58,6 +60,7 @@ class TransferSet:
     origin: np.ndarray
     classes: np.ndarray | None = None
     labelling: str = "direct"
+    synthetic_labelling: str = "direct"
 
     def with_X(self, X):
         """Return the same transfer set with transformed rows."""
@@ -89,32 +92,35 @@ class TransferSet:
 
     def summary(self):
         """Count the rows, add up their weights and say how they were labelled, by origin."""
+        labellings = (self.labelling, "direct", self.synthetic_labelling)
         counts = {}
-        for code, name in enumerate(ORIGINS):
+        for code, (name, labelling) in enumerate(zip(ORIGINS, labellings, strict=True)):
             weights = self.sample_weight[self.origin == code]
             counts[name] = {
                 "rows": len(weights),
                 "weight": float(weights.sum()),
-                "labelling": self.labelling if name == "labelled" else "direct",
+                "labelling": labelling,
             }
         return counts
 
 
-def labelled_by(margins_of, X, sample_weight, origin, classes):
-    """Have a teacher label rows without an observed class or value.
+def not_observed(X, margins, sample_weight, origin, classes, synthetic_labelling="direct"):
+    """Make the part of a transfer set that has no observed classes or values.
 
     Parameters
     ----------
-    margins_of : callable
-        The teacher: returns margins of shape (n_samples, n_classes) for rows.
     X : ndarray, sparse matrix or data frame of shape (n_samples, n_features)
         The rows.
+    margins : ndarray of shape (n_samples, n_classes)
+        The teacher's margins.
     sample_weight : ndarray of shape (n_samples,)
         Their weights.
     origin : {"unlabelled", "synthetic"}
         Where they come from.
     classes : ndarray of shape (n_classes,) or None
         Class labels; None in regression.
+    synthetic_labelling : {"half_oob", "direct"}, default="direct"
+        How synthetic rows were labelled.
 
     Returns
     -------
@@ -124,18 +130,20 @@ def labelled_by(margins_of, X, sample_weight, origin, classes):
     n_samples = X.shape[0]
     return TransferSet(
         X=X,
-        margins=margins_of(X),
+        margins=margins,
         y=np.full(n_samples, np.nan if classes is None else -1),
         sample_weight=sample_weight,
         origin=np.full(n_samples, ORIGINS.index(origin)),
         classes=classes,
+        synthetic_labelling=synthetic_labelling,
     )
 
 
 def join(parts):
-    """Join transfer sets of one task; labelling and classes are those of the first."""
+    """Join transfer sets of one task: labelled rows first, synthetic ones last."""
     return replace(
         parts[0],
+        synthetic_labelling=parts[-1].synthetic_labelling,
         X=stack_rows([part.X for part in parts]),
         **{
             name: np.concatenate([getattr(part, name) for part in parts])
@@ -236,6 +244,27 @@ class Munge(BaseEstimator):
         synthetic : ndarray or data frame of shape (n_synthetic, n_features)
             In the container of X, with its column types.
         """
+        return self.sample_with_parents(X, n_labelled, random_state)[0]
+
+    def sample_with_parents(self, X, n_labelled=None, random_state=None):
+        """Make synthetic rows, and tell which rows each was made of.
+
+        Parameters
+        ----------
+        X : ndarray or data frame of shape (n_samples, n_features)
+            Real rows, labelled or not, at least two.
+        n_labelled : int, default=None
+            Number that `size` multiplies; None for ``n_samples``.
+        random_state : int, RandomState instance or None, default=None
+            Decides everything that is drawn.
+
+        Returns
+        -------
+        synthetic : ndarray or data frame of shape (n_synthetic, n_features)
+            In the container of X, with its column types.
+        parents : ndarray of shape (n_synthetic, 2)
+            Numbers of the row it started from and of its neighbour.
+        """
         self._validate_params()
         random_state = check_random_state(random_state)
         n_samples = X.shape[0]
@@ -252,7 +281,7 @@ class Munge(BaseEstimator):
             self._mix(X, j, values, base, neighbor, random_state)
             for j, values in enumerate(columns)
         ]
-        return table_like(X, new_columns)
+        return table_like(X, new_columns), np.column_stack([base, neighbor])
 
     def _draw_neighbors(self, columns, base, random_state):
         """Return one of the nearest other rows for every base row."""

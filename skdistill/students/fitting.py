@@ -81,6 +81,28 @@ def distill_classifier(student, transfer_set, temperature, alpha):
     return student.distill(transfer_set, temperature, alpha)
 
 
+def distill_classifier_further(student, transfer_set, temperature, alpha):
+    """Let a fitted classifier student go on learning, from another transfer set.
+
+    Parameters
+    ----------
+    student : estimator
+        A student with ``partial_distill``, or a pipeline that ends in one.
+    transfer_set : TransferSet
+        Rows and margins.
+    temperature : float
+        Larger than 0.
+    alpha : float
+        Weight of the soft term, in [0, 1].
+    """
+    if isinstance(student, Pipeline):
+        if len(student.steps) > 1:
+            transfer_set = transfer_set.with_X(student[:-1].transform(transfer_set.X))
+        student = student.steps[-1][1]
+        return distill_classifier_further(student, transfer_set, temperature, alpha)
+    return student.partial_distill(transfer_set, temperature, alpha)
+
+
 def distill_regressor(student, transfer_set, alpha):
     """Fit a clone of a regressor student on a transfer set.
 
@@ -98,9 +120,25 @@ def distill_regressor(student, transfer_set, alpha):
     fitted : estimator
         The fitted clone.
     """
+    X, values, params = _values_to_fit(student, transfer_set, alpha)
+    return clone(student).fit(X, values, **params)
+
+
+def distill_regressor_further(student, transfer_set, alpha):
+    """Let a fitted regressor with ``partial_fit`` go on learning, from another transfer set."""
+    if isinstance(student, Pipeline):
+        if len(student.steps) > 1:
+            transfer_set = transfer_set.with_X(student[:-1].transform(transfer_set.X))
+        return distill_regressor_further(student.steps[-1][1], transfer_set, alpha)
+    X, values, params = _values_to_fit(student, transfer_set, alpha)
+    return student.partial_fit(X, values, **params)
+
+
+def _values_to_fit(student, transfer_set, alpha):
+    """Return rows with a weight, their values, and keywords for the weights if they differ."""
     values, weight = transfer_set.blended_values(alpha)
     used = weight > 0
     same_weight = np.ptp(weight[used]) == 0  # then any regressor will do
     params = {} if same_weight else weight_params(student, weight[used])
     X = transfer_set.X if used.all() else take_rows(transfer_set.X, used)
-    return clone(student).fit(X, values[used], **params)
+    return X, values[used], params

@@ -73,14 +73,14 @@ def out_of_bag(teacher, X, n_jobs=None):
         Whether a member was left to answer. For the other rows the whole ensemble does.
     """
     ensemble = last_step(teacher.estimator)
-    matrix = _member_input(ensemble, as_last_step_sees(teacher.estimator, X))
+    matrix = member_input(ensemble, as_last_step_sees(teacher.estimator, X))
     n_samples = matrix.shape[0]
     votes = np.zeros(n_samples)
     n_labels = (len(ensemble.classes_),) if hasattr(ensemble, "classes_") else ()
     total = np.zeros((n_samples, *n_labels))
     jobs = (
         delayed(_answer_out_of_bag)(ensemble, member, features, bag, matrix)
-        for member, features, bag in _members(ensemble)
+        for member, features, bag in members(ensemble)
     )
     pool = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
     for rows, answers in pool(jobs):
@@ -183,7 +183,7 @@ def is_training_matrix(estimator, X):
     return None
 
 
-def _members(ensemble):
+def members(ensemble):
     """Yield every member with its columns (None for all) and the rows in its bag."""
     features = getattr(ensemble, "estimators_features_", itertools.repeat(None))
     if hasattr(ensemble, "_get_estimators_indices"):  # the same as below, one at a time
@@ -194,7 +194,8 @@ def _members(ensemble):
     return zip(ensemble.estimators_, features, bags, strict=False)
 
 
-def _member_input(ensemble, X):
+def member_input(ensemble, X):
+    """Return X as the members of an ensemble see it."""
     return _as_tree_input(X) if isinstance(ensemble, FORESTS) else _as_array(X)
 
 
@@ -211,16 +212,37 @@ def _answer_out_of_bag(ensemble, member, features, bag, matrix):
     out = np.ones(matrix.shape[0], dtype=bool)
     out[bag] = False
     rows = np.flatnonzero(out)
-    X = matrix[rows]
+    return rows, answer_of_member(ensemble, member, features, matrix[rows])
+
+
+def answer_of_member(ensemble, member, features, matrix):
+    """Ask one member: probabilities in the ensemble's columns, or values.
+
+    Parameters
+    ----------
+    ensemble : estimator
+        A fitted forest or bagging ensemble.
+    member : estimator
+        One of its members.
+    features : ndarray or None
+        The columns it was fitted on, None for all.
+    matrix : ndarray or sparse matrix of shape (n_samples, n_features)
+        Rows as `member_input` returns them.
+
+    Returns
+    -------
+    answers : ndarray of shape (n_samples, n_labels) or (n_samples,)
+        Probabilities of a classifier, predictions of a regressor.
+    """
     if isinstance(ensemble, FORESTS):
         ask = getattr(member, "predict_proba", member.predict)
-        return rows, ask(X, check_input=False)
-    X = X[:, features]
+        return ask(matrix, check_input=False)
+    matrix = matrix[:, features]
     if not hasattr(ensemble, "classes_"):
-        return rows, member.predict(X)
-    proba = np.zeros((len(rows), len(ensemble.classes_)))
-    proba[:, member.classes_.astype(int)] = member.predict_proba(X)
-    return rows, proba
+        return member.predict(matrix)
+    proba = np.zeros((matrix.shape[0], len(ensemble.classes_)))
+    proba[:, member.classes_.astype(int)] = member.predict_proba(matrix)
+    return proba
 
 
 def _proved_by_members(ensemble, X):
@@ -229,7 +251,7 @@ def _proved_by_members(ensemble, X):
     if ensemble._n_samples != X.shape[0]:
         return False
     matrix = _as_tree_input(X)
-    some = itertools.islice(_members(ensemble), PROVING_MEMBERS)
+    some = itertools.islice(members(ensemble), PROVING_MEMBERS)
     return all(_fills_member(member, features, bag, matrix) for member, features, bag in some)
 
 

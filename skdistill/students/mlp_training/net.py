@@ -31,13 +31,16 @@ class DistillationNet(NeuralNet):
         """Initialise everything, and let the optimizer of a GPU run inside a CUDA graph."""
         super().initialize()
         self.was_stopped_ = self.was_interrupted_ = False
-        self._graphed_step = None
-        listens = any(_overrides(cb, "on_grad_computed") for _, cb in self.callbacks_)
-        if torch.device(self.device).type == "cuda" and not listens:
+        self._listeners = {
+            event: [cb for _, cb in self.callbacks_ if _overrides(cb, event)]
+            for event in ("on_batch_begin", "on_grad_computed", "on_batch_end")
+        }
+        self._step = self._eager_step
+        if torch.device(self.device).type == "cuda" and not self._listeners["on_grad_computed"]:
             for group in self.optimizer_.param_groups:
                 group["capturable"] = True
                 group["lr"] = torch.tensor(float(group["lr"]), device=self.device)
-            self._graphed_step = GraphedStep(super().train_step)
+            self._step = GraphedStep(self._eager_step)
         return self
 
     def fit_loop(self, X, y=None, **kwargs):
@@ -49,7 +52,11 @@ class DistillationNet(NeuralNet):
             raise
 
     def notify(self, method_name, **kwargs):
-        """Tell all callbacks, and take note if one of them stops the training."""
+        """Tell the callbacks, and take note if one of them stops the training."""
+        if method_name in self._listeners:  # there are many batches, and few who care
+            for callback in self._listeners[method_name]:
+                getattr(callback, method_name)(self, **kwargs)
+            return
         try:
             super().notify(method_name, **kwargs)
         except KeyboardInterrupt:  # how skorch's callbacks stop it, at the end of an epoch
@@ -58,9 +65,19 @@ class DistillationNet(NeuralNet):
 
     def train_step(self, batch, **kwargs):
         """Take one step of the optimizer, as a CUDA graph where there can be one."""
-        if self._graphed_step is None:
-            return super().train_step(batch, **kwargs)
-        return self._graphed_step(batch)
+        return self._step(batch)
+
+    def _eager_step(self, batch):
+        X, y = batch
+        self.optimizer_.zero_grad()
+        outputs = self.module_(X)
+        loss = self.criterion_(outputs, y)
+        loss.backward()
+        if self._listeners["on_grad_computed"]:
+            parameters = list(self.get_all_learnable_params())
+            self.notify("on_grad_computed", named_parameters=parameters, batch=batch, training=True)
+        self.optimizer_.step()
+        return {"loss": loss.detach(), "y_pred": outputs.detach()}
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **kwargs):
         """Pass over the batches and record their mean loss.
@@ -73,7 +90,8 @@ class DistillationNet(NeuralNet):
         if iterator is None:
             return
         loss = self.mean_loss(iterator, step_fn, training=training)
-        # skorch averages what the batches of an epoch record: here, one of them speaks for all.
+        # skorch averages what the batches of an epoch record: here, one speaks for all.
+        self.history.new_batch()
         self.history.record_batch(f"{prefix}_loss", loss)
         self.history.record_batch(f"{prefix}_batch_size", iterator.n_rows)
         self.history.record(f"{prefix}_batch_count", len(iterator))
@@ -97,11 +115,12 @@ class DistillationNet(NeuralNet):
         loss : float
             Mean over the rows.
         """
+        self._set_training(training)
         total, n_rows = torch.zeros((), device=self.device), 0
         for batch in iterator:
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch)
-            total.add_(step["loss"].detach(), alpha=len(batch[0]))
+            total.add_(step["loss"], alpha=len(batch[0]))
             n_rows += len(batch[0])
             self.notify("on_batch_end", batch=batch, training=training, **step)
         return total.item() / n_rows

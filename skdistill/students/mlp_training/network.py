@@ -1,6 +1,8 @@
 """The network of the MLP students and its losses, in torch."""
 
+import functools
 import itertools
+import operator
 import warnings
 
 import numpy as np
@@ -99,18 +101,23 @@ class DistillationLoss(nn.Module):
 
     def forward(self, outputs, packed):
         """Compute the mean loss of a batch."""
-        loss = outputs.new_zeros(())
-        for temperature, term in zip(
-            self.temperatures, packed.split(self.n_classes + 1, dim=1), strict=True
-        ):
-            proba, weight = term[:, :-1], term[:, -1]
-            z = outputs / temperature
-            if self.n_classes == 2:
-                entropy = nn.functional.softplus(z[:, 0]) - proba[:, 1] * z[:, 0]
-            else:
-                entropy = torch.logsumexp(z, dim=1) - (proba * z).sum(dim=1)
-            loss = loss + temperature**2 * (weight * entropy).mean()
-        return loss
+        starts = range(0, packed.shape[1], self.n_classes + 1)
+        terms = [
+            self._term(outputs, packed, first, temperature)
+            for first, temperature in zip(starts, self.temperatures, strict=True)
+        ]
+        return functools.reduce(operator.add, terms)
+
+    def _term(self, outputs, packed, first, temperature):
+        weight = packed[:, first + self.n_classes]
+        if temperature != 1.0:
+            outputs, weight = outputs / temperature, weight * temperature**2
+        if self.n_classes == 2:
+            proba = packed[:, first + 1]
+            return nn.functional.binary_cross_entropy_with_logits(outputs[:, 0], proba, weight)
+        proba = packed[:, first : first + self.n_classes]
+        entropy = nn.functional.cross_entropy(outputs, proba, reduction="none")
+        return (weight * entropy).mean()
 
     def row_weights(self, packed):
         """Total weight of every row, 1 on average."""

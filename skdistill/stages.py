@@ -1,0 +1,183 @@
+"""The stages between teacher and student: what the distillers do with both of them.
+
+Real, synthetic and fresh rows are labelled here, and what "auto" means is decided here.
+"""
+
+from dataclasses import replace
+
+import joblib
+import numpy as np
+import scipy.sparse as sp
+
+from skdistill.columns import stack_rows, take_rows
+from skdistill.estimators import last_step
+from skdistill.soft_labels import calibration_temperature
+from skdistill.teacher.labelling import label_rows
+from skdistill.teacher.margins import PROBE_ROWS
+from skdistill.teacher.synthetic import label_by_members
+from skdistill.transfer_set import ORIGINS, Munge, TransferSet, join, not_observed
+
+
+def label_real_rows(in_use, fingerprint, rows, *, labelling, cv, n_jobs=None):
+    """Have the teacher label the rows that the user passed.
+
+    Parameters
+    ----------
+    in_use : ClassifierInUse or RegressorInUse
+        The teacher. Left out of cache keys, for which `fingerprint` stands in.
+    fingerprint : str
+        Identifies the teacher in cache keys.
+    rows : Rows
+        Checked labelled and unlabelled rows.
+    labelling : {"auto", "oob", "cross_fit", "direct"}
+        How to label the labelled rows.
+    cv : int, cross-validation generator or iterable
+        Folds of "cross_fit".
+    n_jobs : int or None, default=None
+        Folds or members to work on at a time.
+
+    Returns
+    -------
+    transfer_set : TransferSet
+        Labelled, then unlabelled rows.
+    """
+    margins, labelling = label_rows(in_use, labelling, cv, n_jobs)
+    teacher, classes = in_use.fitted, in_use.classes  # fitted even if only clones were asked
+    labelled = TransferSet(
+        X=rows.X,
+        margins=margins,
+        y=in_use.encoded_y(),
+        sample_weight=rows.sample_weight,
+        origin=np.full(len(rows.y), ORIGINS.index("labelled")),
+        classes=classes,
+        labelling=labelling,
+    )
+    if rows.pool is None:
+        return labelled
+    margins = teacher.margins(rows.pool)
+    pool = not_observed(rows.pool, margins, rows.pool_weight, "unlabelled", classes)
+    return join([labelled, pool])
+
+
+def label_synthetic_rows(
+    in_use, fingerprint, rows, *, labelling, augmentation, random_state, n_jobs=None
+):
+    """Make synthetic rows and have the teacher label them.
+
+    Parameters
+    ----------
+    in_use : ClassifierInUse or RegressorInUse
+        The teacher. Left out of cache keys, for which `fingerprint` stands in.
+    fingerprint : str
+        Identifies the teacher in cache keys.
+    rows : Rows
+        Checked labelled and unlabelled rows.
+    labelling : {"oob", "cross_fit", "direct"}
+        How the labelled rows were labelled; after "oob" the members of the teacher are asked one
+        by one, if the augmentation tells what the rows were made of.
+    augmentation : object with ``sample``
+        Makes synthetic rows.
+    random_state : int, RandomState instance or None
+        Decides the synthetic rows.
+    n_jobs : int or None, default=None
+        Members to ask at a time.
+
+    Returns
+    -------
+    transfer_set : TransferSet
+        Synthetic rows that weigh as much as a labelled row on average.
+    """
+    X = rows.X if rows.pool is None else stack_rows([rows.X, rows.pool])
+    request = X, len(rows.y), random_state
+    is_half_honest = False
+    if labelling == "oob" and hasattr(augmentation, "sample_with_parents"):
+        X, parents = augmentation.sample_with_parents(*request)
+        margins, is_half_honest = label_by_members(
+            in_use.fitted, X, parents, in_use.encoded_y(), n_jobs
+        )
+    else:
+        X = augmentation.sample(*request)
+        margins = in_use.fitted.margins(X)
+    weight = np.full(X.shape[0], rows.sample_weight.mean())
+    synthetic_labelling = "half_oob" if is_half_honest else "direct"
+    return not_observed(X, margins, weight, "synthetic", in_use.classes, synthetic_labelling)
+
+
+def label_fresh_rows(teacher, X, observed, sample_weight, classes, augmentation, random_state):
+    """Have a fitted teacher label rows that came after fit, and synthetic rows made of them.
+
+    Parameters
+    ----------
+    teacher : ClassifierTeacher or RegressorTeacher
+        Has not been fitted on the rows.
+    X : ndarray, sparse matrix or data frame of shape (n_samples, n_features)
+        Checked rows.
+    observed : ndarray of shape (n_samples,)
+        Position of the observed class, -1 for none; in regression the value, NaN for none.
+    sample_weight : ndarray of shape (n_samples,)
+        Weights.
+    classes : ndarray of shape (n_classes,) or None
+        Class labels; None in regression.
+    augmentation : object with ``sample`` or None
+        Makes synthetic rows.
+    random_state : int, RandomState instance or None
+        Decides the synthetic rows.
+
+    Returns
+    -------
+    transfer_set : TransferSet
+        The fresh rows, then the synthetic ones.
+    """
+    fresh = not_observed(X, teacher.margins(X), sample_weight, "unlabelled", classes)
+    fresh = replace(fresh, y=observed)
+    if augmentation is None or X.shape[0] < 2:
+        return fresh
+    X = augmentation.sample(X, X.shape[0], random_state)
+    weight = np.full(X.shape[0], sample_weight.mean())
+    return join([fresh, not_observed(X, teacher.margins(X), weight, "synthetic", classes)])
+
+
+def choose_augmentation(augmentation, student, rows):
+    """Resolve "auto", and check that synthetic rows can be made.
+
+    Returns
+    -------
+    augmentation : object with ``sample`` or None
+        For "auto", `Munge()` if the student gains from synthetic rows and they can be made.
+
+    Raises
+    ------
+    ValueError
+        If synthetic rows are asked for and X is sparse.
+    """
+    is_sparse = sp.issparse(rows.X)
+    if augmentation == "auto":
+        gains = getattr(last_step(student), "gains_from_synthetic_rows", False)
+        return Munge() if gains and not is_sparse and rows.X.shape[0] > 1 else None
+    if augmentation is not None and is_sparse:
+        raise ValueError(
+            f"{augmentation!r} cannot mix the rows of a sparse X. Pass augmentation=None."
+        )
+    return augmentation
+
+
+def choose_temperature(temperature, transfer_set):
+    """Resolve "auto": the temperature that calibrates the labelled rows' margins."""
+    if temperature != "auto":
+        return float(temperature)
+    labelled = transfer_set.origin == 0
+    return calibration_temperature(
+        transfer_set.margins[labelled],
+        transfer_set.y[labelled],
+        transfer_set.sample_weight[labelled],
+    )
+
+
+def fingerprint_of(in_use):
+    """Identify a teacher without hashing fitted models, whose hashes are not stable."""
+    name = f"{type(in_use.estimator).__module__}.{type(in_use.estimator).__qualname__}"
+    if not in_use.was_fitted:
+        return joblib.hash((name, in_use.estimator.get_params()))
+    X = in_use.rows.X
+    probe = take_rows(X, np.linspace(0, X.shape[0] - 1, min(X.shape[0], PROBE_ROWS)).astype(int))
+    return joblib.hash((name, in_use.fitted.margins(probe)))

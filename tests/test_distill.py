@@ -32,6 +32,7 @@ from skdistill import (
     Munge,
     SoftLabelClassifier,
     TreeStudentClassifier,
+    kl_divergence,
 )
 from skdistill.soft_labels import calibration_temperature, margins_from_proba
 
@@ -498,3 +499,85 @@ def test_cross_validation_of_a_fitted_teacher_keeps_it(binary_task, forest):
     scores = cross_val_score(DistilledClassifier(forest), X, y, cv=3)
     assert scores.min() > 0.6
     assert joblib.hash([tree.tree_.value for tree in forest.estimators_]) == before
+
+
+def drifted(X):
+    """Rows of a later period: elsewhere, but in the range seen."""
+    return np.clip(X + 0.7 * X.std(axis=0), X.min(axis=0), X.max(axis=0))
+
+
+def test_partial_fit_follows_the_teacher_to_fresh_rows(binary_task, forest):
+    X, y = binary_task
+    student = MLPStudentClassifier((32,), batch_size=128)
+    model = DistilledClassifier(forest, student, random_state=0).fit(X, y)
+    fresh, later = drifted(X)[:400], drifted(X)[400:]
+    target = forest.predict_proba(later)
+    before = kl_divergence(target, model.predict_proba(later))
+    n_epochs = model.student_.n_iter_
+    assert model.partial_fit(fresh) is model
+    assert kl_divergence(target, model.predict_proba(later)) < 0.5 * before
+    assert model.student_.n_iter_ > n_epochs
+
+
+def test_partial_fit_learns_observed_classes_as_well(binary_task, forest):
+    X, y = binary_task
+    names = np.array(["legit", "fraud"])
+    teacher = RandomForestClassifier(20, random_state=0).fit(X, names[y])
+    model = DistilledClassifier(
+        teacher, MLPStudentClassifier((16,)), alpha=0.0, augmentation=None, random_state=0
+    ).fit(X, names[y])
+    before = model.score(X, names[1 - y])
+    fresh_y = np.concatenate([names[1 - y][:500].astype(object), np.full(100, -1, dtype=object)])
+    model.partial_fit(X, fresh_y)
+    assert model.score(X, names[1 - y]) > before + 0.2
+    with pytest.raises(ValueError, match=r"y holds \['scam'\]; only .* are known"):
+        model.partial_fit(X[:2], ["scam", "legit"])
+    with pytest.raises(ValueError, match="X has 7 features"):
+        model.partial_fit(X[:, 1:])
+
+
+def test_the_first_partial_fit_of_a_distiller_is_fit(binary_task, forest):
+    X, y = binary_task
+    student = MLPStudentClassifier((8,), max_epochs=3)
+    model = DistilledClassifier(forest, student, random_state=0)
+    expected = model.fit(X, y).predict_proba(X)
+    again = clone(model).partial_fit(X, y, classes=[0, 1])
+    np.testing.assert_array_equal(again.predict_proba(X), expected)
+    with pytest.raises(ValueError, match=r"classes=\[0, 1, 2\] are not those of y"):
+        clone(model).partial_fit(X, y, classes=[0, 1, 2])
+
+
+def test_partial_fit_is_there_only_where_the_student_can_go_on(binary_task, forest):
+    assert not hasattr(DistilledClassifier(forest), "partial_fit")
+    assert not hasattr(DistilledRegressor(forest), "partial_fit")
+    pipeline = make_pipeline(StandardScaler(), MLPStudentClassifier((8,), max_epochs=3))
+    model = DistilledClassifier(forest, pipeline, augmentation=None).fit(*binary_task)
+    n_epochs = model.student_[-1].n_iter_
+    assert model.partial_fit(binary_task[0]).student_[-1].n_iter_ > n_epochs
+
+
+def test_partial_fit_needs_the_teacher_itself(binary_task, tmp_path):
+    X, y = binary_task
+    model = DistilledClassifier(
+        RandomForestClassifier(20, random_state=0),
+        MLPStudentClassifier((8,), max_epochs=3, random_state=0),
+        memory=str(tmp_path),
+        random_state=0,
+    )
+    clone(model).fit(X, y)
+    with pytest.raises(AttributeError, match="teacher_ is not there"):
+        model.fit(X, y).partial_fit(X)
+
+
+def test_a_regressor_is_distilled_further(regression_task):
+    X, y = regression_task
+    model = DistilledRegressor(
+        RandomForestRegressor(30, random_state=0), MLPStudentRegressor((32,)), random_state=0
+    ).fit(X, y)
+    fresh = drifted(X)
+    target = model.teacher_.predict(fresh)
+    before = np.mean((model.predict(fresh) - target) ** 2)
+    model.partial_fit(fresh[:300], np.full(300, np.nan))
+    assert np.mean((model.predict(fresh) - target) ** 2) < before
+    with pytest.raises(ValueError, match="one finite value or NaN for each of the 300 rows"):
+        model.partial_fit(fresh[:300], y[:299])

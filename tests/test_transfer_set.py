@@ -61,6 +61,15 @@ def test_synthetic_rows_stay_near_the_real_ones(rng):
     assert (np.abs(synthetic[:, 0] - synthetic[:, 1]) < 20).all()
 
 
+def test_every_cell_of_a_discrete_column_is_one_of_the_parents(rng):
+    X = rng.integers(0, 20, size=(50, 4)).astype(float)
+    synthetic, parents = Munge(size=3).sample_with_parents(X, random_state=0)
+    first, second = X[parents[:, 0]], X[parents[:, 1]]
+    assert ((synthetic == first) | (synthetic == second)).all()
+    assert (parents[:, 0] != parents[:, 1]).all()
+    np.testing.assert_array_equal(Munge(size=3).sample(X, random_state=0), synthetic)
+
+
 def test_a_small_swap_probability_changes_few_cells(rng):
     X = rng.normal(size=(500, 4))
     synthetic = Munge(size=1, swap_prob=0.1).sample(X, random_state=0)

@@ -195,9 +195,9 @@ class MLPStudentClassifier(StudentClassifier):
 
         Notes
         -----
-        Each call trains as `fit` would on these rows, with the learning rate scaled by
-        `PARTIAL_LEARNING_RATE`, and keeps the weights it began with if no epoch is better on the
-        rows it holds out. The encoding stays: numbers outside the range it knows count as its ends.
+        Each call trains as `fit` would on these rows, with three tenths of the learning rate, and
+        keeps the weights it began with if no epoch is better on the rows it holds out. The
+        encoding stays: numbers outside the range it knows count as its ends.
         """
         self._validate_params()
         first = not hasattr(self, "coefs_")

@@ -11,18 +11,18 @@ from skdistill.teacher.honest import answer_of_member, member_input, members
 TESTED_ROWS = 20_000
 
 #: Standard errors by which they have to.
-CRITICAL_Z = 2.0
+CRITICAL_Z = 3.0
 
 
 def label_by_members(teacher, X, parents, y, n_jobs=None):
     """Compute margins of synthetic rows, half from members that do not know the row's parent.
 
     A synthetic row lies closer to the rows it was made of than a fresh row would, so that a forest
-    answers it with the class of its parent, which the members that were fitted on the parent
+    answers it with the class of its first parent, which the members that were fitted on it
     remember. Where labels are noisy a student would learn that noise many times over: then half of
     the answer is the average of all members, the other half that of the members which had the
-    parent out of their bag. Where neighbours do tell each other's class the forest answers as it
-    is.
+    first parent out of their bag. Where the parent does tell the class of its neighbours the
+    forest answers as it is.
 
     Parameters
     ----------
@@ -47,17 +47,17 @@ def label_by_members(teacher, X, parents, y, n_jobs=None):
 
     Notes
     -----
-    Whether memories mislead is tested on the first parents: members that know the second parent
-    but not the first predict the first one's class at the synthetic row. If their squared error is
-    larger than that of members that know neither, by two standard errors over the first parents,
-    then to know a neighbour is worse than not to know it.
+    Whether memories mislead is tested on the second parents, which are neighbours of the first:
+    members that know the first parent but not the second predict the second one's class at the
+    synthetic row. If their squared error is larger than that of members that know neither, by
+    three standard errors over the second parents, then the forest believes its parent too much.
     """
     ensemble = last_step(teacher.estimator)
     matrix = member_input(ensemble, as_last_step_sees(teacher.estimator, X))
     n_rows, n_known = len(parents), max(len(y), parents.max() + 1)
     tested = slice(0, TESTED_ROWS)
     everyone, strangers = Average(n_rows), Average(n_rows)
-    neighbours, outsiders = (Average(len(parents[tested])) for _ in range(2))
+    insiders, outsiders = (Average(len(parents[tested])) for _ in range(2))
 
     def ask(member, features, bag):
         knows = np.zeros(n_known, dtype=bool)
@@ -69,9 +69,9 @@ def label_by_members(teacher, X, parents, y, n_jobs=None):
     for knows, answers in pool(delayed(ask)(*member) for member in members(ensemble)):
         everyone.add(answers)
         strangers.add(answers, ~knows[:, 0])
-        neighbours.add(answers[tested], ~knows[tested, 0] & knows[tested, 1])
+        insiders.add(answers[tested], knows[tested, 0] & ~knows[tested, 1])
         outsiders.add(answers[tested], ~knows[tested].any(axis=1))
-    if not _memories_mislead(teacher, neighbours, outsiders, parents[tested], y):
+    if not _memories_mislead(teacher, insiders, outsiders, parents[tested], y):
         return teacher.margins_of(everyone.mean()), False
     half = (everyone.mean() + strangers.mean(default=everyone)) / 2
     return teacher.margins_of(half), True
@@ -100,23 +100,22 @@ class Average:
         return mean
 
 
-def _memories_mislead(teacher, neighbours, outsiders, parents, y):
-    """Tell whether members that know a neighbour predict the first parent worse than others."""
-    first = parents[:, 0]
-    counted = (neighbours.votes > 0) & (outsiders.votes > 0) & (first < len(y))
-    counted &= first != parents[:, 1]
-    first = first[counted]
-    n_parents = len(np.unique(first))
+def _memories_mislead(teacher, insiders, outsiders, parents, y):
+    """Tell whether members that know the first parent predict the second one worse than others."""
+    first, second = parents.T
+    counted = (insiders.votes > 0) & (outsiders.votes > 0) & (second < len(y)) & (first != second)
+    second = second[counted]
+    n_parents = len(np.unique(second))
     if n_parents < 2:
         return False
     errors = [
-        _squared_errors(teacher, average.mean()[counted], y[first])
-        for average in (neighbours, outsiders)
+        _squared_errors(teacher, average.mean()[counted], y[second])
+        for average in (insiders, outsiders)
     ]
-    counts = np.bincount(first, minlength=len(y))
-    worse = np.bincount(first, errors[0] - errors[1], minlength=len(y))[counts > 0]
+    counts = np.bincount(second, minlength=len(y))
+    worse = np.bincount(second, errors[0] - errors[1], minlength=len(y))[counts > 0]
     worse /= counts[counts > 0]
-    return worse.mean() > CRITICAL_Z * worse.std(ddof=1) / np.sqrt(n_parents)
+    return bool(worse.mean() > CRITICAL_Z * worse.std(ddof=1) / np.sqrt(n_parents))
 
 
 def _squared_errors(teacher, answers, y):

@@ -21,6 +21,9 @@ SMALLEST_SET_WITH_VALIDATION = 500
 #: Rows per batch when no step is taken.
 VALIDATION_BATCH = 8192
 
+#: Share of the learning rate with which a trained student goes on: more would undo what it knows.
+PARTIAL_LEARNING_RATE = 0.3
+
 #: Rows that weigh more than this many times the mean can make training diverge on their own.
 HEAVY_WEIGHT = 100
 
@@ -78,7 +81,7 @@ def train(student, positions, packed, criterion, start=None):
             optimizer=torch.optim.AdamW,
             optimizer__weight_decay=student.weight_decay,
             optimizer__fused=True,
-            lr=student.learning_rate_init,
+            lr=student.learning_rate_init * (PARTIAL_LEARNING_RATE if start is None else 1.0),
             max_epochs=max_epochs,
             batch_size=batch_size,
             iterator_train=Batches,

@@ -2,9 +2,10 @@
 
     python benchmarks/quality.py --data FOLDER
 
-The folder holds Parquet files with a column ``target``. For every table, teacher and student this
-prints test scores, fidelity and the share of the gap between hard labels and the teacher that
-distillation closes, then medians over the tables; ``--csv`` keeps every line.
+The folder holds Parquet files with a column ``target``. For every table, teacher, student and seed
+this prints test scores and fidelity. Then it averages over the seeds and prints the share of the
+gap between hard labels and the teacher that distillation closes, and where it loses to hard labels
+by more than two standard errors of the paired difference. ``--csv`` keeps every line.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder
+from xgboost import XGBClassifier
 
 from skdistill import (
     DistilledClassifier,
@@ -41,6 +43,8 @@ WAYS = {"soft": None, "munge": Munge(), "default": "auto"}
 def make_teacher(kind, X, trees, seed):
     if kind == "lightgbm":
         return LGBMClassifier(n_estimators=300, verbose=-1, random_state=seed, n_jobs=1)
+    if kind == "xgboost":
+        return XGBClassifier(n_estimators=300, enable_categorical=True, random_state=seed, n_jobs=1)
     forest = RandomForestClassifier(trees, random_state=seed, n_jobs=2)
     categories = list(X.select_dtypes(include="category").columns)
     if not categories:
@@ -84,84 +88,91 @@ def measure(y, proba, teacher_proba, classes):
     }
 
 
-def run_table(name, path, args, memory, write):
-    X, X_test, y, y_test = read_table(path, args.rows, args.seed)
+def run_table(name, path, seed, args, memory, write):
+    """Fit every student on hard labels, then by every teacher in every way."""
+    X, X_test, y, y_test = read_table(path, args.rows, seed)
+    classes = np.unique(y)
+    students = {kind: make_student(kind, seed) for kind in args.students}
+    hard = {kind: timed_fit(student, X, y, X_test) for kind, student in students.items()}
     for teacher_kind in args.teachers:
-        teacher = make_teacher(teacher_kind, X, args.trees, args.seed).fit(X, y)
+        teacher = make_teacher(teacher_kind, X, args.trees, seed).fit(X, y)
         teacher_proba = teacher.predict_proba(X_test)
-        classes = teacher.classes_
-        key = {"data": name, "teacher": teacher_kind}
-        write(key, "teacher", "", measure(y_test, teacher_proba, teacher_proba, classes), 0.0)
         # An outside boosting teacher has no honest labels for its own rows: fit it inside.
-        inside = (
-            teacher
-            if teacher_kind == "forest"
-            else make_teacher(teacher_kind, X, args.trees, args.seed)
-        )
-        for student_kind in args.students:
-            student = make_student(student_kind, args.seed)
-            start = time.perf_counter()
-            proba = student.fit(X, y).predict_proba(X_test)
-            seconds = time.perf_counter() - start
-            result = measure(y_test, proba, teacher_proba, classes)
-            write(key, student_kind, "hard", result, seconds)
+        inside = teacher if teacher_kind == "forest" else make_teacher(teacher_kind, X, 0, seed)
+        fitted = {("teacher", ""): (teacher_proba, 0.0)}
+        for kind, student in students.items():
+            fitted[kind, "hard"] = hard[kind]
             for way in args.ways:
                 model = DistilledClassifier(
                     inside,
                     student,
                     augmentation=WAYS[way],
                     memory=memory,
-                    random_state=args.seed,
+                    random_state=seed,
                     **args.options,
                 )
-                start = time.perf_counter()
-                proba = model.fit(X, y).predict_proba(X_test)
-                seconds = time.perf_counter() - start
-                result = measure(y_test, proba, teacher_proba, classes)
-                write(key, student_kind, way, result, seconds)
+                fitted[kind, way] = timed_fit(model, X, y, X_test)
+        for (kind, way), (proba, seconds) in fitted.items():
+            scores = measure(y_test, proba, teacher_proba, classes)
+            write(name, teacher_kind, seed, kind, way, scores, seconds)
 
 
-def add_gaps(results):
-    """Add the share of the gap closed, per score, to every distilled line."""
-    index = ["data", "teacher"]
-    teachers = results[results.student == "teacher"].set_index(index)
-    hard = results[results.way == "hard"].set_index([*index, "student"])
-    for score, greater in SCORES.items():
-        results[f"gap_{score}"] = [
-            gap_closed(
-                teachers[score][line.data, line.teacher],
-                getattr(line, score),
-                hard[score][line.data, line.teacher, line.student],
+def timed_fit(model, X, y, X_test):
+    start = time.perf_counter()
+    proba = model.fit(X, y).predict_proba(X_test)
+    return proba, time.perf_counter() - start
+
+
+def compare(results):
+    """Average over seeds; add gaps closed and paired z-scores against hard labels."""
+    index = ["data", "teacher", "student", "way"]
+    by_seed = results.set_index([*index, "seed"]).sort_index()
+    lines = []
+    for (data, teacher, student, way), group in results[results.way.isin(list(WAYS))].groupby(
+        index, sort=False
+    ):
+        line = {"data": data, "teacher": teacher, "student": student, "way": way}
+        own = group.set_index("seed")
+        of_teacher = by_seed.loc[data, teacher, "teacher", ""]
+        hard = by_seed.loc[data, teacher, student, "hard"]
+        for score, greater in SCORES.items():
+            better = (own[score] - hard[score]) * (1 if greater else -1)
+            line[f"better_{score}"] = better.mean()
+            line[f"z_{score}"] = better.mean() / max(better.sem(), 1e-12)
+            line[f"gap_{score}"] = gap_closed(
+                of_teacher[score].mean(),
+                own[score].mean(),
+                hard[score].mean(),
                 greater_is_better=greater,
             )
-            if line.way in WAYS
-            else np.nan
-            for line in results.itertuples()
-        ]
-        results[f"wins_{score}"] = [
-            float(
-                (getattr(line, score) > hard[score][line.data, line.teacher, line.student])
-                == greater
-            )
-            if line.way in WAYS
-            else np.nan
-            for line in results.itertuples()
-        ]
-    return results
+        lines.append(line)
+    return pd.DataFrame(lines)
 
 
-def summarise(results):
-    """Print medians of the gaps, and on how many tables hard labels were beaten."""
-    distilled = results[results.way.isin(list(WAYS))]
-    gaps = [f"gap_{score}" for score in SCORES]
-    groups = distilled.groupby(["teacher", "student", "way"], sort=False)
-    table = groups[gaps].median()
+def summarise(compared, n_seeds):
+    """Print medians of the gaps, and how often hard labels were beaten or won."""
+    groups = compared.groupby(["teacher", "student", "way"], sort=False)
+    table = groups[[f"gap_{score}" for score in SCORES]].median()
     for score in SCORES:
-        wins = groups[f"wins_{score}"].apply(lambda w: f"{int(w.sum())}/{len(w)}")
+        n_gaps = groups[f"gap_{score}"].count()
+        wins = groups[f"better_{score}"].apply(lambda b: f"{int((b > 0).sum())}/{len(b)}")
+        table[f"gaps, {score}"] = n_gaps
         table[f"beats hard, {score}"] = wins
-    table["with a gap, log_loss"] = groups["gap_log_loss"].count()
+        if n_seeds > 1:
+            table[f"loses, {score}"] = groups[f"z_{score}"].apply(lambda z: int((z < -2).sum()))
     print("\nMedian share of the gap closed (tables where the teacher beats hard labels)")
-    print(table.round(3).to_string())
+    print(table.round(3).T.to_string())
+    if n_seeds > 1:
+        print("\nWorse than hard labels by more than two standard errors")
+        for line in compared.itertuples():
+            for score in SCORES:
+                z = getattr(line, f"z_{score}")
+                if z < -2:
+                    difference = getattr(line, f"better_{score}")
+                    print(
+                        f"{line.data:20s} {line.teacher:9s} {line.student:7s} {line.way:8s} "
+                        f"{score:9s} {difference:+.4f} (z {z:.1f})"
+                    )
 
 
 def parse_args():
@@ -170,7 +181,7 @@ def parse_args():
     parser.add_argument("--tables", nargs="*", help="names of the tables, default all")
     parser.add_argument("--rows", type=int, default=20_000, help="rows per table, 0 for all")
     parser.add_argument("--trees", type=int, default=500, help="trees of the forest teacher")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0])
     parser.add_argument("--teachers", nargs="*", default=["forest", "lightgbm"])
     parser.add_argument("--students", nargs="*", default=["tree", "linear", "mlp"])
     parser.add_argument("--ways", nargs="*", default=["soft", "munge"], choices=list(WAYS))
@@ -188,22 +199,23 @@ def main():
     paths = {path.stem: path for path in sorted(args.data.glob("*.parquet"))}
     lines = []
 
-    def write(key, student, way, result, seconds):
-        lines.append({**key, "student": student, "way": way, **result, "seconds": seconds})
-        scores = "  ".join(f"{name} {value:.4f}" for name, value in result.items())
-        print(
-            f"{' '.join(key.values()):34s} {student:7s} {way:7s} {scores}  {seconds:.0f} s",
-            flush=True,
-        )
+    def write(data, teacher, seed, student, way, scores, seconds):
+        key = {"data": data, "teacher": teacher, "seed": seed, "student": student, "way": way}
+        lines.append({**key, **scores, "seconds": seconds})
+        shown = "  ".join(f"{name} {value:.4f}" for name, value in scores.items())
+        labels = f"{data:20s} {teacher:9s} {seed} {student:7s} {way:7s}"
+        print(f"{labels} {shown}  {seconds:.0f} s", flush=True)
 
     with tempfile.TemporaryDirectory() as memory, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "X does not have valid feature names")
-        for name in args.tables or paths:
-            run_table(name, paths[name], args, memory, write)
-    results = add_gaps(pd.DataFrame(lines))
+        warnings.filterwarnings("ignore", "Persisting input arguments took")
+        for seed in args.seeds:
+            for name in args.tables or paths:
+                run_table(name, paths[name], seed, args, memory, write)
+    results = pd.DataFrame(lines)
     if args.csv:
         results.to_csv(args.csv, index=False)
-    summarise(results)
+    summarise(compare(results), len(args.seeds))
 
 
 if __name__ == "__main__":

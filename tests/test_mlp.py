@@ -65,13 +65,22 @@ def test_mlp_training_repeats_with_a_seed_and_leaves_the_global_one_alone(binary
     np.testing.assert_array_equal(student.fit(X, y).predict_proba(X), first)
 
 
-def test_an_mlp_keeps_the_best_epoch(binary_task):
+def test_an_mlp_keeps_the_best_epoch_and_stops_when_it_is_long_past(binary_task):
     X, y = binary_task
-    student = MLPStudentClassifier((64,), max_epochs=300, n_iter_no_change=5, random_state=0)
+    student = MLPStudentClassifier((64,), max_epochs=100, n_iter_no_change=5, random_state=0)
     student.fit(X, y)
-    assert student.n_iter_ < 300
-    assert np.argmin(student.history_["valid_loss"]) == student.n_iter_ - 1 - 5
-    assert len(student.history_["train_loss"]) == student.n_iter_
+    losses = student.history_["valid_loss"]
+    assert student.best_epoch_ == np.argmin(losses) + 1
+    assert student.n_iter_ == len(losses) == len(student.history_["train_loss"])
+    assert student.n_iter_ == max(student.best_epoch_, 10) + 5 < 100  # 10 epochs of warming up
+
+
+def test_a_small_set_is_not_given_up_while_the_learning_rate_rises(binary_task):
+    X, y = binary_task  # one step per epoch
+    rng = np.random.default_rng(0)
+    noise = rng.permutation(y)  # nothing to learn: no epoch is much better than the first
+    student = MLPStudentClassifier((8,), max_epochs=400, n_iter_no_change=3, random_state=0)
+    assert student.fit(X, noise).n_iter_ >= 43
 
 
 def test_a_device_that_is_not_there_raises_and_names_those_that_are(binary_task):

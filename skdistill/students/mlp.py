@@ -54,7 +54,7 @@ class MLPStudentClassifier(StudentClassifier):
         Largest number of levels of a nominal column; the rarest share an infrequent level.
     min_frequency : float, default=0.001
         Categories with less than this share of the weight are infrequent.
-    learning_rate_init : float, default=0.002
+    learning_rate_init : float, default=0.004
         Largest learning rate of AdamW; it warms up over the first tenth of the steps and then
         falls to zero along a cosine.
     weight_decay : float, default=0.01
@@ -67,7 +67,8 @@ class MLPStudentClassifier(StudentClassifier):
         Share of the rows held out to find the best epoch, once there are at least 500 rows; 0
         trains on all rows and keeps the last epoch.
     n_iter_no_change : int, default=10
-        Training stops when the held-out loss has not improved for this many epochs.
+        Training stops when the held-out loss has not improved for this many epochs; the first
+        tenth, in which the learning rate warms up, does not count.
     callbacks : list or None, default=None
         More skorch callbacks, each a `skorch.callbacks.Callback` or a pair of a name and one.
     device : str, default="auto"
@@ -142,7 +143,7 @@ class MLPStudentClassifier(StudentClassifier):
         n_bins=32,
         max_categories=64,
         min_frequency=0.001,
-        learning_rate_init=0.002,
+        learning_rate_init=0.004,
         weight_decay=0.01,
         batch_size=512,
         max_epochs=None,
@@ -259,7 +260,7 @@ class MLPStudentRegressor(StudentRegressor):
         Largest number of levels of a nominal column; the rarest share an infrequent level.
     min_frequency : float, default=0.001
         Categories with less than this share of the weight are infrequent.
-    learning_rate_init : float, default=0.002
+    learning_rate_init : float, default=0.004
         Largest learning rate of AdamW; it warms up over the first tenth of the steps and then
         falls to zero along a cosine.
     weight_decay : float, default=0.01
@@ -272,7 +273,8 @@ class MLPStudentRegressor(StudentRegressor):
         Share of the rows held out to find the best epoch, once there are at least 500 rows; 0
         trains on all rows and keeps the last epoch.
     n_iter_no_change : int, default=10
-        Training stops when the held-out loss has not improved for this many epochs.
+        Training stops when the held-out loss has not improved for this many epochs; the first
+        tenth, in which the learning rate warms up, does not count.
     callbacks : list or None, default=None
         More skorch callbacks, each a `skorch.callbacks.Callback` or a pair of a name and one.
     device : str, default="auto"
@@ -334,7 +336,7 @@ class MLPStudentRegressor(StudentRegressor):
         n_bins=32,
         max_categories=64,
         min_frequency=0.001,
-        learning_rate_init=0.002,
+        learning_rate_init=0.004,
         weight_decay=0.01,
         batch_size=512,
         max_epochs=None,

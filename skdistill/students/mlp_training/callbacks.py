@@ -4,7 +4,14 @@ import math
 
 import torch
 from skorch.callbacks import Callback
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 from tqdm.auto import tqdm
+
+#: Share of the training in which the learning rate rises.
+WARM_UP = 0.1
+
+#: Steps that an average of weights remembers at most.
+LONGEST_MEMORY = 1000
 
 
 class WarmUpThenCosine(Callback):
@@ -42,10 +49,35 @@ class WarmUpThenCosine(Callback):
 
     def share(self, step):
         """Return the share of the largest learning rate, in [0, 1], at a step."""
-        warm_up = max(1, self.n_steps // 10)
+        warm_up = max(1, int(WARM_UP * self.n_steps))
         if step < warm_up:
             return (step + 1) / warm_up
         return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm_up) / (self.n_steps - warm_up))))
+
+
+class AverageWeights(Callback):
+    """Let the weights that are served follow those that are trained, as a moving average.
+
+    The average is exponential with a memory of a fifth of the steps so far, at most
+    `LONGEST_MEMORY` steps.
+
+    References
+    ----------
+    Polyak and Juditsky, "Acceleration of Stochastic Approximation by Averaging", 1992,
+    doi:10.1137/0330046.
+    """
+
+    def on_train_begin(self, net, **kwargs):
+        """Start where the training starts."""
+        self.step_ = 0
+        self.weights_ = list(net.served.parameters()), list(net.module_.parameters())
+
+    def on_batch_end(self, net, training=False, **kwargs):
+        """Move the average towards the weights after a step."""
+        if training:
+            self.step_ += 1
+            share = max(1 / LONGEST_MEMORY, 5 / (5 + self.step_))
+            get_ema_multi_avg_fn(1 - share)(*self.weights_, None)
 
 
 class KeepBestEpoch(Callback):
@@ -55,12 +87,15 @@ class KeepBestEpoch(Callback):
     ----------
     patience : int
         Epochs without improvement after which training stops.
+    first_epochs : float
+        Epochs whose improvement does not matter: the learning rate is still rising.
     keep_start : bool
         Whether the weights before the first epoch may be the best ones.
     """
 
-    def __init__(self, patience, keep_start=False):
+    def __init__(self, patience, first_epochs, keep_start=False):
         self.patience = patience
+        self.first_epochs = first_epochs
         self.keep_start = keep_start
         self.loss_, self.epoch_, self.weights_ = math.inf, 0, None
 
@@ -80,18 +115,18 @@ class KeepBestEpoch(Callback):
         """
         epoch = len(net.history)
         self._note(net, net.history[-1, "valid_loss"], epoch)
-        if epoch - self.epoch_ >= self.patience:
+        if epoch - max(self.epoch_, self.first_epochs) >= self.patience:
             raise KeyboardInterrupt
 
     def on_train_end(self, net, **kwargs):
         """Go back to the best weights."""
         if self.weights_ is not None:
-            net.module_.load_state_dict(self.weights_)
+            net.served.load_state_dict(self.weights_)
 
     def _note(self, net, loss, epoch):
         if loss < self.loss_:
             self.loss_, self.epoch_ = loss, epoch
-            self.weights_ = {k: v.clone() for k, v in net.module_.state_dict().items()}
+            self.weights_ = {k: v.clone() for k, v in net.served.state_dict().items()}
 
 
 class ProgressBar(Callback):

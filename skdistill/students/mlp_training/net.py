@@ -1,5 +1,6 @@
 """The training loop: skorch's, without waiting for the device at every batch."""
 
+import copy
 import math
 
 import torch
@@ -23,6 +24,9 @@ class DistillationNet(NeuralNet):
 
     Attributes
     ----------
+    served : EncodedMLP
+        The network that is evaluated and kept: a copy of ``module_`` as it was initialised, which
+        a callback has to update.
     was_interrupted_ : bool
         Whether the user ended the training, and not a callback or the last epoch.
     """
@@ -30,6 +34,8 @@ class DistillationNet(NeuralNet):
     def initialize(self):
         """Initialise everything, and let the optimizer of a GPU run inside a CUDA graph."""
         super().initialize()
+        # Not as an attribute, which skorch would give to the optimizer.
+        vars(self)["served"] = copy.deepcopy(self.module_)
         self.was_stopped_ = self.was_interrupted_ = False
         self._listeners = {
             event: [cb for _, cb in self.callbacks_ if _overrides(cb, event)]
@@ -78,6 +84,13 @@ class DistillationNet(NeuralNet):
             self.notify("on_grad_computed", named_parameters=parameters, batch=batch, training=True)
         self.optimizer_.step()
         return {"loss": loss.detach(), "y_pred": outputs.detach()}
+
+    @torch.no_grad()
+    def validation_step(self, batch, **kwargs):
+        """Compute the loss of the served network on a batch."""
+        X, y = batch
+        outputs = self.served(X)
+        return {"loss": self.criterion_(outputs, y), "y_pred": outputs}
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **kwargs):
         """Pass over the batches and record their mean loss.

@@ -33,6 +33,8 @@ class EncodedMLP(nn.Module):
         self.register_buffer("level", kind == LEVEL)
         self.register_buffer("missing", kind == MISSING)
         self.has_level, self.has_missing = bool(self.level.any()), bool(self.missing.any())
+        one_each = np.array_equal(encoding.code_column, np.arange(len(encoding.columns)))
+        self.is_expanded = one_each and not self.has_level and not self.has_missing
         sizes = [encoding.n_codes, *hidden_layer_sizes, len(start)]
         with warnings.catch_warnings():  # there are no codes if all columns are constant
             warnings.filterwarnings("ignore", "Initializing zero-element tensors")
@@ -52,6 +54,8 @@ class EncodedMLP(nn.Module):
     @torch.no_grad()
     def expand(self, positions):
         """Compute codes of shape (n_rows, n_codes), as `Encoding.expand` does."""
+        if self.is_expanded:
+            return positions
         known = positions.nan_to_num(0.0) if self.has_missing else positions
         distance = known.index_select(1, self.column).sub_(self.offset)
         if not self.has_level and not self.has_missing:

@@ -11,7 +11,13 @@ from skorch.dataset import Dataset
 from skorch.helper import predefined_split
 
 from skdistill.students.mlp_training.batches import CHUNK_BYTES, Batches, has_room
-from skdistill.students.mlp_training.callbacks import KeepBestEpoch, ProgressBar, WarmUpThenCosine
+from skdistill.students.mlp_training.callbacks import (
+    WARM_UP,
+    AverageWeights,
+    KeepBestEpoch,
+    ProgressBar,
+    WarmUpThenCosine,
+)
 from skdistill.students.mlp_training.net import DistillationNet, NonFiniteLossError
 from skdistill.students.mlp_training.network import EncodedMLP
 
@@ -66,10 +72,11 @@ def train(student, positions, packed, criterion, start=None):
     learned, held_out = (
         Dataset(*(t[rows].to(home) for t in tensors)) for rows in (learn, hold_out)
     )
-    best = KeepBestEpoch(student.n_iter_no_change, keep_start=start is None)
+    best = KeepBestEpoch(student.n_iter_no_change, WARM_UP * max_epochs, start is None)
     progress = ProgressBar(type(student).__name__, max_epochs * steps_per_epoch * batch_size)
     own_callbacks = [
         ("schedule", WarmUpThenCosine(max_epochs * steps_per_epoch)),
+        ("average", AverageWeights()),
         *([("best", best)] if len(hold_out) else []),
         *([("progress", progress)] if student.verbose else []),
     ]
@@ -196,7 +203,7 @@ def _warn_of_interruption(net, best, max_epochs):
 
 def _keep(student, net, best_epoch, goes_on):
     """Leave the weights and the losses in the student."""
-    student.coefs_, student.intercepts_ = net.module_.weights()
+    student.coefs_, student.intercepts_ = net.served.weights()
     before = student.history_ if goes_on else {}
     n_before = student.n_iter_ if goes_on else 0
     epochs = [epoch for epoch in net.history if "train_loss" in epoch]  # others were interrupted

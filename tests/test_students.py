@@ -317,6 +317,23 @@ def test_a_frequent_value_leaves_bins_to_the_others(rng):
     assert len(bin_edges(values, np.ones(10_000), 32)) > 25
 
 
+def test_many_rows_are_sampled_for_the_edges_but_not_for_the_range(rng, monkeypatch):
+    X = np.column_stack([rng.normal(size=30_000), np.full(30_000, 2.0)])
+    X[17] = [99.0, 3.0]
+    X[18, 0] = np.nan
+    weight = np.ones(len(X))
+    student = LinearStudentClassifier(n_bins=8)
+    student.n_features_in_ = 2
+    exact = fit_encoding(student, X, weight).columns
+    monkeypatch.setattr("skdistill.students.encoding.SAMPLED_ROWS", 5000)
+    sampled = fit_encoding(student, X, weight).columns
+    assert sampled[0].has_missing_code
+    assert not np.array_equal(sampled[0].edges, exact[0].edges)
+    np.testing.assert_allclose(sampled[0].edges, exact[0].edges, atol=0.1)
+    assert sampled[0].edges[[0, -1]].tolist() == exact[0].edges[[0, -1]].tolist()
+    assert sampled[1].edges.tolist() == [2.0, 3.0]
+
+
 def test_bin_edges_count_weights_as_repeated_rows(rng):
     values, weight = rng.normal(size=500), rng.integers(0, 4, 500)
     repeated = np.repeat(values, weight)

@@ -22,6 +22,9 @@ BIN, LEVEL, MISSING = 0, 1, 2
 #: Level position of a category that has no code.
 UNKNOWN = -1
 
+#: Bin edges of more rows than this are those of a random sample of as many.
+SAMPLED_ROWS = 200_000
+
 
 @dataclass(frozen=True)
 class ColumnEncoding:
@@ -240,6 +243,9 @@ def fit_encoding(student, X, sample_weight):
     encoding : Encoding
         The fitted encoding.
     """
+    sample = slice(None)
+    if X.shape[0] > SAMPLED_ROWS:
+        sample = np.random.RandomState(0).randint(X.shape[0], size=SAMPLED_ROWS)
     columns = []
     for j in range(X.shape[1]):
         values = column_values(X, j)
@@ -247,7 +253,7 @@ def fit_encoding(student, X, sample_weight):
             limits = student.max_categories, student.min_frequency
             columns.append(_fit_nominal(values, sample_weight, *limits))
         else:
-            columns.append(_fit_numeric(values, sample_weight, student.n_bins))
+            columns.append(_fit_numeric(values, sample_weight, student.n_bins, sample))
     return Encoding(tuple(columns), tuple(column_names(student)))
 
 
@@ -290,14 +296,22 @@ def bin_edges(values, weight, n_bins):
     return distinct[np.unique(np.minimum(picks, len(distinct) - 1))]
 
 
-def _fit_numeric(values, weight, n_bins):
-    present = ~np.isnan(values) & (weight > 0)
-    if not present.any():
+def _fit_numeric(values, weight, n_bins, sample):
+    known = ~np.isnan(values) & (weight > 0)
+    if not known[sample].any():
+        sample = slice(None)
+    if not known.any():
         return ColumnEncoding(edges=np.zeros(1))
-    edges = bin_edges(values[present], weight[present], n_bins)
+    present = known[sample]
+    some = values[sample][present]
+    edges = bin_edges(some, weight[sample][present], n_bins)
+    if len(some) < len(values):  # no sample is to narrow the range
+        lowest = values.min(where=known, initial=np.inf)
+        highest = values.max(where=known, initial=-np.inf)
+        edges = np.unique([lowest, *edges[1:-1], highest])
     if np.isnan(values[weight > 0]).any():
         return ColumnEncoding(edges=edges)
-    return ColumnEncoding(edges=edges, fill_value=float(np.median(values[present])))
+    return ColumnEncoding(edges=edges, fill_value=float(np.median(some)))
 
 
 def _fit_nominal(values, weight, max_categories, min_frequency):

@@ -110,6 +110,11 @@ class MLPStudentClassifier(StudentClassifier):
     own where some were missing at fit, and count as the median where none were. Categories never
     seen share the infrequent level; without one they contribute nothing.
 
+    The weights that are kept are a moving average over the last fifth of the steps, at most 1000.
+    Ctrl-C ends the training, warns and keeps the best weights so far. On a GPU the rows stay
+    there if they fit, else they are sent in chunks. Training repeats exactly with a `random_state`
+    on the CPU, not on a GPU.
+
     References
     ----------
     Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015,

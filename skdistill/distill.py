@@ -295,10 +295,9 @@ class DistilledClassifier(ClassifierMixin, _Distiller):
     and rows without an observed class have only its first term.
 
     Synthetic rows lie next to rows that a forest knows by heart. Where labels are so noisy that
-    members who know a row predict its neighbours worse than members who do not (tested on a forest
-    that has out-of-bag labels), half of its answer to a synthetic row comes from the members that
-    were not fitted on the row it was made of: "half_oob". Else, and for other teachers, it answers
-    directly.
+    what members remember of a row says little about its neighbours (measured on forests that have
+    out-of-bag labels), half of the answer to a synthetic row comes from the members that were not
+    fitted on the row it was made of: "half_oob". Else, and for other teachers, all answer.
 
     In a grid search
     ``X_unlabeled`` with as many rows as X would be cut along with X by scikit-learn; pass a tuple,

@@ -61,7 +61,7 @@ def strangers(ensemble, parents, n_rows):
     ids=["forest", "bagging"],
 )
 def test_noise_makes_half_of_the_answer_honest(make, n_classes):
-    X, y = task(noise=0.5, n_classes=n_classes)
+    X, y = task(noise=0.8, n_classes=n_classes)
     ensemble = make().fit(X, y)
     synthetic, parents = Munge(5).sample_with_parents(X, random_state=0)
     teacher = wrapped(ensemble, n_classes)

@@ -4,14 +4,13 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from skdistill.estimators import as_last_step_sees, last_step
-from skdistill.soft_labels import proba_from_margins
 from skdistill.teacher.honest import answer_of_member, member_input, members
 
-#: Synthetic rows on which it is tested whether the members' memories mislead.
+#: Synthetic rows on which it is measured what the members' memories are worth.
 TESTED_ROWS = 20_000
 
-#: Standard errors by which they have to.
-CRITICAL_Z = 3.0
+#: What members remember misleads if less than this share of it is borne out by neighbours.
+WORTH_REMEMBERING = 0.2
 
 
 def label_by_members(teacher, X, parents, y, n_jobs=None):
@@ -47,10 +46,18 @@ def label_by_members(teacher, X, parents, y, n_jobs=None):
 
     Notes
     -----
-    Whether memories mislead is tested on the second parents, which are neighbours of the first:
-    members that know the first parent but not the second predict the second one's class at the
-    synthetic row. If their squared error is larger than that of members that know neither, by
-    three standard errors over the second parents, then the forest believes its parent too much.
+    What memories are worth is measured at the second parents, which are neighbours of the first.
+    Let m be the mean answer to a synthetic row of members that know its first parent but not the
+    second, b that of members that know neither, and t the class of the second parent (as 0 and 1
+    per class) or its value. The share w of the memory m - b that is borne out is the least-squares
+    slope of t - b on m - b,
+
+        w = sum((m - b) . (t - b) - var(b)) / sum(|m - b|**2 - var(m) - var(b)),
+
+    where var, the variance of a mean over few members, corrects for their number. It is near 1
+    where neighbours are of one class and near 0 where classes are noise. Measured on real tables
+    it was .25 to 1 where direct answers made the better student, and up to .15 where half honest
+    ones did; the latter are taken below `WORTH_REMEMBERING`.
     """
     ensemble = last_step(teacher.estimator)
     matrix = member_input(ensemble, as_last_step_sees(teacher.estimator, X))
@@ -62,7 +69,8 @@ def label_by_members(teacher, X, parents, y, n_jobs=None):
     def ask(member, features, bag):
         knows = np.zeros(n_known, dtype=bool)
         knows[bag] = True
-        return knows[parents], answer_of_member(ensemble, member, features, matrix)
+        answers = answer_of_member(ensemble, member, features, matrix)
+        return knows[parents], answers.reshape(n_rows, -1)
 
     n_jobs = getattr(ensemble, "n_jobs", None) if n_jobs is None else n_jobs
     pool = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
@@ -71,7 +79,8 @@ def label_by_members(teacher, X, parents, y, n_jobs=None):
         strangers.add(answers, ~knows[:, 0])
         insiders.add(answers[tested], knows[tested, 0] & ~knows[tested, 1])
         outsiders.add(answers[tested], ~knows[tested].any(axis=1))
-    if not _memories_mislead(teacher, insiders, outsiders, parents[tested], y):
+    target = _target(teacher, y)
+    if _worth_of_memories(insiders, outsiders, parents[tested], target) >= WORTH_REMEMBERING:
         return teacher.margins_of(everyone.mean()), False
     half = (everyone.mean() + strangers.mean(default=everyone)) / 2
     return teacher.margins_of(half), True
@@ -81,48 +90,48 @@ class Average:
     """Averages of the answers that members give to some rows each."""
 
     def __init__(self, n_rows):
-        self.total = 0.0
-        self.votes = np.zeros(n_rows)
+        self.total = self.squares = 0.0
+        self.votes = np.zeros((n_rows, 1))
 
     def add(self, answers, asked=True):
         """Add a member's answers to the rows it was asked, given by a mask."""
-        asked = np.broadcast_to(asked, len(self.votes))
-        self.total = self.total + answers * asked.reshape(-1, *[1] * (answers.ndim - 1))
+        asked = np.broadcast_to(asked, len(self.votes))[:, None]
+        self.total = self.total + answers * asked
+        self.squares = self.squares + (answers**2).sum(axis=1, keepdims=True) * asked
         self.votes += asked
 
     def mean(self, default=None):
         """Return the averages; rows that nobody was asked have that of `default`, or NaN."""
         with np.errstate(invalid="ignore"):
-            mean = self.total / self.votes.reshape(-1, *[1] * (self.total.ndim - 1))
+            mean = self.total / self.votes
         if default is not None:
-            nobody = self.votes == 0
+            nobody = self.votes[:, 0] == 0
             mean[nobody] = default.mean()[nobody]
         return mean
 
+    def variance_of_mean(self):
+        """Return the summed variance of every row's average, NaN for fewer than two votes."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            spread = self.squares / self.votes - (self.mean() ** 2).sum(axis=1, keepdims=True)
+            return spread[:, 0] / (self.votes[:, 0] - 1)
 
-def _memories_mislead(teacher, insiders, outsiders, parents, y):
-    """Tell whether members that know the first parent predict the second one worse than others."""
+
+def _target(teacher, y):
+    """Return what the members' answers should have been: indicators of classes, or values."""
+    if not hasattr(teacher, "labels"):
+        return y[:, None]
+    return (teacher.classes[y][:, None] == teacher.labels).astype(np.float64)
+
+
+def _worth_of_memories(insiders, outsiders, parents, target):
+    """Measure the share w of `label_by_members`; 1 if there is nothing to measure it by."""
     first, second = parents.T
-    counted = (insiders.votes > 0) & (outsiders.votes > 0) & (second < len(y)) & (first != second)
-    second = second[counted]
-    n_parents = len(np.unique(second))
-    if n_parents < 2:
-        return False
-    errors = [
-        _squared_errors(teacher, average.mean()[counted], y[second])
-        for average in (insiders, outsiders)
-    ]
-    counts = np.bincount(second, minlength=len(y))
-    worse = np.bincount(second, errors[0] - errors[1], minlength=len(y))[counts > 0]
-    worse /= counts[counts > 0]
-    return bool(worse.mean() > CRITICAL_Z * worse.std(ddof=1) / np.sqrt(n_parents))
-
-
-def _squared_errors(teacher, answers, y):
-    """Brier score of every row, or squared error in regression."""
-    margins = teacher.margins_of(answers)
-    if margins.shape[1] == 1:
-        return (margins[:, 0] - y) ** 2
-    wrong = proba_from_margins(margins)
-    wrong[np.arange(len(y)), y] -= 1.0
-    return (wrong**2).sum(axis=1)
+    counted = (insiders.votes[:, 0] > 1) & (outsiders.votes[:, 0] > 1)
+    counted &= (second < len(target)) & (first != second)
+    if not counted.any():
+        return 1.0
+    m, b = insiders.mean()[counted], outsiders.mean()[counted]
+    var_m, var_b = (part.variance_of_mean()[counted] for part in (insiders, outsiders))
+    borne_out = ((m - b) * (target[second[counted]] - b)).sum() - var_b.sum()
+    remembered = ((m - b) ** 2).sum() - var_m.sum() - var_b.sum()
+    return borne_out / remembered if remembered > 0 else 1.0

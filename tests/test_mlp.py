@@ -321,8 +321,9 @@ def test_training_from_chunks_is_the_same_training(binary_task, monkeypatch):
     student = MLPStudentClassifier((16,), max_epochs=5, random_state=0)
     expected = student.fit(X, y).history_
     chunks = []
-    monkeypatch.setattr("skdistill.students.mlp_training.train.has_room", lambda *_: False)
-    monkeypatch.setattr("skdistill.students.mlp_training.train.CHUNK_BYTES", 5000)
+    train = "skdistill.students.mlp_training.train"
+    monkeypatch.setattr(f"{train}.has_room", lambda *_: False)
+    monkeypatch.setattr(f"{train}.choose_device", lambda _: "cpu:0")  # not where the rows are
     monkeypatch.setattr(Batches, "_batches_per_chunk", lambda self: chunks.append(1) or 1)
     assert student.fit(X, y).history_ == expected
     assert len(chunks) == 5

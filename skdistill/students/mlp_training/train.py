@@ -1,5 +1,6 @@
 """Train the network of a student and leave its weights there as plain arrays."""
 
+import contextlib
 import math
 import warnings
 
@@ -62,26 +63,26 @@ def train(student, positions, packed, criterion, start=None):
     random_state = check_random_state(student.random_state)
     seed = int(random_state.randint(np.iinfo(np.int32).max))
     learn, hold_out = _split(len(positions), student.validation_fraction, random_state)
-    batch_size = min(student.batch_size, len(learn))
-    steps_per_epoch = len(learn) // batch_size
-    max_epochs = student.max_epochs or _default_epochs(len(positions), steps_per_epoch)
-
     tensors = [torch.as_tensor(array) for array in (positions, packed)]
-    resident = has_room(tensors, device)
-    home = device if resident else "cpu"
+    home = device if has_room(tensors, device) else "cpu"
     learned, held_out = (
         Dataset(*(t[rows].to(home) for t in tensors)) for rows in (learn, hold_out)
     )
+    batch_size = min(student.batch_size, len(learn))
+    steps_per_epoch = len(learn) // batch_size
+    max_epochs = student.max_epochs or _default_epochs(len(positions), steps_per_epoch)
+    n_steps = max_epochs * steps_per_epoch
+
+    schedule, average = WarmUpThenCosine(n_steps), AverageWeights()
     best = KeepBestEpoch(student.n_iter_no_change, WARM_UP * max_epochs, start is None)
-    progress = ProgressBar(type(student).__name__, max_epochs * steps_per_epoch * batch_size)
-    own_callbacks = [
-        ("schedule", WarmUpThenCosine(max_epochs * steps_per_epoch)),
-        ("average", AverageWeights()),
-        *([("best", best)] if len(hold_out) else []),
-        *([("progress", progress)] if student.verbose else []),
-    ]
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    progress = ProgressBar(type(student).__name__, n_steps * batch_size)
+    own = {
+        "schedule": schedule,
+        "average": average,
+        **({"best": best} if len(hold_out) else {}),
+        **({"progress": progress} if student.verbose else {}),
+    }
+    with _seeded(seed, device):
         net = DistillationNet(
             _network(student, start),
             criterion=criterion,
@@ -94,12 +95,12 @@ def train(student, positions, packed, criterion, start=None):
             iterator_train=Batches,
             iterator_train__device=device,
             iterator_train__generator=torch.Generator(home).manual_seed(seed),
-            iterator_train__chunk_bytes=None if resident else CHUNK_BYTES,
+            iterator_train__chunk_bytes=None if home == device else CHUNK_BYTES,
             iterator_valid=Batches,
             iterator_valid__device=device,
             iterator_valid__batch_size=VALIDATION_BATCH,
             train_split=predefined_split(held_out) if len(hold_out) else None,
-            callbacks=[*own_callbacks, *callbacks],
+            callbacks=[*own.items(), *callbacks],
             callbacks__print_log=None,
             verbose=0,
             device=device,
@@ -111,6 +112,18 @@ def train(student, positions, packed, criterion, start=None):
     if net.was_interrupted_:
         _warn_of_interruption(net, best, max_epochs)
     _keep(student, net, best.epoch_ if len(hold_out) else None, goes_on=start is None)
+
+
+@contextlib.contextmanager
+def _seeded(seed, device):
+    """Seed what makes the initial weights, restore it afterwards; make a GPU the current one."""
+    on_gpu = torch.device(device).type == "cuda"
+    with (
+        torch.cuda.device(device) if on_gpu else contextlib.nullcontext(),
+        torch.random.fork_rng(devices=[]),
+    ):
+        torch.default_generator.manual_seed(seed)
+        yield
 
 
 def choose_device(device):

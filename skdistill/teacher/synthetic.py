@@ -55,16 +55,16 @@ def label_by_members(teacher, X, parents, y, n_jobs=None):
         w = sum((m - b) . (t - b) - var(b)) / sum(|m - b|**2 - var(m) - var(b)),
 
     where var, the variance of a mean over few members, corrects for their number. It is near 1
-    where neighbours are of one class and near 0 where classes are noise. Measured on real tables
-    it was .25 to 1 where direct answers made the better student, and up to .15 where half honest
-    ones did; the latter are taken below `WORTH_REMEMBERING`.
+    where neighbours are of one class and near 0 where classes are noise; below
+    `WORTH_REMEMBERING` half of the answer is honest.
     """
     ensemble = last_step(teacher.estimator)
     matrix = member_input(ensemble, as_last_step_sees(teacher.estimator, X))
+    target = _target(teacher, y)
     n_rows, n_known = len(parents), max(len(y), parents.max() + 1)
-    tested = slice(0, TESTED_ROWS)
-    everyone, strangers = Average(n_rows), Average(n_rows)
-    insiders, outsiders = (Average(len(parents[tested])) for _ in range(2))
+    everyone, strangers = (Average(n_rows, target.shape[1]) for _ in range(2))
+    n_tested = min(n_rows, TESTED_ROWS)
+    insiders, outsiders = (Average(n_tested, target.shape[1]) for _ in range(2))
 
     def ask(member, features, bag):
         knows = np.zeros(n_known, dtype=bool)
@@ -76,11 +76,13 @@ def label_by_members(teacher, X, parents, y, n_jobs=None):
     pool = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
     for knows, answers in pool(delayed(ask)(*member) for member in members(ensemble)):
         everyone.add(answers)
-        strangers.add(answers, ~knows[:, 0])
-        insiders.add(answers[tested], knows[tested, 0] & ~knows[tested, 1])
-        outsiders.add(answers[tested], ~knows[tested].any(axis=1))
-    target = _target(teacher, y)
-    if _worth_of_memories(insiders, outsiders, parents[tested], target) >= WORTH_REMEMBERING:
+        strangers.add(answers, np.flatnonzero(~knows[:, 0]))
+        first, second = knows[:n_tested].T
+        for average, asked in ((insiders, first & ~second), (outsiders, ~first & ~second)):
+            rows = np.flatnonzero(asked)
+            average.add(answers[:n_tested], rows)
+            average.add_squares(answers[:n_tested], rows)
+    if _worth_of_memories(insiders, outsiders, parents[:n_tested], target) >= WORTH_REMEMBERING:
         return teacher.margins_of(everyone.mean()), False
     half = (everyone.mean() + strangers.mean(default=everyone)) / 2
     return teacher.margins_of(half), True
@@ -89,16 +91,19 @@ def label_by_members(teacher, X, parents, y, n_jobs=None):
 class Average:
     """Averages of the answers that members give to some rows each."""
 
-    def __init__(self, n_rows):
-        self.total = self.squares = 0.0
+    def __init__(self, n_rows, n_columns):
+        self.total = np.zeros((n_rows, n_columns))
+        self.squares = np.zeros(n_rows)
         self.votes = np.zeros((n_rows, 1))
 
-    def add(self, answers, asked=True):
-        """Add a member's answers to the rows it was asked, given by a mask."""
-        asked = np.broadcast_to(asked, len(self.votes))[:, None]
-        self.total = self.total + answers * asked
-        self.squares = self.squares + (answers**2).sum(axis=1, keepdims=True) * asked
-        self.votes += asked
+    def add(self, answers, asked=slice(None)):
+        """Add a member's answers to the rows it was asked."""
+        self.total[asked] += answers[asked]
+        self.votes[asked] += 1
+
+    def add_squares(self, answers, asked):
+        """Add what `variance_of_mean` needs."""
+        self.squares[asked] += (answers[asked] ** 2).sum(axis=1)
 
     def mean(self, default=None):
         """Return the averages; rows that nobody was asked have that of `default`, or NaN."""
@@ -112,8 +117,8 @@ class Average:
     def variance_of_mean(self):
         """Return the summed variance of every row's average, NaN for fewer than two votes."""
         with np.errstate(invalid="ignore", divide="ignore"):
-            spread = self.squares / self.votes - (self.mean() ** 2).sum(axis=1, keepdims=True)
-            return spread[:, 0] / (self.votes[:, 0] - 1)
+            votes = self.votes[:, 0]
+            return (self.squares / votes - (self.mean() ** 2).sum(axis=1)) / (votes - 1)
 
 
 def _target(teacher, y):

@@ -1,5 +1,6 @@
 """The MLP students: training in torch, serving without it."""
 
+import contextlib
 import pickle
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from skorch.dataset import Dataset
 from skdistill import MLPStudentClassifier, MLPStudentRegressor, TransferSet
 from skdistill.soft_labels import SoftTargets, distillation_loss
 from skdistill.students.mlp_training.batches import Batches
+from skdistill.students.mlp_training.net import GraphedStep
 from skdistill.students.mlp_training.network import EncodedMLP, pack_distillation
 
 
@@ -354,3 +356,31 @@ def test_a_captured_step_is_the_step_itself(binary_task):
     np.testing.assert_allclose(
         captured.history_["train_loss"], eager.history_["train_loss"], rtol=1e-3
     )
+
+
+def test_a_graphed_step_feeds_its_static_batch_and_replays(monkeypatch):
+    # Without a GPU: a "graph" that runs the step again, on the tensors it was captured with.
+    seen = []
+
+    def step(batch):
+        seen.append(batch[0].clone())
+        return {"loss": batch[0].sum()}
+
+    class Graph:
+        def replay(self):
+            graphed.result["loss"].copy_(step(graphed.batch)["loss"])
+
+    class Stream:
+        def wait_stream(self, other):
+            pass
+
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
+    monkeypatch.setattr(torch.cuda, "graph", lambda graph: contextlib.nullcontext())
+    monkeypatch.setattr(torch.cuda, "stream", lambda stream: contextlib.nullcontext())
+    monkeypatch.setattr(torch.cuda, "Stream", Stream)
+    monkeypatch.setattr(torch.cuda, "current_stream", Stream)
+    graphed = GraphedStep(step)
+    batches = [(torch.full((2,), float(i)),) for i in range(6)]
+    losses = [graphed(batch)["loss"].item() for batch in batches]
+    assert losses == [0.0, 2.0, 4.0, 6.0, 8.0, 10.0]
+    assert len(seen) == 6 + 1  # once more when it is captured

@@ -4,7 +4,6 @@ import math
 
 import torch
 from skorch.callbacks import Callback
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
 #: Share of the training in which the learning rate rises.
@@ -77,7 +76,9 @@ class AverageWeights(Callback):
         if training:
             self.step_ += 1
             share = max(1 / LONGEST_MEMORY, 5 / (5 + self.step_))
-            get_ema_multi_avg_fn(1 - share)(*self.weights_, None)
+            served, trained = self.weights_
+            with torch.no_grad():
+                torch._foreach_lerp_(served, trained, share)  # as torch.optim.swa_utils does
 
 
 class KeepBestEpoch(Callback):

@@ -534,6 +534,8 @@ def test_partial_fit_learns_observed_classes_as_well(binary_task, forest):
         model.partial_fit(X[:2], ["scam", "legit"])
     with pytest.raises(ValueError, match="X has 7 features"):
         model.partial_fit(X[:, 1:])
+    with pytest.raises(ValueError, match="nothing to learn: alpha=0"):
+        model.partial_fit(X)
 
 
 def test_the_first_partial_fit_of_a_distiller_is_fit(binary_task, forest):

@@ -229,6 +229,11 @@ class StudentRegressor(RegressorMixin, BaseEstimator):
 def without_weightless(X, targets):
     """Return rows and targets without those rows that have no weight."""
     used = targets.soft_weight() + targets.hard_weight() > 0
+    if not used.any():
+        raise ValueError(
+            "There is nothing to learn: alpha=0 gives rows without an observed class no weight, and "
+            "no row has one. Pass observed classes, or a larger alpha."
+        )
     return (X, targets) if used.all() else (take_rows(X, used), targets.take(used))
 
 

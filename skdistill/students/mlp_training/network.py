@@ -46,16 +46,15 @@ class EncodedMLP(nn.Module):
 
     def forward(self, positions):
         """Compute outputs of shape (n_rows, n_outputs) from positions of (n_rows, n_features)."""
-        hidden = self.expand(positions)
-        for layer in self.layers[:-1]:
-            hidden = torch.relu(layer(hidden))
-        return self.layers[-1](hidden)
+        hidden = positions if self.is_expanded else self.expand(positions)
+        *hidden_layers, last = self.layers
+        for layer in hidden_layers:
+            hidden = torch.relu(nn.functional.linear(hidden, layer.weight, layer.bias))
+        return nn.functional.linear(hidden, last.weight, last.bias)
 
     @torch.no_grad()
     def expand(self, positions):
         """Compute codes of shape (n_rows, n_codes), as `Encoding.expand` does."""
-        if self.is_expanded:
-            return positions
         known = positions.nan_to_num(0.0) if self.has_missing else positions
         distance = known.index_select(1, self.column).sub_(self.offset)
         if not self.has_level and not self.has_missing:

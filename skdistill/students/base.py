@@ -231,8 +231,8 @@ def without_weightless(X, targets):
     used = targets.soft_weight() + targets.hard_weight() > 0
     if not used.any():
         raise ValueError(
-            "There is nothing to learn: alpha=0 gives rows without an observed class no weight, and "
-            "no row has one. Pass observed classes, or a larger alpha."
+            "There is nothing to learn: alpha=0 gives rows without an observed class no weight, "
+            "and no row has one. Pass observed classes, or a larger alpha."
         )
     return (X, targets) if used.all() else (take_rows(X, used), targets.take(used))
 

@@ -26,7 +26,7 @@ from skdistill import DistilledClassifier, MLPStudentClassifier, Munge
 from skdistill.columns import check_rows, plain_rows
 from skdistill.soft_labels import free_margins, margins_from_decision, proba_from_margins
 from skdistill.students.encoding import fit_encoding
-from skdistill.students.mlp_training.callbacks import LONGEST_MEMORY
+from skdistill.students.mlp_training.callbacks import LONGEST_MEMORY, WARM_UP, WarmUpThenCosine
 from skdistill.students.mlp_training.network import EncodedMLP, pack_distillation
 
 ACTIVATIONS = {"relu": torch.relu, "silu": nn.functional.silu}
@@ -144,13 +144,7 @@ def train(encoding, X, targets, choices, seed):
     optimizer = torch.optim.AdamW(
         network.parameters(), choices.learning_rate, weight_decay=choices.weight_decay, fused=True
     )
-    warm_up = max(1, n_epochs * per_epoch // 10)
-
-    def share(step):
-        if step < warm_up:
-            return (step + 1) / warm_up
-        return 0.5 * (1 + math.cos(math.pi * (step - warm_up) / (n_epochs * per_epoch - warm_up)))
-
+    share = WarmUpThenCosine(n_epochs * per_epoch).share
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, share)
     served = copy.deepcopy(network) if choices.averaging else network
     steps = itertools.count(1)
@@ -175,7 +169,7 @@ def train(encoding, X, targets, choices, seed):
         if loss < best:
             best, best_epoch = loss, epoch
             weights = {name: tensor.clone() for name, tensor in served.state_dict().items()}
-        elif epoch - max(best_epoch, n_epochs / 10) >= 10:
+        elif epoch - max(best_epoch, WARM_UP * n_epochs) >= 10:
             break
     served.load_state_dict(weights)
     return served
@@ -201,7 +195,7 @@ def fit_predict(transfer_set, X_test, choices, seed):
 def run(path, kind, seed, args):
     """Yield a line per variant of one table, teacher and seed."""
     X, X_test, y, y_test = read_table(path, args.rows, seed)
-    largest = max(VARIANTS[name].get("size", 10.0) for name in ["20 x synthetic rows"])
+    largest = max(changed.get("size", 0.0) for changed in VARIANTS.values())
     distiller = DistilledClassifier(
         make_teacher(kind, X, args.trees, seed),
         Capture(),

@@ -243,7 +243,7 @@ def fit_encoding(student, X, sample_weight):
     encoding : Encoding
         The fitted encoding.
     """
-    sample = slice(None)
+    sample = None
     if X.shape[0] > SAMPLED_ROWS:
         sample = np.random.RandomState(0).randint(X.shape[0], size=SAMPLED_ROWS)
     columns = []
@@ -298,14 +298,12 @@ def bin_edges(values, weight, n_bins):
 
 def _fit_numeric(values, weight, n_bins, sample):
     known = ~np.isnan(values) & (weight > 0)
-    if not known[sample].any():
-        sample = slice(None)
     if not known.any():
         return ColumnEncoding(edges=np.zeros(1))
-    present = known[sample]
-    some = values[sample][present]
-    edges = bin_edges(some, weight[sample][present], n_bins)
-    if len(some) < len(values):  # no sample is to narrow the range
+    rows = known if sample is None or not known[sample].any() else sample[known[sample]]
+    some = values[rows]
+    edges = bin_edges(some, weight[rows], n_bins)
+    if sample is not None:  # it is not to narrow the range
         lowest = values.min(where=known, initial=np.inf)
         highest = values.max(where=known, initial=-np.inf)
         edges = np.unique([lowest, *edges[1:-1], highest])

@@ -5,7 +5,7 @@ from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.pipeline import Pipeline
 
 from skdistill.columns import take_rows
-from skdistill.estimators import last_step, weight_params
+from skdistill.estimators import as_last_step_sees, last_step, weight_params
 from skdistill.students.soft_label_classifier import SoftLabelClassifier
 
 
@@ -95,12 +95,8 @@ def distill_classifier_further(student, transfer_set, temperature, alpha):
     alpha : float
         Weight of the soft term, in [0, 1].
     """
-    if isinstance(student, Pipeline):
-        if len(student.steps) > 1:
-            transfer_set = transfer_set.with_X(student[:-1].transform(transfer_set.X))
-        student = student.steps[-1][1]
-        return distill_classifier_further(student, transfer_set, temperature, alpha)
-    return student.partial_distill(transfer_set, temperature, alpha)
+    transfer_set = transfer_set.with_X(as_last_step_sees(student, transfer_set.X))
+    last_step(student).partial_distill(transfer_set, temperature, alpha)
 
 
 def distill_regressor(student, transfer_set, alpha):
@@ -126,12 +122,10 @@ def distill_regressor(student, transfer_set, alpha):
 
 def distill_regressor_further(student, transfer_set, alpha):
     """Let a fitted regressor with ``partial_fit`` go on learning, from another transfer set."""
-    if isinstance(student, Pipeline):
-        if len(student.steps) > 1:
-            transfer_set = transfer_set.with_X(student[:-1].transform(transfer_set.X))
-        return distill_regressor_further(student.steps[-1][1], transfer_set, alpha)
+    transfer_set = transfer_set.with_X(as_last_step_sees(student, transfer_set.X))
+    student = last_step(student)
     X, values, params = _values_to_fit(student, transfer_set, alpha)
-    return student.partial_fit(X, values, **params)
+    student.partial_fit(X, values, **params)
 
 
 def _values_to_fit(student, transfer_set, alpha):

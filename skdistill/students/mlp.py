@@ -206,11 +206,14 @@ class MLPStudentClassifier(StudentClassifier):
         encoding stays: numbers outside the range it knows count as its ends.
         """
         self._validate_params()
-        first = not hasattr(self, "coefs_")
-        X = self._check_X(X, reset=first)
-        known = self.classes_ if not first else None if classes is None else np.unique(classes)
-        targets, classes = make_targets(self, X, y, sample_weight, known)
-        return self._fit_checked(X, targets, classes) if first else self._go_on(X, targets)
+        if hasattr(self, "coefs_"):
+            X = self._check_X(X, reset=False)
+            targets, _ = make_targets(self, X, y, sample_weight, self.classes_)
+            return self._go_on(X, targets)
+        X = self._check_X(X, reset=True)
+        classes = None if classes is None else np.unique(classes)
+        targets, classes = make_targets(self, X, y, sample_weight, classes)
+        return self._fit_checked(X, targets, classes)
 
     def partial_distill(self, transfer_set, temperature=1.0, alpha=1.0):
         """Go on training on another transfer set, from the weights so far.
@@ -234,6 +237,7 @@ class MLPStudentClassifier(StudentClassifier):
         return self._go_on(X, transfer_set.soft_targets(temperature, alpha))
 
     def _fit_targets(self, X, targets):
+        _import_training()  # raises before any work if torch is missing
         _, weight = targets.mixed()
         self.encoding_ = fit_encoding(self, X, weight)
         self._train(X, targets, start=free_margins(targets.prior()))
@@ -401,6 +405,7 @@ class MLPStudentRegressor(StudentRegressor):
         return self
 
     def _fit_values(self, X, y, sample_weight):
+        _import_training()  # raises before any work if torch is missing
         self.encoding_ = fit_encoding(self, X, sample_weight)
         self.y_mean_ = np.average(y, weights=sample_weight)
         self.y_scale_ = np.sqrt(np.average((y - self.y_mean_) ** 2, weights=sample_weight)) or 1.0

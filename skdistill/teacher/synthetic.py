@@ -84,8 +84,10 @@ def label_by_members(teacher, X, parents, y, n_jobs=None):
             average.add_squares(answers[:n_tested], rows)
     if _worth_of_memories(insiders, outsiders, parents[:n_tested], target) >= WORTH_REMEMBERING:
         return teacher.margins_of(everyone.mean()), False
-    half = (everyone.mean() + strangers.mean(default=everyone)) / 2
-    return teacher.margins_of(half), True
+    of_all, of_strangers = everyone.mean(), strangers.mean()
+    nobody = strangers.votes[:, 0] == 0
+    of_strangers[nobody] = of_all[nobody]
+    return teacher.margins_of((of_all + of_strangers) / 2), True
 
 
 class Average:
@@ -105,14 +107,10 @@ class Average:
         """Add what `variance_of_mean` needs."""
         self.squares[asked] += (answers[asked] ** 2).sum(axis=1)
 
-    def mean(self, default=None):
-        """Return the averages; rows that nobody was asked have that of `default`, or NaN."""
+    def mean(self):
+        """Return the averages, NaN for rows that nobody was asked."""
         with np.errstate(invalid="ignore"):
-            mean = self.total / self.votes
-        if default is not None:
-            nobody = self.votes[:, 0] == 0
-            mean[nobody] = default.mean()[nobody]
-        return mean
+            return self.total / self.votes
 
     def variance_of_mean(self):
         """Return the summed variance of every row's average, NaN for fewer than two votes."""

@@ -28,7 +28,7 @@ class EncodedMLP(nn.Module):
     def __init__(self, encoding, hidden_layer_sizes, start):
         super().__init__()
         self.register_buffer("column", torch.as_tensor(encoding.code_column))
-        self.register_buffer("offset", torch.as_tensor(encoding.code_offset, dtype=torch.float32))
+        self.register_buffer("offset", torch.as_tensor(encoding.code_offset))
         kind = torch.as_tensor(encoding.code_kind)
         self.register_buffer("level", kind == LEVEL)
         self.register_buffer("missing", kind == MISSING)

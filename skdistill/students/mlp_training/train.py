@@ -73,15 +73,12 @@ def train(student, positions, packed, criterion, start=None):
     max_epochs = student.max_epochs or _default_epochs(len(positions), steps_per_epoch)
     n_steps = max_epochs * steps_per_epoch
 
-    schedule, average = WarmUpThenCosine(n_steps), AverageWeights()
     best = KeepBestEpoch(student.n_iter_no_change, WARM_UP * max_epochs, start is None)
-    progress = ProgressBar(type(student).__name__, n_steps * batch_size)
-    own = {
-        "schedule": schedule,
-        "average": average,
-        **({"best": best} if len(hold_out) else {}),
-        **({"progress": progress} if student.verbose else {}),
-    }
+    own = [("schedule", WarmUpThenCosine(n_steps)), ("average", AverageWeights())]
+    if len(hold_out):
+        own.append(("best", best))
+    if student.verbose:
+        own.append(("progress", ProgressBar(type(student).__name__, n_steps * batch_size)))
     with _seeded(seed, device):
         net = DistillationNet(
             _network(student, start),
@@ -100,7 +97,7 @@ def train(student, positions, packed, criterion, start=None):
             iterator_valid__device=device,
             iterator_valid__batch_size=VALIDATION_BATCH,
             train_split=predefined_split(held_out) if len(hold_out) else None,
-            callbacks=[*own.items(), *callbacks],
+            callbacks=[*own, *callbacks],
             callbacks__print_log=None,
             verbose=0,
             device=device,

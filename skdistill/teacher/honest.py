@@ -39,6 +39,35 @@ PROVING_MEMBERS = 10
 ENOUGH_MEMBERS = 20
 
 
+class Average:
+    """Averages of the answers that members give to some rows each."""
+
+    def __init__(self, n_rows, n_columns):
+        self.total = np.zeros((n_rows, n_columns))
+        self.squares = np.zeros(n_rows)
+        self.votes = np.zeros((n_rows, 1))
+
+    def add(self, answers, rows=slice(None)):
+        """Add a member's answers to some rows, of shape (n_rows_asked, n_columns)."""
+        self.total[rows] += answers
+        self.votes[rows] += 1
+
+    def add_squares(self, answers, rows):
+        """Add what `variance_of_mean` needs."""
+        self.squares[rows] += (answers**2).sum(axis=1)
+
+    def mean(self):
+        """Return the averages, NaN for rows that nobody was asked."""
+        with np.errstate(invalid="ignore"):
+            return self.total / self.votes
+
+    def variance_of_mean(self):
+        """Return the summed variance of every row's average, NaN for fewer than two votes."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            votes = self.votes[:, 0]
+            return (self.squares / votes - (self.mean() ** 2).sum(axis=1)) / (votes - 1)
+
+
 def has_out_of_bag(estimator):
     """Tell whether an estimator, fitted or not, leaves rows out of the bag of its members."""
     last = last_step(estimator)
@@ -75,22 +104,18 @@ def out_of_bag(teacher, X, n_jobs=None):
     ensemble = last_step(teacher.estimator)
     matrix = member_input(ensemble, as_last_step_sees(teacher.estimator, X))
     n_samples = matrix.shape[0]
-    votes = np.zeros(n_samples)
-    n_labels = (len(ensemble.classes_),) if hasattr(ensemble, "classes_") else ()
-    total = np.zeros((n_samples, *n_labels))
+    average = Average(n_samples, _n_columns(ensemble))
     jobs = (
         delayed(_answer_out_of_bag)(ensemble, member, features, bag, matrix)
         for member, features, bag in members(ensemble)
     )
     pool = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
     for rows, answers in pool(jobs):
-        total[rows] += answers
-        votes[rows] += 1
-    voted = votes > 0
+        average.add(answers.reshape(len(rows), average.total.shape[1]), rows)
+    voted = average.votes[:, 0] > 0
     if not voted.any():
         return teacher.margins(X), voted
-    mean = total[voted] / votes[voted].reshape(-1, *[1] * (total.ndim - 1))
-    answers = teacher.margins_of(mean)
+    answers = teacher.margins_of(average.mean()[voted])
     margins = np.empty((n_samples, answers.shape[1]))
     margins[voted] = answers
     if not voted.all():
@@ -206,6 +231,11 @@ def _as_array(X):
 def _as_tree_input(X):
     """Return X as scikit-learn's trees see it: float32, rows compressed if sparse."""
     return X.tocsr().astype(np.float32) if hasattr(X, "tocsr") else np.asarray(X, dtype=np.float32)
+
+
+def _n_columns(ensemble):
+    """Width of the members' answers."""
+    return len(ensemble.classes_) if hasattr(ensemble, "classes_") else 1
 
 
 def _answer_out_of_bag(ensemble, member, features, bag, matrix):

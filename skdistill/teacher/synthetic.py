@@ -4,7 +4,7 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from skdistill.estimators import as_last_step_sees, last_step
-from skdistill.teacher.honest import answer_of_member, member_input, members
+from skdistill.teacher.honest import Average, answer_of_member, member_input, members
 
 #: Synthetic rows on which it is measured what the members' memories are worth.
 TESTED_ROWS = 20_000
@@ -76,47 +76,19 @@ def label_by_members(teacher, X, parents, y, n_jobs=None):
     pool = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
     for knows, answers in pool(delayed(ask)(*member) for member in members(ensemble)):
         everyone.add(answers)
-        strangers.add(answers, np.flatnonzero(~knows[:, 0]))
+        rows = np.flatnonzero(~knows[:, 0])
+        strangers.add(answers[rows], rows)
         first, second = knows[:n_tested].T
         for average, asked in ((insiders, first & ~second), (outsiders, ~first & ~second)):
             rows = np.flatnonzero(asked)
-            average.add(answers[:n_tested], rows)
-            average.add_squares(answers[:n_tested], rows)
+            average.add(answers[rows], rows)
+            average.add_squares(answers[rows], rows)
     if _worth_of_memories(insiders, outsiders, parents[:n_tested], target) >= WORTH_REMEMBERING:
         return teacher.margins_of(everyone.mean()), False
     of_all, of_strangers = everyone.mean(), strangers.mean()
     nobody = strangers.votes[:, 0] == 0
     of_strangers[nobody] = of_all[nobody]
     return teacher.margins_of((of_all + of_strangers) / 2), True
-
-
-class Average:
-    """Averages of the answers that members give to some rows each."""
-
-    def __init__(self, n_rows, n_columns):
-        self.total = np.zeros((n_rows, n_columns))
-        self.squares = np.zeros(n_rows)
-        self.votes = np.zeros((n_rows, 1))
-
-    def add(self, answers, asked=slice(None)):
-        """Add a member's answers to the rows it was asked."""
-        self.total[asked] += answers[asked]
-        self.votes[asked] += 1
-
-    def add_squares(self, answers, asked):
-        """Add what `variance_of_mean` needs."""
-        self.squares[asked] += (answers[asked] ** 2).sum(axis=1)
-
-    def mean(self):
-        """Return the averages, NaN for rows that nobody was asked."""
-        with np.errstate(invalid="ignore"):
-            return self.total / self.votes
-
-    def variance_of_mean(self):
-        """Return the summed variance of every row's average, NaN for fewer than two votes."""
-        with np.errstate(invalid="ignore", divide="ignore"):
-            votes = self.votes[:, 0]
-            return (self.squares / votes - (self.mean() ** 2).sum(axis=1)) / (votes - 1)
 
 
 def _target(teacher, y):

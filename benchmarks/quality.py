@@ -209,6 +209,7 @@ def main():
     with tempfile.TemporaryDirectory() as memory, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "X does not have valid feature names")
         warnings.filterwarnings("ignore", "Persisting input arguments took")
+        warnings.filterwarnings("ignore", "The student, fitted to the observed")
         for seed in args.seeds:
             for name in args.tables or paths:
                 run_table(name, paths[name], seed, args, memory, write)

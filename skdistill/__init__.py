@@ -5,10 +5,10 @@
      ensemble)    honest)      unlabelled +     linear,
                                synthetic rows)  MLP)
 
-Rooms, in the order of the flow: `distill` sees all of it; `teacher` gives margins; `transfer_set`
-makes the rows; `students` learn from them; `fidelity` compares; `report` shows; below them
-`soft_labels` (the maths), `rows` and `columns` (checked input) and `estimators` (a look inside
-those users pass).
+Rooms, in the order of the flow: `distill` sees all of it, and has `stages` and `label_correction`
+do what takes both ends; `teacher` gives margins; `transfer_set` makes the rows; `students` learn
+from them; `fidelity` compares; `report` shows; below them `soft_labels` and `opinion_pool` (the
+maths), `rows` and `columns` (checked input) and `estimators` (a look inside those users pass).
 """
 
 from importlib import import_module

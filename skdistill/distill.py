@@ -1,5 +1,7 @@
 """The distillers: the one place that sees the whole flow, from teacher to student."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
@@ -19,6 +21,12 @@ from sklearn.utils.validation import check_is_fitted, check_memory
 
 from skdistill.columns import check_rows
 from skdistill.estimators import is_fitted, last_step, unfitted, with_seeds
+from skdistill.label_correction import (
+    correct_labels,
+    may_be_corrected,
+    silenced,
+    warn_of_correction,
+)
 from skdistill.rows import (
     check_classification_rows,
     check_regression_rows,
@@ -51,6 +59,7 @@ _CONSTRAINTS = {
     "student": "no_validation",  # check_student says more
     "alpha": [Interval(Real, 0.0, 1.0, closed="both")],
     "labelling": [StrOptions({"auto", "direct", "oob", "cross_fit"})],
+    "label_correction": ["boolean", StrOptions({"auto"})],
     "cv": ["cv_object"],
     "augmentation": [HasMethods(["sample"]), StrOptions({"auto"}), None],
     "memory": [str, HasMethods(["cache"]), None],
@@ -148,32 +157,43 @@ class _Distiller(MetaEstimatorMixin, BaseEstimator):
         return teacher, student
 
     def _label(self, in_use, student, rows):
-        """Build the transfer set, or take it from the cache."""
+        """Build the transfer set, or take its parts from the cache."""
         warn_of_leak(rows)
         self.augmentation_ = choose_augmentation(self.augmentation, student, rows)
         self._say(f"labelling {rows.X.shape[0]} rows by {type(last_step(self.teacher)).__name__}")
         memory = check_memory(self.memory)
+        cv = list(self.cv) if isinstance(self.cv, Iterator) else self.cv  # it may be used twice
         fingerprint = None if self.memory is None else fingerprint_of(in_use)
         of_teacher = {"in_use": in_use, "fingerprint": fingerprint, "rows": rows}
-        real = memory.cache(label_real_rows, ignore=["in_use", "n_jobs"])(
-            **of_teacher, labelling=self.labelling, cv=self.cv, n_jobs=self.n_jobs
+        transfer_set = memory.cache(label_real_rows, ignore=["in_use", "n_jobs"])(
+            **of_teacher, labelling=self.labelling, cv=cv, n_jobs=self.n_jobs
         )
-        if self.augmentation_ is None:
-            return real
-        synthetic = memory.cache(label_synthetic_rows, ignore=["in_use", "n_jobs"])(
-            **of_teacher,
-            labelling=real.labelling,
-            augmentation=self.augmentation_,
-            random_state=self.random_state,
-            n_jobs=self.n_jobs,
+        if self.augmentation_ is not None:
+            synthetic = memory.cache(label_synthetic_rows, ignore=["in_use", "n_jobs"])(
+                **of_teacher,
+                labelling=transfer_set.labelling,
+                augmentation=self.augmentation_,
+                random_state=self.random_state,
+                n_jobs=self.n_jobs,
+            )
+            transfer_set = join([transfer_set, synthetic])
+        self.label_correction_ = None
+        if self.alpha in (0, 1) or not may_be_corrected(student, self.label_correction):
+            return transfer_set
+        margins, self.label_correction_ = memory.cache(correct_labels)(
+            silenced(student), transfer_set, self.label_correction, cv
         )
-        return join([real, synthetic])
+        if self.label_correction_ is not None:
+            self._say(f"corrected the labels, {self.label_correction_.in_words()}")
+            if self.label_correction == "auto":
+                warn_of_correction()
+        return replace(transfer_set, margins=margins)
 
     def _label_fresh(self, X, y, sample_weight):
         """Have the teacher label rows that came after fit, and synthetic ones made of them."""
         X = self._check_X(X)
         self._say(f"labelling {X.shape[0]} fresh rows by {type(last_step(self.teacher_)).__name__}")
-        return label_fresh_rows(
+        fresh = label_fresh_rows(
             self._teacher,
             X,
             self._observed(y, X),
@@ -182,6 +202,9 @@ class _Distiller(MetaEstimatorMixin, BaseEstimator):
             self.augmentation_,
             self.random_state,
         )
+        if self.label_correction_ is None:
+            return fresh
+        return replace(fresh, margins=self.label_correction_.corrected(fresh.margins, fresh.X))
 
     def _finish(self, in_use, transfer_set):
         """Keep what the user may want to look at after fit."""
@@ -240,8 +263,22 @@ class DistilledClassifier(ClassifierMixin, _Distiller):
         - "direct": by the teacher itself. Right for rows it was not fitted on.
         - "auto": "oob" where it can be had for at least 20 members, else "cross_fit" for a teacher
           that is fitted inside, else "direct".
+    label_correction : bool or "auto", default="auto"
+        Whether to correct the teacher's labels by the observed classes. Clones of the student are
+        fitted to those alone, each without one fold of `cv`, and the student learns from the
+        logarithmic opinion pool of teacher and clones that predicts the observed classes best.
+
+        - "auto": for students that gain from it (the MLP), if the teacher is no better than the
+          clones, and significantly worse than the pool, on at least 100 labelled rows. A warning
+          says so. A teacher that is clearly better costs one such fit, others `cv`.
+        - True: always. The student may become better than its teacher, and less like it.
+        - False: never. The student imitates the teacher, whatever that is worth.
+
+        With ``alpha`` 1 or 0 nothing is corrected: the first is pure imitation, the second does
+        without the teacher.
     cv : int, cross-validation generator or iterable, default=5
-        Folds of "cross_fit", as in scikit-learn; every row has to be in one test fold.
+        Folds of "cross_fit", as in scikit-learn, and of `label_correction`; for the former every
+        row has to be in one test fold.
     augmentation : None, "auto" or object with ``sample``, default="auto"
         Makes synthetic rows, see `Munge`. "auto" is `Munge()` for students that gain from it (the
         MLP) and dense X, else None.
@@ -271,6 +308,9 @@ class DistilledClassifier(ClassifierMixin, _Distiller):
         The temperature that was used.
     labelling_ : {"oob", "cross_fit", "direct"}
         How the labelled rows were labelled.
+    label_correction_ : LabelCorrection or None
+        Weights of teacher and student in the labels, and their losses on held-out labelled rows;
+        None if the labels are the teacher's own.
     augmentation_ : object or None
         What made the synthetic rows.
     transfer_summary_ : dict
@@ -308,7 +348,8 @@ class DistilledClassifier(ClassifierMixin, _Distiller):
     ----------
     Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015,
     arXiv:1503.02531. Bucila, Caruana and Niculescu-Mizil, "Model Compression", KDD 2006,
-    doi:10.1145/1150402.1150464.
+    doi:10.1145/1150402.1150464. Genest and Zidek, "Combining Probability Distributions: A Critique
+    and an Annotated Bibliography", Statistical Science 1986, doi:10.1214/ss/1177013825.
 
     Examples
     --------
@@ -343,6 +384,7 @@ class DistilledClassifier(ClassifierMixin, _Distiller):
         temperature=1.0,
         alpha=0.8,
         labelling="auto",
+        label_correction="auto",
         cv=5,
         augmentation="auto",
         class_weight=None,
@@ -356,6 +398,7 @@ class DistilledClassifier(ClassifierMixin, _Distiller):
         self.temperature = temperature
         self.alpha = alpha
         self.labelling = labelling
+        self.label_correction = label_correction
         self.cv = cv
         self.augmentation = augmentation
         self.class_weight = class_weight
@@ -535,8 +578,12 @@ class DistilledRegressor(RegressorMixin, _Distiller):
         the rest.
     labelling : {"auto", "direct", "oob", "cross_fit"}, default="auto"
         How the teacher labels the labelled rows, see `DistilledClassifier`.
+    label_correction : bool or "auto", default="auto"
+        Whether to correct the teacher's predictions by the observed values, see
+        `DistilledClassifier`. Teacher and clones of the student are pooled linearly here.
     cv : int, cross-validation generator or iterable, default=5
-        Folds of "cross_fit", as in scikit-learn; every row has to be in one test fold.
+        Folds of "cross_fit", as in scikit-learn, and of `label_correction`; for the former every
+        row has to be in one test fold.
     augmentation : None, "auto" or object with ``sample``, default="auto"
         Makes synthetic rows, see `Munge`. "auto" is `Munge()` for students that gain from it (the
         MLP) and dense X, else None.
@@ -558,6 +605,9 @@ class DistilledRegressor(RegressorMixin, _Distiller):
         The fitted student, without a reference to the teacher.
     labelling_ : {"oob", "cross_fit", "direct"}
         How the labelled rows were labelled.
+    label_correction_ : LabelCorrection or None
+        Weights of teacher and student in the labels, and their losses on held-out labelled rows;
+        None if the labels are the teacher's own.
     augmentation_ : object or None
         What made the synthetic rows.
     transfer_summary_ : dict
@@ -602,6 +652,7 @@ class DistilledRegressor(RegressorMixin, _Distiller):
         *,
         alpha=0.8,
         labelling="auto",
+        label_correction="auto",
         cv=5,
         augmentation="auto",
         memory=None,
@@ -613,6 +664,7 @@ class DistilledRegressor(RegressorMixin, _Distiller):
         self.student = student
         self.alpha = alpha
         self.labelling = labelling
+        self.label_correction = label_correction
         self.cv = cv
         self.augmentation = augmentation
         self.memory = memory

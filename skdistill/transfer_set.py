@@ -10,7 +10,14 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 
-from skdistill.columns import column_values, is_nominal, replace_cells, stack_rows, table_like
+from skdistill.columns import (
+    column_values,
+    is_nominal,
+    replace_cells,
+    stack_rows,
+    table_like,
+    take_rows,
+)
 from skdistill.soft_labels import SoftTargets
 
 #: Where a row of a transfer set comes from.
@@ -21,6 +28,10 @@ DISCRETE_VALUES = 32
 
 #: Random directions that stand for one nominal column when distances are computed.
 NOMINAL_DIRECTIONS = 8
+
+
+#: What a transfer set has one of per row, besides the row.
+_PER_ROW = ("margins", "y", "sample_weight", "origin")
 
 
 @dataclass(frozen=True)
@@ -65,6 +76,14 @@ class TransferSet:
     def with_X(self, X):
         """Return the same transfer set with transformed rows."""
         return replace(self, X=X)
+
+    def take(self, rows):
+        """Return some of the rows, given by a mask or by indices."""
+        return replace(
+            self,
+            X=take_rows(self.X, rows),
+            **{name: getattr(self, name)[rows] for name in _PER_ROW},
+        )
 
     def soft_targets(self, temperature, alpha):
         """Return the targets of a classifier student."""
@@ -145,10 +164,7 @@ def join(parts):
         parts[0],
         synthetic_labelling=parts[-1].synthetic_labelling,
         X=stack_rows([part.X for part in parts]),
-        **{
-            name: np.concatenate([getattr(part, name) for part in parts])
-            for name in ("margins", "y", "sample_weight", "origin")
-        },
+        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in _PER_ROW},
     )
 
 

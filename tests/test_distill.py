@@ -69,7 +69,7 @@ def counting_forest():
 @pytest.mark.parametrize("student", STUDENTS.values(), ids=STUDENTS)
 def test_every_student_follows_the_teacher(student, binary_task, forest):
     X, y = binary_task
-    model = DistilledClassifier(forest, student, random_state=0).fit(X, y)
+    model = DistilledClassifier(forest, student, label_correction=False, random_state=0).fit(X, y)
     teacher = forest.predict_proba(X)[:, 1]
     assert np.corrcoef(model.predict_proba(X)[:, 1], teacher)[0, 1] > 0.75
     assert model.teacher_ is forest
@@ -235,7 +235,7 @@ def test_without_memory_every_candidate_fits_the_teacher(binary_task, counting_f
 def test_students_share_the_labels_of_one_teacher(tmp_path, binary_task, counting_forest):
     X, y = binary_task
     model = DistilledClassifier(counting_forest.set_params(random_state=None), random_state=0)
-    model.set_params(memory=str(tmp_path), augmentation=None)
+    model.set_params(memory=str(tmp_path), augmentation=None, label_correction=False)
     for student in (TreeStudentClassifier(), STUDENTS["mlp"], STUDENTS["pipeline"]):
         clone(model).set_params(student=student).fit(X, y)
     assert CountingForest.fits == 1
@@ -458,7 +458,8 @@ def regression_task():
 def test_regressors_follow_their_teacher(student, regression_task):
     X, y = regression_task
     teacher = RandomForestRegressor(40, random_state=0).fit(X, y)
-    model = DistilledRegressor(teacher, student, random_state=0).fit(X[:], y)
+    model = DistilledRegressor(teacher, student, label_correction=False, random_state=0)
+    model.fit(X[:], y)
     assert model.labelling_ == "oob"
     assert np.corrcoef(model.predict(X), teacher.predict(X))[0, 1] > 0.8
     assert model.teacher_ is teacher
@@ -509,7 +510,7 @@ def drifted(X):
 def test_partial_fit_follows_the_teacher_to_fresh_rows(binary_task, forest):
     X, y = binary_task
     student = MLPStudentClassifier((32,), batch_size=128)
-    model = DistilledClassifier(forest, student, random_state=0).fit(X, y)
+    model = DistilledClassifier(forest, student, label_correction=False, random_state=0).fit(X, y)
     fresh, later = drifted(X)[:400], drifted(X)[400:]
     target = forest.predict_proba(later)
     before = kl_divergence(target, model.predict_proba(later))
@@ -574,7 +575,10 @@ def test_partial_fit_needs_the_teacher_itself(binary_task, tmp_path):
 def test_a_regressor_is_distilled_further(regression_task):
     X, y = regression_task
     model = DistilledRegressor(
-        RandomForestRegressor(30, random_state=0), MLPStudentRegressor((32,)), random_state=0
+        RandomForestRegressor(30, random_state=0),
+        MLPStudentRegressor((32,)),
+        label_correction=False,
+        random_state=0,
     ).fit(X, y)
     fresh = drifted(X)
     target = model.teacher_.predict(fresh)

@@ -135,7 +135,12 @@ def test_the_distiller_says_what_was_done_and_takes_augmentations_without_parent
 
     X, y = task(noise=0.5, n=2000)
     student = MLPStudentClassifier((8,), max_epochs=2)
-    model = DistilledClassifier(RandomForestClassifier(40, random_state=0), student, random_state=0)
+    model = DistilledClassifier(
+        RandomForestClassifier(40, random_state=0),
+        student,
+        label_correction=False,
+        random_state=0,
+    )
     for augmentation, labelling, expected in [
         (Munge(5), "auto", "half_oob"),
         (Munge(5), "cross_fit", "direct"),

@@ -139,6 +139,9 @@ class MLPStudentClassifier(StudentClassifier):
     #: DistilledClassifier and DistilledRegressor make synthetic rows for such students.
     gains_from_synthetic_rows = True
 
+    #: They correct the labels of a teacher that is no better than such students without it.
+    gains_from_label_correction = True
+
     _parameter_constraints = _MLP_CONSTRAINTS
 
     def __init__(
@@ -335,6 +338,9 @@ class MLPStudentRegressor(StudentRegressor):
 
     #: DistilledClassifier and DistilledRegressor make synthetic rows for such students.
     gains_from_synthetic_rows = True
+
+    #: They correct the labels of a teacher that is no better than such students without it.
+    gains_from_label_correction = True
 
     _parameter_constraints = _MLP_CONSTRAINTS
 

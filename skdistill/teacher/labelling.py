@@ -57,7 +57,7 @@ def label_rows(in_use, labelling, cv, n_jobs=None):
             return margins, chosen
         chosen = "cross_fit"
     if chosen == "cross_fit":
-        splits = _splits(cv, in_use)
+        splits = folds(cv, rows.y, in_use.classes is not None)
         margins = cross_fit(in_use.fit, rows.X, rows.y, rows.given_weight, splits, n_jobs)
         return margins, chosen
     return in_use.fitted.margins(rows.X), chosen
@@ -115,9 +115,18 @@ def _largest_share(marked, in_use):
     return max(marked[in_use.rows.y == label].mean() for label in np.unique(in_use.rows.y))
 
 
-def _splits(cv, in_use):
-    """Return the folds as a list; an int is lowered where a fold would lack rows."""
-    y, is_classification = in_use.rows.y, in_use.classes is not None
+def folds(cv, y, is_classification):
+    """Return the folds of labelled rows as a list of pairs (train, test) of row numbers.
+
+    Parameters
+    ----------
+    cv : int, cross-validation generator or iterable
+        As in scikit-learn; an int is lowered where a fold would lack rows.
+    y : ndarray of shape (n_samples,)
+        Observed classes or values.
+    is_classification : bool
+        Whether an int means folds stratified by class.
+    """
     if isinstance(cv, Integral):
         largest = np.unique(y, return_counts=True)[1].max() if is_classification else len(y)
         cv = max(2, min(cv, largest))

@@ -1,0 +1,222 @@
+"""Correct the teacher's labels where it knows no better than a student of observed classes."""
+
+import warnings
+from dataclasses import dataclass, field
+
+import numpy as np
+from sklearn.base import clone
+
+from skdistill.columns import take_rows
+from skdistill.estimators import last_step
+from skdistill.opinion_pool import (
+    OpinionPool,
+    log_losses,
+    pool_linearly,
+    pool_log_linearly,
+    squared_errors,
+    z_score,
+)
+from skdistill.soft_labels import margins_from_decision
+from skdistill.students.fitting import distill_classifier, distill_regressor
+from skdistill.teacher.labelling import folds
+
+#: With fewer labelled rows of positive weight there is too little to judge a teacher by.
+SMALLEST_SET = 100
+
+#: A teacher is worth following as it is if its loss is lower than the students' by more than this
+#: share: they know fewer rows than the final student would, which never quite reaches its teacher.
+WORTH_FOLLOWING = 0.02
+
+#: Differences beyond this many standard errors are significant: about 95 % confidence.
+SIGNIFICANT = 2.0
+
+#: A teacher that leads by this many standard errors after some folds has won: the rest is saved.
+CLEAR = 3.0
+
+
+@dataclass(frozen=True)
+class LabelCorrection:
+    """A pool of the teacher and of students that were fitted to the observed classes alone.
+
+    All losses are means over the labelled rows, each answered by models that were not fitted on
+    it: log losses in nats, or squared errors in regression.
+
+    Attributes
+    ----------
+    teacher_weight, student_weight : float
+        What margins (predictions, in regression) are multiplied by before they are added.
+    teacher_loss, student_loss : float
+        Loss of either side by itself, after recalibration.
+    pooled_loss : float
+        Loss of the pool.
+    lead : float
+        By how many standard errors the teacher's loss is lower than 98 % of the students'.
+    gain : float
+        By how many standard errors the pool's loss is lower than the teacher's.
+    pool : OpinionPool
+        The weights and the intercept.
+    students : tuple of estimator
+        The fitted students, one per fold.
+    """
+
+    teacher_weight: float
+    student_weight: float
+    teacher_loss: float
+    student_loss: float
+    pooled_loss: float
+    lead: float
+    gain: float
+    pool: OpinionPool = field(repr=False)
+    students: tuple = field(repr=False)
+
+    def in_words(self):
+        """Say in a line what is pooled, and what it is worth."""
+        return (
+            f"{self.teacher_weight:.2f} teacher + {self.student_weight:.2f} student: "
+            f"loss {self.teacher_loss:.4g} -> {self.pooled_loss:.4g}"
+        )
+
+    def corrected(self, margins, X):
+        """Correct the teacher's margins of rows that none of the students was fitted on.
+
+        Parameters
+        ----------
+        margins : ndarray of shape (n_samples, n_classes)
+            The teacher's margins.
+        X : ndarray, sparse matrix or data frame of shape (n_samples, n_features)
+            The rows.
+
+        Returns
+        -------
+        margins : ndarray of shape (n_samples, n_classes)
+            The pooled margins.
+        """
+        return self.pool.pooled([margins, _mean_margins(self.students, X)])
+
+
+def correct_labels(student, transfer_set, rule, cv):
+    """Find a correction of the teacher's labels, if the rule calls for one, and apply it.
+
+    Clones of the student are fitted to the observed classes, each without one fold of the labelled
+    rows. Their answers and the teacher's are pooled so that the observed classes are predicted
+    best.
+
+    Parameters
+    ----------
+    student : estimator
+        Not fitted, see `silenced`.
+    transfer_set : TransferSet
+        Rows with the teacher's margins.
+    rule : {"auto", True}
+        "auto" corrects only if the teacher is not significantly better than the students (by more
+        than 2 % of their loss) and significantly worse than the pool of both.
+    cv : int, cross-validation generator or iterable
+        The folds.
+
+    Returns
+    -------
+    margins : ndarray of shape (n_samples, n_classes)
+        Margins of all rows, corrected or as they were.
+    correction : LabelCorrection or None
+        What was done to them; None if nothing was.
+
+    References
+    ----------
+    Wolpert, "Stacked Generalization", Neural Networks 1992, doi:10.1016/S0893-6080(05)80023-1.
+    """
+    is_labelled = transfer_set.origin == 0
+    labelled, others = transfer_set.take(is_labelled), transfer_set.take(~is_labelled)
+    unchanged = transfer_set.margins, None
+    is_classification = labelled.classes is not None
+    if is_classification and len(labelled.classes) == 1:
+        return unchanged
+    if rule == "auto" and np.count_nonzero(labelled.sample_weight) < SMALLEST_SET:
+        return unchanged
+    opinion = np.full(labelled.margins.shape, np.nan)
+    students = []
+    for train, test in folds(cv, labelled.y, is_classification):
+        fold = labelled.take(train[labelled.sample_weight[train] > 0])
+        students.append(_fit_to_observed(student, fold))
+        opinion[test] = _margins(students[-1], take_rows(labelled.X, test))
+        correction = _stack(labelled, opinion, tuple(students))
+        if rule == "auto" and correction.lead > CLEAR:
+            return unchanged
+    if rule == "auto" and not (correction.lead < SIGNIFICANT < correction.gain):
+        return unchanged
+    left_out = np.isnan(opinion[:, 0])  # some splitters test some of the rows only
+    if left_out.any():
+        opinion[left_out] = _mean_margins(students, take_rows(labelled.X, left_out))
+    margins = np.empty(transfer_set.margins.shape)
+    margins[is_labelled] = correction.pool.pooled([labelled.margins, opinion])
+    if len(others.y):
+        margins[~is_labelled] = correction.corrected(others.margins, others.X)
+    return margins, correction
+
+
+def may_be_corrected(student, rule):
+    """Tell whether a rule, True, False or "auto", leaves room for a correction for a student."""
+    if rule == "auto":
+        return getattr(last_step(student), "gains_from_label_correction", False)
+    return rule
+
+
+def silenced(student):
+    """Return an unfitted clone without progress bar and callbacks: those are for the main fit."""
+    student = clone(student)
+    last = last_step(student)
+    loud = {"callbacks": None, "verbose": 0}
+    last.set_params(**{name: loud[name] for name in loud if name in last.get_params()})
+    return student
+
+
+def warn_of_correction():
+    """Warn that the teacher is no better than the student would be without it."""
+    # No figures: warnings of one text are shown once, not for every candidate of a grid search.
+    warnings.warn(
+        "The student, fitted to the observed classes or values alone, predicts them about as well "
+        "as the teacher. The student learns from a pool of both, see label_correction_. "
+        "label_correction=False imitates the teacher as it is; True pools without this warning.",
+        UserWarning,
+        stacklevel=4,  # the caller of fit
+    )
+
+
+def _stack(labelled, opinion, students):
+    """Pool teacher and students on the rows that the students have answered so far."""
+    rows = ~np.isnan(opinion[:, 0]) & (labelled.sample_weight > 0)
+    sides = labelled.margins[rows], opinion[rows]
+    y, weight = labelled.y[rows], labelled.sample_weight[rows]
+    is_classification = labelled.classes is not None
+    best_pool = pool_log_linearly if is_classification else pool_linearly
+    losses_of = log_losses if is_classification else squared_errors
+
+    def best(*opinions):
+        pool = best_pool(opinions, y, weight)
+        return pool, losses_of(pool.pooled(opinions), y)
+
+    (_, teacher), (_, student), (pool, pooled) = best(sides[0]), best(sides[1]), best(*sides)
+    means = [float(np.average(losses, weights=weight)) for losses in (teacher, student, pooled)]
+    return LabelCorrection(
+        *pool.weights.tolist(),
+        *means,
+        lead=z_score((1 - WORTH_FOLLOWING) * student - teacher, weight),
+        gain=z_score(teacher - pooled, weight),
+        pool=pool,
+        students=students,
+    )
+
+
+def _fit_to_observed(student, labelled):
+    if labelled.classes is None:
+        return distill_regressor(student, labelled, alpha=0.0)
+    return distill_classifier(student, labelled, temperature=1.0, alpha=0.0)
+
+
+def _margins(student, X):
+    if hasattr(student, "decision_function"):
+        return margins_from_decision(student.decision_function(X))
+    return np.asarray(student.predict(X), dtype=np.float64).reshape(-1, 1)
+
+
+def _mean_margins(students, X):
+    return sum(_margins(student, X) for student in students) / len(students)

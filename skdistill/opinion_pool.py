@@ -1,0 +1,135 @@
+"""Pool the opinions of several models into one: pure maths on arrays.
+
+An opinion is an array of margins, or of predictions in regression. Nothing here knows about
+estimators, rows or columns.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import lsq_linear, minimize
+from scipy.special import log_softmax
+
+__all__ = [
+    "OpinionPool",
+    "log_losses",
+    "pool_log_linearly",
+    "pool_linearly",
+    "squared_errors",
+    "z_score",
+]
+
+
+@dataclass(frozen=True)
+class OpinionPool:
+    """A weighted sum of opinions.
+
+    For margins this is a logarithmic opinion pool: its probabilities are the normalised product of
+    the opinions' probabilities, each raised to its weight.
+
+    Attributes
+    ----------
+    weights : ndarray of shape (n_opinions,)
+        Non-negative; they need not sum to 1, so that opinions which are too sure are toned down.
+    intercept : ndarray of shape (n_classes,)
+        Added to every row; of shape (1,) in regression.
+    """
+
+    weights: np.ndarray
+    intercept: np.ndarray
+
+    def pooled(self, opinions):
+        """Pool opinions, each of shape (n_samples, n_classes), into one of the same shape."""
+        return sum(w * z for w, z in zip(self.weights, opinions, strict=True)) + self.intercept
+
+
+def pool_log_linearly(opinions, codes, sample_weight):
+    """Find the logarithmic opinion pool that predicts the observed classes best.
+
+    Parameters
+    ----------
+    opinions : sequence of ndarray of shape (n_samples, n_classes)
+        Margins of each model on rows it was not fitted on.
+    codes : ndarray of shape (n_samples,)
+        The observed class as an index into the columns.
+    sample_weight : ndarray of shape (n_samples,)
+        Non-negative weights.
+
+    Returns
+    -------
+    pool : OpinionPool
+        The minimiser of the mean log loss. One row's worth of a quadratic penalty draws the pool
+        towards the first opinion as it is, so that it exists for separable classes and for classes
+        that were not observed. A single opinion is recalibrated (Platt scaling).
+
+    References
+    ----------
+    Genest and Zidek, "Combining Probability Distributions: A Critique and an Annotated
+    Bibliography", Statistical Science 1986, doi:10.1214/ss/1177013825. Wolpert, "Stacked
+    Generalization", Neural Networks 1992, doi:10.1016/S0893-6080(05)80023-1.
+    """
+    stacked = np.stack(opinions)
+    n_opinions, n_samples, n_classes = stacked.shape
+    rows, share = np.arange(n_samples), sample_weight / sample_weight.sum()
+    start = np.zeros(n_opinions + n_classes)
+    start[0] = 1.0
+
+    def penalised_log_loss(parameters):
+        weights, intercept = np.split(parameters, [n_opinions])
+        log_proba = log_softmax(np.tensordot(weights, stacked, 1) + intercept, axis=1)
+        slope = share[:, None] * np.exp(log_proba)
+        slope[rows, codes] -= share
+        away = parameters - start
+        gradient = np.concatenate([np.tensordot(stacked, slope, 2), slope.sum(axis=0)])
+        loss = -np.dot(share, log_proba[rows, codes]) + np.dot(away, away) / (2 * n_samples)
+        return loss, gradient + away / n_samples
+
+    bounds = [(0, None)] * n_opinions + [(None, None)] * n_classes
+    found = minimize(penalised_log_loss, start, jac=True, method="L-BFGS-B", bounds=bounds)
+    weights, intercept = np.split(found.x, [n_opinions])
+    return OpinionPool(weights, intercept - intercept[0])
+
+
+def pool_linearly(opinions, values, sample_weight):
+    """Find the weighted sum of predictions that predicts the observed values best.
+
+    Parameters
+    ----------
+    opinions : sequence of ndarray of shape (n_samples, 1)
+        Predictions of each model on rows it was not fitted on.
+    values : ndarray of shape (n_samples,)
+        The observed values.
+    sample_weight : ndarray of shape (n_samples,)
+        Non-negative weights.
+
+    Returns
+    -------
+    pool : OpinionPool
+        The minimiser of the mean squared error, with non-negative weights and an intercept.
+
+    References
+    ----------
+    Breiman, "Stacked Regressions", Machine Learning 1996, doi:10.1007/BF00117832.
+    """
+    root = np.sqrt(sample_weight)[:, None]
+    design = np.hstack([*opinions, np.ones((len(values), 1))])
+    lowest = [0.0] * len(opinions) + [-np.inf]
+    found = lsq_linear(design * root, values * root[:, 0], bounds=(lowest, np.inf))
+    return OpinionPool(found.x[:-1], found.x[-1:])
+
+
+def log_losses(margins, codes):
+    """Log loss of every row, of shape (n_samples,), in nats."""
+    return -log_softmax(margins, axis=1)[np.arange(len(codes)), codes]
+
+
+def squared_errors(predictions, values):
+    """Squared error of every row, of shape (n_samples,)."""
+    return (predictions[:, 0] - values) ** 2
+
+
+def z_score(differences, sample_weight):
+    """Weighted mean of paired differences in units of its standard error; 0 if all are equal."""
+    mean = np.average(differences, weights=sample_weight)
+    error = np.sqrt(np.sum((sample_weight * (differences - mean)) ** 2)) / sample_weight.sum()
+    return float(mean / error) if error > 0 else 0.0

@@ -69,16 +69,14 @@ class AverageWeights(Callback):
     def on_train_begin(self, net, **kwargs):
         """Start where the training starts."""
         self.step_ = 0
-        self.weights_ = list(net.served.parameters()), list(net.module_.parameters())
 
     def on_batch_end(self, net, training=False, **kwargs):
         """Move the average towards the weights after a step."""
         if training:
             self.step_ += 1
             share = max(1 / LONGEST_MEMORY, 5 / (5 + self.step_))
-            served, trained = self.weights_
             with torch.no_grad():
-                torch._foreach_lerp_(served, trained, share)  # as torch.optim.swa_utils does
+                net.served_weights.lerp_(net.weights, share)
 
 
 class KeepBestEpoch(Callback):

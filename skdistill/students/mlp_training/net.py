@@ -24,9 +24,13 @@ class DistillationNet(NeuralNet):
 
     Attributes
     ----------
+    weights : torch.nn.Parameter of shape (n_weights,)
+        All parameters of ``module_``, which are views of it, as their gradients are of its own.
     served : EncodedMLP
         The network that is evaluated and kept: a copy of ``module_`` as it was initialised, which
         a callback has to update.
+    served_weights : torch.nn.Parameter of shape (n_weights,)
+        All parameters of ``served``.
     was_interrupted_ : bool
         Whether the user ended the training, and not a callback or the last epoch.
     """
@@ -34,19 +38,21 @@ class DistillationNet(NeuralNet):
     def initialize(self):
         """Initialise everything, and let the optimizer of a GPU run inside a CUDA graph."""
         super().initialize()
-        # Not as an attribute, which skorch would give to the optimizer.
+        # Not as attributes, which skorch would give to the optimizer.
         vars(self)["served"] = copy.deepcopy(self.module_)
+        vars(self)["served_weights"] = one_vector(self.served)
+        vars(self)["weights"] = one_vector(self.module_)
+        (group,) = self.optimizer_.param_groups
+        group["params"] = [self.weights]  # a call of the optimizer costs more than its arithmetic
         self.was_stopped_ = self.was_interrupted_ = False
         self._listeners = {
             event: [cb for _, cb in self.callbacks_ if _overrides(cb, event)]
             for event in ("on_batch_begin", "on_grad_computed", "on_batch_end")
         }
-        self._parameters = list(self.module_.parameters())
         self._step = self._eager_step
         if torch.device(self.device).type == "cuda" and not self._listeners["on_grad_computed"]:
-            for group in self.optimizer_.param_groups:
-                group["capturable"] = True
-                group["lr"] = torch.tensor(float(group["lr"]), device=self.device)
+            group["capturable"] = True
+            group["lr"] = torch.tensor(float(group["lr"]), device=self.device)
             self._step = GraphedStep(self._eager_step)
         return self
 
@@ -76,8 +82,7 @@ class DistillationNet(NeuralNet):
 
     def _eager_step(self, batch):
         X, y = batch
-        for parameter in self._parameters:  # as optimizer.zero_grad() does, without its overhead
-            parameter.grad = None
+        self.weights.grad.zero_()
         outputs = self.module_(X)
         loss = self.criterion_(outputs, y)
         loss.backward()
@@ -182,6 +187,18 @@ class GraphedStep:
             result = self.step(batch)
         torch.cuda.current_stream().wait_stream(aside)
         return result
+
+
+def one_vector(module):
+    """Move the parameters of a module into one vector, and their gradients into its gradient."""
+    parameters = list(module.parameters())
+    vector = torch.nn.Parameter(torch.cat([p.detach().flatten() for p in parameters]))
+    vector.grad = torch.zeros_like(vector)
+    sizes = [p.numel() for p in parameters]
+    parts = vector.detach().split(sizes), vector.grad.split(sizes)
+    for parameter, data, grad in zip(parameters, *parts, strict=True):
+        parameter.data, parameter.grad = data.view_as(parameter), grad.view_as(parameter)
+    return vector
 
 
 def _overrides(callback, method):

@@ -25,7 +25,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from skdistill import DistilledClassifier, MLPStudentClassifier, Munge
 from skdistill.columns import check_rows, plain_rows
 from skdistill.soft_labels import free_margins, margins_from_decision, proba_from_margins
-from skdistill.students.encoding import fit_encoding
+from skdistill.students.encoding import bin_edges, fit_encoding
 from skdistill.students.mlp_training.callbacks import LONGEST_MEMORY, WARM_UP, WarmUpThenCosine
 from skdistill.students.mlp_training.network import EncodedMLP, pack_distillation
 
@@ -54,6 +54,7 @@ class Choices:
     averaging: bool = True
     standardised: bool = False
     bfloat16: bool = False
+    edges_of_teacher: bool = False
 
 
 VARIANTS = {
@@ -61,6 +62,8 @@ VARIANTS = {
     "no synthetic rows": {"size": 0.0},
     "5 x synthetic rows": {"size": 5.0},
     "20 x synthetic rows": {"size": 20.0},
+    "40 x synthetic rows": {"size": 40.0},
+    "80 x synthetic rows": {"size": 80.0},
     "synthetic rows weigh as much as the real": {"synthetic_weight": 0.1},
     "alpha 0.5": {"alpha": 0.5},
     "alpha 1": {"alpha": 1.0},
@@ -79,6 +82,7 @@ VARIANTS = {
     "three, residual": {"depth": 3, "residual": True},
     "16 bins": {"n_bins": 16},
     "64 bins": {"n_bins": 64},
+    "bin edges from the forest's splits": {"edges_of_teacher": True},
     "standardised input beside the codes": {"standardised": True},
     "SiLU": {"activation": "silu"},
     "dropout 0.1": {"dropout": 0.1},
@@ -175,7 +179,24 @@ def train(encoding, X, targets, choices, seed):
     return served
 
 
-def fit_predict(transfer_set, X_test, choices, seed):
+def with_edges_of(forest, encoding, n_bins):
+    """Take the bin edges from a forest's splits, each counted once for every row it parts."""
+    trees = [member.tree_ for member in forest.estimators_]
+    column, threshold, rows = (
+        np.concatenate([getattr(tree, name) for tree in trees])
+        for name in ("feature", "threshold", "n_node_samples")
+    )
+    columns = list(encoding.columns)
+    for j, old in enumerate(columns):
+        splits = column == j  # leaves have a column of -2
+        if old.edges is None or not splits.any():
+            continue
+        inner = bin_edges(threshold[splits], rows[splits].astype(float), n_bins - 2)
+        columns[j] = replace(old, edges=np.unique([old.edges[0], *inner, old.edges[-1]]))
+    return replace(encoding, columns=tuple(columns))
+
+
+def fit_predict(transfer_set, teacher, X_test, choices, seed):
     """Fit on the part of the transfer set that the choices leave, and predict the test rows."""
     synthetic = transfer_set.origin == 2
     kept = ~synthetic | (np.cumsum(synthetic) <= choices.size * (~synthetic).sum())
@@ -185,6 +206,8 @@ def fit_predict(transfer_set, X_test, choices, seed):
     student = MLPStudentClassifier(n_bins=choices.n_bins)
     X = plain_rows(check_rows(student, transfer_set.X[kept], reset=True))
     encoding = fit_encoding(student, X, targets.mixed()[1])
+    if choices.edges_of_teacher:
+        encoding = with_edges_of(teacher, encoding, choices.n_bins)
     network = train(encoding, X, targets, choices, seed).eval()
     X_test = plain_rows(check_rows(student, X_test, reset=False))
     with torch.no_grad():
@@ -195,17 +218,21 @@ def fit_predict(transfer_set, X_test, choices, seed):
 def run(path, kind, seed, args):
     """Yield a line per variant of one table, teacher and seed."""
     X, X_test, y, y_test = read_table(path, args.rows, seed)
-    largest = max(changed.get("size", 0.0) for changed in VARIANTS.values())
+    largest = max(VARIANTS[name].get("size", 10.0) for name in args.variants)
     distiller = DistilledClassifier(
         make_teacher(kind, X, args.trees, seed),
         Capture(),
-        augmentation=Munge(size=largest),
+        label_correction=False,
+        augmentation=Munge(size=largest, max_rows=10**7),
         random_state=seed,
     ).fit(X, y)
     teacher_proba = distiller.teacher_.predict_proba(X_test)
     for name in ["default", *args.variants]:
-        choices = Choices(**VARIANTS.get(name, {}))
-        proba = fit_predict(distiller.student_.transfer_set_, X_test, choices, seed)
+        choices, teacher = Choices(**VARIANTS.get(name, {})), distiller.teacher_
+        if choices.edges_of_teacher and not hasattr(teacher, "estimators_"):
+            continue  # no forest, or one behind an encoder
+        transfer_set = distiller.student_.transfer_set_
+        proba = fit_predict(transfer_set, teacher, X_test, choices, seed)
         scores = measure(y_test, proba, teacher_proba, distiller.classes_)
         line = {"table": path.stem, "teacher": kind, "seed": seed, "variant": name, **scores}
         print(*line.values(), flush=True)

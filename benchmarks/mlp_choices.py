@@ -45,7 +45,7 @@ class Choices:
     batch_size: int = 512
     most_steps: int = 6000
     alpha: float = 0.8
-    size: float = 10.0
+    size: float = 20.0
     synthetic_weight: float = 1.0
     activation: str = "relu"
     residual: bool = False
@@ -61,7 +61,7 @@ VARIANTS = {
     "hard labels": {"alpha": 0.0, "size": 0.0},
     "no synthetic rows": {"size": 0.0},
     "5 x synthetic rows": {"size": 5.0},
-    "20 x synthetic rows": {"size": 20.0},
+    "10 x synthetic rows": {"size": 10.0},
     "40 x synthetic rows": {"size": 40.0},
     "80 x synthetic rows": {"size": 80.0},
     "synthetic rows weigh as much as the real": {"synthetic_weight": 0.1},
@@ -218,7 +218,7 @@ def fit_predict(transfer_set, teacher, X_test, choices, seed):
 def run(path, kind, seed, args):
     """Yield a line per variant of one table, teacher and seed."""
     X, X_test, y, y_test = read_table(path, args.rows, seed)
-    largest = max(VARIANTS[name].get("size", 10.0) for name in args.variants)
+    largest = max(VARIANTS[name].get("size", 20.0) for name in args.variants)
     distiller = DistilledClassifier(
         make_teacher(kind, X, args.trees, seed),
         Capture(),

@@ -37,7 +37,13 @@ from skdistill import (
 )
 
 SCORES = {"auc": True, "ap": True, "log_loss": False}  # whether greater is better
-WAYS = {"soft": None, "munge": Munge(), "default": "auto"}
+WAYS = {
+    "soft": {"augmentation": None, "label_correction": False},
+    "munge": {"augmentation": Munge(), "label_correction": False},
+    "default": {},
+    "imitate": {"label_correction": False},
+    "pool": {"label_correction": True},
+}
 
 
 def make_teacher(kind, X, trees, seed):
@@ -106,9 +112,9 @@ def run_table(name, path, seed, args, memory, write):
                 model = DistilledClassifier(
                     inside,
                     student,
-                    augmentation=WAYS[way],
                     memory=memory,
                     random_state=seed,
+                    **WAYS[way],
                     **args.options,
                 )
                 fitted[kind, way] = timed_fit(model, X, y, X_test)

@@ -45,10 +45,8 @@ class LabelCorrection:
     ----------
     teacher_weight, student_weight : float
         What margins (predictions, in regression) are multiplied by before they are added.
-    teacher_loss, student_loss : float
-        Loss of either side by itself, after recalibration.
-    pooled_loss : float
-        Loss of the pool.
+    teacher_loss, student_loss, pooled_loss : float
+        Loss of the teacher as it is, of the students as they are, and of the pool.
     lead : float
         By how many standard errors the teacher's loss is lower than 98 % of the students'.
     gain : float
@@ -189,16 +187,11 @@ def _stack(labelled, opinion, students):
     is_classification = labelled.classes is not None
     best_pool = pool_log_linearly if is_classification else pool_linearly
     losses_of = log_losses if is_classification else squared_errors
-
-    def best(*opinions):
-        pool = best_pool(opinions, y, weight)
-        return pool, losses_of(pool.pooled(opinions), y)
-
-    (_, teacher), (_, student), (pool, pooled) = best(sides[0]), best(sides[1]), best(*sides)
-    means = [float(np.average(losses, weights=weight)) for losses in (teacher, student, pooled)]
+    pool = best_pool(sides, y, weight)
+    teacher, student, pooled = (losses_of(z, y) for z in (*sides, pool.pooled(sides)))
     return LabelCorrection(
         *pool.weights.tolist(),
-        *means,
+        *(float(np.average(losses, weights=weight)) for losses in (teacher, student, pooled)),
         lead=z_score((1 - WORTH_FOLLOWING) * student - teacher, weight),
         gain=z_score(teacher - pooled, weight),
         pool=pool,

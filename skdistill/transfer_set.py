@@ -177,7 +177,7 @@ class Munge(BaseEstimator):
 
     Parameters
     ----------
-    size : float, default=10.0
+    size : float, default=20.0
         Number of synthetic rows, as a multiple of the number of labelled rows.
     max_rows : int, default=300_000
         Largest number of synthetic rows.
@@ -228,7 +228,7 @@ class Munge(BaseEstimator):
 
     def __init__(
         self,
-        size=10.0,
+        size=20.0,
         *,
         max_rows=300_000,
         swap_prob=0.5,

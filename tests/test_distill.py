@@ -195,7 +195,7 @@ def test_synthetic_rows_are_on_for_the_mlp_and_off_for_the_tree(binary_task, for
     off = clone(mlp).set_params(augmentation=None).fit(X, y)
     on = clone(tree).set_params(augmentation=Munge(size=3)).fit(X, y)
     rows = [m.transfer_summary_["synthetic"]["rows"] for m in (tree, mlp, off, on)]
-    assert rows == [0, 6000, 0, 1800]
+    assert rows == [0, 12000, 0, 1800]
     assert [repr(m.augmentation_) for m in (tree, mlp, off, on)] == [
         "None",
         "Munge()",

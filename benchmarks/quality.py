@@ -6,6 +6,9 @@ The folder holds Parquet files with a column ``target``. For every table, teache
 this prints test scores and fidelity. Then it averages over the seeds and prints the share of the
 gap between hard labels and the teacher that distillation closes, and where it loses to hard labels
 by more than two standard errors of the paired difference. ``--csv`` keeps every line.
+
+Ways: ``default``; ``imitate`` and ``pool`` never and always correct the teacher's labels; ``soft``
+and ``munge`` imitate without and with synthetic rows, whatever the student.
 """
 
 import argparse

@@ -180,6 +180,7 @@ class _Distiller(MetaEstimatorMixin, BaseEstimator):
         self.label_correction_ = None
         if self.alpha in (0, 1) or not may_be_corrected(student, self.label_correction):
             return transfer_set
+        self._say("judging the teacher by students fitted to what was observed")
         margins, self.label_correction_ = memory.cache(correct_labels)(
             silenced(student), transfer_set, self.label_correction, cv
         )

@@ -4,7 +4,7 @@ import warnings
 from dataclasses import dataclass, field
 
 import numpy as np
-from sklearn.base import clone
+from sklearn.base import clone, is_classifier
 
 from skdistill.columns import take_rows
 from skdistill.estimators import last_step
@@ -162,8 +162,11 @@ def silenced(student):
     """Return an unfitted clone without progress bar and callbacks: those are for the main fit."""
     student = clone(student)
     last = last_step(student)
-    loud = {"callbacks": None, "verbose": 0}
-    last.set_params(**{name: loud[name] for name in loud if name in last.get_params()})
+    params = last.get_params()
+    if params.get("callbacks"):
+        last.set_params(callbacks=None)
+    if (params.get("verbose") or 0) > 0:
+        last.set_params(verbose=0)
     return student
 
 
@@ -206,7 +209,7 @@ def _fit_to_observed(student, labelled):
 
 
 def _margins(student, X):
-    if hasattr(student, "decision_function"):
+    if is_classifier(student):
         return margins_from_decision(student.decision_function(X))
     return np.asarray(student.predict(X), dtype=np.float64).reshape(-1, 1)
 

@@ -69,14 +69,15 @@ class AverageWeights(Callback):
     def on_train_begin(self, net, **kwargs):
         """Start where the training starts."""
         self.step_ = 0
+        self.weights_ = net.served_weights.detach(), net.weights.detach()
 
     def on_batch_end(self, net, training=False, **kwargs):
         """Move the average towards the weights after a step."""
         if training:
             self.step_ += 1
             share = max(1 / LONGEST_MEMORY, 5 / (5 + self.step_))
-            with torch.no_grad():
-                net.served_weights.lerp_(net.weights, share)
+            served, trained = self.weights_
+            served.lerp_(trained, share)
 
 
 class KeepBestEpoch(Callback):

@@ -276,7 +276,8 @@ class DistilledClassifier(ClassifierMixin, _Distiller):
         - False: never. The student imitates the teacher, whatever that is worth.
 
         With ``alpha`` 1 or 0 nothing is corrected: the first is pure imitation, the second does
-        without the teacher.
+        without the teacher. A teacher that labels directly the very rows it was fitted on looks
+        perfect there, and so is not corrected either.
     cv : int, cross-validation generator or iterable, default=5
         Folds of "cross_fit", as in scikit-learn, and of `label_correction`; for the former every
         row has to be in one test fold.

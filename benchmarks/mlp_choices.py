@@ -218,7 +218,8 @@ def fit_predict(transfer_set, teacher, X_test, choices, seed):
 def run(path, kind, seed, args):
     """Yield a line per variant of one table, teacher and seed."""
     X, X_test, y, y_test = read_table(path, args.rows, seed)
-    largest = max(VARIANTS[name].get("size", 20.0) for name in args.variants)
+    choices_of = {name: Choices(**VARIANTS.get(name, {})) for name in ["default", *args.variants]}
+    largest = max(choices.size for choices in choices_of.values())
     distiller = DistilledClassifier(
         make_teacher(kind, X, args.trees, seed),
         Capture(),
@@ -226,12 +227,11 @@ def run(path, kind, seed, args):
         augmentation=Munge(size=largest, max_rows=10**7),
         random_state=seed,
     ).fit(X, y)
-    teacher_proba = distiller.teacher_.predict_proba(X_test)
-    for name in ["default", *args.variants]:
-        choices, teacher = Choices(**VARIANTS.get(name, {})), distiller.teacher_
+    teacher, transfer_set = distiller.teacher_, distiller.student_.transfer_set_
+    teacher_proba = teacher.predict_proba(X_test)
+    for name, choices in choices_of.items():
         if choices.edges_of_teacher and not hasattr(teacher, "estimators_"):
             continue  # no forest, or one behind an encoder
-        transfer_set = distiller.student_.transfer_set_
         proba = fit_predict(transfer_set, teacher, X_test, choices, seed)
         scores = measure(y_test, proba, teacher_proba, distiller.classes_)
         line = {"table": path.stem, "teacher": kind, "seed": seed, "variant": name, **scores}

@@ -184,10 +184,11 @@ class _Distiller(MetaEstimatorMixin, BaseEstimator):
         margins, self.label_correction_ = memory.cache(correct_labels)(
             silenced(student), transfer_set, self.label_correction, cv
         )
-        if self.label_correction_ is not None:
-            self._say(f"corrected the labels, {self.label_correction_.in_words()}")
-            if self.label_correction == "auto":
-                warn_of_correction()
+        if self.label_correction_ is None:
+            return transfer_set
+        self._say(f"corrected the labels, {self.label_correction_.in_words()}")
+        if self.label_correction == "auto":
+            warn_of_correction()
         return replace(transfer_set, margins=margins)
 
     def _label_fresh(self, X, y, sample_weight):
@@ -288,7 +289,8 @@ class DistilledClassifier(ClassifierMixin, _Distiller):
         Weights of the observed classes, multiplied into the sample weights.
     memory : str, joblib.Memory or None, default=None
         Caches the teacher's margins, keyed by data, parameters and teacher, so that a grid search
-        over temperature, alpha or the student fits and asks the teacher once per fold.
+        over temperature, alpha or the student fits and asks the teacher once per fold. Corrected
+        ones are cached per student.
     n_jobs : int or None, default=None
         Folds or members to work on at a time.
     random_state : int, RandomState instance or None, default=None

@@ -43,29 +43,35 @@ class LabelCorrection:
 
     Attributes
     ----------
-    teacher_weight, student_weight : float
-        What margins (predictions, in regression) are multiplied by before they are added.
+    pool : OpinionPool
+        The weights of teacher and students, and the intercept.
     teacher_loss, student_loss, pooled_loss : float
         Loss of the teacher as it is, of the students as they are, and of the pool.
     lead : float
         By how many standard errors the teacher's loss is lower than 98 % of the students'.
     gain : float
         By how many standard errors the pool's loss is lower than the teacher's.
-    pool : OpinionPool
-        The weights and the intercept.
     students : tuple of estimator
         The fitted students, one per fold.
     """
 
-    teacher_weight: float
-    student_weight: float
+    pool: OpinionPool
     teacher_loss: float
     student_loss: float
     pooled_loss: float
     lead: float
     gain: float
-    pool: OpinionPool = field(repr=False)
     students: tuple = field(repr=False)
+
+    @property
+    def teacher_weight(self):
+        """What the teacher's margins (predictions, in regression) are multiplied by."""
+        return float(self.pool.weights[0])
+
+    @property
+    def student_weight(self):
+        """What the mean margins of the students are multiplied by."""
+        return float(self.pool.weights[1])
 
     def in_words(self):
         """Say in a line what is pooled, and what it is worth."""
@@ -113,18 +119,18 @@ def correct_labels(student, transfer_set, rule, cv):
 
     Returns
     -------
-    margins : ndarray of shape (n_samples, n_classes)
-        Margins of all rows, corrected or as they were.
+    margins : ndarray of shape (n_samples, n_classes) or None
+        Corrected margins of all rows; None if the teacher's own are to stay.
     correction : LabelCorrection or None
-        What was done to them; None if nothing was.
+        How they were corrected.
 
     References
     ----------
     Wolpert, "Stacked Generalization", Neural Networks 1992, doi:10.1016/S0893-6080(05)80023-1.
     """
     is_labelled = transfer_set.origin == 0
-    labelled, others = transfer_set.take(is_labelled), transfer_set.take(~is_labelled)
-    unchanged = transfer_set.margins, None
+    labelled = transfer_set.take(is_labelled)
+    unchanged = None, None
     is_classification = labelled.classes is not None
     if is_classification and len(labelled.classes) == 1:
         return unchanged
@@ -136,9 +142,9 @@ def correct_labels(student, transfer_set, rule, cv):
         fold = labelled.take(train[labelled.sample_weight[train] > 0])
         students.append(_fit_to_observed(student, fold))
         opinion[test] = _margins(students[-1], take_rows(labelled.X, test))
-        correction = _stack(labelled, opinion, tuple(students))
-        if rule == "auto" and correction.lead > CLEAR:
+        if rule == "auto" and _lead(labelled, opinion) > CLEAR:
             return unchanged
+    correction = _stack(labelled, opinion, tuple(students))
     if rule == "auto" and not (correction.lead < SIGNIFICANT < correction.gain):
         return unchanged
     left_out = np.isnan(opinion[:, 0])  # some splitters test some of the rows only
@@ -146,7 +152,8 @@ def correct_labels(student, transfer_set, rule, cv):
         opinion[left_out] = _mean_margins(students, take_rows(labelled.X, left_out))
     margins = np.empty(transfer_set.margins.shape)
     margins[is_labelled] = correction.pool.pooled([labelled.margins, opinion])
-    if len(others.y):
+    if not is_labelled.all():
+        others = transfer_set.take(~is_labelled)
         margins[~is_labelled] = correction.corrected(others.margins, others.X)
     return margins, correction
 
@@ -182,22 +189,34 @@ def warn_of_correction():
     )
 
 
-def _stack(labelled, opinion, students):
-    """Pool teacher and students on the rows that the students have answered so far."""
+def _answered(labelled, opinion):
+    """Return both sides, y and weights of the rows that the students have answered so far."""
     rows = ~np.isnan(opinion[:, 0]) & (labelled.sample_weight > 0)
     sides = labelled.margins[rows], opinion[rows]
-    y, weight = labelled.y[rows], labelled.sample_weight[rows]
-    is_classification = labelled.classes is not None
-    best_pool = pool_log_linearly if is_classification else pool_linearly
-    losses_of = log_losses if is_classification else squared_errors
+    return sides, labelled.y[rows], labelled.sample_weight[rows]
+
+
+def _lead(labelled, opinion):
+    """By how many standard errors the teacher is better, see `LabelCorrection`."""
+    sides, y, weight = _answered(labelled, opinion)
+    losses_of = squared_errors if labelled.classes is None else log_losses
+    teacher, student = (losses_of(z, y) for z in sides)
+    return z_score((1 - WORTH_FOLLOWING) * student - teacher, weight)
+
+
+def _stack(labelled, opinion, students):
+    """Pool teacher and students on the rows that the students have answered."""
+    sides, y, weight = _answered(labelled, opinion)
+    is_regression = labelled.classes is None
+    best_pool = pool_linearly if is_regression else pool_log_linearly
+    losses_of = squared_errors if is_regression else log_losses
     pool = best_pool(sides, y, weight)
     teacher, student, pooled = (losses_of(z, y) for z in (*sides, pool.pooled(sides)))
     return LabelCorrection(
-        *pool.weights.tolist(),
+        pool,
         *(float(np.average(losses, weights=weight)) for losses in (teacher, student, pooled)),
-        lead=z_score((1 - WORTH_FOLLOWING) * student - teacher, weight),
+        lead=_lead(labelled, opinion),
         gain=z_score(teacher - pooled, weight),
-        pool=pool,
         students=students,
     )
 

@@ -29,7 +29,6 @@ DISCRETE_VALUES = 32
 #: Random directions that stand for one nominal column when distances are computed.
 NOMINAL_DIRECTIONS = 8
 
-
 #: What a transfer set has one of per row, besides the row.
 _PER_ROW = ("margins", "y", "sample_weight", "origin")
 

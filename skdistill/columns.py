@@ -6,7 +6,9 @@ object array, None where missing). SciPy sparse matrices are all numeric.
 """
 
 import numbers
+import zlib
 from dataclasses import dataclass
+from hashlib import blake2b
 
 import narwhals.stable.v2 as nw
 import numpy as np
@@ -15,6 +17,7 @@ from sklearn.utils import _safe_indexing, check_array
 from sklearn.utils.validation import validate_data
 
 __all__ = [
+    "cell_values",
     "check_rows",
     "column_names",
     "column_values",
@@ -152,6 +155,28 @@ def plain_rows(X):
     return PlainColumns(tuple(_series_values(series) for series in frame.iter_columns()))
 
 
+def cell_values(X):
+    """Read every cell as its owner has it.
+
+    Parameters
+    ----------
+    X : ndarray or data frame of shape (n_samples, n_features)
+        The table.
+
+    Returns
+    -------
+    values : ndarray of shape (n_samples, n_features) and dtype object
+        Numbers, booleans and strings; NaN or None where missing.
+    """
+    if isinstance(X, np.ndarray):
+        return X.astype(object)
+    values = np.empty(X.shape, dtype=object)
+    for j, series in enumerate(_narwhalify(X).iter_columns()):
+        missing = series.is_null().to_numpy() & (not series.dtype.is_float())
+        values[:, j] = _mark_missing(series.to_list(), missing)
+    return values
+
+
 def column_values_as(X, j, *, nominal, name):
     """Read one column, and insist that it is of the kind it was when an estimator was fitted.
 
@@ -285,7 +310,7 @@ def row_hashes(X):
     Returns
     -------
     hashes : ndarray of shape (n_samples,) and dtype uint64
-        Comparable between tables within one process.
+        Comparable between tables, containers and processes.
     """
     if sp.issparse(X):
         return _sparse_row_hashes(X.tocsr().astype(np.float64, copy=True))
@@ -294,7 +319,7 @@ def row_hashes(X):
         for j in range(X.shape[1]):
             values = column_values(X, j)
             if is_nominal(values):
-                cells = np.fromiter((hash(value) for value in values), np.int64, len(values))
+                cells = _stable_hashes(values)
             else:
                 cells = np.where(np.isnan(values), np.nan, values + 0.0)  # one NaN, one zero
             mixed = cells.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
@@ -304,13 +329,26 @@ def row_hashes(X):
     return hashes
 
 
+def _stable_hashes(values):
+    """Hash the cells of a nominal column; Python's own hash of a string changes by process."""
+    known = {None: 0}
+    for value in values:
+        if value not in known:
+            is_text = isinstance(value, str)
+            known[value] = zlib.crc32(value.encode()) if is_text else hash(value)
+    return np.fromiter((known[value] for value in values), np.int64, len(values))
+
+
 def _sparse_row_hashes(X):
     X.eliminate_zeros()
     X.sort_indices()
     columns = X.indices.astype(np.int64)
     ranges = zip(X.indptr, X.indptr[1:], strict=False)
-    hashes = [hash((columns[a:b].tobytes(), X.data[a:b].tobytes())) for a, b in ranges]
-    return np.array(hashes).view(np.uint64)
+    digests = [
+        blake2b(columns[a:b].tobytes() + X.data[a:b].tobytes(), digest_size=8).digest()
+        for a, b in ranges
+    ]
+    return np.frombuffer(b"".join(digests), dtype=np.uint64)
 
 
 def _narwhalify(X):

@@ -28,6 +28,7 @@ from skdistill.label_correction import (
     warn_of_correction,
 )
 from skdistill.rows import (
+    SeenRows,
     check_classification_rows,
     check_regression_rows,
     check_weights,
@@ -159,6 +160,7 @@ class _Distiller(MetaEstimatorMixin, BaseEstimator):
     def _label(self, in_use, student, rows):
         """Build the transfer set, or take its parts from the cache."""
         warn_of_leak(rows)
+        self._seen_rows = SeenRows.of(rows.X, rows.pool)  # for reports
         self.augmentation_ = choose_augmentation(self.augmentation, student, rows)
         self._say(f"labelling {rows.X.shape[0]} rows by {type(last_step(self.teacher)).__name__}")
         memory = check_memory(self.memory)

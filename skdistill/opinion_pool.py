@@ -13,6 +13,7 @@ from scipy.special import log_softmax
 __all__ = [
     "OpinionPool",
     "log_losses",
+    "mean_and_error",
     "pool_log_linearly",
     "pool_linearly",
     "squared_errors",
@@ -128,8 +129,14 @@ def squared_errors(predictions, values):
     return (predictions[:, 0] - values) ** 2
 
 
+def mean_and_error(values, sample_weight):
+    """Return the weighted mean of values of shape (n_samples,) and its standard error."""
+    mean = np.average(values, weights=sample_weight)
+    error = np.sqrt(np.sum((sample_weight * (values - mean)) ** 2)) / sample_weight.sum()
+    return float(mean), float(error)
+
+
 def z_score(differences, sample_weight):
     """Weighted mean of paired differences in units of its standard error; 0 if all are equal."""
-    mean = np.average(differences, weights=sample_weight)
-    error = np.sqrt(np.sum((sample_weight * (differences - mean)) ** 2)) / sample_weight.sum()
-    return float(mean / error) if error > 0 else 0.0
+    mean, error = mean_and_error(differences, sample_weight)
+    return mean / error if error > 0 else 0.0

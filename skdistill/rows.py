@@ -34,6 +34,9 @@ __all__ = [
 #: Marks rows of y without an observed class, as in scikit-learn's semi-supervised estimators.
 UNLABELLED = -1
 
+#: Number of hashes that `SeenRows` keeps.
+SKETCH_SIZE = 16_384
+
 #: Share of labelled rows that may stand in the unlabelled pool by chance before it is a leak.
 LEAK_TOLERANCE = 0.01
 
@@ -69,6 +72,45 @@ class Rows:
     def given_weight(self):
         """The weights if any were asked for, else None."""
         return self.sample_weight if self.has_weights else None
+
+
+@dataclass(frozen=True)
+class SeenRows:
+    """A sketch of the rows a model was fitted on, to recognise them later.
+
+    Attributes
+    ----------
+    hashes : ndarray of shape (at most SKETCH_SIZE,)
+        The smallest of the rows' hashes, sorted.
+    recurring : float
+        Share of the rows that stand there more than once: so many rows of fresh data are known
+        by chance.
+
+    References
+    ----------
+    Cohen and Kaplan, "Summarizing Data Using Bottom-k Sketches", PODC 2007,
+    doi:10.1145/1281100.1281133.
+    """
+
+    hashes: np.ndarray
+    recurring: float
+
+    @classmethod
+    def of(cls, *tables):
+        """Sketch the rows of tables; None among them is skipped."""
+        hashes = np.concatenate([row_hashes(table) for table in tables if table is not None])
+        distinct, counts = np.unique(hashes, return_counts=True)
+        return cls(distinct[:SKETCH_SIZE].copy(), float(counts[counts > 1].sum() / len(hashes)))
+
+    def excess_in(self, X):
+        """Return the share of rows of X that were seen, beyond what chance explains."""
+        hashes = row_hashes(X)
+        if len(self.hashes) == SKETCH_SIZE:  # larger hashes were not kept
+            hashes = hashes[hashes <= self.hashes[-1]]
+        if len(hashes) == 0 or self.recurring == 1.0:
+            return 0.0
+        known = np.isin(hashes, self.hashes).mean()
+        return float((known - self.recurring) / (1 - self.recurring))
 
 
 def check_classification_rows(

@@ -1,3 +1,7 @@
+import os
+import pickle
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -36,7 +40,13 @@ from skdistill.columns import (
     take_rows,
 )
 from skdistill.estimators import weight_params
-from skdistill.rows import check_classification_rows, check_regression_rows, check_weights
+from skdistill.rows import (
+    SKETCH_SIZE,
+    SeenRows,
+    check_classification_rows,
+    check_regression_rows,
+    check_weights,
+)
 
 CONTAINERS = {"pandas": pd.DataFrame, "polars": pl.DataFrame}
 
@@ -1081,6 +1091,49 @@ class TestFrames:
         one = distiller(Blind(), alpha=0.0).fit(frame, y)
         other = distiller(Blind(), alpha=0.0).fit(shuffled, y_series)
         assert_array_equal(one.predict_proba(frame), other.predict_proba(shuffled))
+
+
+class TestSeenRows:
+    def test_the_share_of_known_rows_is_counted_also_from_a_sketch(self, rng):
+        for n in (1000, 5 * SKETCH_SIZE):
+            X = rng.normal(size=(n, 2))
+            seen = SeenRows.of(X[: n // 2], None, X[n // 2 : -100])
+            assert len(seen.hashes) == min(n - 100, SKETCH_SIZE)
+            assert seen.excess_in(X[:-100]) == 1.0
+            assert seen.excess_in(rng.normal(size=(n, 2))) == 0.0
+            half = np.concatenate([X[: n // 4], rng.normal(size=(n // 4, 2))])
+            assert abs(seen.excess_in(half) - 0.5) < 0.02
+
+    def test_rows_that_recur_are_known_by_chance(self, rng):
+        X = rng.integers(0, 4, size=(4000, 3))
+        assert SeenRows.of(X[:2000]).recurring == 1.0
+        assert SeenRows.of(X[:2000]).excess_in(X[2000:]) == 0.0
+        rare = rng.integers(0, 60, size=(4000, 2))
+        seen = SeenRows.of(rare[:2000])
+        assert 0.2 < seen.recurring < 0.8
+        assert abs(seen.excess_in(rare[2000:])) < 0.05
+        assert seen.excess_in(rare[:2000]) == 1.0
+
+    def test_rows_are_recognised_in_another_process_and_container(self):
+        frame = pd.DataFrame({"name": ["Ann", None, "Eve"], "n": [1.0, 2.0, 3.0]})
+        program = (
+            "import sys, pickle, pandas as pd; from skdistill.columns import row_hashes;"
+            "frame = pd.DataFrame({'name': ['Ann', None, 'Eve'], 'n': [1.0, 2.0, 3.0]});"
+            "import scipy.sparse as sp; sparse = sp.csr_array([[0.0, 1.5], [2.0, 0.0]]);"
+            "sys.stdout.buffer.write(pickle.dumps([row_hashes(frame), row_hashes(sparse)]))"
+        )
+        found = []
+        for seed in ("1", "2"):
+            done = subprocess.run(
+                [sys.executable, "-c", program],
+                env={**os.environ, "PYTHONHASHSEED": seed},
+                capture_output=True,
+                check=True,
+            )
+            found.append(pickle.loads(done.stdout))
+        for one, other in zip(*found, strict=True):
+            assert_array_equal(one, other)
+        assert_array_equal(found[0][0], row_hashes(pl.from_pandas(frame)))
 
 
 class TestRegressionRows:

@@ -90,11 +90,7 @@ class ClassifierTeacher:
         proba = check_probabilities(self.estimator, proba, len(self.labels))
         if len(self.classes) == 1:
             return np.zeros((len(proba), 1))
-        aligned = np.zeros((len(proba), len(self.classes)))
-        position = {label: k for k, label in enumerate(self.classes.tolist())}
-        for column, label in zip(proba.T, self.labels.tolist(), strict=True):
-            if label in position:
-                aligned[:, position[label]] = column
+        aligned = align_probabilities(proba, self.labels, self.classes)
         floor = self.class_prior / (count_votes(self.estimator) + 1)
         return margins_from_proba(aligned, floor)
 
@@ -128,26 +124,8 @@ class RegressorTeacher:
         return self.margins_of(self.estimator.predict(X))
 
     def margins_of(self, predictions):
-        """Check predictions and return them with shape (n_samples, 1), float64.
-
-        Raises
-        ------
-        ValueError
-            If there is not one finite number per row.
-        """
-        margins = np.asarray(predictions, dtype=np.float64).reshape(len(predictions), -1)
-        if margins.shape[1] != 1:
-            raise ValueError(
-                f"The teacher {_name(self.estimator)} predicted {margins.shape[1]} values per row; "
-                "one was expected. Regressors with several outputs cannot be distilled."
-            )
-        if not np.isfinite(margins).all():
-            raise ValueError(
-                f"The teacher {_name(self.estimator)} predicted NaN or infinity for "
-                f"{(~np.isfinite(margins)).sum()} of {len(margins)} rows; finite numbers were "
-                "expected. Check what it does with missing values."
-            )
-        return margins
+        """Check predictions and return them with shape (n_samples, 1), float64."""
+        return check_predictions(self.estimator, predictions)
 
 
 def raw_scores(estimator, X):
@@ -230,7 +208,71 @@ def check_probabilities(estimator, proba, n_labels):
             f"predict_proba of the teacher {name} returned a row that sums to {worst:.4g}; 1 was "
             "expected. Normalise its rows, or wrap the model so that they are."
         )
+    if np.array_equal(np.round(row_sums, 9), np.ones(len(row_sums))):
+        return proba  # dividing would only make or break ties by rounding
     return proba / row_sums[:, None]
+
+
+def align_probabilities(proba, labels, classes):
+    """Put the columns of some classes in the order wanted; 0 for a class without a column.
+
+    Parameters
+    ----------
+    proba : ndarray of shape (n_samples, n_labels)
+        Probabilities.
+    labels : ndarray of shape (n_labels,)
+        The class of every column.
+    classes : ndarray of shape (n_classes,)
+        The classes wanted.
+
+    Returns
+    -------
+    aligned : ndarray of shape (n_samples, n_classes)
+        Rows sum to 1 where every label is wanted.
+    """
+    if np.array_equal(labels, classes):
+        return proba
+    aligned = np.zeros((len(proba), len(classes)))
+    position = {label: k for k, label in enumerate(classes.tolist())}
+    for column, label in zip(proba.T, labels.tolist(), strict=True):
+        if label in position:
+            aligned[:, position[label]] = column
+    return aligned
+
+
+def check_predictions(estimator, predictions):
+    """Check the answer of a regressor.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The regressor, for messages.
+    predictions : array-like
+        What its ``predict`` returned.
+
+    Returns
+    -------
+    predictions : ndarray of shape (n_samples, 1)
+        Float64.
+
+    Raises
+    ------
+    ValueError
+        If there is not one finite number per row.
+    """
+    values = np.asarray(predictions, dtype=np.float64).reshape(len(predictions), -1)
+    if values.shape[1] != 1:
+        raise ValueError(
+            f"The teacher {_name(estimator)} predicted {values.shape[1]} values per row; "
+            "one was expected. Regressors with several outputs cannot be distilled."
+        )
+    if not np.isfinite(values).all():
+        raise ValueError(
+            f"The teacher {_name(estimator)} predicted NaN or infinity for "
+            f"{(~np.isfinite(values)).sum()} of {len(values)} rows; finite numbers were "
+            "expected. Check what it does with missing values."
+        )
+    return values
 
 
 def _name(estimator):

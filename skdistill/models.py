@@ -1,0 +1,161 @@
+"""The models a report is about: the student, its teacher, and what each answers."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.base import is_regressor
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from skdistill.estimators import is_fitted, last_step
+from skdistill.teacher.margins import align_probabilities, check_predictions, check_probabilities
+
+
+@dataclass(frozen=True)
+class Model:
+    """A fitted model that answers on rows as the user has them.
+
+    Attributes
+    ----------
+    estimator : estimator
+        The fitted estimator, a Pipeline if rows have to be transformed first.
+    labels : ndarray of shape (n_labels,) or None
+        Class label of every column of its ``predict_proba``; None for a regressor.
+    """
+
+    estimator: Any
+    labels: np.ndarray | None
+
+    @property
+    def name(self):
+        """Name of the class that does the predicting."""
+        return type(last_step(self.estimator)).__name__
+
+    def answers(self, X, classes):
+        """Ask the model.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Raw columns.
+        classes : ndarray of shape (n_classes,) or None
+            Classes in the order of the columns wanted; None in regression.
+
+        Returns
+        -------
+        answers : ndarray of shape (n_samples, n_classes) or (n_samples, 1)
+            Probabilities, 0 for classes the model does not know; predictions in regression.
+
+        Raises
+        ------
+        ValueError
+            If the model's answers are not finite, or no probabilities.
+        """
+        if classes is None:
+            return check_predictions(self.estimator, self.estimator.predict(X))
+        proba = self.estimator.predict_proba(X)
+        proba = check_probabilities(self.estimator, proba, len(self.labels))
+        return align_probabilities(proba, self.labels, classes)
+
+
+def student_and_teacher(model, teacher=None):
+    """Find the deployed student, and the teacher if it is there.
+
+    Parameters
+    ----------
+    model : estimator
+        A fitted distiller, a Pipeline that ends in one, a search over either, or any fitted
+        classifier or regressor, which then is the student.
+    teacher : estimator or None, default=None
+        A fitted teacher; None for the one of the distiller.
+
+    Returns
+    -------
+    student : Model
+        What goes to production; it holds no reference to the teacher.
+    teacher : Model or None
+        None if there is none: the model is no distiller, or its labels came from a cache.
+
+    Raises
+    ------
+    NotFittedError
+        If the model, or a teacher that was passed, is not fitted.
+    TypeError
+        If one of the two is a classifier and the other a regressor, or neither.
+    """
+    model = getattr(model, "best_estimator_", model)
+    check_is_fitted(model)
+    distiller = last_step(model)
+    if not hasattr(distiller, "student_"):
+        student = as_model(model, "model")
+        return student, None if teacher is None else _checked_teacher(teacher, student)
+    student = as_model(_in_place_of_last(model, distiller.student_), "model")
+    if teacher is not None:
+        return student, _checked_teacher(teacher, student)
+    inside = distiller._teacher  # None if the labels came from a cache
+    if inside is None:
+        return student, None
+    return student, Model(
+        _in_place_of_last(model, inside.estimator), getattr(inside, "labels", None)
+    )
+
+
+def as_model(estimator, role):
+    """Wrap a fitted classifier or regressor.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A classifier with ``predict_proba``, or a regressor.
+    role : str
+        What messages call it.
+
+    Returns
+    -------
+    model : Model
+        The wrapped estimator.
+
+    Raises
+    ------
+    NotFittedError
+        If it is not fitted.
+    TypeError
+        If it is neither.
+    """
+    if not hasattr(estimator, "predict") or isinstance(estimator, type):
+        raise TypeError(
+            f"{role} is {estimator!r}; a fitted estimator was expected: a distiller, a classifier "
+            "with predict_proba or a regressor."
+        )
+    if not is_fitted(estimator):
+        check_is_fitted(last_step(estimator))
+    if hasattr(estimator, "predict_proba"):
+        return Model(estimator, np.asarray(estimator.classes_))
+    if not is_regressor(estimator):
+        raise TypeError(
+            f"{role} is a {type(last_step(estimator)).__name__}, which has no predict_proba and is "
+            "no regressor. Probabilities or predicted values are what is compared."
+        )
+    return Model(estimator, None)
+
+
+def _checked_teacher(teacher, student):
+    teacher = as_model(teacher, "teacher")
+    if (teacher.labels is None) != (student.labels is None):
+        kinds = ["regressor" if m.labels is None else "classifier" for m in (teacher, student)]
+        raise TypeError(
+            f"The teacher {teacher.name} is a {kinds[0]} and the student {student.name} a "
+            f"{kinds[1]}; both have to be of one kind."
+        )
+    return teacher
+
+
+def _in_place_of_last(model, estimator):
+    """Return the estimator behind the transformers of a fitted pipeline, if there are any."""
+    if isinstance(model, Pipeline) and len(model.steps) > 1:
+        inner = _in_place_of_last(model.steps[-1][1], estimator)
+        return Pipeline([*model.steps[:-1], (model.steps[-1][0], inner)])
+    if isinstance(model, Pipeline):
+        return _in_place_of_last(model.steps[-1][1], estimator)
+    return estimator

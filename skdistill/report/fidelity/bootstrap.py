@@ -1,0 +1,101 @@
+"""Statistics as functions of the rows' weights, and their paired bootstrap.
+
+A bootstrap resample is a weight per row: how often it was drawn. All statistics of all models are
+computed for the same resamples, so that differences between models are paired. Each becomes an
+array whose first entry is the estimate and whose others are the replicates: arithmetic on such
+arrays gives any derived statistic, with its interval.
+"""
+
+import numpy as np
+
+#: Resamples that are worked on at a time.
+BLOCK = 32
+
+
+def replicate(means, statistics, sample_weight, n_resamples, random_state):
+    """Compute statistics on the rows and on resamples of them.
+
+    Parameters
+    ----------
+    means : dict of str to ndarray of shape (n_samples,)
+        Statistics that are weighted means: their value for every row.
+    statistics : dict of str to callable
+        All others: functions of weights of shape (n_samples,), not all zero, that return a float
+        or an array.
+    sample_weight : ndarray of shape (n_samples,)
+        Non-negative weights. Rows are resampled, their weights stay.
+    n_resamples : int
+        Number of resamples.
+    random_state : RandomState instance
+        Draws them.
+
+    Returns
+    -------
+    replicates : dict of str to ndarray of shape (1 + n_resamples, ...)
+        First the statistic on the rows as they are, then on every resample; NaN where it is
+        undefined.
+    """
+    columns = np.column_stack(list(means.values())) if means else np.empty((len(sample_weight), 0))
+    blocks = []
+    for weights in _blocks_of_weights(sample_weight, n_resamples, random_state):
+        of_means = weights @ columns / weights.sum(axis=1, keepdims=True)
+        block = dict(zip(means, of_means.T, strict=True))
+        for name, statistic in statistics.items():
+            block[name] = np.array([statistic(w) for w in weights])
+        blocks.append(block)
+    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+
+
+def _blocks_of_weights(sample_weight, n_resamples, random_state):
+    """Yield the weights as they are, then those of the resamples, a few at a time."""
+    yield sample_weight[None, :]
+    n_samples = len(sample_weight)
+    for start in range(0, n_resamples, BLOCK):
+        size = min(BLOCK, n_resamples - start)
+        counts = [
+            np.bincount(random_state.randint(n_samples, size=n_samples), minlength=n_samples)
+            for _ in range(size)
+        ]
+        weights = np.stack(counts) * sample_weight
+        yield weights[weights.any(axis=1)]
+
+
+def ratio(numerator, denominator):
+    """Divide arrays of replicates; NaN where the denominator is 0."""
+    shape = np.broadcast_shapes(np.shape(numerator), np.shape(denominator))
+    undefined = np.full(shape, np.nan)
+    return np.divide(numerator, denominator, out=undefined, where=np.asarray(denominator) != 0)
+
+
+def weighted_correlation(x, y, weight):
+    """Return Pearson's correlation under weights; NaN where one of the two is constant."""
+    total = weight.sum()
+    if total <= 0:
+        return np.nan
+    x, y = x - weight @ x / total, y - weight @ y / total
+    spread = np.sqrt((weight @ (x * x)) * (weight @ (y * y)))
+    return weight @ (x * y) / spread if spread > 0 else np.nan
+
+
+def weighted_quantiles(values, order, shares, weight):
+    """Return the smallest values that these shares of the weight do not exceed.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_samples,)
+        Any numbers.
+    order : ndarray of shape (n_samples,)
+        ``np.argsort(values)``: sorted once for many weights.
+    shares : list of float
+        Between 0 and 1.
+    weight : ndarray of shape (n_samples,)
+        Non-negative weights.
+
+    Returns
+    -------
+    quantiles : ndarray of shape (n_shares,)
+        Entries of `values`.
+    """
+    below = np.cumsum(weight[order])
+    at = np.searchsorted(below, np.multiply(shares, below[-1]) * (1 - 1e-12))
+    return values[order[np.minimum(at, len(order) - 1)]]

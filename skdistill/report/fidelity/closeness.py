@@ -1,0 +1,159 @@
+"""How closely the student follows the teacher: fidelity as statistics of the rows' weights."""
+
+from functools import partial
+
+import numpy as np
+from scipy.stats import rankdata
+
+from skdistill.fidelity import js_of_rows, kl_of_rows
+from skdistill.ranking import Ranking
+from skdistill.report.fidelity.bootstrap import (
+    ratio,
+    weighted_correlation,
+    weighted_quantiles,
+)
+from skdistill.soft_labels import margins_from_proba
+
+#: Every measure and whether greater is better, by kind of task, in the order of reports.
+_OF_CLASSES = {"agreement": True, "kl_divergence": False, "js_divergence": False}
+_OF_DIFFERENCES = {
+    "mean_difference": False,
+    "p95_difference": False,
+    "p99_difference": False,
+    "max_difference": False,
+}
+_OF_RANKS = {"rank_correlation": True}
+_OF_TOP_K = {"top_k_overlap": True, "top_k_rank_correlation": True}
+_OF_MARGINS = {"margin_r2": True}
+MEASURES = {
+    "binary": _OF_CLASSES | _OF_DIFFERENCES | _OF_RANKS | _OF_TOP_K | _OF_MARGINS,
+    "multiclass": _OF_CLASSES | _OF_DIFFERENCES | _OF_RANKS | _OF_MARGINS,
+    "regression": _OF_DIFFERENCES | _OF_RANKS | _OF_TOP_K | _OF_MARGINS,
+}
+
+#: Margins of probabilities below this share of the mean are not told apart.
+SMALLEST_SHARE = 0.01
+
+
+def closeness_statistics(teacher, student, kind, top_k):
+    """Prepare the measures of fidelity.
+
+    Parameters
+    ----------
+    teacher, student : ndarray of shape (n_samples, n_classes) or (n_samples, 1)
+        Probabilities, or predictions in regression.
+    kind : {"binary", "multiclass", "regression"}
+        The task.
+    top_k : float
+        Weight of the rows that count as the highest.
+
+    Returns
+    -------
+    means : dict of str to ndarray of shape (n_samples,)
+        Measures that are weighted means: their value for every row.
+    statistics : dict of str to callable
+        The others, as functions of the rows' weights; some give several measures.
+    """
+    difference = differences_of_rows(teacher, student)
+    means = {"mean_difference": difference}
+    if kind != "regression":
+        means["agreement"] = teacher.argmax(axis=1) == student.argmax(axis=1)
+        means["kl_divergence"] = kl_of_rows(teacher, student)
+        means["js_divergence"] = js_of_rows(teacher, student)
+    columns = range(teacher.shape[1]) if kind == "multiclass" else [-1]
+    ranks = [(rankdata(teacher[:, c]), rankdata(student[:, c])) for c in columns]
+    statistics = {
+        "worst": partial(weighted_quantiles, difference, np.argsort(difference), [0.95, 0.99, 1]),
+        "rank_correlation": partial(_rank_correlation, ranks),
+        "margin_r2": _margin_r2(teacher, student),
+    }
+    if kind != "multiclass":
+        statistics["top_k"] = _top_k(teacher[:, -1], student[:, -1], top_k)
+    return means, statistics
+
+
+def closeness_of(replicates, kind):
+    """Turn replicates of `closeness_statistics` into one array of replicates per measure."""
+    found = dict(replicates)
+    worst = ("p95_difference", "p99_difference", "max_difference")
+    found.update(zip(worst, found["worst"].T, strict=True))
+    if kind != "multiclass":
+        found["top_k_overlap"], found["top_k_rank_correlation"] = found["top_k"].T
+    return {name: found[name] for name in MEASURES[kind]}
+
+
+def differences_of_rows(teacher, student):
+    """Distance of the answers to every row, of shape (n_samples,).
+
+    Total variation distance of probabilities (half the summed absolute differences; with two
+    classes the absolute difference of either), absolute difference of predictions.
+    """
+    share = 1.0 if teacher.shape[1] == 1 else 0.5
+    return share * np.abs(teacher - student).sum(axis=1)
+
+
+def threshold_statistics(teacher, student, thresholds):
+    """Return per threshold and row whether both decide alike, and whether each decides "yes"."""
+    rows = {}
+    for threshold in thresholds:
+        yes = teacher[:, 1] >= threshold, student[:, 1] >= threshold
+        rows[f"alike at {threshold}"] = yes[0] == yes[1]
+        rows[f"teacher at {threshold}"], rows[f"student at {threshold}"] = yes
+    return rows
+
+
+def class_statistics(teacher, student):
+    """Count how often each pair of most probable classes occurs, as a statistic."""
+    n_classes = teacher.shape[1]
+    cells = teacher.argmax(axis=1) * n_classes + student.argmax(axis=1)
+    return lambda w: np.bincount(cells, w, minlength=n_classes**2) / w.sum()
+
+
+def agreement_by_class(confusion):
+    """Turn replicates of `class_statistics` into shares per class.
+
+    Returns
+    -------
+    teacher_share, student_share, agreement : ndarray of shape (n_replicates, n_classes)
+        Share of rows that each gives the class; share of the teacher's that are the student's.
+    """
+    n_classes = round(np.sqrt(confusion.shape[1]))
+    confusion = confusion.reshape(-1, n_classes, n_classes)
+    by_teacher, by_student = confusion.sum(axis=2), confusion.sum(axis=1)
+    return by_teacher, by_student, ratio(np.einsum("bkk->bk", confusion), by_teacher)
+
+
+def _rank_correlation(ranks, weight):
+    return np.mean([weighted_correlation(*pair, weight) for pair in ranks])
+
+
+def _margin_r2(teacher, student):
+    """Share of the variance of the teacher's margins that the student's explain."""
+    if teacher.shape[1] > 1:
+        floor = np.maximum(SMALLEST_SHARE * teacher.mean(axis=0), 1e-12)
+        teacher, student = (_centred(margins_from_proba(p, floor)) for p in (teacher, student))
+    missed = np.sum((teacher - student) ** 2, axis=1)
+
+    def r2(weight):
+        weight = weight / weight.sum()
+        spread = weight @ np.sum((teacher - weight @ teacher) ** 2, axis=1)
+        return 1 - weight @ missed / spread if spread > 0 else np.nan
+
+    return r2
+
+
+def _centred(margins):
+    """Subtract from margins what the softmax does not see."""
+    return margins - margins.mean(axis=1, keepdims=True)
+
+
+def _top_k(teacher, student, top_k):
+    """Overlap of the highest rows, and correlation of the ranks among the teacher's highest."""
+    ranking, other = Ranking.of(teacher), Ranking.of(student)
+    ranks = rankdata(teacher), rankdata(student)
+
+    def overlap(weight):
+        within, others = ranking.top(top_k, weight), other.top(top_k, weight)
+        return np.minimum(within, others).sum() / within.sum(), weighted_correlation(*ranks, within)
+
+    return overlap

@@ -1,0 +1,137 @@
+"""What a model costs: bytes, parameters, and time to answer."""
+
+import pickle
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+from sklearn.pipeline import Pipeline
+
+from skdistill.columns import take_rows
+from skdistill.estimators import last_step
+
+#: Seconds that a kind of call is timed for, and how many calls there are at least and at most.
+SECONDS, FEWEST_CALLS, MOST_CALLS = 0.5, 50, 2000
+
+#: Rows of the call that measures throughput.
+BATCH_ROWS = 10_000
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one model costs.
+
+    Attributes
+    ----------
+    n_bytes : int or None
+        Size of its pickle; None if it cannot be pickled.
+    parts : str
+        What it is made of, such as "16 leaves" or "24,961 weights"; empty if that is not known.
+    row_p50, row_p99 : float
+        Microseconds to answer for one row: median and 99 % quantile of separate calls.
+    rows_per_second : float
+        When it answers for many rows at once.
+    """
+
+    n_bytes: int | None
+    parts: str
+    row_p50: float
+    row_p99: float
+    rows_per_second: float
+
+
+def measure_cost(model, X):
+    """Measure a model on this machine, through its ``predict_proba`` or ``predict``.
+
+    Parameters
+    ----------
+    model : Model
+        The model, as it is configured: also with its ``n_jobs``.
+    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+        Rows to answer for.
+
+    Returns
+    -------
+    cost : Cost
+        Size and times.
+    """
+    ask = model.estimator.predict if model.labels is None else model.estimator.predict_proba
+    n_samples = X.shape[0]
+    single = [take_rows(X, [i]) for i in range(min(n_samples, 100))]
+    times = _times(ask, single, FEWEST_CALLS)
+    batch = take_rows(X, np.arange(BATCH_ROWS) % n_samples)
+    batch_seconds = _times(ask, [batch], 1).min()
+    return Cost(
+        n_bytes=pickled_size(model.estimator),
+        parts=parts_of(model.estimator),
+        row_p50=float(np.quantile(times, 0.5)) * 1e6,
+        row_p99=float(np.quantile(times, 0.99)) * 1e6,
+        rows_per_second=BATCH_ROWS / batch_seconds,
+    )
+
+
+def _times(ask, inputs, fewest_calls):
+    """Return the seconds of each of a number of calls, after one that is not counted."""
+    if fewest_calls > 1:
+        ask(inputs[0])
+    times = []
+    began = perf_counter()
+    while len(times) < fewest_calls or (
+        perf_counter() - began < SECONDS and len(times) < MOST_CALLS
+    ):
+        start = perf_counter()
+        ask(inputs[len(times) % len(inputs)])
+        times.append(perf_counter() - start)
+    return np.array(times)
+
+
+class _Counter:
+    """A file that only counts what is written to it."""
+
+    def __init__(self):
+        self.n_bytes = 0
+
+    def write(self, data):
+        self.n_bytes += memoryview(data).nbytes
+        return memoryview(data).nbytes
+
+
+def pickled_size(estimator):
+    """Count the bytes of an estimator's pickle, without keeping them; None if it has none."""
+    counter = _Counter()
+    try:
+        pickle.dump(estimator, counter, protocol=5)
+    except (pickle.PicklingError, AttributeError, TypeError):  # a lambda in a pipeline, say
+        return None
+    return counter.n_bytes
+
+
+def parts_of(estimator):
+    """Say what a fitted estimator is made of, in words; "" if it is not known."""
+    if isinstance(estimator, Pipeline) and len(estimator.steps) > 1:
+        return parts_of(last_step(estimator))
+    last = last_step(estimator)
+    if hasattr(last, "coefs_"):  # MLPs, ours and scikit-learn's
+        n_weights = sum(array.size for array in [*last.coefs_, *last.intercepts_])
+        return f"{n_weights:,} weights"
+    if hasattr(last, "curves_"):
+        n_knots = sum(len(curve) for curve in last.curves_)
+        return f"{len(last.curves_)} curves, {n_knots:,} knots"
+    if hasattr(last, "n_leaves_") and np.isscalar(last.n_leaves_):
+        return f"{last.n_leaves_:,} leaves"
+    return _parts_of_trees(last)
+
+
+def _parts_of_trees(model):
+    """Count the trees of an ensemble, and their leaves where they are scikit-learn's."""
+    members = getattr(model, "estimators_", None)
+    if members is not None:
+        trees = [getattr(member, "tree_", None) for member in np.ravel(members)]
+        if trees and all(hasattr(tree, "n_leaves") for tree in trees):
+            return f"{len(trees):,} trees, {sum(tree.n_leaves for tree in trees):,} leaves"
+        return f"{len(trees):,} members"
+    if hasattr(model, "get_booster"):
+        return f"{model.get_booster().num_boosted_rounds():,} rounds"
+    if hasattr(model, "booster_"):
+        return f"{model.booster_.num_trees():,} trees"
+    return f"{model.tree_count_:,} trees" if getattr(model, "tree_count_", None) else ""

@@ -1,0 +1,199 @@
+"""Rates per group: whether the student inherited its teacher's bias, added to it or lost some."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import narwhals.stable.v2 as nw
+import numpy as np
+
+from skdistill.report.estimate import Estimate
+from skdistill.report.fidelity.bootstrap import ratio
+
+#: Groups with fewer rows are shown, but do not count for the gap between groups.
+SMALLEST_GROUP = 30
+
+#: What is compared between groups, by kind of task.
+RATES = {
+    "binary": ("selection_rate", "true_positive_rate", "false_positive_rate"),
+    "multiclass": ("accuracy",),
+    "regression": ("mean_prediction", "mean_error"),
+}
+
+
+@dataclass(frozen=True)
+class GroupRate:
+    """One rate of the rows of one group.
+
+    Attributes
+    ----------
+    attribute : str
+        What the rows are grouped by.
+    group : str
+        The group.
+    n_samples : int
+        Number of its rows.
+    rate : str
+        "selection_rate" (share of rows at or above the threshold), "true_positive_rate" and
+        "false_positive_rate" (the same of the rows of the second and of the first class);
+        "accuracy" with several classes; "mean_prediction" and "mean_error" (prediction minus
+        observed value) in regression.
+    teacher, student, baseline : float or None
+        Of each model; NaN where no row of the group counts.
+    """
+
+    attribute: str
+    group: str
+    n_samples: int
+    rate: str
+    teacher: float | None
+    student: float
+    baseline: float | None
+
+
+@dataclass(frozen=True)
+class GroupGap:
+    """The largest difference of a rate between two groups.
+
+    Attributes
+    ----------
+    attribute : str
+        What the rows are grouped by.
+    rate : str
+        Which rate, see `GroupRate`.
+    teacher, student : float
+        Largest rate minus smallest, for each model.
+    change : Estimate
+        Student's gap minus teacher's, with its bootstrap interval.
+    """
+
+    attribute: str
+    rate: str
+    teacher: float
+    student: float
+    change: Estimate
+
+    @property
+    def finding(self):
+        """What the interval of the change says: "added", "reduced" or "inherited"."""
+        if self.change.low > 0:
+            return "added"
+        return "reduced" if self.change.high < 0 else "inherited"
+
+
+def check_groups(groups, n_samples):
+    """Turn groups into arrays of strings.
+
+    Parameters
+    ----------
+    groups : array-like of shape (n_samples,), dict of those, data frame or None
+        One or more attributes that the rows are grouped by.
+    n_samples : int
+        Number of rows.
+
+    Returns
+    -------
+    attributes : dict of str to ndarray of shape (n_samples,)
+        The group of each row, "missing" where there is none.
+
+    Raises
+    ------
+    ValueError
+        If an attribute has another length.
+    """
+    if groups is None:
+        return {}
+    native = nw.from_native(groups, eager_only=True, allow_series=True, pass_through=True)
+    if isinstance(native, nw.DataFrame):
+        groups = {name: native[name].to_list() for name in native.columns}
+    elif isinstance(native, nw.Series):
+        groups = {native.name or "group": native.to_list()}
+    elif not isinstance(groups, dict):
+        groups = {"group": groups}
+    return {str(name): _as_strings(name, values, n_samples) for name, values in groups.items()}
+
+
+def group_statistics(group_of_row, kind, answers, y, threshold):
+    """Prepare the rates of one model in all groups of an attribute.
+
+    Parameters
+    ----------
+    group_of_row : ndarray of shape (n_samples,)
+        Position of each row's group.
+    kind : {"binary", "multiclass", "regression"}
+        The task.
+    answers : ndarray of shape (n_samples, n_classes) or (n_samples, 1)
+        Probabilities, or predictions.
+    y : ndarray of shape (n_samples,) or None
+        Observed classes as column numbers, or values.
+    threshold : float
+        Probability of the second class from which a row is selected.
+
+    Returns
+    -------
+    statistic : callable
+        Gives the rates, of shape (n_groups, n_rates), from the rows' weights.
+    """
+    n_groups = group_of_row.max() + 1
+    if kind == "binary":
+        return partial(_decision_rates, group_of_row, answers[:, 1] >= threshold, y, n_groups)
+    values = [answers[:, 0]] if kind == "regression" else [answers.argmax(axis=1) == y]
+    if kind == "regression" and y is not None:
+        values.append(answers[:, 0] - y)
+    return partial(_group_means, group_of_row, values, n_groups)
+
+
+def gaps_of(rates, counts):
+    """Compute the largest difference between groups.
+
+    Parameters
+    ----------
+    rates : ndarray of shape (n_replicates, n_groups, n_rates)
+        Replicates of the rates, NaN where no row counts.
+    counts : ndarray of shape (n_groups,)
+        Whether a group is large enough to count.
+
+    Returns
+    -------
+    gaps : ndarray of shape (n_replicates, n_rates)
+        NaN where no group has the rate.
+    """
+    rates = rates[:, counts]
+    unknown = np.isnan(rates)
+    gaps = np.max(np.where(unknown, -np.inf, rates), axis=1)
+    gaps = gaps - np.min(np.where(unknown, np.inf, rates), axis=1)
+    return np.where(np.isfinite(gaps), gaps, np.nan)
+
+
+def rates_known(kind, y):
+    """Return the names of the rates that there are, with or without y."""
+    if y is not None:
+        return RATES[kind]
+    return {"binary": ("selection_rate",), "regression": ("mean_prediction",)}.get(kind, ())
+
+
+def _decision_rates(group_of_row, selected, y, n_groups, weight):
+    """Return selection rate and, with y, true and false positive rate of every group."""
+    cells = 4 * group_of_row + 2 * selected + (0 if y is None else y)
+    mass = np.bincount(cells, weight, 4 * n_groups).reshape(n_groups, 2, 2)
+    rates = [ratio(mass[:, 1].sum(axis=1), mass.sum(axis=(1, 2)))]
+    if y is not None:
+        rates += [ratio(mass[:, 1, 1], mass[:, :, 1].sum(axis=1))]
+        rates += [ratio(mass[:, 1, 0], mass[:, :, 0].sum(axis=1))]
+    return np.stack(rates, axis=1)
+
+
+def _group_means(group_of_row, values, n_groups, weight):
+    mass = np.bincount(group_of_row, weight, n_groups)
+    sums = [np.bincount(group_of_row, weight * each, n_groups) for each in values]
+    return np.stack([ratio(total, mass) for total in sums], axis=1)
+
+
+def _as_strings(name, values, n_samples):
+    values = np.asarray(values, dtype=object).reshape(len(values), -1)
+    if values.shape != (n_samples, 1):
+        raise ValueError(
+            f"groups has {len(values)} entries for {name!r}; one for each of the {n_samples} rows "
+            "of X was expected."
+        )
+    text = values[:, 0].astype(str)
+    return np.where(np.isin(text, ["None", "nan", "<NA>", "NaT"]), "missing", text)

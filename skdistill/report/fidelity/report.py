@@ -1,0 +1,458 @@
+"""Compare a student with its teacher: the computation of the fidelity card."""
+
+import inspect
+from numbers import Integral, Real
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import (
+    Interval,
+    validate_parameter_constraints,
+    validate_params,
+)
+
+from skdistill.fidelity import kl_of_rows
+from skdistill.report.estimate import Estimate
+from skdistill.report.fidelity.bootstrap import ratio, replicate
+from skdistill.report.fidelity.card import (
+    ClassAgreement,
+    FidelityReport,
+    ScoreComparison,
+    ThresholdAgreement,
+)
+from skdistill.report.fidelity.case import make_case
+from skdistill.report.fidelity.closeness import (
+    agreement_by_class,
+    class_statistics,
+    closeness_of,
+    closeness_statistics,
+    differences_of_rows,
+    threshold_statistics,
+)
+from skdistill.report.fidelity.cost import measure_cost
+from skdistill.report.fidelity.groups import (
+    SMALLEST_GROUP,
+    GroupGap,
+    GroupRate,
+    gaps_of,
+    group_statistics,
+    rates_known,
+)
+from skdistill.report.fidelity.scores import SCORES, log_losses_of_rows, score_statistics, scores_of
+from skdistill.report.fidelity.segments import RowValues, find_segments
+from skdistill.report.fidelity.verdict import judge
+
+#: The score a verdict is about, unless another is asked for.
+VERDICT_METRIC = {"binary": "roc_auc", "multiclass": "roc_auc", "regression": "r2"}
+
+#: Segments with fewer rows, or a smaller share of them, are left out.
+SMALLEST_SEGMENT, SMALLEST_SEGMENT_SHARE = 30, 0.01
+
+
+_OPTIONS = {
+    "metric": [str, None],
+    "margin": [Interval(Real, 0.0, None, closed="left")],
+    "thresholds": ["array-like"],
+    "top_k": [Interval(Integral, 1, None, closed="left"), None],
+    "n_bins": [Interval(Integral, 2, None, closed="left")],
+    "n_resamples": [Interval(Integral, 20, None, closed="left")],
+    "confidence": [Interval(Real, 0.0, 1.0, closed="neither")],
+    "cost": ["boolean"],
+}
+
+
+@validate_params(
+    {
+        "model": "no_validation",
+        "X": "no_validation",
+        "y": "no_validation",
+        "teacher": "no_validation",
+        "baseline": "no_validation",
+        "sample_weight": "no_validation",
+        "groups": "no_validation",
+        **_OPTIONS,
+        "random_state": ["random_state"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def fidelity_report(
+    model,
+    X,
+    y=None,
+    *,
+    teacher=None,
+    baseline=None,
+    sample_weight=None,
+    groups=None,
+    metric=None,
+    margin=0.01,
+    thresholds=(0.5,),
+    top_k=None,
+    n_bins=5,
+    n_resamples=1000,
+    confidence=0.95,
+    cost=True,
+    random_state=None,
+):
+    """Compare a student with its teacher on rows that neither was fitted on.
+
+    Parameters
+    ----------
+    model : estimator
+        A fitted distiller, a Pipeline that ends in one, a search over either; or a student on its
+        own: any fitted classifier with ``predict_proba``, or regressor.
+    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+        Rows that nobody was fitted on, as the model takes them.
+    y : array-like of shape (n_samples,) or None, default=None
+        Observed classes or values. None reports what needs none: likeness and cost.
+    teacher : estimator or None, default=None
+        The fitted teacher; None for the one that the distiller holds.
+    baseline : estimator or None, default=None
+        The same student fitted on the observed labels alone, to tell whether distillation helped.
+    sample_weight : array-like of shape (n_samples,) or None, default=None
+        Non-negative weights.
+    groups : array-like of shape (n_samples,), dict of those, data frame or None, default=None
+        One or more attributes, such as sex or age band; teacher and student are compared per
+        group.
+    metric : str or None, default=None
+        The score that the verdict is about; None for ROC-AUC, in regression R2.
+    margin : float, default=0.01
+        By how much the student may be worse than the teacher in it and still be "non-inferior".
+    thresholds : array-like of float, default=(0.5,)
+        Probabilities of the second of two classes from which the decision is "yes". The first
+        one decides what is selected in `groups`.
+    top_k : int or None, default=None
+        Number of rows with the highest scores that are looked at on their own, such as the alerts
+        a fraud desk handles; None for 100, or a tenth of the rows if that is less.
+    n_bins : int, default=5
+        Quantile bins per numeric column in which segments are looked for.
+    n_resamples : int, default=1000
+        Bootstrap resamples.
+    confidence : float, default=0.95
+        Of the intervals.
+    cost : bool, default=True
+        Whether to measure size and speed, which takes seconds.
+    random_state : int, RandomState instance or None, default=None
+        Draws the resamples.
+
+    Returns
+    -------
+    report : FidelityReport
+        Numbers with intervals, a verdict in words, and what could not be said.
+
+    Raises
+    ------
+    NotFittedError
+        If a model is not fitted.
+    TypeError
+        If a model is neither a classifier with ``predict_proba`` nor a regressor, or teacher and
+        student are of different kinds.
+    ValueError
+        If rows, classes, weights, groups or `top_k` do not fit each other or the model.
+
+    Warns
+    -----
+    UserWarning
+        If models were fitted on rows of X.
+
+    Notes
+    -----
+    Intervals are percentile intervals of a paired bootstrap: every resample of the rows is scored
+    by all models. Non-inferiority holds if the whole interval of the student's score minus the
+    teacher's lies above ``-margin`` (for losses: below ``margin``).
+
+    References
+    ----------
+    Piaggio et al., "Reporting of Noninferiority and Equivalence Randomized Trials", JAMA 308
+    (2012), doi:10.1001/jama.2012.87802.
+
+    Examples
+    --------
+    How like its forest a tree of 16 leaves is:
+
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> from sklearn.model_selection import train_test_split
+    >>> from skdistill import DistilledClassifier, fidelity_report
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> X, X_test, y, y_test = train_test_split(X, y, random_state=0)
+    >>> model = DistilledClassifier(RandomForestClassifier(random_state=0), random_state=0)
+    >>> report = fidelity_report(model.fit(X, y), X_test, y_test, random_state=0)
+    >>> print(f"{report.fidelity['agreement'].value:.2f}")
+    0.97
+    >>> _ = report.require(agreement=0.9)
+    """
+    case = make_case(
+        model,
+        X,
+        y,
+        teacher=teacher,
+        baseline=baseline,
+        sample_weight=sample_weight,
+        groups=groups,
+        top_k=top_k,
+    )
+    return report_on(
+        case,
+        metric=metric,
+        margin=margin,
+        thresholds=thresholds,
+        n_bins=n_bins,
+        n_resamples=n_resamples,
+        confidence=confidence,
+        cost=cost,
+        random_state=random_state,
+    )
+
+
+def fidelity_options(given):
+    """Fill in the defaults of the options of `fidelity_report`, those that were given checked.
+
+    Raises
+    ------
+    TypeError
+        If there is no such option.
+    InvalidParameterError
+        If one has an impossible value.
+    """
+    unknown = sorted(set(given) - set(_OPTIONS))
+    if unknown:
+        raise TypeError(f"There are no options {unknown}; there are {sorted(_OPTIONS)}.")
+    parameters = inspect.signature(fidelity_report).parameters
+    options = {name: parameters[name].default for name in _OPTIONS} | given
+    validate_parameter_constraints(_OPTIONS, options, caller_name="fidelity_report")
+    return options
+
+
+def report_on(
+    case, *, metric, margin, thresholds, n_bins, n_resamples, confidence, cost, random_state
+):
+    """Compute the report of a case; parameters are those of `fidelity_report`."""
+    metric = VERDICT_METRIC[case.kind] if metric is None else metric
+    if metric not in SCORES[case.kind]:
+        raise ValueError(
+            f"metric={metric!r} is no score of a {case.kind} task; one of "
+            f"{list(SCORES[case.kind])} was expected."
+        )
+    thresholds = [float(t) for t in thresholds] if case.kind == "binary" else []
+    replicates = _replicate(case, thresholds, n_resamples, check_random_state(random_state))
+
+    def estimate(values):
+        return Estimate.of(values, confidence)
+
+    has_teacher = "teacher" in case.models
+    scores = _compare_scores(replicates, case, estimate)
+    fidelity = _likeness(replicates, case, estimate) if has_teacher else {}
+    by_class = _by_class(replicates, case, estimate) if has_teacher else ()
+    segments = _segments(case, n_bins, confidence) if has_teacher else ()
+    rates, gaps, unsaid = _groups(replicates, case, estimate)
+    settings = {
+        "metric": metric,
+        "margin": float(margin),
+        "thresholds": thresholds,
+        "top_k": case.top_k,
+        "n_resamples": int(n_resamples),
+        "confidence": float(confidence),
+    }
+    return FidelityReport(
+        kind=case.kind,
+        classes=None if case.classes is None else tuple(case.classes.tolist()),
+        n_samples=case.n_samples,
+        models={role: model.name for role, model in case.models.items()},
+        verdict=judge(scores, fidelity, by_class, segments, gaps, settings),
+        scores=scores,
+        fidelity=fidelity,
+        thresholds=_at_thresholds(replicates, thresholds, estimate) if has_teacher else (),
+        by_class=by_class,
+        segments=segments,
+        group_rates=rates,
+        group_gaps=gaps,
+        cost=_costs(case) if cost else {},
+        limitations=(*case.limitations, *unsaid),
+        settings=settings,
+    )
+
+
+def _replicate(case, thresholds, n_resamples, random_state):
+    """Compute all statistics of all models on the rows and on the same resamples of them."""
+    means, statistics = {}, {}
+    if "teacher" in case.models:
+        pair = case.answers["teacher"], case.answers["student"]
+        means, statistics = closeness_statistics(*pair, case.kind, case.top_k)
+        means |= threshold_statistics(*pair, thresholds)
+        if case.kind != "regression":
+            statistics["classes"] = class_statistics(*pair)
+    for role, answers in case.answers.items():
+        if case.y is not None:
+            of_role = score_statistics(answers, case.y, case.kind, case.top_k)
+            statistics |= {(role, name): statistic for name, statistic in of_role.items()}
+        for attribute, groups in case.groups.items():
+            if rates_known(case.kind, case.y):
+                position = np.unique(groups, return_inverse=True)[1]
+                threshold = thresholds[0] if thresholds else 0.5
+                statistics[attribute, role] = group_statistics(
+                    position, case.kind, answers, case.y, threshold
+                )
+    return replicate(means, statistics, case.sample_weight, n_resamples, random_state)
+
+
+def _likeness(replicates, case, estimate):
+    measures = closeness_of(replicates, case.kind)
+    return {name: estimate(values) for name, values in measures.items()}
+
+
+def _compare_scores(replicates, case, estimate):
+    """Compare the scores of the models, those that can be computed on these rows."""
+    if case.y is None:
+        return {}
+    scores = {}
+    for role in case.models:
+        own = {name: values for (of, name), values in _pairs(replicates) if of == role}
+        scores[role] = scores_of(own, case.kind)
+    return {
+        name: _compare({role: scores[role][name] for role in scores}, greater_is_better, estimate)
+        for name, greater_is_better in SCORES[case.kind].items()
+        if not np.isnan(scores["student"][name][0])
+    }
+
+
+def _pairs(replicates):
+    return [(name, values) for name, values in replicates.items() if isinstance(name, tuple)]
+
+
+def _compare(by_role, greater_is_better, estimate):
+    """Compare replicates of one score."""
+    student = by_role["student"]
+    teacher, baseline = by_role.get("teacher"), by_role.get("baseline")
+    closed = None
+    if teacher is not None and baseline is not None:
+        sign = 1.0 if greater_is_better else -1.0
+        gap = np.maximum(sign * (teacher - baseline), 0)  # 0 is no gap, and so NaN below
+        closed = estimate(ratio(sign * (student - baseline), gap))
+        closed = None if np.isnan(closed.low) else closed
+    return ScoreComparison(
+        greater_is_better=greater_is_better,
+        teacher=None if teacher is None else float(teacher[0]),
+        student=float(student[0]),
+        baseline=None if baseline is None else float(baseline[0]),
+        student_minus_teacher=None if teacher is None else estimate(student - teacher),
+        student_minus_baseline=None if baseline is None else estimate(student - baseline),
+        gap_closed=closed,
+    )
+
+
+def _at_thresholds(replicates, thresholds, estimate):
+    return tuple(
+        ThresholdAgreement(
+            threshold=threshold,
+            agreement=estimate(replicates[f"alike at {threshold}"]),
+            teacher_yes=float(replicates[f"teacher at {threshold}"][0]),
+            student_yes=float(replicates[f"student at {threshold}"][0]),
+        )
+        for threshold in thresholds
+    )
+
+
+def _by_class(replicates, case, estimate):
+    """Compare the most probable classes, one class at a time."""
+    if case.kind == "regression":
+        return ()
+    teacher_share, student_share, agreement = agreement_by_class(replicates["classes"])
+    observed = np.full(len(case.classes), None)
+    recall = {"teacher": observed, "student": observed}
+    if case.y is not None:
+        n_classes = len(case.classes)
+        observed = np.bincount(case.y, case.sample_weight, n_classes) / case.n_samples
+        for role in recall:
+            confusion = replicates[role, "confusion"][0].reshape(n_classes, n_classes)
+            recall[role] = ratio(np.diag(confusion), confusion.sum(axis=1))
+    return tuple(
+        ClassAgreement(
+            label=str(label),
+            teacher_share=float(teacher_share[0, k]),
+            student_share=float(student_share[0, k]),
+            agreement=estimate(agreement[:, k]),
+            observed_share=observed[k],
+            teacher_recall=recall["teacher"][k],
+            student_recall=recall["student"][k],
+        )
+        for k, label in enumerate(case.classes.tolist())
+    )
+
+
+def _segments(case, n_bins, confidence):
+    if sp.issparse(case.X):
+        return ()
+    teacher, student = case.answers["teacher"], case.answers["student"]
+    is_classification = case.kind != "regression"
+    rows = RowValues(
+        divergence=kl_of_rows(teacher, student)
+        if is_classification
+        else differences_of_rows(teacher, student),
+        agreement=teacher.argmax(axis=1) == student.argmax(axis=1) if is_classification else None,
+        teacher_loss=_losses_of_rows(teacher, case),
+        student_loss=_losses_of_rows(student, case),
+        sample_weight=case.sample_weight,
+    )
+    smallest = int(max(SMALLEST_SEGMENT, SMALLEST_SEGMENT_SHARE * case.n_samples))
+    return find_segments(
+        case.X, case.names, rows, n_bins=n_bins, min_samples=smallest, confidence=confidence
+    )
+
+
+def _losses_of_rows(answers, case):
+    if case.y is None:
+        return None
+    if case.kind == "regression":
+        return (answers[:, 0] - case.y) ** 2
+    return log_losses_of_rows(answers, case.y)
+
+
+def _groups(replicates, case, estimate):
+    """Return rates per group, gaps between groups, and what cannot be said about them."""
+    names = rates_known(case.kind, case.y)
+    rates, gaps, unsaid = [], [], []
+    for attribute, groups in case.groups.items() if names else ():
+        labels, sizes = np.unique(groups, return_counts=True)
+        of_role = {role: replicates[attribute, role] for role in case.models}
+        rates += [
+            GroupRate(
+                attribute=attribute,
+                group=str(label),
+                n_samples=int(sizes[g]),
+                rate=name,
+                teacher=_first(of_role.get("teacher"), g, r),
+                student=_first(of_role["student"], g, r),
+                baseline=_first(of_role.get("baseline"), g, r),
+            )
+            for r, name in enumerate(names)
+            for g, label in enumerate(labels)
+        ]
+        counts = sizes >= SMALLEST_GROUP
+        if not counts.all():
+            unsaid.append(
+                f"Groups of {attribute} with fewer than {SMALLEST_GROUP} rows do not count for "
+                f"gaps: {', '.join(labels[~counts])}."
+            )
+        if "teacher" in of_role and counts.sum() > 1:
+            teacher, student = (gaps_of(of_role[r], counts) for r in ("teacher", "student"))
+            gaps += [
+                GroupGap(
+                    attribute=attribute,
+                    rate=name,
+                    teacher=float(teacher[0, r]),
+                    student=float(student[0, r]),
+                    change=estimate(student[:, r] - teacher[:, r]),
+                )
+                for r, name in enumerate(names)
+            ]
+    return tuple(rates), tuple(gaps), unsaid
+
+
+def _first(replicates, group, rate):
+    return None if replicates is None else float(replicates[0, group, rate])
+
+
+def _costs(case):
+    return {role: measure_cost(model, case.X) for role, model in case.models.items()}

@@ -1,0 +1,166 @@
+"""How well models predict what was observed: scores as statistics of the rows' weights."""
+
+from functools import partial
+
+import numpy as np
+
+from skdistill.ranking import Ranking, average_precision, recall_at, roc_auc
+from skdistill.report.fidelity.bootstrap import ratio
+
+#: Bins of the expected calibration error, with equal numbers of rows.
+CALIBRATION_BINS = 15
+
+#: False positive rate at which recall is reported.
+FALSE_POSITIVE_RATE = 0.01
+
+#: Every score and whether greater is better, by kind of task, in the order of reports.
+SCORES = {
+    "binary": {
+        "roc_auc": True,
+        "average_precision": True,
+        "precision_at_k": True,
+        "recall_at_1_percent_fpr": True,
+        "log_loss": False,
+        "brier": False,
+        "calibration_error": False,
+        "accuracy": True,
+    },
+    "multiclass": {
+        "roc_auc": True,
+        "average_precision": True,
+        "log_loss": False,
+        "brier": False,
+        "calibration_error": False,
+        "accuracy": True,
+        "macro_f1": True,
+    },
+    "regression": {"r2": True, "mae": False, "rmse": False},
+}
+
+
+def score_statistics(answers, y, kind, top_k):
+    """Prepare the scores of one model.
+
+    Parameters
+    ----------
+    answers : ndarray of shape (n_samples, n_classes) or (n_samples, 1)
+        Probabilities, or predictions in regression.
+    y : ndarray of shape (n_samples,)
+        Observed classes as column numbers, or observed values.
+    kind : {"binary", "multiclass", "regression"}
+        The task.
+    top_k : float
+        Weight of the rows that precision looks at.
+
+    Returns
+    -------
+    statistics : dict of str to callable
+        Functions of the rows' weights, for `replicate`; several scores may share one.
+    """
+    if kind == "regression":
+        return {"errors": partial(_errors, answers[:, 0], y)}
+    predicted = answers.argmax(axis=1)
+    cells = y * answers.shape[1] + predicted
+    n_cells = answers.shape[1] ** 2
+    statistics = {
+        "losses": _mean_of(_losses(answers, y)),
+        "calibration_error": _calibration(answers, y),
+        "confusion": lambda w: np.bincount(cells, w, minlength=n_cells) / w.sum(),
+    }
+    columns = [1] if kind == "binary" else range(answers.shape[1])
+    ranked = [(Ranking.of(answers[:, c]), (y == c).astype(float)) for c in columns]
+    statistics["ranking"] = partial(_ranking_scores, ranked)
+    if kind == "binary":
+        statistics["precision_at_k"] = partial(_precision_at_k, *ranked[0], top_k)
+    return statistics
+
+
+def scores_of(replicates, kind):
+    """Turn replicates of `score_statistics` into one array of replicates per score."""
+    if kind == "regression":
+        found = dict(zip(("r2", "mae", "rmse"), replicates["errors"].T, strict=True))
+    else:
+        area, precision, recall = replicates["ranking"].T
+        loss, brier = replicates["losses"].T
+        confusion = replicates["confusion"]
+        n_classes = round(np.sqrt(confusion.shape[1]))
+        confusion = confusion.reshape(-1, n_classes, n_classes)
+        found = {
+            "roc_auc": area,
+            "average_precision": precision,
+            "recall_at_1_percent_fpr": recall,
+            "precision_at_k": replicates.get("precision_at_k"),
+            "log_loss": loss,
+            "brier": brier,
+            "calibration_error": replicates["calibration_error"],
+            "accuracy": np.trace(confusion, axis1=1, axis2=2),
+            "macro_f1": _macro_f1(confusion),
+        }
+    return {name: found[name] for name in SCORES[kind]}
+
+
+def log_losses_of_rows(answers, y):
+    """Minus the log of the probability of the observed class, clipped as scikit-learn does."""
+    chosen = answers[np.arange(len(y)), y]
+    return -np.log(np.clip(chosen, np.finfo(np.float64).eps, None))
+
+
+def _losses(answers, y):
+    """Log loss and Brier score of every row, of shape (n_samples, 2)."""
+    one_hot = np.zeros(answers.shape)
+    one_hot[np.arange(len(y)), y] = 1.0
+    brier = np.sum((answers - one_hot) ** 2, axis=1)
+    if answers.shape[1] == 2:
+        brier = brier / 2  # with two classes the score is that of one column
+    return np.column_stack([log_losses_of_rows(answers, y), brier])
+
+
+def _mean_of(values):
+    return lambda weight: weight @ values / weight.sum()
+
+
+def _calibration(answers, y):
+    """Return the calibration error of the second class, or of the most probable one."""
+    if answers.shape[1] == 2:
+        confidence, hit = answers[:, 1], y == 1
+    else:
+        confidence, hit = answers.max(axis=1), answers.argmax(axis=1) == y
+    edges = np.quantile(confidence, np.linspace(0, 1, CALIBRATION_BINS + 1)[1:-1])
+    bins = np.searchsorted(edges, confidence, side="left")
+    gap = confidence - hit
+    return lambda w: np.abs(np.bincount(bins, w * gap, CALIBRATION_BINS)).sum() / w.sum()
+
+
+def _ranking_scores(ranked, weight):
+    """Return ROC-AUC, average precision and recall, each the mean over one class against all."""
+    tallies = [ranking.tallies(positive, weight) for ranking, positive in ranked]
+    scores = [
+        (roc_auc(*each), average_precision(*each), recall_at(FALSE_POSITIVE_RATE, *each))
+        for each in tallies
+    ]
+    return np.mean(scores, axis=0)
+
+
+def _precision_at_k(ranking, positive, top_k, weight):
+    within = ranking.top(top_k, weight)
+    return within @ positive / within.sum()
+
+
+def _macro_f1(confusion):
+    """Return the mean F1 over the classes that are observed or predicted."""
+    hits = np.einsum("bkk->bk", confusion)
+    f1 = ratio(2 * hits, confusion.sum(axis=1) + confusion.sum(axis=2))
+    return np.nanmean(f1, axis=1)
+
+
+def _errors(predicted, y, weight):
+    """Return R2, mean absolute error and root mean squared error."""
+    weight = weight / weight.sum()
+    error = predicted - y
+    squared = weight @ error**2
+    spread = weight @ (y - weight @ y) ** 2
+    return (
+        (1 - squared / spread if spread > 0 else np.nan),
+        weight @ np.abs(error),
+        np.sqrt(squared),
+    )

@@ -1,0 +1,125 @@
+"""Rows of a report as text, and what its numbers are called and look like."""
+
+import math
+
+from skdistill.report.estimate import Estimate
+
+#: What people read instead of the names in code.
+TITLES = {
+    "accuracy": "accuracy",
+    "agreement": "agreement",
+    "average_precision": "PR-AUC (average precision)",
+    "brier": "Brier score",
+    "calibration_error": "calibration error (ECE)",
+    "js_divergence": "JS divergence",
+    "kl_divergence": "KL divergence",
+    "log_loss": "log loss",
+    "macro_f1": "macro F1",
+    "mae": "mean absolute error",
+    "margin_r2": "R² of margins",
+    "max_difference": "difference, largest",
+    "mean_difference": "difference, mean",
+    "p95_difference": "difference, 95 % quantile",
+    "p99_difference": "difference, 99 % quantile",
+    "precision_at_k": "precision in the top k",
+    "r2": "R²",
+    "rank_correlation": "rank correlation",
+    "recall_at_1_percent_fpr": "recall at 1 % false positives",
+    "n_bytes": "size",
+    "n_rows": "number",
+    "n_samples": "rows",
+    "row_p50": "one row, median (µs)",
+    "row_p99": "one row, 99 % (µs)",
+    "rows_per_second": "rows per second",
+    "student_minus_baseline": "student - baseline",
+    "student_minus_teacher": "student - teacher",
+    "rmse": "root mean squared error",
+    "roc_auc": "ROC-AUC",
+    "top_k_overlap": "overlap of the top k",
+    "top_k_rank_correlation": "rank correlation in the top k",
+}
+
+
+def title_of(name):
+    """Return what people read for a name in code."""
+    stem, arrow = (name[:-2], name[-2:]) if name[-1:] in "↑↓" else (name, "")
+    return TITLES.get(stem, stem.replace("_", " ")) + arrow
+
+
+def number(value):
+    """Write a number with about four digits; "-" where there is none."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, Estimate):
+        if math.isnan(value.low):
+            return number(value.value)
+        return f"{number(value.value)} [{number(value.low)}, {number(value.high)}]"
+    if isinstance(value, float):
+        if value == 0:
+            return "0"
+        if abs(value) >= 10:
+            return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.2f}"
+        return f"{value:.2g}" if abs(value) < 1e-4 else f"{value:.4f}"
+    return str(value)
+
+
+def cell(name, value):
+    """Write one cell of a table; columns of names in code show what people read."""
+    if name == "n_bytes" and value is not None:
+        return size_text(value)
+    return title_of(value) if name in ("score", "measure", "rate") else number(value)
+
+
+def size_text(n_bytes):
+    """Write a number of bytes with three digits and a unit."""
+    units = ("B", "kB", "MB", "GB", "TB")
+    power = min(len(units) - 1, int(math.log(max(n_bytes, 1), 1000)))
+    return f"{n_bytes / 1000**power:.3g} {units[power]}"
+
+
+def text_table(rows):
+    """Lay out rows, dicts with the same keys, as lines of text with aligned columns."""
+    header = [title_of(name) for name in rows[0]]
+    cells = [header, *([cell(*item) for item in row.items()] for row in rows)]
+    widths = [max(len(row[j]) for row in cells) for j in range(len(header))]
+    numeric = [not isinstance(value, str) for value in rows[0].values()]
+    return "\n".join(
+        "  ".join(
+            text.rjust(width) if right else text.ljust(width)
+            for text, width, right in zip(row, widths, numeric, strict=True)
+        ).rstrip()
+        for row in cells
+    )
+
+
+def columns_of(rows):
+    """Turn rows into a dict of columns; estimates take three: value, ``_low`` and ``_high``."""
+    columns = {}
+    for name in rows[0] if rows else ():
+        values = [row[name] for row in rows]
+        if any(isinstance(value, Estimate) for value in values):
+            missing = Estimate(math.nan, math.nan, math.nan)
+            values = [missing if value is None else value for value in values]
+            columns[name] = [value.value for value in values]
+            columns[f"{name}_low"] = [value.low for value in values]
+            columns[f"{name}_high"] = [value.high for value in values]
+        else:
+            columns[name] = values
+    return columns
+
+
+def plain(value):
+    """Turn nested dicts, tuples and numbers into what JSON knows; NaN becomes None."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

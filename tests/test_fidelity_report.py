@@ -1,0 +1,558 @@
+"""The fidelity card against scikit-learn, SciPy and fairlearn, and what it says in words."""
+
+import json
+from dataclasses import FrozenInstanceError
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from scipy.spatial.distance import jensenshannon
+from scipy.stats import entropy, spearmanr
+from sklearn import metrics
+from sklearn.base import clone
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
+
+from skdistill import (
+    DistilledClassifier,
+    DistilledRegressor,
+    LinearStudentClassifier,
+    RequirementNotMetError,
+    TreeStudentClassifier,
+    fidelity_report,
+)
+
+QUICK = {"n_resamples": 40, "random_state": 0, "cost": False}
+
+
+@pytest.fixture(scope="module")
+def binary_case(binary_task):
+    X, y = binary_task
+    X, X_test, y, y_test = train_test_split(X, np.array(["no", "yes"])[y], random_state=0)
+    forest = RandomForestClassifier(30, random_state=0)
+    model = DistilledClassifier(forest, random_state=0).fit(X, y)
+    return model, clone(model.student_).fit(X, y), X_test, y_test
+
+
+@pytest.fixture(scope="module")
+def case_without_ties(binary_task):
+    X, X_test, y, y_test = train_test_split(*binary_task, random_state=0)
+    return LinearStudentClassifier().fit(X, y), LogisticRegression().fit(X, y), X_test, y_test
+
+
+@pytest.fixture(scope="module")
+def multiclass_case(multiclass_task):
+    X, X_test, y, y_test = train_test_split(*multiclass_task, random_state=0)
+    model = DistilledClassifier(RandomForestClassifier(30, random_state=0), random_state=0)
+    model.fit(X, y)
+    return model, clone(model.student_).fit(X, y), X_test, y_test
+
+
+@pytest.fixture(scope="module")
+def regression_case(mixed_frame):
+    frame, _, values = mixed_frame(900)
+    frame = frame[["amount", "count"]].fillna(0.0)
+    X, X_test, y, y_test = train_test_split(frame, values, random_state=0)
+    model = DistilledRegressor(RandomForestRegressor(30, random_state=0), random_state=0).fit(X, y)
+    return model, clone(model.student_).fit(X, y), X_test, y_test
+
+
+def scores_by_scikit_learn(y, proba, classes, weight):
+    binary = len(classes) == 2
+    predicted = np.asarray(classes)[proba.argmax(axis=1)]
+    one_hot = (np.asarray(y)[:, None] == np.asarray(classes)).astype(int)
+    columns = [1] if binary else range(len(classes))
+    kw = {"sample_weight": weight}
+    return {
+        "roc_auc": np.mean(
+            [metrics.roc_auc_score(one_hot[:, c], proba[:, c], **kw) for c in columns]
+        ),
+        "average_precision": np.mean(
+            [metrics.average_precision_score(one_hot[:, c], proba[:, c], **kw) for c in columns]
+        ),
+        "log_loss": metrics.log_loss(y, proba, labels=classes, **kw),
+        "brier": np.average(np.sum((proba - one_hot) ** 2, axis=1), weights=weight)
+        / (2 if binary else 1),
+        "accuracy": metrics.accuracy_score(y, predicted, **kw),
+        "macro_f1": metrics.f1_score(y, predicted, average="macro", **kw),
+    }
+
+
+@pytest.mark.parametrize("case", ["binary_case", "multiclass_case"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_scores_are_those_of_scikit_learn(request, case, weighted, rng):
+    model, baseline, X, y = request.getfixturevalue(case)
+    weight = rng.exponential(size=len(y)) if weighted else None
+    report = fidelity_report(model, X, y, baseline=baseline, sample_weight=weight, **QUICK)
+    for role, each in (("teacher", model.teacher_), ("student", model), ("baseline", baseline)):
+        expected = scores_by_scikit_learn(y, each.predict_proba(X), model.classes_, weight)
+        for name in set(report.scores) & set(expected):
+            assert getattr(report.scores[name], role) == pytest.approx(expected[name]), name
+    assert {"roc_auc", "log_loss", "brier", "accuracy"} <= set(report.scores)
+    assert ("macro_f1" in report.scores) == (case == "multiclass_case")
+
+
+def test_alert_scores_and_calibration_are_counted_by_hand(case_without_ties):
+    model, _, X, y = case_without_ties
+    proba, hit = model.predict_proba(X)[:, 1], y == 1
+    report = fidelity_report(model, X, y, top_k=20, **QUICK)
+    chosen = np.argsort(-proba, kind="stable")[:20]
+    assert report.scores["precision_at_k"].student == pytest.approx(hit[chosen].mean())
+    false_positive, true_positive, _ = metrics.roc_curve(hit, proba)
+    expected = true_positive[false_positive <= 0.01].max()
+    assert report.scores["recall_at_1_percent_fpr"].student == pytest.approx(expected)
+    error = report.scores["calibration_error"].student
+    assert abs(proba.mean() - hit.mean()) <= error < 0.5
+
+
+def test_a_calibrated_model_has_no_calibration_error(rng):
+    from skdistill.report.fidelity.scores import score_statistics
+
+    proba = rng.uniform(size=200_000)
+    y = (rng.uniform(size=200_000) < proba).astype(int)
+    calibrated = np.column_stack([1 - proba, proba])
+    pushed = np.column_stack([1 - proba**2, proba**2])  # too low by p - p^2, 1/6 on average
+    errors = [
+        score_statistics(answers, y, "binary", 10)["calibration_error"](np.ones(200_000))
+        for answers in (calibrated, pushed)
+    ]
+    assert errors[0] < 0.005
+    assert errors[1] == pytest.approx(1 / 6, abs=0.005)
+
+
+@pytest.mark.parametrize("case", ["binary_case", "multiclass_case"])
+def test_measures_of_likeness_are_those_of_scipy(request, case):
+    model, _, X, _ = request.getfixturevalue(case)
+    q, p = model.teacher_.predict_proba(X), model.predict_proba(X)
+    fidelity = fidelity_report(model, X, **QUICK).fidelity
+    assert fidelity["kl_divergence"].value == pytest.approx(entropy(q, p, axis=1).mean())
+    assert fidelity["js_divergence"].value == pytest.approx(
+        (jensenshannon(q, p, axis=1) ** 2).mean()
+    )
+    assert fidelity["agreement"].value == np.mean(q.argmax(axis=1) == p.argmax(axis=1))
+    distance = np.abs(q - p).sum(axis=1) / 2
+    assert fidelity["mean_difference"].value == pytest.approx(distance.mean())
+    assert fidelity["max_difference"].value == distance.max()
+    assert fidelity["p95_difference"].value == np.quantile(distance, 0.95, method="inverted_cdf")
+    columns = [1] if q.shape[1] == 2 else [0, 1, 2]
+    expected = np.mean([spearmanr(q[:, c], p[:, c]).statistic for c in columns])
+    assert fidelity["rank_correlation"].value == pytest.approx(expected)
+
+
+def test_likeness_among_the_highest_rows_is_that_of_those_rows(case_without_ties):
+    model, teacher, X, _ = case_without_ties
+    q, p = teacher.predict_proba(X)[:, 1], model.predict_proba(X)[:, 1]
+    fidelity = fidelity_report(model, X, teacher=teacher, top_k=30, **QUICK).fidelity
+    top, other = (np.argsort(-score, kind="stable")[:30] for score in (q, p))
+    assert fidelity["top_k_overlap"].value == pytest.approx(len(np.intersect1d(top, other)) / 30)
+    # Ranks are those among all rows, so this is near Spearman's among the thirty, not equal.
+    expected = spearmanr(q[top], p[top]).statistic
+    assert fidelity["top_k_rank_correlation"].value == pytest.approx(expected, abs=0.1)
+
+
+def test_regression_is_scored_and_compared_in_the_unit_of_y(regression_case):
+    model, baseline, X, y = regression_case
+    report = fidelity_report(model, X, y, baseline=baseline, **QUICK)
+    teacher, student = model.teacher_.predict(X), model.predict(X)
+    assert report.scores["r2"].student == pytest.approx(metrics.r2_score(y, student))
+    assert report.scores["mae"].teacher == pytest.approx(metrics.mean_absolute_error(y, teacher))
+    expected = metrics.root_mean_squared_error(y, baseline.predict(X))
+    assert report.scores["rmse"].baseline == pytest.approx(expected)
+    assert report.fidelity["margin_r2"].value == pytest.approx(metrics.r2_score(teacher, student))
+    assert report.fidelity["mean_difference"].value == pytest.approx(abs(teacher - student).mean())
+    assert "agreement" not in report.fidelity
+    assert report.segments[0].agreement is None
+    assert report.by_class == report.thresholds == ()
+    assert report.verdict.metric == "r2"
+
+
+def test_a_model_is_perfectly_like_itself(binary_case):
+    model, _, X, y = binary_case
+    report = fidelity_report(model.teacher_, X, y, teacher=model.teacher_, **QUICK)
+    likeness = {name: each.value for name, each in report.fidelity.items()}
+    for name in ("kl_divergence", "js_divergence", "mean_difference", "max_difference"):
+        assert likeness.pop(name) == 0
+    likeness.pop("p95_difference"), likeness.pop("p99_difference")
+    assert likeness == pytest.approx(dict.fromkeys(likeness, 1.0))
+    difference = report.scores["roc_auc"].student_minus_teacher
+    assert (difference.value, difference.low, difference.high) == (0, 0, 0)
+    assert report.verdict.non_inferior
+
+
+def test_the_gap_closed_is_between_baseline_and_teacher(binary_case):
+    model, _, X, y = binary_case
+    poor = LogisticRegression(C=1e-4).fit(X[:, :1], y)
+
+    class Narrow(LogisticRegression):
+        def predict_proba(self, X):
+            return super().predict_proba(X[:, :1])
+
+    poor.__class__ = Narrow
+    score = fidelity_report(model, X, y, baseline=poor, **QUICK).scores["roc_auc"]
+    expected = (score.student - score.baseline) / (score.teacher - score.baseline)
+    assert score.gap_closed.value == pytest.approx(expected)
+    assert score.gap_closed.low < expected < score.gap_closed.high
+    assert score.student_minus_baseline.low > 0
+
+
+def test_where_there_is_no_gap_none_is_closed(binary_case):
+    model, _, X, y = binary_case
+    report = fidelity_report(model, X, y, baseline=model.teacher_, **QUICK)
+    assert report.scores["roc_auc"].gap_closed is None
+
+
+def test_the_verdict_follows_the_interval_and_the_margin(binary_case):
+    model, baseline, X, y = binary_case
+    wide = fidelity_report(model, X, y, baseline=baseline, margin=0.5, **QUICK)
+    assert wide.verdict.non_inferior
+    worse = fidelity_report(baseline, X, y, teacher=model.teacher_, margin=0.0, **QUICK)
+    difference = worse.scores["roc_auc"].student_minus_teacher
+    assert difference.high < 0
+    assert worse.verdict.non_inferior is False
+    assert "worse than its teacher by more than 0 in ROC-AUC" in worse.verdict.sentences[0]
+    poor = LogisticRegression(C=1e-6).fit(X, y)
+    helped = fidelity_report(model, X, y, baseline=poor, metric="log_loss", **QUICK)
+    assert helped.verdict.helped == "yes"  # a loss: less is better
+    harmed = fidelity_report(poor, X, y, baseline=model, metric="log_loss", **QUICK)
+    assert harmed.verdict.helped == "no"
+    same = fidelity_report(model, X, y, baseline=model, **QUICK)
+    assert same.verdict.helped == "unclear"
+
+
+def test_decisions_at_thresholds_are_counted(binary_case):
+    model, _, X, _ = binary_case
+    q, p = model.teacher_.predict_proba(X)[:, 1], model.predict_proba(X)[:, 1]
+    found = fidelity_report(model, X, thresholds=[0.2, 0.7], **QUICK).thresholds
+    assert [each.threshold for each in found] == [0.2, 0.7]
+    assert found[1].agreement.value == pytest.approx(np.mean((q >= 0.7) == (p >= 0.7)))
+    assert found[0].teacher_yes == pytest.approx(np.mean(q >= 0.2))
+    assert found[0].student_yes == pytest.approx(np.mean(p >= 0.2))
+
+
+def test_agreement_per_class_is_that_of_the_teachers_rows(multiclass_case):
+    model, _, X, y = multiclass_case
+    teacher, student = model.teacher_.predict(X), model.predict(X)
+    for k, found in enumerate(fidelity_report(model, X, y, **QUICK).by_class):
+        assert found.label == str(k)
+        assert found.agreement.value == pytest.approx(np.mean(student[teacher == k] == k))
+        assert found.teacher_share == pytest.approx(np.mean(teacher == k))
+        assert found.observed_share == pytest.approx(np.mean(y == k))
+        assert found.student_recall == pytest.approx(np.mean(student[y == k] == k))
+
+
+def test_group_rates_are_those_of_fairlearn(binary_case, rng):
+    fairlearn = pytest.importorskip("fairlearn.metrics")
+    model, baseline, X, y = binary_case
+    sex = rng.choice(["f", "m"], len(y))
+    weight = rng.exponential(size=len(y))
+    report = fidelity_report(
+        model, X, y, baseline=baseline, groups={"sex": sex}, sample_weight=weight, **QUICK
+    )
+    rates = {
+        "selection_rate": fairlearn.selection_rate,
+        "true_positive_rate": fairlearn.true_positive_rate,
+        "false_positive_rate": fairlearn.false_positive_rate,
+    }
+    for role, each in (("teacher", model.teacher_), ("student", model), ("baseline", baseline)):
+        frame = fairlearn.MetricFrame(
+            metrics=rates,
+            y_true=(y == "yes").astype(int),
+            y_pred=(each.predict_proba(X)[:, 1] >= 0.5).astype(int),
+            sensitive_features=sex,
+            sample_params={name: {"sample_weight": weight} for name in rates},
+        )
+        for found in report.group_rates:
+            assert getattr(found, role) == pytest.approx(
+                frame.by_group.loc[found.group, found.rate]
+            )
+        if role != "baseline":
+            for gap in report.group_gaps:
+                assert getattr(gap, role) == pytest.approx(frame.difference()[gap.rate])
+
+
+def test_bias_that_the_student_adds_is_found_and_bias_it_has_from_its_teacher_is_not(rng):
+    n = 1500
+    group = rng.integers(0, 2, n)
+    X = np.column_stack([rng.normal(size=n), group])
+    y = (X[:, 0] + 0.3 * rng.normal(size=n) > 0).astype(int)
+    fair = LogisticRegression().fit(X[:, :1].repeat(2, axis=1) * [1, 0], y)
+    biased = LogisticRegression().fit(X, (X[:, 0] + group > 0.5).astype(int))
+    groups = {"group": np.array(["a", "b"])[group]}
+    added = fidelity_report(biased, X, y, teacher=fair, groups=groups, **QUICK)
+    assert added.group_gaps[0].finding == "added"
+    assert "larger than the teacher's in selection rate" in str(added)
+    kept = fidelity_report(biased, X, y, teacher=biased, groups=groups, **QUICK)
+    assert {gap.finding for gap in kept.group_gaps} == {"inherited"}
+    reduced = fidelity_report(fair, X, y, teacher=biased, groups=groups, **QUICK)
+    assert reduced.group_gaps[0].finding == "reduced"
+
+
+@pytest.mark.parametrize("container", [pd.DataFrame, pl.DataFrame, dict])
+def test_groups_come_in_any_container_and_small_ones_do_not_count(binary_case, container):
+    model, _, X, y = binary_case
+    ages = ["young", "old"] * (len(y) // 2)
+    ages[:3] = ["ancient", None, "young"]
+    report = fidelity_report(model, X, y, groups=container({"age": ages}), **QUICK)
+    assert {each.group for each in report.group_rates} == {"ancient", "missing", "old", "young"}
+    assert any("ancient, missing" in sentence for sentence in report.limitations)
+    rates = {
+        each.group: each.student for each in report.group_rates if each.rate == "selection_rate"
+    }
+    gap = report.group_gaps[0]
+    assert gap.student == pytest.approx(abs(rates["young"] - rates["old"]))
+
+
+def test_groups_without_y_have_selection_rates_only(binary_case, multiclass_case, regression_case):
+    model, _, X, y = binary_case
+    report = fidelity_report(model, X, groups=np.arange(len(y)) % 2, **QUICK)
+    assert {each.rate for each in report.group_rates} == {"selection_rate"}
+    model, _, X, y = multiclass_case
+    report = fidelity_report(model, X, y, groups=np.arange(len(y)) % 2, **QUICK)
+    accuracy = np.mean(model.predict(X)[::2] == y[::2])
+    assert report.group_rates[0].student == pytest.approx(accuracy)
+    model, _, X, y = regression_case
+    report = fidelity_report(
+        model, X, y, groups=pd.Series(np.arange(len(y)) % 2, name="g"), **QUICK
+    )
+    assert report.group_rates[0].attribute == "g"
+    assert report.group_rates[0].student == pytest.approx(model.predict(X)[::2].mean())
+
+
+def test_the_segment_where_the_student_goes_astray_is_found(mixed_frame):
+    frame, y, _ = mixed_frame(2400)
+    X = frame.assign(kind=frame["kind"].cat.codes)[["amount", "count", "kind"]].fillna(-1)
+    fit_rows, X, y_test = X[:1200], X[1200:], y[1200:]
+    teacher, astray = (
+        RandomForestClassifier(30, min_samples_leaf=5, random_state=0).fit(fit_rows, y[:1200])
+        for _ in range(2)
+    )
+
+    class Astray(RandomForestClassifier):
+        def predict_proba(self, X):
+            proba = super().predict_proba(X)
+            return np.where(X["kind"].to_numpy()[:, None] == 1, 1 - proba, proba)
+
+    astray.__class__ = Astray
+    report = fidelity_report(astray, X, y_test, teacher=teacher, **QUICK)
+    divergences = [segment.divergence for segment in report.segments]
+    assert divergences == sorted(divergences, reverse=True)
+    of = {segment.condition: segment for segment in report.segments}
+    assert of["kind = 0"].divergence == of["kind = 2"].divergence == 0
+    worst = of["kind = 1"]
+    rows = X["kind"] == 1
+    assert worst.n_samples == rows.sum()
+    q, p = (model.predict_proba(X[rows]) for model in (teacher, astray))
+    assert worst.divergence == pytest.approx(entropy(q, np.maximum(p, 1e-12), axis=1).mean())
+    assert worst.student_is_worse
+    assert worst.student_loss == pytest.approx(metrics.log_loss(y_test[rows], p))
+    assert worst.loss_difference.value == pytest.approx(worst.student_loss - worst.teacher_loss)
+    assert "the student predicts worse than its teacher: " in str(report)
+
+
+@pytest.mark.parametrize("to_container", [lambda frame: frame, pl.from_pandas])
+def test_segments_cover_levels_bins_and_missing_values_of_frames(mixed_frame, to_container):
+    frame, y, _ = mixed_frame(1200)
+    model = DistilledClassifier(LinearStudentClassifier(), random_state=0)
+    model.fit(to_container(frame[:600]), y[:600])
+    report = fidelity_report(model, to_container(frame[600:]), y[600:], **QUICK)
+    conditions = {segment.condition: segment for segment in report.segments}
+    assert conditions["city = Graz"].n_samples == (frame["city"][600:] == "Graz").sum()
+    assert conditions["city is missing"].n_samples == frame["city"][600:].isna().sum()
+    assert conditions["amount is missing"].n_samples == frame["amount"][600:].isna().sum()
+    assert conditions["flag = 1"].n_samples == frame["flag"][600:].sum()
+    amounts = [s for s in report.segments if s.column == "amount"]
+    assert sum(s.n_samples for s in amounts) == 600
+    assert len(amounts) == 6
+
+
+def test_cost_counts_bytes_and_parts_and_times(binary_case, regression_case):
+    model, _, X, _ = binary_case
+    cost = fidelity_report(model, X, n_resamples=20).cost
+    assert cost["student"].parts == f"{model.student_.n_leaves_} leaves"
+    n_leaves = sum(tree.tree_.n_leaves for tree in model.teacher_.estimators_)
+    assert cost["teacher"].parts == f"30 trees, {n_leaves:,} leaves"
+    assert cost["student"].n_bytes < cost["teacher"].n_bytes / 20
+    for each in cost.values():
+        assert 0 < each.row_p50 <= each.row_p99
+        assert each.rows_per_second > 0
+    cost = fidelity_report(regression_case[0], regression_case[2], n_resamples=20).cost
+    assert cost["teacher"].row_p50 > cost["student"].row_p50
+
+
+def test_the_size_of_a_pickle_is_counted_without_making_it(forest):
+    import pickle
+
+    from skdistill.report.fidelity.cost import pickled_size
+
+    assert pickled_size(forest) == len(pickle.dumps(forest, protocol=5))
+    assert pickled_size(lambda: None) is None
+
+
+def test_a_report_prints_and_turns_into_frames_dicts_and_json(binary_case, tmp_path):
+    model, baseline, X, y = binary_case
+    report = fidelity_report(
+        model, X, y, baseline=baseline, groups=np.arange(len(y)) % 2, n_resamples=40
+    )
+    text = str(report)
+    for word in ("ROC-AUC", "KL divergence", "rows per second", "selection rate", "Rule: 95 %"):
+        assert word in text
+    frame = report.to_frame()
+    assert frame["score"].tolist() == list(report.scores)
+    row = frame.set_index("score").loc["log_loss"]
+    assert row["student_minus_teacher_low"] <= row["student_minus_teacher"]
+    for section in ("fidelity", "thresholds", "by_class", "segments", "group_rates", "cost"):
+        assert len(report.to_frame(section)) == len(report.section(section)) > 0
+    report.to_json(tmp_path / "report.json")
+    loaded = json.loads((tmp_path / "report.json").read_text())
+    assert loaded == report.to_dict() == json.loads(report.to_json())
+    assert loaded["fidelity"]["agreement"]["value"] == report.fidelity["agreement"].value
+    assert loaded["classes"] == ["no", "yes"]
+    with pytest.raises(FrozenInstanceError):
+        report.kind = "regression"
+    with pytest.raises(ValueError, match="section='scroes'"):
+        report.to_frame("scroes")
+
+
+def test_requirements_are_checked_by_name_with_the_reason(binary_case):
+    model, baseline, X, y = binary_case
+    report = fidelity_report(model, X, y, baseline=baseline, margin=0.5, **QUICK)
+    agreement = report.fidelity["agreement"]
+    assert report.require(agreement=agreement.value, roc_auc=0.5, non_inferior=True) is report
+    with pytest.raises(RequirementNotMetError, match=r"agreement is 0\.\d+ \(low end"):
+        report.require(agreement=agreement.value, at_interval=True)
+    with pytest.raises(RequirementNotMetError) as raised:
+        report.require(kl_divergence=1e-6, log_loss=0.01, roc_auc=0.999)
+    for reason in ("KL divergence is", "log loss is", "ROC-AUC is", "at most 1e-06 was required"):
+        assert reason in str(raised.value)
+    with pytest.raises(ValueError, match=r"No measure or score \['agrement'\]"):
+        report.require(agrement=0.9)
+    worse = fidelity_report(baseline, X, y, teacher=model.teacher_, margin=0.0, **QUICK)
+    with pytest.raises(
+        RequirementNotMetError, match="Non-inferiority to the teacher was not shown"
+    ):
+        worse.require(non_inferior=True)
+    with pytest.raises(RequirementNotMetError, match="no baseline"):
+        worse.require(helped=True)
+
+
+def test_a_requirement_on_what_is_not_there_is_not_met(binary_case):
+    model, _, X, _ = binary_case
+    report = fidelity_report(model, X, **QUICK)
+    with pytest.raises(RequirementNotMetError, match=r"ROC-AUC is not in this report\. No y"):
+        report.require(roc_auc=0.5)
+
+
+def test_without_y_there_is_the_part_that_needs_none(binary_case):
+    model, baseline, X, _ = binary_case
+    report = fidelity_report(model, X, baseline=baseline, **QUICK)
+    assert report.scores == {}
+    assert "agreement" in report.fidelity
+    assert report.verdict.non_inferior is report.verdict.helped is None
+    assert report.segments[0].student_loss is None
+    assert any(sentence.startswith("No y") for sentence in report.limitations)
+    assert "Not in this report" in str(report)
+
+
+def test_without_a_teacher_the_student_is_scored_alone(binary_case):
+    model, _, X, y = binary_case
+    report = fidelity_report(model.student_, X, y, groups=np.arange(len(y)) % 2, **QUICK)
+    assert report.scores["roc_auc"].teacher is None
+    assert report.fidelity == {}
+    assert report.segments == report.by_class == report.thresholds == report.group_gaps == ()
+    assert any(sentence.startswith("No teacher") for sentence in report.limitations)
+    assert str(report).startswith("TreeStudentClassifier, 150 rows")
+
+
+def test_with_one_class_in_y_the_scores_that_need_two_are_left_out(binary_case):
+    model, _, X, y = binary_case
+    rows = y == "no"
+    report = fidelity_report(model, X[rows], y[rows], **QUICK)
+    assert "roc_auc" not in report.scores
+    assert np.isfinite(report.scores["log_loss"].student)
+    assert report.verdict.non_inferior is None
+    assert any("no row of ['yes']" in sentence for sentence in report.limitations)
+
+
+def test_the_teacher_is_found_in_pipelines_and_searches(binary_task):
+    X, y = binary_task
+    distiller = DistilledClassifier(RandomForestClassifier(20, random_state=0), random_state=0)
+    search = GridSearchCV(
+        make_pipeline(StandardScaler(), distiller),
+        {"distilledclassifier__student": [TreeStudentClassifier(4), TreeStudentClassifier(8)]},
+        cv=2,
+    ).fit(X[:400], y[:400])
+    report = fidelity_report(search, X[400:], y[400:], **QUICK)
+    pipeline = search.best_estimator_
+    expected = pipeline[-1].teacher_.predict_proba(pipeline[:-1].transform(X[400:]))
+    q, p = expected.argmax(axis=1), pipeline.predict(X[400:])
+    assert report.models["teacher"] == "RandomForestClassifier"
+    assert report.fidelity["agreement"].value == pytest.approx(np.mean(q == p))
+
+
+def test_a_teacher_that_was_fitted_inside_on_codes_answers_for_the_classes():
+    xgboost = pytest.importorskip("xgboost")
+    X = np.random.default_rng(0).normal(size=(400, 4))
+    y = np.array(["a", "b", "c"])[np.digitize(X[:, 0], [-0.5, 0.5])]
+    model = DistilledClassifier(xgboost.XGBClassifier(n_estimators=20), random_state=0)
+    report = fidelity_report(model.fit(X[:300], y[:300]), X[300:], y[300:], **QUICK)
+    assert report.scores["accuracy"].teacher > 0.9
+
+
+@pytest.mark.parametrize("container", [np.asarray, pd.DataFrame])
+def test_rows_that_were_fitted_on_are_recognised(binary_task, container):
+    X, y = binary_task
+    X = container(X)
+    model = DistilledClassifier(RandomForestClassifier(20, random_state=0), random_state=0)
+    model.fit(X[:400], y[:400], X_unlabeled=X[400:450])
+    with pytest.warns(UserWarning, match="About 100% of the rows of X are rows that"):
+        fidelity_report(model, X[100:400], y[100:400], **QUICK)
+    with pytest.warns(UserWarning, match="100% of the rows"):
+        fidelity_report(model, X[400:450], **QUICK)
+    with pytest.warns(UserWarning, match="About 50% of the rows"):
+        fidelity_report(model, X[350:550], **QUICK)
+    fidelity_report(model, X[450:], y[450:], **QUICK)  # a warning would be an error
+    with pytest.warns(UserWarning, match="The rows of X are rows that"):
+        fidelity_report(model.student_, X[:400], teacher=model.teacher_, **QUICK)
+
+
+def test_duplicates_by_chance_are_not_taken_for_rows_fitted_on(rng):
+    X = rng.integers(0, 3, size=(600, 3)).astype(float)
+    y = (X.sum(axis=1) + rng.normal(size=600) > 3).astype(int)
+    model = DistilledClassifier(RandomForestClassifier(20, random_state=0), random_state=0)
+    fidelity_report(model.fit(X[:400], y[:400]), X[400:], y[400:], **QUICK)
+
+
+def test_bad_input_is_refused_with_what_to_do(binary_case, regression_case):
+    model, _, X, y = binary_case
+    with pytest.raises(NotFittedError):
+        fidelity_report(clone(model), X, y)
+    with pytest.raises(ValueError, match="groups has 3 entries for 'sex'; one for each of the 150"):
+        fidelity_report(model, X, y, groups={"sex": ["a", "b", "c"]})
+    with pytest.raises(ValueError, match="top 200 of 150 rows were asked for"):
+        fidelity_report(model, X, y, top_k=200)
+    with pytest.raises(ValueError, match=r"y holds \['maybe'\]"):
+        fidelity_report(model, X, np.where(y == "no", "maybe", y))
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        fidelity_report(model, X, y[:-1])
+    with pytest.raises(ValueError, match="as unlabelled"):
+        fidelity_report(model, X, np.where(y == "no", -1, y.astype(object)))
+    with pytest.raises(ValueError, match="X has one row"):
+        fidelity_report(model, X[:1], y[:1])
+    with pytest.raises(ValueError, match="metric='r2' is no score of a binary task"):
+        fidelity_report(model, X, y, metric="r2")
+    with pytest.raises(ValueError, match="The 'margin' parameter"):
+        fidelity_report(model, X, y, margin=-1.0)
+    with pytest.raises(TypeError, match="is a regressor and the student"):
+        fidelity_report(model, X, y, teacher=regression_case[0].teacher_)
+    with pytest.raises(TypeError, match="has no predict_proba"):
+        fidelity_report(LinearSVC().fit(X, y), X, y)
+    with pytest.raises(TypeError, match="is not an estimator instance"):
+        fidelity_report("model", X, y)
+    with pytest.raises(ValueError, match="features"):
+        fidelity_report(model, X[:, :3], y)

@@ -1,1 +1,5 @@
-"""Look at a student: plots of how it was trained."""
+"""Whether a student deserves its teacher's trust: numbers, reasons, pictures and one page.
+
+`fidelity` compares answers, `reasons` explains them, `displays` draws students that people can
+read, and `page` puts all of it together. They share `html`, `plotting`, `tables` and `estimate`.
+"""

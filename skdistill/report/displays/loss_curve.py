@@ -1,9 +1,10 @@
 """Plot how the loss of a student fell during training."""
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from skdistill.estimators import last_step
+from skdistill.models import student_and_teacher
+from skdistill.report.plotting import import_pyplot
 
 
 class LossCurveDisplay:
@@ -62,7 +63,7 @@ class LossCurveDisplay:
         ----------
         estimator : estimator
             A fitted `MLPStudentClassifier` or `MLPStudentRegressor`, a distiller with such a
-            student, or a Pipeline that ends in one of them.
+            student, a Pipeline that ends in one of them, or a search over them.
         ax : matplotlib Axes or None, default=None
             Where to draw; None makes a new figure.
         name : str or None, default=None
@@ -82,7 +83,7 @@ class LossCurveDisplay:
         TypeError
             If its student was not trained in epochs.
         """
-        student = _student_of(estimator)
+        student = last_step(student_and_teacher(estimator)[0].estimator)
         if not hasattr(student, "history_"):
             raise TypeError(
                 f"{type(student).__name__} was not trained in epochs; an MLPStudentClassifier, an "
@@ -117,7 +118,7 @@ class LossCurveDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        ax = _import_pyplot().subplots()[1] if ax is None else ax
+        ax = import_pyplot().subplots()[1] if ax is None else ax
         curves = {"training": self.train_loss, "held out": self.valid_loss}
         self.lines_ = []
         for label, losses in curves.items():
@@ -131,21 +132,3 @@ class LossCurveDisplay:
         ax.legend()
         self.ax_, self.figure_ = ax, ax.figure
         return self
-
-
-def _student_of(estimator):
-    """Return the student inside a distiller, a pipeline, or a pipeline inside a distiller."""
-    check_is_fitted(estimator)
-    last = last_step(estimator)
-    return _student_of(last.student_) if hasattr(last, "student_") else last
-
-
-def _import_pyplot():
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError(
-            "Plotting needs matplotlib, which is not installed. Install it with: "
-            "pip install 'skdistill[report]'"
-        ) from error
-    return plt

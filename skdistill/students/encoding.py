@@ -216,12 +216,30 @@ class Encoding:
             ``expand(positions) @ weights``, float64.
         """
         total = np.zeros((len(positions), curves[0].shape[1]))
+        for part in self.look_up(positions, curves):
+            total += part
+        return total
+
+    def look_up(self, positions, curves):
+        """Look up every column in its curve, as `sum_of_curves` does, without adding.
+
+        Parameters
+        ----------
+        positions : ndarray of shape (n_samples, n_features)
+            Encoded rows.
+        curves : list of ndarray of shape (n_knots_of_column, n_outputs)
+            As `curves` returns them.
+
+        Yields
+        ------
+        part : ndarray of shape (n_samples, n_outputs)
+            What one column after the other contributes, float64.
+        """
         for column, curve, u in zip(self.columns, curves, positions.T, strict=True):
             knot, share, known = _nearest_knots(column, u)
-            following = np.minimum(knot + 1, len(curve) - 1)
-            total += curve[knot] * ((1.0 - share) * known)[:, None]
-            total += curve[following] * share[:, None]
-        return total
+            part = curve[knot] * ((1.0 - share) * known)[:, None]
+            part += curve[np.minimum(knot + 1, len(curve) - 1)] * share[:, None]
+            yield part
 
 
 def fit_encoding(student, X, sample_weight):

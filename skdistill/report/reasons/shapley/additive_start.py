@@ -1,0 +1,137 @@
+"""Students that first add up one vector per column: their rows need not be encoded to be mixed."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.utils import gen_batches
+
+from skdistill.columns import check_rows, plain_rows
+from skdistill.report.reasons.shapley.question import Question
+from skdistill.report.reasons.shapley.walks import Walks
+from skdistill.students.linear import LinearStudentClassifier, LinearStudentRegressor
+from skdistill.students.mlp import MLPStudentRegressor
+
+#: Mixed rows that go through the layers of a network at a time: they stay in the cache.
+BLOCK_ROWS = 1024
+
+
+@dataclass(frozen=True)
+class AdditiveStart:
+    """A student that first adds up one vector per column: rows need not be encoded to be mixed.
+
+    Attributes
+    ----------
+    student : estimator
+        An additive student, or an MLP, whose first layer is one on piecewise-linear codes.
+    owner : ndarray of shape (n_columns,)
+        The player that each column belongs to.
+    n_players : int
+        Number of players.
+    curves : list of ndarray of shape (n_knots, width)
+        Per column, what it adds at the knots of its curve.
+    intercept : ndarray of shape (width,)
+        What is added to their sum.
+    layers : list of tuple (weight, bias)
+        What comes afterwards, each after a rectifier.
+    """
+
+    student: Any
+    owner: np.ndarray
+    n_players: int
+    curves: list
+    intercept: np.ndarray
+    layers: list
+
+    @classmethod
+    def of(cls, last):
+        """Read the plain arrays of the student that is the last step of a model."""
+        student, players = last.estimator, (last.owner, last.n_columns)
+        if isinstance(student, LinearStudentClassifier | LinearStudentRegressor):
+            return cls(student, *players, student.curves_, student.intercept_, [])
+        first, *coefs = student.coefs_
+        curves = [curve.astype(np.float32) for curve in student.encoding_.curves(first)]
+        intercept, *intercepts = student.intercepts_
+        return cls(student, *players, curves, intercept, list(zip(coefs, intercepts, strict=True)))
+
+    def positions(self, X):
+        """Encode rows as far as needed, see `Encoding.positions`."""
+        rows = plain_rows(check_rows(self.student, X, reset=False))
+        return self.student.encoding_.positions(rows)
+
+    def parts(self, positions):
+        """Look up what every player adds, of shape (n_samples, n_players, width)."""
+        shape = len(positions), self.n_players, len(self.intercept)
+        parts = np.zeros(shape, dtype=self.intercept.dtype)
+        of_columns = self.student.encoding_.look_up(positions, self.curves)
+        for player, part in zip(self.owner, of_columns, strict=True):
+            parts[:, player] += part
+        return parts
+
+    def outputs(self, sums):
+        """Compute what follows from sums of parts and intercept, which are overwritten.
+
+        Parameters
+        ----------
+        sums : ndarray of shape (n_samples, width)
+            The first step of rows.
+
+        Returns
+        -------
+        outputs : ndarray of shape (n_samples, n_outputs)
+            Of the last step.
+        """
+        hidden = sums
+        for weight, bias in self.layers:
+            np.maximum(hidden, 0, out=hidden)
+            hidden = hidden @ weight
+            hidden += bias
+        if isinstance(self.student, MLPStudentRegressor):
+            return hidden.astype(np.float64) * self.student.y_scale_ + self.student.y_mean_
+        return hidden
+
+
+@dataclass(frozen=True)
+class WalksFromStart:
+    """Answers along walks of a student that starts with a sum.
+
+    Attributes
+    ----------
+    question : Question
+        What is asked.
+    walks : Walks
+        From background rows, by their position among them.
+    start : AdditiveStart
+        The student.
+    positions : ndarray of shape (n_explained, n_columns)
+        The encoded rows to explain.
+    background : ndarray of shape (n_background, n_players, width)
+        What every player of the background rows adds.
+    """
+
+    question: Question
+    walks: Walks
+    start: AdditiveStart
+    positions: np.ndarray
+    background: np.ndarray
+
+    @property
+    def n_rows(self):
+        """Number of rows to explain."""
+        return len(self.positions)
+
+    def answers_along(self, row):
+        """Answers along the walks to one of the rows to explain, see `walk_all`."""
+        changes = self.start.parts(self.positions[row : row + 1]) - self.background
+        at_z = self.background.sum(axis=1) + self.start.intercept
+        n_walks, n_columns = self.walks.order.shape
+        answers = []
+        for block in gen_batches(n_walks, max(BLOCK_ROWS // (n_columns + 1), 1)):
+            z, order = self.walks.start[block], self.walks.order[block]
+            sums = np.empty((n_columns + 1, len(z), at_z.shape[1]), dtype=at_z.dtype)
+            sums[0] = at_z[z]
+            for step, column in enumerate(order.T):
+                np.add(sums[step], changes[z, column], out=sums[step + 1])
+            outputs = self.start.outputs(sums.reshape(-1, at_z.shape[1]))
+            answers.append(self.question.of_outputs(outputs).reshape(n_columns + 1, len(z), -1))
+        return np.concatenate(answers, axis=1).swapaxes(0, 1)

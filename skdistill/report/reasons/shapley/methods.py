@@ -1,0 +1,114 @@
+"""Choose how values are computed: by a closed form, from trees, or by walks, as a model allows."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skdistill.report.reasons.shapley.additive_start import AdditiveStart, WalksFromStart
+from skdistill.report.reasons.shapley.last_step import see_through
+from skdistill.report.reasons.shapley.mixed_rows import MixedRows
+from skdistill.report.reasons.shapley.read_trees import read_trees
+from skdistill.report.reasons.shapley.trees import tree_shapley_values
+from skdistill.report.reasons.shapley.walks import plan_walks, walk_all
+from skdistill.students.linear import LinearStudentClassifier, LinearStudentRegressor
+from skdistill.students.mlp import MLPStudentClassifier, MLPStudentRegressor
+
+#: Answers per row, unless said otherwise: of models, and of students asked by their plain arrays,
+#: which answer in a microsecond. More if it takes more for a walk from every background row.
+EVALS, EVALS_OF_ARRAYS = 6_000, 20_000
+
+_ADDITIVE = (LinearStudentClassifier, LinearStudentRegressor)
+_STARTS_WITH_A_SUM = (*_ADDITIVE, MLPStudentClassifier, MLPStudentRegressor)
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """Shapley values, and how they came about.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_samples, n_columns, n_outputs)
+        For every row they add up to its answer minus the base.
+    base : ndarray of shape (n_outputs,)
+        Mean answer of the background.
+    method : str
+        How they were computed.
+    """
+
+    values: np.ndarray
+    base: np.ndarray
+    method: str
+
+
+def attribute(question, pool, *, max_evals, random_state, bar):
+    """Compute Shapley values by the best method that the model allows.
+
+    Parameters
+    ----------
+    question : Question
+        What is explained.
+    pool : RowPool
+        Rows to explain, and background.
+    max_evals : int or None
+        Largest number of answers per row where values are sampled; None for as many as usual.
+    random_state : RandomState instance
+        Draws the walks.
+    bar : callable
+        Wraps what is worked off.
+
+    Returns
+    -------
+    attribution : Attribution
+        Exact for additive students where their curves add up to the answer, and for models that
+        are sums of trees there; sampled for all others.
+    """
+    last = see_through(question.model.estimator, pool)
+    if last is not None:
+        if isinstance(last.estimator, _ADDITIVE) and question.space != "probability":
+            return _closed_form(question, pool, last)
+        if isinstance(last.estimator, _STARTS_WITH_A_SUM):
+            walks = _plan(pool, max_evals, EVALS_OF_ARRAYS, random_state)
+            return _by_walks(WalksFromStart(question, walks, *_first_step(pool, last)), bar)
+        found = read_trees(last, question, pool)
+        if found is not None:
+            return _by_trees(question, pool, last, found, bar)
+    walks = _plan(pool, max_evals, EVALS, random_state)
+    return _by_walks(MixedRows(question, pool, walks), bar)
+
+
+def _first_step(pool, last):
+    """Return the first step of a student, and what it makes of rows and background."""
+    start = AdditiveStart.of(last)
+    positions = start.positions(last.table)
+    return start, positions[pool.explained], start.parts(positions[pool.background])
+
+
+def _closed_form(question, pool, last):
+    start, positions, at_z = _first_step(pool, last)
+    base = question.of_outputs(at_z.sum(axis=1) + start.intercept).mean(axis=0)
+    values = question.of_sums(start.parts(positions) - at_z.mean(axis=0))
+    return Attribution(values, base, "closed form")
+
+
+def _by_trees(question, pool, last, found, bar):
+    X, background = found.matrix[pool.explained], found.matrix[pool.background]
+    players = last.owner, last.n_columns
+    values = tree_shapley_values(found.trees, X, background, *players, bar)
+    base = question.answers(pool.background_rows).mean(axis=0)
+    n_trees = len(found.trees)
+    method = f"exact, from {n_trees:,} tree{'s' if n_trees > 1 else ''}"
+    return Attribution(question.of_sums(values), base, method)
+
+
+def _plan(pool, max_evals, usual, random_state):
+    n_background, n_columns = len(pool.background), pool.n_columns
+    if max_evals is None:
+        max_evals = max(usual, n_background * (n_columns - 1))
+    return plan_walks(n_background, n_columns, max_evals, random_state)
+
+
+def _by_walks(model, bar):
+    values, base = walk_all(model.walks, model.n_rows, model.answers_along, bar)
+    n_walks, n_columns = model.walks.order.shape
+    n_evals = n_walks * (n_columns - 1)
+    return Attribution(values, base, f"sampled, {n_walks:,} walks, {n_evals:,} answers per row")

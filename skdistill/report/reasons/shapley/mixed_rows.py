@@ -1,0 +1,78 @@
+"""Walks answered by the model itself, which is asked about mixed rows."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from sklearn.utils import gen_batches
+
+from skdistill.report.reasons.shapley.question import Question, RowPool
+from skdistill.report.reasons.shapley.walks import Walks
+
+#: Cells of a mixed table that a model is asked about at a time.
+BATCH_CELLS = 2**20
+
+
+@dataclass(frozen=True)
+class MixedRows:
+    """Answers along walks of a model that is asked about mixed rows.
+
+    Attributes
+    ----------
+    question : Question
+        What is asked.
+    pool : RowPool
+        The rows.
+    walks : Walks
+        From background rows, by their position among them.
+    """
+
+    question: Question
+    pool: RowPool
+    walks: Walks
+
+    @property
+    def n_rows(self):
+        """Number of rows to explain."""
+        return len(self.pool.explained)
+
+    @cached_property
+    def _ends(self):
+        ends = (self.pool.explained_rows, self.pool.background_rows)
+        return tuple(self.question.answers(rows) for rows in ends)
+
+    def answers_along(self, row):
+        """Answers along the walks to one of the rows to explain, see `walk_all`.
+
+        Steps that take a cell equal to the one that is there change nothing and are not asked
+        about.
+        """
+        order, step = self.walks.order, self.walks.step
+        x, z = self.pool.explained[row], self.pool.background[self.walks.start]
+        codes = self.pool.cell_codes
+        differs = codes[x, order] != codes[z[:, None], order]
+        n_changed = np.cumsum(differs, axis=1)
+        n_different = n_changed[:, -1]
+        walk, at = np.nonzero(differs & (n_changed < n_different[:, None]))
+        source = np.where(step[walk] <= at[:, None], x, z[walk, None])
+        asked = self._ask(source)
+        # What is known, one after the other: z of every walk, x, then what was asked.
+        at_x, at_z = self._ends
+        known = np.concatenate([at_z[self.walks.start], at_x[row : row + 1], asked])
+        n_walks = len(self.walks)
+        n_asked = np.maximum(n_different - 1, 0)
+        first_asked = n_walks + 1 + np.cumsum(n_asked) - n_asked
+        state = np.pad(n_changed, ((0, 0), (1, 0)))
+        place = np.select(
+            [state == 0, state == n_different[:, None]],
+            [np.arange(n_walks)[:, None], n_walks],
+            first_asked[:, None] + state - 1,
+        )
+        return known[place]
+
+    def _ask(self, source):
+        size = max(BATCH_CELLS // source.shape[1], 1)
+        batches = [source[batch] for batch in gen_batches(len(source), size)]
+        n_outputs = self._ends[0].shape[1]
+        answers = [self.question.answers(self.pool.mix(batch)) for batch in batches]
+        return np.concatenate([np.zeros((0, n_outputs)), *answers])

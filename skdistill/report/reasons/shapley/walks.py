@@ -1,0 +1,123 @@
+"""Shapley values of any function, by walks from background rows to the row explained.
+
+A walk takes the columns in some order and turns a background row z into the row x, one column at
+a time. What the answer gains at a step is what that column contributes; the mean over orders and
+background rows is its Shapley value, and along every walk the gains add up to f(x) - f(z).
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Walks:
+    """Which background rows are turned into the row explained, and in which order of columns.
+
+    Attributes
+    ----------
+    start : ndarray of shape (n_walks,)
+        The background row that each walk starts from; each one equally often.
+    order : ndarray of shape (n_walks, n_columns)
+        The columns, in the order in which they are taken from the row explained.
+    """
+
+    start: np.ndarray
+    order: np.ndarray
+
+    def __len__(self):
+        return len(self.start)
+
+    @cached_property
+    def step(self):
+        """The step at which each column is taken, of shape (n_walks, n_columns)."""
+        return np.argsort(self.order, axis=1)
+
+    def contributions(self, answers):
+        """Average what every column adds.
+
+        Parameters
+        ----------
+        answers : ndarray of shape (n_walks, n_columns + 1, n_outputs)
+            Answers along the walks, from the background row to the row explained.
+
+        Returns
+        -------
+        values : ndarray of shape (n_columns, n_outputs)
+            They add up to the mean last answer minus the mean first one.
+        """
+        gains = np.diff(answers, axis=1)
+        return np.take_along_axis(gains, self.step[:, :, None], axis=1).mean(axis=0)
+
+
+def plan_walks(n_background, n_columns, max_evals, random_state):
+    """Choose walks that cost at most so many answers per row explained.
+
+    Parameters
+    ----------
+    n_background : int
+        Number of background rows.
+    n_columns : int
+        Number of columns.
+    max_evals : int
+        Largest number of answers per row; both ends of a walk are known and cost nothing.
+    random_state : RandomState instance
+        Draws the orders, and background rows if there are too many for one walk each.
+
+    Returns
+    -------
+    walks : Walks
+        At least one walk.
+
+    Notes
+    -----
+    The second of every two walks takes the columns in the reverse order of the first, which
+    cancels much of the error of both (antithetic sampling).
+    """
+    n_affordable = max(max_evals // max(n_columns - 1, 1), 1)
+    if n_affordable < n_background:
+        start = np.sort(random_state.permutation(n_background)[:n_affordable])
+    else:
+        start = np.repeat(np.arange(n_background), n_affordable // n_background)
+    orders = [random_state.permutation(n_columns) for _ in range(0, len(start), 2)]
+    order = np.stack([order for drawn in orders for order in (drawn, drawn[::-1])])
+    return Walks(start, order[: len(start)])
+
+
+def walk_all(walks, n_rows, answers_along, bar=iter):
+    """Estimate the Shapley values of several rows from the same walks.
+
+    Parameters
+    ----------
+    walks : Walks
+        The walks.
+    n_rows : int
+        Number of rows.
+    answers_along : callable
+        Given the number of a row, returns the answers along the walks to it, of shape
+        (n_walks, n_columns + 1, n_outputs).
+    bar : callable, default=iter
+        Wraps the range of rows that is worked off.
+
+    Returns
+    -------
+    values : ndarray of shape (n_rows, n_columns, n_outputs)
+        Estimates. For every row they add up to its answer minus the base.
+    base : ndarray of shape (n_outputs,)
+        Mean answer of the background rows that walks start from.
+
+    References
+    ----------
+    Castro, Gómez and Tejada, "Polynomial calculation of the Shapley value based on sampling",
+    Computers & Operations Research 36 (2009), doi:10.1016/j.cor.2008.04.004. Štrumbelj and
+    Kononenko, "Explaining prediction models and individual predictions with feature
+    contributions", Knowledge and Information Systems 41 (2014), doi:10.1007/s10115-013-0679-x.
+    Mitchell, Cooper, Frank and Holmes, "Sampling Permutations for Shapley Value Estimation",
+    JMLR 23 (2022), arXiv:2104.12199, for walks in reverse order.
+    """
+    values = []
+    for row in bar(range(n_rows)):
+        answers = answers_along(row)
+        values.append(walks.contributions(answers))
+    return np.stack(values), answers[:, 0].mean(axis=0)

@@ -36,6 +36,7 @@ from sklearn.preprocessing import OrdinalEncoder
 from threadpoolctl import threadpool_limits
 
 from skdistill import (
+    DistillationReport,
     DistilledClassifier,
     LinearStudentClassifier,
     MLPStudentClassifier,
@@ -52,6 +53,9 @@ STUDENTS = {
 
 #: Shares of the rows, in time order, that end the labelled and the unlabelled period.
 LABELLED_UNTIL, UNLABELLED_UNTIL = 0.6, 0.7
+
+#: The report finds a student non-inferior that is worse by no more than this in PR-AUC.
+MARGIN = 0.03
 
 #: A gap in PR-AUC smaller than this says nothing.
 SMALLEST_GAP = 0.005
@@ -309,7 +313,7 @@ def make_student(name, seed):
 
 
 def distil(teacher, student, periods, memory, seed):
-    """Distil the fitted teacher; return the student alone, as it goes to production."""
+    """Distil the fitted teacher; the ``student_`` of what is returned goes to production."""
     is_forest = isinstance(last_step(teacher), RandomForestClassifier)
     model = DistilledClassifier(
         teacher,
@@ -320,8 +324,7 @@ def distil(teacher, student, periods, memory, seed):
         n_jobs=-1 if is_forest else None,
         random_state=seed,
     )
-    model.fit(periods.X_labelled, periods.y_labelled, X_unlabeled=periods.X_unlabelled)
-    return model.student_
+    return model.fit(periods.X_labelled, periods.y_labelled, X_unlabeled=periods.X_unlabelled)
 
 
 def last_step(model):
@@ -373,25 +376,25 @@ def time_one_row(model, X, n_calls=500, limit_s=1.0):
 
 
 def compare(args, periods, stages):
-    """Fit teacher and students; return all results and the distilled students."""
+    """Fit teacher and students; return all results, the distillers and the baselines by name."""
     teacher = make_teacher(args.teacher, args.trees, periods.X_labelled, args.seed)
     name = f"{args.teacher}, {args.trees} trees"
     with stages(f"fit teacher ({name})"):
         teacher.fit(periods.X_labelled, periods.y_labelled)
     with stages("measure teacher"):
         teacher_proba, result = measure(teacher, name, periods)
-    results, distilled = [result], {}
+    results, distillers, baselines = [result], {}, {}
     # The cache lets students with the same transfer set share the teacher's answers.
     with tempfile.TemporaryDirectory() as memory:
         for name in args.students:
             student = make_student(name, args.seed)
             with stages(f"distil {name}"):
-                distilled[name] = distil(teacher, student, periods, memory, args.seed)
+                distillers[name] = distil(teacher, student, periods, memory, args.seed)
             with stages(f"fit {name} on hard labels"):
-                student.fit(periods.X_labelled, periods.y_labelled)
-            for model, how in [(distilled[name], "distilled"), (student, "hard labels")]:
+                baselines[name] = student.fit(periods.X_labelled, periods.y_labelled)
+            for model, how in [(distillers[name].student_, "distilled"), (student, "hard labels")]:
                 results.append(measure(model, f"{name}, {how}", periods, teacher_proba)[1])
-    return results, distilled
+    return results, distillers, baselines
 
 
 # What is printed.
@@ -474,6 +477,21 @@ def with_prefix(number, unit=""):
     return f"{digits}{space}{['', 'k', 'M', 'G'][power]}{unit}"
 
 
+def write_report(path, model, baseline, periods, seed):
+    """Write the page that answers whether the last student deserves its teacher's trust."""
+    report = DistillationReport(
+        model,
+        periods.X_test,
+        periods.y_test,
+        baseline=baseline,
+        metric="average_precision",
+        margin=MARGIN,
+        title="Fraud detector",
+        random_state=seed,
+    )
+    report.to_html(path)
+
+
 def save(console, path, student, X):
     """Save a student, and check that it comes back as it was."""
     joblib.dump(student, path)
@@ -499,6 +517,9 @@ def make_parser():
     parser.add_argument("--trees", type=positive, default=500, help="trees of the teacher")
     parser.add_argument("--students", nargs="+", choices=STUDENTS, default=list(STUDENTS))
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--report", type=Path, default=Path("fraud_report.html"), help="where to write the report"
+    )
     parser.add_argument("--save", type=Path, help="where to save the distilled MLP student")
     return parser
 
@@ -519,10 +540,13 @@ def check_args(args, console):
     if "mlp" in args.students and not (can_import("torch") and can_import("skorch")):
         args.students.remove("mlp")
         console.print("No MLP, torch is missing: pip install 'skdistill[mlp]'", markup=False)
+    if not args.students:
+        raise BadInputError("no student is left")
     if args.save and "mlp" not in args.students:
         raise BadInputError("--save needs the mlp student")
-    if args.save and not args.save.parent.is_dir():
-        raise BadInputError(f"--save: there is no folder {args.save.parent}")
+    for option, path in [("--save", args.save), ("--report", args.report)]:
+        if path and not path.parent.is_dir():
+            raise BadInputError(f"{option}: there is no folder {path.parent}")
 
 
 def can_import(name):
@@ -537,7 +561,7 @@ def can_import(name):
 def run(args, console):
     """Do everything, in the order of the flow."""
     check_args(args, console)
-    stages = Stages(console, total=3 + 2 * len(args.students))
+    stages = Stages(console, total=4 + 2 * len(args.students))
     # One thread for everything but forests: small matrices gain little from more, and where the
     # cores are shared they lose a lot.
     with threadpool_limits(1), stages.bar:
@@ -546,12 +570,15 @@ def run(args, console):
             periods = split_by_time(X, y, args.rows, args.seed)
         source = args.data.name if args.data else "Simulated card transactions"
         print_periods(console, source, periods)
-        results, distilled = compare(args, periods, stages)
+        results, distillers, baselines = compare(args, periods, stages)
+        last = args.students[-1]
+        with stages(f"report on {last}"):
+            write_report(args.report, distillers[last], baselines[last], periods, args.seed)
     print_results(console, results)
-    if args.students:
-        print_conclusion(console, results, args.students[-1])
+    print_conclusion(console, results, last)
+    console.print(f"Report on the distilled {last}: {args.report}", markup=False)
     if args.save:
-        save(console, args.save, distilled["mlp"], periods.X_test)
+        save(console, args.save, distillers["mlp"].student_, periods.X_test)
 
 
 def main():

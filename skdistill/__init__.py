@@ -1,14 +1,15 @@
 """skdistill: distil a tree ensemble into a small student, as a scikit-learn estimator.
 
-    teacher  ->  margins  ->  transfer set  ->  student  ->  fidelity     ->  report
-    (fitted      (log-odds,   (labelled +      (tree,       (how close)       (plots)
-     ensemble)    honest)      unlabelled +     linear,
+    teacher  ->  margins  ->  transfer set  ->  student  ->  fidelity    ->  report
+    (fitted      (log-odds,   (labelled +      (tree,       (how close)      (verdict, reasons,
+     ensemble)    honest)      unlabelled +     linear,                       pictures, page)
                                synthetic rows)  MLP)
 
 Rooms, in the order of the flow: `distill` sees all of it, and has `stages` and `label_correction`
 do what takes both ends; `teacher` gives margins; `transfer_set` makes the rows; `students` learn
-from them; `fidelity` compares; `report` shows; below them `soft_labels` and `opinion_pool` (the
-maths), `rows` and `columns` (checked input) and `estimators` (a look inside those users pass).
+from them; `fidelity` compares; `report` shows; below them `models` (who is who in what users pass),
+`soft_labels`, `opinion_pool` and `ranking` (the maths), `rows` and `columns` (checked input) and
+`estimators` (a look inside those users pass).
 """
 
 from importlib import import_module
@@ -16,8 +17,23 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # what editors and type checkers see
     from skdistill.distill import DistilledClassifier, DistilledRegressor
-    from skdistill.fidelity import agreement, gap_closed, kl_divergence
-    from skdistill.report.loss_curve import LossCurveDisplay
+    from skdistill.fidelity import (
+        agreement,
+        fidelity_scorer,
+        gap_closed,
+        js_divergence,
+        kl_divergence,
+        top_k_overlap,
+    )
+    from skdistill.report.displays.curves_display import CurvesDisplay
+    from skdistill.report.displays.loss_curve import LossCurveDisplay
+    from skdistill.report.displays.scorecard import ScorecardDisplay
+    from skdistill.report.displays.tree import TreeDisplay
+    from skdistill.report.fidelity.card import FidelityReport, RequirementNotMetError
+    from skdistill.report.fidelity.report import fidelity_report
+    from skdistill.report.page.distillation_report import DistillationReport
+    from skdistill.report.reasons.explain import Reason, explain, reason_codes
+    from skdistill.report.reasons.report import AttributionReport, attribution_report
     from skdistill.students.linear import LinearStudentClassifier, LinearStudentRegressor
     from skdistill.students.mlp import MLPStudentClassifier, MLPStudentRegressor
     from skdistill.students.soft_label_classifier import SoftLabelClassifier
@@ -41,8 +57,23 @@ _PUBLIC = {
     "SoftLabelClassifier": "students.soft_label_classifier",
     "agreement": "fidelity",
     "kl_divergence": "fidelity",
+    "js_divergence": "fidelity",
+    "top_k_overlap": "fidelity",
     "gap_closed": "fidelity",
-    "LossCurveDisplay": "report.loss_curve",
+    "fidelity_scorer": "fidelity",
+    "fidelity_report": "report.fidelity.report",
+    "FidelityReport": "report.fidelity.card",
+    "RequirementNotMetError": "report.fidelity.card",
+    "explain": "report.reasons.explain",
+    "reason_codes": "report.reasons.explain",
+    "Reason": "report.reasons.explain",
+    "attribution_report": "report.reasons.report",
+    "AttributionReport": "report.reasons.report",
+    "TreeDisplay": "report.displays.tree",
+    "CurvesDisplay": "report.displays.curves_display",
+    "ScorecardDisplay": "report.displays.scorecard",
+    "LossCurveDisplay": "report.displays.loss_curve",
+    "DistillationReport": "report.page.distillation_report",
 }
 
 __all__ = list(_PUBLIC)

@@ -13,7 +13,17 @@ import pytest
 import skdistill
 
 ROOT = Path(skdistill.__file__).parent
-HEAVY = {"torch", "skorch", "shap", "matplotlib", "xgboost", "lightgbm", "catboost", "onnx"}
+HEAVY = {
+    "torch",
+    "skorch",
+    "shap",
+    "matplotlib",
+    "jinja2",
+    "xgboost",
+    "lightgbm",
+    "catboost",
+    "onnx",
+}
 
 
 def test_the_public_names_are_these():
@@ -31,8 +41,23 @@ def test_the_public_names_are_these():
         "SoftLabelClassifier",
         "agreement",
         "kl_divergence",
+        "js_divergence",
+        "top_k_overlap",
         "gap_closed",
+        "fidelity_scorer",
+        "fidelity_report",
+        "FidelityReport",
+        "RequirementNotMetError",
+        "explain",
+        "reason_codes",
+        "Reason",
+        "attribution_report",
+        "AttributionReport",
+        "TreeDisplay",
+        "CurvesDisplay",
+        "ScorecardDisplay",
         "LossCurveDisplay",
+        "DistillationReport",
     ]
     assert set(skdistill.__all__) <= set(dir(skdistill))
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
@@ -74,14 +99,22 @@ def test_imports_only_go_down():
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("name", skdistill.__all__)
+def test_reports_load_shap_and_plots_only_when_they_are_needed():
+    program = (
+        "import sys; from skdistill import DistillationReport, TreeDisplay, explain;"
+        f"found = {HEAVY!r} & set(sys.modules); assert not found, found"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize("name", [n for n in skdistill.__all__ if not n.endswith("Error")])
 def test_docstrings_name_every_parameter_in_order_with_its_default(name):
     documented = getattr(skdistill, name)
     doc = numpydoc.docscrape.get_doc_object(documented)
     parameters = inspect.signature(documented).parameters
     section = "Parameters" if doc["Parameters"] else "Attributes"  # data classes
     entries = [
-        (part.strip(), entry.type) for entry in doc[section] for part in entry.name.split(",")
+        (part.strip(" *"), entry.type) for entry in doc[section] for part in entry.name.split(",")
     ]
     assert [entry for entry, _ in entries] == list(parameters)
     if section == "Parameters":

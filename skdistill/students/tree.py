@@ -215,7 +215,7 @@ class PlainTree:
 
     def apply(self, X):
         """Return the leaf that each row of X falls in, of shape (n_samples,)."""
-        x = {j: self._column(X, j) for j in np.unique(self.feature[self.children_left >= 0])}
+        x = {j: self.column(X, j) for j in np.unique(self.feature[self.children_left >= 0])}
         node = np.zeros(len(X), dtype=np.intp)
         queue = [(0, np.arange(len(X)))]
         while queue:
@@ -234,7 +234,8 @@ class PlainTree:
         """Return the value of the leaf of each row, of shape (n_samples, n_outputs)."""
         return self.value[self.apply(X)]
 
-    def _column(self, X, j):
+    def column(self, X, j):
+        """Return column j as the nodes compare it: float32, NaN where missing or never seen."""
         levels, name = self.levels[j], self.names[j]
         return _ordinal(column_values_as(X, j, nominal=levels is not None, name=name), levels)
 

@@ -1,0 +1,230 @@
+"""A curve in, whole points per bin or level out."""
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+
+from skdistill.report.displays.conditions import (
+    LevelCondition,
+    NumberCondition,
+    levels_text,
+    shortest_between,
+)
+
+#: Share of the distance to the next knot that a bin's end may lie beyond a knot, to be shorter.
+LEEWAY = 1 / 8
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """How log-odds turn into points and back.
+
+    Attributes
+    ----------
+    points_to_double_odds : float
+        Points that double the odds.
+    base_points : float
+        Points that stand for `base_odds`.
+    base_odds : float
+        Odds, of the class that points speak for.
+    """
+
+    points_to_double_odds: float
+    base_points: float
+    base_odds: float
+
+    @property
+    def factor(self):
+        """Points per unit of log-odds."""
+        return self.points_to_double_odds / np.log(2)
+
+    @property
+    def offset(self):
+        """Points that stand for even odds."""
+        return self.base_points - self.factor * np.log(self.base_odds)
+
+    def points(self, log_odds):
+        """Turn log-odds into points, not rounded."""
+        return self.offset + self.factor * log_odds
+
+    def log_odds(self, points):
+        """Turn points into log-odds."""
+        return (points - self.offset) / self.factor
+
+
+@dataclass(frozen=True)
+class PointsRow:
+    """One row of a table of points.
+
+    Attributes
+    ----------
+    condition : NumberCondition or LevelCondition
+        Which rows get the points; every row fulfils one condition per column.
+    points : int
+        What they get.
+    share : float or None
+        Share of the rows of X that get them; None without X.
+    """
+
+    condition: NumberCondition | LevelCondition
+    points: int
+    share: float | None = None
+
+    @property
+    def name(self):
+        """Name of the column."""
+        return self.condition.name
+
+    def text(self, max_levels=None):
+        """Put the condition into words, without the name of the column.
+
+        Parameters
+        ----------
+        max_levels : int or None, default=None
+            Largest number of levels to name before the rest is counted; None for no limit.
+
+        Returns
+        -------
+        text : str
+            A range of numbers, or a list of levels; "any other" are those never seen or too rare.
+        """
+        condition = self.condition
+        if isinstance(condition, NumberCondition):
+            return condition.text(name="")
+        words = [levels_text(condition.levels, max_levels)] if condition.levels else []
+        if condition.missing:
+            known = condition.levels + condition.others
+            words.append("any other" if None in known else "any other or missing")
+        return ", ".join(words)
+
+
+def points_of_curve(curve, factor, n_bins, x=None):
+    """Turn a curve into points.
+
+    Parameters
+    ----------
+    curve : Curve
+        What a column adds to the log-odds.
+    factor : float
+        Points per unit of log-odds; negative if points speak against the class.
+    n_bins : int
+        Largest number of bins of a numeric column.
+    x : ndarray of shape (n_samples,) or None, default=None
+        The column on the rows that bins are to fit best; None for its knots.
+
+    Returns
+    -------
+    rows : list of PointsRow
+        Each value of the column fulfils the condition of exactly one.
+    """
+    rows = _level_rows(curve, factor) if curve.is_nominal else _bin_rows(curve, factor, n_bins, x)
+    if x is None:
+        return rows
+    return [replace(row, share=float(row.condition.holds_for(x).mean())) for row in rows]
+
+
+def best_bins(values, segment, n_bins):
+    """Merge neighbouring segments into bins whose means follow the values most closely.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_samples,)
+        What is to be followed.
+    segment : ndarray of shape (n_samples,)
+        Numbers from 0 of the segments, each of which has a value at least.
+    n_bins : int
+        Largest number of bins.
+
+    Returns
+    -------
+    starts : list of int
+        First segment of every bin.
+
+    Notes
+    -----
+    Dynamic programming finds the smallest sum of squared distances to the means of the bins.
+
+    References
+    ----------
+    Bellman, "On the approximation of curves by line segments using dynamic programming",
+    Communications of the ACM 4 (1961), doi:10.1145/366573.366611.
+    """
+    sums = [np.bincount(segment, values**power) for power in range(3)]
+    weight, first, second = (np.concatenate([[0.0], np.cumsum(total)]) for total in sums)
+    start, end = np.triu_indices(len(weight), 1)  # every bin there can be: start <= segment < end
+    mean = (first[end] - first[start]) / (weight[end] - weight[start])
+    cost = np.full((len(weight), len(weight)), np.inf)
+    cost[start, end] = second[end] - second[start] - mean * (first[end] - first[start])
+    total, last_start = cost[0], []
+    for _ in range(1, min(n_bins, len(weight) - 1)):
+        one_more = total[:, None] + cost
+        last_start.append(one_more.argmin(axis=0))
+        total = one_more.min(axis=0)
+    starts, end = [], len(weight) - 1
+    for best in reversed(last_start):
+        end = int(best[end])
+        starts.append(end)
+    return [0, *reversed(starts)]
+
+
+def _bin_rows(curve, factor, n_bins, x):
+    """Return the points of a numeric column: of its bins, then where it is missing."""
+    edges, fill_value = curve.encoding.edges, curve.encoding.fill_value
+    followed = _followed_values(curve, x)
+    added = curve.at(followed)
+    cuts = [
+        shortest_between(edge, edge + LEEWAY * (following - edge))
+        for edge, following in pairwise(edges)
+    ]
+    occupied, segment = np.unique(np.searchsorted(cuts, followed), return_inverse=True)
+    starts = best_bins(added, segment, n_bins)
+    inner = [cuts[occupied[start] - 1] for start in starts[1:]]
+    bin_of_row = np.searchsorted(starts, segment, side="right") - 1
+    means = np.bincount(bin_of_row, added) / np.bincount(bin_of_row)
+    rows = []
+    for low, high, mean in zip([-np.inf, *inner], [*inner, np.inf], means, strict=True):
+        points = round(factor * mean)
+        if rows and rows[-1].points == points:
+            low = rows.pop().condition.low
+        condition = NumberCondition(
+            curve.column,
+            curve.name,
+            low,
+            high,
+            missing=fill_value is not None and low < fill_value <= high,
+            mention_missing=x is not None and bool(np.isnan(x).any()),
+        )
+        rows.append(PointsRow(condition, points))
+    if curve.missing is not None:
+        missing = NumberCondition(curve.column, curve.name, low=np.inf, missing=True)
+        rows.append(PointsRow(missing, round(factor * curve.missing)))
+    return rows
+
+
+def _followed_values(curve, x):
+    """Return the numbers that bins are to fit: those of the rows, or the knots if there are none.
+
+    A missing one counts as the median, if the student has it so.
+    """
+    edges, fill_value = curve.encoding.edges, curve.encoding.fill_value
+    if x is None:
+        return edges
+    known = x[~np.isnan(x)] if fill_value is None else np.where(np.isnan(x), fill_value, x)
+    return known if len(known) else edges
+
+
+def _level_rows(curve, factor):
+    """Return the points of a nominal column, levels with equal ones together."""
+    levels = curve.encoding.levels
+    points = [round(factor * value) for value in curve.level_values]
+    of_others = points[len(levels)]  # at the infrequent level, or at none
+    rows = []
+    for number in sorted({*points[: len(levels)], of_others}, reverse=True):
+        here = tuple(level for level, p in zip(levels, points, strict=False) if p == number)
+        elsewhere = tuple(level for level in levels if level not in here)
+        condition = LevelCondition(
+            curve.column, curve.name, here, elsewhere, missing=of_others == number
+        )
+        rows.append(PointsRow(condition, number))
+    return rows

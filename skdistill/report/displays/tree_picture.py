@@ -1,0 +1,269 @@
+"""Draw a tree from left to right, its leaves as the rows of a table.
+
+Everything is placed in multiples of the font size. A leaf has a row of its own and an inner node
+stands in the middle of its children, so two nodes of one depth are at least a row apart: what is
+written within half a row of a branch never meets what is written at another one.
+"""
+
+import textwrap
+from dataclasses import dataclass
+from functools import partial
+from itertools import repeat
+
+import numpy as np
+
+from skdistill.report.displays.conditions import NumberCondition, levels_text
+from skdistill.report.displays.tree_rules import branches, ways_to_nodes
+from skdistill.report.plotting import import_pyplot, ink_of, readable_on, shorten
+
+#: Height of a row and of a line, width of the longest bar, space around words.
+ROW, LINE, BAR, GAP = 3.4, 1.4, 6.0, 0.9
+
+#: Width of the branch that all rows take, of one that none takes, and of a parting.
+FULL_BRANCH, EMPTY_BRANCH, TRUNK = 1.0, 0.06, 0.12
+
+#: Letters that a name or an answer may have before it is cut short.
+MAX_LETTERS = 34
+
+#: What branches and bars are drawn in: seen on light ground and on dark.
+GREY = "0.6"
+
+#: Font size that widths are measured at.
+MEASURED = 100.0
+
+
+@dataclass(frozen=True)
+class Label:
+    """Words at a node or at the branch to one of its children.
+
+    Attributes
+    ----------
+    node : int
+        The inner node that asks.
+    y : float
+        Where they stand.
+    text : str
+        The words.
+    va : str
+        What stands at y: their "bottom", "center" or "top".
+    """
+
+    node: int
+    y: float
+    text: str
+    va: str
+
+    @property
+    def weight(self):
+        """What is asked is bold, answers are not."""
+        return "bold" if self.va == "center" else "normal"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where everything stands.
+
+    Attributes
+    ----------
+    x, y : ndarray of shape (n_nodes,)
+        Places of the nodes.
+    width : ndarray of shape (n_nodes,)
+        How wide the branch to each node is.
+    labels : list of Label
+        Questions and answers.
+    right : float
+        Where the tree ends and the table begins.
+    notes : list of str
+        Levels that found no place on their branch.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    width: np.ndarray
+    labels: list
+    right: float
+    notes: list
+
+
+def draw_tree(ax, tree, rules, columns, *, fills, title, missing_occurs, fontsize):
+    """Draw a tree.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes or None
+        Where to draw, scaled down to fit; None for a new figure of the size that the tree needs.
+    tree : PlainTree
+        The tree.
+    rules : tuple of Rule
+        Its leaves.
+    columns : dict of str to list of str
+        Heading and cells, in the order of the rules, of the table beside the leaves.
+    fills : list of colour
+        Of the cells in the first column.
+    title : str
+        Above the tree.
+    missing_occurs : list of bool or None
+        Per column, whether conditions have to speak of missing values.
+    fontsize : float
+        In points.
+
+    Returns
+    -------
+    ax : matplotlib Axes
+        What was drawn on.
+    """
+    layout = lay_out(tree, rules, missing_occurs)
+    cell_widths = [
+        2 * GAP + max(map(text_width, [heading, *cells])) for heading, cells in columns.items()
+    ]
+    width = max(layout.right + sum(cell_widths) + BAR, 1.2 * text_width(title, "bold")) + 2 * GAP
+    notes = _wrap(layout.notes, width)
+    bottom = layout.y.max() + ROW / 2
+    ax, fontsize = _sheet(ax, width, bottom + LINE * (len(notes) + bool(notes)), fontsize)
+    ink = ink_of(ax.figure)
+    write = partial(ax.text, parse_math=False, size=fontsize, color=ink)
+    write(GAP, GAP, title, va="top", weight="bold", size=1.2 * fontsize)
+    write(GAP, bottom + LINE / 2, "\n".join(notes), va="top")
+    for label in layout.labels:
+        write(layout.x[label.node] + 0.6, label.y, label.text, va=label.va, weight=label.weight)
+    _draw_branches(ax, tree, layout, fontsize)
+    leaf_y = np.array([layout.y[rule.leaf] for rule in rules])
+    left = layout.right
+    ax.barh(leaf_y, cell_widths[0], 0.7 * ROW, left, color=fills, edgecolor=GREY, lw=0.5)
+    for i, (heading, cells) in enumerate(columns.items()):
+        inks = map(readable_on, fills) if i == 0 else repeat(ink)
+        _write_column(write, left + cell_widths[i] / 2, leaf_y, heading, cells, inks)
+        left += cell_widths[i]
+    share = np.array([rule.share for rule in rules])
+    ax.barh(leaf_y, BAR * share / share.max(), 0.3 * ROW, left, color=GREY)
+    return ax
+
+
+def lay_out(tree, rules, missing_occurs=None):
+    """Find a place for every node, branch and label.
+
+    Parameters
+    ----------
+    tree : PlainTree
+        The tree.
+    rules : tuple of Rule
+        Its leaves.
+    missing_occurs : list of bool or None, default=None
+        Per column, whether conditions have to speak of missing values.
+
+    Returns
+    -------
+    layout : Layout
+        The left branch of each node is its upper one.
+    """
+    inner = np.flatnonzero(tree.children_left >= 0)
+    depth, y, share = (np.zeros(len(tree.feature)) for _ in range(3))
+    for node in inner:  # parents come before children
+        depth[[tree.children_left[node], tree.children_right[node]]] = depth[node] + 1
+    y[_leaves_from_the_top(tree)] = ROW * (np.arange(tree.n_leaves) + 1.9)
+    for rule in rules:
+        share[rule.leaf] = rule.share
+    for node in inner[::-1]:  # children before parents
+        children = [tree.children_left[node], tree.children_right[node]]
+        y[node], share[node] = y[children].mean(), share[children].sum()
+    ways = ways_to_nodes(tree, missing_occurs)
+    labels, notes = [], []
+    for node in inner:
+        (left, if_left), (right, if_right) = branches(tree, node, missing_occurs)
+        before = ways[node].get(if_left.column)
+        above = y[left] - FULL_BRANCH * share[left] / 2 - 0.25
+        below = y[right] + FULL_BRANCH * share[right] / 2 + 0.25
+        labels += [
+            Label(node, above, _answer(if_left, before, notes), "bottom"),
+            Label(node, y[node], shorten(if_left.name, MAX_LETTERS), "center"),
+            Label(node, below, _answer(if_right, before, notes), "top"),
+        ]
+    width = EMPTY_BRANCH + (FULL_BRANCH - EMPTY_BRANCH) * share
+    starts = _starts(labels, depth.astype(int))
+    return Layout(starts[depth.astype(int)], y, width, labels, starts[-1] + GAP, notes)
+
+
+def text_width(text, weight="normal"):
+    """Return the width of a text in multiples of its font size."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    font = FontProperties(size=MEASURED, weight=weight)
+    return text_to_path.get_text_width_height_descent(text, font, ismath=False)[0] / MEASURED
+
+
+def _starts(labels, depth):
+    """Where each depth begins: as far right as the labels of the one before need."""
+    needed = np.zeros(depth.max() + 1)
+    for label in labels:
+        at = depth[label.node]
+        needed[at] = max(needed[at], text_width(label.text, label.weight) + 2 * GAP)
+    return 2 * GAP + np.concatenate([[0.0], np.cumsum(needed[:-1])])
+
+
+def _leaves_from_the_top(tree):
+    leaves, todo = [], [0]
+    while todo:
+        node = todo.pop()
+        if tree.children_left[node] < 0:
+            leaves.append(node)
+        else:
+            todo += [tree.children_right[node], tree.children_left[node]]
+    return leaves
+
+
+def _answer(condition, before, notes):
+    """Put a condition into few words; levels that find no place among them make a note."""
+    condition = condition if before is None else condition.after(before)
+    if isinstance(condition, NumberCondition):
+        return condition.text(name="").replace("<=", "≤").replace(">=", "≥")
+    text = condition.text(name="")
+    if len(text) <= MAX_LETTERS:
+        return text
+    note = f"{condition.name}: {levels_text(condition.named)}"
+    if note not in notes:
+        notes.append(note)
+    verb, _, rest = text.partition(" {")
+    return f"{verb} set [{notes.index(note) + 1}]{rest.rpartition('}')[2]}"
+
+
+def _wrap(notes, width):
+    """Break notes into numbered lines of a width."""
+    lines = []
+    for i, note in enumerate(notes, 1):
+        letters = int(len(note) * (width - 2 * GAP) / text_width(note))
+        lines += textwrap.wrap(f"[{i}] {note}", max(letters - 8, 20), subsequent_indent="     ")
+    return lines
+
+
+def _sheet(ax, width, height, fontsize):
+    """Return axes measured in multiples of the font size, and that size in points."""
+    if ax is None:
+        inches = width * fontsize / 72, height * fontsize / 72
+        ax = import_pyplot().figure(figsize=inches).add_axes((0, 0, 1, 1))
+    else:
+        box = ax.get_window_extent()
+        points = 72 / ax.figure.dpi
+        fontsize = min(fontsize, points * box.width / width, points * box.height / height)
+    ax.set(xlim=(0, width), ylim=(height, 0))
+    ax.set_axis_off()
+    return ax, fontsize
+
+
+def _draw_branches(ax, tree, layout, fontsize):
+    x, y = layout.x, layout.y
+    line = {"color": GREY, "solid_capstyle": "butt", "zorder": 1}
+    end = np.where(tree.children_left < 0, layout.right, x)
+    ax.plot([x[0] - GAP, end[0]], [y[0], y[0]], lw=layout.width[0] * fontsize, **line)
+    for node in np.flatnonzero(tree.children_left >= 0):
+        children = [tree.children_left[node], tree.children_right[node]]
+        ax.plot([x[node]] * 2, y[children], lw=TRUNK * fontsize, **line)
+        for child in children:
+            lw = layout.width[child] * fontsize
+            ax.plot([x[node], end[child]], [y[child], y[child]], lw=lw, **line)
+
+
+def _write_column(write, x, leaf_y, heading, cells, inks):
+    write(x, leaf_y.min() - ROW / 2 - 0.3, heading, ha="center", va="bottom")
+    for y, text, ink in zip(leaf_y, cells, inks, strict=False):
+        write(x, y, text, ha="center", va="center", color=ink)

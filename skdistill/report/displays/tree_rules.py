@@ -1,0 +1,274 @@
+"""A tree student in, one rule per leaf out."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import _check_y, check_consistent_length
+
+from skdistill.estimators import last_step
+from skdistill.report.displays.conditions import LevelCondition, NumberCondition, float32_threshold
+from skdistill.report.plotting import rows_for
+from skdistill.rows import encode_observed
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One leaf of a tree: which rows fall in it, and what is known of them.
+
+    Every row fulfils the rule of exactly one leaf.
+
+    Attributes
+    ----------
+    leaf : int
+        Node number in the tree, as ``tree_.apply`` returns it.
+    conditions : tuple of NumberCondition or LevelCondition
+        At most one per column, all of which have to hold.
+    label : object
+        The class that `score` is about; None in regression.
+    score : float
+        The student's probability of the class, or its prediction in regression.
+    share : float
+        Share of the rows of X, or without X of the weight of the transfer set, in the leaf.
+    purity : float or None
+        Share of the most frequent class in the leaf; None in regression.
+    n_rows : int or None
+        Number of rows of X in the leaf; None without X.
+    teacher_score : float or None
+        Mean of the teacher's answers on those rows, NaN where there are none; None without
+        X or teacher.
+    observed : float or None
+        Observed share of the class, or mean value, among those rows, NaN where there are none;
+        None without y.
+    """
+
+    leaf: int
+    conditions: tuple
+    label: Any
+    score: float
+    share: float
+    purity: float | None = None
+    n_rows: int | None = None
+    teacher_score: float | None = None
+    observed: float | None = None
+
+    def holds(self, X):
+        """Tell which rows fulfil the rule.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+            Rows as the tree takes them: behind the transformers, if a pipeline has any.
+
+        Returns
+        -------
+        holds : ndarray of shape (n_samples,), bool
+            Whether each row falls in the leaf.
+        """
+        holds = np.ones(len(X), dtype=bool)
+        for condition in self.conditions:
+            holds &= condition.holds(X)
+        return holds
+
+    def text(self, max_levels=None):
+        """Put the rule into words.
+
+        Parameters
+        ----------
+        max_levels : int or None, default=None
+            Largest number of levels to name before the rest is counted; None for no limit.
+
+        Returns
+        -------
+        text : str
+            The conditions, joined by "and"; those with an "or" stand in brackets.
+        """
+        texts = [condition.text(max_levels=max_levels) for condition in self.conditions]
+        if len(texts) > 1:
+            texts = [f"({text})" if text.endswith(" or missing") else text for text in texts]
+        return " and ".join(texts) or "every row"
+
+
+@dataclass(frozen=True)
+class LeafFacts:
+    """What rows say about the leaves that they fall in.
+
+    Attributes
+    ----------
+    n_rows : ndarray of shape (n_nodes,)
+        Number of rows in each leaf.
+    missing_occurs : list of bool
+        Per column, whether a value is missing, or a level that the tree does not know.
+    teacher : ndarray of shape (n_nodes, n_outputs) or None
+        Mean answers of the teacher, NaN where there are no rows.
+    observed : ndarray of shape (n_nodes, n_outputs) or None
+        Observed shares of the classes, or mean values, NaN where there are no rows.
+    """
+
+    n_rows: np.ndarray
+    missing_occurs: list
+    teacher: np.ndarray | None
+    observed: np.ndarray | None
+
+
+def leaf_facts(student, teacher, X, y):
+    """Find out about the rows in every leaf.
+
+    Parameters
+    ----------
+    student, teacher : Model
+        As `student_and_teacher` finds them; the teacher may be None.
+    X : array-like or data frame of shape (n_samples, n_features)
+        Raw rows: teacher and student transform them each in its own way.
+    y : array-like of shape (n_samples,) or None
+        Observed classes, -1 where none was observed, or values.
+
+    Returns
+    -------
+    facts : LeafFacts
+        Of all nodes; inner nodes have no rows.
+    """
+    plain = last_step(student.estimator)
+    tree = plain.tree_
+    rows = rows_for(student, X)
+    leaf = tree.apply(rows)
+    return LeafFacts(
+        n_rows=np.bincount(leaf, minlength=len(tree.feature)),
+        missing_occurs=[bool(np.isnan(tree.column(rows, j)).any()) for j in range(rows.shape[1])],
+        teacher=None if teacher is None else _means(tree, leaf, teacher.answers(X, student.labels)),
+        observed=None if y is None else _means(tree, leaf, _observed(plain, y, rows)),
+    )
+
+
+def rules_of(tree, classes, position, facts=None):
+    """Turn a tree into rules.
+
+    Parameters
+    ----------
+    tree : PlainTree
+        The tree.
+    classes : ndarray of shape (n_classes,) or None
+        Labels of its outputs; None in regression.
+    position : int or None
+        The output that the scores are of; None for the largest one of each leaf.
+    facts : LeafFacts or None, default=None
+        What is known about the rows in the leaves.
+
+    Returns
+    -------
+    rules : tuple of Rule
+        By class, then by score, the highest first.
+    """
+    ways = ways_to_nodes(tree, None if facts is None else facts.missing_occurs)
+    leaves = np.flatnonzero(tree.children_left < 0)
+    output = {leaf: tree.value[leaf].argmax() if position is None else position for leaf in leaves}
+    in_order = sorted(leaves, key=lambda leaf: (output[leaf], -tree.value[leaf, output[leaf]]))
+    return tuple(
+        _rule(tree, classes, leaf, output[leaf], tuple(ways[leaf].values()), facts)
+        for leaf in in_order
+    )
+
+
+def ways_to_nodes(tree, missing_occurs=None):
+    """Merge the conditions on the way from the root to every node.
+
+    Parameters
+    ----------
+    tree : PlainTree
+        The tree.
+    missing_occurs : list of bool or None, default=None
+        Per column, whether conditions have to speak of missing values; None for yes.
+
+    Returns
+    -------
+    ways : dict of int to dict of int to condition
+        For every node, the condition on each column that was asked for.
+    """
+    ways = {0: {}}
+    for node in np.flatnonzero(tree.children_left >= 0):  # parents come before children
+        way = ways[node]
+        for child, condition in branches(tree, node, missing_occurs):
+            j = condition.column
+            ways[child] = {**way, j: way[j] & condition if j in way else condition}
+    return ways
+
+
+def branches(tree, node, missing_occurs=None):
+    """Return the children of an inner node, each with the condition that leads to it.
+
+    Parameters
+    ----------
+    tree : PlainTree
+        The tree.
+    node : int
+        Number of an inner node.
+    missing_occurs : list of bool or None, default=None
+        Per column, whether conditions have to speak of missing values; None for yes.
+
+    Returns
+    -------
+    branches : list of tuple (child, condition)
+        Left, then right.
+    """
+    j, threshold = int(tree.feature[node]), tree.threshold[node]
+    missing_left = bool(tree.missing_go_to_left[node])
+    mention = True if missing_occurs is None else missing_occurs[j]
+    if tree.levels[j] is None:
+        threshold = float32_threshold(threshold)
+        named = {"column": j, "name": tree.names[j], "single_precision": True}
+        left = NumberCondition(
+            high=threshold, missing=missing_left, mention_missing=mention, **named
+        )
+        right = NumberCondition(
+            low=threshold, missing=not missing_left, mention_missing=mention, **named
+        )
+    else:
+        n_left = np.searchsorted(np.arange(len(tree.levels[j])), threshold, side="right")
+        low, high = tree.levels[j][:n_left], tree.levels[j][n_left:]
+        left = LevelCondition(j, tree.names[j], low, high, missing_left, mention)
+        right = LevelCondition(j, tree.names[j], high, low, not missing_left, mention)
+    return [(tree.children_left[node], left), (tree.children_right[node], right)]
+
+
+def _rule(tree, classes, leaf, k, conditions, facts):
+    of_class = tree.value if facts is None or facts.observed is None else facts.observed
+    rule = {
+        "leaf": int(leaf),
+        "conditions": conditions,
+        "label": None if classes is None else classes.tolist()[k],
+        "score": float(tree.value[leaf, k]),
+        "share": float(tree.weight[leaf] / tree.weight[0]),
+        "purity": None if classes is None else float(of_class[leaf].max()),
+    }
+    if facts is not None:
+        rule["n_rows"] = int(facts.n_rows[leaf])
+        rule["share"] = float(facts.n_rows[leaf] / facts.n_rows.sum())
+        if facts.teacher is not None:
+            rule["teacher_score"] = float(facts.teacher[leaf, k])
+        if facts.observed is not None:
+            rule["observed"] = float(facts.observed[leaf, k])
+    return Rule(**rule)
+
+
+def _observed(plain, y, rows):
+    """Return one-hot rows, NaN where no class was observed, or a column of values."""
+    if not hasattr(plain, "classes_"):
+        y = _check_y(y, y_numeric=True, estimator=plain).astype(np.float64)
+        check_consistent_length(rows, y)
+        return y[:, None]
+    codes = encode_observed(plain, y, rows, plain.classes_)
+    one_hot = (codes[:, None] == np.arange(len(plain.classes_))).astype(np.float64)
+    one_hot[codes < 0] = np.nan
+    return one_hot
+
+
+def _means(tree, leaf, answers):
+    """Average answers over the rows in every leaf, of shape (n_nodes, n_outputs)."""
+    known = ~np.isnan(answers[:, 0])
+    leaf, answers = leaf[known], answers[known]
+    n_nodes = len(tree.feature)
+    count = np.bincount(leaf, minlength=n_nodes)
+    sums = np.stack([np.bincount(leaf, column, n_nodes) for column in answers.T], axis=1)
+    return np.divide(
+        sums, count[:, None], out=np.full(sums.shape, np.nan), where=count[:, None] > 0
+    )

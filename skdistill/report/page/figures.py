@@ -1,0 +1,233 @@
+"""The figures of a report: what teacher, student and baseline answered, and what was observed."""
+
+import numpy as np
+from sklearn.metrics import precision_recall_curve, roc_curve
+
+from skdistill.report.page.svg import THEME, draw_svg
+
+#: Models in the order they are drawn, the student last and so on top.
+ROLES = ("baseline", "teacher", "student")
+
+#: Points of a scatter plot, and of a curve, at most.
+MOST_POINTS, MOST_KNOTS = 1500, 400
+
+#: Bins of a calibration curve.
+CALIBRATION_BINS = 10
+
+
+def figures_of(case, random_state):
+    """Draw the figures that the rows of a case allow.
+
+    Parameters
+    ----------
+    case : Case
+        Models, rows and answers.
+    random_state : RandomState instance
+        Draws the rows that are shown where there are too many.
+
+    Returns
+    -------
+    figures : dict of str to dict of str to str
+        For the parts "performance" and "likeness" of the page: caption to ``svg`` element.
+    """
+    figures = {"performance": _of_performance(case), "likeness": {}}
+    if "teacher" in case.models:
+        figures["likeness"] = _of_likeness(case, _some_rows(case.n_samples, random_state))
+    return {
+        part: {
+            caption: draw_svg(f"{part}-{number}", draw)
+            for number, (caption, draw) in enumerate(drawings.items(), start=1)
+        }
+        for part, drawings in figures.items()
+    }
+
+
+def _of_performance(case):
+    """Return what to draw, by caption."""
+    if case.y is None:
+        return {}
+    if case.kind == "regression":
+        return {"Observed values by what was predicted": lambda ax: draw_reliability(ax, case)}
+    drawings = {}
+    if case.kind == "binary" and len(np.unique(case.y)) == 2:
+        drawings["Precision and recall"] = lambda ax: draw_precision_recall(ax, case)
+        drawings["ROC curve"] = lambda ax: draw_roc(ax, case)
+    caption = "Calibration: how often what was predicted was observed"
+    if case.kind == "binary":
+        caption += " (on logarithmic axes, points without any event are left out)"
+    drawings[caption] = lambda ax: draw_calibration(ax, case)
+    return drawings
+
+
+def _of_likeness(case, rows):
+    """Return what to draw, by caption."""
+    drawings = {_likeness_caption(case): lambda ax: draw_likeness(ax, case, rows)}
+    if case.kind == "multiclass":
+        caption = "Most probable classes: how the teacher's spread over the student's"
+        drawings[caption] = lambda ax: draw_confusion(ax, case)
+    return drawings
+
+
+def draw_likeness(ax, case, rows):
+    """Draw the student's answers over the teacher's, as log-odds, or values in regression."""
+    x, y = _positions(*(case.answers[role][rows] for role in ("teacher", "student")), case.kind)
+    ax.plot(x, y, ".", color=THEME["student"], markersize=3, alpha=0.35, markeredgewidth=0)
+    ends = [min(x.min(), y.min()), max(x.max(), y.max())]
+    ax.plot(ends, ends, color=THEME["faint"], linewidth=1)
+    if case.kind != "regression":
+        _label_log_odds(ax.xaxis, ends)
+        _label_log_odds(ax.yaxis, ends)
+    ax.set(xlabel="teacher", ylabel="student")
+
+
+def draw_precision_recall(ax, case):
+    """Draw precision against recall of every model."""
+    for role, score in _scores(case):
+        precision, recall, _ = precision_recall_curve(
+            case.y, score, sample_weight=case.sample_weight
+        )
+        x, y = _thinned(recall[::-1], precision[::-1])
+        ax.plot(x, y, color=THEME[role], label=role, drawstyle="steps-pre")
+    share = np.average(case.y, weights=case.sample_weight)
+    ax.axhline(share, color=THEME["faint"], linewidth=1, linestyle=":")
+    ax.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
+    _legend(ax)
+
+
+def draw_roc(ax, case):
+    """Draw the true positive rate against the false positive rate of every model."""
+    for role, score in _scores(case):
+        rates = roc_curve(case.y, score, sample_weight=case.sample_weight)[:2]
+        ax.plot(*_thinned(*rates), color=THEME[role], label=role)
+    ax.plot([0, 1], [0, 1], color=THEME["faint"], linewidth=1, linestyle=":")
+    ax.set(xlabel="false positive rate", ylabel="true positive rate", xlim=(0, 1), ylim=(0, 1.02))
+    _legend(ax)
+
+
+def draw_calibration(ax, case):
+    """Draw observed shares over predicted probabilities; every point is about equally certain."""
+    curves = {}
+    for role in _roles(case):
+        answers = case.answers[role]
+        if case.kind == "binary":
+            confidence, hit = answers[:, 1], case.y == 1
+        else:
+            confidence, hit = answers.max(axis=1), answers.argmax(axis=1) == case.y
+        curves[role] = _bin_means(confidence, hit, case.sample_weight, True)
+    shares = np.concatenate([share for curve in curves.values() for share in curve])
+    low = max(shares[shares > 0].min(), 1e-5) / 2
+    is_rare = case.kind == "binary" and shares.max() / low > 100  # crowded on a linear scale
+    for role, (predicted, observed) in curves.items():
+        seen = observed > 0 if is_rare else slice(None)
+        line = {"color": THEME[role], "label": role, "markersize": 4}
+        ax.plot(predicted[seen], observed[seen], "o-", **line)
+    ends = [low, 1] if is_rare else [0, 1]
+    ax.plot(ends, ends, color=THEME["faint"], linewidth=1)
+    if is_rare:
+        ax.set(xscale="log", yscale="log", xlim=(low, 1.2), ylim=(low, 1.2))
+    what = "probability" if case.kind == "binary" else "probability of the most probable class"
+    ax.set(xlabel=f"predicted {what}", ylabel="observed share")
+    _legend(ax)
+
+
+def draw_confusion(ax, case):
+    """Draw how the teacher's most probable classes spread over the student's."""
+    teacher, student = (case.answers[role].argmax(axis=1) for role in ("teacher", "student"))
+    n_classes = len(case.classes)
+    counts = np.zeros((n_classes, n_classes))
+    np.add.at(counts, (teacher, student), case.sample_weight)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1e-12)
+    rows, columns = np.nonzero(shares >= 0.001)
+    sizes = shares[rows, columns]
+    scale = (200 / n_classes) ** 2 * 0.8
+    ax.scatter(columns, rows, s=sizes * scale, marker="s", color=THEME["student"], linewidths=0)
+    labels = [str(label) for label in case.classes.tolist()]
+    ax.set(
+        xlabel="student",
+        ylabel="teacher",
+        xlim=(-0.6, n_classes - 0.4),
+        ylim=(n_classes - 0.4, -0.6),
+    )
+    ax.set_xticks(range(n_classes), labels, fontsize=8 if n_classes < 15 else 6)
+    ax.set_yticks(range(n_classes), labels, fontsize=8 if n_classes < 15 else 6)
+
+
+def draw_reliability(ax, case):
+    """Draw mean observed values over mean predictions, with equal numbers of rows per point."""
+    ends = []
+    for role in _roles(case):
+        predictions = case.answers[role][:, 0]
+        predicted, observed = _bin_means(predictions, case.y, case.sample_weight, False)
+        ends += [predicted.min(), predicted.max()]
+        ax.plot(predicted, observed, "o-", color=THEME[role], label=role, markersize=4)
+    ax.plot([min(ends), max(ends)], [min(ends), max(ends)], color=THEME["faint"], linewidth=1)
+    ax.set(xlabel="predicted", ylabel="observed")
+    _legend(ax)
+
+
+def _likeness_caption(case):
+    if case.kind == "regression":
+        return "What teacher and student predict for the same rows"
+    what = f"probability of {case.classes[1]}" if case.kind == "binary" else "probability"
+    extra = "" if case.kind == "binary" else " of the class that the teacher finds most probable"
+    return f"What teacher and student say of the same rows: {what}{extra}"
+
+
+def _positions(teacher, student, kind):
+    """Return log-odds of the second class, or of the teacher's class; values in regression."""
+    if kind == "regression":
+        return teacher[:, 0], student[:, 0]
+    column = 1 if kind == "binary" else teacher.argmax(axis=1)
+    rows = np.arange(len(teacher))
+    proba = np.clip([each[rows, column] for each in (teacher, student)], 1e-5, 1 - 1e-5)
+    return np.log(proba / (1 - proba))
+
+
+def _label_log_odds(axis, ends):
+    """Label an axis of log-odds with probabilities."""
+    shares = np.array([1e-5, 1e-3, 0.1, 0.5, 0.9, 0.999, 0.99999])
+    at = np.log(shares / (1 - shares))
+    seen = (at >= ends[0] - 0.5) & (at <= ends[1] + 0.5)
+    axis.set_ticks(at[seen], [f"{100 * share:g} %" for share in shares[seen]])
+
+
+def _roles(case):
+    return [role for role in ROLES if role in case.models]
+
+
+def _scores(case):
+    return [(role, case.answers[role][:, 1]) for role in _roles(case)]
+
+
+def _legend(ax):
+    """Label the curves, the student first."""
+    handles, labels = ax.get_legend_handles_labels()
+    ax.legend(handles[::-1], labels[::-1])
+
+
+def _some_rows(n_samples, random_state):
+    if n_samples <= MOST_POINTS:
+        return np.arange(n_samples)
+    return np.sort(random_state.choice(n_samples, MOST_POINTS, replace=False))
+
+
+def _thinned(x, y):
+    """Keep every so many of the points of a long curve, and its ends."""
+    if len(x) <= MOST_KNOTS:
+        return x, y
+    kept = np.unique(np.searchsorted(x, np.linspace(x[0], x[-1], MOST_KNOTS)))
+    kept = np.union1d(kept[kept < len(x)], [0, len(x) - 1])
+    return x[kept], y[kept]
+
+
+def _bin_means(predicted, observed, weight, is_probability):
+    """Return the means of both in bins of the first, each with the same part of its variance."""
+    information = weight * (predicted * (1 - predicted) + 1e-9 if is_probability else 1.0)
+    order = np.argsort(predicted, kind="stable")
+    share = np.cumsum(information[order]) / information.sum()
+    bins = np.empty(len(order), dtype=int)
+    bins[order] = np.minimum(share * CALIBRATION_BINS, CALIBRATION_BINS - 1).astype(int)
+    mass = np.bincount(bins, weight)
+    used = mass > 0
+    sums = [np.bincount(bins, weight * each) for each in (predicted, observed)]
+    return sums[0][used] / mass[used], sums[1][used] / mass[used]

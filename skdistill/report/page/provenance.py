@@ -1,0 +1,93 @@
+"""How a student was made: parameters, rows by origin, versions, and a fingerprint of the data."""
+
+import hashlib
+import platform
+import re
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+
+import numpy as np
+
+from skdistill.columns import row_hashes
+from skdistill.estimators import last_step, package_of
+from skdistill.report.tables import number, title_of
+
+
+def provenance_of(case, settings):
+    """Collect how models and report were made.
+
+    Parameters
+    ----------
+    case : Case
+        Models and rows.
+    settings : dict
+        What the report was made with.
+
+    Returns
+    -------
+    provenance : dict of str to dict of str to str
+        Headings, and what stands under them by name.
+    """
+    distiller = last_step(getattr(case.model, "best_estimator_", case.model))
+    parts = {"Models": {role: _describe(model) for role, model in case.models.items()}}
+    if hasattr(distiller, "student_"):
+        parts["Distillation"] = _distillation(distiller)
+        parts["Rows the student learned from"] = _rows_by_origin(distiller.transfer_summary_)
+    parts["Rows of this report"] = {
+        "rows": number(case.n_samples),
+        "columns": ", ".join(case.names),
+        "SHA-256": fingerprint_of_rows(case),
+    }
+    parts["Settings of this report"] = {
+        title_of(name): str(value) for name, value in settings.items()
+    }
+    parts["Versions"] = _versions(case)
+    return parts
+
+
+def fingerprint_of_rows(case):
+    """Return the SHA-256 of rows, observed labels and weights; the same in any container."""
+    digest = hashlib.sha256(np.ascontiguousarray(row_hashes(case.X)).tobytes())
+    if case.y is not None:
+        digest.update(np.ascontiguousarray(case.y, dtype=np.float64).tobytes())
+    digest.update(np.ascontiguousarray(case.sample_weight).tobytes())
+    return digest.hexdigest()
+
+
+def _describe(model):
+    """Write an estimator with the parameters that are not the defaults, on one line."""
+    return re.sub(r" at 0x[0-9a-f]+", "", " ".join(repr(model.estimator).split()))
+
+
+def _distillation(distiller):
+    facts = {"alpha": number(float(distiller.alpha)), "labelling": distiller.labelling_}
+    if hasattr(distiller, "temperature_"):
+        facts["temperature"] = number(float(distiller.temperature_))
+    correction = distiller.label_correction_
+    facts["label correction"] = "none" if correction is None else correction.in_words()
+    augmentation = distiller.augmentation_
+    facts["augmentation"] = "none" if augmentation is None else repr(augmentation)
+    facts["random state"] = str(distiller.random_state)
+    return facts
+
+
+def _rows_by_origin(summary):
+    return {
+        origin: f"{part['rows']:,} rows, total weight {part['weight']:,.0f}, "
+        f"labelled {part['labelling']}"
+        for origin, part in summary.items()
+        if part["rows"]
+    }
+
+
+def _versions(case):
+    packages = ["skdistill", "scikit-learn", "numpy"]
+    packages += sorted({package_of(last_step(model.estimator)) for model in case.models.values()})
+    found = {"Python": platform.python_version()}
+    for package in packages:
+        try:
+            found.setdefault(package, version(package))
+        except PackageNotFoundError:
+            continue  # its distribution has another name: sklearn is scikit-learn
+    found["made"] = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return found

@@ -1,0 +1,62 @@
+"""The reasons of teacher and student, as the page shows them."""
+
+import numpy as np
+
+from skdistill.report.page.svg import draw_svg
+from skdistill.report.reasons.card import SECTIONS
+
+#: Columns whose dependence is drawn.
+COLUMNS_DRAWN = 5
+
+
+def show_reasons(report):
+    """Show an attribution report.
+
+    Parameters
+    ----------
+    report : AttributionReport
+        Reasons of teacher and student.
+
+    Returns
+    -------
+    shown : dict
+        ``summary``, ``figures`` (caption to SVG), ``tables`` (heading to rows) and ``note``.
+    """
+    n_columns = min(10, len(report.importance))
+    figures = {
+        "How much each column matters: mean size of its contributions": draw_svg(
+            "importance", report.plot_importance, size=(4.2, 1.2 + 0.3 * n_columns)
+        )
+    }
+    for number, item in enumerate(report.importance[:COLUMNS_DRAWN], start=1):
+        figures[f"What {item.column} contributes, by its value"] = draw_svg(
+            f"dependence-{number}", _dependence_of(report, item.column)
+        )
+    rows, origins = (
+        len(report.rows),
+        dict(zip(*np.unique(report.origin, return_counts=True), strict=True)),
+    )
+    chosen = ", ".join(f"{count} {origin}" for origin, count in origins.items())
+    return {
+        "summary": report.summary,
+        "figures": figures,
+        "tables": {
+            SECTIONS[name]: found
+            for name in ("local", "stability")
+            if (found := report.section(name))
+        },
+        "note": (
+            f"SHAP values of {rows:,} rows ({chosen}) against the same background rows, in "
+            f"{report.output_space.replace('_', '-')}. Teacher: {report.teacher.method}. Student: "
+            f"{report.student.method}."
+        ),
+    }
+
+
+def _dependence_of(report, column):
+    def draw(ax):
+        report.plot_dependence([column], np.array([ax]))
+        ax.set_title("")  # the caption has the name, the first figure the legend
+        ax.get_legend().remove()
+
+    return draw

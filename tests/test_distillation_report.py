@@ -1,0 +1,253 @@
+"""The page: that it stands alone, holds what it should, and leaves out what cannot be said."""
+
+import re
+import sys
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from sklearn.base import clone
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+
+from skdistill import (
+    DistillationReport,
+    DistilledClassifier,
+    DistilledRegressor,
+    LinearStudentClassifier,
+    MLPStudentClassifier,
+    TreeStudentClassifier,
+    fidelity_report,
+)
+
+matplotlib = pytest.importorskip("matplotlib")
+matplotlib.use("agg")
+
+QUICK = {"n_resamples": 20, "cost": False, "n_explained": 24, "random_state": 0}
+
+#: Elements that have no end tag.
+VOID = {"meta", "br", "path", "use", "link"}
+
+
+class Page(HTMLParser):
+    """Collects what a page holds, and checks that its elements are closed in order."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.open, self.ids, self.references, self.headings = [], [], [], []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        if tag not in VOID:
+            self.open.append(tag)
+        if "id" in attrs:
+            self.ids.append(attrs["id"])
+        for name in ("src", "href", "xlink:href"):
+            if name in attrs:
+                self.references.append(attrs[name])
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] == "h2":
+            self.headings.append(data)
+
+
+@pytest.fixture(scope="module")
+def frame_case(mixed_frame):
+    frame, y, _ = mixed_frame(900)
+    labels = np.array(["good", "bad"])[y]
+    forest = DistilledClassifier(
+        LinearStudentClassifier(), MLPStudentClassifier((8,), max_epochs=3)
+    )
+    return frame, labels, forest
+
+
+@pytest.fixture(scope="module")
+def report(frame_case):
+    frame, labels, model = frame_case
+    model = clone(model).set_params(random_state=0, augmentation=None, label_correction=False)
+    model.fit(frame[:600], labels[:600])
+    baseline = clone(model.student).fit(frame[:600], labels[:600])
+    return DistillationReport(
+        model,
+        frame[600:],
+        labels[600:],
+        baseline=baseline,
+        groups=frame[["city"]][600:],
+        title="Loans <2026> & more",
+        **QUICK,
+    )
+
+
+def test_the_page_is_whole_stands_alone_and_is_small(report):
+    html = report.to_html()
+    page = Page(html)
+    assert page.open == []
+    assert all(reference.startswith("#") for reference in page.references)
+    assert "@import" not in html
+    assert not re.search(r"url\((?!#)", html)
+    assert len(html) < 3_000_000
+    assert len(page.ids) == len(set(page.ids))
+    assert {reference[1:] for reference in page.references} <= set(page.ids)
+    assert set(re.findall(r"url\(#([^)]+)\)", html)) <= set(page.ids)
+
+
+def test_the_page_has_every_part_in_the_order_of_a_committee(report):
+    assert Page(report.to_html()).headings == [
+        "Performance on what was observed",
+        "Likeness to the teacher",
+        "Where the student follows least",
+        "Groups",
+        "Reasons: why teacher and student decide as they do",
+        "The student itself",
+        "How it was made",
+    ]
+
+
+def test_what_users_named_is_escaped(report):
+    html = report.to_html()
+    assert "<h1>Loans &lt;2026&gt; &amp; more</h1>" in html
+    assert "<2026>" not in html
+
+
+def test_the_page_says_what_the_numbers_say(report):
+    html = report.to_html()
+    score = report.fidelity.scores["roc_auc"]
+    assert f"{score.student:.4f}" in html
+    assert f"{report.fidelity.fidelity['kl_divergence'].value:.4f}" in html
+    for sentence in report.fidelity.verdict.sentences:
+        assert sentence.replace("'", "&#39;") in html
+    assert report.provenance["Rows of this report"]["SHA-256"] in html
+    tone = "good" if report.fidelity.verdict.non_inferior else "bad"
+    assert f'class="verdict {tone}"' in html
+
+
+def test_figures_take_the_colours_of_the_page(report):
+    html = report.to_html()
+    assert "var(--student)" in html
+    assert "#010206" not in html
+    assert "prefers-color-scheme: dark" in html
+    assert "@media print" in html
+
+
+def test_a_page_is_written_to_a_path_and_shown_in_notebooks(report, tmp_path):
+    assert report.to_html(tmp_path / "report.html") is None
+    assert (tmp_path / "report.html").read_text(encoding="utf-8") == report.to_html()
+    shown = report._repr_html_()
+    assert shown.startswith("<article")
+    assert "<body" not in shown
+    assert Page(shown).open == []
+    report.to_json(tmp_path / "report.json")
+    assert '"agreement"' in (tmp_path / "report.json").read_text()
+    assert "Loans <2026> & more" in str(report)
+
+
+def test_the_fidelity_card_is_a_page_of_its_own(report):
+    page = Page(report.fidelity.to_html())
+    assert "Likeness to the teacher" in page.headings
+    assert "The student itself" not in page.headings
+    assert report.fidelity._repr_html_().startswith("<article")
+
+
+def test_the_provenance_tells_rows_by_origin_parameters_and_versions(report):
+    import sklearn
+
+    found = report.provenance
+    assert found["Rows the student learned from"]["labelled"].startswith("600 rows")
+    assert found["Versions"]["scikit-learn"] == sklearn.__version__
+    assert "hidden_layer_sizes=(8,)" in found["Models"]["student"]
+    assert found["Distillation"]["alpha"] == "0.8000"
+
+
+def test_the_fingerprint_of_the_rows_is_that_of_their_values(frame_case):
+    frame, labels, _ = frame_case
+    student = TreeStudentClassifier().fit(frame[:300], labels[:300])
+
+    def fingerprint(rows, y):
+        report = DistillationReport(student, rows, y, attributions=False, **QUICK)
+        return report.provenance["Rows of this report"]["SHA-256"]
+
+    rows, y = frame[300:400], labels[300:400]
+    first = fingerprint(rows, y)
+    assert fingerprint(rows.copy(), y.copy()) == first
+    assert fingerprint(pl.from_pandas(rows), y) == first
+    changed = rows.copy()
+    changed.iloc[0, 1] += 1
+    assert fingerprint(changed, y) != first
+    assert fingerprint(rows, y[::-1]) != first
+
+
+@pytest.mark.parametrize(
+    ("student", "figure"),
+    [(TreeStudentClassifier(4), 'id="tree-'), (LinearStudentClassifier(), 'id="curves-')],
+)
+def test_readable_students_are_drawn(binary_task, student, figure):
+    X, y = binary_task
+    model = DistilledClassifier(RandomForestClassifier(10, random_state=0), student)
+    model.fit(X[:400], y[:400])
+    html = DistillationReport(model, X[400:], y[400:], attributions=False, **QUICK).to_html()
+    assert figure in html
+    assert ("<pre>" in html) == isinstance(student, TreeStudentClassifier)
+
+
+def test_several_classes_and_values_have_pages_of_their_own(multiclass_task):
+    X, y = multiclass_task
+    model = DistilledClassifier(RandomForestClassifier(10, random_state=0), random_state=0)
+    report = DistillationReport(model.fit(X[:400], y[:400]), X[400:], y[400:], **QUICK)
+    assert "Most probable classes" in report.to_html()
+    model = DistilledRegressor(RandomForestRegressor(10, random_state=0), random_state=0)
+    model.fit(X[:400], X[:400, 0] * y[:400])
+    report = DistillationReport(model, X[400:], X[400:, 0] * y[400:], **QUICK)
+    html = report.to_html()
+    assert "Observed values by what was predicted" in html
+    assert "R²" in html
+    assert Page(html).open == []
+
+
+def test_without_teacher_and_y_the_page_says_so(binary_task):
+    X, y = binary_task
+    student = TreeStudentClassifier().fit(X[:400], y[:400])
+    report = DistillationReport(student, X[400:], **QUICK)
+    html = report.to_html()
+    assert report.attributions is None
+    assert "What this report does not say" in html
+    assert "No verdict: not enough is known" in html
+
+
+def test_options_are_those_of_the_fidelity_card(binary_task):
+    X, y = binary_task
+    student = TreeStudentClassifier().fit(X[:400], y[:400])
+    report = DistillationReport(
+        student, X[400:], y[400:], metric="log_loss", margin=0.2, top_k=7, **QUICK
+    )
+    assert report.fidelity.settings["metric"] == "log_loss"
+    assert report.fidelity.settings["top_k"] == 7
+    with pytest.raises(TypeError, match=r"no options \['margn'\]"):
+        DistillationReport(student, X[400:], y[400:], margn=0.2)
+    with pytest.raises(ValueError, match="The 'margin' parameter"):
+        DistillationReport(student, X[400:], y[400:], margin="wide")
+
+
+def test_without_jinja2_the_error_names_the_extra_and_notebooks_show_text(binary_task, monkeypatch):
+    X, y = binary_task
+    student = TreeStudentClassifier().fit(X[:400], y[:400])
+    report = fidelity_report(student, X[400:], y[400:], n_resamples=20, cost=False)
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(ImportError, match=r"pip install 'skdistill\[report\]'"):
+        report.to_html()
+    assert report._repr_html_() is None
+
+
+def test_a_frame_is_reported_on_as_its_columns_are_named(report):
+    assert report.provenance["Rows of this report"]["columns"] == "amount, count, flag, city, kind"
+    assert isinstance(report.fidelity.to_frame("segments"), pd.DataFrame)

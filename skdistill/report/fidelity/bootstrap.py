@@ -8,8 +8,8 @@ arrays gives any derived statistic, with its interval.
 
 import numpy as np
 
-#: Resamples that are worked on at a time.
-BLOCK = 32
+#: Resamples that are worked on at a time, and how many weights they may have together.
+MOST_RESAMPLES, MOST_WEIGHTS = 32, 2**23
 
 
 def replicate(means, statistics, sample_weight, n_resamples, random_state):
@@ -50,8 +50,9 @@ def _blocks_of_weights(sample_weight, n_resamples, random_state):
     """Yield the weights as they are, then those of the resamples, a few at a time."""
     yield sample_weight[None, :]
     n_samples = len(sample_weight)
-    for start in range(0, n_resamples, BLOCK):
-        size = min(BLOCK, n_resamples - start)
+    n_at_once = int(np.clip(MOST_WEIGHTS // n_samples, 1, MOST_RESAMPLES))
+    for start in range(0, n_resamples, n_at_once):
+        size = min(n_at_once, n_resamples - start)
         counts = [
             np.bincount(random_state.randint(n_samples, size=n_samples), minlength=n_samples)
             for _ in range(size)

@@ -32,6 +32,8 @@ def show_reasons(report):
         figures[f"What {item.column} contributes, by its value"] = draw_svg(
             f"dependence-{number}", _dependence_of(report, item.column)
         )
+    drawn = report.student.output_names[report.drawn_class()]
+    of_class = f" The curves are those of class {drawn}." if report.kind == "multiclass" else ""
     rows, origins = (
         len(report.rows),
         dict(zip(*np.unique(report.origin, return_counts=True), strict=True)),
@@ -48,7 +50,7 @@ def show_reasons(report):
         "note": (
             f"SHAP values of {rows:,} rows ({chosen}) against the same background rows, in "
             f"{report.output_space.replace('_', '-')}. Teacher: {report.teacher.method}. Student: "
-            f"{report.student.method}."
+            f"{report.student.method}.{of_class}"
         ),
     }
 

@@ -253,7 +253,7 @@ class AttributionReport:
             columns = [item.column for item in self.importance[:n_columns]]
         if unknown := [column for column in columns if column not in names]:
             raise ValueError(f"columns holds {unknown}; names out of {names} were expected.")
-        position = self._class_to_draw(class_of_interest)
+        position = self.drawn_class(class_of_interest)
         values = [of.values[:, :, position] for of in (self.teacher, self.student)]
         drawn = [
             (
@@ -270,10 +270,23 @@ class AttributionReport:
     def _names(self):
         return self.models["teacher"], self.models["student"]
 
-    def _class_to_draw(self, class_of_interest):
+    def drawn_class(self, class_of_interest=None):
+        """Return the position of the class whose values `plot_dependence` draws.
+
+        Parameters
+        ----------
+        class_of_interest : str or None, default=None
+            A class, as in ``output_names`` of the explanations; None for the second of two, and of
+            more for the one that the student finds most often.
+
+        Returns
+        -------
+        position : int
+            0 in regression.
+        """
         labels = None if self.kind == "regression" else np.array(self.student.output_names)
         position = class_position(labels, class_of_interest)
         if position is not None:
             return position
         scores = self.student.base_values + self.student.values.sum(axis=1)
-        return np.bincount(scores.argmax(axis=1)).argmax()
+        return int(np.bincount(scores.argmax(axis=1)).argmax())

@@ -41,7 +41,7 @@ from skdistill import (
     fidelity_report,
 )
 
-console = Console(width=110, highlight=False)
+console = Console(width=120, highlight=False)
 
 
 def models():
@@ -68,6 +68,7 @@ def explanations(n_explained):
     table = Table(title="Explanations: 30 columns, 100 background rows, one thread", box=None)
     for name in ("model", "output", "ms per row", "largest error of the sum", "method"):
         table.add_column(name, justify="right" if name.startswith(("ms", "larg")) else "left")
+    explain(LogisticRegression().fit(X[:100], y[:100]), X[:1], X[:9])  # imports shap
     for name, model in models().items():
         model.fit(X[:15_000], y[:15_000])
         for output in ("probability", "log_odds"):

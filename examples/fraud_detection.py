@@ -14,6 +14,7 @@ import argparse
 import pickle
 import tempfile
 import time
+import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -258,8 +259,6 @@ def split_by_time(X, y, n_rows=None, seed=None):
     if n_rows is not None and n_rows < len(y):
         drawn = np.sort(np.random.default_rng(seed).choice(len(y), n_rows, replace=False))
         X, y = X.iloc[drawn].reset_index(drop=True), y[drawn]
-    if not has_categories(X):
-        X = X.to_numpy(np.float64, na_value=np.nan)  # a one-row frame costs more than a student
     y = y.astype(int)
     a, b = int(LABELLED_UNTIL * len(y)), int(UNLABELLED_UNTIL * len(y))
     for name, labels in {"labelled": y[:a], "test": y[b:]}.items():
@@ -334,7 +333,7 @@ def last_step(model):
 
 def measure(model, name, periods, teacher_proba=None):
     """Score a fitted model on the test period, and measure what it costs on one core."""
-    X, y = periods.X_test, periods.y_test
+    X, y = as_served(periods.X_test), periods.y_test
     pickled = pickle.dumps(model)
     served = pickle.loads(pickled)
     if hasattr(last_step(served), "n_jobs"):
@@ -351,6 +350,11 @@ def measure(model, name, periods, teacher_proba=None):
         rows_per_s=rows_per_s,
     )
     return proba, result
+
+
+def as_served(X):
+    """Return numbers without their names: a frame of one row costs more than a student."""
+    return X if has_categories(X) else X.to_numpy(np.float64, na_value=np.nan)
 
 
 def time_batch(model, X):
@@ -564,6 +568,7 @@ def run(args, console):
     stages = Stages(console, total=4 + 2 * len(args.students))
     # One thread for everything but forests: small matrices gain little from more, and where the
     # cores are shared they lose a lot.
+    warnings.filterwarnings("ignore", "X does not have valid feature names")  # see as_served
     with threadpool_limits(1), stages.bar:
         with stages("read file" if args.data else "simulate transactions"):
             X, y = read_table(args.data, args.target) if args.data else simulate(args.seed)

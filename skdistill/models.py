@@ -89,10 +89,10 @@ def student_and_teacher(model, teacher=None):
     distiller = last_step(model)
     if not hasattr(distiller, "student_"):
         student = as_model(model, "model")
-        return student, None if teacher is None else _checked_teacher(teacher, student)
+        return student, None if teacher is None else as_peer(teacher, "teacher", student)
     student = as_model(_in_place_of_last(model, distiller.student_), "model")
     if teacher is not None:
-        return student, _checked_teacher(teacher, student)
+        return student, as_peer(teacher, "teacher", student)
     inside = distiller._teacher  # None if the labels came from a cache
     if inside is None:
         return student, None
@@ -140,15 +140,22 @@ def as_model(estimator, role):
     return Model(estimator, None)
 
 
-def _checked_teacher(teacher, student):
-    teacher = as_model(teacher, "teacher")
-    if (teacher.labels is None) != (student.labels is None):
-        kinds = ["regressor" if m.labels is None else "classifier" for m in (teacher, student)]
+def as_peer(estimator, role, student):
+    """Wrap a fitted model that is compared with a student; see `as_model`.
+
+    Raises
+    ------
+    TypeError
+        If one of the two is a classifier and the other a regressor.
+    """
+    model = as_model(estimator, role)
+    if (model.labels is None) != (student.labels is None):
+        kinds = ["regressor" if each.labels is None else "classifier" for each in (model, student)]
         raise TypeError(
-            f"The teacher {teacher.name} is a {kinds[0]} and the student {student.name} a "
-            f"{kinds[1]}; both have to be of one kind."
+            f"The {role} {model.name} is a {kinds[0]} and the student {student.name} a {kinds[1]}; "
+            "both have to be of one kind."
         )
-    return teacher
+    return model
 
 
 def _in_place_of_last(model, estimator):

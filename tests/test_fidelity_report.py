@@ -550,6 +550,8 @@ def test_bad_input_is_refused_with_what_to_do(binary_case, regression_case):
         fidelity_report(model, X, y, margin=-1.0)
     with pytest.raises(TypeError, match="is a regressor and the student"):
         fidelity_report(model, X, y, teacher=regression_case[0].teacher_)
+    with pytest.raises(TypeError, match="The baseline RandomForestRegressor is a regressor"):
+        fidelity_report(model, X, y, baseline=regression_case[0].teacher_)
     with pytest.raises(TypeError, match="has no predict_proba"):
         fidelity_report(LinearSVC().fit(X, y), X, y)
     with pytest.raises(TypeError, match="is not an estimator instance"):

@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder
 
 from skdistill import (
+    DistillationReport,
     DistilledClassifier,
     LinearStudentClassifier,
     MLPStudentClassifier,
@@ -80,3 +81,48 @@ def test_every_student_takes_categories_gaps_and_many_classes(name):
         model = DistilledClassifier(teacher, student, cv=2, random_state=0).fit(X, y)
         assert model.labelling_ == "cross_fit"
         assert log_loss(y_test, model.predict_proba(X_test)) < base_rate
+
+
+@pytest.mark.parametrize(
+    ("name", "student"),
+    [
+        ("adult", LinearStudentClassifier()),
+        ("letter", TreeStudentClassifier(64)),
+        ("creditcard_ulb", MLPStudentClassifier((32,), max_epochs=5)),
+    ],
+)
+def test_a_report_is_one_page_with_a_verdict_that_its_numbers_bear_out(name, student):
+    X, X_test, y, y_test = read(name, 10_000)
+    teacher = LGBMClassifier(n_estimators=50, verbose=-1, n_jobs=1)
+    model = DistilledClassifier(teacher, student, cv=2, random_state=0).fit(X, y)
+    groups = X_test[["sex", "race"]] if name == "adult" else None
+    report = DistillationReport(
+        model,
+        X_test,
+        y_test,
+        baseline=student.fit(X, y),
+        groups=groups,
+        n_explained=40,
+        random_state=0,
+        n_resamples=200,
+        top_k=20,
+    )
+    proba = {
+        "teacher": model.teacher_.predict_proba(X_test),
+        "student": model.predict_proba(X_test),
+    }
+    loss = report.fidelity.scores["log_loss"]
+    assert loss.teacher == pytest.approx(log_loss(y_test, proba["teacher"], labels=model.classes_))
+    assert loss.student == pytest.approx(log_loss(y_test, proba["student"], labels=model.classes_))
+    difference = report.fidelity.scores["roc_auc"].student_minus_teacher
+    assert report.fidelity.verdict.non_inferior == (difference.low > -0.01)
+    for role, of in (
+        ("teacher", report.attributions.teacher),
+        ("student", report.attributions.student),
+    ):
+        answers = of.base_values + of.values.sum(axis=1)
+        np.testing.assert_allclose(answers, proba[role][report.attributions.rows], atol=1e-5)
+    assert bool(report.fidelity.group_gaps) == (name == "adult")
+    html = report.to_html()
+    assert len(html) < 3_000_000
+    assert "How it was made" in html

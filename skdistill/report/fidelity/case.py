@@ -11,7 +11,7 @@ from sklearn.utils.validation import _check_y, check_consistent_length
 from skdistill.columns import is_frame
 from skdistill.estimators import as_last_step_sees, last_step
 from skdistill.fidelity import check_top_k
-from skdistill.models import as_model, student_and_teacher
+from skdistill.models import as_peer, student_and_teacher
 from skdistill.report.fidelity.groups import check_groups
 from skdistill.rows import check_weights, encode_observed
 from skdistill.teacher.honest import is_training_matrix
@@ -96,7 +96,7 @@ def make_case(model, X, y, *, teacher, baseline, sample_weight, groups, top_k):
     if teacher is not None:
         models["teacher"] = teacher
     if baseline is not None:
-        models["baseline"] = as_model(baseline, "baseline")
+        models["baseline"] = as_peer(baseline, "baseline", student)
     kind = _kind_of(student)
     if not (is_frame(X) or hasattr(X, "tocsr")):
         X = check_array(X, dtype=None, ensure_all_finite=False, input_name="X")

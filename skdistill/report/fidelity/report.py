@@ -286,12 +286,12 @@ def _replicate(case, thresholds, n_resamples, random_state):
     for role, answers in case.answers.items():
         if case.y is not None:
             of_role = score_statistics(answers, case.y, case.kind, case.top_k)
-            statistics |= {(role, name): statistic for name, statistic in of_role.items()}
+            statistics |= {("score", role, name): each for name, each in of_role.items()}
         for attribute, groups in case.groups.items():
             if rates_known(case.kind, case.y):
                 position = np.unique(groups, return_inverse=True)[1]
                 threshold = thresholds[0] if thresholds else 0.5
-                statistics[attribute, role] = group_statistics(
+                statistics["group", role, attribute] = group_statistics(
                     position, case.kind, answers, case.y, threshold
                 )
     return replicate(means, statistics, case.sample_weight, n_resamples, random_state)
@@ -308,17 +308,14 @@ def _compare_scores(replicates, case, estimate):
         return {}
     scores = {}
     for role in case.models:
-        own = {name: values for (of, name), values in _pairs(replicates) if of == role}
+        prefix = "score", role
+        own = {key[2]: values for key, values in replicates.items() if key[:2] == prefix}
         scores[role] = scores_of(own, case.kind)
     return {
         name: _compare({role: scores[role][name] for role in scores}, greater_is_better, estimate)
         for name, greater_is_better in SCORES[case.kind].items()
         if not np.isnan(scores["student"][name][0])
     }
-
-
-def _pairs(replicates):
-    return [(name, values) for name, values in replicates.items() if isinstance(name, tuple)]
 
 
 def _compare(by_role, greater_is_better, estimate):
@@ -365,7 +362,7 @@ def _by_class(replicates, case, estimate):
         n_classes = len(case.classes)
         observed = np.bincount(case.y, case.sample_weight, n_classes) / case.n_samples
         for role in recall:
-            confusion = replicates[role, "confusion"][0].reshape(n_classes, n_classes)
+            confusion = replicates["score", role, "confusion"][0].reshape(n_classes, n_classes)
             recall[role] = ratio(np.diag(confusion), confusion.sum(axis=1))
     return tuple(
         ClassAgreement(
@@ -415,7 +412,7 @@ def _groups(replicates, case, estimate):
     rates, gaps, unsaid = [], [], []
     for attribute, groups in case.groups.items() if names else ():
         labels, sizes = np.unique(groups, return_counts=True)
-        of_role = {role: replicates[attribute, role] for role in case.models}
+        of_role = {role: replicates["group", role, attribute] for role in case.models}
         rates += [
             GroupRate(
                 attribute=attribute,

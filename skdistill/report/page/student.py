@@ -74,7 +74,7 @@ def _show_curves(case, student):
         label = None if k is None else case.classes[k].item()
         with themed():
             display = CurvesDisplay.from_estimator(
-                case.models["student"].estimator, case.X, class_of_interest=label
+                case.models["student"].estimator, case.X, class_of_interest=label, n_cols=2
             )
             caption = "The six most important columns: what each value adds to the score"
             figures[caption + ("" if k is None else f" of class {label}")] = svg_of(

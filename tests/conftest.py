@@ -7,6 +7,7 @@ from importlib.util import find_spec
 # (or, on scikit-learn 1.6, raise) without the second.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
+os.environ.setdefault("MPLBACKEND", "agg")
 
 import numpy as np
 import pandas as pd
@@ -34,6 +35,12 @@ def multiclass_task():
 @pytest.fixture(scope="session")
 def forest(binary_task):
     return RandomForestClassifier(40, random_state=0).fit(*binary_task)
+
+
+@pytest.fixture
+def close_figures():
+    yield
+    pytest.importorskip("matplotlib.pyplot").close("all")
 
 
 @pytest.fixture

@@ -25,24 +25,17 @@ from skdistill import (
     MLPStudentClassifier,
     TreeStudentClassifier,
     TreeStudentRegressor,
+    attribution_report,
 )
 from skdistill.report.reasons.likeness import likeness_of_rows, rank_correlation, summarise
-from skdistill.report.reasons.report import attribution_report
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # shap uses what matplotlib is about to deprecate
     pytest.importorskip("shap")
-matplotlib = pytest.importorskip("matplotlib")
-matplotlib.use("agg")
-from matplotlib import pyplot as plt  # noqa: E402
+plt = pytest.importorskip("matplotlib.pyplot")
+pytestmark = pytest.mark.usefixtures("close_figures")
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture(scope="module")

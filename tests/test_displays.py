@@ -18,10 +18,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skdistill import (
+    CurvesDisplay,
     DistilledClassifier,
     LinearStudentClassifier,
     LinearStudentRegressor,
     LossCurveDisplay,
+    ScorecardDisplay,
+    TreeDisplay,
     TreeStudentClassifier,
     TreeStudentRegressor,
 )
@@ -32,21 +35,11 @@ from skdistill.report.displays.conditions import (
     float32_threshold,
     shortest_between,
 )
-from skdistill.report.displays.curves_display import CurvesDisplay
 from skdistill.report.displays.points import best_bins
-from skdistill.report.displays.scorecard import ScorecardDisplay
-from skdistill.report.displays.tree import TreeDisplay
 from skdistill.report.plotting import readable_on, shorten
 
-matplotlib = pytest.importorskip("matplotlib")
-matplotlib.use("agg")
-from matplotlib import pyplot as plt  # noqa: E402
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
+plt = pytest.importorskip("matplotlib.pyplot")
+pytestmark = pytest.mark.usefixtures("close_figures")
 
 
 @pytest.fixture(scope="module")

@@ -21,8 +21,7 @@ from skdistill import (
     fidelity_report,
 )
 
-matplotlib = pytest.importorskip("matplotlib")
-matplotlib.use("agg")
+pytest.importorskip("matplotlib")
 
 QUICK = {"n_resamples": 20, "cost": False, "n_explained": 24, "random_state": 0}
 

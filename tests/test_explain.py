@@ -38,10 +38,12 @@ from skdistill import (
     LinearStudentRegressor,
     MLPStudentClassifier,
     MLPStudentRegressor,
+    Reason,
     TreeStudentClassifier,
     TreeStudentRegressor,
+    explain,
+    reason_codes,
 )
-from skdistill.report.reasons.explain import Reason, explain, reason_codes
 from skdistill.report.reasons.shapley import read_trees
 from skdistill.report.reasons.shapley.walks import plan_walks
 
@@ -552,9 +554,7 @@ def test_the_student_of_a_distiller_is_explained(binary_task, forest):
     assert teacher.method == "exact, from 5 trees"
 
 
-def test_explanations_can_be_sliced_and_plotted_by_shap(mixed_frame):
-    matplotlib = pytest.importorskip("matplotlib")
-    matplotlib.use("agg")
+def test_explanations_can_be_sliced_and_plotted_by_shap(mixed_frame, close_figures):
     X, y, _ = mixed_frame()
     explanation = explain(TreeStudentClassifier().fit(X, y), X[:40])
     one_class = explanation[:, :, "1"]
@@ -565,7 +565,6 @@ def test_explanations_can_be_sliced_and_plotted_by_shap(mixed_frame):
         shap.plots.bar(one_class, show=False)
         shap.plots.waterfall(one_class[0], show=False)
         shap.plots.beeswarm(one_class, show=False)
-    matplotlib.pyplot.close("all")
 
 
 def test_a_bar_shows_progress_if_asked_for(binary_task, forest, capsys):

@@ -13,15 +13,8 @@ from skdistill import (
     TreeStudentClassifier,
 )
 
-matplotlib = pytest.importorskip("matplotlib")
-matplotlib.use("agg")
-from matplotlib import pyplot as plt  # noqa: E402
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
+plt = pytest.importorskip("matplotlib.pyplot")
+pytestmark = pytest.mark.usefixtures("close_figures")
 
 
 def test_the_loss_curves_are_the_history(binary_task):

@@ -1,11 +1,9 @@
 import json
 import sys
 import warnings
-from pathlib import Path
 
 import lightgbm
 import numpy as np
-import pandas as pd
 import polars as pl
 import pytest
 import xgboost
@@ -34,8 +32,6 @@ with warnings.catch_warnings():
     pytest.importorskip("shap")
 plt = pytest.importorskip("matplotlib.pyplot")
 pytestmark = pytest.mark.usefixtures("close_figures")
-
-DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
 @pytest.fixture(scope="module")
@@ -350,25 +346,3 @@ def test_without_matplotlib_the_error_names_the_extra(report, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=r"pip install 'skdistill\[report\]'"):
         report.plot_importance()
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not DATA.exists(), reason="needs ../shared/data")
-def test_on_adult_a_network_has_the_reasons_of_boosting_more_than_a_tree_has():
-    frame = pd.read_parquet(DATA / "adult.parquet")
-    y = frame.pop("target").to_numpy().astype(int)
-    train, test = slice(0, 20_000), slice(20_000, None)
-    teacher = lightgbm.LGBMClassifier(n_estimators=200, verbose=-1).fit(frame[train], y[train])
-    labels = teacher.predict_proba(frame[train])
-    network = MLPStudentClassifier(random_state=0, max_epochs=5).fit(frame[train], labels)
-    tree = TreeStudentClassifier(random_state=0).fit(frame[train], labels)
-    cosines = [
-        attribution_report(
-            student, frame[test], frame[train], teacher=teacher, n_rows=60, random_state=0
-        )
-        .local[0]
-        .median_cosine
-        for student in (network, tree)
-    ]
-    assert cosines[0] > 0.95
-    assert cosines[0] > cosines[1]

@@ -2,7 +2,6 @@ import itertools
 import math
 import sys
 import warnings
-from pathlib import Path
 
 import catboost
 import lightgbm
@@ -50,8 +49,6 @@ from skdistill.report.reasons.shapley.walks import plan_walks
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # shap uses what matplotlib is about to deprecate
     shap = pytest.importorskip("shap")
-
-DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
 class Hidden(ClassifierMixin, BaseEstimator):
@@ -679,21 +676,3 @@ def test_gradient_boosting_is_explained_exactly(model, output, multiclass_task):
     total = (explanation.base_values + explanation.values.sum(axis=1))[:, -1]
     expected = model.predict(X[:5]) if output == "probability" else model.decision_function(X[:5])
     np.testing.assert_allclose(total, expected, atol=1e-9)
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not DATA.exists(), reason="needs ../shared/data")
-def test_card_fraud_is_explained_exactly_within_a_minute():
-    from time import perf_counter
-
-    frame = pd.read_parquet(DATA / "creditcard_ulb.parquet")
-    y = frame.pop("target").to_numpy().astype(int)
-    forest = RandomForestClassifier(500, max_samples=0.2, random_state=0, n_jobs=2)
-    forest.fit(frame[:200_000], y[:200_000])
-    rows = frame[200_000:200_200]
-    start = perf_counter()
-    explanation = explain(forest, rows, frame[:100_000], random_state=0)
-    assert perf_counter() - start < 60
-    assert explanation.method == "exact, from 500 trees"
-    total = explanation.base_values + explanation.values.sum(axis=1)
-    np.testing.assert_allclose(total, forest.predict_proba(rows), atol=1e-9)

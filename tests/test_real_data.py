@@ -20,6 +20,8 @@ from skdistill import (
     LinearStudentClassifier,
     MLPStudentClassifier,
     TreeStudentClassifier,
+    attribution_report,
+    explain,
     gap_closed,
 )
 
@@ -127,3 +129,25 @@ def test_a_report_is_one_page_with_a_verdict_that_its_numbers_bear_out(name, stu
     html = report.to_html()
     assert len(html) < 3_000_000
     assert "How it was made" in html
+
+
+def test_card_fraud_is_explained_exactly():
+    X, X_test, y, _ = read("creditcard_ulb", 100_000)
+    forest = RandomForestClassifier(200, max_samples=0.5, random_state=0, n_jobs=2).fit(X, y)
+    explanation = explain(forest, X_test[:200], X, random_state=0)
+    assert explanation.method == "exact, from 200 trees"
+    total = explanation.base_values + explanation.values.sum(axis=1)
+    np.testing.assert_allclose(total, forest.predict_proba(X_test[:200]), atol=1e-9)
+
+
+def test_a_network_has_the_reasons_of_boosting_more_than_a_tree_has_on_adult():
+    X, X_test, y, _ = read("adult", 30_000)
+    teacher = LGBMClassifier(n_estimators=200, verbose=-1, n_jobs=1).fit(X, y)
+    network = MLPStudentClassifier(random_state=0, max_epochs=5)
+    cosines = []
+    for student in (network, TreeStudentClassifier(random_state=0)):
+        student.fit(X, teacher.predict_proba(X))
+        report = attribution_report(student, X_test, X, teacher=teacher, n_rows=60, random_state=0)
+        cosines.append(report.local[0].median_cosine)
+    assert cosines[0] > 0.95
+    assert cosines[0] > cosines[1]

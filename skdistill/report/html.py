@@ -125,7 +125,7 @@ def _environment():
 
 
 def _subtitle(fidelity):
-    parts = [f"{fidelity.n_samples:,} rows that neither was fitted on"]
+    parts = [f"{fidelity.n_samples:,} rows"]
     if fidelity.classes:
         listed = ", ".join(str(label) for label in fidelity.classes[:6])
         more = ", …" if len(fidelity.classes) > 6 else ""

@@ -107,7 +107,10 @@ def make_case(model, X, y, *, teacher, baseline, sample_weight, groups, top_k):
     top_k = max(1, min(100, X.shape[0] // 10)) if top_k is None else top_k
     check_top_k(top_k, X.shape[0])
     groups = check_groups(groups, X.shape[0])
-    _warn_of_seen_rows(model, teacher, X)
+    limitations = [*_limitations(models, kind, student.labels, y)]
+    if seen := _seen_rows(model, teacher, X):
+        warnings.warn(seen, UserWarning, stacklevel=4)  # at the caller of fidelity_report
+        limitations.append(seen)
     return Case(
         model=model,
         models=models,
@@ -120,7 +123,7 @@ def make_case(model, X, y, *, teacher, baseline, sample_weight, groups, top_k):
         groups=groups,
         top_k=int(top_k),
         answers={role: each.answers(X, student.labels) for role, each in models.items()},
-        limitations=tuple(_limitations(models, kind, student.labels, y)),
+        limitations=tuple(limitations),
     )
 
 
@@ -182,22 +185,20 @@ def _limitations(models, kind, classes, y):
         )
 
 
-def _warn_of_seen_rows(model, teacher, X):
-    """Warn if the models were fitted on rows of X."""
+def _seen_rows(model, teacher, X):
+    """Say that the models were fitted on rows of X, or return None."""
     model = getattr(model, "best_estimator_", model)
     distiller = last_step(model)
-    message = None
+    which = None
     if hasattr(distiller, "_seen_rows"):
         share = distiller._seen_rows.excess_in(as_last_step_sees(model, X))
         if share > SEEN_TOLERANCE:
-            message = f"About {share:.0%} of the rows of X"
+            which = f"About {share:.0%} of the rows of X"
     elif teacher is not None and is_training_matrix(teacher.estimator, X):
-        message = "The rows of X"
-    if message:
-        warnings.warn(
-            f"{message} are rows that teacher and student were fitted on. There the teacher knows "
-            "the answers, so the figures of this report are too good. Pass rows that nobody was "
-            "fitted on.",
-            UserWarning,
-            stacklevel=4,
-        )
+        which = "The rows of X"
+    if which is None:
+        return None
+    return (
+        f"{which} are rows that teacher and student were fitted on. There the teacher knows the "
+        "answers, so the figures of this report are too good. Pass rows that nobody was fitted on."
+    )

@@ -27,6 +27,7 @@ __all__ = [
     "plain_rows",
     "row_hashes",
     "stack_rows",
+    "table_names",
     "take_rows",
 ]
 
@@ -117,6 +118,12 @@ def column_names(estimator):
     """Names of the columns a fitted estimator knows, ``x0, x1, ...`` if they had none."""
     default = [f"x{j}" for j in range(estimator.n_features_in_)]
     return [str(name) for name in getattr(estimator, "feature_names_in_", default)]
+
+
+def table_names(X):
+    """Names of the columns of a table, ``x0, x1, ...`` if they have none."""
+    names = X.columns if is_frame(X) else [f"x{j}" for j in range(X.shape[1])]
+    return [str(name) for name in names]
 
 
 def column_values(X, j):

@@ -19,7 +19,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, check_memory
 
-from skdistill.columns import check_rows
+from skdistill.columns import check_rows, row_hashes
 from skdistill.estimators import is_fitted, last_step, unfitted, with_seeds
 from skdistill.label_correction import (
     correct_labels,
@@ -159,8 +159,10 @@ class _Distiller(MetaEstimatorMixin, BaseEstimator):
 
     def _label(self, in_use, student, rows):
         """Build the transfer set, or take its parts from the cache."""
-        warn_of_leak(rows)
-        self._seen_rows = SeenRows.of(rows.X, rows.pool)  # for reports
+        hashes = [row_hashes(table) for table in (rows.X, rows.pool) if table is not None]
+        if rows.pool is not None:
+            warn_of_leak(*hashes)
+        self._seen_rows = SeenRows.of_hashes(hashes)  # for reports
         self.augmentation_ = choose_augmentation(self.augmentation, student, rows)
         self._say(f"labelling {rows.X.shape[0]} rows by {type(last_step(self.teacher)).__name__}")
         memory = check_memory(self.memory)

@@ -294,13 +294,13 @@ class _FidelityScorer:
             )
         classes = student.labels
         answers = teacher.answers(X, classes), student.answers(X, classes)
-        kind = "regression" if classes is None else "binary" if len(classes) == 2 else "multiclass"
-        if self.measure not in _MEASURES[kind]:
+        measures = _MEASURES[student.kind]
+        if self.measure not in measures:
             raise ValueError(
-                f"measure={self.measure!r} does not fit {kind}; one of {sorted(_MEASURES[kind])} "
+                f"measure={self.measure!r} does not fit {student.kind}; one of {sorted(measures)} "
                 "was expected."
             )
-        return _MEASURES[kind][self.measure](*answers, sample_weight, self.k)
+        return measures[self.measure](*answers, sample_weight, self.k)
 
 
 def _rank_correlation(teacher, student):

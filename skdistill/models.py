@@ -32,6 +32,13 @@ class Model:
         """Name of the class that does the predicting."""
         return type(last_step(self.estimator)).__name__
 
+    @property
+    def kind(self):
+        """Its task: "binary", "multiclass" (also with one class) or "regression"."""
+        if self.labels is None:
+            return "regression"
+        return "binary" if len(self.labels) == 2 else "multiclass"
+
     def answers(self, X, classes):
         """Ask the model.
 
@@ -106,8 +113,8 @@ def as_model(estimator, role):
 
     Parameters
     ----------
-    estimator : estimator
-        A classifier with ``predict_proba``, or a regressor.
+    estimator : estimator or Model
+        A classifier with ``predict_proba``, or a regressor; a model is returned as it is.
     role : str
         What messages call it.
 
@@ -123,6 +130,8 @@ def as_model(estimator, role):
     TypeError
         If it is neither.
     """
+    if isinstance(estimator, Model):
+        return estimator
     if not hasattr(estimator, "predict") or isinstance(estimator, type):
         raise TypeError(
             f"{role} is {estimator!r}; a fitted estimator was expected: a distiller, a classifier "

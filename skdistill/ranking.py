@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Ranking", "average_precision", "recall_at", "roc_auc"]
+__all__ = ["Ranking", "average_precision", "recall_at", "roc_auc", "weighted_correlation"]
 
 
 @dataclass(frozen=True)
@@ -80,3 +80,13 @@ def recall_at(false_positive_rate, hits, alarms):
         return np.nan
     allowed = np.searchsorted(alarms, false_positive_rate * alarms[-1], side="right")
     return np.append(0, hits)[allowed] / hits[-1]
+
+
+def weighted_correlation(x, y, weight):
+    """Return Pearson's correlation under weights; NaN where one of the two is constant."""
+    total = weight.sum()
+    if total <= 0:
+        return np.nan
+    x, y = x - weight @ x / total, y - weight @ y / total
+    spread = np.sqrt((weight @ (x * x)) * (weight @ (y * y)))
+    return weight @ (x * y) / spread if spread > 0 else np.nan

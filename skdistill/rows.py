@@ -98,9 +98,13 @@ class SeenRows:
     @classmethod
     def of(cls, *tables):
         """Sketch the rows of tables; None among them is skipped."""
-        hashes = np.concatenate([row_hashes(table) for table in tables if table is not None])
-        distinct, counts = np.unique(hashes, return_counts=True)
-        return cls(distinct[:SKETCH_SIZE].copy(), float(counts[counts > 1].sum() / len(hashes)))
+        return cls.of_hashes([row_hashes(table) for table in tables if table is not None])
+
+    @classmethod
+    def of_hashes(cls, hashes):
+        """Sketch rows by their hashes, a list of arrays."""
+        hashes = np.concatenate(hashes)
+        return cls(np.unique(hashes)[:SKETCH_SIZE].copy(), _recurring(hashes))
 
     def including(self, X):
         """Return the sketch of these rows and of more."""
@@ -253,14 +257,9 @@ def require_y(estimator, y):
     return y
 
 
-def warn_of_leak(rows):
+def warn_of_leak(hashes, pool_hashes):
     """Warn if labelled rows stand in the unlabelled pool, beyond what chance explains."""
-    if rows.pool is None:
-        return
-    hashes, pool_hashes = row_hashes(rows.X), row_hashes(rows.pool)
-    counts = np.unique(hashes, return_counts=True)[1]
-    recurring = counts[counts > 1].sum() / len(hashes)
-    by_chance = 1.0 - (1.0 - recurring) ** max(1.0, len(pool_hashes) / len(hashes))
+    by_chance = 1.0 - (1.0 - _recurring(hashes)) ** max(1.0, len(pool_hashes) / len(hashes))
     shared = np.isin(hashes, pool_hashes).mean()
     if shared > by_chance + LEAK_TOLERANCE:
         warnings.warn(
@@ -271,6 +270,12 @@ def warn_of_leak(rows):
             UserWarning,
             stacklevel=4,
         )
+
+
+def _recurring(hashes):
+    """Share of rows that stand there more than once."""
+    counts = np.unique(hashes, return_counts=True)[1]
+    return float(counts[counts > 1].sum() / len(hashes))
 
 
 def _as_labels(estimator, y):

@@ -7,12 +7,17 @@ import pytest
 from scipy.stats import pearsonr
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
-from skdistill.ranking import Ranking, average_precision, recall_at, roc_auc
+from skdistill.ranking import (
+    Ranking,
+    average_precision,
+    recall_at,
+    roc_auc,
+    weighted_correlation,
+)
 from skdistill.report.estimate import Estimate
 from skdistill.report.fidelity.bootstrap import (
     ratio,
     replicate,
-    weighted_correlation,
     weighted_quantiles,
 )
 

@@ -199,6 +199,19 @@ def test_readable_students_are_drawn(binary_task, student, figure):
     assert ("<pre>" in html) == isinstance(student, TreeStudentClassifier)
 
 
+def test_the_leaves_show_a_teacher_that_was_fitted_inside_on_codes(binary_task):
+    xgboost = pytest.importorskip("xgboost")
+    X, y = binary_task[0], np.array(["no", "yes"])[binary_task[1]]
+    student = TreeStudentClassifier(2)
+    model = DistilledClassifier(xgboost.XGBClassifier(n_estimators=5), student, random_state=0)
+    model.fit(X[:400], y[:400])
+    html = DistillationReport(model, X[400:], y[400:], attributions=False, **QUICK).to_html()
+    leaf = model.student_.tree_.apply(X[400:])
+    scores = model.teacher_.predict_proba(X[400:])[:, 1]
+    for node in np.unique(leaf):
+        assert f"{scores[leaf == node].mean():.3f}" in html
+
+
 def test_several_classes_and_values_have_pages_of_their_own(multiclass_task):
     X, y = multiclass_task
     model = DistilledClassifier(RandomForestClassifier(10, random_state=0), random_state=0)

@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import Interval, validate_params
 
 from skdistill.columns import column_values_as
 from skdistill.models import student_and_teacher
+from skdistill.ranking import weighted_correlation
 from skdistill.report.displays.conditions import NumberCondition
 from skdistill.report.displays.curves import additive_curves
 from skdistill.report.displays.points import Scaling, points_of_curve
@@ -417,12 +418,7 @@ def _compare(proba, student_proba):
         n_rows=len(proba),
         mean_difference=float(difference.mean()),
         largest_difference=float(difference.max()),
-        rank_correlation=_rank_correlation(proba, student_proba),
+        rank_correlation=float(
+            weighted_correlation(rankdata(proba), rankdata(student_proba), np.ones(len(proba)))
+        ),
     )
-
-
-def _rank_correlation(a, b):
-    """Return Spearman's rank correlation, NaN if either is constant."""
-    if np.ptp(a) == 0 or np.ptp(b) == 0:
-        return float("nan")
-    return float(np.corrcoef(rankdata(a), rankdata(b))[0, 1])

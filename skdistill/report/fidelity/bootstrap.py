@@ -68,14 +68,28 @@ def ratio(numerator, denominator):
     return np.divide(numerator, denominator, out=undefined, where=np.asarray(denominator) != 0)
 
 
-def weighted_correlation(x, y, weight):
-    """Return Pearson's correlation under weights; NaN where one of the two is constant."""
-    total = weight.sum()
-    if total <= 0:
-        return np.nan
-    x, y = x - weight @ x / total, y - weight @ y / total
-    spread = np.sqrt((weight @ (x * x)) * (weight @ (y * y)))
-    return weight @ (x * y) / spread if spread > 0 else np.nan
+def confusion(rows, columns, n_classes):
+    """Make the statistic of how often each pair of classes occurs, of shape (n_classes, n_classes).
+
+    Parameters
+    ----------
+    rows, columns : ndarray of shape (n_samples,)
+        The two classes of every row, as numbers.
+    n_classes : int
+        Number of classes.
+
+    Returns
+    -------
+    statistic : callable
+        Gives shares of the weight, which add up to 1.
+    """
+    cells = n_classes * rows + columns
+
+    def shares(weight):
+        mass = np.bincount(cells, weight, n_classes**2)
+        return mass.reshape(n_classes, n_classes) / weight.sum()
+
+    return shares
 
 
 def weighted_quantiles(values, order, shares, weight):

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils import check_array
 from sklearn.utils.validation import _check_y, check_consistent_length
 
-from skdistill.columns import is_frame
+from skdistill.columns import is_frame, table_names
 from skdistill.estimators import as_last_step_sees, last_step
 from skdistill.fidelity import check_top_k
 from skdistill.models import as_peer, student_and_teacher
@@ -97,7 +97,12 @@ def make_case(model, X, y, *, teacher, baseline, sample_weight, groups, top_k):
         models["teacher"] = teacher
     if baseline is not None:
         models["baseline"] = as_peer(baseline, "baseline", student)
-    kind = _kind_of(student)
+    kind = student.kind
+    if kind != "regression" and len(student.labels) == 1:
+        raise ValueError(
+            f"The student {student.name} knows one class only, {student.labels.tolist()}; a report "
+            "needs two or more."
+        )
     if not (is_frame(X) or hasattr(X, "tocsr")):
         X = check_array(X, dtype=None, ensure_all_finite=False, input_name="X")
     if X.shape[0] < 2:
@@ -127,17 +132,6 @@ def make_case(model, X, y, *, teacher, baseline, sample_weight, groups, top_k):
     )
 
 
-def _kind_of(student):
-    if student.labels is None:
-        return "regression"
-    if len(student.labels) == 1:
-        raise ValueError(
-            f"The student {student.name} knows one class only, {student.labels.tolist()}; a report "
-            "needs two or more."
-        )
-    return "binary" if len(student.labels) == 2 else "multiclass"
-
-
 def _observed(student, y, X):
     """Return observed classes as column numbers, or observed values."""
     if student.labels is None:
@@ -155,8 +149,8 @@ def _observed(student, y, X):
 
 
 def _column_names(X, estimator):
-    names = X.columns if is_frame(X) else getattr(estimator, "feature_names_in_", None)
-    return [f"x{j}" for j in range(X.shape[1])] if names is None else [str(name) for name in names]
+    known = None if is_frame(X) else getattr(estimator, "feature_names_in_", None)
+    return table_names(X) if known is None else [str(name) for name in known]
 
 
 def _limitations(models, kind, classes, y):

@@ -6,10 +6,9 @@ import numpy as np
 from scipy.stats import rankdata
 
 from skdistill.fidelity import js_of_rows, kl_of_rows
-from skdistill.ranking import Ranking
+from skdistill.ranking import Ranking, weighted_correlation
 from skdistill.report.fidelity.bootstrap import (
     ratio,
-    weighted_correlation,
     weighted_quantiles,
 )
 from skdistill.soft_labels import margins_from_proba
@@ -102,25 +101,21 @@ def threshold_statistics(teacher, student, thresholds):
     return rows
 
 
-def class_statistics(teacher, student):
-    """Count how often each pair of most probable classes occurs, as a statistic."""
-    n_classes = teacher.shape[1]
-    cells = teacher.argmax(axis=1) * n_classes + student.argmax(axis=1)
-    return lambda w: np.bincount(cells, w, minlength=n_classes**2) / w.sum()
+def agreement_by_class(counts):
+    """Turn replicates of `confusion` of teacher and student into shares per class.
 
-
-def agreement_by_class(confusion):
-    """Turn replicates of `class_statistics` into shares per class.
+    Parameters
+    ----------
+    counts : ndarray of shape (n_replicates, n_classes, n_classes)
+        How often the teacher finds one class most probable and the student another.
 
     Returns
     -------
     teacher_share, student_share, agreement : ndarray of shape (n_replicates, n_classes)
         Share of rows that each gives the class; share of the teacher's that are the student's.
     """
-    n_classes = round(np.sqrt(confusion.shape[1]))
-    confusion = confusion.reshape(-1, n_classes, n_classes)
-    by_teacher, by_student = confusion.sum(axis=2), confusion.sum(axis=1)
-    return by_teacher, by_student, ratio(np.einsum("bkk->bk", confusion), by_teacher)
+    by_teacher, by_student = counts.sum(axis=2), counts.sum(axis=1)
+    return by_teacher, by_student, ratio(np.einsum("bkk->bk", counts), by_teacher)
 
 
 def _rank_correlation(ranks, weight):

@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import (
 
 from skdistill.fidelity import kl_of_rows
 from skdistill.report.estimate import Estimate
-from skdistill.report.fidelity.bootstrap import ratio, replicate
+from skdistill.report.fidelity.bootstrap import confusion, ratio, replicate
 from skdistill.report.fidelity.card import (
     ClassAgreement,
     FidelityReport,
@@ -24,7 +24,6 @@ from skdistill.report.fidelity.card import (
 from skdistill.report.fidelity.case import make_case
 from skdistill.report.fidelity.closeness import (
     agreement_by_class,
-    class_statistics,
     closeness_of,
     closeness_statistics,
     differences_of_rows,
@@ -283,7 +282,8 @@ def _replicate(case, thresholds, n_resamples, random_state):
         means, statistics = closeness_statistics(*pair, case.kind, case.top_k)
         means |= threshold_statistics(*pair, thresholds)
         if case.kind != "regression":
-            statistics["classes"] = class_statistics(*pair)
+            most_probable = [answers.argmax(axis=1) for answers in pair]
+            statistics["classes"] = confusion(*most_probable, len(case.classes))
     for role, answers in case.answers.items():
         if case.y is not None:
             of_role = score_statistics(answers, case.y, case.kind, case.top_k)
@@ -363,8 +363,8 @@ def _by_class(replicates, case, estimate):
         n_classes = len(case.classes)
         observed = np.bincount(case.y, case.sample_weight, n_classes) / case.n_samples
         for role in recall:
-            confusion = replicates["score", role, "confusion"][0].reshape(n_classes, n_classes)
-            recall[role] = ratio(np.diag(confusion), confusion.sum(axis=1))
+            counts = replicates["score", role, "confusion"][0]
+            recall[role] = ratio(np.diag(counts), counts.sum(axis=1))
     return tuple(
         ClassAgreement(
             label=str(label),

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 
 from skdistill.ranking import Ranking, average_precision, recall_at, roc_auc
-from skdistill.report.fidelity.bootstrap import ratio
+from skdistill.report.fidelity.bootstrap import confusion, ratio
 
 #: Bins of the expected calibration error, with equal numbers of rows.
 CALIBRATION_BINS = 15
@@ -59,13 +59,10 @@ def score_statistics(answers, y, kind, top_k):
     """
     if kind == "regression":
         return {"errors": partial(_errors, answers[:, 0], y)}
-    predicted = answers.argmax(axis=1)
-    cells = y * answers.shape[1] + predicted
-    n_cells = answers.shape[1] ** 2
     statistics = {
         "losses": _mean_of(_losses(answers, y)),
         "calibration_error": _calibration(answers, y),
-        "confusion": lambda w: np.bincount(cells, w, minlength=n_cells) / w.sum(),
+        "confusion": confusion(y, answers.argmax(axis=1), answers.shape[1]),
     }
     columns = [1] if kind == "binary" else range(answers.shape[1])
     ranked = [(Ranking.of(answers[:, c]), (y == c).astype(float)) for c in columns]
@@ -82,9 +79,6 @@ def scores_of(replicates, kind):
     else:
         area, precision, recall = replicates["ranking"].T
         loss, brier = replicates["losses"].T
-        confusion = replicates["confusion"]
-        n_classes = round(np.sqrt(confusion.shape[1]))
-        confusion = confusion.reshape(-1, n_classes, n_classes)
         found = {
             "roc_auc": area,
             "average_precision": precision,
@@ -93,8 +87,8 @@ def scores_of(replicates, kind):
             "log_loss": loss,
             "brier": brier,
             "calibration_error": replicates["calibration_error"],
-            "accuracy": np.trace(confusion, axis1=1, axis2=2),
-            "macro_f1": _macro_f1(confusion),
+            "accuracy": np.trace(replicates["confusion"], axis1=1, axis2=2),
+            "macro_f1": _macro_f1(replicates["confusion"]),
         }
     return {name: found[name] for name in SCORES[kind]}
 
@@ -103,6 +97,16 @@ def log_losses_of_rows(answers, y):
     """Minus the log of the probability of the observed class, clipped as scikit-learn does."""
     chosen = answers[np.arange(len(y)), y]
     return -np.log(np.clip(chosen, np.finfo(np.float64).eps, None))
+
+
+def confidence_and_hit(answers, y):
+    """Return what calibration compares: a probability per row, and whether its class was observed.
+
+    The class is the second of two, else the most probable one of the row.
+    """
+    if answers.shape[1] == 2:
+        return answers[:, 1], y == 1
+    return answers.max(axis=1), answers.argmax(axis=1) == y
 
 
 def _losses(answers, y):
@@ -121,10 +125,7 @@ def _mean_of(values):
 
 def _calibration(answers, y):
     """Return the calibration error of the second class, or of the most probable one."""
-    if answers.shape[1] == 2:
-        confidence, hit = answers[:, 1], y == 1
-    else:
-        confidence, hit = answers.max(axis=1), answers.argmax(axis=1) == y
+    confidence, hit = confidence_and_hit(answers, y)
     edges = np.quantile(confidence, np.linspace(0, 1, CALIBRATION_BINS + 1)[1:-1])
     bins = np.searchsorted(edges, confidence, side="left")
     gap = confidence - hit
@@ -146,10 +147,10 @@ def _precision_at_k(ranking, positive, top_k, weight):
     return within @ positive / within.sum()
 
 
-def _macro_f1(confusion):
+def _macro_f1(counts):
     """Return the mean F1 over the classes that are observed or predicted."""
-    hits = np.einsum("bkk->bk", confusion)
-    f1 = ratio(2 * hits, confusion.sum(axis=1) + confusion.sum(axis=2))
+    hits = np.einsum("bkk->bk", counts)
+    f1 = ratio(2 * hits, counts.sum(axis=1) + counts.sum(axis=2))
     return np.nanmean(f1, axis=1)
 
 

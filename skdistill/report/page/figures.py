@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.metrics import precision_recall_curve, roc_curve
 
+from skdistill.report.fidelity.scores import confidence_and_hit
 from skdistill.report.page.svg import THEME, draw_svg
 
 #: Models in the order they are drawn, the student last and so on top.
@@ -108,11 +109,7 @@ def draw_calibration(ax, case):
     """Draw observed shares over predicted probabilities; every point is about equally certain."""
     curves = {}
     for role in _roles(case):
-        answers = case.answers[role]
-        if case.kind == "binary":
-            confidence, hit = answers[:, 1], case.y == 1
-        else:
-            confidence, hit = answers.max(axis=1), answers.argmax(axis=1) == case.y
+        confidence, hit = confidence_and_hit(case.answers[role], case.y)
         curves[role] = _bin_means(confidence, hit, case.sample_weight, True)
     shares = np.concatenate([share for curve in curves.values() for share in curve])
     low = max(shares[shares > 0].min(), 1e-5) / 2

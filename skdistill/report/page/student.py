@@ -1,12 +1,13 @@
 """The student itself, as far as people can read it: rules, curves, or how it was trained."""
 
+from functools import partial
+
 from skdistill.estimators import last_step
 from skdistill.report.displays.curves_display import CurvesDisplay
 from skdistill.report.displays.loss_curve import LossCurveDisplay
 from skdistill.report.displays.scorecard import ScorecardDisplay
 from skdistill.report.displays.tree import TreeDisplay
-from skdistill.report.page.svg import svg_of, themed
-from skdistill.report.plotting import import_pyplot
+from skdistill.report.page.svg import display_svg
 from skdistill.students.linear import LinearStudentClassifier, LinearStudentRegressor
 from skdistill.students.mlp import MLPStudentClassifier, MLPStudentRegressor
 from skdistill.students.tree import TreeStudentClassifier, TreeStudentRegressor
@@ -16,6 +17,9 @@ MOST_LEAVES_DRAWN = 40
 
 #: Lines of a scorecard below each other.
 MOST_LINES = 100
+
+#: Of more classes, the curves of the first few are drawn.
+MOST_CLASSES = 3
 
 #: Levels of a nominal column that a rule names.
 MOST_LEVELS = 8
@@ -49,46 +53,43 @@ def show_student(case):
 
 
 def _show_tree(case, student):
-    teacher = case.models.get("teacher")
-    with themed():
-        display = TreeDisplay.from_estimator(
+    display, svg = display_svg(
+        "tree",
+        lambda: TreeDisplay.from_estimator(
             case.models["student"].estimator,
             case.X,
             None if case.y is None else _labels(case),
-            teacher=None if teacher is None else teacher.estimator,
-        )
-        figures = {"Every path from the left is a rule": svg_of(display.figure_, "tree")}
-        import_pyplot().close(display.figure_)
+            teacher=case.models.get("teacher"),
+        ),
+    )
+    is_drawn = student.n_leaves_ <= MOST_LEAVES_DRAWN
     return {
         "sentence": f"The student is a tree of {student.n_leaves_} leaves, at most "
         f"{student.depth_} questions deep.",
-        "figures": figures if student.n_leaves_ <= MOST_LEAVES_DRAWN else {},
+        "figures": {"Every path from the left is a rule": svg} if is_drawn else {},
         "rules": display.text(MOST_LEVELS),
     }
 
 
 def _show_curves(case, student):
-    shown = range(len(case.classes)) if case.kind == "multiclass" else [None]
+    estimator = case.models["student"].estimator
+    labels = case.classes.tolist()[:MOST_CLASSES] if case.kind == "multiclass" else [None]
     figures = {}
-    for k in list(shown)[:3]:
-        label = None if k is None else case.classes[k].item()
-        with themed():
-            display = CurvesDisplay.from_estimator(
-                case.models["student"].estimator, case.X, class_of_interest=label, n_cols=2
-            )
-            caption = "The six most important columns: what each value adds to the score"
-            figures[caption + ("" if k is None else f" of class {label}")] = svg_of(
-                display.figure_, f"curves-{k or 0}"
-            )
-            import_pyplot().close(display.figure_)
+    for number, label in enumerate(labels):
+        _, svg = display_svg(
+            f"curves-{number}",
+            partial(
+                CurvesDisplay.from_estimator, estimator, case.X, class_of_interest=label, n_cols=2
+            ),
+        )
+        of_class = "" if label is None else f" of class {label}"
+        caption = "The six most important columns: what each value adds to the score"
+        figures[caption + of_class] = svg
     if case.kind == "binary":
-        with themed():
-            card = ScorecardDisplay.from_estimator(
-                case.models["student"].estimator, case.X, max_lines=MOST_LINES
-            )
-            caption = "The same as a table of points, for those who add up by hand"
-            figures[caption] = svg_of(card.figure_, "scorecard")
-            import_pyplot().close(card.figure_)
+        _, figures["The same as a table of points, for those who add up by hand"] = display_svg(
+            "scorecard",
+            lambda: ScorecardDisplay.from_estimator(estimator, case.X, max_lines=MOST_LINES),
+        )
     return {
         "sentence": f"The student adds up one curve for each of {len(student.curves_)} columns.",
         "figures": figures,
@@ -97,19 +98,17 @@ def _show_curves(case, student):
 
 
 def _show_network(student):
-    layers = " - ".join(
-        str(width) for width in [len(student.coefs_[0]), *map(len, student.intercepts_)]
-    )
+    widths = [len(student.coefs_[0]), *map(len, student.intercepts_)]
     figures = {}
     if student.history_.get("train_loss"):
-        with themed():
-            display = LossCurveDisplay.from_estimator(student)
-            figures["Loss while it was trained"] = svg_of(display.figure_, "loss")
-            import_pyplot().close(display.figure_)
+        _, figures["Loss while it was trained"] = display_svg(
+            "loss", lambda: LossCurveDisplay.from_estimator(student)
+        )
     return {
-        "sentence": f"The student is a network of {layers} units, from codes of the columns to its "
-        f"answer, trained for {student.n_iter_} epochs of which epoch {student.best_epoch_} was "
-        "kept. Nobody can read it; the reasons above are those of its answers.",
+        "sentence": f"The student is a network of {' - '.join(map(str, widths))} units, from codes "
+        f"of the columns to its answer, trained for {student.n_iter_} epochs of which epoch "
+        f"{student.best_epoch_} was kept. Nobody can read it; the reasons above are those of its "
+        "answers.",
         "figures": figures,
         "rules": None,
     }

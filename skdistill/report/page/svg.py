@@ -43,11 +43,6 @@ _STYLE = {
 }
 
 
-def themed():
-    """Return a context in which matplotlib draws in the style of the page."""
-    return import_pyplot().rc_context(_STYLE)
-
-
 def draw_svg(name, draw, size=(4.2, 3.2)):
     """Draw a figure in the style of the page.
 
@@ -66,11 +61,37 @@ def draw_svg(name, draw, size=(4.2, 3.2)):
         An ``svg`` element as wide as what holds it, and at most as wide as the figure.
     """
     plt = import_pyplot()
-    with themed():
+    with plt.rc_context(_STYLE):
         figure, ax = plt.subplots(figsize=size, layout="constrained")
         draw(ax)
-        svg = svg_of(figure, name)
-        plt.close(figure)
+        return _taken(figure, name)
+
+
+def display_svg(name, make):
+    """Make a display, which draws its own figure, in the style of the page.
+
+    Parameters
+    ----------
+    name : str
+        Unique within the page; all ids of the figure begin with it.
+    make : callable
+        Returns the display, with its ``figure_``.
+
+    Returns
+    -------
+    display : object
+        The display.
+    svg : str
+        An ``svg`` element, see `draw_svg`.
+    """
+    with import_pyplot().rc_context(_STYLE):
+        display = make()
+        return display, _taken(display.figure_, name)
+
+
+def _taken(figure, name):
+    svg = svg_of(figure, name)
+    import_pyplot().close(figure)
     return svg
 
 

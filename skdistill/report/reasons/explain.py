@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
-from skdistill.columns import cell_values, is_frame, take_rows
+from skdistill.columns import cell_values, is_frame, table_names, take_rows
 from skdistill.models import Model, student_and_teacher
 from skdistill.report.plotting import class_position
 from skdistill.report.reasons.shapley.methods import attribute
@@ -210,7 +210,7 @@ def explain(
         values=found.values,
         base_values=np.tile(found.base, (len(found.values), 1)),
         data=cell_values(X),
-        feature_names=_column_names(X),
+        feature_names=table_names(X),
         output_names=["prediction"] if model.labels is None else [str(c) for c in model.labels],
     )
     explanation.output_space, explanation.method = question.space, found.method
@@ -416,10 +416,10 @@ def draw_background(X, background, model, max_background, random_state):
                 "background: some hundred rows as they usually are, such as training rows."
             )
     background = check_table(background, "background", model)
-    if type(background) is not type(X) or _column_names(background) != _column_names(X):
+    if type(background) is not type(X) or table_names(background) != table_names(X):
         raise ValueError(
-            f"X is a {type(X).__name__} with the columns {_column_names(X)}, background a "
-            f"{type(background).__name__} with {_column_names(background)}. Pass the same columns "
+            f"X is a {type(X).__name__} with the columns {table_names(X)}, background a "
+            f"{type(background).__name__} with {table_names(background)}. Pass the same columns "
             "in the same container."
         )
     n_rows = background.shape[0]
@@ -427,12 +427,6 @@ def draw_background(X, background, model, max_background, random_state):
         return background
     return take_rows(
         background, np.sort(random_state.choice(n_rows, max_background, replace=False))
-    )
-
-
-def _column_names(X):
-    return (
-        [str(name) for name in X.columns] if is_frame(X) else [f"x{j}" for j in range(X.shape[1])]
     )
 
 

@@ -178,7 +178,7 @@ def attribution_report(
     parts = comparison.with_decisions(of_teacher, of_student)
     importance = _mean_sizes(of_teacher), _mean_sizes(of_student)
     return AttributionReport(
-        kind=_kind_of(student),
+        kind=student.kind,
         models={"teacher": teacher.name, "student": student.name},
         output_space=of_student.output_space,
         teacher=of_teacher,
@@ -246,7 +246,7 @@ def _choose_rows(X, student, teacher, n_rows, random_state):
     n_samples = X.shape[0]
     if n_samples <= n_rows:
         return np.arange(n_samples), np.full(n_samples, "all")
-    if _kind_of(student) != "binary":
+    if student.kind != "binary":
         return random_state.permutation(n_samples)[:n_rows], np.full(n_rows, "random")
     n_highest = n_rows // 2
     score = teacher.answers(X, student.labels)[:, 1]
@@ -279,12 +279,6 @@ def _check_classes(student, teacher, refits, output):
 
 def _classes(model):
     return "of a regressor" if model.labels is None else model.labels.tolist()
-
-
-def _kind_of(student):
-    if student.labels is None:
-        return "regression"
-    return "binary" if len(student.labels) == 2 else "multiclass"
 
 
 def _in_classes(explanation, model, student):

@@ -195,10 +195,8 @@ class Encoding:
         curves : list of ndarray of shape (n_knots_of_column, n_outputs)
             Values at the knots, see `knots`.
         """
-        return [
-            _codes_at_knots(column) @ weights[self.code_column == j]
-            for j, column in enumerate(self.columns)
-        ]
+        blocks = np.split(weights, np.cumsum(self.n_codes_of)[:-1])
+        return [_curve(column, block) for column, block in zip(self.columns, blocks, strict=True)]
 
     def sum_of_curves(self, positions, curves):
         """Look up every column in its curve and add: the linear function without its codes.
@@ -371,6 +369,16 @@ def _codes_at_knots(column):
     if column.has_missing_code:
         codes[-1, -1] = 1.0
     return codes
+
+
+def _curve(column, weights):
+    """Return ``_codes_at_knots(column) @ weights`` without that matrix, which may be large."""
+    if column.edges is None:
+        return weights.copy()
+    curve = np.zeros((_n_knots(column), weights.shape[1]))
+    np.cumsum(weights[: column.n_bins], axis=0, out=curve[1 : len(column.edges)])
+    curve[len(column.edges) :] = weights[column.n_bins :]
+    return curve
 
 
 def _codes_of(column):

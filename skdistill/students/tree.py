@@ -323,6 +323,7 @@ def _order_levels(values, target, weight):
 def _ordinal(values, levels):
     """Turn a column into float32: numbers as they are, levels by position, NaN where missing."""
     if levels is None:
-        return values.astype(np.float32)
+        with np.errstate(over="ignore"):  # beyond float32 is infinite
+            return values.astype(np.float32)
     position = {level: i for i, level in enumerate(levels)}
     return np.fromiter((position.get(value, np.nan) for value in values), np.float32, len(values))

@@ -1,0 +1,34 @@
+"""The lean scorer: a student scores rows without scikit-learn, and loads without it.
+
+    student file  ->  content  ->  lean model  ->  LeanScorer (compiled C, or NumPy)
+                                       |
+                                    C source  ->  shared library  ->  LibraryScorer (no NumPy)
+
+`content` makes the `model` that is served, `student_file` reads files, `c_source` writes C,
+`c_engine` and `numpy_engine` score, `cells` reads a caller's row, `lean_scorer` is what users hold,
+`library` scores by a compiled file alone. Importing this package loads nothing, not even NumPy.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # what editors and type checkers see
+    from skdistill.scorer.lean_scorer import LeanScorer, load
+    from skdistill.scorer.library import LibraryScorer, load_library
+
+_PUBLIC = {
+    "LeanScorer": "lean_scorer",
+    "LibraryScorer": "library",
+    "load": "lean_scorer",
+    "load_library": "library",
+}
+
+__all__ = list(_PUBLIC)
+
+
+def __getattr__(name):
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_PUBLIC[name]}"), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,186 @@
+"""A caller's row, as one number per column: the door of every scorer, and all its messages.
+
+Nothing is imported here, not even NumPy: a compiled library is scored without.
+"""
+
+from operator import itemgetter
+
+NAN = float("nan")
+
+#: What stands in a row for a category that is not among the levels.
+UNKNOWN = -1.0
+
+#: Names of the types of missing values that are neither None nor NaN.
+_MISSING_TYPES = ("NAType", "NaTType")
+
+
+class CellReader:
+    """Turns rows into numbers, as the generated C expects them.
+
+    Parameters
+    ----------
+    names : list of str
+        Names of the columns.
+    levels : list of (tuple or None)
+        Per column the categories; None for numbers. Strings become the number of the level,
+        numbers stay as they are.
+    """
+
+    def __init__(self, names, levels):
+        self.names = names
+        self.n_columns = len(names)
+        self._pick = itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
+        self._tables = {
+            j: {level: float(k) for k, level in enumerate(each)} | {None: NAN}
+            for j, each in enumerate(levels)
+            if each is not None and (not each or any(isinstance(level, str) for level in each))
+        }
+        self.has_texts = bool(self._tables)
+
+    def has_text(self, j):
+        """Tell whether a column holds categories whose numbers have to be looked up."""
+        return j in self._tables
+
+    def cells(self, row):
+        """Return the cells of a row in the order of the columns, without a look at most of them.
+
+        Parameters
+        ----------
+        row : list, tuple, ndarray of shape (n_columns,), dict or Series
+            A row: in the order of the columns, or by name.
+
+        Returns
+        -------
+        cells : sequence
+            With the numbers of levels in the place of strings.
+
+        Raises
+        ------
+        ValueError
+            If the row has too few or too many cells, or lacks a column, or has one unknown.
+        TypeError
+            If it is no row, or a column of strings holds something else.
+        """
+        kind = type(row)
+        if kind is not list and kind is not tuple:
+            row = self._as_sequence(row)
+        if len(row) != self.n_columns:
+            raise ValueError(
+                f"The row has {len(row)} cells; {self.n_columns} were expected, one for each of "
+                f"{_some(self.names)}."
+            )
+        if not self._tables:
+            return row
+        row = list(row)
+        for j, table in self._tables.items():
+            cell = row[j]
+            try:
+                row[j] = table[cell]
+            except (KeyError, TypeError):
+                row[j] = self._unlisted(j, cell)
+        return row
+
+    def numbers(self, cells):
+        """Turn every cell into a float, with NaN where missing.
+
+        Raises
+        ------
+        TypeError
+            If a cell is no number; with the name of its column.
+        """
+        return [_number(cell, name) for cell, name in zip(cells, self.names, strict=True)]
+
+    def level_number(self, j, cell):
+        """Return the number of a category, `UNKNOWN` or NaN; or the cell, if they are numbers."""
+        if j not in self._tables:
+            return _number(cell, self.names[j])
+        try:
+            return self._tables[j][cell]
+        except (KeyError, TypeError):
+            return self._unlisted(j, cell)
+
+    def refuse_infinite(self, cells):
+        """Raise an error that names the first column with an infinite cell."""
+        for cell, name in zip(self.numbers(cells), self.names, strict=True):
+            if cell in (float("inf"), float("-inf")):
+                raise ValueError(
+                    f"Column {name!r} is infinite. Finite or missing values were expected: clip or "
+                    "replace it."
+                )
+
+    def check_names(self, names):
+        """Raise an error that names the columns which are missing or unknown."""
+        given, known = set(names), set(self.names)
+        if given != known or len(names) != len(self.names):
+            lacking = [name for name in self.names if name not in given]
+            unknown = [name for name in names if name not in known]
+            told = [f"{_some(lacking)} missing"] * bool(lacking)
+            told += [f"{_some(unknown)} unknown"] * bool(unknown)
+            told = told or ["one there twice"]
+            raise ValueError(
+                f"Other columns were expected: {', '.join(told)}. The student has "
+                f"{self.n_columns}: {_some(self.names)}."
+            )
+
+    def _as_sequence(self, row):
+        if hasattr(row, "keys"):
+            try:
+                cells = self._pick(row)
+            except KeyError:
+                cells = ()
+            if len(cells) != len(row):
+                self.check_names(list(row.keys()))
+            return cells
+        if hasattr(row, "tolist") and getattr(row, "ndim", 1) == 1:
+            return row.tolist()
+        raise TypeError(
+            f"The row is {_of_type(row)}; a list, a tuple, a dict by column or an "
+            "array of one dimension was expected. Tables are scored by batch(X)."
+        )
+
+    def _unlisted(self, j, cell):
+        """Return the number of a category that is no level."""
+        if _is_missing(cell):
+            return NAN
+        numbers_too = any(not isinstance(level, str | None) for level in self._tables[j])
+        if isinstance(cell, str) or numbers_too:
+            return UNKNOWN
+        raise TypeError(
+            f"Column {self.names[j]!r} holds {cell!r}, {_of_type(cell)}; a category was expected, "
+            "a string or None."
+        )
+
+
+def _number(cell, name):
+    if _is_missing(cell):
+        return NAN
+    if isinstance(cell, str | bytes):
+        raise TypeError(
+            f"Column {name!r} holds {cell!r}, {_of_type(cell)}; a number was expected, or None."
+        )
+    try:
+        return float(cell)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"Column {name!r} holds {_of_type(cell)}; a number was expected, or None."
+        ) from None
+
+
+def _is_missing(cell):
+    if cell is None or type(cell).__name__ in _MISSING_TYPES:
+        return True
+    try:
+        return bool(cell != cell)  # NaN, of any type
+    except (TypeError, ValueError):
+        return False
+
+
+def _of_type(value):
+    kind = type(value).__name__
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
+
+
+def _some(names):
+    """List names for a message, not all of hundreds."""
+    shown = ", ".join(repr(name) for name in names[:8])
+    return shown if len(names) <= 8 else f"{shown} and {len(names) - 8} more"

@@ -1,0 +1,150 @@
+"""What a fitted student consists of: arrays, and a header that JSON can hold.
+
+    student  ->  StudentContent  ->  lean model
+                      |
+                 student file
+
+`skdistill.export.student_content` reads it off a student; here it becomes a `LeanTree` or a
+`LeanNetwork`. Nothing but NumPy is needed.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skdistill.scorer.model import Column, LeanNetwork, LeanTree, exact_threshold
+
+
+@dataclass(frozen=True)
+class StudentContent:
+    """A fitted student as plain data.
+
+    Attributes
+    ----------
+    header : dict
+        What JSON can hold:
+
+        * ``student``: name of the class;
+        * ``columns``: per column a dict with ``name`` and, for categories, ``levels`` (None stands
+          for missing). Of an encoded column also ``fill_value`` (a number, or None where missing
+          has a code of its own) or ``has_infrequent``;
+        * ``classes``: the labels, None for a regressor;
+        * ``params`` and ``attributes``: of the estimator; a regressor's MLP needs its
+          ``y_scale_`` and ``y_mean_``.
+    arrays : dict of str to ndarray
+        Of a tree the fields of `PlainTree`; else ``edges.J`` of the columns of numbers, and
+        ``coef`` and ``intercept``, or ``coef.K`` and ``intercept.K`` of every layer.
+    """
+
+    header: dict
+    arrays: dict
+
+
+def lean_model(content):
+    """Make the model that is served.
+
+    Parameters
+    ----------
+    content : StudentContent
+        What a fitted student consists of.
+
+    Returns
+    -------
+    model : LeanTree or LeanNetwork
+        The same function of the raw columns.
+    """
+    header, arrays = content.header, content.arrays
+    classes = None if header["classes"] is None else tuple(header["classes"])
+    if "children_left" in arrays:
+        return _tree(header, arrays, classes)
+    return _network(header, arrays, classes)
+
+
+def _tree(header, arrays, classes):
+    leaf = arrays["children_left"] < 0
+    columns = tuple(
+        Column(column["name"], None if column.get("levels") is None else tuple(column["levels"]))
+        for column in header["columns"]
+    )
+    feature = np.where(leaf, -1, arrays["feature"])
+    nominal = np.array([column.is_nominal for column in columns])[feature]
+    threshold = np.where(
+        nominal, np.floor(arrays["threshold"]), exact_threshold(arrays["threshold"])
+    )
+    # Infinite where only missing values go right: infinity is not a number in every language.
+    threshold = np.minimum(threshold, np.finfo(np.float64).max)
+    value = arrays["value"]
+    return LeanTree(
+        columns,
+        classes,
+        arrays["children_left"].astype(np.int32),
+        arrays["children_right"].astype(np.int32),
+        feature.astype(np.int32),
+        np.where(leaf, 0.0, threshold),
+        arrays["missing_go_to_left"].astype(bool) & ~leaf,
+        value if classes is None else _floored(value),
+    )
+
+
+def _floored(proba):
+    """Raise probabilities of 0 to what the students of skdistill answer, and scale to sum 1."""
+    proba = np.maximum(proba, 1e-12)
+    return proba / proba.sum(axis=1, keepdims=True)
+
+
+def _network(header, arrays, classes):
+    is_mlp = "coef.0" in arrays
+    weights = arrays["coef.0" if is_mlp else "coef"]
+    dtype = np.float32 if is_mlp else np.float64
+    columns, edges, curves = [], [], []
+    start = 0
+    for j, column in enumerate(header["columns"]):
+        if column.get("levels") is None:
+            column_edges = arrays[f"edges.{j}"]
+            n_codes = len(column_edges) - 1 + (column["fill_value"] is None)
+            codes = weights[start : start + n_codes]
+            curve = _curve_of_numbers(column_edges, column["fill_value"], codes)
+            levels = None
+        else:
+            column_edges = None
+            n_codes = len(column["levels"]) + column["has_infrequent"]
+            codes = weights[start : start + n_codes]
+            levels, curve = _curve_of_levels(column["levels"], column["has_infrequent"], codes)
+        start += n_codes
+        columns.append(Column(column["name"], levels))
+        edges.append(column_edges)
+        curves.append(curve.astype(dtype))
+    attributes = header["attributes"]
+    n_layers = sum(name.startswith("coef.") for name in arrays)
+    return LeanNetwork(
+        tuple(columns),
+        classes,
+        tuple(edges),
+        tuple(curves),
+        arrays["intercept.0" if is_mlp else "intercept"],
+        tuple((arrays[f"coef.{k}"], arrays[f"intercept.{k}"]) for k in range(1, n_layers)),
+        scale=float(attributes.get("y_scale_", 1.0)),
+        shift=float(attributes.get("y_mean_", 0.0)),
+    )
+
+
+def _curve_of_numbers(edges, fill_value, weights):
+    """Turn the weights of piecewise-linear codes into the points of a curve: prefix sums."""
+    n_bins, width = len(edges) - 1, weights.shape[1]
+    points = np.zeros((n_bins + 2, width))
+    np.cumsum(weights[:n_bins], axis=0, dtype=np.float64, out=points[1:-1])
+    if fill_value is None:
+        points[-1] = weights[n_bins]
+    elif n_bins:
+        at = np.interp(fill_value, edges, np.arange(n_bins + 1.0))
+        knot = min(int(at), n_bins - 1)
+        points[-1] = points[knot] + (at - knot) * (points[knot + 1] - points[knot])
+    return points
+
+
+def _curve_of_levels(levels, has_infrequent, weights):
+    """Give every level a point, then missing, then unknown."""
+    unknown = weights[-1] if has_infrequent else np.zeros(weights.shape[1])
+    missing = weights[levels.index(None)] if None in levels else unknown
+    known = [k for k, level in enumerate(levels) if level is not None]
+    return tuple(levels[k] for k in known), np.vstack([weights[known], missing, unknown])

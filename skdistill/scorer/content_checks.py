@@ -1,0 +1,318 @@
+"""Whether a student's content can be a student at all, whoever wrote it.
+
+A file from a stranger may hold anything. After `check_content` nothing that reads the content can
+fail, loop or reach outside an array, and no number overflows in sums of weights.
+"""
+
+import math
+import re
+from itertools import pairwise
+
+import numpy as np
+
+#: The students there are, and their fitted attributes that are not arrays.
+STUDENT_ATTRIBUTES = {
+    "TreeStudentClassifier": (),
+    "TreeStudentRegressor": (),
+    "LinearStudentClassifier": ("n_iter_",),
+    "LinearStudentRegressor": (),
+    "MLPStudentClassifier": ("n_iter_", "best_epoch_", "history_"),
+    "MLPStudentRegressor": ("n_iter_", "best_epoch_", "history_", "y_mean_", "y_scale_"),
+}
+
+#: The fields of `PlainTree` that are arrays, with their types.
+TREE_ARRAYS = {
+    "children_left": np.int64,
+    "children_right": np.int64,
+    "feature": np.int64,
+    "threshold": np.float64,
+    "missing_go_to_left": np.bool_,
+    "value": np.float64,
+    "weight": np.float64,
+}
+
+#: What a header holds.
+HEADER_KEYS = (
+    "student",
+    "params",
+    "has_names",
+    "columns",
+    "classes",
+    "classes_dtype",
+    "attributes",
+)
+
+#: Bytes that an array of class labels may take: strings are padded to the longest.
+MAX_CLASSES_BYTES = 2**26
+
+_CLASSES_DTYPE = re.compile(r"\|b1|\|[iu]1|<[iu][248]|<f[248]|<U[1-9][0-9]{0,7}|\|O")
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_TYPE_OF_KIND = {"b": bool, "i": int, "u": int, "f": float, "U": str, "O": str}
+
+
+class StudentFileError(ValueError):
+    """A file is no student file, is damaged, or holds no possible student."""
+
+
+def check_content(content):
+    """Check everything that readers of a student's content rely on.
+
+    Parameters
+    ----------
+    content : StudentContent
+        Of a fitted student, or read from a file.
+
+    Raises
+    ------
+    StudentFileError
+        If something is missing, too much, of another type or shape, or out of range.
+    """
+    header, arrays = content.header, content.arrays
+    _check_keys("the header", header, HEADER_KEYS)
+    kind = header["student"]
+    require(isinstance(kind, str), "the name of the student is no text")
+    require(
+        kind in STUDENT_ATTRIBUTES,
+        f"the student is a {kind[:50]!r}; one of these was expected: "
+        f"{', '.join(STUDENT_ATTRIBUTES)}",
+    )
+    _check_params(header["params"])
+    is_tree = kind.startswith("Tree")
+    _check_columns(header["columns"], header["has_names"], is_tree)
+    _check_classes(header["classes"], header["classes_dtype"], kind.endswith("Classifier"))
+    _check_attributes(header["attributes"], STUDENT_ATTRIBUTES[kind])
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is rejected
+        if is_tree:
+            _check_tree(header, arrays)
+        else:
+            _check_network(header, arrays, is_mlp=kind.startswith("MLP"))
+
+
+def require(condition, reason):
+    """Raise `StudentFileError` with the reason unless the condition holds."""
+    if not condition:
+        raise StudentFileError(reason)
+
+
+def is_plain(value):
+    """Tell whether a parameter can be saved: None, a number, a string, or a list of integers."""
+    if isinstance(value, list):
+        return all(type(each) is int and _is_number(each) for each in value)
+    return value is None or _is_scalar(value)
+
+
+def _check_keys(what, found, expected):
+    require(isinstance(found, dict), f"{what}: no JSON object")
+    odd = sorted(name[:50] for name in set(found) ^ set(expected))[:5]
+    require(not odd, f"{what}: missing or unknown entries {odd}")
+
+
+def _is_text(value):
+    return isinstance(value, str) and not _LONE_SURROGATE.search(value)
+
+
+def _is_number(value):
+    """Finite; integers of 64 bits, among which few have equal hashes."""
+    if type(value) is int:
+        return -(2**63) <= value < 2**64
+    return type(value) is float and math.isfinite(value)
+
+
+def _is_scalar(value):
+    return type(value) is bool or _is_number(value) or _is_text(value)
+
+
+def _is_distinct(values):
+    return len(set(values)) == len(values)
+
+
+def _check_params(params):
+    require(
+        isinstance(params, dict) and all(is_plain(value) for value in params.values()),
+        "the parameters are no numbers, strings or lists of integers",
+    )
+
+
+def _check_columns(columns, has_names, is_tree):
+    require(isinstance(columns, list) and columns, "there are no columns")
+    require(type(has_names) is bool, "'has_names' is neither true nor false")
+    for j, column in enumerate(columns):
+        require(isinstance(column, dict), f"column {j} is no JSON object")
+        nominal = "levels" in column
+        keys = ["levels"] if nominal else []
+        if not is_tree:
+            keys.append("has_infrequent" if nominal else "fill_value")
+        _check_keys(f"column {j}", column, ["name", *keys])
+        require(_is_text(column["name"]), f"the name of column {j} is no text")
+        if nominal:
+            _check_levels(column, is_tree)
+        elif not is_tree:
+            fill_value = column["fill_value"]
+            require(
+                fill_value is None or (type(fill_value) is float and _is_number(fill_value)),
+                f"column {column['name']!r} has a fill_value that is no number",
+            )
+    names = [column["name"] for column in columns]
+    require(_is_distinct(names), "two columns have one name")
+    require(
+        has_names or names == [f"x{j}" for j in range(len(names))],
+        "columns without names are not called x0, x1, ...",
+    )
+
+
+def _check_levels(column, is_tree):
+    levels, name = column["levels"], column["name"]
+    require(isinstance(levels, list), f"column {name!r} has no list of levels")
+    for level in levels:
+        possible = _is_scalar(level) or (level is None and not is_tree)
+        require(
+            possible,
+            possible
+            or f"column {name!r} has a level of type {type(level).__name__}; strings, finite "
+            "numbers and booleans are possible",
+        )
+    require(_is_distinct(levels), f"column {name!r} has one level twice")
+    if not is_tree:
+        infrequent = column["has_infrequent"]
+        require(type(infrequent) is bool, f"column {name!r} has an odd 'has_infrequent'")
+        require(levels or infrequent, f"column {name!r} has no levels")
+
+
+def _check_classes(classes, dtype, expected):
+    if not expected:
+        require(classes is None and dtype is None, "a regressor has classes")
+        return
+    require(isinstance(classes, list) and classes, "a classifier has no classes")
+    require(isinstance(dtype, str), "the type of the class labels is no text")
+    require(
+        _CLASSES_DTYPE.fullmatch(dtype),
+        f"the class labels are of type {dtype[:50]!r}; strings, numbers or booleans were expected",
+    )
+    dtype = np.dtype(dtype)
+    kind = _TYPE_OF_KIND[dtype.kind]
+    possible = all(type(label) is kind and _is_scalar(label) for label in classes)
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        possible = possible and all(limits.min <= label <= limits.max for label in classes)
+    possible = possible and dtype.itemsize * len(classes) <= MAX_CLASSES_BYTES
+    with np.errstate(over="ignore"):  # float16
+        possible = possible and np.array(classes, dtype=dtype).tolist() == classes
+    require(possible, f"the class labels are not of their type {dtype}")
+    require(_is_distinct(classes), "one class is there twice")
+
+
+def _check_attributes(attributes, expected):
+    _check_keys("the attributes", attributes, expected)
+    for name in {"n_iter_", "best_epoch_"} & set(expected):
+        value = attributes[name]
+        require(type(value) is int and 0 <= value < 2**63, f"{name!r} is no count")
+    for name in {"y_mean_", "y_scale_"} & set(expected):
+        value = attributes[name]
+        possible = type(value) is float and math.isfinite(value)
+        require(possible and (name == "y_mean_" or value > 0), f"{name!r} is out of range")
+    if "history_" in expected:
+        history = attributes["history_"]
+        possible = isinstance(history, dict) and set(history) <= {"train_loss", "valid_loss"}
+        possible = possible and all(isinstance(losses, list) for losses in history.values())
+        losses = (loss for losses in history.values() for loss in losses) if possible else ()
+        possible = possible and all(type(loss) is float and _is_number(loss) for loss in losses)
+        require(possible, "'history_' holds no lists of losses")
+
+
+def _check_array(arrays, name, dtype, shape):
+    array = arrays[name]
+    require(
+        array.dtype == dtype, f"{name!r} is of type {array.dtype.str}, not {np.dtype(dtype).str}"
+    )
+    require(array.shape == shape, f"{name!r} has the shape {array.shape}, not {shape}")
+    if array.dtype.kind == "f" and name != "threshold":
+        require(np.isfinite(array).all(), f"{name!r} has an entry that is not finite")
+    return array
+
+
+def _check_tree(header, arrays):
+    _check_keys("the table of arrays", arrays, TREE_ARRAYS)
+    n_nodes = arrays["weight"].size
+    n_outputs = 1 if header["classes"] is None else len(header["classes"])
+    left, right, feature, threshold, _, value, weight = (
+        _check_array(arrays, name, dtype, (n_nodes, n_outputs) if name == "value" else (n_nodes,))
+        for name, dtype in TREE_ARRAYS.items()
+    )
+    require(n_nodes, "the tree has no nodes")
+    parents = np.flatnonzero(left != -1)
+    leaf = left == -1
+    require((right[leaf] == -1).all(), "a node of the tree has one child")
+    left, right = left[parents], right[parents]
+    children = np.sort(np.concatenate([left, right]))
+    require(
+        np.array_equal(children, np.arange(1, n_nodes)),
+        "some node of the tree is not the child of exactly one other",
+    )
+    require((left > parents).all() and (right > parents).all(), "a child stands before its parent")
+    asked = feature[parents]
+    require(
+        (asked >= 0).all() and (asked < len(header["columns"])).all() and (feature[leaf] < 0).all(),
+        "a node of the tree asks for a column that does not exist",
+    )
+    # Infinite where all numbers go left, and only missing values right.
+    possible = (np.abs(threshold) < np.finfo(np.float32).max) | (threshold == np.inf)
+    require(possible.all(), "a threshold is beyond the range of float32")
+    require((weight > 0).all(), "a node of the tree has no weight")
+    if header["classes"] is not None:
+        sums = np.abs(value.sum(axis=1) - 1.0)
+        require((value >= 0).all() and (sums < 1e-6).all(), "a node holds no probabilities")
+    _check_means(parents, left, right, value, weight)
+
+
+def _check_means(parents, left, right, value, weight):
+    """Check that every inner node is the mean of its children: explanations rely on it."""
+    share = weight[left] / weight[parents]
+    rest = weight[right] / weight[parents]
+    mean = share[:, None] * value[left] + rest[:, None] * value[right]
+    scale = np.abs(value).max(axis=0)
+    possible = np.abs(share + rest - 1.0) < 1e-6
+    possible &= (np.abs(mean - value[parents]) <= 1e-6 * scale).all(axis=1)
+    require(possible.all(), "a node of the tree is not the mean of its children")
+
+
+def _check_network(header, arrays, is_mlp):
+    columns, classes = header["columns"], header["classes"]
+    numeric = [f"edges.{j}" for j, column in enumerate(columns) if "levels" not in column]
+    n_layers = max(sum(name.startswith("coef.") for name in arrays), 1)
+    ends = [f".{k}" for k in range(n_layers)] if is_mlp else [""]
+    names = [f"{name}{end}" for end in ends for name in ("coef", "intercept")]
+    _check_keys("the table of arrays", arrays, [*numeric, *names])
+    for name in numeric:
+        edges = _check_array(arrays, name, np.float64, (arrays[name].size,))
+        increasing = len(edges) and (edges[1:] > edges[:-1]).all()
+        require(increasing, f"{name!r} does not increase")
+    n_codes = sum(_n_codes(column, arrays.get(f"edges.{j}")) for j, column in enumerate(columns))
+    n_outputs = 1 if classes is None or len(classes) <= 2 else len(classes)
+    widths = [n_codes, *(arrays[f"intercept{end}"].size for end in ends[:-1]), n_outputs]
+    require(all(widths[1:]), "a layer has no units")
+    dtype = np.float32 if is_mlp else np.float64
+    layers = [
+        (
+            _check_array(arrays, f"coef{end}", dtype, shape),
+            _check_array(arrays, f"intercept{end}", dtype, shape[1:]),
+        )
+        for end, shape in zip(ends, pairwise(widths), strict=True)
+    ]
+    _check_overflow(layers, header["attributes"])
+
+
+def _check_overflow(layers, attributes):
+    """Check that no sum overflows in any row: codes lie in [0, 1], so weights bound all sums."""
+    reason = "the weights are so large that their sums overflow"
+    bound = np.ones(len(layers[0][0]))
+    for weight, bias in layers:
+        bound = bound @ np.abs(weight, dtype=np.float64) + np.abs(bias)
+        require((bound < np.finfo(weight.dtype).max / 4).all(), reason)
+    answer = bound.max() * attributes.get("y_scale_", 1.0) + abs(attributes.get("y_mean_", 0.0))
+    require(answer < np.finfo(np.float64).max / 4, reason)
+
+
+def _n_codes(column, edges):
+    if edges is None:
+        return len(column["levels"]) + column["has_infrequent"]
+    return len(edges) - 1 + (column["fill_value"] is None)

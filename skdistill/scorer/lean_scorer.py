@@ -1,0 +1,197 @@
+"""One row in a microsecond, many in a batch, without scikit-learn."""
+
+import warnings
+
+import numpy as np
+
+from skdistill.scorer.c_engine import CompiledEngine
+from skdistill.scorer.cells import CellReader
+from skdistill.scorer.compiled import find_compiler
+from skdistill.scorer.content import lean_model
+from skdistill.scorer.model import fingerprint
+from skdistill.scorer.numpy_engine import numpy_engine
+from skdistill.scorer.student_file import read_student_file
+from skdistill.scorer.tables import read_table
+
+_FLOAT64 = np.dtype(np.float64)
+
+
+class LeanScorer:
+    """Scores rows of raw columns as a student does, without the validation of scikit-learn.
+
+    Made by `lean_scorer` from a student, or by `skdistill.scorer.load` from a file.
+
+    Parameters
+    ----------
+    model : LeanTree or LeanNetwork
+        What is scored.
+    engine : {"auto", "c", "numpy"}, default="auto"
+        "c" compiles the model, "numpy" does not; "auto" compiles if cffi and a compiler are there.
+
+    Attributes
+    ----------
+    engine : str
+        What scores: "c" or "numpy".
+    columns : list of str
+        Names of the columns, in the order of a row.
+    levels : dict of str to tuple
+        The categories of every column that has some.
+    classes : tuple or None
+        The class labels, in the order of the probabilities; None for a regressor.
+    sha256 : str
+        Hash of the model, as in the certificates of its exports.
+
+    Notes
+    -----
+    Scorers hold no state that a call changes: threads may share one. Pickles hold the arrays, and
+    compile again where they are loaded.
+
+    Examples
+    --------
+    A student saved, and loaded as a scorer:
+
+    >>> import tempfile
+    >>>     >>> from sklearn.datasets import load_diabetes
+    >>> from skdistill import TreeStudentRegressor, save
+    >>> from skdistill.scorer import load
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(TreeStudentRegressor(4).fit(X, y), Path(folder, "student.skd"))
+    ...     scorer = load(Path(folder, "student.skd"), engine="numpy")
+    >>> scorer
+    LeanScorer(10 columns, regressor, engine='numpy')
+    >>> print(f"{scorer(X[0]):.0f}")
+    226
+    """
+
+    def __init__(self, model, engine="auto"):
+        self._model, self._wanted = model, engine
+        self.columns = [column.name for column in model.columns]
+        self.classes = model.classes
+        self.sha256 = fingerprint(model)
+        self.levels = {each.name: each.levels for each in model.columns if each.is_nominal}
+        self._reader = CellReader(self.columns, [column.levels for column in model.columns])
+        self._n_numbers = None if self.levels else len(self.columns)
+        self._engine = _make_engine(model, engine)
+        self.engine = self._engine.name
+        self._row = self._engine.row
+
+    def __call__(self, row):
+        """Score one row.
+
+        Parameters
+        ----------
+        row : list, tuple, ndarray of shape (n_columns,), dict or Series
+            Raw cells in the order of ``columns``, or by name: numbers, strings, and None or NaN
+            where missing.
+
+        Returns
+        -------
+        answer : tuple of float, or float
+            One probability per class, or the prediction of a regressor.
+
+        Raises
+        ------
+        ValueError
+            If a cell is infinite, or the row has other columns; with their names.
+        TypeError
+            If a cell is no number where one is expected, or no string; with the column's name.
+        """
+        if type(row) is list and len(row) == self._n_numbers:
+            cells = row  # the reader would change nothing
+        elif type(row) is np.ndarray and self._is_plain(row):
+            cells = row
+        else:
+            cells = self._reader.cells(row)
+        try:
+            answer = self._row(cells)
+        except TypeError:  # None, or a mistake
+            cells = self._reader.numbers(cells)
+            answer = self._row(cells)
+        if answer is None:
+            self._reader.refuse_infinite(cells)
+        return answer
+
+    def batch(self, X):
+        """Score many rows.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_columns), data frame, dict of columns, or list of rows
+            Raw cells. Frames (pandas, polars) and dicts are read by name, whatever their order.
+
+        Returns
+        -------
+        answers : ndarray of shape (n_samples, n_classes) or (n_samples,)
+            Probabilities, or predictions.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As a row does.
+        """
+        table = read_table(self._reader, X)
+        answers = self._engine.table(table)
+        if np.isnan(answers).any():
+            bad = int(np.flatnonzero(np.isinf(table).any(axis=1))[0])
+            try:
+                self._reader.refuse_infinite(table[bad].tolist())
+            except ValueError as error:
+                raise ValueError(f"Row {bad}: {error}") from None
+        return answers[:, 0] if self.classes is None else answers
+
+    def _is_plain(self, row):
+        """Tell whether an array can be scored as it is."""
+        shape = row.shape == (self._n_numbers,)
+        return shape and row.dtype is _FLOAT64 and row.flags.c_contiguous
+
+    def __reduce__(self):
+        return LeanScorer, (self._model, self._wanted)
+
+    def __repr__(self):
+        what = "regressor" if self.classes is None else f"{len(self.classes)} classes"
+        return f"LeanScorer({len(self.columns)} columns, {what}, engine={self.engine!r})"
+
+
+def _make_engine(model, engine):
+    """Return the engine asked for, or the best there is."""
+    if engine not in ("auto", "c", "numpy"):
+        raise ValueError(f"engine is {engine!r}; 'auto', 'c' or 'numpy' was expected.")
+    if engine == "numpy" or (engine == "auto" and find_compiler() is None):
+        return numpy_engine(model)
+    try:
+        return CompiledEngine(model)
+    except ImportError as error:
+        if engine == "c":
+            raise ImportError(
+                "The compiled scorer needs cffi, which is not installed. Install it with: "
+                "pip install 'skdistill[export]'"
+            ) from error
+    except (RuntimeError, ValueError) as error:
+        if engine == "c":
+            raise
+        warnings.warn(f"NumPy scores this model, C cannot: {error}", UserWarning, stacklevel=3)
+    return numpy_engine(model)
+
+
+def load(path, engine="auto"):
+    """Load a saved student as a scorer, without scikit-learn.
+
+    Parameters
+    ----------
+    path : str or path-like
+        What `skdistill.save` wrote. It holds no code: a stranger's file is safe to load.
+    engine : {"auto", "c", "numpy"}, default="auto"
+        See `LeanScorer`. Compiling takes a second, once; "numpy" is ready at once.
+
+    Returns
+    -------
+    scorer : LeanScorer
+        Scores rows and tables.
+
+    Raises
+    ------
+    StudentFileError
+        If the file is damaged, or none of skdistill's.
+    """
+    return LeanScorer(lean_model(read_student_file(path)), engine)

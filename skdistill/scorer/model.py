@@ -1,0 +1,183 @@
+"""A student as it is served: plain arrays, with the first layer collapsed.
+
+The lean scorer and every export are made from one of two shapes:
+
+* `LeanTree`: nodes and leaves;
+* `LeanNetwork`: one curve per column, their sum, and for an MLP the layers that follow.
+
+The first layer of an MLP is linear in the codes of the columns, so it is a sum of curves as well: a
+row costs columns x width, not columns x bins x width. Nothing but NumPy is needed here.
+"""
+
+import json
+from dataclasses import dataclass
+from hashlib import sha256
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Column:
+    """One raw column.
+
+    Attributes
+    ----------
+    name : str
+        Its name; ``x0, x1, ...`` if the student was fitted on an array.
+    levels : tuple or None
+        The categories it may hold, strings or numbers, in the order of their numbers; None for
+        a column of numbers. Missing is no level, and what is not among them is unknown.
+    """
+
+    name: str
+    levels: tuple | None = None
+
+    @property
+    def is_nominal(self):
+        """Whether the column holds categories."""
+        return self.levels is not None
+
+
+@dataclass(frozen=True)
+class LeanTree:
+    """A decision tree; node 0 is the root, and children come after their parents.
+
+    Attributes
+    ----------
+    columns : tuple of Column
+        The raw columns.
+    classes : tuple or None
+        The class labels; None for a regressor.
+    children_left, children_right : ndarray of shape (n_nodes,), int32
+        Node numbers; -1 at a leaf.
+    feature : ndarray of shape (n_nodes,), int32
+        The column that the node asks for; -1 at a leaf.
+    threshold : ndarray of shape (n_nodes,), float64
+        Rows with ``x <= threshold`` go left, where x is the number as a float64, or the number of
+        the level. Students compare numbers as float32; this is the largest float64 that they send
+        left, so nothing needs to be rounded first.
+    missing_left : ndarray of shape (n_nodes,), bool
+        Whether missing values, and unknown levels, go left.
+    value : ndarray of shape (n_nodes, n_outputs), float64
+        The answer of every node: a probability per class, or the prediction.
+    """
+
+    columns: tuple
+    classes: tuple | None
+    children_left: np.ndarray
+    children_right: np.ndarray
+    feature: np.ndarray
+    threshold: np.ndarray
+    missing_left: np.ndarray
+    value: np.ndarray
+
+    @property
+    def threshold32(self):
+        """The largest float32 that goes left, of shape (n_nodes,): for numbers kept as float32."""
+        return largest_float32(self.threshold)
+
+
+@dataclass(frozen=True)
+class LeanNetwork:
+    """A sum of curves, one per column, and the layers of an MLP after it.
+
+    Attributes
+    ----------
+    columns : tuple of Column
+        The raw columns.
+    classes : tuple or None
+        The class labels; None for a regressor.
+    edges : tuple of (ndarray of shape (n_edges,) or None)
+        Per column of numbers, where its curve bends: increasing, float64. None for categories.
+    curves : tuple of ndarray of shape (n_points, width)
+        Per column, what it adds. For numbers: one point per edge, then one for missing. Between
+        edges the curve is a straight line, outside it stays at its ends. For categories: one point
+        per level, then one for missing, then one for unknown.
+    intercept : ndarray of shape (width,)
+        What is added to the sum of the curves.
+    layers : tuple of (ndarray of shape (n_in, n_out), ndarray of shape (n_out,))
+        Weights and biases. Each follows a rectifier: ``hidden = max(hidden, 0) @ weight + bias``.
+        Empty for an additive student.
+    scale, shift : float
+        A regressor answers ``output * scale + shift``.
+
+    Notes
+    -----
+    With two classes there is one output, the log-odds of the second; with more there is one margin
+    per class. Curves and layers are float32 for an MLP, as it was trained, else float64.
+    """
+
+    columns: tuple
+    classes: tuple | None
+    edges: tuple
+    curves: tuple
+    intercept: np.ndarray
+    layers: tuple = ()
+    scale: float = 1.0
+    shift: float = 0.0
+
+    @property
+    def n_outputs(self):
+        """Width of the last layer."""
+        return len(self.layers[-1][1] if self.layers else self.intercept)
+
+
+def n_answers(model):
+    """Return how many numbers a model answers with: one per class, or the prediction."""
+    return 1 if model.classes is None else len(model.classes)
+
+
+def size_in_bytes(model):
+    """Return the size of the arrays of a model in bytes."""
+    return sum(array.nbytes for array in _arrays(model))
+
+
+def fingerprint(model):
+    """Return the SHA-256 of a model, in hexadecimal: of its columns, classes and all arrays."""
+    digest = sha256()
+    schema = [[column.name, column.levels] for column in model.columns]
+    numbers = [getattr(model, "scale", 1.0), getattr(model, "shift", 0.0)]
+    digest.update(json.dumps([type(model).__name__, schema, model.classes, numbers]).encode())
+    for array in _arrays(model):
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def largest_float32(limit):
+    """Return the largest float32 that is not above each float64 limit."""
+    with np.errstate(over="ignore"):
+        rounded = limit.astype(np.float32)
+    below = np.nextafter(rounded, np.float32(-np.inf))
+    return np.where(rounded.astype(np.float64) > limit, below, rounded)
+
+
+def exact_threshold(threshold):
+    """Return the largest float64 that, rounded to float32, is not above each threshold.
+
+    Parameters
+    ----------
+    threshold : ndarray of shape (n,)
+        Float64 thresholds that numbers rounded to float32 are compared with.
+
+    Returns
+    -------
+    exact : ndarray of shape (n,)
+        ``x <= exact`` for a float64 x just where ``float32(x) <= threshold``.
+    """
+    last = largest_float32(threshold)
+    following = np.nextafter(last, np.float32(np.inf))
+    middle = (last.astype(np.float64) + following.astype(np.float64)) / 2
+    # A number right in the middle is rounded to the neighbour whose last bit is 0.
+    stays = middle.astype(np.float32) == last
+    return np.where(stays, middle, np.nextafter(middle, -np.inf))
+
+
+def _arrays(model):
+    """All arrays of a model, in a fixed order."""
+    if isinstance(model, LeanTree):
+        nodes = model.children_left, model.children_right, model.feature, model.threshold
+        return [*nodes, model.missing_left, model.value]
+    edges = [edges for edges in model.edges if edges is not None]
+    layers = [array for layer in model.layers for array in layer]
+    return [*edges, *model.curves, model.intercept, *layers]

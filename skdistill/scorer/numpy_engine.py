@@ -1,0 +1,270 @@
+"""Scoring by NumPy alone: where there is no compiler, and what compiled code is compared with."""
+
+from array import array
+from dataclasses import dataclass
+from math import exp, isfinite, isinf
+
+import numpy as np
+
+from skdistill.scorer.cells import NAN
+from skdistill.scorer.model import LeanTree
+
+#: Rows of a batch that are scored at a time: what they look up stays in the cache.
+BLOCK_ROWS = 512
+
+
+def numpy_engine(model):
+    """Return what scores cells and tables of a model, see `TreeEngine`."""
+    return TreeEngine(model) if isinstance(model, LeanTree) else NetworkEngine(model)
+
+
+class TreeEngine:
+    """Scores a tree: a row by Python's own lists, which are quicker than arrays for one number.
+
+    Parameters
+    ----------
+    model : LeanTree
+        The model.
+    """
+
+    name = "numpy"
+
+    def __init__(self, model):
+        self._model = model
+        self._levels = _levels_by_column(model.columns)
+        nodes = model.feature, model.threshold, model.children_left, model.children_right
+        self._nodes = list(
+            zip(*(part.tolist() for part in (*nodes, model.missing_left)), strict=True)
+        )
+        self._answers = _plain_answers(model)
+
+    def row(self, cells):
+        """Score a row.
+
+        Parameters
+        ----------
+        cells : sequence of float
+            As `CellReader.cells` gives them.
+
+        Returns
+        -------
+        answer : tuple of float, or float
+            Probabilities, or the prediction; None if a cell is infinite.
+
+        Raises
+        ------
+        TypeError
+            If a cell is no number.
+        """
+        x = cells.tolist() if isinstance(cells, np.ndarray) else array("d", cells)
+        if not isfinite(sum(x)) and any(map(isinf, x)):
+            return None
+        nodes, node = self._nodes, 0
+        column, threshold, left, right, missing_left = nodes[0]
+        while left >= 0:
+            cell = x[column]
+            if column in self._levels:
+                levels = self._levels[column]
+                cell = levels.position(cell)
+                cell = cell if cell < levels.n_levels else NAN
+            node = (
+                (left if missing_left else right)
+                if cell != cell
+                else (left if cell <= threshold else right)
+            )
+            column, threshold, left, right, missing_left = nodes[node]
+        return self._answers[node]
+
+    def table(self, X):
+        """Score a table of cells, float64 of shape (n_samples, n_columns).
+
+        Returns
+        -------
+        answers : ndarray of shape (n_samples, n_answers)
+            NaN in rows with an infinite cell.
+        """
+        model = self._model
+        bad = np.isinf(X).any(axis=1)
+        X = X.copy() if self._levels else X
+        for j, levels in self._levels.items():
+            at = levels.positions(X[:, j])
+            X[:, j] = np.where(at < levels.n_levels, at, np.nan)
+        node, rows = np.zeros(len(X), dtype=np.intp), np.arange(len(X))
+        while len(rows):
+            rows = rows[model.children_left[node[rows]] >= 0]
+            at = node[rows]
+            cell = X[rows, model.feature[at]]
+            left = np.where(np.isnan(cell), model.missing_left[at], cell <= model.threshold[at])
+            node[rows] = np.where(left, model.children_left[at], model.children_right[at])
+        answers = model.value[node].astype(np.float64)
+        answers[bad] = np.nan
+        return answers
+
+
+class NetworkEngine:
+    """Scores a sum of curves and the layers after it; see `TreeEngine`.
+
+    Parameters
+    ----------
+    model : LeanNetwork
+        The model.
+
+    Notes
+    -----
+    Every bin and level is a piece: a start and a slope. A row picks one piece per column, all at
+    once, and multiplies their starts by 1 and their slopes by the share of the bin below the cell.
+    """
+
+    name = "numpy"
+
+    def __init__(self, model):
+        self._model = model
+        self._levels = _levels_by_column(model.columns)
+        self._lefts, pieces = _inner_edges(model), []
+        lefts, widths, self._first, self._missing = [], [], [], []
+        for edges, curve in zip(model.edges, model.curves, strict=True):
+            self._first.append(len(pieces))
+            if edges is not None and len(edges) > 1:
+                pieces += zip(curve[:-2], np.diff(curve[:-1], axis=0), strict=True)
+                lefts += edges[:-1].tolist()
+                widths += np.diff(edges).tolist()
+                curve = curve[-1:]
+            pieces += [(point, np.zeros_like(point)) for point in curve]
+            self._missing.append(len(pieces) - (2 if edges is None else 1))
+            lefts += [0.0] * len(curve)
+            widths += [np.inf] * len(curve)
+        self._pieces = np.array(pieces)
+        self._left, self._width = np.array(lefts), np.array(widths)
+        self._first, self._missing = np.array(self._first), np.array(self._missing)
+
+    def row(self, cells):
+        """Score a row, see `TreeEngine.row`."""
+        plain = cells.tolist() if isinstance(cells, np.ndarray) else array("d", cells)
+        x = np.array(plain)
+        absent = None
+        if not isfinite(sum(plain)):  # some cell is missing or infinite, or all are large
+            absent = x != x
+            if np.isinf(x).any():
+                return None
+        piece = self._first + np.add.reduce(x[:, None] >= self._lefts, axis=1)
+        share = self._shares(x, piece)
+        if absent is not None:
+            piece = np.where(absent, self._missing, piece)
+            share[absent] = 0.0
+        for j, levels in self._levels.items():
+            piece[j] = self._first[j] + levels.position(x[j])
+            share[j] = 0.0
+        weights = np.ones((len(share), 2), dtype=self._pieces.dtype)
+        weights[:, 1] = share
+        picked = self._pieces.take(piece, axis=0).reshape(2 * len(share), -1)
+        out = weights.ravel() @ picked
+        out += self._model.intercept
+        for weight, bias in self._model.layers:
+            np.maximum(out, 0.0, out=out)
+            out = out @ weight
+            out += bias
+        return self._link_row(out.tolist())
+
+    def _shares(self, x, piece):
+        share = (x - self._left[piece]) / self._width[piece]
+        np.minimum(share, 1.0, out=share)
+        return np.maximum(share, 0.0, out=share)
+
+    def _link_row(self, out):
+        classes = self._model.classes
+        if classes is None:
+            return out[0] * self._model.scale + self._model.shift
+        if len(classes) == 2:
+            odds = exp(-abs(out[0]))
+            smaller, larger = odds / (1.0 + odds), 1.0 / (1.0 + odds)
+            return (smaller, larger) if out[0] > 0 else (larger, smaller)
+        largest = max(out)
+        odds = [exp(margin - largest) for margin in out]
+        total = sum(odds)
+        return tuple([each / total for each in odds])
+
+    def table(self, X):
+        """Score a table of cells, see `TreeEngine.table`."""
+        outputs = [self._outputs(X[at : at + BLOCK_ROWS]) for at in range(0, len(X), BLOCK_ROWS)]
+        answers = self._link_table(np.concatenate(outputs).astype(np.float64))
+        answers[np.isinf(X).any(axis=1)] = np.nan
+        return answers
+
+    def _outputs(self, X):
+        out = np.zeros((len(X), len(self._model.intercept)), dtype=self._pieces.dtype)
+        out += self._model.intercept
+        for j, cells in enumerate(X.T):
+            if j in self._levels:
+                levels = self._levels[j]
+                out += self._pieces[self._first[j] + levels.positions(cells), 0]
+                continue
+            absent = np.isnan(cells)
+            at = np.searchsorted(self._lefts[j], cells, side="right")
+            piece = np.where(absent, self._missing[j], self._first[j] + at)
+            share = np.where(absent, 0.0, self._shares(cells, piece)).astype(out.dtype)
+            picked = self._pieces[piece]
+            out += picked[:, 0]
+            out += share[:, None] * picked[:, 1]
+        for weight, bias in self._model.layers:
+            np.maximum(out, 0.0, out=out)
+            out = out @ weight
+            out += bias
+        return out
+
+    def _link_table(self, out):
+        if self._model.classes is None:
+            return out * self._model.scale + self._model.shift
+        if len(self._model.classes) == 2:
+            odds = np.exp(-np.abs(out))
+            smaller, larger = odds / (1.0 + odds), 1.0 / (1.0 + odds)
+            return np.where(out > 0, *np.stack([[smaller, larger], [larger, smaller]]))[:, :, 0].T
+        odds = np.exp(out - out.max(axis=1, keepdims=True))
+        return odds / odds.sum(axis=1, keepdims=True)
+
+
+@dataclass(frozen=True)
+class _Levels:
+    """The categories of a column: their number, and if they are numbers, which."""
+
+    n_levels: int
+    numbers: dict | None
+
+    def position(self, cell):
+        """Return the level of a cell; n_levels if it is missing, n_levels + 1 if unknown."""
+        if cell != cell:
+            return self.n_levels
+        if self.numbers is not None:
+            return self.numbers.get(cell, self.n_levels + 1)
+        return int(cell) if cell >= 0 else self.n_levels + 1
+
+    def positions(self, cells):
+        """Return the levels of many cells."""
+        return np.fromiter((self.position(cell) for cell in cells.tolist()), np.intp, len(cells))
+
+
+def _levels_by_column(columns):
+    by_column = {}
+    for j, column in enumerate(columns):
+        if column.is_nominal:
+            numeric = column.levels and not any(isinstance(level, str) for level in column.levels)
+            numbers = (
+                {float(level): k for k, level in enumerate(column.levels)} if numeric else None
+            )
+            by_column[j] = _Levels(len(column.levels), numbers)
+    return by_column
+
+
+def _inner_edges(model):
+    """Return where bins begin, but the first, of shape (n_columns, n_bins - 1) with infinities."""
+    edges = [np.zeros(0) if each is None else each[1:-1] for each in model.edges]
+    table = np.full((len(edges), max(map(len, edges))), np.inf)
+    for row, each in zip(table, edges, strict=True):
+        row[: len(each)] = each
+    return table
+
+
+def _plain_answers(model):
+    """Turn the answers of the nodes into tuples, or floats."""
+    if model.classes is None:
+        return model.value[:, 0].tolist()
+    return [tuple(row) for row in model.value.tolist()]

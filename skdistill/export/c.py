@@ -1,0 +1,143 @@
+"""A student as one C99 file, compiled and tried before it is written."""
+
+import ctypes
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from skdistill.export.certificate import TOLERANCE, certify, check_writable, write_certified
+from skdistill.export.content import deployed_student, student_content
+from skdistill.export.sample import parity_sample
+from skdistill.scorer.c_source import c_source
+from skdistill.scorer.cells import CellReader
+from skdistill.scorer.compiled import compile_library, compiler_version
+from skdistill.scorer.content import lean_model
+from skdistill.scorer.model import fingerprint, n_answers
+from skdistill.scorer.student_file import pack
+from skdistill.scorer.tables import read_columns
+
+
+def to_c(model, path, X=None, *, name="student", dtype="double", main=False, tolerance=TOLERANCE):
+    """Write a student as one C99 file that needs no other.
+
+    Parameters
+    ----------
+    model : estimator
+        A fitted tree, linear or MLP student, or a distiller or search that holds one.
+    path : str or path-like
+        The file to write; an older one is replaced at once. The certificate goes beside it.
+    X : array-like or data frame of shape (n_samples, n_features), default=None
+        Rows of the kind that will be scored, to try the file on besides those made up.
+    name : str, default="student"
+        What the names of the functions begin with: ``NAME_score`` and others.
+    dtype : {"double", "float"}, default="double"
+        Type of cells and answers, thresholds and bin edges: "float" for microcontrollers. An MLP
+        computes in float either way.
+    main : bool, default=False
+        Whether to add a ``main`` that scores CSV from standard input.
+    tolerance : float, default=1e-05
+        Largest difference between file and student: of a probability, or of a prediction in shares
+        of the standard deviation of the predictions.
+
+    Returns
+    -------
+    certificate : Certificate
+        What was tried, and the largest difference.
+
+    Raises
+    ------
+    TypeError
+        If the student is none of skdistill's, or stands behind transformers.
+    ValueError
+        If a column holds both strings and numbers.
+    FileNotFoundError
+        If there is no C compiler to try the file with, or no such folder.
+    ParityError
+        If the file answers differently; nothing is written then.
+
+    See Also
+    --------
+    lean_scorer : Calls the same code from Python.
+
+    Notes
+    -----
+    The file holds constant tables and a few functions, documented in its head; it allocates
+    nothing and uses ``expf`` alone. Cells are numbers, NaN where missing. A category is passed as
+    the number that ``NAME_level`` gives for its text. A row with an infinite cell gets no answer
+    but the position of that cell.
+
+    Examples
+    --------
+    An additive student as C:
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from skdistill import LinearStudentClassifier, to_c
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> student = LinearStudentClassifier().fit(X, y)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     certificate = to_c(student, Path(folder, "student.c"), X)
+    >>> certificate.max_difference < 1e-5
+    True
+    """
+    path = check_writable(path)
+    student = deployed_student(model)
+    content = student_content(student)
+    lean = lean_model(content)
+    source = c_source(lean, name=name, dtype=dtype, main=main)
+    sample = parity_sample(student, lean, X)
+    advice = "Nothing was written."
+    if dtype == "float":
+        advice = "Nothing was written; dtype='double' keeps more digits."
+    certificate = certify(
+        "c",
+        compiler_version(),
+        sample,
+        run_c(source, lean, sample.rows, name),
+        model_sha256=fingerprint(lean),
+        names=[column.name for column in lean.columns],
+        tolerance=tolerance,
+        notes={"name": name, "dtype": dtype},
+        advice=advice,
+    )
+    return write_certified(path, source.encode(), certificate, pack(content))
+
+
+def run_c(source, model, rows, name="student"):
+    """Compile a C file and score rows with it.
+
+    Parameters
+    ----------
+    source : str
+        The file.
+    model : LeanTree or LeanNetwork
+        What it was made from: gives the columns.
+    rows : PlainColumns of shape (n_samples, n_features)
+        Rows, as in `Sample`.
+    name : str, default="student"
+        What the names of the functions begin with.
+
+    Returns
+    -------
+    answers : ndarray of shape (n_samples, n_answers)
+        Float64.
+
+    Raises
+    ------
+    FileNotFoundError, RuntimeError
+        If there is no compiler, or it fails.
+    """
+    reader = CellReader([c.name for c in model.columns], [c.levels for c in model.columns])
+    number = np.float64 if "typedef double number;" in source else np.float32
+    table = read_columns(reader, rows.values).astype(number)
+    answers = np.empty((len(rows), n_answers(model)), dtype=number)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        library = Path(folder, "student.so")
+        compile_library(source, library)
+        score_rows = getattr(ctypes.CDLL(str(library)), f"{name}_score_rows")
+    score_rows.argtypes = [ctypes.c_void_p, ctypes.c_long, ctypes.c_void_p]
+    score_rows.restype = ctypes.c_long
+    score_rows(table.ctypes.data, len(table), answers.ctypes.data)
+    return answers.astype(np.float64)

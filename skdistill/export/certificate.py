@@ -1,0 +1,269 @@
+"""Whether an exported file is the same model as its student, in writing.
+
+A file is tried before it is there: beyond the tolerance nothing is written. The certificate beside
+it says what was tried, and holds the student itself, so that `verify` can try it again.
+"""
+
+import json
+import os
+import tempfile
+from base64 import b64decode, b64encode
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+
+#: Largest difference in probability, or in shares of the spread of a regressor's answers.
+TOLERANCE = 1e-5
+
+
+class ParityError(RuntimeError):
+    """An exported file does not answer as its student does."""
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What was tried, and how far file and student were apart.
+
+    Attributes
+    ----------
+    format : str
+        "onnx", "c" or "sql".
+    runtime : str
+        What ran the file, with its version.
+    n_rows : int
+        Number of rows tried.
+    max_difference : float
+        Largest difference between file and student: of a probability, or of a prediction in shares
+        of the standard deviation of the predictions.
+    tolerance : float
+        The largest that was allowed.
+    model_sha256 : str
+        Hash of the student as it is served: columns, classes and arrays.
+    sample_sha256 : str
+        Hash of the rows tried.
+    file_sha256 : str or None
+        Hash of the file; None inside the file itself.
+    created : str
+        When, in UTC, ISO 8601.
+    notes : dict
+        What else was measured, by name.
+
+    Examples
+    --------
+    A gate for deployment:
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from sklearn.datasets import load_iris
+    >>> from skdistill import TreeStudentClassifier, to_sql
+    >>> from skdistill.export.certificate import read_certificate
+    >>> X, y = load_iris(return_X_y=True)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = to_sql(TreeStudentClassifier().fit(X, y), Path(folder, "student.sql"), X)
+    ...     certificate, _ = read_certificate(Path(folder, "student.sql"))
+    >>> assert certificate.n_rows > 4000 and certificate.max_difference < 1e-9
+    """
+
+    format: str
+    runtime: str
+    n_rows: int
+    max_difference: float
+    tolerance: float
+    model_sha256: str
+    sample_sha256: str
+    file_sha256: str | None = None
+    created: str = ""
+    notes: dict = field(default_factory=dict)
+
+    def to_dict(self):
+        """Return the fields as a dict that JSON can hold."""
+        return asdict(self)
+
+    def __str__(self):
+        return (
+            f"{self.format}: {self.n_rows:,} rows in {self.runtime}, largest difference "
+            f"{self.max_difference:.1e}, tolerance {self.tolerance:.1e}"
+        )
+
+
+def certify(
+    format,
+    runtime,
+    sample,
+    answers,
+    *,
+    model_sha256,
+    names,
+    tolerance,
+    notes=None,
+    advice="Nothing was written.",
+):
+    """Compare the answers of an exported file with the student's.
+
+    Parameters
+    ----------
+    format, runtime : str
+        Of the file, and what ran it.
+    sample : Sample
+        Rows, and what the student answers.
+    answers : ndarray of shape (n_samples, n_answers)
+        What the file answers.
+    model_sha256 : str
+        Hash of the student.
+    names : list of str
+        Names of the columns, for the error.
+    tolerance : float
+        Largest difference that is allowed.
+    notes : dict, default=None
+        What else was measured.
+    advice : str, default="Nothing was written."
+        What the error ends with.
+
+    Returns
+    -------
+    certificate : Certificate
+        Without the hash of the file.
+
+    Raises
+    ------
+    ParityError
+        If a difference is larger, or an answer is not finite; the message shows the worst row.
+    """
+    expected = sample.answers
+    if answers.shape != expected.shape:
+        raise ParityError(
+            f"The {format} answers with an array of shape {answers.shape} in {runtime}; "
+            f"{expected.shape} was expected. {advice}"
+        )
+    unit = 1.0 if expected.shape[1] > 1 else np.std(expected) or 1.0
+    differences = np.abs(answers - expected).max(axis=1) / unit
+    differences[np.isnan(differences)] = np.inf
+    worst = int(np.argmax(differences))
+    if not differences[worst] <= tolerance:
+        row = [values[worst : worst + 1].tolist()[0] for values in sample.rows.values]
+        raise ParityError(
+            f"The {format} does not answer as the student does ({runtime}): "
+            f"{np.sum(differences > tolerance):,} of {len(expected):,} rows differ by more than "
+            f"the tolerance {tolerance:g}, the worst by {differences[worst]:.3g}. The worst row: "
+            f"{dict(zip(names, row, strict=True))}; the student answers "
+            f"{expected[worst].tolist()}, the {format} {answers[worst].tolist()}. {advice}"
+        )
+    return Certificate(
+        format=format,
+        runtime=runtime,
+        n_rows=len(expected),
+        max_difference=float(differences[worst]),
+        tolerance=float(tolerance),
+        model_sha256=model_sha256,
+        sample_sha256=sample.sha256,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        notes=notes or {},
+    )
+
+
+def certificate_path(path):
+    """Return where the certificate of a file is kept: beside it."""
+    path = Path(path)
+    return path.with_name(path.name + ".certificate.json")
+
+
+def write_certified(path, payload, certificate, student_file=None):
+    """Write a file and its certificate, each of which replaces an older one at once.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+    payload : bytes
+        Its content.
+    certificate : Certificate
+        What was tried.
+    student_file : bytes or None, default=None
+        The student as `save` writes it; None if it is not one of skdistill's.
+
+    Returns
+    -------
+    certificate : Certificate
+        With the hash of the file.
+    """
+    certificate = replace(certificate, file_sha256=sha256(payload).hexdigest())
+    entries = certificate.to_dict()
+    entries["student"] = None if student_file is None else b64encode(student_file).decode()
+    write_atomically(path, payload)
+    write_atomically(certificate_path(path), (json.dumps(entries, indent=1) + "\n").encode())
+    return certificate
+
+
+def read_certificate(path):
+    """Read the certificate beside a file.
+
+    Returns
+    -------
+    certificate : Certificate
+        What was tried.
+    student_file : bytes or None
+        The student as `save` writes it.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If there is none, or it is none.
+    """
+    beside = certificate_path(path)
+    try:
+        entries = json.loads(beside.read_text())
+        student = entries.pop("student")
+        return Certificate(**entries), None if student is None else b64decode(student)
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"There is no certificate {str(beside)!r}. to_onnx, to_c and to_sql write it beside "
+            "the file; keep both together."
+        ) from None
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"{str(beside)!r} is no certificate of an export: {error}") from error
+
+
+def check_writable(path):
+    """Raise before any work if a file cannot be written.
+
+    Raises
+    ------
+    IsADirectoryError, FileNotFoundError, PermissionError
+        With what to do.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"{str(path)!r} is a folder; the name of a file was expected.")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            f"The folder {str(path.parent)!r} of {path.name!r} does not exist. Make it first."
+        )
+    if not os.access(path.parent, os.W_OK):
+        raise PermissionError(f"The folder {str(path.parent)!r} cannot be written to.")
+    return path
+
+
+def write_atomically(path, payload):
+    """Write bytes so that whoever opens the file sees all of the old or all of the new one."""
+    path = check_writable(path)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(payload)
+            file.flush()
+            os.fsync(file.fileno())
+        mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
+        os.chmod(temporary, mode)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _umask():
+    current = os.umask(0)
+    os.umask(current)
+    return current

@@ -1,0 +1,164 @@
+"""The plain content of a fitted student: all that an export may use."""
+
+import numpy as np
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from skdistill.columns import column_names
+from skdistill.models import student_and_teacher
+from skdistill.scorer.content import StudentContent
+from skdistill.scorer.content_checks import (
+    STUDENT_ATTRIBUTES,
+    TREE_ARRAYS,
+    StudentFileError,
+    check_content,
+    is_plain,
+)
+from skdistill.students.linear import LinearStudentClassifier, LinearStudentRegressor
+from skdistill.students.mlp import MLPStudentClassifier, MLPStudentRegressor
+from skdistill.students.tree import TreeStudentClassifier, TreeStudentRegressor
+
+#: The students that can be exported and saved.
+STUDENTS = (
+    TreeStudentClassifier,
+    TreeStudentRegressor,
+    LinearStudentClassifier,
+    LinearStudentRegressor,
+    MLPStudentClassifier,
+    MLPStudentRegressor,
+)
+
+
+def deployed_student(model):
+    """Find the student that is deployed, and insist that it is one of skdistill's own.
+
+    Parameters
+    ----------
+    model : estimator
+        A fitted student, a fitted distiller or a search over one.
+
+    Returns
+    -------
+    student : estimator
+        One of `STUDENTS`, fitted.
+
+    Raises
+    ------
+    NotFittedError
+        If the model is not fitted.
+    TypeError
+        If the student is another estimator, or stands behind transformers.
+    """
+    student = student_and_teacher(model)[0].estimator
+    if isinstance(student, STUDENTS):
+        return student
+    supported = ", ".join(kind.__name__ for kind in STUDENTS)
+    if isinstance(student, Pipeline):
+        steps = " -> ".join(type(step).__name__ for _, step in student.steps)
+        raise TypeError(
+            f"The model is a pipeline: {steps}. One of these students was expected, without steps "
+            f"before it: {supported}; they take raw columns with strings and missing values as "
+            "they are. A pipeline as a whole is exported by to_onnx, or leave its steps out."
+        )
+    raise TypeError(
+        f"The student is a {type(student).__name__}; one of these was expected: {supported}. "
+        "Distil into one of them."
+    )
+
+
+def student_content(student):
+    """Read the content off a student.
+
+    Parameters
+    ----------
+    student : estimator
+        One of `STUDENTS`, fitted.
+
+    Returns
+    -------
+    content : StudentContent
+        Copies of nothing: the arrays are the student's own. Parameters that JSON cannot hold, such
+        as callbacks, are left out: they matter for training only.
+
+    Raises
+    ------
+    NotFittedError
+        If the student is not fitted.
+    ValueError
+        If a level or a class label is neither text nor a finite number, or a weight not finite.
+    """
+    check_is_fitted(student)
+    kind = next(kind for kind in STUDENTS if isinstance(student, kind))
+    classes = getattr(student, "classes_", None)
+    columns, arrays = (_of_a_tree if hasattr(student, "tree_") else _of_a_network)(student)
+    header = {
+        "student": kind.__name__,
+        "params": plain_params(student, kind),
+        "has_names": hasattr(student, "feature_names_in_"),
+        "columns": columns,
+        "classes": None if classes is None else classes.tolist(),
+        "classes_dtype": None if classes is None else classes.dtype.newbyteorder("<").str,
+        "attributes": {
+            name: _plain(getattr(student, name)) for name in STUDENT_ATTRIBUTES[kind.__name__]
+        },
+    }
+    content = StudentContent(header, arrays)
+    try:
+        check_content(content)
+    except StudentFileError as error:
+        raise ValueError(
+            f"The student cannot be saved or exported: {error}. Fit it on columns and classes of "
+            "strings or finite numbers."
+        ) from None
+    return content
+
+
+def plain_params(student, kind):
+    """Return the parameters of a student that JSON can hold; tuples as lists."""
+    params = student.get_params(deep=False)
+    params = {name: _plain(params[name]) for name in kind().get_params(deep=False)}
+    return {name: value for name, value in params.items() if is_plain(value)}
+
+
+def _of_a_tree(student):
+    tree = student.tree_
+    columns = [
+        {"name": name} if levels is None else {"name": name, "levels": _plain(levels)}
+        for name, levels in zip(column_names(student), tree.levels, strict=True)
+    ]
+    return columns, {
+        name: np.asarray(getattr(tree, name), dtype=dtype) for name, dtype in TREE_ARRAYS.items()
+    }
+
+
+def _of_a_network(student):
+    encoded = student.encoding_.columns
+    names = column_names(student)
+    columns = [_encoded_column(name, column) for name, column in zip(names, encoded, strict=True)]
+    arrays = {f"edges.{j}": each.edges for j, each in enumerate(encoded) if each.edges is not None}
+    if not hasattr(student, "coefs_"):
+        return columns, arrays | {"coef": student.coef_, "intercept": student.intercept_}
+    for k, (weight, bias) in enumerate(zip(student.coefs_, student.intercepts_, strict=True)):
+        arrays |= {f"coef.{k}": weight, f"intercept.{k}": bias}
+    return columns, arrays
+
+
+def _encoded_column(name, column):
+    if column.edges is not None:
+        return {"name": name, "fill_value": _plain(column.fill_value)}
+    return {
+        "name": name,
+        "levels": _plain(column.levels),
+        "has_infrequent": bool(column.has_infrequent),
+    }
+
+
+def _plain(value):
+    """Turn NumPy's numbers into Python's, and tuples and arrays into lists, also inside."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return value

@@ -1,0 +1,156 @@
+"""The rows that an export is tried on: where two implementations of one model could differ."""
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+import numpy as np
+
+from skdistill.columns import PlainColumns, check_rows, column_values_as, plain_rows, take_rows
+from skdistill.scorer.model import LeanTree
+from skdistill.soft_labels import proba_from_margins
+
+#: Rows of the caller's table that are tried, at most.
+GIVEN_ROWS = 20_000
+
+#: Rows whose every cell is drawn from the critical values of its column.
+MIXED_ROWS = 4_000
+
+#: Critical values of a column that are tried one at a time, at most.
+ALONE = 200
+
+#: A category that no column holds.
+UNSEEN = "«unseen' \"»"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Rows and what the student answers on them.
+
+    Attributes
+    ----------
+    rows : PlainColumns of shape (n_samples, n_features)
+        Per column float64 with NaN, or object with None, where missing.
+    answers : ndarray of shape (n_samples, n_answers)
+        Probabilities, or one column of predictions.
+    """
+
+    rows: PlainColumns
+    answers: np.ndarray
+
+    @property
+    def sha256(self):
+        """Hash of the rows, in hexadecimal."""
+        digest = sha256()
+        for values in self.rows.values:
+            numeric = values.dtype != object
+            digest.update(values.tobytes() if numeric else repr(values.tolist()).encode())
+        return digest.hexdigest()
+
+
+def parity_sample(student, model, X=None):
+    """Make the rows that an export is tried on, and ask the student.
+
+    Parameters
+    ----------
+    student : estimator
+        One of skdistill's students.
+    model : LeanTree or LeanNetwork
+        The same as plain arrays.
+    X : array-like or data frame of shape (n_samples, n_features), default=None
+        Real rows to try as well, at most `GIVEN_ROWS` of them, drawn at random.
+
+    Returns
+    -------
+    sample : Sample
+        The same rows for the same model and X. Besides those of X: rows with values exactly on,
+        just above and just below every threshold and bin edge, between them and far outside,
+        missing values, levels, and categories never seen; alone and all at once.
+    """
+    random = np.random.RandomState(0)
+    critical = [critical_values(model, j) for j in range(len(model.columns))]
+    mixed = [values[random.randint(len(values), size=MIXED_ROWS)] for values in critical]
+    tables = [mixed, *_one_at_a_time(critical, random)]
+    if X is not None:
+        tables.append(_given(student, model, X, random))
+    rows = PlainColumns(
+        tuple(np.concatenate([table[j] for table in tables]) for j in range(len(critical)))
+    )
+    return Sample(rows, student_answers(student, rows))
+
+
+def rows_of(student, model, X):
+    """Read a caller's table as `Sample.rows`."""
+    X = plain_rows(check_rows(student, X, reset=False))
+    return PlainColumns(
+        tuple(
+            column_values_as(X, j, nominal=column.is_nominal, name=column.name)
+            for j, column in enumerate(model.columns)
+        )
+    )
+
+
+def student_answers(student, rows):
+    """Ask a student about plain columns; of shape (n_samples, n_answers)."""
+    if hasattr(student, "classes_"):
+        return proba_from_margins(student._margins(rows))
+    return student._values(rows)[:, None]
+
+
+def critical_values(model, j):
+    """Return the values of a column where two implementations could differ.
+
+    Returns
+    -------
+    values : ndarray of shape (n_values,)
+        Float64 with NaN for a column of numbers, else object with None.
+    """
+    column = model.columns[j]
+    if column.is_nominal:
+        values = [*column.levels, None]
+        if not column.levels or any(isinstance(level, str) for level in column.levels):
+            values += [UNSEEN, ""]
+        else:
+            values.append(max(column.levels) + 1)
+        critical = np.empty(len(values), dtype=object)
+        critical[:] = values
+        return critical
+    at = _bends(model, j)
+    with np.errstate(over="ignore"):
+        near = [np.nextafter(at, -np.inf), np.nextafter(at, np.inf)]
+        single = at.astype(np.float32)
+        near += [single, np.nextafter(single, np.float32(np.inf)), (at[1:] + at[:-1]) / 2]
+        span = at[-1] - at[0] if len(at) else 1.0
+        far = [at[:1] - span, at[-1:] + span, [0.0, -0.0, 1.0, -1e30, 1e30, np.nan]]
+    critical = np.concatenate([at, *near, *far], dtype=np.float64)
+    return critical[~np.isinf(critical)]  # no student takes infinity
+
+
+def _bends(model, j):
+    """Thresholds or bin edges of a column, increasing."""
+    if isinstance(model, LeanTree):
+        asked = model.feature == j
+        limits = np.unique([model.threshold[asked], model.threshold32[asked].astype(np.float64)])
+        return limits[limits < np.finfo(np.float32).max]  # beyond, only missing values go right
+    return model.edges[j]
+
+
+def _one_at_a_time(critical, random):
+    """Tables in which one column takes its critical values and the others stay."""
+    for j, values in enumerate(critical):
+        if len(values) > ALONE:
+            values = values[random.choice(len(values), size=ALONE, replace=False)]
+        others = [each[random.randint(len(each))] for each in critical]
+        table = []
+        for each, other in zip(critical, others, strict=True):
+            same = np.empty(len(values), dtype=each.dtype)
+            same[:] = other
+            table.append(same)
+        table[j] = values
+        yield table
+
+
+def _given(student, model, X, random):
+    rows = rows_of(student, model, X)
+    if len(rows) > GIVEN_ROWS:
+        rows = take_rows(rows, np.sort(random.choice(len(rows), GIVEN_ROWS, replace=False)))
+    return rows.values

@@ -1,0 +1,183 @@
+"""Whether an exported file is still the same model, here and on these rows."""
+
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skdistill.columns import table_names
+from skdistill.estimators import last_step
+from skdistill.export.certificate import certify, read_certificate
+from skdistill.export.content import deployed_student, student_content
+from skdistill.export.sample import parity_sample
+from skdistill.export.student_file import student_from
+from skdistill.models import student_and_teacher
+from skdistill.scorer.content import lean_model
+from skdistill.scorer.model import fingerprint
+from skdistill.scorer.student_file import unpack
+
+
+def verify(path, X=None, *, model=None):
+    """Try an exported file again and compare it with its student.
+
+    Parameters
+    ----------
+    path : str or path-like
+        A file that `to_onnx`, `to_c` or `to_sql` wrote, with its certificate beside it.
+    X : array-like or data frame of shape (n_samples, n_features), default=None
+        Rows to compare on as well, such as last week's; 20,000 of them at most. A Pipeline is
+        compared on them alone, so it needs them.
+    model : estimator, default=None
+        The model that was exported. None for the student in the certificate, which a Pipeline has
+        none of.
+
+    Returns
+    -------
+    certificate : Certificate
+        What was tried now. The one beside the file stays.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the file or its certificate is missing.
+    ValueError
+        If the file was changed since it was exported, `model` is another one, or the certificate is
+        none.
+    ParityError
+        If the file does not answer as the student does, within the tolerance of the certificate.
+    ImportError
+        If what runs the file is missing.
+
+    See Also
+    --------
+    load : Checks a file that `save` wrote by itself.
+
+    Notes
+    -----
+    A certificate says that file and student agree, not who made them. An ONNX or SQL file is run
+    without access to anything but the rows; a C file is compiled and run, so verify only those that
+    you would run.
+
+    Examples
+    --------
+    A file is tried again on new rows, with whatever is installed now:
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from skdistill import LinearStudentClassifier, to_sql, verify
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> student = LinearStudentClassifier().fit(X[:400], y[:400])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = to_sql(student, Path(folder, "student.sql"))
+    ...     certificate = verify(Path(folder, "student.sql"), X[400:])
+    >>> certificate.max_difference < certificate.tolerance
+    True
+    """
+    payload = Path(path).read_bytes()
+    certificate, student_file = read_certificate(path)
+    file_sha256 = sha256(payload).hexdigest()
+    if file_sha256 != certificate.file_sha256:
+        raise ValueError(
+            f"{str(path)!r} was changed since it was exported on {certificate.created}: it does "
+            "not match the hash in its certificate. Export the model again."
+        )
+    case = _case_of(path, certificate, student_file, model, X)
+    answers, runtime = _run(certificate, payload, case.model, case.sample.rows)
+    again = certify(
+        certificate.format,
+        runtime,
+        case.sample,
+        answers,
+        model_sha256=certificate.model_sha256,
+        names=case.names,
+        tolerance=certificate.tolerance,
+        notes=certificate.notes,
+        advice=f"It did on {certificate.created}, in {certificate.runtime}.",
+    )
+    return replace(again, file_sha256=file_sha256)
+
+
+@dataclass(frozen=True)
+class _Case:
+    """What a file is compared with.
+
+    Attributes
+    ----------
+    model : LeanTree or LeanNetwork
+        The student.
+    sample : Sample
+        Rows, and what the student, or the pipeline around it, answers.
+    names : list of str
+        Of their columns.
+    """
+
+    model: Any
+    sample: Any
+    names: list
+
+
+def _case_of(path, certificate, student_file, model, X):
+    if model is None:
+        if student_file is None:
+            raise ValueError(
+                f"The certificate of {str(path)!r} holds no student, since a pipeline was "
+                "exported. Pass it, and rows: verify(path, X, model=pipeline)."
+            )
+        model = student_from(unpack(student_file, "The student in the certificate"))
+    deployed = student_and_teacher(model)[0]
+    student = deployed_student(last_step(deployed.estimator))
+    lean = lean_model(student_content(student))
+    if fingerprint(lean) != certificate.model_sha256:
+        raise ValueError(
+            f"{str(path)!r} was exported from another model than the one to compare with. Pass the "
+            "one that was exported, or leave it out."
+        )
+    if student_file is None:
+        return _pipeline_case(path, deployed, lean, X)
+    make_sample = parity_sample
+    if certificate.format == "onnx":
+        make_sample = import_module("skdistill.export.onnx.sample").onnx_sample
+    return _Case(lean, make_sample(student, lean, X), [column.name for column in lean.columns])
+
+
+def _pipeline_case(path, deployed, lean, X):
+    if X is None:
+        raise ValueError(
+            f"{str(path)!r} is an exported pipeline, so X is needed: rows on which the file is "
+            "compared with it. Pass verify(path, X, model=pipeline)."
+        )
+    X = X if hasattr(X, "shape") else np.asarray(X)
+    sample = import_module("skdistill.export.onnx.sample").table_sample(deployed, X)
+    return _Case(lean, sample, table_names(X))
+
+
+def _run(certificate, payload, lean, rows):
+    """Run a file by its format; return its answers, and what ran it."""
+    notes = certificate.notes
+    try:
+        if certificate.format == "onnx":
+            from skdistill.export.onnx.run import run_onnx, runtime_name
+
+            return run_onnx(payload, rows), runtime_name()
+        if certificate.format == "sql":
+            from skdistill.export.sql.run import run_sql, runtime
+
+            return run_sql(payload.decode(), lean, rows, **notes), runtime(notes["dialect"])
+        if certificate.format == "c":
+            from skdistill.export.c import run_c
+            from skdistill.scorer.compiled import compiler_version
+
+            return run_c(payload.decode(), lean, rows, notes["name"]), compiler_version()
+    except ImportError as error:
+        raise ImportError(
+            f"What runs {certificate.format} files is not installed ({error}). Install it with: "
+            "pip install 'skdistill[export]'"
+        ) from error
+    raise ValueError(
+        f"The certificate is of the format {certificate.format!r}; onnx, c or sql was expected. "
+        "Upgrade skdistill, if a newer one wrote it."
+    )

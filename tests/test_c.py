@@ -1,0 +1,311 @@
+"""The C export: it compiles without a warning, scores the same, and reads CSV."""
+
+import ctypes
+import io
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from skdistill import (
+    LinearStudentClassifier,
+    MLPStudentClassifier,
+    MLPStudentRegressor,
+    TreeStudentClassifier,
+    TreeStudentRegressor,
+    to_c,
+)
+from skdistill.export.certificate import ParityError, read_certificate
+from skdistill.scorer import load_library
+
+STRICT = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-O2"]
+
+pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
+
+NUMBERS = pd.DataFrame(np.random.RandomState(0).randn(400, 6), columns=list("abcdef"))
+NUMBERS.iloc[::7, 2] = np.nan
+TEXTS = NUMBERS.assign(
+    **{
+        'a "quoted", name': np.where(NUMBERS["a"] > 0, 'x,\n*/ "y"', "ü\\??/"),
+        "code": pd.Categorical(np.digitize(NUMBERS["b"], [-1, 0, 1]) * 10),
+    }
+)
+TWO = (NUMBERS["a"] + NUMBERS["b"] > 0).map({True: "yes", False: 'n"o'}).to_numpy()
+THREE = np.digitize(NUMBERS["a"] + NUMBERS["b"], [-1, 1])
+
+CASES = {
+    "tree, strings": (TreeStudentClassifier(), TEXTS, TWO),
+    "tree, three classes": (TreeStudentClassifier(), NUMBERS, THREE),
+    "tree, one leaf": (TreeStudentClassifier(), NUMBERS, np.zeros(400)),
+    "tree regressor": (TreeStudentRegressor(), TEXTS, THREE.astype(float)),
+    "linear": (LinearStudentClassifier(), TEXTS, TWO),
+    "linear, three classes": (LinearStudentClassifier(), NUMBERS, THREE),
+    "mlp": (MLPStudentClassifier((40, 12), max_epochs=2, random_state=0), TEXTS, TWO),
+    "mlp, 9 classes": (
+        MLPStudentClassifier((20,), max_epochs=2, random_state=0),
+        NUMBERS,
+        np.digitize(NUMBERS["a"], np.linspace(-1, 1, 8)),
+    ),
+    "mlp regressor": (
+        MLPStudentRegressor((16,), max_epochs=2, random_state=0),
+        NUMBERS,
+        1e3 + 1e3 * NUMBERS["a"].to_numpy(),
+    ),
+}
+
+
+def compiled(source, output, *flags):
+    command = ["gcc", *STRICT, *flags, str(source), "-o", str(output), "-lm"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return output
+
+
+@pytest.mark.parametrize("dtype", ["double", "float"])
+@pytest.mark.parametrize("name", CASES)
+def test_c_compiles_strictly_and_scores_the_same(name, dtype, tmp_path):
+    student, X, y = CASES[name]
+    student.fit(X, y)
+    certificate = to_c(student, tmp_path / "m.c", X, dtype=dtype)
+    assert certificate.max_difference < 1e-5
+    library = compiled(tmp_path / "m.c", tmp_path / "m.so", "-shared", "-fPIC")
+    scorer = load_library(library)
+    found = [scorer(row) for row in X.astype(object).head(50).to_numpy().tolist()]
+    is_classifier = hasattr(student, "classes_")
+    expected = student.predict_proba(X.head(50)) if is_classifier else student.predict(X.head(50))
+    scale = 1.0 if is_classifier else np.std(y)
+    np.testing.assert_allclose(found, expected, atol=1e-5 * scale)
+
+
+def test_c_needs_no_library_but_expf_and_allocates_nothing(tmp_path):
+    student, X, y = CASES["mlp"]
+    to_c(student.fit(X, y), tmp_path / "m.c", dtype="float")
+    compiled(tmp_path / "m.c", tmp_path / "m.o", "-c")
+    symbols = subprocess.run(
+        ["nm", "--undefined-only", tmp_path / "m.o"], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert set(symbols) <= {"U", "expf", "_GLOBAL_OFFSET_TABLE_", "__stack_chk_fail"}
+    source = (tmp_path / "m.c").read_text()
+    assert re.findall(r"#include <(.*)>", source) == ["float.h", "math.h", "stddef.h"]
+
+
+def test_c_in_float_has_no_double(tmp_path):
+    student, X, y = CASES["mlp"]
+    to_c(student.fit(X, y), tmp_path / "m.c", dtype="float")
+    code = re.sub(r"/\*.*?\*/", "", (tmp_path / "m.c").read_text(), flags=re.DOTALL)
+    assert "double" not in code
+    compiled(tmp_path / "m.c", tmp_path / "m.o", "-c", "-Wdouble-promotion")
+
+
+def test_texts_of_the_user_are_no_names_of_functions(tmp_path):
+    X = pd.DataFrame({"student_score": NUMBERS["a"], "b": np.where(TWO == "yes", "student_x", "y")})
+    to_c(LinearStudentClassifier().fit(X, TWO), tmp_path / "m.c", name="fraud", main=True)
+    program = compiled(tmp_path / "m.c", tmp_path / "m")
+    code, out, _ = score_csv(program, X.to_csv(index=False))
+    assert code == 0
+    found = pd.read_csv(io.StringIO(out))
+    assert ((found["yes"] > 0.5) == (TWO == "yes")).all()
+
+
+def test_names_begin_as_asked(tmp_path):
+    student, X, y = CASES["linear"]
+    to_c(student.fit(X, y), tmp_path / "m.c", name="fraud_v2")
+    library = ctypes.CDLL(str(compiled(tmp_path / "m.c", tmp_path / "m.so", "-shared", "-fPIC")))
+    assert library.fraud_v2_level(6, b"never seen") == -1
+    assert library.fraud_v2_level(6, "ü\\??/".encode()) >= 0
+    assert library.fraud_v2_level(0, b"x") == -1
+    assert library.fraud_v2_level(99, b"x") == -1
+    assert not hasattr(library, "student_score")
+    with pytest.raises(ValueError, match="name is '2x'"):
+        to_c(student, tmp_path / "m.c", name="2x")
+    with pytest.raises(ValueError, match="dtype is 'half'"):
+        to_c(student, tmp_path / "m.c", dtype="half")
+
+
+def test_an_infinite_cell_is_told_by_its_position(tmp_path):
+    student, X, y = CASES["linear, three classes"]
+    to_c(student.fit(X, y), tmp_path / "m.c")
+    library = ctypes.CDLL(str(compiled(tmp_path / "m.c", tmp_path / "m.so", "-shared", "-fPIC")))
+    row, answers = (ctypes.c_double * 6)(0, 0, 0, float("-inf"), 0, 0), (ctypes.c_double * 3)()
+    assert library.student_score(row, answers) == 4
+    assert np.isnan(list(answers)).all()
+    rows = (ctypes.c_double * 12)(*[0] * 6, *row)
+    answers = (ctypes.c_double * 6)()
+    library.student_score_rows.argtypes = [ctypes.c_void_p, ctypes.c_long, ctypes.c_void_p]
+    assert library.student_score_rows(rows, 2, answers) == 1
+    assert np.isnan(list(answers)).tolist() == [False] * 3 + [True] * 3
+
+
+def score_csv(program, text):
+    done = subprocess.run([program], input=text.encode(), capture_output=True)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+@pytest.fixture(scope="module")
+def csv_program(tmp_path_factory):
+    """A compiled main of a linear student with strings, and the student."""
+    folder = tmp_path_factory.mktemp("main")
+    student, X, y = CASES["linear"]
+    student = LinearStudentClassifier().fit(X, y)
+    to_c(student, folder / "m.c", main=True)
+    return compiled(folder / "m.c", folder / "m"), student
+
+
+def test_main_scores_csv_with_columns_in_any_order(csv_program):
+    program, student = csv_program
+    table = TEXTS[TEXTS.columns[::-1]].assign(note='a, "b"')
+    code, out, err = score_csv(program, table.to_csv(index=False))
+    assert (code, err) == (0, "")
+    found = pd.read_csv(io.StringIO(out))
+    assert list(found) == ['n"o', "yes"]
+    np.testing.assert_allclose(found, student.predict_proba(TEXTS), atol=5e-6)
+
+
+def test_main_reads_carriage_returns_empty_lines_and_a_last_line_without_end(csv_program):
+    program, _ = csv_program
+    plain = TEXTS.assign(**{'a "quoted", name': "unseen"}).head(3).to_csv(index=False)
+    expected = score_csv(program, plain)
+    assert expected[0] == 0
+    variants = ["\ufeff" + plain, plain.replace("\n", "\r\n"), plain.rstrip(), plain + "\n\n"]
+    for variant in variants:
+        assert score_csv(program, variant) == expected
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("\n1.", "\n1.x", "line 2, column 'a': '1.x"),
+        ("a,b,", "a,B,", "column 'b': 'b' is missing in the header"),
+        ("\n1.", "\n1,1,1,1,1,1,x,10,1.", "more than the header has"),
+        ("\n1.764", "\ninf;1.764", "is no number"),
+    ],
+)
+def test_main_names_what_is_wrong(csv_program, old, new, message):
+    program, _ = csv_program
+    text = TEXTS.head(1).to_csv(index=False)
+    assert old in text
+    code, _, err = score_csv(program, text.replace(old, new, 1))
+    assert code == 1
+    assert message in err
+
+
+def test_main_refuses_infinity_and_short_rows(csv_program):
+    program, _ = csv_program
+    header = TEXTS.head(0).to_csv(index=False)
+    code, _, err = score_csv(program, header + "0,0,inf,0,0,0,x,10\n")
+    assert (code, err) == (1, "line 2, column 'c': 'inf' is no finite number\n")
+    code, _, err = score_csv(program, header + "0,0,1,0,0,0,x,10\n0,0\n")
+    assert code == 1
+    assert "line 3" in err
+    assert "shorter" in err
+
+
+def test_the_library_is_scored_without_numpy(tmp_path):
+    student, X, y = CASES["linear"]
+    to_c(student.fit(X, y), tmp_path / "m.c")
+    library = compiled(tmp_path / "m.c", tmp_path / "m.so", "-shared", "-fPIC")
+    program = (
+        "import sys; from skdistill.scorer import load_library;"
+        f"scorer = load_library({str(library)!r});"
+        "row = [1, None, 2.5, 0, 0, 0, 'x', 10];"
+        "print(scorer(row), scorer(dict(zip(scorer.columns, row))) == scorer(tuple(row)));"
+        "assert 'numpy' not in sys.modules"
+    )
+    out = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    row = pd.DataFrame([[1, None, 2.5, 0, 0, 0, "x", 10]], columns=X.columns)
+    row["code"] = row["code"].astype("category")
+    probabilities, same = out.stdout.strip().rsplit(" ", 1)
+    assert same == "True"
+    found = [float(p) for p in probabilities.strip("()").split(",")]
+    np.testing.assert_allclose(found, student.predict_proba(row)[0], atol=5e-6)
+
+
+@pytest.mark.parametrize(
+    ("row", "error", "message"),
+    [
+        ([1.0] * 5, ValueError, "has 5 cells; 6"),
+        ([1.0, "2", 3, 4, 5, 6], TypeError, "'b' holds '2'"),
+        ([1.0, 2, float("inf"), 4, 5, 6], ValueError, "'c' is infinite"),
+        ([1.0, 2, 1e300, 4, 5, 6], ValueError, "too large for a C float"),
+        ({"a": 1}, ValueError, "'b', 'c', 'd', 'e', 'f' missing"),
+    ],
+)
+def test_the_library_refuses_bad_rows(row, error, message, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("library")
+    student, X, y = CASES["tree, three classes"]
+    to_c(student.fit(X, y), folder / "m.c", dtype="float")
+    scorer = load_library(compiled(folder / "m.c", folder / "m.so", "-shared", "-fPIC"))
+    assert repr(scorer) == "LibraryScorer(6 columns, 3 classes)"
+    with pytest.raises(error, match=message):
+        scorer(row)
+
+
+def test_what_is_no_library_of_a_student_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no file .*nothing\.so"):
+        load_library(tmp_path / "nothing.so")
+    (tmp_path / "text.so").write_text("not a library")
+    with pytest.raises(ValueError, match="is no library of a student"):
+        load_library(tmp_path / "text.so")
+    (tmp_path / "other.c").write_text("int f(void);\nint f(void) { return 1; }\n")
+    other = compiled(tmp_path / "other.c", tmp_path / "other.so", "-shared", "-fPIC")
+    with pytest.raises(ValueError, match="is no library of a student"):
+        load_library(other)
+
+
+def test_beyond_the_tolerance_nothing_is_written(tmp_path):
+    student, X, y = CASES["linear"]
+    student.fit(X, y)
+    with pytest.raises(ParityError, match=r"worst by .*The worst row: \{'a': "):
+        to_c(student, tmp_path / "m.c", tolerance=1e-16)
+    assert list(tmp_path.iterdir()) == []
+    to_c(student, tmp_path / "m.c")
+    before = (tmp_path / "m.c").read_bytes()
+    with pytest.raises(ParityError):
+        to_c(student, tmp_path / "m.c", main=True, tolerance=1e-16)
+    assert (tmp_path / "m.c").read_bytes() == before
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_float_that_cannot_hold_the_numbers_is_refused(tmp_path):
+    X = 1.7e9 + np.arange(0.0, 400)[:, None]
+    student = LinearStudentClassifier().fit(X, np.arange(400) % 80 < 40)
+    with pytest.raises(ParityError, match="dtype='double'"):
+        to_c(student, tmp_path / "m.c", dtype="float")
+    assert to_c(student, tmp_path / "m.c").max_difference < 1e-5
+
+
+def test_the_certificate_tells_what_was_tried(tmp_path):
+    student, X, y = CASES["tree, strings"]
+    student.fit(X, y)
+    certificate = to_c(student, tmp_path / "m.c", X)
+    kept, student_file = read_certificate(tmp_path / "m.c")
+    assert kept == certificate
+    assert certificate.format == "c"
+    assert certificate.n_rows > 4000 + len(X)
+    assert certificate.model_sha256 in (tmp_path / "m.c").read_text()
+    assert certificate.notes == {"name": "student", "dtype": "double"}
+    assert len(student_file) > 0
+
+
+def test_a_folder_that_is_not_there_is_refused_before_any_work(tmp_path, monkeypatch):
+    student, X, y = CASES["tree, three classes"]
+    student.fit(X, y)
+    monkeypatch.setattr("skdistill.export.c.c_source", None)
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        to_c(student, tmp_path / "there" / "m.c")
+    with pytest.raises(IsADirectoryError, match="is a folder"):
+        to_c(student, tmp_path)
+
+
+def test_without_a_compiler_nothing_is_written(tmp_path, monkeypatch):
+    student, X, y = CASES["tree, three classes"]
+    monkeypatch.setattr("skdistill.scorer.compiled.find_compiler", lambda: None)
+    with pytest.raises(FileNotFoundError, match="No C compiler was found: install gcc"):
+        to_c(student.fit(X, y), tmp_path / "m.c")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,1 @@
+"""A student, or a pipeline that ends in one, as an ONNX file."""

@@ -1,0 +1,95 @@
+"""What an ONNX model answers: classes and probabilities, or predictions."""
+
+import numpy as np
+
+from skdistill.export.onnx.network import network_outputs
+from skdistill.export.onnx.signature import class_labels
+from skdistill.export.onnx.tree import leaves_of, tree_leaf
+from skdistill.scorer.model import LeanTree
+
+#: The label of a row with an infinite number, if classes are numbers; strings have "".
+NO_LABEL = np.iinfo(np.int64).min
+
+
+def add_answers(graph, model, inputs, cells, outputs):
+    """Add a student to a graph, down to its outputs.
+
+    Parameters
+    ----------
+    graph : GraphBuilder
+        The graph.
+    model : LeanTree or LeanNetwork
+        The student.
+    inputs : tuple of InputColumn
+        How its columns are fed.
+    cells : Cells
+        The columns in the graph.
+    outputs : list of str
+        Names of label and probabilities, or of the prediction.
+
+    Notes
+    -----
+    A row with an infinite number is answered by NaN, and by a label that no class has.
+    """
+    infinite = infinite_rows(graph, cells)
+    if isinstance(model, LeanTree):
+        leaf = tree_leaf(graph, model, inputs, cells)
+        _answers_of_leaf(graph, model, cells.dtype, infinite, leaf, outputs)
+        return
+    values = network_outputs(graph, model, inputs, cells)
+    nan = cells.dtype(np.nan)
+    if model.classes is None:
+        if (model.scale, model.shift) != (1.0, 0.0):
+            values = graph.add("Mul", values, graph.constant(cells.dtype(model.scale)))
+            values = graph.add("Add", values, graph.constant(cells.dtype(model.shift)))
+        instead_of(graph, infinite, nan, values, outputs[0])
+        return
+    proba = graph.add("Softmax", values, axis=-1)
+    instead_of(graph, infinite, nan, proba, outputs[1])
+    most_probable = graph.add("ArgMax", values, axis=1, keepdims=1)
+    row = instead_of(graph, infinite, np.int64(len(model.classes)), most_probable)
+    graph.add(
+        "Gather",
+        _label_table(graph, class_labels(model.classes)),
+        _flat(graph, row),
+        output=outputs[0],
+    )
+
+
+def infinite_rows(graph, cells):
+    """Mark the rows with an infinite number: a tensor of shape (N, 1), None without numbers."""
+    if cells.numbers is None:
+        return None
+    infinite = graph.cast(graph.add("IsInf", cells.numbers), np.float32)
+    ones = graph.constant(np.ones((len(cells.position), 1), dtype=np.float32))
+    return graph.cast(graph.add("MatMul", infinite, ones), bool)
+
+
+def instead_of(graph, infinite, value, tensor, output=None):
+    """Put a value in the place of what a tensor says about rows with an infinite number."""
+    if infinite is not None:
+        return graph.add("Where", infinite, graph.constant(value), tensor, output=output)
+    return tensor if output is None else graph.add("Identity", tensor, output=output)
+
+
+def _answers_of_leaf(graph, model, dtype, infinite, leaf, outputs):
+    """Look up the answers of a leaf; those on infinite numbers stand after the last leaf's."""
+    leaves = leaves_of(model)
+    leaf = instead_of(graph, infinite, np.float32(len(leaves)), leaf)
+    row = _flat(graph, graph.cast(leaf, np.int64))
+    values = model.value[leaves]
+    table = np.vstack([values, np.full(values.shape[1], np.nan)]).astype(dtype)
+    graph.add("Gather", graph.constant(table), row, output=outputs[-1])
+    if model.classes is not None:
+        labels = class_labels(model.classes)[np.argmax(values, axis=1)]
+        graph.add("Gather", _label_table(graph, labels), row, output=outputs[0])
+
+
+def _label_table(graph, labels):
+    """Return labels with one after the last that stands for rows without an answer."""
+    none = "" if labels.dtype == object else NO_LABEL
+    return graph.constant(np.append(labels, np.array([none], dtype=labels.dtype)))
+
+
+def _flat(graph, tensor):
+    return graph.add("Reshape", tensor, graph.constant(np.array([-1])))

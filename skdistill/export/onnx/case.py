@@ -1,0 +1,145 @@
+"""A model on its way into an ONNX file."""
+
+from dataclasses import dataclass, replace
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+
+from skdistill.estimators import last_step
+from skdistill.export.content import deployed_student, student_content
+from skdistill.export.onnx.sample import onnx_sample, table_sample
+from skdistill.export.student_file import pack
+from skdistill.models import student_and_teacher
+from skdistill.scorer.content import lean_model
+from skdistill.scorer.model import LeanTree, size_in_bytes
+
+#: An ONNX file is one protobuf, which holds no more bytes.
+MAX_BYTES = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model on its way into a file.
+
+    Attributes
+    ----------
+    student : estimator
+        The student, without the steps before it.
+    model : LeanTree or LeanNetwork
+        The same as plain arrays.
+    sample : Sample
+        Rows to try, and what the student, or the pipeline, answers.
+    proto : ModelProto
+        The ONNX model.
+    inputs : tuple of InputColumn
+        How it is fed.
+    dtype : type
+        Of the numbers: numpy.float32 or numpy.float64.
+    student_file : bytes or None
+        The student as `save` writes it; None if there are steps before it.
+    """
+
+    student: Any
+    model: Any
+    sample: Any
+    proto: Any
+    inputs: tuple
+    dtype: type
+    student_file: bytes | None
+
+    @property
+    def is_pipeline(self):
+        """Whether there are steps before the student."""
+        return self.student_file is None
+
+    def payload(self, **entries):
+        """Return the content of the file, with more entries in its metadata."""
+        name = type(self.student).__name__
+        _part("build").describe(self.proto, self.inputs, name, self.model.classes, **entries)
+        return self.proto.SerializeToString()
+
+    def quantized(self):
+        """Return the case with int8 weights; see `skdistill.export.onnx.quantize`."""
+        if isinstance(self.model, LeanTree) or not self.model.layers:
+            raise TypeError(
+                f"quantize=True is for MLP students; a {type(self.student).__name__} has no large "
+                "matrices to store as int8. Leave it out."
+            )
+        return replace(self, proto=_part("quantize").quantized(self.proto))
+
+
+def case_of(model, X, dtype):
+    """Build the ONNX model of a student or a pipeline, and the rows to try it on.
+
+    Parameters
+    ----------
+    model : estimator
+        A fitted student, distiller or search, or a Pipeline that ends in one.
+    X : array-like, data frame or None
+        Real rows.
+    dtype : type
+        Of the numbers: numpy.float32 or numpy.float64.
+
+    Returns
+    -------
+    case : Case
+        Ready to be tried.
+
+    Raises
+    ------
+    TypeError, ValueError, ImportError
+        See `to_onnx`.
+    """
+    deployed = student_and_teacher(model)[0]
+    estimator = _without_idle_steps(deployed.estimator)
+    student = deployed_student(last_step(estimator))
+    content = student_content(student)
+    lean = lean_model(content)
+    _check_size(lean)
+    if estimator is student:
+        proto, inputs = _part("build").build_model(lean, dtype)
+        sample = onnx_sample(student, lean, X)
+        return Case(student, lean, sample, proto, inputs, dtype, pack(content))
+    if X is None:
+        raise ValueError(
+            "The model is a pipeline, so X is needed: rows that show the names and types of its "
+            "columns, and on which the file is compared with it. Pass to_onnx(model, path, X)."
+        )
+    X = X if hasattr(X, "shape") else np.asarray(X)
+    proto, inputs = _part("pipeline").build_pipeline(estimator, X, dtype)
+    return Case(student, lean, table_sample(deployed, X), proto, inputs, dtype, None)
+
+
+def _without_idle_steps(estimator):
+    """Return the student itself where no step before it changes anything."""
+    while isinstance(estimator, Pipeline | FrozenEstimator):
+        if isinstance(estimator, FrozenEstimator):
+            estimator = estimator.estimator
+        elif all(step in (None, "passthrough") for _, step in estimator.steps[:-1]):
+            estimator = estimator.steps[-1][1]
+        else:
+            return estimator
+    return estimator
+
+
+def _part(name):
+    """Import a module of this folder that needs onnx."""
+    try:
+        return import_module(f"skdistill.export.onnx.{name}")
+    except ImportError as error:
+        raise ImportError(
+            f"to_onnx needs onnx, onnxruntime and, for a Pipeline, skl2onnx ({error}). Install "
+            "them with: pip install 'skdistill[export]'"
+        ) from error
+
+
+def _check_size(model):
+    size = size_in_bytes(model)
+    if size > MAX_BYTES:
+        raise ValueError(
+            f"The student takes {size / 1e9:.1f} GB; an ONNX file holds 2 GB. Distil into a "
+            "smaller one, or save it with save."
+        )

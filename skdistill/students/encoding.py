@@ -129,15 +129,15 @@ class Encoding:
     def _codes(self):
         return [_codes_of(column) for column in self.columns]
 
-    def positions(self, X):
-        """Turn a table into float32 positions of shape (n_samples, n_features).
+    def positions(self, X, dtype=np.float32):
+        """Turn a table into positions of shape (n_samples, n_features).
 
         Raises
         ------
         ValueError
             If a column holds strings where numbers were seen at fit, or the other way round.
         """
-        positions = np.empty(X.shape, dtype=np.float32)
+        positions = np.empty(X.shape, dtype=dtype)
         for j, column in enumerate(self.columns):
             nominal = column.levels is not None
             values = column_values_as(X, j, nominal=nominal, name=self.names[j])

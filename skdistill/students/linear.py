@@ -226,7 +226,7 @@ class LinearStudentRegressor(StudentRegressor):
 
 
 def _additive(student, X):
-    positions = student.encoding_.positions(X)
+    positions = student.encoding_.positions(X, dtype=np.float64)
     return student.encoding_.sum_of_curves(positions, student.curves_) + student.intercept_
 
 

@@ -57,7 +57,7 @@ class AdditiveStart:
     def positions(self, X):
         """Encode rows as far as needed, see `Encoding.positions`."""
         rows = plain_rows(check_rows(self.student, X, reset=False))
-        return self.student.encoding_.positions(rows)
+        return self.student.encoding_.positions(rows, dtype=self.intercept.dtype)
 
     def parts(self, positions):
         """Look up what every player adds, of shape (n_samples, n_players, width)."""

@@ -448,8 +448,8 @@ def print_results(console, results):
     console.print()
     console.print(table)
     console.print(
-        "\nagrees: same class as the teacher; µs/row: one row a call, through predict_proba; lean:\n"
-        "the same by the lean scorer; rows/s: batches, through predict_proba. All on one core."
+        "\nagrees: same class as the teacher; µs/row: one row a call, by predict_proba; lean:\n"
+        "the same by the lean scorer; rows/s: in batches, by predict_proba. All on one core."
     )
 
 

@@ -40,7 +40,7 @@ def ship(network, scorecard, X, folder):
         "network.onnx": to_onnx(network, folder / "network.onnx", X),
         "network.c": to_c(network, folder / "network.c", X, main=True),
         "scorecard.c": to_c(scorecard, folder / "scorecard.c", X, dtype="float"),
-        "scorecard.sql": verify(folder / "scorecard.sql"),
+        "scorecard.sql": verify(folder / "scorecard.sql", X),
     }
     for name, certificate in certificates.items():
         print(f"{name:<16}{size(folder / name):>8}  {certificate}")

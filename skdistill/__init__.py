@@ -1,13 +1,14 @@
 """skdistill: distil a tree ensemble into a small student, as a scikit-learn estimator.
 
-    teacher  ->  margins  ->  transfer set  ->  student  ->  fidelity    ->  report
-    (fitted      (log-odds,   (labelled +      (tree,       (how close)      (verdict, reasons,
-     ensemble)    honest)      unlabelled +     linear,                       pictures, page)
-                               synthetic rows)  MLP)
+    teacher  ->  margins  ->  transfer set  ->  student  ->  fidelity   ->  report, export
+    (fitted      (log-odds,   (labelled +      (tree,       (how close)     (verdict, reasons, page;
+     ensemble)    honest)      unlabelled +     linear,                      ONNX, C, SQL, file,
+                               synthetic rows)  MLP)                         lean scorer)
 
 Rooms, in the order of the flow: `distill` sees all of it, and has `stages` and `label_correction`
 do what takes both ends; `teacher` gives margins; `transfer_set` makes the rows; `students` learn
-from them; `fidelity` compares; `report` shows; below them `models` (who is who in what users pass),
+from them; `fidelity` compares; `report` shows; `export` writes files that score elsewhere, and
+`scorer` scores without scikit-learn; below them `models` (who is who in what users pass),
 `soft_labels`, `opinion_pool` and `ranking` (the maths), `rows` and `columns` (checked input) and
 `estimators` (a look inside those users pass).
 """
@@ -17,6 +18,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # what editors and type checkers see
     from skdistill.distill import DistilledClassifier, DistilledRegressor
+    from skdistill.export.c import to_c
+    from skdistill.export.certificate import Certificate, ParityError
+    from skdistill.export.lean import lean_scorer
+    from skdistill.export.onnx.to_onnx import to_onnx
+    from skdistill.export.sql.to_sql import to_sql
+    from skdistill.export.student_file import SKOPS_TRUSTED_TYPES, load, save
+    from skdistill.export.verify import verify
     from skdistill.fidelity import (
         agreement,
         fidelity_scorer,
@@ -34,6 +42,8 @@ if TYPE_CHECKING:  # what editors and type checkers see
     from skdistill.report.page.distillation_report import DistillationReport
     from skdistill.report.reasons.explain import Reason, explain, reason_codes
     from skdistill.report.reasons.report import AttributionReport, attribution_report
+    from skdistill.scorer.content_checks import StudentFileError
+    from skdistill.scorer.lean_scorer import LeanScorer
     from skdistill.students.linear import LinearStudentClassifier, LinearStudentRegressor
     from skdistill.students.mlp import MLPStudentClassifier, MLPStudentRegressor
     from skdistill.students.soft_label_classifier import SoftLabelClassifier
@@ -74,6 +84,18 @@ _PUBLIC = {
     "ScorecardDisplay": "report.displays.scorecard",
     "LossCurveDisplay": "report.displays.loss_curve",
     "DistillationReport": "report.page.distillation_report",
+    "lean_scorer": "export.lean",
+    "LeanScorer": "scorer.lean_scorer",
+    "to_onnx": "export.onnx.to_onnx",
+    "to_c": "export.c",
+    "to_sql": "export.sql.to_sql",
+    "verify": "export.verify",
+    "Certificate": "export.certificate",
+    "ParityError": "export.certificate",
+    "save": "export.student_file",
+    "load": "export.student_file",
+    "StudentFileError": "scorer.content_checks",
+    "SKOPS_TRUSTED_TYPES": "export.student_file",
 }
 
 __all__ = list(_PUBLIC)

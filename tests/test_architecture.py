@@ -23,6 +23,11 @@ HEAVY = {
     "lightgbm",
     "catboost",
     "onnx",
+    "onnxruntime",
+    "skl2onnx",
+    "sqlglot",
+    "duckdb",
+    "cffi",
 }
 
 
@@ -58,6 +63,18 @@ def test_the_public_names_are_these():
         "ScorecardDisplay",
         "LossCurveDisplay",
         "DistillationReport",
+        "lean_scorer",
+        "LeanScorer",
+        "to_onnx",
+        "to_c",
+        "to_sql",
+        "verify",
+        "Certificate",
+        "ParityError",
+        "save",
+        "load",
+        "StudentFileError",
+        "SKOPS_TRUSTED_TYPES",
     ]
     assert set(skdistill.__all__) <= set(dir(skdistill))
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
@@ -99,6 +116,26 @@ def test_imports_only_go_down():
     assert done.returncode == 0, done.stdout
 
 
+def test_exports_load_their_libraries_only_when_they_are_needed():
+    program = (
+        "import sys; from skdistill import lean_scorer, load, to_c, to_onnx, to_sql, verify;"
+        f"found = {HEAVY!r} & set(sys.modules); assert not found, found"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_importing_the_scorer_loads_nothing_but_numpy():
+    program = (
+        "import sys; before = set(sys.modules); import skdistill.scorer;"
+        "new = {name.partition('.')[0] for name in set(sys.modules) - before};"
+        "assert new - sys.stdlib_module_names == {'skdistill'}, new;"
+        "from skdistill.scorer import LeanScorer, load, load_library;"
+        "new = {name.partition('.')[0] for name in set(sys.modules) - before};"
+        "assert new - sys.stdlib_module_names == {'skdistill', 'numpy'}, new"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 def test_reports_load_shap_and_plots_only_when_they_are_needed():
     program = (
         "import sys; from skdistill import DistillationReport, TreeDisplay, explain;"
@@ -107,7 +144,9 @@ def test_reports_load_shap_and_plots_only_when_they_are_needed():
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-@pytest.mark.parametrize("name", [n for n in skdistill.__all__ if not n.endswith("Error")])
+@pytest.mark.parametrize(
+    "name", [n for n in skdistill.__all__ if not n.endswith("Error") and not n.isupper()]
+)
 def test_docstrings_name_every_parameter_in_order_with_its_default(name):
     documented = getattr(skdistill, name)
     doc = numpydoc.docscrape.get_doc_object(documented)

@@ -210,7 +210,7 @@ def test_an_unknown_column_is_refused_with_its_name(fitted):
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", ["tree", "linear", "mlp", "mlp, three classes", "tree regressor"])
 def test_infinity_is_never_scored(fitted, name, engine):
-    X, students = fitted
+    X, _ = fitted
     scorer = _scorer(fitted, name, engine)
     for infinite in (np.inf, -np.inf):
         for j, column in enumerate(["amount", "age", None, "code"]):
@@ -285,7 +285,8 @@ def test_a_scorer_describes_itself(fitted):
     assert set(scorer.levels) == {"country", "code"}
     assert set(scorer.levels["country"]) == {"AT", "Ü'x", ""}
     assert lean_scorer(students["tree regressor"], "numpy").classes is None
-    assert scorer.sha256 == fingerprint(lean_model(student_content(students["tree, three classes"])))
+    model = lean_model(student_content(students["tree, three classes"]))
+    assert scorer.sha256 == fingerprint(model)
 
 
 def test_auto_takes_numpy_without_a_compiler_and_says_so(fitted, monkeypatch):

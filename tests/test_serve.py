@@ -62,7 +62,8 @@ def service(tmp_path_factory):
     X.head(50).to_parquet(folder / "rows.parquet")
     arguments = "--student", folder / "student.skd", "--background", folder / "rows.parquet"
     process, address = start(*arguments)
-    yield httpx.Client(base_url=address), student, X
+    with httpx.Client(base_url=address) as client:
+        yield client, student, X
     process.terminate()
     process.communicate()
 

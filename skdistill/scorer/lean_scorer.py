@@ -51,7 +51,8 @@ class LeanScorer:
     A student saved, and loaded as a scorer:
 
     >>> import tempfile
-    >>>     >>> from sklearn.datasets import load_diabetes
+    >>> from pathlib import Path
+    >>> from sklearn.datasets import load_diabetes
     >>> from skdistill import TreeStudentRegressor, save
     >>> from skdistill.scorer import load
     >>> X, y = load_diabetes(return_X_y=True)

@@ -1,0 +1,1 @@
+"""Trees and additive students as SQL."""

@@ -1,0 +1,108 @@
+"""Names of tables and of results."""
+
+import re
+from dataclasses import dataclass
+
+from skdistill.scorer.model import LeanTree
+
+
+@dataclass(frozen=True)
+class Names:
+    """What the results are called.
+
+    Attributes
+    ----------
+    margins : tuple of str
+        Of the margins of an additive classifier, if they have columns of their own.
+    answers : tuple of str
+        Of the label and the probabilities, or of the prediction.
+    """
+
+    margins: tuple
+    answers: tuple
+
+
+def table_name(parameter, name):
+    """Split the name of a table.
+
+    Parameters
+    ----------
+    parameter : str
+        What messages call it.
+    name : str, tuple of str or None
+        With dots between catalog, schema and name, or apart.
+
+    Returns
+    -------
+    parts : tuple of str or None
+        One to three names; None for None.
+    """
+    if name is None:
+        return None
+    parts = tuple(name.split(".")) if isinstance(name, str) else name
+    are_names = isinstance(parts, tuple) and all(isinstance(each, str) and each for each in parts)
+    if not are_names or not 1 <= len(parts) <= 3:
+        raise ValueError(
+            f"{parameter}={name!r} is no name of a table. A string like 'table', 'schema.table' or "
+            "'catalog.schema.table' was expected, or a tuple of these names if one has a dot in it."
+        )
+    return parts
+
+
+def result_names(model, dialect, *, table, keep, rename):
+    """Name the results differently from each other and from the columns beside them.
+
+    Parameters
+    ----------
+    model : LeanTree or LeanNetwork
+        The student.
+    dialect : str
+        What sqlglot calls the dialect.
+    table : tuple of str or None
+        The table of a whole query; None for expressions, beside which anything may stand.
+    keep : list of str or None
+        Its columns beside the results, None for all.
+    rename : dict of str to str
+        Other names, by the usual ones.
+
+    Returns
+    -------
+    names : Names
+        The names.
+    """
+    margins, answers = _usual_names(model, dialect)
+    if table is None or isinstance(model, LeanTree):
+        margins = []
+    usual = [*margins, *answers]
+    unknown = sorted(set(rename) - set(usual))
+    if unknown:
+        raise ValueError(f"rename mentions {unknown}; the results are {usual}.")
+    names = Names(*(tuple(rename.get(each, each) for each in some) for some in (margins, answers)))
+    beside = [column.name for column in model.columns] if keep is None else keep
+    twice = first_repeated([*(() if table is None else beside), *names.margins, *names.answers])
+    if twice is not None:
+        raise ValueError(
+            f"Two columns of the result would be called {twice!r}. Give the answer another name: "
+            f"rename={{{twice!r}: '...'}}."
+        )
+    return names
+
+
+def first_repeated(names):
+    """Return the first name that was there before, in whatever case; None if all differ."""
+    seen = set()
+    for name in names:
+        if name.lower() in seen:
+            return name
+        seen.add(name.lower())
+    return None
+
+
+def _usual_names(model, dialect):
+    if model.classes is None:
+        return [], ["prediction"]
+    labels = [str(label) for label in model.classes]
+    if dialect == "bigquery":  # it takes few signs in names
+        labels = [re.sub(r"\W", "_", label) for label in labels]
+    margins = ["log_odds"] if len(labels) == 2 else [f"margin_{label}" for label in labels]
+    return margins, ["label", *(f"probability_{label}" for label in labels)]

@@ -1,0 +1,149 @@
+"""Runs exported SQL in DuckDB."""
+
+from numbers import Real
+
+import duckdb
+import numpy as np
+import sqlglot
+
+from skdistill.export.certificate import ParityError
+from skdistill.export.sql import expressions
+from skdistill.export.sql.expressions import holds_text, quoted
+from skdistill.scorer.model import n_answers
+
+#: A label whose probability is this far below the largest is wrong, not a tie.
+TIE = 1e-9
+
+
+def run_sql(sql, model, rows, *, dialect, table=None, view=None, keep=None):
+    """Run what `to_sql` wrote on some rows.
+
+    Parameters
+    ----------
+    sql : str
+        Expressions, a SELECT or a CREATE VIEW.
+    model : LeanTree or LeanNetwork
+        The student: its columns are those of the table.
+    rows : PlainColumns of shape (n_samples, n_features)
+        Per column float64 with NaN, or object with None, where missing. Missing numbers become
+        NULL and NaN in turn.
+    dialect : str
+        The dialect it is written in. DuckDB's is run as it is, any other is translated first.
+    table, view : sequence of str, default=None
+        The names in it, in parts.
+    keep : sequence of str, default=None
+        The columns that a SELECT has before the answers.
+
+    Returns
+    -------
+    answers : ndarray of shape (n_samples, n_answers)
+        Probabilities, or one column of predictions; NaN for NULL.
+
+    Raises
+    ------
+    ParityError
+        If a label is not that of the most probable class.
+    """
+    if table is None:
+        table = ["rows"]
+        sql = f"SELECT\n{sql}\nFROM {quoted('rows').sql(dialect=dialect)}"
+    if dialect != "duckdb":
+        sql = sqlglot.transpile(sql, read=dialect, write="duckdb")[0]
+    with duckdb.connect(":memory:") as connection:
+        for parts in (table, view or ()):
+            _make_schema(connection, parts[:-1])
+        _make_table(connection, _in_duckdb(expressions.table(table)), model, rows, keep or ())
+        # The file may be a stranger's: it reaches this table and nothing else.
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET preserve_insertion_order = true")
+        connection.execute(sql)
+        if view is not None:
+            connection.execute(f"SELECT * FROM {_in_duckdb(expressions.table(view))}")
+        columns = list(connection.fetchnumpy().values())
+    n = n_answers(model)
+    answers = np.stack([_floats(column) for column in columns[-n:]], axis=1)
+    if model.classes is not None:
+        _check_labels(columns[-n - 1].tolist(), answers, model.classes)
+    return answers
+
+
+def runtime(dialect):
+    """Name what runs SQL of a dialect here, with versions."""
+    name = f"DuckDB {duckdb.__version__}"
+    if dialect == "duckdb":
+        return name
+    return f"{name}, translated from {dialect} by sqlglot {sqlglot.__version__}"
+
+
+def _make_schema(connection, parts):
+    """Make the catalog and the schema that a name mentions."""
+    names = [_in_duckdb(quoted(part)) for part in parts]
+    if len(names) == 2:
+        connection.execute(f"ATTACH IF NOT EXISTS ':memory:' AS {names[0]}")
+    if names:
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {'.'.join(names)}")
+
+
+def _make_table(connection, table, model, rows, keep):
+    """Make the table that the SQL reads."""
+    pairs = list(zip(model.columns, rows.values, strict=True))
+    cells = {
+        f"c{j}": _text_cells(values) if holds_text(column) else _number_cells(values, column)
+        for j, (column, values) in enumerate(pairs)
+    }
+    connection.register("parity_rows", {"position": np.arange(len(rows)), **cells})
+    selected = [
+        f"{_cell(name, column)} AS {_in_duckdb(quoted(column.name))}"
+        for name, column in zip(cells, model.columns, strict=True)
+    ]
+    known = {column.name.lower() for column in model.columns}
+    others = [name for name in keep if name.lower() not in known]
+    selected += [f"position AS {_in_duckdb(quoted(name))}" for name in others]
+    columns = ", ".join(selected)
+    connection.execute(f"CREATE TABLE {table} AS SELECT {columns} FROM parity_rows")
+    connection.unregister("parity_rows")
+
+
+def _cell(name, column):
+    if holds_text(column):
+        return f"CAST({name} AS VARCHAR)"
+    return f"CASE WHEN {name} IS NULL AND position % 2 = 1 THEN 'nan'::DOUBLE ELSE {name} END"
+
+
+def _text_cells(values):
+    cells = np.empty(len(values), dtype=object)
+    cells[:] = [None if value is None else str(value) for value in values]
+    return cells
+
+
+def _number_cells(values, column):
+    """Numbers with NaN where missing; a text, which is no level, becomes one that is none."""
+    if not column.is_nominal:
+        return values
+    unknown = max(column.levels) + 1.0
+    as_number = [np.nan if v is None else v if isinstance(v, Real) else unknown for v in values]
+    return np.array(as_number, dtype=np.float64)
+
+
+def _floats(column):
+    """Read a column of results; NaN where it is NULL."""
+    return np.ma.filled(np.ma.asarray(column).astype(np.float64), np.nan)
+
+
+def _check_labels(labels, answers, classes):
+    """Insist that every label is that of the most probable class."""
+    position = {label: k for k, label in enumerate(classes)}
+    column = np.array([position.get(label, -1) for label in labels])
+    picked = np.where(column < 0, -np.inf, answers[np.arange(len(answers)), column])
+    wrong = np.flatnonzero(picked < answers.max(axis=1) - TIE)
+    if len(wrong):
+        row = wrong[0]
+        raise ParityError(
+            f"The sql labels {len(wrong):,} of {len(labels):,} rows with a class that is not "
+            f"the most probable one. The first: label {labels[row]!r}, "
+            f"probabilities {dict(zip(classes, answers[row].tolist(), strict=True))}."
+        )
+
+
+def _in_duckdb(expression):
+    return expression.sql(dialect="duckdb")

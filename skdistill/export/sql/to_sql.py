@@ -1,0 +1,211 @@
+"""Trees and additive students as SQL: expressions, a query or a view."""
+
+from skdistill.export.certificate import TOLERANCE, certify, check_writable, write_certified
+from skdistill.export.content import deployed_student, student_content
+from skdistill.export.sample import parity_sample
+from skdistill.export.sql.names import first_repeated, result_names, table_name
+from skdistill.scorer.content import lean_model
+from skdistill.scorer.model import LeanTree, fingerprint
+from skdistill.scorer.student_file import pack
+
+#: The dialects that SQL can be written in.
+DIALECTS = ("duckdb", "postgres", "snowflake", "bigquery", "spark")
+
+
+def to_sql(
+    model,
+    path=None,
+    X=None,
+    *,
+    dialect="duckdb",
+    table=None,
+    view=None,
+    keep=None,
+    rename=None,
+    tolerance=TOLERANCE,
+):
+    """Write a tree or an additive student as SQL that scores raw columns where they are stored.
+
+    Without `table` the SQL is a list of expressions to paste into a SELECT of one's own; with it, a
+    whole SELECT; with `view` as well, a CREATE VIEW. It is run in DuckDB and compared with the
+    student before it is returned.
+
+    Parameters
+    ----------
+    model : estimator
+        A fitted `TreeStudentClassifier`, `TreeStudentRegressor`, `LinearStudentClassifier` or
+        `LinearStudentRegressor`, or a distiller or a search that holds one.
+    path : str or path-like, default=None
+        Where to write the SQL, with its certificate beside it. None to write nothing.
+    X : array-like or data frame of shape (n_samples, n_features), default=None
+        Real rows to compare on as well; 20,000 of them at most.
+    dialect : str, default="duckdb"
+        "duckdb", "postgres", "snowflake", "bigquery" or "spark".
+    table : str or tuple of str, default=None
+        The table or view with the raw columns. Dots in a string separate catalog, schema and name;
+        a tuple holds them apart.
+    view : str or tuple of str, default=None
+        Name of the view to create over the table.
+    keep : list of str, default=None
+        Columns of the table that come before the answers. None for all, and for an additive
+        classifier its margins: ``log_odds``, or one ``margin_<class>`` per class.
+    rename : dict of str to str, default=None
+        Other names of answers, by the name they would have: ``{"label": "churn"}``.
+    tolerance : float, default=1e-05
+        Largest difference from the student that is allowed: of a probability, or of a prediction
+        in shares of the standard deviation of the predictions.
+
+    Returns
+    -------
+    sql : str
+        Its answers are ``label`` and one ``probability_<class>`` per class, in the order of
+        ``classes_``, or ``prediction``.
+
+    Raises
+    ------
+    TypeError
+        If the student is an MLP or none of skdistill's.
+    ValueError
+        If the dialect is unknown, a name occurs twice (case does not tell names apart in most
+        databases) or is none, or the categories of a column are both strings and numbers.
+    ParityError
+        If the SQL does not answer as the student does; then nothing is written.
+    ImportError
+        If sqlglot or duckdb is missing.
+
+    Notes
+    -----
+    Names are always quoted, so they have to be spelt as they are stored; the columns of a student
+    that was fitted on an array are ``x0, x1, ...``. NULL counts as missing, and so does NaN. A row
+    in which a column of numbers that the student reads is infinite has NULL answers. Numbers are
+    cast to double, categories to text unless they are numbers. PostgreSQL and BigQuery refuse to
+    cast booleans to double: give them as integers there.
+
+    A tree is one CASE per answer. Of an additive student every column is one CASE, a straight line
+    per bin, and their sum is a margin. A SELECT computes the margins once; expressions repeat
+    them, once per pair of classes, so prefer `table` for more than two classes. A probability is
+    ``1 / (1 + sum over other classes of exp(their margin - its margin))``, which cannot overflow.
+
+    SQL in another dialect than DuckDB's is translated for the comparison, as ``runtime`` in the
+    certificate says; run it once in the database itself before relying on it.
+
+    Examples
+    --------
+    A tree of two leaves as an expression to paste into a query:
+
+    >>> from sklearn.datasets import load_iris
+    >>> from skdistill import LinearStudentClassifier, TreeStudentRegressor, to_sql
+    >>> X, y = load_iris(return_X_y=True, as_frame=True)
+    >>> X = X[["petal width (cm)"]]
+    >>> print(to_sql(TreeStudentRegressor(max_leaf_nodes=2).fit(X, y)))
+    CASE
+      WHEN ABS(CAST("petal width (cm)" AS DOUBLE)) = CAST('inf' AS DOUBLE)
+      THEN NULL
+      WHEN CAST("petal width (cm)" AS DOUBLE) <= 0.8000000417232512e0
+      THEN 0e0
+      ELSE 1.5e0
+    END AS "prediction"
+
+    And curves as a view over a table:
+
+    >>> student = LinearStudentClassifier().fit(X, y)
+    >>> sql = to_sql(student, table="flowers", view="scored", dialect="postgres")
+    >>> print(sql.splitlines()[0])
+    CREATE VIEW "scored" AS
+    """
+    table, view = table_name("table", table), table_name("view", view)
+    _check_request(dialect, table, view, keep)
+    keep = None if keep is None else list(keep)
+    if path is not None:
+        check_writable(path)
+    student = deployed_student(model)
+    content = student_content(student)
+    lean = lean_model(content)
+    _check_student(student, lean)
+    _check_columns(lean.columns)
+    if dialect == "bigquery":
+        columns = [column.name for column in lean.columns]
+        _check_dots([*columns, *(table or ()), *(view or ()), *(keep or ())])
+    run, statement = _import_sql()
+    names = result_names(lean, dialect, table=table, keep=keep, rename=rename or {})
+    if table is None:
+        sql = statement.write_expressions(lean, names, dialect)
+    else:
+        sql = statement.write_select(lean, names, dialect, table=table, view=view, keep=keep)
+    form = {"dialect": dialect, "table": table, "view": view, "keep": keep}
+    sample = parity_sample(student, lean, X)
+    certificate = certify(
+        "sql",
+        run.runtime(dialect),
+        sample,
+        run.run_sql(sql, lean, sample.rows, **form),
+        model_sha256=fingerprint(lean),
+        names=[column.name for column in lean.columns],
+        tolerance=tolerance,
+        notes=form,
+    )
+    if path is not None:
+        write_certified(path, f"{sql}\n".encode(), certificate, pack(content))
+    return sql
+
+
+def _import_sql():
+    """Import what needs sqlglot and duckdb."""
+    try:
+        from skdistill.export.sql import run, statement
+    except ImportError as error:
+        raise ImportError(
+            f"to_sql needs sqlglot, and duckdb to compare the SQL with the student ({error}). "
+            "Install them with: pip install 'skdistill[export]'"
+        ) from error
+    return run, statement
+
+
+def _check_request(dialect, table, view, keep):
+    if dialect not in DIALECTS:
+        raise ValueError(
+            f"dialect={dialect!r} is not supported. One of these was expected: "
+            f"{', '.join(DIALECTS)}."
+        )
+    if keep is not None and (isinstance(keep, str) or not all(isinstance(k, str) for k in keep)):
+        raise ValueError(f"keep={keep!r} was passed; a list of names of columns was expected.")
+    for name, value in (("view", view), ("keep", keep)):
+        if value is not None and table is None:
+            raise ValueError(f"{name} was passed without table: name the table that is read.")
+
+
+def _check_student(student, lean):
+    if not isinstance(lean, LeanTree) and lean.layers:
+        raise TypeError(
+            f"A {type(student).__name__} cannot be written as SQL; tree and linear students can: "
+            "TreeStudentClassifier, TreeStudentRegressor, LinearStudentClassifier, "
+            "LinearStudentRegressor. Export it with to_onnx or to_c."
+        )
+
+
+def _check_columns(columns):
+    """Insist on names and categories that a database can tell apart."""
+    names = [column.name for column in columns]
+    twice = first_repeated(names)
+    if twice is not None or "" in names:
+        raise ValueError(
+            f"The name {twice or ''!r} of a column is empty or stands for two columns: most "
+            "databases do not tell upper from lower case. Rename the columns and fit the student "
+            "again."
+        )
+    for column in columns:
+        if len({isinstance(level, str) for level in column.levels or ()}) > 1:
+            raise ValueError(
+                f"The categories of column {column.name!r} are strings and numbers; a column of a "
+                "database holds one of them. Convert them to one kind and fit the student again."
+            )
+
+
+def _check_dots(names):
+    """Insist on names without dots, at which BigQuery would split them."""
+    dotted = [name for name in names if "." in name]
+    if dotted:
+        raise ValueError(
+            f"The name {dotted[0]!r} has a dot in it, which BigQuery does not allow. Rename the "
+            "table, or rename the column and fit the student again."
+        )

@@ -1,0 +1,853 @@
+"""Trees and additive students as SQL: in DuckDB, in PostgreSQL, and in dialects that are parsed."""
+
+import io
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import softmax
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+
+from skdistill import (
+    DistilledClassifier,
+    LinearStudentClassifier,
+    LinearStudentRegressor,
+    MLPStudentClassifier,
+    ParityError,
+    TreeStudentClassifier,
+    TreeStudentRegressor,
+    to_sql,
+    verify,
+)
+from skdistill.columns import PlainColumns
+from skdistill.export.certificate import read_certificate
+from skdistill.export.content import student_content
+from skdistill.export.sample import parity_sample
+from skdistill.export.sql.to_sql import DIALECTS
+from skdistill.scorer.content import lean_model
+
+duckdb = pytest.importorskip("duckdb")
+sqlglot = pytest.importorskip("sqlglot")
+
+from skdistill.export.sql import run, statement  # noqa: E402
+from skdistill.export.sql.names import Names  # noqa: E402
+
+#: What a name may be when people are free to choose.
+NASTY = "a\"b'; DROP TABLE x; --"
+
+LEVELS = [
+    "it's",
+    'say "hi"',
+    "back\\slash",
+    "\\n",
+    "new\nline",
+    "\t",
+    "x'; DROP TABLE x; --",
+    "/* c */",
+    "日本",
+    "",
+    " ",
+    "NULL",
+    "$$",
+    "{{ a }}",
+]
+
+
+@pytest.fixture(scope="module")
+def frame(mixed_frame):
+    return with_grades(mixed_frame(400)[0])
+
+
+def with_grades(frame):
+    """Add categories that are numbers."""
+    grades = np.where(frame["count"] > 6, np.nan, frame["count"] % 4 + 0.5)
+    return frame.assign(grade=pd.Categorical(grades))
+
+
+@pytest.fixture(scope="module")
+def students(frame, mixed_frame):
+    """Every kind of student that SQL can be made from, fitted on every kind of column."""
+    score = mixed_frame(400)[2]
+    rank = np.digitize(score, np.quantile(score, [0.3, 0.6]))
+    text = np.array(["it's", "no"])[(rank > 0).astype(int)]
+    return {
+        "tree, two classes": TreeStudentClassifier().fit(frame, text),
+        "tree, three classes": TreeStudentClassifier(max_leaf_nodes=40).fit(frame, rank - 1),
+        "tree, one class": TreeStudentClassifier().fit(frame, np.full(400, "all")),
+        "tree, values": TreeStudentRegressor(max_leaf_nodes=40).fit(frame, score),
+        "curves, two classes": LinearStudentClassifier().fit(frame, rank > 0),
+        "curves, three classes": LinearStudentClassifier(n_bins=4).fit(frame, rank / 2 * 2),
+        "curves, one class": LinearStudentClassifier(n_bins=2).fit(frame, np.zeros(400, int)),
+        "curves, values": LinearStudentRegressor().fit(frame, score),
+        "lines, values": LinearStudentRegressor(n_bins=1).fit(frame, score),
+    }
+
+
+KINDS = [
+    "tree, two classes",
+    "tree, three classes",
+    "tree, one class",
+    "tree, values",
+    "curves, two classes",
+    "curves, three classes",
+    "curves, one class",
+    "curves, values",
+    "lines, values",
+]
+
+
+def lean(student):
+    return lean_model(student_content(student))
+
+
+def expected(student, X):
+    """Answers of a student, of shape (n_samples, n_answers)."""
+    if hasattr(student, "classes_"):
+        return student.predict_proba(X)
+    return student.predict(X)[:, None]
+
+
+def scored(sql, frame, table="t"):
+    """Run expressions, or a query over the table t, in DuckDB."""
+    query = sql if sql.startswith("SELECT") else f"SELECT\n{sql}\nFROM {table}"
+    with duckdb.connect() as connection:
+        connection.register("given", frame)
+        connection.execute(f"CREATE TABLE {table} AS SELECT * FROM given")
+        return connection.execute(query).df()
+
+
+def answers_in(result, student):
+    return result.iloc[:, -expected_width(student) :].to_numpy(dtype=float)
+
+
+def expected_width(student):
+    return len(student.classes_) if hasattr(student, "classes_") else 1
+
+
+def assert_same(result, student, X, atol=2e-6):
+    np.testing.assert_allclose(answers_in(result, student), expected(student, X), atol=atol)
+    if hasattr(student, "classes_"):
+        assert result["label"].tolist() == student.predict(X).tolist()
+
+
+# ---------------------------------------------------------------- the same answers
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_expressions_answer_as_the_student(kind, students, frame):
+    assert_same(scored(to_sql(students[kind]), frame), students[kind], frame)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_select_answers_as_the_student(kind, students, frame):
+    sql = to_sql(students[kind], table="t")
+    result = scored(sql, frame)
+    assert_same(result, students[kind], frame)
+    assert result.columns[: frame.shape[1]].tolist() == frame.columns.tolist()
+
+
+def test_a_view_answers_as_the_student(students, frame):
+    student = students["curves, three classes"]
+    sql = to_sql(student, table="raw.t", view="out.scored", keep=["id"])
+    with duckdb.connect() as connection:
+        connection.register("given", frame.assign(id=range(len(frame))))
+        connection.execute("CREATE SCHEMA raw; CREATE SCHEMA out")
+        connection.execute("CREATE TABLE raw.t AS SELECT * FROM given")
+        connection.execute(sql)
+        result = connection.execute('SELECT * FROM "out"."scored" ORDER BY id').df()
+    assert_same(result, student, frame)
+    names = ["id", "label", "probability_0.0", "probability_1.0", "probability_2.0"]
+    assert result.columns.tolist() == names
+
+
+@pytest.mark.parametrize("kind", ["tree, three classes", "curves, two classes"])
+def test_a_hundred_thousand_rows_answer_as_the_student(kind, students, mixed_frame):
+    many = with_grades(mixed_frame(100_000, seed=1)[0])
+    assert_same(scored(to_sql(students[kind], table="t"), many), students[kind], many)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_dialect_answers_as_the_student_once_translated(kind, dialect, students):
+    student = students[kind]
+    form = {"table": ("a b", "c", "d"), "view": ("e", "f"), "keep": ["id"]}
+    sql = to_sql(student, dialect=dialect, **form)
+    sample = parity_sample(student, lean(student))
+    answers = run.run_sql(sql, lean(student), sample.rows, dialect=dialect, **form)
+    assert np.abs(answers - sample.answers).max() < 2e-6
+
+
+def test_a_distiller_and_a_search_are_exported_as_their_student(binary_task, forest):
+    X, y = binary_task
+    distiller = DistilledClassifier(forest, random_state=0).fit(X, y)
+    assert to_sql(distiller) == to_sql(distiller.student_)
+    search = GridSearchCV(TreeStudentClassifier(), {"max_leaf_nodes": [4]}, cv=2).fit(X, y)
+    assert to_sql(search) == to_sql(search.best_estimator_)
+
+
+def answers_of_model(model, rows):
+    sql = statement.write_expressions(model, Names((), ("prediction",)), "duckdb")
+    return run.run_sql(sql, model, rows, dialect="duckdb")
+
+
+def test_scale_and_shift_of_the_model_are_part_of_the_sum(students):
+    model = lean(students["curves, values"])
+    rows = parity_sample(students["curves, values"], model).rows
+    scaled = answers_of_model(replace(model, scale=2.0, shift=3.0), rows)
+    np.testing.assert_allclose(scaled, 2.0 * answers_of_model(model, rows) + 3.0)
+
+
+def test_categories_that_add_the_same_share_a_branch(students):
+    model = lean(students["curves, values"])
+    j = next(j for j, column in enumerate(model.columns) if column.name == "kind")
+    same = model.curves[j].copy()
+    same[0] = same[1]
+    model = replace(model, curves=(*model.curves[:j], same, *model.curves[j + 1 :]))
+    rows = parity_sample(students["curves, values"], model).rows
+
+    def with_kind(level):
+        values = list(rows.values)
+        values[j] = np.full(len(rows), level, dtype=object)
+        return PlainColumns(tuple(values))
+
+    first, second, other = (
+        answers_of_model(model, with_kind(level)) for level in (*model.columns[j].levels[:2], "z")
+    )
+    np.testing.assert_array_equal(first, second)
+    assert np.abs(first - other).min() > 0.01
+
+
+def test_columns_of_an_array_are_called_x0_x1(binary_task):
+    X, y = binary_task
+    student = LinearStudentClassifier().fit(X, y)
+    table = pd.DataFrame(X, columns=[f"x{j}" for j in range(X.shape[1])])
+    assert_same(scored(to_sql(student), table), student, X)
+
+
+def test_numbers_on_a_threshold_go_the_right_way(rng):
+    X = rng.normal(size=(500, 1))
+    student = TreeStudentRegressor(max_leaf_nodes=30).fit(X, np.sin(5 * X[:, 0]))
+    thresholds = student.tree_.threshold[student.tree_.children_left >= 0]
+    exact = lean(student).threshold[lean(student).feature >= 0]
+    near = [np.nextafter(exact, -np.inf), exact, np.nextafter(exact, np.inf), thresholds]
+    at = np.concatenate(near)[:, None]
+    result = scored(to_sql(student), pd.DataFrame(at, columns=["x0"]))
+    np.testing.assert_array_equal(result["prediction"], student.predict(at))
+
+
+def test_real_rows_are_compared_as_well(students, frame, tmp_path):
+    student = students["tree, values"]
+    certificates = []
+    for X in (None, frame):
+        to_sql(student, tmp_path / "student.sql", X)
+        certificates.append(read_certificate(tmp_path / "student.sql")[0])
+    assert certificates[1].n_rows == certificates[0].n_rows + len(frame)
+
+
+# ---------------------------------------------------------------- missing, unknown, infinite
+
+
+@pytest.mark.parametrize("kind", ["tree, three classes", "tree, values", "curves, two classes"])
+def test_null_counts_as_missing(kind, students, frame):
+    # Of the tables in this test, DuckDB holds None as NULL.
+    student = students[kind]
+    empty = frame.copy()
+    for name in ("amount", "city", "kind", "grade"):
+        empty[name] = pd.Series([None] * len(frame), dtype=frame[name].dtype)
+    assert_same(scored(to_sql(student), empty), student, empty)
+    assert np.abs(expected(student, empty) - expected(student, frame)).max() > 0.1
+
+
+@pytest.mark.parametrize("dialect", ["duckdb", "postgres", "bigquery"])
+@pytest.mark.parametrize("kind", ["tree, three classes", "tree, values", "curves, two classes"])
+def test_nan_counts_as_missing(kind, dialect, students, frame):
+    student = students[kind]
+    sql = sqlglot.transpile(
+        "SELECT " + to_sql(student, dialect=dialect) + " FROM t", read=dialect, write="duckdb"
+    )[0]
+    with duckdb.connect() as connection:
+        connection.register("given", frame)
+        nan = ", ".join(f"'nan'::DOUBLE AS {name}" for name in ("amount", "grade", "count"))
+        connection.execute(f"CREATE TABLE t AS SELECT * REPLACE ({nan}) FROM given")
+        assert (
+            connection.execute("SELECT count(amount), count(grade) FROM t").fetchone() == (400,) * 2
+        )
+        result = connection.execute(sql).df()
+    missing = frame.assign(amount=np.nan, grade=pd.Categorical([np.nan] * 400), count=np.nan)
+    assert_same(result, student, missing)
+
+
+@pytest.mark.parametrize("form", [{}, {"table": "t", "keep": []}])
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_infinite_number_gives_null(kind, form, students, frame):
+    student = students[kind]
+    columns = ["amount", "count", "flag"]
+    if kind.startswith("tree"):
+        tree = student.tree_
+        used = {tree.names[j] for j in tree.feature[tree.children_left >= 0]}
+        columns = sorted(used & set(columns))
+    sql = to_sql(student, **form)
+    for name in columns:
+        for value in (np.inf, -np.inf):
+            one = frame.iloc[:2].astype({name: float})
+            one.loc[0, name] = value
+            result = scored(sql, one)
+            assert result.iloc[0].isna().all(), (name, value)
+            assert result.iloc[1].notna().all()
+    assert columns or kind == "tree, one class"
+
+
+def test_a_split_between_missing_and_known_numbers_is_kept(rng):
+    X = rng.normal(size=(200, 1))
+    X[::4] = np.nan
+    student = TreeStudentRegressor(max_leaf_nodes=2).fit(X, np.isnan(X[:, 0]).astype(float))
+    assert np.isinf(student.tree_.threshold[0])
+    for dialect in DIALECTS:
+        assert to_sql(student, dialect=dialect)
+    result = scored(to_sql(student), pd.DataFrame(X, columns=["x0"]))
+    np.testing.assert_array_equal(result["prediction"], np.isnan(X[:, 0]))
+
+
+def test_categories_never_seen_go_where_the_student_sends_them(students, frame):
+    strange = frame.head(50).assign(city="Ried", kind=pd.Categorical(["z"] * 50))
+    strange["grade"] = pd.Categorical([99.5] * 50)
+    for kind in ("tree, values", "curves, values"):
+        assert_same(scored(to_sql(students[kind]), strange), students[kind], strange)
+
+
+def test_tiny_numbers_next_to_an_edge_at_zero_have_no_tiny_distance(rng):
+    # PostgreSQL refuses to multiply them: underflow.
+    student = LinearStudentRegressor(n_bins=2).fit(np.array([[0.0], [1.0], [2.0]] * 9), range(27))
+    assert "- 0e0" not in to_sql(student)
+
+
+# ---------------------------------------------------------------- names and literals
+
+
+@pytest.fixture(scope="module")
+def nasty():
+    rng = np.random.default_rng(0)
+    n = 400
+    X = pd.DataFrame(
+        {
+            NASTY: rng.normal(size=n),
+            "select": rng.normal(size=n),
+            "`tick\\": rng.normal(size=n),
+            "Ünï\ncödé": rng.choice(LEVELS, n),
+        }
+    )
+    labels = np.array(["it's", "b\\n", 'q"`; --'])
+    return X, labels[X.iloc[:, 3].map(LEVELS.index).to_numpy() % 3]
+
+
+@pytest.mark.parametrize("make", [TreeStudentClassifier, LinearStudentClassifier])
+def test_no_name_or_category_gets_out_of_its_quotes(make, nasty):
+    X, y = nasty
+    student = make().fit(X, y)
+    sql = to_sql(student, table=(NASTY,), view='v"; --')
+    with duckdb.connect() as connection:
+        connection.execute("CREATE TABLE x AS SELECT 1")
+        connection.register("given", X)
+        quoted = '"' + NASTY.replace('"', '""') + '"'
+        connection.execute(f"CREATE TABLE {quoted} AS SELECT * FROM given")
+        connection.execute(sql)
+        result = connection.execute('SELECT * FROM "v""; --"').df()
+        assert connection.execute("SELECT * FROM x").fetchall() == [(1,)]
+    assert_same(result, student, X)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("make", [TreeStudentClassifier, LinearStudentClassifier])
+def test_every_dialect_parses_to_one_statement_that_is_the_same(make, dialect, nasty):
+    X, y = nasty
+    sql = to_sql(make().fit(X, y), X=X, dialect=dialect, table="s.t", view="v")
+    statements = sqlglot.parse(sql, read=dialect)
+    assert len(statements) == 1
+    assert statements[0].sql(dialect=dialect) == sql
+    levels = {each.this for each in statements[0].find_all(sqlglot.exp.Literal) if each.is_string}
+    assert {"it's", "b\\n", 'q"`; --'} <= levels
+    columns = {each.name for each in statements[0].find_all(sqlglot.exp.Column)}
+    assert "Ünï\ncödé" in columns
+
+
+def test_columns_and_tables_are_always_quoted(students):
+    for kind in ("tree, two classes", "curves, two classes"):
+        parsed = sqlglot.parse_one(to_sql(students[kind], table="a.t", view="v"), read="duckdb")
+        assert all(each.quoted for each in parsed.find_all(sqlglot.exp.Identifier))
+
+
+@pytest.mark.parametrize("dialect", ["postgres", "snowflake"])
+def test_dialects_without_isnan_compare_with_nan(dialect, students):
+    for kind in ("tree, values", "curves, values"):
+        sql = to_sql(students[kind], dialect=dialect).upper()
+        assert "'NAN'" in sql
+        assert "ISNAN" not in sql
+        assert "IS_NAN" not in sql
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_no_literal_of_a_number_is_a_decimal(dialect, students):
+    sql = to_sql(students["curves, values"], dialect=dialect)
+    parsed = sqlglot.parse_one("SELECT " + sql, read=dialect)
+    literals = [each for each in parsed.find_all(sqlglot.exp.Literal) if not each.is_string]
+    if dialect in ("postgres", "snowflake"):  # there a literal is exact, whatever its form
+        assert not literals
+    else:
+        assert literals
+        assert all("e" in each.this for each in literals)
+
+
+def test_numbers_keep_all_their_digits(rng):
+    y = rng.normal(size=100) * 10.0 ** rng.integers(-100, 100, 100)
+    X = np.arange(100.0)[:, None]
+    student = TreeStudentRegressor(max_leaf_nodes=None, min_samples_leaf=1).fit(X, y)
+    table = pd.DataFrame(X, columns=["x0"])
+    for dialect in DIALECTS:
+        sql = sqlglot.transpile(
+            "SELECT " + to_sql(student, dialect=dialect) + " FROM t", read=dialect, write="duckdb"
+        )[0]
+        np.testing.assert_array_equal(scored(sql, table)["prediction"], student.predict(X))
+
+
+def test_results_can_be_renamed(students, frame):
+    rename = {"label": "churn", "log_odds": "score", "probability_True": "p"}
+    sql = to_sql(students["curves, two classes"], table="t", rename=rename)
+    added = scored(sql, frame).columns[frame.shape[1] :]
+    assert added.tolist() == ["score", "churn", "probability_False", "p"]
+    assert 'AS "churn"' in to_sql(students["tree, two classes"], rename={"label": "churn"})
+    with pytest.raises(ValueError, match=r"rename mentions \['labels'\]; the results are"):
+        to_sql(students["tree, two classes"], rename={"labels": "churn"})
+
+
+def test_a_result_called_as_a_column_of_the_table_is_refused_until_it_is_renamed(frame):
+    X = frame.rename(columns={"amount": "Prediction"})
+    student = TreeStudentRegressor().fit(X, X["count"])
+    with pytest.raises(ValueError, match="would be called 'prediction'"):
+        to_sql(student, table="t")
+    renamed = to_sql(student, table="t", rename={"prediction": "expected"})
+    np.testing.assert_allclose(scored(renamed, X)["expected"], student.predict(X))
+    assert to_sql(student, table="t", keep=["count"])
+    assert to_sql(student)
+
+
+def test_classes_that_differ_in_case_only_need_other_names(frame):
+    student = TreeStudentClassifier().fit(frame, np.where(frame["flag"], "yes", "Yes"))
+    with pytest.raises(ValueError, match="would be called 'probability_yes'"):
+        to_sql(student, table="t")
+    sql = to_sql(student, table="t", rename={"probability_yes": "p"})
+    assert_same(scored(sql, frame), student, frame)
+
+
+def test_names_of_results_hold_no_signs_in_bigquery(nasty):
+    sql = to_sql(TreeStudentClassifier().fit(*nasty), dialect="bigquery", table="t", keep=[])
+    parsed = sqlglot.parse_one(sql, read="bigquery")
+    names = ["label", "probability_b_n", "probability_it_s", "probability_q______"]
+    assert parsed.named_selects == names
+
+
+# ---------------------------------------------------------------- parity and files
+
+
+def test_nothing_is_written_if_the_sql_answers_differently(students, tmp_path, monkeypatch):
+    def other_model(content):
+        model = lean_model(content)
+        return replace(model, value=model.value + 0.01 * (model.value > 0.5))
+
+    to_sql(students["tree, two classes"], tmp_path / "student.sql")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    monkeypatch.setattr("skdistill.export.sql.to_sql.lean_model", other_model)
+    with pytest.raises(ParityError, match=r"rows differ by more than .* The worst row: {'amount'"):
+        to_sql(students["tree, two classes"], tmp_path / "student.sql", dialect="postgres")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_wrong_labels_are_a_loss_of_parity(students):
+    student = students["tree, two classes"]
+    sql = (
+        to_sql(student)
+        .replace("'no'", "'on'")
+        .replace("'it''s'", "'no'")
+        .replace("'on'", "'it''s'")
+    )
+    rows = parity_sample(student, lean(student)).rows
+    with pytest.raises(ParityError, match=r"labels .* rows with a class that is not the most prob"):
+        run.run_sql(sql, lean(student), rows, dialect="duckdb")
+
+
+def test_null_where_the_student_answers_is_a_loss_of_parity(students, monkeypatch):
+    monkeypatch.setattr(statement, "write_expressions", lambda *a: 'NULL AS "prediction"')
+    with pytest.raises(ParityError, match=r"the sql \[nan\]"):
+        to_sql(students["curves, values"])
+
+
+@pytest.mark.parametrize("remembered", ["NULL", "NaN"])
+def test_the_comparison_notices_when_one_kind_of_missing_is_forgotten(remembered, students):
+    student = students["curves, two classes"]
+    sample = parity_sample(student, lean(student))
+    cell = 'CAST("amount" AS DOUBLE)'
+    tests = {"NULL": f"{cell} IS NULL", "NaN": f"ISNAN({cell})"}
+    both = " OR ".join(tests.values())
+    sql = to_sql(student)
+    assert both in sql
+    broken = sql.replace(both, tests[remembered])
+    answers = run.run_sql(broken, lean(student), sample.rows, dialect="duckdb")
+    wrong = np.abs(answers - sample.answers).max(axis=1) > 1e-3
+    assert set(np.flatnonzero(wrong) % 2) == {1 if remembered == "NULL" else 0}
+
+
+@pytest.mark.parametrize("dialect", ["duckdb", "postgres"])
+def test_a_written_file_is_the_sql_and_can_be_verified(dialect, students, frame, tmp_path):
+    form = {"dialect": dialect, "table": "s.t", "view": "v", "keep": ["id", "amount"]}
+    sql = to_sql(students["tree, three classes"], tmp_path / "student.sql", **form)
+    assert (tmp_path / "student.sql").read_text() == f"{sql}\n"
+    certificate, student_file = read_certificate(tmp_path / "student.sql")
+    assert certificate.format == "sql"
+    assert certificate.max_difference < 1e-12
+    assert certificate.runtime.startswith("DuckDB ")
+    assert ("translated from postgres by sqlglot" in certificate.runtime) == (dialect == "postgres")
+    assert certificate.notes["dialect"] == dialect
+    assert student_file is not None
+    again = verify(tmp_path / "student.sql", frame)
+    assert again.n_rows > certificate.n_rows
+
+
+def test_sql_reaches_no_file_when_it_is_tried(students, tmp_path):
+    student = students["curves, values"]
+    rows = parity_sample(student, lean(student)).rows
+    (tmp_path / "secret.csv").write_text("a\n1\n")
+    for sql in (
+        f"SELECT * FROM t; COPY (SELECT 1) TO '{tmp_path}/stolen.csv'",
+        f"SELECT a AS prediction FROM '{tmp_path}/secret.csv'",
+        "SET enable_external_access = true; SELECT * FROM t",
+    ):
+        with pytest.raises(duckdb.Error, match=r"disabled|Cannot|Table with name"):
+            run.run_sql(sql, lean(student), rows, dialect="duckdb", table=["t"])
+    assert os.listdir(tmp_path) == ["secret.csv"]
+
+
+# ---------------------------------------------------------------- errors
+
+
+def test_an_unknown_dialect_names_those_there_are(students):
+    with pytest.raises(
+        ValueError, match=r"dialect='oracle' .* duckdb, postgres, snowflake, bigquery"
+    ):
+        to_sql(students["tree, values"], dialect="oracle")
+
+
+def test_a_network_with_layers_is_refused_and_told_where_to_go(binary_task):
+    pytest.importorskip("skorch")
+    student = MLPStudentClassifier((16,), max_epochs=3, random_state=0).fit(*binary_task)
+    with pytest.raises(
+        TypeError, match=r"MLPStudentClassifier cannot .* LinearStudent.* to_onnx or to_c"
+    ):
+        to_sql(student)
+
+
+def test_other_estimators_are_refused(binary_task):
+    with pytest.raises(TypeError, match="LogisticRegression; one of these was expected: TreeStud"):
+        to_sql(LogisticRegression().fit(*binary_task))
+
+
+def test_categories_of_two_kinds_name_the_column(frame):
+    mixed = frame.assign(code=pd.Categorical(["a", 1] * 200))
+    student = LinearStudentRegressor().fit(mixed, frame["count"])
+    with pytest.raises(ValueError, match="categories of column 'code' are strings and numbers"):
+        to_sql(student)
+
+
+@pytest.mark.parametrize("names", [["a", "A"], ["a", ""]])
+def test_columns_that_a_database_cannot_tell_apart_are_refused(names, rng):
+    X = pd.DataFrame(rng.normal(size=(50, 2)), columns=names)
+    with pytest.raises(ValueError, match=r"The name '[A]?' of a column is empty or stands for two"):
+        to_sql(TreeStudentRegressor().fit(X, X.iloc[:, 0]))
+
+
+def test_a_dot_in_a_name_is_refused_for_bigquery_only(rng):
+    X = pd.DataFrame(rng.normal(size=(50, 1)), columns=["a.b"])
+    student = TreeStudentRegressor().fit(X, X["a.b"])
+    with pytest.raises(ValueError, match=r"'a\.b' has a dot"):
+        to_sql(student, dialect="bigquery")
+    assert '"a.b"' in to_sql(student)
+    student = TreeStudentRegressor().fit(X.to_numpy(), X["a.b"])
+    with pytest.raises(ValueError, match=r"'c\.d' has a dot"):
+        to_sql(student, dialect="bigquery", table=("c.d",))
+
+
+@pytest.mark.parametrize("name", ["", "a..b", "a.b.c.d", 3, ("a", 3), ["a"], ()])
+def test_what_is_no_name_of_a_table_is_refused(name, students):
+    with pytest.raises(ValueError, match=r"table=.* is no name of a table"):
+        to_sql(students["tree, values"], table=name)
+
+
+@pytest.mark.parametrize("keep", ["id", [1]])
+def test_what_is_no_list_of_names_is_refused(keep, students):
+    with pytest.raises(ValueError, match="a list of names of columns was expected"):
+        to_sql(students["tree, values"], table="t", keep=keep)
+
+
+@pytest.mark.parametrize("form", [{"view": "v"}, {"keep": ["id"]}])
+def test_a_view_needs_a_table(form, students):
+    with pytest.raises(ValueError, match="passed without table"):
+        to_sql(students["tree, values"], **form)
+
+
+def test_an_unwritable_path_is_noticed_before_anything_else(tmp_path):
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        to_sql(TreeStudentRegressor(), tmp_path / "nowhere" / "student.sql")
+
+
+@pytest.mark.parametrize("package", ["sqlglot", "duckdb"])
+def test_a_missing_extra_says_what_to_install(package, students, monkeypatch):
+    for module in [name for name in sys.modules if name.startswith("skdistill.export.sql.")]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.delattr("skdistill.export.sql.run")
+    monkeypatch.delattr("skdistill.export.sql.statement")
+    monkeypatch.delattr("skdistill.export.sql.expressions")
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ImportError, match=rf"{package}.*pip install 'skdistill\[export\]'"):
+        to_sql(students["tree, values"])
+
+
+# ---------------------------------------------------------------- size and extremes
+
+
+def depth_of_cases(sql):
+    """Largest number of CASEs within each other."""
+    depth = deepest = 0
+    for word in sql.replace("(", " ").replace(")", " ").split():
+        depth += (word == "CASE") - (word == "END")
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def test_a_chain_of_splits_is_one_flat_case():
+    X = np.exp(np.linspace(0, 80, 400))[:, None]
+    student = TreeStudentRegressor(max_leaf_nodes=None, min_samples_leaf=1).fit(X, X[:, 0])
+    assert student.depth_ > 50
+    sql = to_sql(student)
+    assert depth_of_cases(sql) <= np.log2(400)
+    result = scored(sql, pd.DataFrame(X, columns=["x0"]))
+    np.testing.assert_array_equal(result["prediction"], student.predict(X))
+
+
+@pytest.fixture(scope="module")
+def large():
+    """A tree of a thousand leaves, and curves of 200 columns."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(8000, 200))
+    y = X[:, 0] * X[:, 1] + np.sin(3 * X[:, 2]) + X[:, 3:20].sum(axis=1)
+    tree = TreeStudentRegressor(max_leaf_nodes=1000, min_samples_leaf=2).fit(X[:, :8], y)
+    curves = LinearStudentClassifier(n_bins=4, max_iter=20).fit(X[:500], (y > 0)[:500])
+    assert tree.n_leaves_ == 1000
+    return {"tree": (tree, X[:, :8]), "curves": (curves, X)}
+
+
+@pytest.mark.parametrize("kind", ["tree", "curves"])
+def test_a_thousand_leaves_and_two_hundred_columns_are_no_problem(kind, large):
+    student, X = large[kind]
+    table = pd.DataFrame(X, columns=[f"x{j}" for j in range(X.shape[1])])
+    sql = to_sql(student, table="t")
+    assert_same(scored(sql, table), student, X)
+    assert depth_of_cases(sql) <= 10
+
+
+def test_splits_between_equal_answers_are_left_out(rng):
+    X = rng.uniform(size=(500, 1))
+    student = TreeStudentClassifier(max_leaf_nodes=30).fit(X, np.hstack([1 - X, X]))
+    label, rest = to_sql(student).split(' AS "label"')
+    assert label.count("WHEN") == 2  # infinity, and the middle
+    assert rest.count("WHEN") > 50
+
+
+@pytest.mark.parametrize("kind", ["curves, two classes", "curves, three classes"])
+def test_margins_of_any_size_give_probabilities(kind, students):
+    student = students[kind]
+    model = lean(student)
+    curves = tuple(curve * 3000 for curve in model.curves)
+    model = replace(model, curves=curves, intercept=model.intercept * 3000)
+    rows = parity_sample(student, model).rows
+    margins = student._margins(rows) * 3000
+    assert np.ptp(margins, axis=1).max() > 10_000
+    n = len(student.classes_)
+    names = Names((), tuple("abcd"[: n + 1]))
+    inline = statement.write_expressions(model, names, "duckdb")
+    names = Names(("log_odds",) if n == 2 else ("m0", "m1", "m2"), names.answers)
+    select = statement.write_select(model, names, "duckdb", table=["t"])
+    for sql, form in ((inline, {}), (select, {"table": ["t"]})):
+        answers = run.run_sql(sql, model, rows, dialect="duckdb", **form)
+        np.testing.assert_allclose(answers, softmax(margins, axis=1), atol=0.01)
+
+
+# ---------------------------------------------------------------- PostgreSQL
+
+
+class Postgres:
+    """A server of its own on a socket in a temporary folder; root starts it as another user."""
+
+    def __init__(self, programs):
+        self.programs = programs
+        self.folder = Path(tempfile.mkdtemp(prefix="pg"))  # short: sockets allow 107 characters
+        self.prefix = []
+        if os.geteuid() == 0:
+            shutil.chown(self.folder, "postgres")
+            self.prefix = ["runuser", "-u", "postgres", "--"]
+
+    def start(self):
+        data = self.folder / "data"
+        options = f"-k {self.folder} -c listen_addresses='' -c fsync=off"
+        self._run("initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C")
+        self._run("pg_ctl", "-D", data, "-l", self.folder / "log", "-w", "-o", options, "start")
+
+    def stop(self):
+        self._run("pg_ctl", "-D", self.folder / "data", "-m", "immediate", "stop")
+        shutil.rmtree(self.folder)
+
+    def _run(self, program, *arguments):
+        command = [*self.prefix, self.programs / program, *arguments]
+        # Not captured: the server would keep a pipe open.
+        subprocess.run(command, check=True, cwd="/", stdout=subprocess.DEVNULL, timeout=120)
+
+    def query(self, script):
+        """Run a script of SQL in a transaction that is rolled back; return its output."""
+        command = [self.programs / "psql", "-h", self.folder, "-U", "postgres", "-q", "-X"]
+        done = subprocess.run(
+            [*command, "-v", "ON_ERROR_STOP=1", "-f", "-"],
+            input=f"BEGIN;\n{script}\nROLLBACK;\n".encode(),
+            capture_output=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout.decode()
+
+
+@pytest.fixture(scope="module")
+def postgres():
+    programs = shutil.which("pg_ctl")
+    found = [Path(programs).resolve().parent] if programs else []
+    found += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    found = [folder for folder in found if (folder / "psql").exists()]
+    if not found:
+        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
+    if os.geteuid() == 0:
+        import pwd
+
+        if not shutil.which("runuser") or "postgres" not in {
+            user.pw_name for user in pwd.getpwall()
+        }:
+            pytest.skip("root cannot run PostgreSQL, and there is no user postgres to run it as")
+    server = Postgres(found[0])
+    server.start()
+    yield server
+    server.stop()
+
+
+def table_in_postgres(name, model, rows):
+    """SQL that makes a table; missing numbers are NULL and NaN in turn."""
+    texts = [run.holds_text(column) for column in model.columns]
+    names = ['"' + column.name.replace('"', '""') + '"' for column in model.columns]
+    types = ["text" if text else "double precision" for text in texts]
+    fields = "".join(f", {each} {kind}" for each, kind in zip(names, types, strict=True))
+
+    def cell(value, text, i):
+        if value is None or value != value:
+            return "" if text or i % 2 else "NaN"
+        return '"' + value.replace('"', '""') + '"' if text else repr(float(value))
+
+    lines = [
+        ",".join([str(i), *(cell(value, text, i) for value, text in zip(row, texts, strict=True))])
+        for i, row in enumerate(zip(*rows.values, strict=True))
+    ]
+    copy = [f"COPY {name} FROM STDIN (FORMAT csv);", *lines, "\\.", ""]
+    return f"CREATE TABLE {name} (id integer{fields});\n" + "\n".join(copy)
+
+
+def answers_of_postgres(server, sql, model, rows, *, view=None):
+    """Answers on rows, NaN where they are NULL, and labels as text."""
+    script = table_in_postgres("t", model, rows)
+    if view is None:
+        query = sql if sql.startswith("SELECT") else f"SELECT id,\n{sql}\nFROM t"
+    else:
+        script, query = f"{script}{sql};", f"SELECT * FROM {view}"
+    result = server.query(f"{script}\nCOPY ({query} ORDER BY id) TO STDOUT (FORMAT csv, HEADER);")
+    result = pd.read_csv(io.StringIO(result), dtype=str, keep_default_na=False, na_values=[""])
+    n = 1 if model.classes is None else len(model.classes)
+    return result.iloc[:, -n:].to_numpy(dtype=float), result.get("label")
+
+
+def labels_in_postgres(student, X):
+    labels = np.asarray(student.predict(X))
+    if labels.dtype == bool:
+        return np.where(labels, "t", "f").tolist()
+    return [f"{label:g}" if isinstance(label, float) else str(label) for label in labels.tolist()]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_postgres_answers_as_the_student(kind, postgres, students, frame):
+    student, model = students[kind], lean(students[kind])
+    sample = parity_sample(student, model, frame)
+    sql = to_sql(student, dialect="postgres")
+    answers, _ = answers_of_postgres(postgres, sql, model, sample.rows)
+    np.testing.assert_allclose(answers, sample.answers, atol=2e-6)
+    sql = to_sql(student, dialect="postgres", table="t", view="v", keep=["id"])
+    answers, labels = answers_of_postgres(postgres, sql, model, sample.rows, view="v")
+    np.testing.assert_allclose(answers, sample.answers, atol=2e-6)
+    if model.classes is not None:
+        assert labels.tolist()[-len(frame) :] == labels_in_postgres(student, frame)
+
+
+@pytest.mark.parametrize("make", [TreeStudentClassifier, LinearStudentClassifier])
+def test_postgres_reads_any_name_and_category(make, postgres, nasty):
+    student = make().fit(*nasty)
+    sample = parity_sample(student, lean(student), nasty[0])
+    sql = to_sql(student, dialect="postgres", table="t", view='"; --', keep=["id"])
+    answers, labels = answers_of_postgres(
+        postgres, sql, lean(student), sample.rows, view='"""; --"'
+    )
+    np.testing.assert_allclose(answers, sample.answers, atol=2e-6)
+    assert labels.tolist()[-400:] == student.predict(nasty[0]).tolist()
+
+
+@pytest.mark.parametrize("kind", ["tree, three classes", "curves, three classes", "curves, values"])
+def test_postgres_answers_null_for_an_infinite_number(kind, postgres, students, frame):
+    student = students[kind]
+    rows = parity_sample(student, lean(student)).rows
+    first = next(j for j, each in enumerate(lean(student).columns) if each.name == "amount")
+    values = [each[:50] for each in rows.values]
+    values[first] = np.tile([np.inf, -np.inf, 1.0, np.nan, 0.0], 10)
+    sql = to_sql(student, dialect="postgres")
+    answers, labels = answers_of_postgres(postgres, sql, lean(student), PlainColumns(tuple(values)))
+    infinite = np.isinf(values[first])
+    assert np.isnan(answers[infinite]).all()
+    assert np.isfinite(answers[~infinite]).all()
+    assert labels is None or (labels.isna() == infinite).all()
+
+
+@pytest.mark.parametrize("kind", ["curves, two classes", "curves, three classes"])
+def test_postgres_neither_overflows_nor_underflows(kind, postgres, students):
+    student = students[kind]
+    model = lean(student)
+    curves = tuple(curve * 3000 for curve in model.curves)
+    model = replace(model, curves=curves, intercept=model.intercept * 3000)
+    rows = parity_sample(student, model).rows
+    n = len(student.classes_)
+    sql = statement.write_expressions(model, Names((), tuple("abcd"[: n + 1])), "postgres")
+    answers, _ = answers_of_postgres(postgres, sql, model, rows)
+    np.testing.assert_allclose(answers, softmax(student._margins(rows) * 3000, axis=1), atol=0.01)
+
+
+@pytest.mark.parametrize("kind", ["tree", "curves"])
+def test_postgres_takes_a_thousand_leaves_and_two_hundred_columns(kind, postgres, large):
+    student, X = large[kind]
+    rows = PlainColumns(tuple(np.ascontiguousarray(column) for column in X[:300].T))
+    sql = to_sql(student, dialect="postgres", table="t", keep=["id"])
+    answers, _ = answers_of_postgres(postgres, sql, lean(student), rows)
+    np.testing.assert_allclose(answers, expected(student, X[:300]), atol=2e-6)

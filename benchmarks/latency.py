@@ -132,6 +132,15 @@ def by_onnx(payload):
     return lambda X: run.run([answer], {name: X})
 
 
+def forest_to_onnx(forest):
+    """Convert a forest by skl2onnx."""
+    from skl2onnx import to_onnx as sklearn_to_onnx
+
+    example = np.zeros((1, forest.n_features_in_), dtype=np.float32)
+    model = sklearn_to_onnx(forest, example, options={"zipmap": False}, target_opset=17)
+    return model.SerializeToString()
+
+
 def boosting_to_onnx(booster):
     """Convert a boosting model by onnxmltools."""
     import onnxmltools
@@ -161,22 +170,22 @@ def by_tl2cgen(booster, folder):
     return lambda X: predictor.predict(tl2cgen.DMatrix(X))
 
 
-def teacher_ways(name, teacher, folder):
-    """Return the ways to score rows, arrays of shape (1, n_columns), with a teacher."""
-    ways = {"own API": teacher.predict_proba}
+def own_api(teacher):
+    """Return how a teacher scores rows by itself, on one thread."""
     if isinstance(teacher, XGBClassifier):
         booster = teacher.get_booster()
         booster.set_param({"nthread": 1})
-        ways["own API"] = booster.inplace_predict
-    elif isinstance(teacher, LGBMClassifier):
-        ways["own API"] = lambda X: teacher.booster_.predict(X, num_threads=1)
-    else:
-        teacher.set_params(n_jobs=1)
-        from skl2onnx import to_onnx as sklearn_to_onnx
+        return booster.inplace_predict
+    if isinstance(teacher, LGBMClassifier):
+        return lambda X: teacher.booster_.predict(X, num_threads=1)
+    return teacher.set_params(n_jobs=1).predict_proba
 
-        example = np.zeros((1, teacher.n_features_in_), dtype=np.float32)
-        model = sklearn_to_onnx(teacher, example, options={"zipmap": False}, target_opset=17)
-        ways["compiled: onnxruntime"] = by_onnx(model.SerializeToString())
+
+def teacher_ways(teacher, folder):
+    """Return the ways to score rows, arrays of shape (1, n_columns), with a teacher."""
+    ways = {"own API": own_api(teacher)}
+    if isinstance(teacher, RandomForestClassifier):
+        ways["compiled: onnxruntime"] = by_onnx(forest_to_onnx(teacher))
         return ways
     if find_spec("onnxmltools"):
         ways["compiled: onnxruntime"] = by_onnx(boosting_to_onnx(teacher))
@@ -238,7 +247,7 @@ def measure_rows(fitted_teachers, fitted_students, X, folder):
     }
     timed = {}
     for name, teacher in fitted_teachers.items():
-        for way, score in teacher_ways(name, teacher, folder).items():
+        for way, score in teacher_ways(teacher, folder).items():
             kind = "single" if "compiled" in way else "array"
             timed[name, way] = [one_by_one(score, rows[kind], cold) for cold in (False, True)]
     for name, student in fitted_students.items():
@@ -256,7 +265,7 @@ def measure_batches(fitted_teachers, fitted_students, X, folder):
     for name in ("model", *ways):
         table.add_column(name, justify="left" if name == "model" else "right")
     for name, teacher in fitted_teachers.items():
-        score = teacher_ways(name, teacher, folder)["own API"]
+        score = own_api(teacher)
         table.add_row(name, f"{rows_per_second(score, X):,.0f}")
     for name, student in fitted_students.items():
         to_onnx(student, folder / "student.onnx")
@@ -281,10 +290,12 @@ COLD_STARTS = {
     "(Python alone)": "",
 }
 
-_USAGE = (
-    "\nimport resource\nused = resource.getrusage(resource.RUSAGE_SELF)"
-    "\nprint(used.ru_utime + used.ru_stime, used.ru_maxrss)"
-)
+_USAGE = """
+import re, resource
+used = resource.getrusage(resource.RUSAGE_SELF)
+peak = re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read()).group(1)
+print(used.ru_utime + used.ru_stime, peak)
+"""
 
 
 def measure_cold_start(student, row, folder):
@@ -309,7 +320,7 @@ def measure_cold_start(student, row, folder):
 
 
 def _usage(program):
-    """Return CPU seconds and peak resident kB of a new process."""
+    """Return CPU seconds and peak resident kB of a new process (Linux)."""
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     cpu, rss = done.stdout.split()

@@ -303,6 +303,13 @@ def test_a_folder_that_is_not_there_is_refused_before_any_work(tmp_path, monkeyp
         to_c(student, tmp_path)
 
 
+def test_more_than_two_gigabytes_are_refused(tmp_path, monkeypatch):
+    student, X, y = CASES["tree, three classes"]
+    monkeypatch.setattr("skdistill.export.content.MAX_BYTES", 100)
+    with pytest.raises(ValueError, match="a file may hold 2 GB"):
+        to_c(student.fit(X, y), tmp_path / "m.c")
+
+
 def test_without_a_compiler_nothing_is_written(tmp_path, monkeypatch):
     student, X, y = CASES["tree, three classes"]
     monkeypatch.setattr("skdistill.scorer.compiled.find_compiler", lambda: None)

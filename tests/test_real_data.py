@@ -23,6 +23,11 @@ from skdistill import (
     attribution_report,
     explain,
     gap_closed,
+    lean_scorer,
+    to_c,
+    to_onnx,
+    to_sql,
+    verify,
 )
 
 ROOT = Path(__file__).parents[1]
@@ -151,3 +156,27 @@ def test_a_network_has_the_reasons_of_boosting_more_than_a_tree_has_on_adult():
         cosines.append(report.local[0].median_cosine)
     assert cosines[0] > 0.95
     assert cosines[0] > cosines[1]
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.parquet")))
+def test_every_export_is_the_student_on_real_rows(name, tmp_path):
+    X, X_test, y, _ = read(name)
+    students = (
+        TreeStudentClassifier(64),
+        LinearStudentClassifier(n_bins=8),
+        MLPStudentClassifier((64, 64), max_epochs=3, random_state=0),
+    )
+    for student in students:
+        student.fit(X, y)
+        to_c(student, tmp_path / "student.c", X, dtype="float")
+        to_onnx(student, tmp_path / "student.onnx", X)
+        files = ["student.c", "student.onnx"]
+        if not isinstance(student, MLPStudentClassifier):
+            to_sql(student, tmp_path / "student.sql", table="rows")
+            files.append("student.sql")
+        for file in files:
+            assert verify(tmp_path / file, X_test).max_difference < 1e-5
+        expected = student.predict_proba(X_test)
+        for engine in ("c", "numpy"):
+            found = lean_scorer(student, engine).batch(X_test)
+            np.testing.assert_allclose(found, expected, atol=2e-6)

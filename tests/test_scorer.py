@@ -178,6 +178,7 @@ BAD_ROWS = [
     ([1.0, object(), "AT", 3, 1], TypeError, "'age' holds an object; a number"),
     ([1.0, [2.0], "AT", 3, 1], TypeError, "'age' holds a list; a number"),
     ([1.0, 2.0, ["AT"], 3, 1], TypeError, r"'country' holds \['AT'\], a list"),
+    ([1.0, 10**400, "AT", 3, 1], ValueError, "'age' holds an integer that is too large"),
     ([np.inf, 2.0, "AT", 3, 1], ValueError, "'amount' is infinite"),
     ([1.0, -np.inf, None, 3, 1], ValueError, "'age' is infinite"),
     (np.ones((1, 5)), TypeError, "Tables are scored by batch"),
@@ -222,7 +223,7 @@ def test_infinity_is_never_scored(fitted, name, engine):
                 scorer(row)
     table = X.copy()
     table.loc[17, "age"] = np.inf
-    with pytest.raises(ValueError, match="Row 17: Column 'age' is infinite"):
+    with pytest.raises(ValueError, match="Row 17: column 'age' is infinite"):
         scorer.batch(table)
 
 
@@ -248,6 +249,16 @@ def _scorer(fitted, name, engine):
 def test_a_bad_table_is_refused(fitted, table, error, message):
     with pytest.raises(error, match=message):
         _scorer(fitted, "tree", "numpy").batch(table)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("name", ["tree", "mlp, three classes", "linear regressor"])
+def test_a_batch_may_be_empty(fitted, name, engine):
+    X, students = fitted
+    scorer = _scorer(fitted, name, engine)
+    n_classes = len(getattr(students[name], "classes_", ()))
+    for empty in (X[:0], [], np.empty((0, 5), dtype=object)):
+        assert scorer.batch(empty).shape == ((0, n_classes) if n_classes else (0,))
 
 
 def test_dates_are_not_taken_for_numbers(fitted):
@@ -290,7 +301,7 @@ def test_a_scorer_describes_itself(fitted):
 
 
 def test_auto_takes_numpy_without_a_compiler_and_says_so(fitted, monkeypatch):
-    monkeypatch.setattr("skdistill.scorer.lean_scorer.find_compiler", lambda: None)
+    monkeypatch.setattr("skdistill.scorer.compiled.find_compiler", lambda: None)
     assert lean_scorer(fitted[1]["tree"]).engine == "numpy"
 
 
@@ -299,6 +310,14 @@ def test_auto_takes_numpy_without_cffi_but_c_insists(fitted, monkeypatch):
     assert lean_scorer(fitted[1]["tree"]).engine == "numpy"
     with pytest.raises(ImportError, match=r"pip install 'skdistill\[export\]'"):
         lean_scorer(fitted[1]["tree"], "c")
+
+
+def test_a_library_that_cannot_be_loaded_is_told(fitted, monkeypatch):
+    import skdistill.scorer.c_engine as c_engine
+
+    monkeypatch.setattr(c_engine, "compile_library", lambda source, path: path.write_text("no"))
+    with pytest.warns(UserWarning, match="NumPy scores this model"):
+        assert lean_scorer(fitted[1]["tree"]).engine == "numpy"
 
 
 def test_a_compiler_that_fails_is_told(fitted, monkeypatch):

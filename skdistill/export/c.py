@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from skdistill.export.certificate import TOLERANCE, certify, check_writable, write_certified
-from skdistill.export.content import deployed_student, student_content
+from skdistill.export.content import check_size, deployed_student, student_content
 from skdistill.export.sample import parity_sample
 from skdistill.scorer.c_source import c_source
 from skdistill.scorer.cells import CellReader
@@ -50,7 +50,7 @@ def to_c(model, path, X=None, *, name="student", dtype="double", main=False, tol
     TypeError
         If the student is none of skdistill's, or stands behind transformers.
     ValueError
-        If a column holds both strings and numbers.
+        If a column holds both strings and numbers, or the student takes more than 2 GB.
     FileNotFoundError
         If there is no C compiler to try the file with, or no such folder.
     ParityError
@@ -86,6 +86,7 @@ def to_c(model, path, X=None, *, name="student", dtype="double", main=False, tol
     student = deployed_student(model)
     content = student_content(student)
     lean = lean_model(content)
+    check_size(lean)
     source = c_source(lean, name=name, dtype=dtype, main=main)
     sample = parity_sample(student, lean, X)
     advice = "Nothing was written."

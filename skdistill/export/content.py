@@ -14,6 +14,7 @@ from skdistill.scorer.content_checks import (
     check_content,
     is_plain,
 )
+from skdistill.scorer.model import size_in_bytes
 from skdistill.students.linear import LinearStudentClassifier, LinearStudentRegressor
 from skdistill.students.mlp import MLPStudentClassifier, MLPStudentRegressor
 from skdistill.students.tree import TreeStudentClassifier, TreeStudentRegressor
@@ -27,6 +28,9 @@ STUDENTS = (
     MLPStudentClassifier,
     MLPStudentRegressor,
 )
+
+#: Arrays of more bytes are not exported.
+MAX_BYTES = 2**31 - 1
 
 
 def deployed_student(model):
@@ -111,6 +115,22 @@ def student_content(student):
             "strings or finite numbers."
         ) from None
     return content
+
+
+def check_size(model):
+    """Insist that a model fits into a file: ONNX holds 2 GB, and compilers take no more of C.
+
+    Raises
+    ------
+    ValueError
+        If its arrays are larger.
+    """
+    size = size_in_bytes(model)
+    if size > MAX_BYTES:
+        raise ValueError(
+            f"The student takes {size / 1e9:.1f} GB; a file may hold 2 GB. Distil into a smaller "
+            "one."
+        )
 
 
 def plain_params(student, kind):

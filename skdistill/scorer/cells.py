@@ -99,13 +99,13 @@ class CellReader:
         except (KeyError, TypeError):
             return self._unlisted(j, cell)
 
-    def refuse_infinite(self, cells):
+    def refuse_infinite(self, cells, where="Column"):
         """Raise an error that names the first column with an infinite cell."""
         for cell, name in zip(self.numbers(cells), self.names, strict=True):
             if cell in (float("inf"), float("-inf")):
                 raise ValueError(
-                    f"Column {name!r} is infinite. Finite or missing values were expected: clip or "
-                    "replace it."
+                    f"{where} {name!r} is infinite. Finite or missing values were expected: clip "
+                    "or replace it."
                 )
 
     def check_names(self, names):
@@ -163,6 +163,10 @@ def _number(cell, name):
     except (TypeError, ValueError):
         raise TypeError(
             f"Column {name!r} holds {_of_type(cell)}; a number was expected, or None."
+        ) from None
+    except OverflowError:
+        raise ValueError(
+            f"Column {name!r} holds an integer that is too large for a float."
         ) from None
 
 

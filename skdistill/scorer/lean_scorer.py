@@ -4,9 +4,7 @@ import warnings
 
 import numpy as np
 
-from skdistill.scorer.c_engine import CompiledEngine
 from skdistill.scorer.cells import CellReader
-from skdistill.scorer.compiled import find_compiler
 from skdistill.scorer.content import lean_model
 from skdistill.scorer.model import fingerprint
 from skdistill.scorer.numpy_engine import numpy_engine
@@ -106,7 +104,7 @@ class LeanScorer:
             cells = self._reader.cells(row)
         try:
             answer = self._row(cells)
-        except TypeError:  # None, or a mistake
+        except (TypeError, OverflowError):  # None, or a mistake
             cells = self._reader.numbers(cells)
             answer = self._row(cells)
         if answer is None:
@@ -134,11 +132,8 @@ class LeanScorer:
         table = read_table(self._reader, X)
         answers = self._engine.table(table)
         if np.isnan(answers).any():
-            bad = int(np.flatnonzero(np.isinf(table).any(axis=1))[0])
-            try:
-                self._reader.refuse_infinite(table[bad].tolist())
-            except ValueError as error:
-                raise ValueError(f"Row {bad}: {error}") from None
+            for bad in np.flatnonzero(np.isinf(table).any(axis=1))[:1]:
+                self._reader.refuse_infinite(table[bad].tolist(), f"Row {bad}: column")
         return answers[:, 0] if self.classes is None else answers
 
     def _is_plain(self, row):
@@ -158,7 +153,13 @@ def _make_engine(model, engine):
     """Return the engine asked for, or the best there is."""
     if engine not in ("auto", "c", "numpy"):
         raise ValueError(f"engine is {engine!r}; 'auto', 'c' or 'numpy' was expected.")
-    if engine == "numpy" or (engine == "auto" and find_compiler() is None):
+    if engine == "numpy":
+        return numpy_engine(model)
+    # What compiling takes is imported only here: it is a tenth of the memory of a scorer.
+    from skdistill.scorer.c_engine import CompiledEngine
+    from skdistill.scorer.compiled import find_compiler
+
+    if engine == "auto" and find_compiler() is None:
         return numpy_engine(model)
     try:
         return CompiledEngine(model)
@@ -168,7 +169,7 @@ def _make_engine(model, engine):
                 "The compiled scorer needs cffi, which is not installed. Install it with: "
                 "pip install 'skdistill[export]'"
             ) from error
-    except (RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         if engine == "c":
             raise
         warnings.warn(f"NumPy scores this model, C cannot: {error}", UserWarning, stacklevel=3)

@@ -90,7 +90,7 @@ class LibraryScorer:
         cells = self._reader.cells(row)
         try:
             numbers = self._row_type(*cells)
-        except TypeError:  # None, or a mistake
+        except (TypeError, OverflowError):  # None, or a mistake
             cells = self._reader.numbers(cells)
             numbers = self._row_type(*cells)
         answers = self._answers_type()

@@ -11,9 +11,10 @@ row costs columns x width, not columns x bins x width. Nothing but NumPy is need
 
 import json
 from dataclasses import dataclass
-from hashlib import sha256
 
 import numpy as np
+
+from skdistill.scorer.digest import sha256
 
 
 @dataclass(frozen=True)

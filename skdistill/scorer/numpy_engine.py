@@ -67,11 +67,8 @@ class TreeEngine:
                 levels = self._levels[column]
                 cell = levels.position(cell)
                 cell = cell if cell < levels.n_levels else NAN
-            node = (
-                (left if missing_left else right)
-                if cell != cell
-                else (left if cell <= threshold else right)
-            )
+            goes_left = missing_left if cell != cell else cell <= threshold
+            node = left if goes_left else right
             column, threshold, left, right, missing_left = nodes[node]
         return self._answers[node]
 
@@ -185,8 +182,9 @@ class NetworkEngine:
 
     def table(self, X):
         """Score a table of cells, see `TreeEngine.table`."""
-        outputs = [self._outputs(X[at : at + BLOCK_ROWS]) for at in range(0, len(X), BLOCK_ROWS)]
-        answers = self._link_table(np.concatenate(outputs).astype(np.float64))
+        starts = range(0, max(len(X), 1), BLOCK_ROWS)
+        outputs = np.concatenate([self._outputs(X[at : at + BLOCK_ROWS]) for at in starts])
+        answers = self._link_table(outputs.astype(np.float64))
         answers[np.isinf(X).any(axis=1)] = np.nan
         return answers
 
@@ -217,7 +215,9 @@ class NetworkEngine:
         if len(self._model.classes) == 2:
             odds = np.exp(-np.abs(out))
             smaller, larger = odds / (1.0 + odds), 1.0 / (1.0 + odds)
-            return np.where(out > 0, *np.stack([[smaller, larger], [larger, smaller]]))[:, :, 0].T
+            second_is_larger = out > 0
+            first = np.where(second_is_larger, smaller, larger)
+            return np.hstack([first, np.where(second_is_larger, larger, smaller)])
         odds = np.exp(out - out.max(axis=1, keepdims=True))
         return odds / odds.sum(axis=1, keepdims=True)
 
@@ -246,10 +246,9 @@ def _levels_by_column(columns):
     by_column = {}
     for j, column in enumerate(columns):
         if column.is_nominal:
-            numeric = column.levels and not any(isinstance(level, str) for level in column.levels)
-            numbers = (
-                {float(level): k for k, level in enumerate(column.levels)} if numeric else None
-            )
+            numbers = None
+            if column.levels and not any(isinstance(level, str) for level in column.levels):
+                numbers = {float(level): k for k, level in enumerate(column.levels)}
             by_column[j] = _Levels(len(column.levels), numbers)
     return by_column
 

@@ -13,13 +13,13 @@ always stand in the same place. docs/student_file.md tells what to do when the f
 import json
 import math
 import os
-from hashlib import sha256
 
 import numpy as np
 
 from skdistill import __version__
 from skdistill.scorer.content import StudentContent
 from skdistill.scorer.content_checks import StudentFileError, check_content, require
+from skdistill.scorer.digest import sha256
 
 __all__ = ["StudentFileError", "pack", "read_student_file", "unpack"]
 

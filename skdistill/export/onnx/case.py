@@ -9,15 +9,12 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
 from skdistill.estimators import last_step
-from skdistill.export.content import deployed_student, student_content
+from skdistill.export.content import check_size, deployed_student, student_content
 from skdistill.export.onnx.sample import onnx_sample, table_sample
 from skdistill.export.student_file import pack
 from skdistill.models import student_and_teacher
 from skdistill.scorer.content import lean_model
-from skdistill.scorer.model import LeanTree, size_in_bytes
-
-#: An ONNX file is one protobuf, which holds no more bytes.
-MAX_BYTES = 2**31 - 1
+from skdistill.scorer.model import LeanTree
 
 
 @dataclass(frozen=True)
@@ -98,7 +95,7 @@ def case_of(model, X, dtype):
     student = deployed_student(last_step(estimator))
     content = student_content(student)
     lean = lean_model(content)
-    _check_size(lean)
+    check_size(lean)
     if estimator is student:
         proto, inputs = _part("build").build_model(lean, dtype)
         sample = onnx_sample(student, lean, X)
@@ -134,12 +131,3 @@ def _part(name):
             f"to_onnx needs onnx, onnxruntime and, for a Pipeline, skl2onnx ({error}). Install "
             "them with: pip install 'skdistill[export]'"
         ) from error
-
-
-def _check_size(model):
-    size = size_in_bytes(model)
-    if size > MAX_BYTES:
-        raise ValueError(
-            f"The student takes {size / 1e9:.1f} GB; an ONNX file holds 2 GB. Distil into a "
-            "smaller one, or save it with save."
-        )

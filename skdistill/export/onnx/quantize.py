@@ -25,8 +25,8 @@ def quantized(proto):
     Notes
     -----
     onnxruntime multiplies integers and scales once, when it loads the model, so a row takes as long
-    as before. Integer arithmetic would be 30 % slower on one row, further from the student, and,
-    with scales taken from the rows at hand, let a row's score depend on its neighbours.
+    as before. Integer arithmetic takes the scales of hidden values from the rows at hand: a row's
+    score would depend on its neighbours, and no certificate could cover it.
     """
     matrices = _large_matrices(proto)
     taken = [name for node in proto.graph.node for name in (node.name, *node.input, *node.output)]

@@ -302,6 +302,13 @@ def test_a_folder_that_is_not_there_is_refused_before_any_work(tmp_path, monkeyp
     with pytest.raises(IsADirectoryError, match="is a folder"):
         to_c(student, tmp_path)
 
+    def refuse(dir):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    with pytest.raises(PermissionError, match=r"cannot be written to: .*Read-only file system"):
+        to_c(student, tmp_path / "m.c")
+
 
 def test_more_than_two_gigabytes_are_refused(tmp_path, monkeypatch):
     student, X, y = CASES["tree, three classes"]

@@ -241,9 +241,13 @@ def check_writable(path):
         raise FileNotFoundError(
             f"The folder {str(path.parent)!r} of {path.name!r} does not exist. Make it first."
         )
-    if not os.access(path.parent, os.W_OK):
-        raise PermissionError(f"The folder {str(path.parent)!r} cannot be written to.")
-    return path
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            return path
+    except OSError as error:
+        raise PermissionError(
+            f"The folder {str(path.parent)!r} of {path.name!r} cannot be written to: {error}."
+        ) from error
 
 
 def write_atomically(path, payload):

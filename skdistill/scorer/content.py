@@ -87,8 +87,8 @@ def _tree(header, arrays, classes):
 
 
 def _floored(proba):
-    """Raise probabilities of 0 to what the students of skdistill answer, and scale to sum 1."""
-    proba = np.maximum(proba, 1e-12)
+    """Raise probabilities of 0 to what students answer, and scale to sum 1."""
+    proba = np.maximum(proba, 1e-12)  # SMALLEST_PROBABILITY of soft_labels, which needs SciPy
     return proba / proba.sum(axis=1, keepdims=True)
 
 

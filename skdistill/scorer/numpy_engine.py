@@ -10,7 +10,7 @@ from skdistill.scorer.cells import NAN
 from skdistill.scorer.model import LeanTree
 
 #: Rows of a batch that are scored at a time: what they look up stays in the cache.
-BLOCK_ROWS = 512
+BLOCK_ROWS = 1024
 
 
 def numpy_engine(model):
@@ -109,7 +109,7 @@ class NetworkEngine:
     Notes
     -----
     Every bin and level is a piece: a start and a slope. A row picks one piece per column, all at
-    once, and multiplies their starts by 1 and their slopes by the share of the bin below the cell.
+    once, and adds their starts and their slopes times the share of the bin below the cell.
     """
 
     name = "numpy"
@@ -130,7 +130,7 @@ class NetworkEngine:
             self._missing.append(len(pieces) - (2 if edges is None else 1))
             lefts += [0.0] * len(curve)
             widths += [np.inf] * len(curve)
-        self._pieces = np.array(pieces)
+        self._starts, self._slopes = np.swapaxes(pieces, 0, 1).copy()
         self._left, self._width = np.array(lefts), np.array(widths)
         self._first, self._missing = np.array(self._first), np.array(self._missing)
 
@@ -151,10 +151,8 @@ class NetworkEngine:
         for j, levels in self._levels.items():
             piece[j] = self._first[j] + levels.position(x[j])
             share[j] = 0.0
-        weights = np.ones((len(share), 2), dtype=self._pieces.dtype)
-        weights[:, 1] = share
-        picked = self._pieces.take(piece, axis=0).reshape(2 * len(share), -1)
-        out = weights.ravel() @ picked
+        out = share.astype(self._slopes.dtype) @ self._slopes.take(piece, axis=0)
+        out += np.add.reduce(self._starts.take(piece, axis=0), axis=0)
         out += self._model.intercept
         for weight, bias in self._model.layers:
             np.maximum(out, 0.0, out=out)
@@ -189,20 +187,22 @@ class NetworkEngine:
         return answers
 
     def _outputs(self, X):
-        out = np.zeros((len(X), len(self._model.intercept)), dtype=self._pieces.dtype)
-        out += self._model.intercept
+        out = np.empty((len(X), len(self._model.intercept)), dtype=self._slopes.dtype)
+        out[:] = self._model.intercept
+        part = np.empty_like(out)  # filled without a copy if `take` need not check: mode="clip"
         for j, cells in enumerate(X.T):
             if j in self._levels:
-                levels = self._levels[j]
-                out += self._pieces[self._first[j] + levels.positions(cells), 0]
+                piece = self._first[j] + self._levels[j].positions(cells)
+                out += self._starts.take(piece, axis=0, out=part, mode="clip")
                 continue
             absent = np.isnan(cells)
             at = np.searchsorted(self._lefts[j], cells, side="right")
             piece = np.where(absent, self._missing[j], self._first[j] + at)
             share = np.where(absent, 0.0, self._shares(cells, piece)).astype(out.dtype)
-            picked = self._pieces[piece]
-            out += picked[:, 0]
-            out += share[:, None] * picked[:, 1]
+            out += self._starts.take(piece, axis=0, out=part, mode="clip")
+            self._slopes.take(piece, axis=0, out=part, mode="clip")
+            part *= share[:, None]
+            out += part
         for weight, bias in self._model.layers:
             np.maximum(out, 0.0, out=out)
             out = out @ weight

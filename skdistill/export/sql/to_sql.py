@@ -177,7 +177,7 @@ def _check_request(dialect, table, view, keep):
 def _check_student(student, lean):
     if not isinstance(lean, LeanTree) and lean.layers:
         raise TypeError(
-            f"A {type(student).__name__} cannot be written as SQL; tree and linear students can: "
+            f"{type(student).__name__} cannot be written as SQL; tree and linear students can: "
             "TreeStudentClassifier, TreeStudentRegressor, LinearStudentClassifier, "
             "LinearStudentRegressor. Export it with to_onnx or to_c."
         )

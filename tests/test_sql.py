@@ -752,7 +752,7 @@ def postgres():
 
 def table_in_postgres(name, model, rows):
     """SQL that makes a table; missing numbers are NULL and NaN in turn."""
-    texts = [run.holds_text(column) for column in model.columns]
+    texts = [column.holds_text for column in model.columns]
     names = ['"' + column.name.replace('"', '""') + '"' for column in model.columns]
     types = ["text" if text else "double precision" for text in texts]
     fields = "".join(f", {each} {kind}" for each, kind in zip(names, types, strict=True))

@@ -7,7 +7,6 @@ from skdistill.export.content import deployed_student, student_content
 from skdistill.export.sample import parity_sample
 from skdistill.scorer.content import lean_model
 from skdistill.scorer.lean_scorer import LeanScorer, load
-from skdistill.scorer.model import fingerprint
 
 
 def lean_scorer(model, engine="auto"):
@@ -68,7 +67,7 @@ def lean_scorer(model, engine="auto"):
         scorer.engine,
         sample,
         answers.reshape(sample.answers.shape),
-        model_sha256=fingerprint(lean),
+        model_sha256=scorer.sha256,
         names=scorer.columns,
         tolerance=TOLERANCE,
         advice="",

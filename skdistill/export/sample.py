@@ -48,7 +48,13 @@ class Sample:
 
 
 def parity_sample(student, model, X=None):
-    """Make the rows that an export is tried on, and ask the student.
+    """Make the rows of `parity_rows`, and ask the student; of both a `Sample`."""
+    rows = parity_rows(student, model, X)
+    return Sample(rows, student_answers(student, rows))
+
+
+def parity_rows(student, model, X=None):
+    """Make the rows that an export is tried on.
 
     Parameters
     ----------
@@ -61,8 +67,8 @@ def parity_sample(student, model, X=None):
 
     Returns
     -------
-    sample : Sample
-        The same rows for the same model and X. Besides those of X: rows with values exactly on,
+    rows : PlainColumns of shape (n_samples, n_features)
+        The same for the same model and X. Besides those of X: rows with values exactly on,
         just above and just below every threshold and bin edge, between them and far outside,
         missing values, levels, and categories never seen; alone and all at once.
     """
@@ -72,10 +78,9 @@ def parity_sample(student, model, X=None):
     tables = [mixed, *_one_at_a_time(critical, random)]
     if X is not None:
         tables.append(_given(student, model, X, random))
-    rows = PlainColumns(
+    return PlainColumns(
         tuple(np.concatenate([table[j] for table in tables]) for j in range(len(critical)))
     )
-    return Sample(rows, student_answers(student, rows))
 
 
 def rows_of(student, model, X):
@@ -107,7 +112,7 @@ def critical_values(model, j):
     column = model.columns[j]
     if column.is_nominal:
         values = [*column.levels, None]
-        if not column.levels or any(isinstance(level, str) for level in column.levels):
+        if column.holds_text:
             values += [UNSEEN, ""]
         else:
             values.append(max(column.levels) + 1)

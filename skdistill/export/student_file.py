@@ -11,11 +11,11 @@ import numpy as np
 from skdistill.columns import column_names
 from skdistill.export.certificate import check_writable, write_atomically
 from skdistill.export.content import STUDENTS, deployed_student, student_content
-from skdistill.scorer.student_file import StudentFileError, pack, read_student_file, unpack
+from skdistill.scorer.student_file import StudentFileError, pack, read_student_file
 from skdistill.students.encoding import ColumnEncoding, Encoding
 from skdistill.students.tree import PlainTree
 
-__all__ = ["SKOPS_TRUSTED_TYPES", "load", "pack", "save", "student_from", "unpack"]
+__all__ = ["SKOPS_TRUSTED_TYPES", "load", "save", "student_from"]
 
 #: What ``skops.io.load(file, trusted=SKOPS_TRUSTED_TYPES)`` needs to load any student.
 SKOPS_TRUSTED_TYPES = tuple(

@@ -48,6 +48,7 @@ def c_source(model, *, name="student", dtype="double", main=False):
         )
     if dtype not in ("double", "float"):
         raise ValueError(f"dtype is {dtype!r}; 'double' or 'float' was expected.")
+    _check_levels(model.columns)
     snippets = ["interface", "answer"] if n_answers(model) <= 2 else ["interface"]
     parts = [_head(model, name, dtype), _snippet("cells", name)]
     if any(column.is_nominal for column in model.columns):
@@ -133,26 +134,20 @@ def _head(model, name, dtype):
 def _kind(column, name):
     if not column.is_nominal:
         return ""
-    if has_text_levels(column):
+    if column.holds_text:
         return f", the number that {name}_level gives for the category"
     return ", one of some numbers"
 
 
-def has_text_levels(column):
-    """Tell whether the levels of a nominal column are strings, not numbers.
-
-    Raises
-    ------
-    ValueError
-        If there are both.
-    """
-    texts = [isinstance(level, str) for level in column.levels]
-    if any(texts) and not all(texts):
-        raise ValueError(
-            f"Column {column.name!r} holds strings and numbers: {list(column.levels)[:8]}. Outside "
-            "Python a column has one type: turn the numbers into strings before fitting."
-        )
-    return all(texts)
+def _check_levels(columns):
+    """Insist on columns that have one type outside Python, too."""
+    for column in columns:
+        if column.is_mixed:
+            raise ValueError(
+                f"Column {column.name!r} holds strings and numbers: {list(column.levels)[:8]}. "
+                "Outside Python a column has one type: turn the numbers into strings before "
+                "fitting."
+            )
 
 
 def _comment(text):
@@ -167,7 +162,7 @@ def _levels(model, dtype):
         numbers.append("NULL")
         if not column.levels:
             continue
-        if has_text_levels(column):
+        if column.holds_text:
             cells = [_quoted(level) for level in column.levels]
             tables.append(_table(f"static const char *const texts_{j}", cells))
             texts[-1] = f"texts_{j}"

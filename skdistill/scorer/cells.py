@@ -14,6 +14,14 @@ UNKNOWN = -1.0
 _MISSING_TYPES = ("NAType", "NaTType")
 
 
+def are_texts(levels):
+    """Tell whether the categories of a column are looked up by text, not compared as numbers.
+
+    They are if any is a string, and if there are none: then every cell is unknown or missing.
+    """
+    return not levels or any(isinstance(level, str) for level in levels)
+
+
 class CellReader:
     """Turns rows into numbers, as the generated C expects them.
 
@@ -33,7 +41,7 @@ class CellReader:
         self._tables = {
             j: {level: float(k) for k, level in enumerate(each)} | {None: NAN}
             for j, each in enumerate(levels)
-            if each is not None and (not each or any(isinstance(level, str) for level in each))
+            if each is not None and are_texts(each)
         }
         self.has_texts = bool(self._tables)
 

@@ -1,6 +1,7 @@
 """One row in a microsecond, many in a batch, without scikit-learn."""
 
 import warnings
+from functools import cached_property
 
 import numpy as np
 
@@ -67,13 +68,17 @@ class LeanScorer:
         self._model, self._wanted = model, engine
         self.columns = [column.name for column in model.columns]
         self.classes = model.classes
-        self.sha256 = fingerprint(model)
         self.levels = {each.name: each.levels for each in model.columns if each.is_nominal}
         self._reader = CellReader(self.columns, [column.levels for column in model.columns])
         self._n_numbers = None if self.levels else len(self.columns)
         self._engine = _make_engine(model, engine)
         self.engine = self._engine.name
         self._row = self._engine.row
+
+    @cached_property
+    def sha256(self):
+        """Hash of the model; of megabytes, so it is computed when it is asked for."""
+        return fingerprint(self._model)
 
     def __call__(self, row):
         """Score one row.

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skdistill.scorer.cells import are_texts
 from skdistill.scorer.digest import sha256
 
 
@@ -37,6 +38,16 @@ class Column:
     def is_nominal(self):
         """Whether the column holds categories."""
         return self.levels is not None
+
+    @property
+    def holds_text(self):
+        """Whether they are strings; those of a mixed column are looked up as strings are."""
+        return self.is_nominal and are_texts(self.levels)
+
+    @property
+    def is_mixed(self):
+        """Whether some categories are strings and others numbers, as only Python can have it."""
+        return self.holds_text and not all(isinstance(level, str) for level in self.levels)
 
 
 @dataclass(frozen=True)

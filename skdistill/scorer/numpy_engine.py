@@ -247,7 +247,7 @@ def _levels_by_column(columns):
     for j, column in enumerate(columns):
         if column.is_nominal:
             numbers = None
-            if column.levels and not any(isinstance(level, str) for level in column.levels):
+            if not column.holds_text:
                 numbers = {float(level): k for k, level in enumerate(column.levels)}
             by_column[j] = _Levels(len(column.levels), numbers)
     return by_column

@@ -11,10 +11,10 @@ from sklearn.pipeline import Pipeline
 from skdistill.estimators import last_step
 from skdistill.export.content import check_size, deployed_student, student_content
 from skdistill.export.onnx.sample import onnx_sample, table_sample
-from skdistill.export.student_file import pack
 from skdistill.models import student_and_teacher
 from skdistill.scorer.content import lean_model
 from skdistill.scorer.model import LeanTree
+from skdistill.scorer.student_file import pack
 
 
 @dataclass(frozen=True)

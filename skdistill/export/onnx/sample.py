@@ -4,7 +4,7 @@ import numpy as np
 
 from skdistill.columns import PlainColumns, column_values, plain_rows, take_rows
 from skdistill.export.onnx.signature import MISSING
-from skdistill.export.sample import GIVEN_ROWS, Sample, parity_sample, student_answers
+from skdistill.export.sample import GIVEN_ROWS, Sample, parity_rows, student_answers
 
 
 def onnx_sample(student, model, X=None):
@@ -22,15 +22,15 @@ def onnx_sample(student, model, X=None):
     Returns
     -------
     sample : Sample
-        Those of `parity_sample`; an empty string that is no category is missing.
+        On the rows of `parity_rows`; an empty string that is no category is missing.
     """
-    sample = parity_sample(student, model, X)
+    columns = zip(model.columns, parity_rows(student, model, X).values, strict=True)
     rows = PlainColumns(
         tuple(
             _empty_as_missing(values)
             if column.is_nominal and MISSING not in column.levels
             else values
-            for column, values in zip(model.columns, sample.rows.values, strict=True)
+            for column, values in columns
         )
     )
     return Sample(rows, student_answers(student, rows))

@@ -3,7 +3,6 @@
 What goes in is one tensor of all columns, if they hold numbers, else one tensor per column.
 """
 
-import numbers
 from collections import Counter
 from dataclasses import asdict, dataclass
 
@@ -200,13 +199,8 @@ def _cells(values, column, dtype):
 
 
 def _kind(column):
-    if not column.is_nominal:
-        return "number"
-    strings = {isinstance(level, str) for level in column.levels}
-    if strings in (set(), {True}):
-        return "string"
-    if strings == {False} and all(isinstance(v, numbers.Real | np.bool_) for v in column.levels):
-        return "number"
+    if not column.is_mixed:
+        return "string" if column.holds_text else "number"
     types = sorted({type(level).__name__ for level in column.levels})
     raise ValueError(
         f"Column {column.name!r} has categories of the types {', '.join(types)}; an ONNX tensor is "

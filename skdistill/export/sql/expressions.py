@@ -6,7 +6,6 @@ infinite gets NULL.
 """
 
 import math
-import numbers
 from functools import reduce
 
 import numpy as np
@@ -240,20 +239,15 @@ def _curve_of_levels(column, points):
 
 def _value(column):
     """Write a column as what the student compares: a DOUBLE, or a text."""
-    if holds_text(column):
+    if column.holds_text:
         text = exp.DataType(this=exp.DataType.Type.TEXT)
         return exp.Cast(this=reference(column.name), to=text)
     return as_double(reference(column.name))
 
 
-def holds_text(column):
-    """Whether a column holds strings; the levels of a column are of one kind."""
-    return column.is_nominal and not any(isinstance(each, numbers.Real) for each in column.levels)
-
-
 def _is_missing(column):
     is_null = _is_null(_value(column))
-    return is_null if holds_text(column) else exp.or_(is_null, exp.IsNan(this=_value(column)))
+    return is_null if column.holds_text else exp.or_(is_null, exp.IsNan(this=_value(column)))
 
 
 def _is_infinite(column):

@@ -8,7 +8,7 @@ import sqlglot
 
 from skdistill.export.certificate import ParityError
 from skdistill.export.sql import expressions
-from skdistill.export.sql.expressions import holds_text, quoted
+from skdistill.export.sql.expressions import quoted
 from skdistill.scorer.model import n_answers
 
 #: A label whose probability is this far below the largest is wrong, not a tie.
@@ -88,7 +88,7 @@ def _make_table(connection, table, model, rows, keep):
     """Make the table that the SQL reads."""
     pairs = list(zip(model.columns, rows.values, strict=True))
     cells = {
-        f"c{j}": _text_cells(values) if holds_text(column) else _number_cells(values, column)
+        f"c{j}": _text_cells(values) if column.holds_text else _number_cells(values, column)
         for j, (column, values) in enumerate(pairs)
     }
     connection.register("parity_rows", {"position": np.arange(len(rows)), **cells})
@@ -105,7 +105,7 @@ def _make_table(connection, table, model, rows, keep):
 
 
 def _cell(name, column):
-    if holds_text(column):
+    if column.holds_text:
         return f"CAST({name} AS VARCHAR)"
     return f"CASE WHEN {name} IS NULL AND position % 2 = 1 THEN 'nan'::DOUBLE ELSE {name} END"
 

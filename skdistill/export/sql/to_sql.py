@@ -194,7 +194,7 @@ def _check_columns(columns):
             "again."
         )
     for column in columns:
-        if len({isinstance(level, str) for level in column.levels or ()}) > 1:
+        if column.is_mixed:
             raise ValueError(
                 f"The categories of column {column.name!r} are strings and numbers; a column of a "
                 "database holds one of them. Convert them to one kind and fit the student again."

@@ -7,18 +7,18 @@ import pytest
 from scipy.stats import pearsonr
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
+from skdistill.bootstrap import (
+    Estimate,
+    ratio,
+    replicate,
+    weighted_quantiles,
+)
 from skdistill.ranking import (
     Ranking,
     average_precision,
     recall_at,
     roc_auc,
     weighted_correlation,
-)
-from skdistill.report.estimate import Estimate
-from skdistill.report.fidelity.bootstrap import (
-    ratio,
-    replicate,
-    weighted_quantiles,
 )
 
 

@@ -1,6 +1,6 @@
 """Reports as HTML: the template, and how numbers look in it."""
 
-from skdistill.report.estimate import Estimate
+from skdistill.bootstrap import Estimate
 from skdistill.report.tables import cell, number, size_text, title_of
 
 

@@ -2,7 +2,7 @@
 
 import math
 
-from skdistill.report.estimate import Estimate
+from skdistill.bootstrap import Estimate
 
 #: What people read instead of the names in code.
 TITLES = {

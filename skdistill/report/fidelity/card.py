@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict, dataclass, fields
 
-from skdistill.report.estimate import Estimate
+from skdistill.bootstrap import Estimate
 from skdistill.report.fidelity.closeness import MEASURES
 from skdistill.report.fidelity.scores import SCORES
 from skdistill.report.fidelity.verdict import Verdict

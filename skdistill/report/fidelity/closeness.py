@@ -5,12 +5,12 @@ from functools import partial
 import numpy as np
 from scipy.stats import rankdata
 
-from skdistill.fidelity import js_of_rows, kl_of_rows
-from skdistill.ranking import Ranking, weighted_correlation
-from skdistill.report.fidelity.bootstrap import (
+from skdistill.bootstrap import (
     ratio,
     weighted_quantiles,
 )
+from skdistill.fidelity import js_of_rows, kl_of_rows
+from skdistill.ranking import Ranking, weighted_correlation
 from skdistill.soft_labels import margins_from_proba
 
 #: Every measure and whether greater is better, by kind of task, in the order of reports.

@@ -6,8 +6,7 @@ from functools import partial
 import narwhals.stable.v2 as nw
 import numpy as np
 
-from skdistill.report.estimate import Estimate
-from skdistill.report.fidelity.bootstrap import ratio
+from skdistill.bootstrap import Estimate, ratio
 
 #: Groups with fewer rows are shown, but do not count for the gap between groups.
 SMALLEST_GROUP = 30

@@ -12,9 +12,8 @@ from sklearn.utils._param_validation import (
     validate_params,
 )
 
+from skdistill.bootstrap import Estimate, confusion, ratio, replicate
 from skdistill.fidelity import kl_of_rows
-from skdistill.report.estimate import Estimate
-from skdistill.report.fidelity.bootstrap import confusion, ratio, replicate
 from skdistill.report.fidelity.card import (
     ClassAgreement,
     FidelityReport,

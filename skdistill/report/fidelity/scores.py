@@ -4,8 +4,8 @@ from functools import partial
 
 import numpy as np
 
+from skdistill.bootstrap import confusion, ratio
 from skdistill.ranking import Ranking, average_precision, recall_at, roc_auc
-from skdistill.report.fidelity.bootstrap import confusion, ratio
 
 #: Bins of the expected calibration error, with equal numbers of rows.
 CALIBRATION_BINS = 15

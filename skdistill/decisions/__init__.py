@@ -1,0 +1,1 @@
+"""Decisions: what scores are worth to a fraud desk, in metrics, costs and bands."""

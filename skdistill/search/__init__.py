@@ -1,0 +1,1 @@
+"""Choose the student: every candidate measured, the best within a budget."""

@@ -22,10 +22,13 @@ class Model:
         The fitted estimator, a Pipeline if rows have to be transformed first.
     labels : ndarray of shape (n_labels,) or None
         Class label of every column of its ``predict_proba``; None for a regressor.
+    shift : ndarray of shape (n_classes,) or None
+        What a distiller added to the margins of this teacher, per class; None for nothing.
     """
 
     estimator: Any
     labels: np.ndarray | None
+    shift: np.ndarray | None = None
 
     @property
     def name(self):
@@ -63,7 +66,11 @@ class Model:
             return check_predictions(self.estimator, self.estimator.predict(X))
         proba = self.estimator.predict_proba(X)
         proba = check_probabilities(self.estimator, proba, len(self.labels))
-        return align_probabilities(proba, self.labels, classes)
+        proba = align_probabilities(proba, self.labels, classes)
+        if self.shift is None or not self.shift.any():
+            return proba
+        proba = proba * np.exp(self.shift - self.shift.max())
+        return proba / proba.sum(axis=1, keepdims=True)
 
 
 def student_and_teacher(model, teacher=None):
@@ -104,7 +111,9 @@ def student_and_teacher(model, teacher=None):
     if inside is None:
         return student, None
     return student, Model(
-        _in_place_of_last(model, inside.estimator), getattr(inside, "labels", None)
+        _in_place_of_last(model, inside.estimator),
+        getattr(inside, "labels", None),
+        getattr(distiller, "margin_shift_", None),
     )
 
 

@@ -44,7 +44,7 @@ class OpinionPool:
         return sum(w * z for w, z in zip(self.weights, opinions, strict=True)) + self.intercept
 
 
-def pool_log_linearly(opinions, codes, sample_weight):
+def pool_log_linearly(opinions, codes, sample_weight, weight_bounds=(0.0, None)):
     """Find the logarithmic opinion pool that predicts the observed classes best.
 
     Parameters
@@ -55,6 +55,8 @@ def pool_log_linearly(opinions, codes, sample_weight):
         The observed class as an index into the columns.
     sample_weight : ndarray of shape (n_samples,)
         Non-negative weights.
+    weight_bounds : tuple of (float, float or None), default=(0.0, None)
+        Smallest and largest weight of an opinion.
 
     Returns
     -------
@@ -85,7 +87,7 @@ def pool_log_linearly(opinions, codes, sample_weight):
         loss = -np.dot(share, log_proba[rows, codes]) + np.dot(away, away) / (2 * n_samples)
         return loss, gradient + away / n_samples
 
-    bounds = [(0, None)] * n_opinions + [(None, None)] * n_classes
+    bounds = [weight_bounds] * n_opinions + [(None, None)] * n_classes
     found = minimize(penalised_log_loss, start, jac=True, method="L-BFGS-B", bounds=bounds)
     weights, intercept = np.split(found.x, [n_opinions])
     return OpinionPool(weights, intercept - intercept[0])

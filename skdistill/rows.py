@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.utils import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, _check_y, check_consistent_length
 
@@ -52,9 +51,9 @@ class Rows:
     y : ndarray of shape (n_labelled,)
         Their classes, or their values in regression.
     sample_weight : ndarray of shape (n_labelled,)
-        Their weights: sample weights times class weights.
+        Their weights.
     has_weights : bool
-        Whether weights were asked for; if so, every model that is fitted has to take them.
+        Whether weights were given; if so, every model that is fitted has to take them.
     pool : ndarray, sparse matrix, data frame or None
         The unlabelled rows.
     pool_weight : ndarray of shape (n_unlabelled,)
@@ -70,7 +69,7 @@ class Rows:
 
     @property
     def given_weight(self):
-        """The weights if any were asked for, else None."""
+        """The weights if any were given, else None."""
         return self.sample_weight if self.has_weights else None
 
 
@@ -123,7 +122,7 @@ class SeenRows:
 
 
 def check_classification_rows(
-    estimator, X, y, sample_weight, X_unlabeled, *, class_weight, known_classes, accept_sparse
+    estimator, X, y, sample_weight, X_unlabeled, *, known_classes, accept_sparse
 ):
     """Check the rows of a classification task.
 
@@ -139,8 +138,6 @@ def check_classification_rows(
         Weights.
     X_unlabeled : table, tuple of tables or None
         More unlabelled rows.
-    class_weight : dict, "balanced" or None
-        As in scikit-learn.
     known_classes : ndarray or None
         Classes of a fitted teacher.
     accept_sparse : bool
@@ -161,17 +158,14 @@ def check_classification_rows(
     check_consistent_length(X, y)
     unlabelled = _unlabelled(y, known_classes)
     y = _labels(y[~unlabelled])
-    has_weights = sample_weight is not None or class_weight is not None
+    has_weights = sample_weight is not None
     sample_weight = check_weights(sample_weight, X)
     if known_classes is None and unlabelled.any() and len(np.unique(y)) == 1:
         raise ValueError(
             f"y holds one class, {y.tolist()[0]!r}, and -1, which marks rows without a class: "
             "there is nothing to learn. If -1 is a class here, give it another name, such as 0."
         )
-    weight = sample_weight[~unlabelled]
-    if class_weight is not None:
-        weight = weight * compute_sample_weight(class_weight, y)
-    weight = check_weights(weight, y[:, None])
+    weight = check_weights(sample_weight[~unlabelled], y[:, None])
     tables, pool_weight = [], [sample_weight[unlabelled]]
     if unlabelled.any():
         tables.append(take_rows(X, unlabelled))

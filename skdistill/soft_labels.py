@@ -17,6 +17,7 @@ __all__ = [
     "distillation_loss",
     "distillation_loss_gradient",
     "free_margins",
+    "free_outputs",
     "margins_from_decision",
     "margins_from_proba",
     "proba_from_margins",
@@ -90,6 +91,17 @@ def margins_from_decision(decision):
     return margins
 
 
+def free_outputs(margins):
+    """Turn margins of shape (..., n_classes) into outputs of a model, one for two classes.
+
+    Returns
+    -------
+    outputs : ndarray of shape (..., n_outputs)
+        The log-odds, one output, for two classes; else the margins.
+    """
+    return margins[..., 1:] - margins[..., :1] if margins.shape[-1] == 2 else margins
+
+
 def free_margins(proba):
     """Turn one distribution into the outputs of a model that answers with it.
 
@@ -104,7 +116,7 @@ def free_margins(proba):
         The log-odds, one output, for two classes; else one log-probability per class.
     """
     log_proba = np.log(np.maximum(proba, SMALLEST_PROBABILITY))
-    return log_proba[1:] - log_proba[0] if len(proba) == 2 else log_proba
+    return free_outputs(log_proba)
 
 
 def soften(margins, temperature=1.0):
@@ -146,6 +158,8 @@ class SoftTargets:
         Divides the margins of teacher and student in the soft term.
     alpha : float
         Weight of the soft term, in [0, 1]. Rows without an observed class have only that term.
+    class_weight : ndarray of shape (n_classes,) or None
+        What the weight of the hard term is multiplied by, by observed class; None for 1.
     """
 
     margins: np.ndarray
@@ -153,6 +167,7 @@ class SoftTargets:
     sample_weight: np.ndarray
     temperature: float = 1.0
     alpha: float = 1.0
+    class_weight: np.ndarray | None = None
 
     @property
     def n_classes(self):
@@ -178,7 +193,8 @@ class SoftTargets:
 
     def hard_weight(self):
         """Weight of every row's hard term, of shape (n_samples,); 0 where no class was observed."""
-        return (1.0 - self.alpha) * self.sample_weight * (self.codes >= 0)
+        weight = (1.0 - self.alpha) * self.sample_weight * (self.codes >= 0)
+        return weight if self.class_weight is None else weight * self.class_weight[self.codes]
 
     def hard_labels(self):
         """One-hot rows of shape (n_samples, n_classes), all zero where no class was observed."""

@@ -52,6 +52,9 @@ class TransferSet:
         0 for labelled, 1 for unlabelled, 2 for synthetic rows, see `ORIGINS`.
     classes : ndarray of shape (n_classes,) or None
         Class labels, in the order of the columns of `margins`; None in regression.
+    class_weight : ndarray of shape (n_classes,) or None
+        What the weights of rows are multiplied by in the hard term, by observed class; None for 1.
+        The margins answer for these weights already.
     labelling : {"oob", "cross_fit", "direct"}
         Where the margins of the labelled rows come from. Unlabelled ones were asked directly.
     synthetic_labelling : {"half_oob", "direct"}
@@ -69,6 +72,7 @@ class TransferSet:
     sample_weight: np.ndarray
     origin: np.ndarray
     classes: np.ndarray | None = None
+    class_weight: np.ndarray | None = None
     labelling: str = "direct"
     synthetic_labelling: str = "direct"
 
@@ -86,7 +90,9 @@ class TransferSet:
 
     def soft_targets(self, temperature, alpha):
         """Return the targets of a classifier student."""
-        return SoftTargets(self.margins, self.y, self.sample_weight, temperature, alpha)
+        return SoftTargets(
+            self.margins, self.y, self.sample_weight, temperature, alpha, self.class_weight
+        )
 
     def blended_values(self, alpha):
         """Return the targets of a regressor student.

@@ -442,7 +442,6 @@ class TestPool:
             y,
             None,
             pool,
-            class_weight=None,
             known_classes=None,
             accept_sparse=False,
         )
@@ -538,37 +537,6 @@ class TestWeights:
     def test_no_weights_are_no_weights(self, X, y):
         distiller().fit(X, y)
         assert Spy.seen[2] is None
-
-    def test_class_weights_multiply_sample_weights(self, X, y):
-        weight = np.arange(1.0, len(y) + 1)
-        rows = check_classification_rows(
-            BaseEstimator(),
-            X,
-            y,
-            weight,
-            None,
-            class_weight={0: 3.0, 1: 0.5},
-            known_classes=None,
-            accept_sparse=False,
-        )
-        assert_allclose(rows.sample_weight, weight * np.where(y == 0, 3.0, 0.5))
-        assert rows.has_weights
-
-    def test_balanced_class_weights_ignore_unlabelled_rows(self, X, y):
-        y[:30] = -1
-        rows = check_classification_rows(
-            BaseEstimator(),
-            X,
-            y,
-            None,
-            None,
-            class_weight="balanced",
-            known_classes=None,
-            accept_sparse=False,
-        )
-        assert_allclose(rows.sample_weight[rows.y == 0].sum(), 45)
-        assert_allclose(rows.sample_weight[rows.y == 1].sum(), 45)
-        assert_array_equal(rows.pool_weight, 1.0)
 
     def test_rows_of_weight_zero_count_for_nothing(self, X, y):
         weight = np.where(np.arange(len(y)) < 80, 1.0, 0.0)

@@ -454,10 +454,10 @@ class TestFitClassifier:
             fit_classifier(pipeline, X, y, np.ones(len(y)), *args)
         assert is_fitted(fit_classifier(pipeline, X, y, None, *args).estimator)
 
-    def test_class_weights_count_as_weights(self):
+    def test_class_weights_need_no_teacher_that_takes_weights(self):
         X, y = labelled_rows(CLASSES["binary gaps"])
-        with pytest.raises(TypeError, match="KNeighborsClassifier does not take sample_weight"):
-            DistilledClassifier(KNeighborsClassifier(), class_weight="balanced").fit(X, y)
+        model = DistilledClassifier(KNeighborsClassifier(), class_weight="balanced").fit(X, y)
+        assert model.predict_proba(X).shape == (len(X), 2)
 
     def test_the_teacher_passed_is_not_fitted_itself(self):
         X, y = labelled_rows(CLASSES["binary gaps"])
@@ -628,7 +628,8 @@ class TestCheckTeacherColumns:
 
 
 def out_of_bag_margins(estimator, X, y, **params):
-    return out_of_bag(wrapped(estimator, y), X, **params)
+    answers, voted = out_of_bag(wrapped(estimator, y), X, **params)
+    return answers.margins(), voted
 
 
 class TestOutOfBag:
@@ -680,9 +681,9 @@ class TestOutOfBag:
     def test_it_is_the_regressors_own_out_of_bag_prediction(self, make):
         X, y = make_regression(100, 6, noise=10, random_state=0)
         estimator = make().fit(X, y)
-        margins, voted = out_of_bag(RegressorTeacher(estimator), X)
+        answers, voted = out_of_bag(RegressorTeacher(estimator), X)
         assert voted.all()
-        assert_allclose(margins[:, 0], estimator.oob_prediction_, rtol=1e-9)
+        assert_allclose(answers.margins()[:, 0], estimator.oob_prediction_, rtol=1e-9)
 
     @pytest.mark.parametrize("to_sparse", [sp.csr_matrix, sp.csc_matrix])
     @pytest.mark.parametrize(
@@ -821,7 +822,7 @@ class TestCrossFit:
 
         assert np.ptp(fit(X, y, None).margins(X), axis=1).min() > 1  # it does memorise
         splits = list(KFold(4, shuffle=True, random_state=0).split(X))
-        margins = cross_fit(fit, X, y, None, splits, n_jobs)
+        margins = cross_fit(fit, X, y, None, splits, n_jobs).margins()
         assert_allclose(proba_from_margins(margins), 1 / 3)
 
     def test_a_distiller_asks_no_clone_about_its_own_rows(self):
@@ -840,7 +841,7 @@ class TestCrossFit:
             return fit_classifier(make(), X, y, weight, classes, uniform(classes))
 
         splits = list(KFold(3).split(X))
-        margins = cross_fit(fit, X, y, weight, splits)
+        margins = cross_fit(fit, X, y, weight, splits).margins()
         for train, test in splits:
             expected = fit(X[train], y[train], weight[train]).margins(X[test])
             assert_array_equal(margins[test], expected)
@@ -853,8 +854,8 @@ class TestCrossFit:
             return fit_classifier(forest(), X, y, weight, np.unique(y), np.full(2, 0.5))
 
         splits = list(KFold(3).split(X))
-        by_frame = cross_fit(fit, frame, y, None, splits)
-        assert_array_equal(by_frame, cross_fit(fit, X, y, None, splits))
+        by_frame, by_array = (cross_fit(fit, table, y, None, splits) for table in (frame, X))
+        assert_array_equal(by_frame.margins(), by_array.margins())
 
     @pytest.mark.parametrize("make", [forest, hist_boosting, xgboost_classifier])
     def test_classes_are_aligned_where_a_fold_lacks_one(self, make):
@@ -872,7 +873,7 @@ class TestCrossFit:
         def fit(X, y, weight):
             return fit_classifier(make(), X, y, weight, classes, uniform(classes))
 
-        margins = cross_fit(fit, X, y, None, splits)
+        margins = cross_fit(fit, X, y, None, splits).margins()
         others = make().fit(X[splits[0][0]], (y[splits[0][0]] == "cedar").astype(int))
         expected = others.predict_proba(X[birch])
         sure = (expected > 0.05).all(axis=1)

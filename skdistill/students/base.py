@@ -69,6 +69,20 @@ class StudentClassifier(ClassifierMixin, BaseEstimator):
         targets = transfer_set.soft_targets(temperature, alpha)
         return self._fit_checked(X, targets, transfer_set.classes)
 
+    @abstractmethod
+    def rescale_margins(self, slope, intercept):
+        """Change the fitted parameters so that the margins become ``slope * margins + intercept``.
+
+        Every export of the student has the new margins then: they are its own.
+
+        Parameters
+        ----------
+        slope : float
+            Non-negative.
+        intercept : ndarray of shape (n_classes,)
+            One number per class.
+        """
+
     def _check_X(self, X, reset):
         return plain_rows(check_rows(self, X, reset=reset))
 

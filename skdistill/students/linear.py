@@ -8,7 +8,12 @@ from scipy.optimize import minimize
 from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import Interval
 
-from skdistill.soft_labels import free_margins, margins_from_decision, weighted_cross_entropy
+from skdistill.soft_labels import (
+    free_margins,
+    free_outputs,
+    margins_from_decision,
+    weighted_cross_entropy,
+)
 from skdistill.students.base import StudentClassifier, StudentRegressor
 from skdistill.students.encoding import fit_encoding
 
@@ -141,6 +146,12 @@ class LinearStudentClassifier(StudentClassifier):
     def _margins(self, X):
         sums = _additive(self, X)
         return margins_from_decision(sums) if len(self.classes_) == 2 else sums
+
+    def rescale_margins(self, slope, intercept):
+        """Change curves and intercept, see `StudentClassifier`."""
+        self.coef_ = slope * self.coef_
+        self.curves_ = self.encoding_.curves(self.coef_)
+        self.intercept_ = slope * self.intercept_ + free_outputs(intercept)
 
 
 class LinearStudentRegressor(StudentRegressor):

@@ -7,7 +7,7 @@ from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
-from skdistill.soft_labels import free_margins, margins_from_decision
+from skdistill.soft_labels import free_margins, free_outputs, margins_from_decision
 from skdistill.students.base import (
     StudentClassifier,
     StudentRegressor,
@@ -257,6 +257,13 @@ class MLPStudentClassifier(StudentClassifier):
     def _margins(self, X):
         outputs = _forward(self, X).astype(np.float64)
         return margins_from_decision(outputs) if len(self.classes_) == 2 else outputs
+
+    def rescale_margins(self, slope, intercept):
+        """Change the last layer, see `StudentClassifier`."""
+        last = slope * self.coefs_[-1], slope * self.intercepts_[-1] + free_outputs(intercept)
+        last = [array.astype(np.float32) for array in last]
+        self.coefs_ = [*self.coefs_[:-1], last[0]]
+        self.intercepts_ = [*self.intercepts_[:-1], last[1]]
 
 
 class MLPStudentRegressor(StudentRegressor):

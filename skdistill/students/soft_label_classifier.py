@@ -33,7 +33,12 @@ class SoftLabelClassifier(MetaEstimatorMixin, StudentClassifier):
     classes_ : ndarray of shape (n_classes,)
         The class labels.
     temperature_ : float
-        What the margins of `estimator_` are multiplied by.
+        What softened the labels that `estimator_` was fitted on.
+    slope_ : float
+        What the margins of `estimator_` are multiplied by: the temperature until
+        `rescale_margins` changes it.
+    intercept_ : ndarray of shape (n_classes,)
+        What is added to them then: zeros until `rescale_margins` changes it.
     n_features_in_ : int
         Number of columns seen at fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -85,11 +90,17 @@ class SoftLabelClassifier(MetaEstimatorMixin, StudentClassifier):
         estimator = clone(self.estimator) if n_classes > 1 else DummyClassifier(strategy="prior")
         params = weight_params(estimator, weights[used])
         self.estimator_ = estimator.fit(take_rows(X, rows[used]), codes[used], **params)
+        self.slope_, self.intercept_ = self.temperature_, np.zeros(n_classes)
 
     def _margins(self, X):
         proba = np.zeros((X.shape[0], len(self.classes_)))
         proba[:, self.estimator_.classes_] = self.estimator_.predict_proba(X)
-        return self.temperature_ * margins_from_proba(proba)
+        return self.slope_ * margins_from_proba(proba) + self.intercept_
+
+    def rescale_margins(self, slope, intercept):
+        """Change what is done to the margins of `estimator_`, see `StudentClassifier`."""
+        self.slope_ = slope * self.slope_
+        self.intercept_ = slope * self.intercept_ + intercept
 
     def __sklearn_tags__(self):
         """Return the scikit-learn tags, with the input that the classifier takes."""

@@ -1,6 +1,6 @@
 """A single decision tree of a few leaves: rules people read."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 
 import numpy as np
@@ -8,7 +8,7 @@ from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils._param_validation import Interval
 
 from skdistill.columns import column_names, column_values, column_values_as, is_nominal
-from skdistill.soft_labels import margins_from_proba
+from skdistill.soft_labels import margins_from_proba, proba_from_margins
 from skdistill.students.base import StudentClassifier, StudentRegressor
 
 _TREE_CONSTRAINTS = {
@@ -103,6 +103,14 @@ class TreeStudentClassifier(StudentClassifier):
 
     def _margins(self, X):
         return margins_from_proba(self.tree_.predict(X))
+
+    def rescale_margins(self, slope, intercept):
+        """Change the values of leaves, see `StudentClassifier`; other nodes have their means."""
+        tree = self.tree_
+        value = proba_from_margins(slope * margins_from_proba(tree.value) + intercept)
+        value *= tree.weight[:, None]
+        _add_up(tree.children_left, tree.children_right, value)
+        self.tree_ = replace(tree, value=value / tree.weight[:, None])
 
 
 class TreeStudentRegressor(StudentRegressor):
@@ -283,11 +291,8 @@ def grow_tree(student, X, split_target, leaf_target, weight):
     node_sum = np.stack(
         [np.bincount(leaf, weight * t, minlength=nodes.node_count) for t in leaf_target.T], axis=1
     )
-    for node in range(nodes.node_count - 1, -1, -1):  # children come after parents
-        if nodes.children_left[node] >= 0:
-            children = [nodes.children_left[node], nodes.children_right[node]]
-            node_weight[node] = node_weight[children].sum()
-            node_sum[node] = node_sum[children].sum(axis=0)
+    _add_up(nodes.children_left, nodes.children_right, node_weight)
+    _add_up(nodes.children_left, nodes.children_right, node_sum)
     return PlainTree(
         children_left=nodes.children_left.copy(),
         children_right=nodes.children_right.copy(),
@@ -299,6 +304,13 @@ def grow_tree(student, X, split_target, leaf_target, weight):
         levels=tuple(levels),
         names=names,
     )
+
+
+def _add_up(children_left, children_right, of_leaves):
+    """Give every inner node the sum of its children, in place, from the leaves to the root."""
+    for node in range(len(of_leaves) - 1, -1, -1):  # children come after parents
+        if children_left[node] >= 0:
+            of_leaves[node] = of_leaves[children_left[node]] + of_leaves[children_right[node]]
 
 
 def _order_levels(values, target, weight):

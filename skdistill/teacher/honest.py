@@ -22,6 +22,7 @@ from sklearn.tree import BaseDecisionTree
 
 from skdistill.columns import take_rows
 from skdistill.estimators import as_last_step_sees, last_step, package_of
+from skdistill.teacher.margins import join_answers
 
 FORESTS = (
     RandomForestClassifier,
@@ -83,7 +84,7 @@ def has_enough_members(estimator):
 
 
 def out_of_bag(teacher, X, n_jobs=None):
-    """Compute margins of every row from the members that were not fitted on it.
+    """Compute answers to every row from the members that were not fitted on it.
 
     Parameters
     ----------
@@ -96,8 +97,8 @@ def out_of_bag(teacher, X, n_jobs=None):
 
     Returns
     -------
-    margins : ndarray of shape (n_samples, n_classes)
-        Margins of the averages over the members.
+    answers : Answers
+        Averages over the members.
     voted : ndarray of shape (n_samples,)
         Whether a member was left to answer. For the other rows the whole ensemble does.
     """
@@ -114,17 +115,17 @@ def out_of_bag(teacher, X, n_jobs=None):
         average.add(answers.reshape(len(rows), average.total.shape[1]), rows)
     voted = average.votes[:, 0] > 0
     if not voted.any():
-        return teacher.margins(X), voted
-    answers = teacher.margins_of(average.mean()[voted])
-    margins = np.empty((n_samples, answers.shape[1]))
-    margins[voted] = answers
-    if not voted.all():
-        margins[~voted] = teacher.margins(take_rows(X, ~voted))
-    return margins, voted
+        return teacher.answers(X), voted
+    answers = teacher.answers_of(average.mean()[voted])
+    if voted.all():
+        return answers, voted
+    of_all = teacher.answers(take_rows(X, ~voted))
+    rows = [np.flatnonzero(voted), np.flatnonzero(~voted)]
+    return join_answers([answers, of_all], rows), voted
 
 
 def cross_fit(fit, X, y, sample_weight, splits, n_jobs=None):
-    """Compute margins of every row by a teacher that was fitted on other rows.
+    """Compute answers to every row by a teacher that was fitted on other rows.
 
     Parameters
     ----------
@@ -143,8 +144,8 @@ def cross_fit(fit, X, y, sample_weight, splits, n_jobs=None):
 
     Returns
     -------
-    margins : ndarray of shape (n_samples, n_classes)
-        Honest margins.
+    answers : Answers
+        Honest answers.
 
     Raises
     ------
@@ -161,13 +162,10 @@ def cross_fit(fit, X, y, sample_weight, splits, n_jobs=None):
 
     def answer_fold(train, test):
         weight = None if sample_weight is None else sample_weight[train]
-        return fit(take_rows(X, train), y[train], weight).margins(take_rows(X, test))
+        return fit(take_rows(X, train), y[train], weight).answers(take_rows(X, test))
 
     folds = Parallel(n_jobs=n_jobs)(delayed(answer_fold)(*split) for split in splits)
-    margins = np.empty((len(y), folds[0].shape[1]))
-    for (_, test), answers in zip(splits, folds, strict=True):
-        margins[test] = answers
-    return margins
+    return join_answers(folds, [test for _, test in splits])
 
 
 def is_training_matrix(estimator, X):

@@ -19,7 +19,7 @@ WITHOUT_VOTES_TOLERANCE = 0.01
 
 
 def label_rows(in_use, labelling, cv, n_jobs=None):
-    """Compute the margins of the labelled rows.
+    """Compute the answers to the labelled rows.
 
     Parameters
     ----------
@@ -34,18 +34,18 @@ def label_rows(in_use, labelling, cv, n_jobs=None):
 
     Returns
     -------
-    margins : ndarray of shape (n_labelled, n_classes)
-        Margins, honest unless the labelling is "direct".
+    answers : Answers
+        Honest unless the labelling is "direct".
     labelling : {"oob", "cross_fit", "direct"}
         What was done.
     """
     rows = in_use.rows
     chosen = choose_labelling(labelling, in_use)
     if chosen == "oob":
-        margins, voted = out_of_bag(in_use.fitted, rows.X, n_jobs)
+        answers, voted = out_of_bag(in_use.fitted, rows.X, n_jobs)
         share = _largest_share(~voted, in_use)
         if share <= WITHOUT_VOTES_TOLERANCE:
-            return margins, chosen
+            return answers, chosen
         if labelling == "oob" or in_use.was_fitted:
             warnings.warn(
                 f"{share:.0%} of the rows (of a class) are in the bag of every member of the "
@@ -54,13 +54,13 @@ def label_rows(in_use, labelling, cv, n_jobs=None):
                 UserWarning,
                 stacklevel=6,
             )
-            return margins, chosen
+            return answers, chosen
         chosen = "cross_fit"
     if chosen == "cross_fit":
         splits = folds(cv, rows.y, in_use.classes is not None)
-        margins = cross_fit(in_use.fit, rows.X, rows.y, rows.given_weight, splits, n_jobs)
-        return margins, chosen
-    return in_use.fitted.margins(rows.X), chosen
+        answers = cross_fit(in_use.fit, rows.X, rows.y, rows.given_weight, splits, n_jobs)
+        return answers, chosen
+    return in_use.fitted.answers(rows.X), chosen
 
 
 def choose_labelling(labelling, in_use):

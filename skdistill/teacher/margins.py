@@ -27,6 +27,69 @@ RAW_SCORE_OPTIONS = {
 
 
 @dataclass(frozen=True)
+class Answers:
+    """What a teacher said of some rows, before its prior is corrected.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_samples, n_classes)
+        Probabilities if there is a floor, else margins; predictions in regression.
+    floor : ndarray of shape (n_classes,) or None
+        The smallest probability of each class that can be told from none; None for margins.
+    """
+
+    values: np.ndarray
+    floor: np.ndarray | None = None
+
+    def margins(self, shift=None):
+        """Turn the answers into margins, corrected for the prior.
+
+        What lies below the floor is raised to it after the correction: then it is relative to the
+        base rate of the class, not to that among the rows the teacher was fitted on.
+
+        Parameters
+        ----------
+        shift : ndarray of shape (n_classes,) or None, default=None
+            Added to every row's margins.
+
+        Returns
+        -------
+        margins : ndarray of shape (n_samples, n_classes)
+            Float64.
+        """
+        shift = np.zeros(self.values.shape[1]) if shift is None else shift
+        if self.floor is None:
+            margins = self.values + shift
+        else:
+            margins = margins_from_proba(self.values, self.floor * np.exp(-shift)) + shift
+        return margins_from_decision(margins[:, 1] - margins[:, 0]) if len(shift) == 2 else margins
+
+
+def join_answers(parts, rows):
+    """Put the answers to parts of the rows together.
+
+    Parameters
+    ----------
+    parts : list of Answers
+        Of one teacher, or of its clones.
+    rows : list of ndarray
+        Numbers of the rows of each part; together all rows, once.
+
+    Returns
+    -------
+    answers : Answers
+        In the order of the rows.
+    """
+    floors = [part.floor for part in parts]
+    floor = next((floor for floor in floors if floor is not None), None)
+    values = np.empty((sum(len(part.values) for part in parts), parts[0].values.shape[1]))
+    for part, numbers in zip(parts, rows, strict=True):
+        is_mixed = part.floor is None and floor is not None
+        values[numbers] = proba_from_margins(part.values) if is_mixed else part.values
+    return Answers(values, floor)
+
+
+@dataclass(frozen=True)
 class ClassifierTeacher:
     """A fitted classifier that answers with margins over the classes of a distillation.
 
@@ -40,15 +103,22 @@ class ClassifierTeacher:
         Classes of the distillation, in order; the classifier may know fewer or more.
     class_prior : ndarray of shape (n_classes,)
         Positive shares of the classes among the labelled rows.
+    shift : ndarray of shape (n_classes,) or None
+        Added to its margins: the correction of its prior, None for none.
     """
 
     estimator: Any
     labels: np.ndarray
     classes: np.ndarray
     class_prior: np.ndarray
+    shift: np.ndarray | None = None
 
     def margins(self, X):
-        """Return margins whose softmax is the classifier's ``predict_proba``.
+        """Return the margins of rows, corrected for the prior: `answers` and the shift."""
+        return self.answers(X).margins(self.shift)
+
+    def answers(self, X):
+        """Ask the classifier: margins whose softmax is its ``predict_proba``, or that.
 
         Parameters
         ----------
@@ -57,9 +127,9 @@ class ClassifierTeacher:
 
         Returns
         -------
-        margins : ndarray of shape (n_samples, n_classes)
-            Float64. The vendor's raw scores where their softmax is ``predict_proba``, else
-            logarithms of ``predict_proba``, with zeros raised as `margins_of` does.
+        answers : Answers
+            The vendor's raw scores where their softmax is ``predict_proba``, else that, with a
+            floor.
 
         Raises
         ------
@@ -67,11 +137,11 @@ class ClassifierTeacher:
             If the answer is not one distribution over its labels per row.
         """
         if np.array_equal(self.labels, self.classes) and self._has_raw_scores(X):
-            return margins_from_decision(raw_scores(self.estimator, X))
-        return self.margins_of(self.estimator.predict_proba(X))
+            return Answers(margins_from_decision(raw_scores(self.estimator, X)))
+        return self.answers_of(self.estimator.predict_proba(X))
 
-    def margins_of(self, proba):
-        """Turn probabilities over the labels into margins over the classes.
+    def answers_of(self, proba):
+        """Check probabilities over the labels and align them to the classes.
 
         A probability of zero, or of a class the classifier has never seen, is raised to
         ``class_prior / (votes + 1)``, where votes is the number of averaged members: the smallest
@@ -84,15 +154,18 @@ class ClassifierTeacher:
 
         Returns
         -------
-        margins : ndarray of shape (n_samples, n_classes)
-            Float64.
+        answers : Answers
+            Probabilities with that floor.
         """
         proba = check_probabilities(self.estimator, proba, len(self.labels))
         if len(self.classes) == 1:
-            return np.zeros((len(proba), 1))
+            return Answers(np.zeros((len(proba), 1)))
         aligned = align_probabilities(proba, self.labels, self.classes)
-        floor = self.class_prior / (count_votes(self.estimator) + 1)
-        return margins_from_proba(aligned, floor)
+        return Answers(aligned, self.class_prior / (count_votes(self.estimator) + 1))
+
+    def margins_of(self, proba):
+        """Turn probabilities over the labels into margins over the classes; see `answers_of`."""
+        return self.answers_of(proba).margins(self.shift)
 
     def _has_raw_scores(self, X):
         """Compare softmax(raw scores) with ``predict_proba`` on some rows."""
@@ -122,6 +195,14 @@ class RegressorTeacher:
     def margins(self, X):
         """Return predictions of shape (n_samples, 1), float64."""
         return self.margins_of(self.estimator.predict(X))
+
+    def answers(self, X):
+        """Return predictions as `Answers`."""
+        return self.answers_of(self.estimator.predict(X))
+
+    def answers_of(self, predictions):
+        """Check predictions and return them as `Answers`."""
+        return Answers(self.margins_of(predictions))
 
     def margins_of(self, predictions):
         """Check predictions and return them with shape (n_samples, 1), float64."""

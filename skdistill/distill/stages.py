@@ -10,6 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from skdistill.columns import stack_rows, take_rows
+from skdistill.distill.class_prior import prior_shift
 from skdistill.estimators import last_step
 from skdistill.soft_labels import calibration_temperature
 from skdistill.teacher.labelling import label_rows
@@ -18,7 +19,7 @@ from skdistill.teacher.synthetic import label_by_members
 from skdistill.transfer_set import ORIGINS, Munge, TransferSet, join, not_observed
 
 
-def label_real_rows(in_use, fingerprint, rows, *, labelling, cv, n_jobs=None):
+def label_real_rows(in_use, fingerprint, rows, *, labelling, cv, correct_prior=False, n_jobs=None):
     """Have the teacher label the rows that the user passed.
 
     Parameters
@@ -33,6 +34,8 @@ def label_real_rows(in_use, fingerprint, rows, *, labelling, cv, n_jobs=None):
         How to label the labelled rows.
     cv : int, cross-validation generator or iterable
         Folds of "cross_fit".
+    correct_prior : bool, default=False
+        Whether a classifier's margins are shifted to fit the shares of the observed classes.
     n_jobs : int or None, default=None
         Folds or members to work on at a time.
 
@@ -40,9 +43,16 @@ def label_real_rows(in_use, fingerprint, rows, *, labelling, cv, n_jobs=None):
     -------
     transfer_set : TransferSet
         Labelled, then unlabelled rows.
+    shift : ndarray of shape (n_classes,) or None
+        What was added to all margins; None for nothing.
     """
-    margins, labelling = label_rows(in_use, labelling, cv, n_jobs)
+    answers, labelling = label_rows(in_use, labelling, cv, n_jobs)
     teacher, classes = in_use.fitted, in_use.classes  # fitted even if only clones were asked
+    margins, shift = answers.margins(), None
+    if correct_prior:
+        shift = prior_shift(margins, in_use.encoded_y(), rows.sample_weight)
+        margins = answers.margins(shift)
+        teacher = replace(teacher, shift=shift)
     labelled = TransferSet(
         X=rows.X,
         margins=margins,
@@ -53,14 +63,14 @@ def label_real_rows(in_use, fingerprint, rows, *, labelling, cv, n_jobs=None):
         labelling=labelling,
     )
     if rows.pool is None:
-        return labelled
+        return labelled, shift
     margins = teacher.margins(rows.pool)
     pool = not_observed(rows.pool, margins, rows.pool_weight, "unlabelled", classes)
-    return join([labelled, pool])
+    return join([labelled, pool]), shift
 
 
 def label_synthetic_rows(
-    in_use, fingerprint, rows, *, labelling, augmentation, random_state, n_jobs=None
+    in_use, fingerprint, rows, *, labelling, shift, augmentation, random_state, n_jobs=None
 ):
     """Make synthetic rows and have the teacher label them.
 
@@ -75,6 +85,8 @@ def label_synthetic_rows(
     labelling : {"oob", "cross_fit", "direct"}
         How the labelled rows were labelled; after "oob" the members of the teacher are asked one
         by one, if the augmentation tells what the rows were made of.
+    shift : ndarray of shape (n_classes,) or None
+        What is added to the margins.
     augmentation : object with ``sample``
         Makes synthetic rows.
     random_state : int, RandomState instance or None
@@ -89,15 +101,14 @@ def label_synthetic_rows(
     """
     X = rows.X if rows.pool is None else stack_rows([rows.X, rows.pool])
     request = X, len(rows.y), random_state
+    teacher = in_use.fitted if shift is None else replace(in_use.fitted, shift=shift)
     is_half_honest = False
     if labelling == "oob" and hasattr(augmentation, "sample_with_parents"):
         X, parents = augmentation.sample_with_parents(*request)
-        margins, is_half_honest = label_by_members(
-            in_use.fitted, X, parents, in_use.encoded_y(), n_jobs
-        )
+        margins, is_half_honest = label_by_members(teacher, X, parents, in_use.encoded_y(), n_jobs)
     else:
         X = augmentation.sample(*request)
-        margins = in_use.fitted.margins(X)
+        margins = teacher.margins(X)
     weight = np.full(X.shape[0], rows.sample_weight.mean())
     synthetic_labelling = "half_oob" if is_half_honest else "direct"
     return not_observed(X, margins, weight, "synthetic", in_use.classes, synthetic_labelling)

@@ -1,0 +1,194 @@
+"""Answer for classes as frequent as they are, or as heavy as they are to count."""
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+
+from skdistill.opinion_pool import pool_log_linearly, z_score
+from skdistill.soft_labels import SMALLEST_PROBABILITY, proba_from_margins
+
+#: Classes whose mean probability is off by this factor, and this many standard errors, are
+#: worth a word.
+FAR_OFF, SIGNIFICANT = 2.0, 5.0
+
+
+def prior_shift(margins, codes, sample_weight):
+    """Find what to add to a teacher's margins so that they fit the classes of some rows.
+
+    Parameters
+    ----------
+    margins : ndarray of shape (n_samples, n_classes)
+        The teacher's honest margins.
+    codes : ndarray of shape (n_samples,)
+        Position of the observed class.
+    sample_weight : ndarray of shape (n_samples,)
+        Non-negative weights with which the rows stand for the population.
+
+    Returns
+    -------
+    shift : ndarray of shape (n_classes,)
+        Minimises the log loss of ``softmax(margins + shift)``: the mean probability of every class
+        is then its share of the rows, up to one row's worth. The first entry is 0.
+    """
+    if margins.shape[1] == 1:
+        return np.zeros(1)
+    pool = pool_log_linearly([margins], codes, sample_weight, weight_bounds=(1.0, 1.0))
+    return pool.intercept
+
+
+def check_prior(prior_correction, classes, shares):
+    """Return the true shares of the classes that a user gave, in the order of the classes.
+
+    Parameters
+    ----------
+    prior_correction : dict
+        Share of every class.
+    classes : ndarray of shape (n_classes,)
+        The classes.
+    shares : ndarray of shape (n_classes,)
+        Their shares among the labelled rows.
+
+    Returns
+    -------
+    prior : ndarray of shape (n_classes,)
+        Sums to 1.
+
+    Raises
+    ------
+    ValueError
+        If the shares are not one positive number per class that sum to 1, or a class has no
+        labelled row.
+    """
+    labels = classes.tolist()
+    if set(prior_correction) != set(labels):
+        raise ValueError(
+            f"prior_correction has shares of the classes {sorted(prior_correction, key=str)}; one "
+            f"for each of {labels} was expected."
+        )
+    prior = np.array([prior_correction[label] for label in labels], dtype=np.float64)
+    if not (np.isfinite(prior).all() and (prior > 0).all() and abs(prior.sum() - 1) < 1e-6):
+        raise ValueError(
+            f"prior_correction has the shares {prior.tolist()}, which sum to {prior.sum():.6g}; "
+            "positive shares that sum to 1 were expected: how frequent each class is where the "
+            "student will be used."
+        )
+    if (shares == 0).any():
+        absent = np.array(labels)[shares == 0].tolist()
+        raise ValueError(
+            f"prior_correction has a share for {absent}, but no labelled row is of that class, so "
+            "the teacher cannot be compared with it. Pass rows of every class."
+        )
+    return prior
+
+
+def check_class_weight(class_weight, classes, shares):
+    """Return the weight of every class that a user gave, in the order of the classes.
+
+    Parameters
+    ----------
+    class_weight : dict, "balanced" or None
+        Weights by class, 1 for those left out; "balanced" divides by the share of the class.
+    classes : ndarray of shape (n_classes,)
+        The classes.
+    shares : ndarray of shape (n_classes,)
+        How frequent they are.
+
+    Returns
+    -------
+    weights : ndarray of shape (n_classes,)
+        Non-negative.
+
+    Raises
+    ------
+    ValueError
+        If a class is unknown, or a weight is negative or not finite.
+    """
+    labels = classes.tolist()
+    if class_weight is None:
+        return np.ones(len(labels))
+    if isinstance(class_weight, str):
+        inverse = np.divide(1.0, shares, out=np.zeros(len(labels)), where=shares > 0)
+        return np.where(shares > 0, inverse / np.count_nonzero(shares), 1.0)
+    unknown = sorted(set(class_weight) - set(labels), key=str)
+    if unknown:
+        raise ValueError(
+            f"class_weight has weights of {unknown}, which are no classes; the classes are "
+            f"{labels}."
+        )
+    weights = np.array([class_weight.get(label, 1.0) for label in labels], dtype=np.float64)
+    if not (np.isfinite(weights).all() and (weights >= 0).all() and weights @ shares > 0):
+        raise ValueError(
+            f"class_weight={class_weight!r}; finite weights of 0 or more were expected, not all "
+            "of them 0."
+        )
+    return weights
+
+
+def class_factors(in_use, prior_correction, class_weight):
+    """Return by how much each class counts more than it does among the labelled rows.
+
+    Parameters
+    ----------
+    in_use : ClassifierInUse
+        Knows the classes and the labelled rows.
+    prior_correction : dict, "auto" or None
+        The true shares of the classes, if a dict.
+    class_weight : dict, "balanced" or None
+        Weights of the classes.
+
+    Returns
+    -------
+    factors : ndarray of shape (n_classes,)
+        True share over that among the labelled rows, times the weight; their mean over the labelled
+        rows is 1.
+    """
+    classes = in_use.classes
+    mass = np.bincount(in_use.encoded_y(), in_use.rows.sample_weight, len(classes))
+    shares = mass / mass.sum()
+    prior, factors = shares, np.ones(len(shares))
+    if isinstance(prior_correction, dict):
+        prior = check_prior(prior_correction, classes, shares)
+        factors = prior / shares
+    factors = factors * check_class_weight(class_weight, classes, prior)
+    return factors / (factors @ shares)
+
+
+def weigh_classes(transfer_set, factors):
+    """Make classes count more in both terms of the loss, once in each.
+
+    In the soft term the teacher's odds are multiplied, which is what weights in its own fit would
+    have done; in the hard term the weights of the rows are.
+    """
+    if (factors == 1).all():
+        return transfer_set
+    margins = transfer_set.margins + log_factors(factors)
+    if len(factors) == 2:
+        margins = margins - margins[:, :1]
+    return replace(transfer_set, margins=margins, class_weight=factors)
+
+
+def log_factors(factors):
+    """Return what weights of classes add to margins; finite also for a class without weight."""
+    return np.log(np.maximum(factors, SMALLEST_PROBABILITY))
+
+
+def warn_if_far_off(transfer_set):
+    """Warn if the teacher finds a class far more, or less, probable than it was observed."""
+    labelled = transfer_set.take(transfer_set.origin == 0)
+    proba, weight = proba_from_margins(labelled.margins), labelled.sample_weight
+    for k, label in enumerate(labelled.classes.tolist()):
+        observed = labelled.y == k
+        mean, share = (np.average(values, weights=weight) for values in (proba[:, k], observed))
+        if share in (0, 1) or 1 / FAR_OFF < mean / share < FAR_OFF:
+            continue
+        if abs(z_score(proba[:, k] - observed, weight)) > SIGNIFICANT:
+            warnings.warn(
+                f"The teacher finds class {label!r} {mean:.3%} probable on average, where "
+                f"{share:.3%} of the labelled rows were observed to be of it; the student will, "
+                "too. If the teacher was fitted on under- or oversampled rows, or with class "
+                "weights, pass prior_correction='auto'.",
+                UserWarning,
+                stacklevel=3,  # the caller of fit
+            )
+            return

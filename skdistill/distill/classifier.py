@@ -1,0 +1,422 @@
+"""Distil a classifier."""
+
+from numbers import Real
+
+import numpy as np
+from sklearn.base import (
+    ClassifierMixin,
+)
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.metaestimators import available_if
+
+from skdistill.distill.base import CONSTRAINTS, Distiller, student_has
+from skdistill.distill.class_prior import (
+    class_factors,
+    log_factors,
+    warn_if_far_off,
+    weigh_classes,
+)
+from skdistill.distill.label_correction import silenced
+from skdistill.distill.recalibration import honest_recalibration, may_be_recalibrated
+from skdistill.distill.stages import (
+    choose_temperature,
+)
+from skdistill.estimators import is_fitted, last_step
+from skdistill.rows import (
+    check_classification_rows,
+    encode_observed,
+)
+from skdistill.students.fitting import (
+    distill_classifier,
+    distill_classifier_further,
+)
+from skdistill.students.tree import TreeStudentClassifier
+from skdistill.teacher.in_use import ClassifierInUse
+
+
+class DistilledClassifier(ClassifierMixin, Distiller):
+    """Distil a tree ensemble, or any classifier, into a small student.
+
+    The student is fitted to the teacher's probabilities on labelled, unlabelled and synthetic
+    rows. Used inside Pipeline or GridSearchCV it behaves as any other classifier.
+
+    Parameters
+    ----------
+    teacher : estimator
+        A classifier with ``predict_proba``. Fitted: used as it is, also by clones; it is never
+        refitted or changed. Not fitted: a clone is fitted on the labelled rows.
+    student : estimator or None, default=None
+        A student of skdistill, any classifier whose ``fit`` takes ``sample_weight`` (see
+        `SoftLabelClassifier`), or a Pipeline that ends in one. None is `TreeStudentClassifier()`.
+    temperature : float or "auto", default=1.0
+        Divides the margins of teacher and student in the soft term of the loss; predictions always
+        use 1. "auto" takes the temperature at which the teacher's honest margins predict the
+        observed classes best.
+    alpha : float, default=0.8
+        Weight of the soft term of the loss, in [0, 1]; the hard term on observed classes has the
+        rest.
+    labelling : {"auto", "direct", "oob", "cross_fit"}, default="auto"
+        How the teacher labels the labelled rows. Its answers on rows it was fitted on are nearly
+        the hard labels again and teach little.
+
+        - "oob": by the members of a bagging ensemble that were not fitted on the row. For a
+          teacher fitted outside, X has to be its training matrix in the same order; this is
+          proved by replaying the bootstrap of one member.
+        - "cross_fit": by clones of the teacher, each fitted on the other folds.
+        - "direct": by the teacher itself. Right for rows it was not fitted on.
+        - "auto": "oob" where it can be had for at least 20 members, else "cross_fit" for a teacher
+          that is fitted inside, else "direct".
+    label_correction : bool or "auto", default="auto"
+        Whether to correct the teacher's labels by the observed classes. Clones of the student are
+        fitted to those alone, each without one fold of `cv`, and the student learns from the
+        logarithmic opinion pool of teacher and clones that predicts the observed classes best.
+
+        - "auto": for students that gain from it (the MLP), if the teacher is no better than the
+          clones, and significantly worse than the pool, on at least 100 labelled rows. A warning
+          says so. A teacher that is clearly better costs one such fit, others `cv`.
+        - True: always. The student may become better than its teacher, and less like it.
+        - False: never. The student imitates the teacher, whatever that is worth.
+
+        With ``alpha`` 1 or 0 nothing is corrected: the first is pure imitation, the second does
+        without the teacher. A teacher that labels directly the very rows it was fitted on looks
+        perfect there, and so is not corrected either.
+    cv : int, cross-validation generator or iterable, default=5
+        Folds of "cross_fit", as in scikit-learn, and of `label_correction`; for the former every
+        row has to be in one test fold.
+    augmentation : None, "auto" or object with ``sample``, default="auto"
+        Makes synthetic rows, see `Munge`. "auto" is `Munge()` for students that gain from it (the
+        MLP) and dense X, else None.
+    prior_correction : dict, "auto" or None, default=None
+        Corrects a teacher that was fitted on under- or oversampled rows, or with weights of its
+        own, for how frequent the classes are. It happens to the margins, before they are softened.
+
+        - "auto": the labelled rows, with their weights, stand for the population. The margins are
+          shifted so that every class is as probable on average as it was observed.
+        - dict: the true share of every class, where the labelled rows were sampled as well.
+          Margins and the weights of observed classes are corrected.
+        - None: the student imitates the teacher's probabilities as they are.
+    recalibration : bool or "auto", default="auto"
+        Whether to restore the student's calibration by an affine map of its margins (Platt scaling;
+        a temperature and a bias per class). The map is found on the labelled rows of one fold of
+        `cv`, which a clone of the student did without, and becomes part of the student's own
+        parameters, so that every export has it.
+
+        - "auto": where distillation can have cost calibration (at a temperature other than 1, and
+          for students that are not skdistill's own), if the student turns out significantly worse
+          calibrated than its teacher. The check takes one more fit of the student.
+        - True: always. False: never.
+    class_weight : dict, "balanced" or None, default=None
+        By how much each class is to count more than it is frequent. It acts once: on the teacher's
+        margins, whose odds are multiplied (its own fit gets no class weights), and on the weights
+        of the observed classes. The student then answers as if the classes were that frequent.
+    memory : str, joblib.Memory or None, default=None
+        Caches the teacher's margins, keyed by data, parameters and teacher, so that a grid search
+        over temperature, alpha or the student fits and asks the teacher once per fold. Corrected
+        ones are cached per student.
+    n_jobs : int or None, default=None
+        Folds or members to work on at a time.
+    random_state : int, RandomState instance or None, default=None
+        Decides the synthetic rows, and everything in teacher and student that has no
+        ``random_state`` of its own.
+    verbose : int, default=0
+        Whether to print the stages.
+
+    Attributes
+    ----------
+    teacher_ : estimator
+        The fitted teacher. Not there if the margins came from `memory`.
+    student_ : estimator
+        The fitted student. It stands alone: it predicts the user's own classes and holds no
+        reference to the teacher. This is what goes to production.
+    classes_ : ndarray of shape (n_classes,)
+        The class labels: those that a fitted teacher knows, else those observed.
+    temperature_ : float
+        The temperature that was used.
+    labelling_ : {"oob", "cross_fit", "direct"}
+        How the labelled rows were labelled.
+    margin_shift_ : ndarray of shape (n_classes,)
+        What `prior_correction` and `class_weight` added to the teacher's margins, relative to the
+        first class; zeros for nothing.
+    recalibration_ : Recalibration or None
+        The map of the student's margins, and what it is worth; None if they are as distilled.
+    label_correction_ : LabelCorrection or None
+        Weights of teacher and student in the labels, and their losses on held-out labelled rows;
+        None if the labels are the teacher's own.
+    augmentation_ : object or None
+        What made the synthetic rows.
+    transfer_summary_ : dict
+        For labelled, unlabelled and synthetic rows: their number, total weight and labelling,
+        which for synthetic rows is "direct" or "half_oob", see the notes.
+    n_features_in_ : int
+        Number of columns seen at fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns seen at fit, if all were strings.
+
+    See Also
+    --------
+    DistilledRegressor : The same for regression.
+    Munge : Makes the synthetic rows.
+
+    Notes
+    -----
+    The loss of a row with weight w, teacher's margins z and student's margins s is
+
+        w * (alpha * T**2 * KL(softmax(z / T) || softmax(s / T)) + (1 - alpha) * CE(y, softmax(s)))
+
+    and rows without an observed class have only its first term.
+
+    Synthetic rows lie next to rows that a forest knows by heart. Where labels are so noisy that
+    what members remember of a row says little about its neighbours (measured on forests that have
+    out-of-bag labels), half of the answer to a synthetic row comes from the members that were not
+    fitted on the row it was made of: "half_oob". Else, and for other teachers, all answer.
+
+    In a grid search
+    ``X_unlabeled`` with as many rows as X would be cut along with X by scikit-learn; pass a tuple,
+    ``X_unlabeled=(pool,)``, to prevent that. Fitted teachers among the values of a grid are cloned
+    by scikit-learn and so lose their fit; wrap them in ``FrozenEstimator``.
+
+    References
+    ----------
+    Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015,
+    arXiv:1503.02531. Saerens, Latinne and Decaestecker, "Adjusting the Outputs of a Classifier to
+    New a Priori Probabilities", Neural Computation 14 (2002), doi:10.1162/089976602753284446, and
+    Dal Pozzolo et al., "Calibrating Probability with Undersampling for Unbalanced Classification",
+    SSCI 2015, doi:10.1109/SSCI.2015.33, for `prior_correction`. Bucila, Caruana and
+    Niculescu-Mizil, "Model Compression", KDD 2006, doi:10.1145/1150402.1150464. Genest and Zidek,
+    "Combining Probability Distributions: A Critique and an Annotated Bibliography", Statistical
+    Science 1986, doi:10.1214/ss/1177013825.
+
+    Examples
+    --------
+    A forest as a tree of at most eight leaves:
+
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> from skdistill import DistilledClassifier, TreeStudentClassifier
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> forest = RandomForestClassifier(random_state=0).fit(X, y)
+    >>> model = DistilledClassifier(forest, TreeStudentClassifier(8), random_state=0).fit(X, y)
+    >>> model.labelling_
+    'oob'
+    >>> model.student_.n_leaves_
+    8
+    """
+
+    # Pipelines hand X_unlabeled on without set_fit_request.
+    __metadata_request__fit = {"X_unlabeled": True}
+
+    _parameter_constraints = {
+        **CONSTRAINTS,
+        "temperature": [Interval(Real, 0.0, None, closed="neither"), StrOptions({"auto"})],
+        "prior_correction": [dict, StrOptions({"auto"}), None],
+        "recalibration": ["boolean", StrOptions({"auto"})],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+    }
+
+    def __init__(
+        self,
+        teacher,
+        student=None,
+        *,
+        temperature=1.0,
+        alpha=0.8,
+        labelling="auto",
+        label_correction="auto",
+        cv=5,
+        augmentation="auto",
+        prior_correction=None,
+        recalibration="auto",
+        class_weight=None,
+        memory=None,
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.teacher = teacher
+        self.student = student
+        self.temperature = temperature
+        self.alpha = alpha
+        self.labelling = labelling
+        self.label_correction = label_correction
+        self.cv = cv
+        self.augmentation = augmentation
+        self.prior_correction = prior_correction
+        self.recalibration = recalibration
+        self.class_weight = class_weight
+        self.memory = memory
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X, y, sample_weight=None, X_unlabeled=None):
+        """Distil the teacher into the student.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Raw columns: what teacher and student take.
+        y : array-like of shape (n_samples,)
+            Classes; -1 marks rows without one, also among strings in an object array (unless a
+            fitted teacher knows a class -1).
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights, for the teacher (if it is fitted here) and the student.
+        X_unlabeled : table with the columns of X, or tuple of tables, default=None
+            More rows without a class. They weigh as much as a labelled row on average.
+
+        Returns
+        -------
+        self : object
+            The fitted distiller.
+
+        Raises
+        ------
+        TypeError
+            If teacher or student is no classifier with ``predict_proba``, or takes no weights
+            though there are some.
+        ValueError
+            If a parameter, the rows, the classes, the weights or the teacher's answers are not
+            what is described here; before anything is fitted where that can be told.
+        """
+        self._validate_params()
+        teacher, student = self._members("classifier", TreeStudentClassifier())
+        rows = check_classification_rows(
+            self,
+            X,
+            y,
+            sample_weight,
+            X_unlabeled,
+            known_classes=teacher.classes_ if is_fitted(teacher) else None,
+            accept_sparse=self._takes_sparse(),
+        )
+        in_use, cv = ClassifierInUse(teacher, rows), self._cv()
+        self._class_factors = class_factors(in_use, self.prior_correction, self.class_weight)
+        transfer_set = self._label(in_use, student, rows, cv)
+        if self.prior_correction is None and self.label_correction_ is None:
+            warn_if_far_off(transfer_set)
+        self.classes_ = transfer_set.classes
+        self.temperature_ = choose_temperature(self.temperature, transfer_set)
+        transfer_set = weigh_classes(transfer_set, self._class_factors)
+        self.student_ = distill_classifier(student, transfer_set, self.temperature_, self.alpha)
+        self.recalibration_ = self._recalibrate(student, transfer_set, cv)
+        shift = log_factors(self._class_factors)
+        shift = shift if self._prior_shift is None else shift + self._prior_shift
+        self.margin_shift_ = shift - shift[0]
+        return self._finish(in_use, transfer_set)
+
+    @available_if(student_has("partial_distill"))
+    def partial_fit(self, X, y=None, classes=None, sample_weight=None):
+        """Go on distilling on fresh rows, which the fitted teacher labels; the first call is `fit`.
+
+        This is for rows that came after fit, without classes (yet): the student follows the
+        teacher to where they are, at a fraction of the cost of another fit. Available if the
+        student can go on learning, as the MLP can.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+            Rows that the teacher has not been fitted on.
+        y : array-like of shape (n_samples,) or None, default=None
+            Classes, -1 where none was observed; None if none was observed at all.
+        classes : array-like of shape (n_classes,) or None, default=None
+            Has to be all classes of y, in the first call; a teacher cannot learn more.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights.
+
+        Returns
+        -------
+        self : object
+            The distiller, with a changed ``student_``.
+
+        Raises
+        ------
+        AttributeError
+            If the teacher is not there, because its margins came from `memory`.
+        ValueError
+            If X, y or the weights are not what is described here.
+
+        Notes
+        -----
+        The rows are augmented as in `fit`. The student trains from the weights it has, see
+        `MLPStudentClassifier.partial_fit`; when the fresh rows lie outside the range it has seen,
+        fit again with ``X_unlabeled``.
+        """
+        if not hasattr(self, "student_"):
+            self.fit(X, y, sample_weight)
+            if classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+                raise ValueError(
+                    f"classes={list(classes)} are not those of y and the teacher, "
+                    f"{self.classes_.tolist()}. Pass rows of all classes in the first call."
+                )
+            return self
+        self._validate_params()
+        transfer_set = weigh_classes(self._label_fresh(X, y, sample_weight), self._class_factors)
+        distill_classifier_further(self.student_, transfer_set, self.temperature_, self.alpha)
+        return self
+
+    def _recalibrate(self, student, transfer_set, cv):
+        """Restore the student's calibration if the rule says so."""
+        if not may_be_recalibrated(student, self.recalibration, self.temperature_):
+            return None
+        self._say("judging the calibration on labelled rows held out from a clone of the student")
+        found = honest_recalibration(
+            silenced(student), transfer_set, self.temperature_, self.alpha, cv
+        )
+        if found is None or (self.recalibration == "auto" and not found.is_called_for):
+            return None
+        self._say(f"recalibrated, {found.in_words()}")
+        last_step(self.student_).rescale_margins(found.slope, found.intercept)
+        return found
+
+    def _observed(self, y, X):
+        """Return the position of every observed class, -1 for none."""
+        if y is None:
+            return np.full(X.shape[0], -1)
+        return encode_observed(self, y, X, self.classes_)
+
+    def predict_proba(self, X):
+        """Predict probabilities with the student.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Raw columns.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_classes)
+            One column per class, in the order of ``classes_``.
+        """
+        X = self._check_X(X)
+        return self.student_.predict_proba(X)
+
+    def predict_log_proba(self, X):
+        """Predict logarithms of probabilities with the student.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Raw columns.
+
+        Returns
+        -------
+        log_proba : ndarray of shape (n_samples, n_classes)
+            One column per class, in the order of ``classes_``.
+        """
+        X = self._check_X(X)
+        return self.student_.predict_log_proba(X)
+
+    def decision_function(self, X):
+        """Compute the margins of the student.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Raw columns.
+
+        Returns
+        -------
+        decision : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            Log-odds of ``classes_[1]`` if there are two classes, else one margin per class.
+        """
+        X = self._check_X(X)
+        return self.student_.decision_function(X)

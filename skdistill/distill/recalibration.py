@@ -1,0 +1,167 @@
+"""Restore a student's calibration where distillation has made it worse than its teacher's."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skdistill.estimators import last_step
+from skdistill.opinion_pool import log_losses, pool_log_linearly, z_score
+from skdistill.soft_labels import margins_from_decision
+from skdistill.students.fitting import distill_classifier
+from skdistill.teacher.labelling import folds
+
+#: With fewer honest rows there is too little to judge calibration by.
+SMALLEST_SET = 100
+
+#: Differences beyond this many standard errors are significant: about 95 % confidence.
+SIGNIFICANT = 2.0
+
+
+@dataclass(frozen=True)
+class Recalibration:
+    """An affine map of a student's margins that predicts the classes of honest rows best.
+
+    All losses are mean log losses in nats over those rows.
+
+    Attributes
+    ----------
+    slope : float
+        What the margins are multiplied by; below 1 the student was overconfident.
+    intercept : ndarray of shape (n_classes,)
+        What is added to them then.
+    n_samples : int
+        Number of honest rows.
+    student_loss, recalibrated_loss : float
+        Loss of the student as it was distilled, and with the map.
+    teacher_loss, recalibrated_teacher_loss : float
+        The same of the teacher and its own best map.
+    excess : float
+        By how many standard errors the student gains more from its map than the teacher would.
+    """
+
+    slope: float
+    intercept: np.ndarray
+    n_samples: int
+    student_loss: float
+    recalibrated_loss: float
+    teacher_loss: float
+    recalibrated_teacher_loss: float
+    excess: float
+
+    @property
+    def is_called_for(self):
+        """Whether the student is significantly worse calibrated than its teacher."""
+        return self.excess > SIGNIFICANT
+
+    def in_words(self):
+        """Say in a line what the map is, and what it is worth."""
+        return (
+            f"margins times {self.slope:.2f}: log loss {self.student_loss:.4g} -> "
+            f"{self.recalibrated_loss:.4g} on {self.n_samples:,} honest rows"
+        )
+
+
+def recalibration_of(student_margins, teacher_margins, codes, sample_weight):
+    """Find the best map of a student's margins, and compare its calibration with the teacher's.
+
+    Parameters
+    ----------
+    student_margins, teacher_margins : ndarray of shape (n_samples, n_classes)
+        Margins on rows that neither was fitted on.
+    codes : ndarray of shape (n_samples,)
+        Position of the observed class.
+    sample_weight : ndarray of shape (n_samples,)
+        Non-negative weights.
+
+    Returns
+    -------
+    recalibration : Recalibration
+        The map, whether it is called for or not.
+
+    References
+    ----------
+    Platt, "Probabilistic Outputs for Support Vector Machines", 1999. Guo, Pleiss, Sun and
+    Weinberger, "On Calibration of Modern Neural Networks", ICML 2017, arXiv:1706.04599.
+    """
+    losses, gains, pools = [], [], []
+    for margins in (student_margins, teacher_margins):
+        pool = pool_log_linearly([margins], codes, sample_weight)
+        before, after = (log_losses(z, codes) for z in (margins, pool.pooled([margins])))
+        losses += [float(np.average(loss, weights=sample_weight)) for loss in (before, after)]
+        gains.append(before - after)
+        pools.append(pool)
+    return Recalibration(
+        float(pools[0].weights[0]),
+        pools[0].intercept,
+        len(codes),
+        *losses,
+        excess=z_score(gains[0] - gains[1], sample_weight),
+    )
+
+
+def honest_recalibration(student, transfer_set, temperature, alpha, cv):
+    """Find the map of a student by a clone that does without some labelled rows.
+
+    Parameters
+    ----------
+    student : estimator
+        Not fitted.
+    transfer_set : TransferSet
+        What the student itself is fitted on.
+    temperature, alpha : float
+        As the student is distilled.
+    cv : int, cross-validation generator or iterable
+        The first of its folds of the labelled rows is held out.
+
+    Returns
+    -------
+    recalibration : Recalibration or None
+        None if there are too few labelled rows, or one class only.
+    """
+    labelled = np.flatnonzero(transfer_set.origin == 0)
+    y = transfer_set.y[labelled]
+    if np.count_nonzero(transfer_set.sample_weight[labelled]) < SMALLEST_SET:
+        return None
+    held_out = labelled[folds(cv, y, True)[0][1]]
+    left = np.ones(len(transfer_set.y), dtype=bool)
+    left[held_out] = False
+    clone = distill_classifier(student, transfer_set.take(left), temperature, alpha)
+    return recalibration_on(clone, transfer_set.take(held_out))
+
+
+def recalibration_on(student, honest):
+    """Find the map of a fitted student on honest rows, a transfer set with observed classes only.
+
+    Returns
+    -------
+    recalibration : Recalibration or None
+        None if only one class was observed.
+    """
+    if len(np.unique(honest.y[honest.sample_weight > 0])) < 2:
+        return None
+    weight = honest.soft_targets(1.0, 0.0).hard_weight()
+    margins = margins_from_decision(student.decision_function(honest.X))
+    return recalibration_of(margins, honest.margins, honest.y, weight)
+
+
+def may_be_recalibrated(student, rule, temperature):
+    """Tell whether a rule, True, False or "auto", leaves room for recalibrating a student.
+
+    "auto" does where something can have cost calibration: at a temperature of 1 a student of our
+    own minimises what calibrates it.
+
+    Raises
+    ------
+    TypeError
+        If the rule is True and the student's margins cannot be rescaled.
+    """
+    last = last_step(student)
+    is_own = hasattr(last, "distill")  # others are wrapped, and can be rescaled
+    if is_own and not hasattr(last, "rescale_margins"):
+        if rule is True:
+            raise TypeError(
+                f"recalibration=True needs a student with rescale_margins; {type(last).__name__} "
+                "has none. Pass recalibration=False."
+            )
+        return False
+    return (not is_own or temperature != 1.0) if rule == "auto" else rule

@@ -5,9 +5,6 @@
 
 Without ``--data`` it simulates card transactions. The rows are in time order: a labelled period, a
 period whose labels have not arrived yet, and a test period. Needs the ``examples`` extra.
-
-The simulation follows the description in Le Borgne, Siblini, Lebichot and Bontempi, "Reproducible
-Machine Learning for Credit Card Fraud Detection - Practical Handbook", 2022.
 """
 
 import argparse
@@ -34,6 +31,7 @@ from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder
 from threadpoolctl import threadpool_limits
+from transactions import simulate
 
 from skdistill import (
     DistillationReport,
@@ -62,16 +60,6 @@ MARGIN = 0.03
 
 #: A gap in PR-AUC smaller than this says nothing.
 SMALLEST_GAP = 0.005
-
-DAY = 86_400  # seconds
-LABEL_DELAY = 7  # days until it is known whether a transaction was fraud
-WINDOWS = (1, 7, 30)  # days
-WARM_UP = LABEL_DELAY + max(WINDOWS)  # days without complete features
-KEPT_DAYS = 70
-N_DAYS = WARM_UP + KEPT_DAYS
-N_CUSTOMERS = 800
-N_TERMINALS = 1_600
-RADIUS = 10.0  # how far customers go, on a map of 100 x 100
 
 
 class BadInputError(Exception):
@@ -130,105 +118,7 @@ class Stages:
         self.bar.advance(self.task)
 
 
-# The data: a simulation, or a file.
-
-
-def simulate(seed):
-    """Simulate card transactions with about 1 % fraud, in time order."""
-    rng = np.random.default_rng(seed)
-    transactions = draw_transactions(rng)
-    add_fraud(transactions, rng)
-    features = make_features(transactions)
-    kept = transactions["day"] >= WARM_UP
-    return features[kept].reset_index(drop=True), transactions["fraud"][kept].to_numpy()
-
-
-def draw_transactions(rng):
-    """Draw honest transactions: every customer has habits, and terminals within reach."""
-    habits = {"amount": rng.uniform(5, 100, N_CUSTOMERS), "per_day": rng.uniform(0, 4, N_CUSTOMERS)}
-    n_per_day = rng.poisson(habits["per_day"][:, None], (N_CUSTOMERS, N_DAYS))
-    customer = np.repeat(np.arange(N_CUSTOMERS), n_per_day.sum(axis=1))
-    day = np.repeat(np.tile(np.arange(N_DAYS), N_CUSTOMERS), n_per_day.ravel())
-    second = rng.normal(DAY / 2, 20_000, len(day)).astype(int)
-    mean = habits["amount"][customer]
-    amount = rng.normal(mean, mean / 2)
-    amount = np.where(amount < 0, rng.uniform(0, 2 * mean), amount).round(2)
-    transactions = pd.DataFrame(
-        {
-            "day": day,
-            "time": day * DAY + second,
-            "customer": customer,
-            "terminal": draw_terminals(customer, rng),
-            "amount": amount,
-        }
-    )
-    today = (second >= 0) & (second < DAY)
-    return transactions[today].sort_values("time", ignore_index=True)
-
-
-def draw_terminals(customer, rng):
-    """Draw a terminal within the reach of the customer for every transaction."""
-    homes, places = rng.uniform(0, 100, (N_CUSTOMERS, 2)), rng.uniform(0, 100, (N_TERMINALS, 2))
-    distance = np.linalg.norm(homes[:, None] - places, axis=2)
-    in_reach = distance < np.maximum(RADIUS, distance.min(axis=1, keepdims=True) + 1e-9)
-    owner, terminals = np.nonzero(in_reach)
-    n_in_reach = in_reach.sum(axis=1)
-    first = np.searchsorted(owner, customer)
-    return terminals[first + rng.integers(n_in_reach[customer])]
-
-
-def add_fraud(transactions, rng):
-    """Mark fraud by amount, at compromised terminals, and with leaked credentials."""
-    day, amount = transactions["day"].to_numpy(), transactions["amount"].to_numpy()
-    by_amount = amount > 220
-    at_terminal = draw_spells(rng, N_TERMINALS, per_day=0.4, n_days=28)
-    leaked = draw_spells(rng, N_CUSTOMERS, per_day=0.6, n_days=14)
-    stolen = leaked[transactions["customer"], day] & (rng.random(len(day)) < 1 / 3)
-    transactions["amount"] = np.where(stolen, 5 * amount, amount).round(2)
-    transactions["fraud"] = by_amount | at_terminal[transactions["terminal"], day] | stolen
-
-
-def draw_spells(rng, n_victims, per_day, n_days):
-    """Draw a few victims each day; say who is one on which day, for `n_days` days each."""
-    is_victim = np.zeros((n_victims, N_DAYS), dtype=bool)
-    for day, n_new in enumerate(rng.poisson(per_day, N_DAYS)):
-        is_victim[rng.choice(n_victims, n_new, replace=False), day : day + n_days] = True
-    return is_victim
-
-
-def make_features(transactions):
-    """Compute what is known about a transaction when it happens."""
-    day, second = transactions["day"], transactions["time"] % DAY
-    amount, fraud = transactions["amount"].to_numpy(), transactions["fraud"].to_numpy()
-    features = {"amount": amount, "is_weekend": day % 7 >= 5, "is_night": second <= 6 * 3600}
-    for days in WINDOWS:
-        own = RollingSums(transactions, "customer", days)
-        features[f"customer_n_{days}d"] = own.count
-        features[f"customer_mean_amount_{days}d"] = own.mean(amount)
-        at_terminal = RollingSums(transactions, "terminal", days, delay=LABEL_DELAY)
-        features[f"terminal_n_{days}d"] = at_terminal.count
-        features[f"terminal_risk_{days}d"] = at_terminal.mean(fraud)
-    return pd.DataFrame(features).astype(np.float64)
-
-
-class RollingSums:
-    """Sums over the owner's transactions in the `days` days that end `delay` days ago."""
-
-    def __init__(self, transactions, owner, days, delay=0):
-        # One number line on which the days of an owner lie far from those of the next.
-        place = (
-            transactions[owner].to_numpy() * (2 * N_DAYS * DAY) + transactions["time"].to_numpy()
-        )
-        self.order = np.argsort(place, kind="stable")
-        places = place[self.order]
-        self.first = np.searchsorted(places, place - (delay + days) * DAY, side="right")
-        self.end = np.searchsorted(places, place - delay * DAY, side="right")
-        self.count = self.end - self.first
-
-    def mean(self, values):
-        """Return the mean in the window of every transaction, 0 where there is none."""
-        running = np.concatenate([[0.0], np.cumsum(values[self.order])])
-        return (running[self.end] - running[self.first]) / np.maximum(self.count, 1)
+# The data: a simulation (see transactions.py), or a file.
 
 
 def read_table(path, target):
@@ -585,7 +475,7 @@ def run(args, console):
     warnings.filterwarnings("ignore", "X does not have valid feature names")  # see as_served
     with threadpool_limits(1), stages.bar:
         with stages("read file" if args.data else "simulate transactions"):
-            X, y = read_table(args.data, args.target) if args.data else simulate(args.seed)
+            X, y = read_table(args.data, args.target) if args.data else simulate(args.seed)[:2]
             periods = split_by_time(X, y, args.rows, args.seed)
         source = args.data.name if args.data else "Simulated card transactions"
         print_periods(console, source, periods)

@@ -151,12 +151,20 @@ class TestCorrection:
         assert_array_equal(joined.floor, floor)
         assert_allclose(joined.margins()[:, 1], [logit(0.4), 2.0, logit(0.7)])
 
-    def test_synthetic_unlabelled_and_later_rows_are_corrected_as_well(self, rows, fresh):
+    def test_unlabelled_rows_are_corrected_as_well(self, rows, fresh):
+        X, y, _ = rows
+        model = DistilledClassifier(
+            fitted(X, y), LinearStudentClassifier(16), alpha=1.0, prior_correction="auto"
+        ).fit(X[:4000], y[:4000], X_unlabeled=X[4000:])
+        answers = model.predict_proba(fresh[0])[:, 1]
+        assert_allclose(answers.mean(), fresh[2].mean(), rtol=0.3)
+
+    def test_synthetic_and_later_rows_are_corrected_as_well(self, rows, fresh):
         X, y, _ = rows
         student = MLPStudentClassifier((8,), max_epochs=2, random_state=0)
         model = DistilledClassifier(
             fitted(X, y), student, prior_correction="auto", label_correction=False, random_state=0
-        ).fit(X[:3000], y[:3000], X_unlabeled=X[3000:6000])
+        ).fit(X[:3000], y[:3000])
         answers = model.predict_proba(fresh[0])[:, 1]
         assert answers.mean() < 3 * fresh[2].mean()
         model.partial_fit(fresh[0])

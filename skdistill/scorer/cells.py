@@ -148,7 +148,7 @@ class CellReader:
 
     def _unlisted(self, j, cell):
         """Return the number of a category that is no level."""
-        if _is_missing(cell):
+        if is_missing(cell):
             return NAN
         numbers_too = any(not isinstance(level, str | None) for level in self._tables[j])
         if isinstance(cell, str) or numbers_too:
@@ -160,7 +160,7 @@ class CellReader:
 
 
 def _number(cell, name):
-    if _is_missing(cell):
+    if is_missing(cell):
         return NAN
     if isinstance(cell, str | bytes):
         raise TypeError(
@@ -178,7 +178,8 @@ def _number(cell, name):
         ) from None
 
 
-def _is_missing(cell):
+def is_missing(cell):
+    """Tell whether a cell is None, NaN or a data frame's mark of a missing value."""
     if cell is None or type(cell).__name__ in _MISSING_TYPES:
         return True
     try:

@@ -1,0 +1,221 @@
+"""Histograms of one column: what the cells are sorted into, chosen on reference rows."""
+
+import numbers
+from collections import Counter
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from skdistill.monitor.table import as_numbers, holds_texts
+from skdistill.scorer.cells import is_missing
+
+#: Types of a cell among categories.
+_CATEGORY = str | numbers.Real | np.bool_
+
+
+@dataclass(frozen=True)
+class Bins:
+    """The cells of a histogram of one column.
+
+    Attributes
+    ----------
+    name : str
+        The column.
+    edges : tuple of float or None
+        Upper ends of all bins but the last, which they belong to; None for categories.
+    levels : tuple of (str, int, float or bool), or None
+        The categories that are counted on their own; None for numbers.
+    """
+
+    name: str
+    edges: tuple | None = None
+    levels: tuple | None = None
+
+    @property
+    def n_cells(self):
+        """Number of bins and missing; or of levels, other levels and missing."""
+        return len(self.edges if self.levels is None else self.levels) + 2
+
+    @property
+    def labels(self):
+        """What each cell is, in words."""
+        if self.levels is not None:
+            return [*map(repr, self.levels), "other", "missing"]
+        if not self.edges:
+            return ["any number", "missing"]
+        ends = [f"{edge:.4g}" for edge in self.edges]
+        between = [f"{low} to {high}" for low, high in pairwise(ends)]
+        return [f"<= {ends[0]}", *between, f"> {ends[-1]}", "missing"]
+
+    def count(self, values):
+        """Sort the cells of a column.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_rows,)
+            A column as its owner has it.
+
+        Returns
+        -------
+        counts : ndarray of shape (n_cells,)
+            Integers. Cells that hold no number where one is expected, or neither text nor number
+            among levels, are not in them.
+        """
+        positions = self._of_numbers(values) if self.levels is None else self._of_levels(values)
+        return np.bincount(positions, minlength=self.n_cells)
+
+    def _of_numbers(self, values):
+        numbers, _ = as_numbers(values)
+        positions = np.searchsorted(self.edges, numbers, side="left")
+        positions[np.isnan(numbers)] = self.n_cells - 1
+        return positions
+
+    def _of_levels(self, values):
+        n_levels = len(self.levels)
+        known = {level: position for position, level in enumerate(self.levels)}
+        positions = (_position(known, cell, n_levels) for cell in values.tolist())
+        return np.array([each for each in positions if each is not None], dtype=np.int64)
+
+
+def bins_of_column(name, values, n_bins, max_levels):
+    """Choose the bins of a column by its reference rows.
+
+    Parameters
+    ----------
+    name : str
+        The column.
+    values : ndarray of shape (n_rows,)
+        Its cells, as their owner has them.
+    n_bins : int
+        Number of bins of a column of numbers.
+    max_levels : int
+        Number of categories counted on their own, the most frequent ones.
+
+    Returns
+    -------
+    bins : Bins
+        Of numbers, unless there is a string among the cells.
+
+    Raises
+    ------
+    TypeError
+        If it holds dates, or cells that are neither strings nor numbers.
+    """
+    if holds_texts(values):
+        common = Counter(_plain(cell) for cell in values.tolist() if _is_category(cell))
+        levels = sorted(common, key=lambda level: (-common[level], str(level)))[:max_levels]
+        return Bins(name, levels=tuple(levels))
+    numbers, readable = as_numbers(values)
+    if readable is not None:
+        odd = values[~readable].tolist()[0]
+        raise TypeError(
+            f"Column {name!r} of the reference holds {odd!r}, a {type(odd).__name__}; numbers, "
+            "strings or missing values were expected. Turn dates into numbers, or leave them out."
+        )
+    return Bins(name, edges=equal_edges(numbers[np.isfinite(numbers)], n_bins))
+
+
+def bins_of_score(name, scores, n_bins, threshold):
+    """Choose the bins of a score, with an edge at the threshold from which rows are flagged.
+
+    Parameters
+    ----------
+    name : str
+        What the score is called.
+    scores : ndarray of shape (n_rows,)
+        Finite numbers.
+    n_bins : int
+        Number of bins, before the one more that the threshold makes.
+    threshold : float or None
+        Scores from it on are flagged; None if there is none.
+
+    Returns
+    -------
+    bins : Bins
+        Of numbers.
+    """
+    edges = set(equal_edges(scores, n_bins))
+    if threshold is not None:
+        edges.add(edge_below(threshold))
+    return Bins(name, edges=tuple(sorted(edges)))
+
+
+def edge_below(threshold):
+    """Return the edge that tells scores below a threshold from all others."""
+    return float(np.nextafter(threshold, -np.inf))
+
+
+def equal_edges(values, n_bins):
+    """Divide values into bins of about as many rows each.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_rows,)
+        Finite numbers.
+    n_bins : int
+        Largest number of bins.
+
+    Returns
+    -------
+    edges : tuple of float
+        Halfway between two values that occur, so that rounding to float32 moves no value across.
+        A value with more than its share of the rows, such as 0, stands in a bin of its own if that
+        makes the bins more even. Few distinct values have a bin each, and what is below or above
+        all of them has one as well: a column that was constant may not stay so.
+    """
+    distinct, counts = np.unique(values, return_counts=True)
+    if len(distinct) > n_bins:
+        return tuple(_between(distinct, _even_ends(np.cumsum(counts), n_bins)))
+    if len(distinct) == 0:
+        return ()
+    steps = np.diff(distinct) / 2 if len(distinct) > 1 else np.array([_rounding(distinct[0])])
+    within = _between(distinct, np.arange(len(distinct) - 1))
+    return (float(distinct[0] - steps[0]), *within, float(distinct[-1] + steps[-1]))
+
+
+def _between(distinct, ends):
+    """Return numbers halfway between values at these positions and the next ones."""
+    low, high = distinct[ends], distinct[ends + 1]
+    middle = low / 2 + high / 2
+    return np.where(middle < high, middle, low).tolist()
+
+
+def _rounding(value):
+    """Return more than float32 rounds a number by."""
+    return 1e-6 * max(abs(value), 1e-6)
+
+
+def _even_ends(rows_up_to, n_bins):
+    """Return the last distinct value of every bin but the last, as positions."""
+    ends, done, last = [], 0, -1
+    for n_left in range(n_bins, 1, -1):
+        target = done + (rows_up_to[-1] - done) / n_left
+        last_one = np.searchsorted(rows_up_to, target)
+        before = last_one - 1
+        closer = before > last and target - rows_up_to[before] < rows_up_to[last_one] - target
+        last = before if closer else last_one
+        if last >= len(rows_up_to) - 1:
+            break
+        done = rows_up_to[last]
+        ends.append(last)
+    return np.array(ends, dtype=np.int64)
+
+
+def _position(known, cell, n_levels):
+    """Return the cell of a category: its own, that of others, of missing; None if it is none."""
+    try:
+        return known[cell]
+    except (KeyError, TypeError):
+        if is_missing(cell):
+            return n_levels + 1
+        return n_levels if isinstance(cell, _CATEGORY) else None
+
+
+def _is_category(cell):
+    """Tell whether a cell can be a level: text, or a number that JSON knows."""
+    return isinstance(cell, str) or (isinstance(cell, _CATEGORY) and np.isfinite(cell))
+
+
+def _plain(cell):
+    return cell.item() if isinstance(cell, np.generic) else cell

@@ -1,0 +1,96 @@
+"""When rows were scored: the days that counts are kept by."""
+
+import numbers
+
+import numpy as np
+
+from skdistill.scorer.cells import is_missing
+
+
+def day_of(value):
+    """Return the day of a point in time.
+
+    Parameters
+    ----------
+    value : int, float, str, date, datetime, datetime64 or None
+        The number of a day (a fraction is cut off), or a date, with or without the time of day. A
+        string is read as ISO 8601. The date is the one that stands there: time zones are not
+        converted.
+
+    Returns
+    -------
+    day : int, str or None
+        The number, or the date as YYYY-MM-DD; None if it is missing.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is none of these.
+    """
+    if is_missing(value):
+        return None
+    if isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_):
+        if not np.isfinite(value):
+            raise ValueError(f"at is {value}; the finite number of a day was expected, or a date.")
+        return int(value // 1)
+    if hasattr(value, "date"):  # a datetime: NumPy would convert its time zone
+        value = value.date()
+    try:
+        if not isinstance(value, bool | np.bool_):
+            day = np.datetime64(str(value)[:10] if isinstance(value, str) else value, "D")
+            return None if np.isnat(day) else str(day)
+    except ValueError:
+        pass
+    raise ValueError(
+        f"at is {value!r}, a {type(value).__name__}; a date, a datetime, an ISO date such as "
+        "'2025-03-31' or the number of a day was expected."
+    )
+
+
+def days_of_rows(at, n_rows):
+    """Find out which rows were scored on which day.
+
+    Parameters
+    ----------
+    at : see `day_of`, or array-like of shape (n_rows,)
+        One for all rows, or one per row.
+    n_rows : int
+        Number of rows.
+
+    Returns
+    -------
+    days : dict of (int, str or None) to ndarray of shape (n_rows,) and dtype bool
+        The rows of every day, in the order of time; None, last, has those without.
+
+    Raises
+    ------
+    ValueError
+        If there are not as many as rows, or numbers among dates.
+    """
+    if isinstance(at, str) or np.ndim(at) == 0:
+        return {day_of(at.item() if isinstance(at, np.ndarray) else at): np.ones(n_rows, bool)}
+    at = np.asarray(at)
+    if at.shape != (n_rows,):
+        raise ValueError(
+            f"at has shape {at.shape}; one day for all rows was expected, or one for each of "
+            f"{n_rows}. Nothing was counted."
+        )
+    if at.dtype.kind == "M":
+        at = at.astype("datetime64[D]")
+    cells = at.tolist()
+    day_by_cell = {cell: day_of(cell) for cell in set(cells)}
+    days = np.fromiter((day_by_cell[cell] for cell in cells), object, n_rows)
+    known = {day for day in day_by_cell.values() if day is not None}
+    check_one_kind(known)
+    undated = [None] * (None in day_by_cell.values())
+    return {day: np.equal(days, day).astype(bool) for day in [*sorted(known), *undated]}
+
+
+def check_one_kind(days):
+    """Raise ValueError if there are dates among numbers of days."""
+    if len({type(day) for day in days}) > 1:
+        shown = sorted(days, key=str)
+        raise ValueError(
+            f"The days are numbers and dates: {shown[0]!r} and {shown[-1]!r} cannot be put in "
+            "order. Pass one or the other to every update. Nothing was counted."
+        )

@@ -1,0 +1,688 @@
+"""A monitor of a deployed student: counts live rows, and says when to distil again."""
+
+import threading
+import warnings
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from skdistill.monitor.batch_summary import BatchSummary
+from skdistill.monitor.days import days_of_rows
+from skdistill.monitor.journal import Journal, read_state
+from skdistill.monitor.layout import Batch, align, choose_layout, count, read_scores
+from skdistill.monitor.ledger import Entry, Ledger
+from skdistill.monitor.report import make_report
+from skdistill.monitor.sampling import chosen_rows
+from skdistill.monitor.settings import LIMITS, check_setting, check_settings
+from skdistill.monitor.state_file import (
+    MonitorState,
+    state_from_text,
+    state_to_text,
+    write_atomically,
+)
+from skdistill.monitor.table import read_table
+
+#: Letters that the identifier of a batch may have.
+_LONGEST_BATCH_ID = 200
+
+
+class FidelityMonitor:
+    """Watches a deployed student: drift of its rows and scores, and its gap to the teacher.
+
+    Fed with live rows and the student's scores, and on a sampled share of rows the teacher's, it
+    keeps counts of bounded size. `report` compares recent rows with the reference that the monitor
+    was fitted on, raises alerts, and says whether to distil again.
+
+    Parameters
+    ----------
+    task : {"classification", "regression"}, default="classification"
+        Whether scores are probabilities or predicted values.
+    n_bins : int, default=10
+        Bins of a column of numbers, of about as many reference rows each; missing values have one
+        more.
+    max_levels : int, default=20
+        Categories of a column that are counted on their own, the most frequent ones. All others,
+        unknown ones among them, are counted together.
+    threshold : float, default=0.5
+        With two classes, the probability from which a row is flagged: `report` gives the share of
+        flagged rows, and that of rows that teacher and student decide alike.
+    window : int, default=7
+        How many of the newest buckets `report` judges. A week has every weekday once.
+    max_buckets : int, default=60
+        How many buckets are kept. Older ones are added up; lifetime counts are never lost.
+    bucket_rows : int, default=10000
+        For rows without a day: a new bucket is begun when the newest has as many rows.
+    psi_warn : float, default=0.1
+        Population stability index of a column or score that is a warning.
+    psi_alert : float, default=0.2
+        Index that is an alert.
+    gap_tolerance : float, default=0.2
+        Share by which the gap to the teacher may exceed that of the reference.
+    confidence : float, default=0.95
+        Of all intervals, strictly between 0 and 1.
+    teacher_share : float, default=0.05
+        Share of rows that `sample` chooses.
+
+    Attributes
+    ----------
+    kind_ : {"binary", "multiclass", "regression"}
+        The task, by the shape of the reference's scores.
+    n_features_in_ : int
+        Number of columns.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, if the reference had some.
+
+    See Also
+    --------
+    MonitorReport : What `report` returns.
+    MonitorDisplay : Plots drift and gap over time.
+
+    Notes
+    -----
+    **Drift.** The population stability index over the bins that hold a row is
+    ``PSI = sum_b (p_b - q_b) log(p_b / q_b)``, for live shares p and reference shares q, with half
+    a row added to every bin. Without drift its mean is about ``(B - 1)(1/n + 1/m)`` for n live and
+    m reference rows in B bins. A column is in state "alert" if its index is at least `psi_alert`,
+    "warn" if at least `psi_warn`, but only if the index is above what chance stays below in 99.9 %
+    of cases; "too few rows" if it is not, and chance alone could reach `psi_warn`.
+
+    **Gap.** With classes it is the Kullback-Leibler divergence of the student from the teacher, in
+    regression the absolute difference; others are reported beside it. It has grown if the interval
+    of live mean minus ``1 + gap_tolerance`` times the reference's lies above 0, and has held if
+    below. Pass reference rows that neither model was fitted on: elsewhere the gap is too small.
+    Teacher scores of hand-picked rows, such as suspicious ones, are not comparable: use `sample`.
+
+    **Distil again** if the gap has grown; or if score or columns are in state "alert", or a column
+    is absent from all rows, and the teacher's scores do not show that the gap has held.
+
+    The attributes `window`, `bucket_rows`, `psi_warn`, `psi_alert`, `gap_tolerance`, `confidence`
+    and `teacher_share` may be changed at any time; all others stay as they were in `fit`.
+
+    Rows are taken as independent. Those of one customer are not, so intervals are too narrow then.
+
+    The size of the state is that of `max_buckets` histograms per column, some 150 kB for 30
+    columns. Threads may share a monitor. Processes need one each: `merge` adds them up.
+
+    References
+    ----------
+    Yurdakul, "Statistical Properties of Population Stability Index", Western Michigan University,
+    Dissertations 3208 (2018). Siddiqi, "Credit Risk Scorecards" (2006), for the thresholds.
+
+    Examples
+    --------
+    A week of live rows like those of the reference:
+
+    >>> import numpy as np
+    >>> from skdistill import FidelityMonitor
+    >>> rng = np.random.default_rng(0)
+    >>> def rows(n):
+    ...     amount = rng.gamma(2, 50, n)
+    ...     return {"amount": amount, "hour": rng.integers(0, 24, n)}, amount / (amount + 200)
+    >>> monitor = FidelityMonitor().fit(*rows(20_000))
+    >>> for day in range(7):
+    ...     summary = monitor.update(*rows(1000), at=day)
+    >>> print(monitor.report())
+    0 to 6: 7,000 rows (7,000 since the start, 20,000 in the reference), the teacher asked on 0
+    Distil again: no
+    - Neither score nor columns have drifted to the alert threshold.
+    - The gap to the teacher has no reference: fit got fewer than 30 of its scores.
+    <BLANKLINE>
+              PSI  chance  status   rows  largest shift
+    score  0.0020  0.0057  stable  7,000  0.2566 to 0.2968: 10.0% -> 10.8%
+    2 columns are stable
+    <BLANKLINE>
+             live                        reference
+    flagged  0.09243 [0.08587, 0.09944]  0.0922 [0.08827, 0.09629]
+    """
+
+    def __init__(
+        self,
+        *,
+        task="classification",
+        n_bins=10,
+        max_levels=20,
+        threshold=0.5,
+        window=7,
+        max_buckets=60,
+        bucket_rows=10_000,
+        psi_warn=0.1,
+        psi_alert=0.2,
+        gap_tolerance=0.2,
+        confidence=0.95,
+        teacher_share=0.05,
+    ):
+        self.task = task
+        self.n_bins = n_bins
+        self.max_levels = max_levels
+        self.threshold = threshold
+        self.window = window
+        self.max_buckets = max_buckets
+        self.bucket_rows = bucket_rows
+        self.psi_warn = psi_warn
+        self.psi_alert = psi_alert
+        self.gap_tolerance = gap_tolerance
+        self.confidence = confidence
+        self.teacher_share = teacher_share
+        self._lock = threading.RLock()
+        self._state = self._journal = None
+
+    @classmethod
+    def from_estimator(cls, model, X, *, teacher=None, **settings):
+        """Make a monitor of a fitted model: student and teacher are asked on the reference rows.
+
+        Parameters
+        ----------
+        model : estimator
+            A fitted distiller, a Pipeline that ends in one, a search over either, or any fitted
+            classifier or regressor, which then is the student.
+        X : array-like, sparse matrix or data frame of shape (n_rows, n_features)
+            Raw rows like those it will score, that neither student nor teacher was fitted on, such
+            as the first weeks after deployment.
+        teacher : estimator or None, default=None
+            A fitted teacher; None for the one of the distiller.
+        **settings : dict
+            Parameters of `FidelityMonitor`.
+
+        Returns
+        -------
+        monitor : FidelityMonitor
+            Fitted. It holds neither model.
+
+        Raises
+        ------
+        NotFittedError
+            If the model is not fitted.
+        """
+        from skdistill.models import student_and_teacher  # the rest needs no scikit-learn
+
+        student, teacher = student_and_teacher(model, teacher)
+        labels = student.labels
+        task = "regression" if labels is None else "classification"
+        answers = [None if each is None else each.answers(X, labels) for each in (student, teacher)]
+        labels = None if labels is None else labels.tolist()
+        return cls(**{"task": task} | settings)._fit(X, *answers, labels)
+
+    def fit(self, X, student_scores, teacher_scores=None):
+        """Choose the bins and count the reference rows.
+
+        Parameters
+        ----------
+        X : ndarray, sparse matrix, data frame, dict of columns or list of rows
+            The reference: raw rows like those that will be scored, some thousand at least.
+        student_scores : array-like of shape (n_rows,) or (n_rows, n_classes)
+            Probabilities, with two classes possibly that of the second alone; or predictions.
+        teacher_scores : array-like of the same shape, default=None
+            The teacher's scores, NaN where there is none. Without them the gap of live rows has
+            nothing to be compared with.
+
+        Returns
+        -------
+        self : FidelityMonitor
+            The fitted monitor, with nothing counted yet.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of range, numbers of rows differ, or no score can be counted.
+        TypeError
+            If a column holds dates or objects, or scores are no numbers.
+        RuntimeError
+            If the monitor is kept on disk: fitting would discard its counts.
+        """
+        return self._fit(X, student_scores, teacher_scores)
+
+    def update(self, X, student_scores, teacher_scores=None, *, at=None, batch_id=None):
+        """Count a batch of live rows: all that can be counted of it.
+
+        Parameters
+        ----------
+        X : ndarray, sparse matrix, data frame, dict of columns, list of rows, or a single row
+            Raw rows. Columns are found by name, whatever their order; without names, by position.
+        student_scores : array-like of shape (n_rows,) or (n_rows, n_classes), or float
+            As in `fit`. A row without a score, or with one out of range, still counts in the
+            columns.
+        teacher_scores : array-like of the same shape, float or None, default=None
+            NaN or None where the teacher was not asked.
+        at : int, str, date, datetime, array-like of shape (n_rows,) or None, default=None
+            When they were scored: a date, with or without time, or the number of a day; one for
+            all rows or one per row. Days may come in any order. None counts on the newest day, or
+            without days by `bucket_rows`.
+        batch_id : str or None, default=None
+            Identifies the batch: passed again, as after a crash, it is not counted twice. The last
+            1000 are remembered.
+
+        Returns
+        -------
+        summary : BatchSummary
+            What was counted, and what was not and why.
+
+        Raises
+        ------
+        ValueError
+            If nothing can be counted: scores or `at` are of another length, columns without names
+            of another number, no column known, or days are dates among numbers. The monitor is as
+            it was.
+        TypeError
+            If X is no table or row, or scores are no numbers. The monitor is as it was.
+        OSError
+            If the monitor is kept on disk and cannot be written. It is as it was.
+
+        Notes
+        -----
+        A column that the batch lacks, and cells that cannot be read, are skipped; the other columns
+        count. An infinite number is in the outermost bin.
+        """
+        layout = self._fitted().layout
+        batch_ids = _checked_ids(batch_id)
+        table = read_table(X)
+        if table.n_rows == 0:
+            return BatchSummary(0)
+        batch = _read_batch(table, layout, student_scores, teacher_scores)
+        days = days_of_rows(at, batch.n_rows)
+        counted = {
+            day: count(layout, batch if rows.all() else batch.of_rows(rows))
+            for day, rows in days.items()
+        }
+        skipped = _added_up([batch.skipped, *(unreadable for _, unreadable in counted.values())])
+        with self._lock:
+            ledger = self._state.ledger
+            if set(batch_ids) & set(ledger.batch_ids):
+                return BatchSummary(0, replayed=True)
+            undated = ledger.undated_day(self.bucket_rows)
+            parts = tuple(
+                (undated if day is None else day, counts) for day, (counts, _) in counted.items()
+            )
+            late = [counts.n_rows for day, counts in parts if ledger.is_late(day)]
+            self._add(Entry(parts, skipped, batch.unknown_columns, batch_ids))
+        return BatchSummary(
+            batch.n_rows,
+            int(batch.has_student.sum()),
+            int(batch.has_both.sum()),
+            tuple(dict.fromkeys(day for day, _ in parts)),
+            sum(late),
+            skipped=skipped,
+            unknown_columns=batch.unknown_columns,
+        )
+
+    def sample(self, X, *, keys=None):
+        """Choose the rows on which the teacher is to be asked: about `teacher_share` of them.
+
+        Parameters
+        ----------
+        X : ndarray, sparse matrix, data frame, dict of columns, list of rows, or a single row
+            Raw rows, as for `update`.
+        keys : array-like of shape (n_rows,) or None, default=None
+            What to decide by instead of the cells, such as numbers of transactions. Without them,
+            equal rows are all chosen or none.
+
+        Returns
+        -------
+        chosen : ndarray of shape (n_rows,) and dtype bool
+            The same for the same rows or keys, in any process and after any restart.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X or `keys` cannot be read, as in `update`.
+        """
+        layout = self._fitted().layout
+        table = read_table(X)
+        if table.n_rows == 0:
+            return np.zeros(0, dtype=bool)
+        if keys is None:
+            columns, _ = align(table, layout)
+            kinds = [bins.levels is None for bins in layout.columns]
+            return chosen_rows(columns, kinds, self.teacher_share)
+        keys = np.atleast_1d(np.asarray(keys))
+        if keys.shape != (table.n_rows,):
+            raise ValueError(
+                f"keys have shape {keys.shape}; one for each of {table.n_rows} rows was expected."
+            )
+        return chosen_rows([keys], [False], self.teacher_share)
+
+    def report(self, window=None):
+        """Judge the newest rows.
+
+        Parameters
+        ----------
+        window : int or None, default=None
+            How many of the newest buckets; None for the monitor's own.
+
+        Returns
+        -------
+        report : MonitorReport
+            Drift, gap, alerts, and whether to distil again.
+        """
+        state = self._current()
+        window = self.window if window is None else window
+        check_setting("window", window)
+        return make_report(state, state.ledger.newest(window))
+
+    def history(self):
+        """Judge every bucket on its own.
+
+        Returns
+        -------
+        reports : list of MonitorReport
+            One per bucket that is kept, in the order of time.
+        """
+        state = self._current()
+        return [make_report(state, [day]) for day in state.ledger.buckets]
+
+    def merge(self, other):
+        """Add what another monitor of the same reference has counted, as that of another process.
+
+        Parameters
+        ----------
+        other : FidelityMonitor
+            Stays as it is. Days are matched by date or number.
+
+        Returns
+        -------
+        self : FidelityMonitor
+            With the counts of both.
+
+        Raises
+        ------
+        ValueError
+            If the two have other bins or another reference, or have counted the same `batch_id`.
+        """
+        theirs = other._fitted()
+        with self._lock:
+            mine = self._fitted()
+            same = np.array_equal(mine.reference.cells, theirs.reference.cells)
+            if mine.layout != theirs.layout or not same:
+                raise ValueError(
+                    "The monitors have different references, so their bins differ. Fit one, and "
+                    "give every process a copy: FidelityMonitor.from_json(monitor.to_json())."
+                )
+            ledger = theirs.ledger
+            twice = sorted(set(mine.ledger.batch_ids) & set(ledger.batch_ids))
+            if twice:
+                raise ValueError(
+                    f"Both monitors have counted batch_id {twice[0]!r} and {len(twice) - 1} others "
+                    "alike; merged, they would count twice."
+                )
+            parts = ((None, ledger.older), *ledger.buckets.items())
+            self._add(Entry(parts, ledger.skipped, ledger.unknown_columns, ledger.batch_ids))
+        return self
+
+    def to_json(self):
+        """Return the state as JSON, for `from_json`."""
+        return state_to_text(replace(self._current(), journal=None))
+
+    @classmethod
+    def from_json(cls, text):
+        """Make a monitor of what `to_json` returned.
+
+        Parameters
+        ----------
+        text : str or bytes
+            The JSON.
+
+        Returns
+        -------
+        monitor : FidelityMonitor
+            In the state it was in.
+
+        Raises
+        ------
+        MonitorFileError
+            If it is cut off, changed, something else, or from a newer skdistill.
+        """
+        return cls._of(state_from_text(text, "The text"))
+
+    def save(self, path):
+        """Write the state to a file, for `load`. A file that is there is replaced at once.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Where to; JSON that people can read.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written. An older file stays as it was.
+        """
+        with self._lock:
+            if self._journal is not None and self._journal.path == Path(path).absolute():
+                self._state = self._journal.write_state(self._current())
+            else:
+                write_atomically(path, self.to_json())
+
+    def autosave(self, path):
+        """Keep the monitor on disk from now on: every update is written before it is counted.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The state file, which must not be there yet. Updates are appended to ``PATH.journal``
+            beside it; when that has grown, the state is written anew. The process may be killed at
+            any time: no update that returned is lost, and none is counted twice.
+
+        Returns
+        -------
+        self : FidelityMonitor
+            The monitor.
+
+        Raises
+        ------
+        FileExistsError
+            If the file is there.
+        RuntimeError
+            If another monitor keeps this path, or this one keeps another.
+
+        Notes
+        -----
+        Appended lines survive the process at once, and the machine as soon as the operating system
+        has written them.
+
+        Examples
+        --------
+        What a service does when it starts:
+
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from skdistill import FidelityMonitor
+        >>> def start(path):
+        ...     if path.exists():
+        ...         return FidelityMonitor.load(path, autosave=True)
+        ...     return FidelityMonitor().fit({"age": [20, 30, 40]}, [0.1, 0.2, 0.3]).autosave(path)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for start_number in range(3):
+        ...         monitor = start(Path(folder, "monitor.json"))
+        ...         summary = monitor.update({"age": 35}, 0.25)
+        ...         monitor.close()
+        >>> monitor.report().n_rows
+        3
+        """
+        with self._lock:
+            state = self._current()
+            if self._journal is not None:
+                raise RuntimeError(
+                    f"This monitor is kept in {str(self._journal.path)!r} already. Close it first."
+                )
+            journal = Journal(path)
+            try:
+                if Path(path).exists():
+                    raise FileExistsError(
+                        f"{str(path)!r} is there already, and its counts would be lost. Go on with "
+                        "it by FidelityMonitor.load(path, autosave=True), or choose another path."
+                    )
+                self._state = journal.write_state(state)
+            except BaseException:
+                journal.close()
+                raise
+            self._journal = journal
+        return self
+
+    @classmethod
+    def load(cls, path, *, autosave=False):
+        """Load a monitor that `save` or `autosave` wrote.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The state file. If a process keeps it, this reads its last update.
+        autosave : bool, default=False
+            Whether to keep the monitor in this file from now on, see `autosave`.
+
+        Returns
+        -------
+        monitor : FidelityMonitor
+            With every update that was written.
+
+        Raises
+        ------
+        MonitorFileError
+            If it is cut off, changed, something else, or from a newer skdistill.
+        OSError
+            If it cannot be read.
+        RuntimeError
+            If it is to be kept, and another monitor keeps it.
+        """
+        if not autosave:
+            return cls._of(read_state(path))
+        Path(path).stat()  # raises before a journal is made
+        journal = Journal(path)
+        try:
+            monitor = cls._of(journal.write_state(read_state(path)))
+        except BaseException:
+            journal.close()
+            raise
+        monitor._journal = journal
+        return monitor
+
+    def close(self):
+        """Stop keeping the monitor on disk; it stays as it is in memory."""
+        with self._lock:
+            if self._journal is not None:
+                self._journal.close()
+            self._journal = None
+
+    def _fit(self, X, student_scores, teacher_scores, labels=None):
+        check_settings(self._settings())
+        if self._journal is not None:
+            raise RuntimeError(
+                f"This monitor is kept in {str(self._journal.path)!r}, and fitting would discard "
+                "its counts. Close it first, or make a new one."
+            )
+        table = read_table(X)
+        kind, n_scores = _kind_of(self.task, student_scores)
+        student, skipped = read_scores(student_scores, "student", table, kind, n_scores)
+        teacher, skipped_too = read_scores(teacher_scores, "teacher", table, kind, n_scores)
+        if table.n_rows == 0 or np.isnan(student[:, 0]).all():
+            raise ValueError(
+                f"The reference has {table.n_rows} rows and no student score that can be counted: "
+                f"{skipped or 'none was passed'}. Probabilities or finite predictions are needed."
+            )
+        choices = {name: getattr(self, name) for name in ("n_bins", "max_levels", "threshold")}
+        layout = choose_layout(table, student, kind, labels=labels, **choices)
+        batch = Batch(table.n_rows, table.columns, student, teacher)
+        reference, unreadable = count(layout, batch)
+        for why, n in (skipped | skipped_too | unreadable).items():
+            warnings.warn(f"Not counted in the reference: {why}: {n} rows.", stacklevel=3)
+        ledger = Ledger({}, reference.zero(), self.max_buckets)
+        self._set_state(MonitorState(self._settings(), layout, reference, ledger))
+        return self
+
+    @classmethod
+    def _of(cls, state):
+        monitor = cls(**state.settings)
+        monitor._set_state(state)
+        return monitor
+
+    def _set_state(self, state):
+        layout = state.layout
+        self._state = state
+        self.kind_ = layout.kind
+        self.n_features_in_ = len(layout.columns)
+        vars(self).pop("feature_names_in_", None)
+        if layout.has_names:
+            self.feature_names_in_ = np.array(layout.names, dtype=object)
+
+    def _add(self, entry):
+        """Add an entry to the ledger, and to the journal before; the lock is held."""
+        ledger = self._state.ledger.add(entry)
+        if self._journal is not None:
+            self._journal.append(self._state, entry)
+        self._state = replace(self._state, ledger=ledger)
+        if self._journal is not None and self._journal.is_full:
+            try:
+                self._state = self._journal.write_state(self._current())
+            except OSError as error:  # all is in the journal, so the update counts
+                warnings.warn(f"The journal goes on growing: {error}", stacklevel=3)
+
+    def _fitted(self):
+        if self._state is None:
+            raise ValueError(
+                "This FidelityMonitor has no reference yet. Call fit(X, student_scores) or make "
+                "one by FidelityMonitor.from_estimator(model, X)."
+            )
+        return self._state
+
+    def _current(self):
+        """Return the state, with the parameters as they are now."""
+        return replace(self._fitted(), settings=self._settings())
+
+    def _settings(self):
+        values = {name: getattr(self, name) for name in LIMITS}
+        return {
+            name: getattr(each, "item", lambda each=each: each)() for name, each in values.items()
+        }
+
+    def __getstate__(self):
+        return vars(self) | {"_lock": None, "_journal": None}
+
+    def __setstate__(self, attributes):
+        vars(self).update(attributes)
+        self._lock = threading.RLock()
+
+    def __repr__(self):
+        if self._state is None:
+            return "FidelityMonitor(no reference yet)"
+        ledger = self._state.ledger
+        return (
+            f"FidelityMonitor({self.n_features_in_} columns, {self.kind_}, "
+            f"{ledger.lifetime.n_rows:,} rows in {len(ledger.buckets)} buckets and before)"
+        )
+
+
+def _kind_of(task, student_scores):
+    """Return the kind of task and the number of scores per row, by the shape of the scores."""
+    if task == "regression":
+        return "regression", 1
+    shape = np.shape(student_scores)
+    if len(shape) == 2 and shape[1] > 2:
+        return "multiclass", shape[1]
+    return "binary", 1
+
+
+def _read_batch(table, layout, student_scores, teacher_scores):
+    """Check a batch against the layout, before any of it is counted."""
+    columns, unknown = align(table, layout)
+    size = layout.kind, len(layout.scores)
+    student, skipped = read_scores(student_scores, "student", table, *size)
+    teacher, skipped_too = read_scores(teacher_scores, "teacher", table, *size)
+    return Batch(table.n_rows, columns, student, teacher, skipped | skipped_too, unknown)
+
+
+def _added_up(dicts):
+    total = Counter()
+    for each in dicts:
+        total.update(each)
+    return dict(total)
+
+
+def _checked_ids(batch_id):
+    if batch_id is None:
+        return ()
+    if not isinstance(batch_id, str) or not 0 < len(batch_id) <= _LONGEST_BATCH_ID:
+        raise ValueError(
+            f"batch_id is {batch_id!r}; a string of at most {_LONGEST_BATCH_ID} letters was "
+            "expected. Nothing was counted."
+        )
+    return (batch_id,)

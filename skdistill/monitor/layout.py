@@ -1,0 +1,323 @@
+"""What is counted of a batch: the bins of all columns and scores, in one array of integers."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from skdistill.monitor.bins import bins_of_column, bins_of_score
+from skdistill.monitor.gap import gap_of_rows, moments
+
+#: Rounding by which a probability may leave [0, 1], and probabilities of a row their sum of 1.
+_PROBABILITY_TOLERANCE, _SUM_TOLERANCE = 1e-6, 1e-3
+
+#: Predictions beyond it have squares that overflow when they are added up.
+_LARGEST_PREDICTION = 1e100
+
+#: What is wrong with cells that are not counted, by whether numbers were expected.
+_UNREADABLE = {True: "not a number", False: "neither text nor number"}
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Everything that is kept of some rows. Counts of different rows add up.
+
+    Attributes
+    ----------
+    n_rows : int
+        Number of rows.
+    cells : ndarray of shape (n_cells,)
+        Histograms of all columns, then of all scores, one after the other.
+    n_pairs : int
+        Rows with the scores of both student and teacher.
+    gap_sums : ndarray of shape (n_measures, 2)
+        Sum and sum of squares of every measure of the gap, over these.
+    """
+
+    n_rows: int
+    cells: np.ndarray
+    n_pairs: int
+    gap_sums: np.ndarray
+
+    def __add__(self, other):
+        return Counts(
+            self.n_rows + other.n_rows,
+            self.cells + other.cells,
+            self.n_pairs + other.n_pairs,
+            self.gap_sums + other.gap_sums,
+        )
+
+    def zero(self):
+        """Return the counts of no rows."""
+        return Counts(0, np.zeros_like(self.cells), 0, np.zeros_like(self.gap_sums))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The columns and scores of a model, and where each is counted.
+
+    Attributes
+    ----------
+    kind : {"binary", "multiclass", "regression"}
+        The task.
+    threshold : float
+        Probability from which a row is flagged, with two classes.
+    has_names : bool
+        Whether the reference rows had names of columns.
+    columns : tuple of Bins
+        One per column.
+    scores : tuple of Bins
+        One per class with three or more, else a single one.
+    """
+
+    kind: str
+    threshold: float
+    has_names: bool
+    columns: tuple
+    scores: tuple
+
+    @property
+    def names(self):
+        """Names of the columns."""
+        return [bins.name for bins in self.columns]
+
+    @cached_property
+    def _places(self):
+        """Where each histogram lies among the cells."""
+        ends = np.cumsum([bins.n_cells for bins in (*self.columns, *self.scores)]).tolist()
+        return [slice(a, b) for a, b in zip([0, *ends], ends, strict=False)]
+
+    def split(self, cells):
+        """Cut the cells of `Counts` into the histograms of the columns and those of the scores."""
+        parts = [cells[place] for place in self._places]
+        return parts[: len(self.columns)], parts[len(self.columns) :]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows and scores, read and checked, before they are counted.
+
+    Attributes
+    ----------
+    n_rows : int
+        Number of rows.
+    columns : list of (ndarray of shape (n_rows,) or None)
+        In the order of the layout; None where the batch lacks a column.
+    student, teacher : ndarray of shape (n_rows, n_scores)
+        Their scores, NaN where there is none, or none that can be counted.
+    skipped : dict of str to int
+        Why something is not counted, and of how many rows.
+    unknown_columns : tuple of str
+        Columns that the layout does not have.
+    """
+
+    n_rows: int
+    columns: list
+    student: np.ndarray
+    teacher: np.ndarray
+    skipped: dict = field(default_factory=dict)
+    unknown_columns: tuple = ()
+
+    @property
+    def has_student(self):
+        """Mark the rows with a student's score."""
+        return ~np.isnan(self.student[:, 0])
+
+    @property
+    def has_both(self):
+        """Mark the rows with both scores."""
+        return self.has_student & ~np.isnan(self.teacher[:, 0])
+
+    def of_rows(self, rows):
+        """Return the part of the batch in which these rows are, given by a mask."""
+        columns = [None if column is None else column[rows] for column in self.columns]
+        return Batch(int(rows.sum()), columns, self.student[rows], self.teacher[rows])
+
+
+def choose_layout(table, student_scores, kind, *, n_bins, max_levels, threshold, labels):
+    """Choose the bins of all columns and scores on reference rows.
+
+    Parameters
+    ----------
+    table : Table
+        The reference rows.
+    student_scores : ndarray of shape (n_rows, n_scores)
+        Checked scores, NaN where there is none.
+    kind : {"binary", "multiclass", "regression"}
+        The task.
+    n_bins, max_levels, threshold
+        See `FidelityMonitor`.
+    labels : list or None
+        The classes, if they are known.
+
+    Returns
+    -------
+    layout : Layout
+        With the columns as they stand in the table.
+    """
+    names = table.names or [f"x{j}" for j in range(len(table.columns))]
+    columns = [
+        bins_of_column(name, values, n_bins, max_levels)
+        for name, values in zip(names, table.columns, strict=True)
+    ]
+    labels = range(student_scores.shape[1]) if labels is None else labels
+    score_names = [f"score of {label}" for label in labels] if kind == "multiclass" else ["score"]
+    known = student_scores[~np.isnan(student_scores[:, 0])]
+    flagged_from = threshold if kind == "binary" else None
+    scores = [
+        bins_of_score(name, known[:, j], n_bins, flagged_from) for j, name in enumerate(score_names)
+    ]
+    return Layout(kind, threshold, table.names is not None, tuple(columns), tuple(scores))
+
+
+def align(table, layout):
+    """Put the columns of a table in the order of a layout.
+
+    Parameters
+    ----------
+    table : Table
+        Live rows.
+    layout : Layout
+        What is expected.
+
+    Returns
+    -------
+    columns : list of (ndarray of shape (n_rows,) or None)
+        None where the table lacks a column.
+    unknown : tuple of str
+        Columns that the layout lacks.
+
+    Raises
+    ------
+    ValueError
+        If columns without names are of another number, or no name is known.
+    """
+    expected = layout.names
+    if table.names is None or not layout.has_names:
+        if len(table.columns) != len(expected):
+            raise ValueError(
+                f"The batch has {len(table.columns)} columns without names that could be matched; "
+                f"{len(expected)} were expected: {_some(expected)}. Nothing was counted."
+            )
+        return table.columns, ()
+    given = dict(zip(table.names, table.columns, strict=True))
+    unknown = tuple(name for name in given if name not in set(expected))
+    if len(unknown) == len(given):
+        raise ValueError(
+            f"None of the columns of the batch is known: {_some(list(unknown))}. Some of these "
+            f"were expected: {_some(expected)}. Nothing was counted."
+        )
+    return [given.get(name) for name in expected], unknown
+
+
+def read_scores(scores, whose, table, kind, n_scores):
+    """Check scores, and mark those that cannot be counted.
+
+    Parameters
+    ----------
+    scores : array-like of shape (n_rows,), (n_rows, 1) or (n_rows, n_classes), or None
+        Probabilities, with two classes possibly that of the second alone; or predictions. None,
+        also among the cells, and NaN where there is none.
+    whose : {"student", "teacher"}
+        What messages call them.
+    table : Table
+        The rows.
+    kind : {"binary", "multiclass", "regression"}
+        The task.
+    n_scores : int
+        Number of classes with three or more, else 1.
+
+    Returns
+    -------
+    scores : ndarray of shape (n_rows, n_scores)
+        NaN where a row has none, or none that can be counted.
+    skipped : dict of str to int
+        How many could not be counted, and why.
+
+    Raises
+    ------
+    ValueError
+        If their number is not that of the rows, or there are too many or too few per row.
+    TypeError
+        If they are no numbers.
+    """
+    if scores is None:
+        return np.full((table.n_rows, n_scores), np.nan), {}
+    try:
+        scores = np.array(scores, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"{whose}_scores are no array of numbers: {error}. Pass one probability per row, NaN "
+            "or None where there is none."
+        ) from None
+    if table.is_row:
+        scores = scores.reshape(1, -1)
+    given = scores.shape
+    scores = scores[:, None] if scores.ndim == 1 else scores
+    widths = {n_scores} | ({2} if kind == "binary" else set())
+    if scores.ndim != 2 or len(scores) != table.n_rows or scores.shape[1] not in widths:
+        shape = f"({table.n_rows},)" if n_scores == 1 else f"({table.n_rows}, {n_scores})"
+        raise ValueError(
+            f"{whose}_scores have shape {given}; {shape} was expected, one score for every "
+            "row of X. Nothing was counted."
+        )
+    return _drop_impossible(scores, whose, kind)
+
+
+def _drop_impossible(scores, whose, kind):
+    """Turn scores that cannot be counted into NaN, and count them by reason."""
+    missing = np.isnan(scores).any(axis=1)
+    if kind == "regression":
+        faults = {"not finite": (np.abs(scores) > _LARGEST_PREDICTION).any(axis=1)}
+    else:
+        low, high = -_PROBABILITY_TOLERANCE, 1 + _PROBABILITY_TOLERANCE
+        outside = ((scores < low) | (scores > high)).any(axis=1)
+        faults = {"outside [0, 1]": outside}
+        if scores.shape[1] > 1:
+            apart = np.abs(scores.sum(axis=1) - 1) > _SUM_TOLERANCE
+            faults["that do not sum to 1"] = apart & ~outside
+        scores = np.clip(scores, 0, 1)
+        scores = scores[:, 1:] if kind == "binary" and scores.shape[1] == 2 else scores
+    skipped = {f"{whose} scores {why}": int((at & ~missing).sum()) for why, at in faults.items()}
+    if whose == "student":
+        skipped["student scores missing"] = int(missing.sum())
+    scores[missing | np.any(list(faults.values()), axis=0)] = np.nan
+    return scores, {why: n for why, n in skipped.items() if n}
+
+
+def count(layout, batch):
+    """Count a batch.
+
+    Parameters
+    ----------
+    layout : Layout
+        Where what is counted.
+    batch : Batch
+        What is counted.
+
+    Returns
+    -------
+    counts : Counts
+        Of its rows.
+    skipped : dict of str to int
+        Columns that are not counted, or not in full, why, and in how many rows.
+    """
+    skipped, parts = {}, []
+    for bins, values in zip(layout.columns, batch.columns, strict=True):
+        of_column = np.zeros(bins.n_cells, np.int64) if values is None else bins.count(values)
+        parts.append(of_column)
+        n_lost = batch.n_rows - int(of_column.sum())
+        if n_lost:
+            fault = "absent" if values is None else _UNREADABLE[bins.levels is None]
+            skipped[f"column {bins.name!r} {fault}"] = n_lost
+    student = batch.student[batch.has_student]
+    parts += [bins.count(student[:, j]) for j, bins in enumerate(layout.scores)]
+    both = batch.has_both
+    gaps = gap_of_rows(batch.teacher[both], batch.student[both], layout.kind, layout.threshold)
+    counts = Counts(batch.n_rows, np.concatenate(parts), int(both.sum()), moments(gaps))
+    return counts, skipped
+
+
+def _some(names):
+    shown = ", ".join(repr(name) for name in names[:8])
+    return shown if len(names) <= 8 else f"{shown} and {len(names) - 8} more"

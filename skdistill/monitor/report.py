@@ -1,0 +1,442 @@
+"""What a monitor finds: drift of columns and score, the gap to the teacher, and what to do."""
+
+import json
+import math
+from dataclasses import asdict, dataclass, fields
+
+import numpy as np
+
+from skdistill.bootstrap import Estimate
+from skdistill.monitor.gap import FEWEST_PAIRS, MEASURES, estimates, growth, share_estimate
+from skdistill.monitor.psi import (
+    occupied,
+    population_stability_index,
+    psi_noise,
+)
+
+#: What people read instead of the names of measures.
+TITLES = {
+    "kl_divergence": "KL divergence",
+    "difference": "difference",
+    "bias": "teacher - student",
+    "agreement": "agreement",
+}
+
+#: What the text says of the gap.
+_GAP_SENTENCES = {
+    "grown": "has grown by more than the tolerated {:.0%}",
+    "held": "has not grown by more than the tolerated {:.0%}",
+    "unclear": "may have grown by more than the tolerated {:.0%} or not, the rows are too few",
+    "too few rows": f"is unknown: the teacher was asked on fewer than {FEWEST_PAIRS} rows",
+    "no reference": f"has no reference: fit got fewer than {FEWEST_PAIRS} of its scores",
+}
+
+#: Drifted columns that the text shows.
+_MOST_SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How far the values of a column, or a score, have moved.
+
+    Attributes
+    ----------
+    name : str
+        The column or score.
+    psi : float or None
+        Population stability index; None without rows.
+    noise : float or None
+        What chance alone stays below in 99.9 % of cases.
+    status : {"stable", "warn", "alert", "too few rows", "absent"}
+        "alert" and "warn" from the thresholds on, unless chance explains it; "too few rows" where
+        chance could reach the lower threshold and the index is not above chance.
+    n_rows : int
+        Rows that were counted.
+    n_skipped : int
+        Rows in which it was absent or could not be read.
+    shift : str or None
+        The bin that adds most to the index: its share in the reference, and now.
+    """
+
+    name: str
+    psi: float | None
+    noise: float | None
+    status: str
+    n_rows: int
+    n_skipped: int
+    shift: str | None
+
+
+@dataclass(frozen=True)
+class Gap:
+    """How far the student is from its teacher, by one measure.
+
+    Attributes
+    ----------
+    measure : {"kl_divergence", "difference", "bias", "agreement"}
+        Mean Kullback-Leibler divergence in nats; mean absolute difference of probabilities or
+        predictions; mean of teacher minus student; share of rows on which both decide alike.
+    live : Estimate
+        On live rows, with its interval.
+    reference : Estimate or None
+        On the reference rows; None if the teacher's scores were not passed.
+    """
+
+    measure: str
+    live: Estimate
+    reference: Estimate | None
+
+
+@dataclass(frozen=True)
+class MonitorReport:
+    """What a `FidelityMonitor` finds on recent rows. Prints as text.
+
+    Attributes
+    ----------
+    first, last : int, str or None
+        The days, or numbers of buckets, it is about; None if nothing was counted yet.
+    n_rows, n_lifetime, n_reference : int
+        Rows in these days, since the start, and of the reference.
+    n_pairs : int
+        Rows in these days on which the teacher was asked.
+    scores : tuple of Drift
+        Of the student's score; of each class's with three or more.
+    columns : tuple of Drift
+        Of every column.
+    flagged : Estimate or None
+        Share of rows with a score at the threshold or above, with two classes.
+    flagged_reference : Estimate or None
+        The same on the reference rows.
+    gaps : tuple of Gap
+        Distance to the teacher by each measure; empty if it was not asked.
+    gap_status : {"grown", "held", "unclear", "too few rows", "no reference"}
+        What can be said of the first measure.
+    alerts : tuple of str
+        What has passed a threshold, in words.
+    should_redistill : bool
+        Whether to distil the student again on recent rows.
+    reasons : tuple of str
+        Why, or why not.
+    skipped : dict of str to int
+        What could not be counted since the start, and of how many rows.
+    unknown_columns : tuple of str
+        Columns that were passed since the start and are not the model's.
+    settings : dict
+        Parameters of the monitor.
+
+    See Also
+    --------
+    FidelityMonitor : Makes it, and says by which rules.
+
+    Examples
+    --------
+    A column arrives in another unit:
+
+    >>> import numpy as np
+    >>> from skdistill import FidelityMonitor
+    >>> rng = np.random.default_rng(0)
+    >>> X = {"amount": rng.gamma(2, 50, 5000), "hour": rng.integers(0, 24, 5000)}
+    >>> monitor = FidelityMonitor().fit(X, rng.random(5000))
+    >>> summary = monitor.update(X | {"amount": X["amount"] / 1000}, rng.random(5000))
+    >>> report = monitor.report()
+    >>> report.should_redistill
+    True
+    >>> for drift in report.columns:
+    ...     print(f"{drift.name}: {drift.psi:.2f}, {drift.status}")
+    amount: 8.28, alert
+    hour: 0.00, stable
+    """
+
+    first: int | str | None
+    last: int | str | None
+    n_rows: int
+    n_lifetime: int
+    n_reference: int
+    n_pairs: int
+    scores: tuple
+    columns: tuple
+    flagged: Estimate | None
+    flagged_reference: Estimate | None
+    gaps: tuple
+    gap_status: str
+    alerts: tuple
+    should_redistill: bool
+    reasons: tuple
+    skipped: dict
+    unknown_columns: tuple
+    settings: dict
+
+    def section(self, name):
+        """Return one part of the report as rows, for instance for ``pandas.DataFrame``.
+
+        Parameters
+        ----------
+        name : {"columns", "scores", "gaps"}
+            Which part.
+
+        Returns
+        -------
+        rows : list of dict
+            All with the same keys; estimates take three: the value, ``_low`` and ``_high``.
+
+        Raises
+        ------
+        ValueError
+            If there is no such part.
+        """
+        if name not in ("columns", "scores", "gaps"):
+            raise ValueError(f"section={name!r}; 'columns', 'scores' or 'gaps' was expected.")
+        return [_row_of(item) for item in getattr(self, name)]
+
+    def to_dict(self):
+        """Return everything as nested dicts and lists of plain numbers and strings."""
+        return _plain(asdict(self))
+
+    def to_json(self):
+        """Return everything as JSON; what is not a number is null."""
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
+
+    def __str__(self):
+        return "\n".join([self._headline(), *self._verdict(), *self._tables(), *self._remarks()])
+
+    def _headline(self):
+        days = f"{self.first}" if self.first == self.last else f"{self.first} to {self.last}"
+        recent = f"{days}: {self.n_rows:,} rows" if self.n_rows else "No live rows yet"
+        return (
+            f"{recent} ({self.n_lifetime:,} since the start, {self.n_reference:,} in the "
+            f"reference), the teacher asked on {self.n_pairs:,}"
+        )
+
+    def _verdict(self):
+        return [
+            f"Distil again: {'yes' if self.should_redistill else 'no'}",
+            *(f"- {reason}" for reason in self.reasons),
+            *(["Alerts"] if self.alerts else []),
+            *(f"- {alert}" for alert in self.alerts if alert not in self.reasons),
+        ]
+
+    def _tables(self):
+        drifted = [each for each in self.columns if each.status != "stable"]
+        drifted.sort(key=lambda each: -(each.psi or 0))
+        shown = [*self.scores, *drifted[:_MOST_SHOWN]]
+        yield ""
+        yield _aligned(["", "PSI", "chance", "status", "rows", "largest shift"], map(_cells, shown))
+        n_hidden = len(self.columns) - len(drifted[:_MOST_SHOWN])
+        if n_hidden:
+            what = "columns are stable" if len(drifted) <= _MOST_SHOWN else "columns are not shown"
+            yield f"{n_hidden} {what}"
+        rows = [[TITLES[gap.measure], _text(gap.live), _text(gap.reference)] for gap in self.gaps]
+        if self.flagged:
+            rows.append(["flagged", _text(self.flagged), _text(self.flagged_reference)])
+        if rows:
+            yield ""
+            yield _aligned(["", "live", "reference"], rows)
+
+    def _remarks(self):
+        if self.skipped:
+            yield "\nNot counted since the start (rows)"
+            yield from (f"- {why}: {n:,}" for why, n in self.skipped.items())
+        if self.unknown_columns:
+            yield f"Unknown columns: {', '.join(self.unknown_columns)}"
+
+
+def make_report(state, days):
+    """Judge the rows of some days.
+
+    Parameters
+    ----------
+    state : MonitorState
+        What was counted.
+    days : list of (int or str)
+        Keys of buckets.
+
+    Returns
+    -------
+    report : MonitorReport
+        With all that can be said.
+    """
+    settings, layout, reference = state.settings, state.layout, state.reference
+    live = state.ledger.total(days)
+    columns, scores = (
+        tuple(
+            _drift(*item, live.n_rows, reference.n_rows, settings)
+            for item in zip(bins, mine, theirs, strict=True)
+        )
+        for bins, mine, theirs in zip(
+            (layout.columns, layout.scores),
+            layout.split(live.cells),
+            layout.split(reference.cells),
+            strict=True,
+        )
+    )
+    status, sentence = _gap_status(layout.kind, live, reference, settings)
+    should, reasons = _decide(status, sentence, columns, scores) if live.n_rows else (False, ())
+    alerts = [_alert_of(each) for each in (*scores, *columns) if each.status in _ALERTS]
+    return MonitorReport(
+        days[0] if days else None,
+        days[-1] if days else None,
+        live.n_rows,
+        state.ledger.lifetime.n_rows,
+        reference.n_rows,
+        live.n_pairs,
+        scores,
+        columns,
+        _flagged(layout, live, settings),
+        _flagged(layout, reference, settings),
+        _gaps(layout.kind, live, reference, settings["confidence"]),
+        status,
+        tuple(alerts + [sentence] * (status == "grown")),
+        should,
+        reasons,
+        dict(state.ledger.skipped),
+        state.ledger.unknown_columns,
+        dict(settings),
+    )
+
+
+def _drift(bins, live, reference, n_rows, n_reference, settings):
+    """Judge the histogram of one column or score."""
+    n_live = int(live.sum())
+    if n_live == 0 or not reference.any():
+        status = "absent" if n_rows and reference.any() else "too few rows"
+        return Drift(bins.name, None, None, status, n_live, n_rows - n_live, None)
+    psi, noise = population_stability_index(live, reference), psi_noise(live, reference)
+    status = _status(psi, noise, settings)
+    return Drift(
+        bins.name, psi, noise, status, n_live, n_rows - n_live, _shift(bins, live, reference)
+    )
+
+
+def _status(psi, noise, settings):
+    if psi <= noise:
+        return "too few rows" if noise > settings["psi_warn"] else "stable"
+    if psi >= settings["psi_alert"]:
+        return "alert"
+    return "warn" if psi >= settings["psi_warn"] else "stable"
+
+
+def _shift(bins, live, reference):
+    """Say where the shares differ most, by what each bin adds to the index."""
+    now, then = live / live.sum(), reference / reference.sum()
+    used = occupied(live, reference)
+    ratio = np.log((live + 0.5) / (live.sum() + 0.5) * (reference.sum() + 0.5) / (reference + 0.5))
+    worst = int(np.argmax(np.where(used, (now - then) * ratio, -np.inf)))
+    return f"{bins.labels[worst]}: {then[worst]:.1%} -> {now[worst]:.1%}"
+
+
+def _gap_status(kind, live, reference, settings):
+    """Judge whether the gap has grown, and say so."""
+    measure = TITLES[MEASURES[kind][0]]
+    if reference.n_pairs < FEWEST_PAIRS:
+        status = "no reference"
+    elif live.n_pairs < FEWEST_PAIRS:
+        status = "too few rows"
+    else:
+        pairs = [(each.n_pairs, each.gap_sums[0]) for each in (live, reference)]
+        grown = growth(*pairs, settings["gap_tolerance"], settings["confidence"])
+        status = "grown" if grown.low > 0 else "held" if grown.high <= 0 else "unclear"
+    sentence = f"The gap to the teacher {_GAP_SENTENCES[status]}".format(settings["gap_tolerance"])
+    if status in ("grown", "held", "unclear"):
+        then, now = (each.gap_sums[0, 0] / each.n_pairs for each in (reference, live))
+        sentence += f": {measure} {then:.3g} in the reference, {now:.3g} now"
+    return status, f"{sentence}."
+
+
+def _decide(status, sentence, columns, scores):
+    """Decide whether to distil again, with the reasons."""
+    if status == "grown":
+        return True, (sentence,)
+    drifted = [*filter(_is_alert, scores), *filter(_is_alert, columns)]
+    if not drifted:
+        return False, ("Neither score nor columns have drifted to the alert threshold.", sentence)
+    names = [each.name for each in drifted]
+    shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    if status == "held":
+        return False, (
+            f"Drifted: {shown}. The student still follows its teacher, so distilling again "
+            "would not help; whether the teacher is still right, labels have to tell.",
+            sentence,
+        )
+    return True, (
+        f"Drifted: {shown}. Nothing shows that the student still follows its teacher.",
+        sentence,
+    )
+
+
+#: Statuses that are reported as alerts, and those that ask for action.
+_ALERTS = ("warn", "alert", "absent")
+
+
+def _is_alert(drift):
+    return drift.status in ("alert", "absent")
+
+
+def _alert_of(drift):
+    if drift.status == "absent":
+        return f"absent: {drift.name} is in none of the rows"
+    return f"{drift.status}: {drift.name}, PSI {drift.psi:.3f} ({drift.shift})"
+
+
+def _gaps(kind, live, reference, confidence):
+    now, then = (estimates(kind, e.n_pairs, e.gap_sums, confidence) for e in (live, reference))
+    return tuple(Gap(name, value, then.get(name)) for name, value in now.items())
+
+
+def _flagged(layout, counts, settings):
+    """Return the share of scores at the threshold or above; None if there is no threshold."""
+    score = layout.split(counts.cells)[1][0]
+    if layout.kind != "binary" or not score.any():
+        return None
+    above = np.searchsorted(layout.scores[0].edges, layout.threshold)
+    n_flagged = int(score[above:-1].sum())
+    return share_estimate(n_flagged, int(score.sum()), settings["confidence"])
+
+
+def _row_of(item):
+    """Return the fields of a data class as a dict, estimates as three entries."""
+    row = {}
+    for field in fields(item):
+        value = getattr(item, field.name)
+        if field.name in ("live", "reference"):
+            value = value or Estimate(math.nan, math.nan, math.nan)
+            ends = {f"{field.name}_low": value.low, f"{field.name}_high": value.high}
+            row |= {field.name: value.value} | ends
+        else:
+            row[field.name] = value
+    return row
+
+
+def _plain(value):
+    """Turn nested dicts and tuples into what JSON knows; NaN becomes None."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _cells(drift):
+    psi, noise = ("-" if v is None else f"{v:.4f}" for v in (drift.psi, drift.noise))
+    return [drift.name, psi, noise, drift.status, f"{drift.n_rows:,}", drift.shift or "-"]
+
+
+def _text(estimate):
+    if estimate is None:
+        return "-"
+    if math.isnan(estimate.low):
+        return f"{estimate.value:.4g}"
+    return f"{estimate.value:.4g} [{estimate.low:.4g}, {estimate.high:.4g}]"
+
+
+def _aligned(header, rows):
+    """Lay out texts in columns; figures stand right."""
+    rows = [header, *rows]
+    widths = [max(len(row[j]) for row in rows) for j in range(len(header))]
+    right = {"PSI", "chance", "rows"}
+    return "\n".join(
+        "  ".join(
+            text.rjust(width) if name in right else text.ljust(width)
+            for text, width, name in zip(row, widths, header, strict=True)
+        ).rstrip()
+        for row in rows
+    )

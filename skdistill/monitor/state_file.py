@@ -1,0 +1,265 @@
+"""The state of a monitor as JSON that people can read, with a checksum.
+
+One object. ``format`` and ``version`` say what it is, ``sha256`` is the hash of all the rest.
+``columns`` and ``scores`` hold the bins, one line each; ``reference``, ``older`` and every line of
+``buckets`` hold counts: the histogram of each column and score, and sum and sum of squares of every
+measure of the gap. `VERSION` rises with every change that an older skdistill would not understand.
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from skdistill import __version__
+from skdistill.monitor.bins import Bins
+from skdistill.monitor.gap import MEASURES
+from skdistill.monitor.layout import Counts, Layout
+from skdistill.monitor.ledger import Entry, Ledger
+from skdistill.scorer.digest import sha256
+
+VERSION = 1
+
+_FORMAT = "skdistill.monitor"
+
+
+class MonitorFileError(ValueError):
+    """A file holds no state of a monitor, or a damaged one."""
+
+
+@dataclass(frozen=True)
+class MonitorState:
+    """All there is to a monitor.
+
+    Attributes
+    ----------
+    settings : dict
+        Parameters of `FidelityMonitor`.
+    layout : Layout
+        The bins.
+    reference : Counts
+        Of the reference rows.
+    ledger : Ledger
+        Of the live rows.
+    journal : str or None
+        Identifier of the journal that continues it.
+    """
+
+    settings: dict
+    layout: Layout
+    reference: Counts
+    ledger: Ledger
+    journal: str | None = None
+
+
+def state_to_text(state):
+    """Write a state as JSON."""
+    layout, ledger = state.layout, state.ledger
+    body = {
+        "settings": state.settings,
+        "kind": layout.kind,
+        "threshold": layout.threshold,
+        "has_names": layout.has_names,
+        "columns": [_bins_to_dict(bins) for bins in layout.columns],
+        "scores": [_bins_to_dict(bins) for bins in layout.scores],
+        "reference": _counts_to_dict(layout, state.reference),
+        "buckets": [{"at": d} | _counts_to_dict(layout, c) for d, c in ledger.buckets.items()],
+        "older": _counts_to_dict(layout, ledger.older),
+        "max_buckets": ledger.max_buckets,
+        "n_updates": ledger.n_updates,
+        "skipped": ledger.skipped,
+        "unknown_columns": ledger.unknown_columns,
+        "batch_ids": ledger.batch_ids,
+        "journal": state.journal,
+    }
+    head = {"format": _FORMAT, "version": VERSION, "written_by": __version__}
+    head["sha256"] = _hash_of(head | body)
+    lines = [f"{_as_json(key)}: {_in_lines(value)}" for key, value in (head | body).items()]
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def state_from_text(text, name):
+    """Read a state from JSON.
+
+    Parameters
+    ----------
+    text : str or bytes
+        What `state_to_text` wrote.
+    name : str
+        What messages call it.
+
+    Returns
+    -------
+    state : MonitorState
+        The same as was written.
+
+    Raises
+    ------
+    MonitorFileError
+        If it is cut off, changed, from something else, or from a newer skdistill.
+    """
+    content = _checked(text, name)
+    try:
+        columns, scores = (
+            tuple(_bins_from_dict(each) for each in content[key]) for key in ("columns", "scores")
+        )
+        layout = Layout(
+            content["kind"], content["threshold"], content["has_names"], columns, scores
+        )
+        ledger = Ledger(
+            {each["at"]: _counts_from_dict(layout, each) for each in content["buckets"]},
+            _counts_from_dict(layout, content["older"]),
+            content["max_buckets"],
+            content["n_updates"],
+            content["skipped"],
+            tuple(content["unknown_columns"]),
+            tuple(content["batch_ids"]),
+        )
+        reference = _counts_from_dict(layout, content["reference"])
+        return MonitorState(content["settings"], layout, reference, ledger, content["journal"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise MonitorFileError(
+            f"{name} holds no possible state of a monitor: {type(error).__name__}, {error}."
+        ) from error
+
+
+def entry_to_dict(layout, entry):
+    """Write an entry of the ledger as what JSON knows."""
+    return {
+        "parts": [{"at": day} | _counts_to_dict(layout, counts) for day, counts in entry.parts],
+        "skipped": entry.skipped,
+        "unknown_columns": entry.unknown_columns,
+        "batch_ids": entry.batch_ids,
+    }
+
+
+def entry_from_dict(layout, content):
+    """Read what `entry_to_dict` wrote."""
+    parts = tuple((each["at"], _counts_from_dict(layout, each)) for each in content["parts"])
+    names = tuple(content["unknown_columns"]), tuple(content["batch_ids"])
+    return Entry(parts, content["skipped"], *names)
+
+
+def write_atomically(path, text):
+    """Write a file so that whoever opens it sees all of the old or all of the new one."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
+    try:
+        with open(temporary, "xb") as file:
+            file.write(text.encode(errors="surrogatepass"))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        why = f"The state of the monitor cannot be written: {error.strerror or error}"
+        raise type(error)(error.errno, why, str(path)) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder):
+    """Have the new name of a file on disk before anything that relies on it is."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:  # Windows opens no folders
+        return
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _checked(text, name):
+    """Parse the text and compare its hash."""
+    if isinstance(text, bytes):
+        text = text.decode(errors="surrogatepass") if _is_utf8(text) else ""
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise MonitorFileError(
+            f"{name} is no complete JSON, so it was cut off or is another file: {error}. Restore a "
+            "copy, or make a new monitor."
+        ) from None
+    if not isinstance(content, dict) or content.get("format") != _FORMAT:
+        raise MonitorFileError(
+            f"{name} is no state of a FidelityMonitor; a file that FidelityMonitor.save wrote was "
+            "expected."
+        )
+    version = content.get("version")
+    if not isinstance(version, int) or version > VERSION:
+        raise MonitorFileError(
+            f"{name} has version {version!r} of the format; skdistill {__version__} reads versions "
+            f"up to {VERSION}. Upgrade with: pip install -U skdistill"
+        )
+    if content.pop("sha256", None) != _hash_of(content):
+        raise MonitorFileError(
+            f"{name} does not match its SHA-256, so it was damaged or changed by hand. Restore a "
+            "copy, or make a new monitor."
+        )
+    return content
+
+
+def _is_utf8(payload):
+    try:
+        payload.decode(errors="surrogatepass")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _bins_to_dict(bins):
+    kind = "edges" if bins.levels is None else "levels"
+    return {"name": bins.name, kind: getattr(bins, kind)}
+
+
+def _bins_from_dict(content):
+    edges, levels = content.get("edges"), content.get("levels")
+    if (edges is None) == (levels is None):
+        raise ValueError(f"column {content['name']!r} has neither edges nor levels, or both")
+    return Bins(content["name"], *(None if e is None else tuple(e) for e in (edges, levels)))
+
+
+def _counts_to_dict(layout, counts):
+    columns, scores = layout.split(counts.cells.tolist())
+    return {
+        "rows": counts.n_rows,
+        "columns": dict(zip(layout.names, columns, strict=True)),
+        "scores": scores,
+        "pairs": counts.n_pairs,
+        "gap": dict(zip(MEASURES[layout.kind], counts.gap_sums.tolist(), strict=True)),
+    }
+
+
+def _counts_from_dict(layout, content):
+    if list(content["columns"]) != layout.names:
+        raise ValueError("counts of other columns than there are")
+    histograms = [*content["columns"].values(), *content["scores"]]
+    bins = [*layout.columns, *layout.scores]
+    for each, histogram in zip(bins, histograms, strict=True):
+        if len(histogram) != each.n_cells:
+            raise ValueError(f"{each.name!r} has {len(histogram)} counts for {each.n_cells} bins")
+    return Counts(
+        content["rows"],
+        np.concatenate(histograms).astype(np.int64),
+        content["pairs"],
+        np.array([content["gap"][name] for name in MEASURES[layout.kind]], dtype=np.float64),
+    )
+
+
+def _hash_of(content):
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return sha256(text.encode()).hexdigest()
+
+
+def _as_json(value):
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _in_lines(value):
+    """Write a list of objects with one line each, anything else in one."""
+    if isinstance(value, list) and value:
+        return "[\n " + ",\n ".join(map(_as_json, value)) + "\n]"
+    return _as_json(value)

@@ -1,0 +1,1016 @@
+"""FidelityMonitor: what is counted, what is said about it, and that nothing counted is lost."""
+
+import copy
+import datetime
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import chi2
+from sklearn.datasets import load_diabetes
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skdistill import (
+    DistilledClassifier,
+    FidelityMonitor,
+    MonitorDisplay,
+    MonitorFileError,
+    TreeStudentClassifier,
+    TreeStudentRegressor,
+    agreement,
+    kl_divergence,
+)
+from skdistill.monitor import journal as journal_room
+from skdistill.monitor.bins import bins_of_column, equal_edges
+from skdistill.monitor.gap import estimates, gap_of_rows, moments
+from skdistill.monitor.psi import population_stability_index, psi_noise
+
+
+def live_rows(n, rng, shift=0.0):
+    """Rows of three kinds of columns, with the scores of student and teacher."""
+    amount = rng.gamma(2, 50, n) * np.exp(shift)
+    rows = pd.DataFrame(
+        {
+            "amount": np.where(rng.random(n) < 0.1, np.nan, amount),
+            "hour": rng.integers(0, 24, n),
+            "city": rng.choice(["Graz", "Linz", "Wien", None], n),
+        }
+    )
+    student = amount / (amount + 200)
+    teacher = np.clip(student + rng.normal(0, 0.03, n), 0.001, 0.999)
+    return rows, student, teacher
+
+
+@pytest.fixture
+def monitor(rng):
+    return FidelityMonitor(max_buckets=5).fit(*live_rows(4000, rng))
+
+
+@pytest.fixture
+def batch(rng):
+    return live_rows(300, rng)
+
+
+def counts_of(monitor):
+    """What a monitor has counted, of all rows ever."""
+    lifetime = monitor._state.ledger.lifetime
+    return lifetime.n_rows, lifetime.cells.tolist(), lifetime.n_pairs, lifetime.gap_sums.tolist()
+
+
+def drift_of(report, name):
+    return next(each for each in (*report.scores, *report.columns) if each.name == name)
+
+
+# The maths
+
+
+def test_the_index_is_zero_for_equal_shares_and_follows_the_formula():
+    counts = np.array([100, 300, 600])
+    assert population_stability_index(counts, counts) == 0
+    p = (np.array([10, 0, 40]) + 0.5) / 51.5
+    q = (np.array([20, 30, 50]) + 0.5) / 101.5
+    live, reference = np.array([10, 0, 40, 0]), np.array([20, 30, 50, 0])
+    expected = np.sum((p - q) * np.log(p / q))  # the bin without any row is left out
+    assert population_stability_index(live, reference) == pytest.approx(expected)
+
+
+def test_without_drift_the_index_is_as_large_as_the_chi_square_says(rng):
+    shares, n, m = np.full(10, 0.1), 400, 2000
+    live, reference = rng.multinomial(n, shares, 3000), rng.multinomial(m, shares, 3000)
+    found = [population_stability_index(*pair) for pair in zip(live, reference, strict=True)]
+    assert np.mean(found) == pytest.approx(9 * (1 / n + 1 / m), rel=0.05)
+    noise = [psi_noise(*pair) for pair in zip(live, reference, strict=True)]
+    assert noise[0] == pytest.approx(chi2.ppf(0.999, 9) * (1 / n + 1 / m), rel=0.01)
+    assert np.mean(np.greater(found, noise)) < 0.004
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_the_gap_is_what_the_fidelity_measures_say(rng, n_classes):
+    teacher, student = (rng.dirichlet(np.ones(n_classes), 500) for _ in range(2))
+    kind = "binary" if n_classes == 2 else "multiclass"
+    shown = (teacher[:, 1:], student[:, 1:]) if n_classes == 2 else (teacher, student)
+    gaps = gap_of_rows(*shown, kind, 0.5)
+    found = estimates(kind, 500, moments(gaps), 0.95)
+    assert found["kl_divergence"].value == pytest.approx(kl_divergence(teacher, student))
+    assert found["agreement"].value == pytest.approx(agreement(teacher, student))
+    assert found["difference"].value == pytest.approx(np.abs(teacher - student).sum(1).mean() / 2)
+
+
+def test_the_interval_of_the_gap_is_mean_and_standard_error(rng):
+    teacher, student = rng.normal(size=(2, 400, 1))
+    found = estimates(
+        "regression", 400, moments(gap_of_rows(teacher, student, "regression", 0)), 0.9
+    )
+    bias = (teacher - student)[:, 0]
+    margin = 1.6449 * bias.std(ddof=1) / 20
+    assert found["bias"].low == pytest.approx(bias.mean() - margin, rel=1e-3)
+    assert found["bias"].high == pytest.approx(bias.mean() + margin, rel=1e-3)
+
+
+def test_bins_hold_about_as_many_rows_each(rng):
+    edges = equal_edges(rng.normal(size=5000), 10)
+    counts = np.bincount(np.searchsorted(edges, rng.normal(size=50_000)))
+    assert len(counts) == 10
+    assert counts.min() > 4000
+
+
+def test_a_frequent_value_has_a_bin_of_its_own(rng):
+    values = np.where(rng.random(5000) < 0.8, 0.0, rng.gamma(2, 1, 5000))
+    counts = np.bincount(np.searchsorted(equal_edges(values, 10), values))
+    assert counts[0] == (values == 0).sum()
+    assert len(counts) >= 8
+
+
+@pytest.mark.parametrize("values", [[0, 0, 1, 1], [7.0], [0.1, 0.1]])
+def test_values_beyond_few_known_ones_have_bins_of_their_own(values):
+    edges = equal_edges(np.array(values, dtype=float), 10)
+    known = set(np.searchsorted(edges, values).tolist())
+    beyond = set(np.searchsorted(edges, [min(values) - 1, max(values) + 1]).tolist())
+    assert len(known) == len(set(values))
+    assert not known & beyond
+
+
+def test_rounding_to_float32_moves_no_value_into_another_bin(rng):
+    values = np.round(rng.normal(size=2000), 1)
+    bins = bins_of_column("x", values, 10, 20)
+    np.testing.assert_array_equal(bins.count(values), bins.count(values.astype(np.float32)))
+
+
+def test_levels_beyond_the_most_frequent_are_counted_together():
+    values = np.array(["a"] * 5 + ["b"] * 3 + ["c", None, float("nan")], dtype=object)
+    bins = bins_of_column("x", values, 10, 2)
+    assert bins.labels == ["'a'", "'b'", "other", "missing"]
+    assert bins.count(values).tolist() == [5, 3, 1, 2]
+    assert bins.count(np.array(["new", 3, pd.NA, [1]], dtype=object)).tolist() == [0, 0, 2, 1]
+
+
+# What is found
+
+
+def test_rows_like_the_reference_raise_no_alert(monitor, rng):
+    for day in range(7):
+        monitor.update(*live_rows(1000, rng), at=day)
+    report = monitor.report()
+    assert not report.alerts
+    assert not report.should_redistill
+    assert report.gap_status == "held"
+    assert {each.status for each in (*report.scores, *report.columns)} == {"stable"}
+
+
+def test_a_scaled_column_and_its_score_are_alerted(monitor, rng):
+    monitor.update(*live_rows(1000, rng, shift=1.0))
+    report = monitor.report()
+    assert drift_of(report, "amount").status == "alert"
+    assert drift_of(report, "score").status == "alert"
+    assert drift_of(report, "hour").status == "stable"
+    assert drift_of(report, "amount").shift.startswith(">")
+
+
+def test_a_new_category_is_alerted_and_named_as_other(monitor, batch):
+    rows, student, _ = batch
+    monitor.update(rows.assign(city="Salzburg"), student)
+    drift = drift_of(monitor.report(), "city")
+    assert drift.status == "alert"
+    assert drift.shift == "other: 0.0% -> 100.0%"
+
+
+def test_missing_values_are_a_bin_of_their_own(monitor, batch):
+    rows, student, _ = batch
+    monitor.update(rows.assign(hour=np.nan), student)
+    assert drift_of(monitor.report(), "hour").shift == "missing: 0.0% -> 100.0%"
+
+
+def test_few_rows_raise_no_alert_unless_chance_is_ruled_out(monitor, rng):
+    rows, student, _ = live_rows(12, rng)
+    monitor.update(rows, student)
+    drift = drift_of(monitor.report(), "amount")
+    assert drift.psi > 0.1
+    assert drift.status == "too few rows"
+    monitor.update(rows.assign(amount=1e6), student)
+    monitor.update(rows.assign(amount=1e6), student)
+    assert drift_of(monitor.report(), "amount").status == "alert"
+
+
+def test_thresholds_decide_between_warning_and_alert(monitor, rng):
+    monitor.update(*live_rows(2000, rng, shift=0.5))
+    psi = drift_of(monitor.report(), "amount").psi
+    monitor.psi_warn, monitor.psi_alert = psi - 0.01, psi + 0.01
+    assert drift_of(monitor.report(), "amount").status == "warn"
+    monitor.psi_warn = psi + 0.01
+    assert drift_of(monitor.report(), "amount").status == "stable"
+
+
+def test_a_gap_grown_beyond_the_tolerance_asks_for_distilling(monitor, rng):
+    rows, student, teacher = live_rows(1000, rng)
+    monitor.update(rows, student, rng.permutation(teacher))
+    report = monitor.report()
+    assert report.gap_status == "grown"
+    assert report.should_redistill
+    assert "has grown" in report.reasons[0]
+    assert report.gaps[0].live.low > report.gaps[0].reference.high
+
+
+def test_drift_with_a_gap_that_held_does_not_ask_for_distilling(monitor, rng):
+    rows, student, teacher = live_rows(3000, rng)
+    monitor.update(rows.assign(city="Salzburg"), student, teacher)
+    report = monitor.report()
+    assert report.gap_status == "held"
+    assert report.alerts
+    assert not report.should_redistill
+
+
+def test_drift_without_the_teacher_asks_for_distilling(monitor, rng):
+    rows, student, teacher = live_rows(3000, rng)
+    teacher[20:] = np.nan
+    monitor.update(rows.assign(city="Salzburg"), student, teacher)
+    report = monitor.report()
+    assert report.gap_status == "too few rows"
+    assert report.should_redistill
+
+
+def test_a_reference_without_teacher_leaves_the_gap_without_comparison(rng):
+    monitor = FidelityMonitor().fit(*live_rows(500, rng)[:2])
+    monitor.update(*live_rows(500, rng))
+    report = monitor.report()
+    assert report.gap_status == "no reference"
+    assert report.gaps[0].reference is None
+    assert not report.should_redistill
+
+
+def test_flagged_rows_are_those_at_the_threshold_or_above(rng):
+    scores = np.array([0.1] * 50 + [0.3] * 30 + [0.7] * 20)
+    monitor = FidelityMonitor(threshold=0.3).fit(np.zeros((100, 1)), scores)
+    monitor.update(np.zeros((4, 1)), [0.3, 0.2999, 0.9, 0.0])
+    report = monitor.report()
+    assert report.flagged.value == 0.5
+    assert report.flagged_reference.value == 0.5
+
+
+def test_a_column_in_no_row_is_reported_absent(monitor, batch):
+    rows, student, _ = batch
+    monitor.update(rows.drop(columns="hour"), student)
+    report = monitor.report()
+    assert drift_of(report, "hour").status == "absent"
+    assert report.should_redistill
+    assert "absent: hour is in none of the rows" in report.alerts
+
+
+def test_a_report_before_any_row_says_so(monitor):
+    report = monitor.report()
+    assert str(report).startswith("No live rows yet")
+    assert not report.should_redistill
+    assert json.loads(report.to_json())["columns"][0]["psi"] is None
+
+
+def test_a_report_prints_and_gives_rows_and_json(monitor, rng):
+    monitor.update(*live_rows(500, rng, shift=1.0), at="2025-03-31")
+    report = monitor.report()
+    text = str(report)
+    assert text.startswith("2025-03-31: 500 rows (500 since the start, 4,000 in the reference)")
+    assert "Distil again: no" in text
+    assert "- alert: amount, PSI" in text
+    frame = pd.DataFrame(report.section("gaps"))
+    assert list(frame["measure"]) == ["kl_divergence", "difference", "bias", "agreement"]
+    assert (frame["live_low"] <= frame["live"]).all()
+    assert pd.DataFrame(report.section("columns")).shape == (3, 7)
+    assert json.loads(report.to_json()) == report.to_dict()
+    with pytest.raises(ValueError, match="section='rows'; 'columns'"):
+        report.section("rows")
+
+
+# What is counted
+
+
+def containers(rows):
+    import polars as pl
+    import pyarrow as pa
+
+    shuffled = rows[["city", "amount", "hour"]]
+    cells = rows.astype(object).to_numpy()
+    return {
+        "reordered": shuffled,
+        "polars": pl.from_pandas(shuffled),
+        "arrow": pa.Table.from_pandas(shuffled),
+        "nullable": shuffled.convert_dtypes(),
+        "categorical": shuffled.astype({"city": "category"}),
+        "dict": shuffled.to_dict("list"),
+        "dicts": shuffled.to_dict("records"),
+        "array": cells,
+        "lists": cells.tolist(),
+    }
+
+
+def test_every_container_is_counted_alike(monitor, batch):
+    rows, student, teacher = batch
+    empty = monitor.to_json()
+    monitor.update(rows, student, teacher)
+    for name, table in containers(rows).items():
+        other = FidelityMonitor.from_json(empty)
+        summary = other.update(table, student, teacher)
+        assert not summary.skipped, name
+        assert counts_of(other) == counts_of(monitor), name
+
+
+def test_single_rows_of_every_form_are_counted_like_a_table(monitor, batch):
+    rows, student, teacher = batch
+    empty = monitor.to_json()
+    rows = rows.astype(object)
+    monitor.update(rows[:1], student[:1], teacher[:1])
+    for row in (
+        rows.iloc[0],
+        rows.iloc[0].to_dict(),
+        rows.iloc[0].tolist(),
+        tuple(rows.iloc[0]),
+        rows.iloc[0].to_numpy(),
+    ):
+        other = FidelityMonitor.from_json(empty)
+        other.update(row, student[0], [1 - teacher[0], teacher[0]])
+        assert counts_of(other)[:3] == counts_of(monitor)[:3], row
+        np.testing.assert_allclose(counts_of(other)[3], counts_of(monitor)[3])
+
+
+def test_sparse_rows_are_counted_like_dense_ones(rng):
+    sparse = pytest.importorskip("scipy.sparse")
+    X = rng.normal(size=(100, 3)) * (rng.random((100, 3)) < 0.3)
+    monitor = FidelityMonitor().fit(X, rng.random(100))
+    other = FidelityMonitor.from_json(monitor.to_json())
+    scores = rng.random(100)
+    monitor.update(X, scores)
+    other.update(sparse.csr_array(X), scores)
+    assert counts_of(monitor) == counts_of(other)
+
+
+def test_two_columns_of_probabilities_are_the_second_one(monitor, batch):
+    rows, student, teacher = batch
+    other = FidelityMonitor.from_json(monitor.to_json())
+    monitor.update(rows, student, teacher)
+    other.update(rows, *(np.column_stack([1 - each, each]) for each in (student, teacher)))
+    assert counts_of(other) == counts_of(monitor)
+
+
+def test_several_classes_have_a_histogram_each(rng):
+    X = rng.normal(size=(800, 2))
+    student, teacher = rng.dirichlet([1, 2, 3], (2, 800))
+    monitor = FidelityMonitor().fit(X, student, student)
+    monitor.update(X, student, teacher)
+    report = monitor.report()
+    assert [each.name for each in report.scores] == ["score of 0", "score of 1", "score of 2"]
+    assert [gap.measure for gap in report.gaps] == ["kl_divergence", "difference", "agreement"]
+    assert report.flagged is None
+    assert report.gap_status == "grown"
+    summary = monitor.update(X[:2], [[0.2, 0.3, 0.5], [0.2, 0.3, 0.6]])
+    assert summary.skipped == {"student scores that do not sum to 1": 1}
+
+
+def test_predictions_are_counted_in_regression(rng):
+    X, student = rng.normal(size=(800, 2)), rng.normal(100, 30, 800)
+    monitor = FidelityMonitor(task="regression").fit(X, student, student + rng.normal(size=800))
+    summary = monitor.update(X[:3], [-50.0, np.inf, 120.0], [None, 1.0, 121.0])
+    assert (summary.n_scores, summary.n_pairs) == (2, 1)
+    assert summary.skipped == {"student scores not finite": 1}
+    monitor.update(X, student + 100, student + 100 + rng.normal(size=800))
+    report = monitor.report()
+    assert drift_of(report, "score").status == "alert"
+    assert [gap.measure for gap in report.gaps] == ["difference", "bias"]
+
+
+def test_rows_without_a_score_count_in_the_columns(monitor, batch):
+    rows, student, teacher = batch
+    student[:7], student[7:10], teacher[10:14] = np.nan, 1.5, -0.5
+    teacher[14:20] = np.nan
+    summary = monitor.update(rows, student, teacher)
+    assert (summary.n_rows, summary.n_scores, summary.n_pairs) == (300, 290, 280)
+    assert summary.skipped == {
+        "student scores outside [0, 1]": 3,
+        "student scores missing": 7,
+        "teacher scores outside [0, 1]": 4,
+    }
+    report = monitor.report()
+    assert report.skipped == summary.skipped
+    assert drift_of(report, "hour").n_rows == 300
+    assert drift_of(report, "score").n_rows == 290
+
+
+def test_absent_and_unknown_columns_are_named_and_the_others_count(monitor, batch):
+    rows, student, _ = batch
+    summary = monitor.update(rows.rename(columns={"hour": "Hour"}), student)
+    assert summary.skipped == {"column 'hour' absent": 300}
+    assert summary.unknown_columns == ("Hour",)
+    report = monitor.report()
+    assert report.unknown_columns == ("Hour",)
+    assert drift_of(report, "amount").n_rows == 300
+    assert (drift_of(report, "hour").n_rows, drift_of(report, "hour").n_skipped) == (0, 300)
+    assert "Unknown columns: Hour" in str(report)
+
+
+def test_cells_that_cannot_be_read_are_skipped_by_column(monitor, batch):
+    rows, student, _ = batch
+    rows = rows.astype(object)
+    rows.loc[:4, "amount"] = "12.5"
+    rows.at[0, "city"] = ["Graz"]
+    rows["hour"] = pd.Timestamp("2025-03-31")
+    summary = monitor.update(rows, student)
+    assert summary.skipped == {
+        "column 'amount' not a number": 5,
+        "column 'hour' not a number": 300,
+        "column 'city' neither text nor number": 1,
+    }
+
+
+def test_infinite_cells_are_in_the_outermost_bins(monitor, batch):
+    rows, student, _ = batch
+    summary = monitor.update(rows.assign(hour=np.inf), student)
+    assert not summary.skipped
+    assert drift_of(monitor.report(), "hour").shift.startswith(">")
+
+
+def test_an_empty_batch_changes_nothing(monitor, batch):
+    before = monitor.to_json()
+    for rows in (batch[0][:0], [], np.empty((0, 3))):
+        assert monitor.update(rows, []).n_rows == 0
+    assert monitor.to_json() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (lambda X, s: (X, s[:-1]), ValueError, r"student_scores have shape \(299,\); \(300,\) was"),
+        (lambda X, s: (X, s, s[:-1]), ValueError, r"teacher_scores have shape \(299,\)"),
+        (lambda X, s: (X, np.ones((300, 3))), ValueError, r"student_scores have shape \(300, 3\)"),
+        (lambda X, s: (X, ["high"] * 300), TypeError, "student_scores are no array of numbers"),
+        (lambda X, s: (X.to_numpy()[:, :2], s), ValueError, "2 columns without names.*3 were"),
+        (lambda X, s: (X.add_prefix("new_"), s), ValueError, "None of the columns.*'new_amount'"),
+        (lambda X, s: (pd.concat([X, X], axis=1), s), ValueError, "more than one column.*'amount'"),
+        (lambda X, s: (np.zeros((2, 3, 4)), s), ValueError, r"X has shape \(2, 3, 4\)"),
+        (lambda X, s: ([[1, 2, 3], [1, 2]], s), ValueError, "from 2 to 3 cells"),
+        (lambda X, s: ({"hour": [1, 2], "amount": [1]}, s), ValueError, "different lengths"),
+        (lambda X, s: ({"hour": [1, 2], "amount": 1}, s), ValueError, "different lengths"),
+        (lambda X, s: (None, s), TypeError, "X is a NoneType"),
+        (lambda X, s: ("rows.csv", s), TypeError, "X is a str"),
+    ],
+)
+def test_what_cannot_be_counted_raises_and_changes_nothing(monitor, batch, change, error, message):
+    monitor.update(*batch, at="2025-03-31")
+    before = monitor.to_json()
+    with pytest.raises(error, match=message):
+        monitor.update(*change(*batch[:2]), at="2025-03-31")
+    assert monitor.to_json() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"at": "yesterday"}, "at is 'yesterday', a str"),
+        ({"at": True}, "at is True"),
+        ({"at": float("inf")}, "at is inf"),
+        ({"at": 7}, "numbers and dates"),
+        ({"at": ["2025-03-31"] * 4}, r"at has shape \(4,\)"),
+        ({"batch_id": 7}, "batch_id is 7"),
+        ({"batch_id": "x" * 201}, "at most 200 letters"),
+    ],
+)
+def test_a_wrong_day_or_identifier_raises_and_changes_nothing(monitor, batch, options, message):
+    monitor.update(*batch, at="2025-03-31")
+    before = monitor.to_json()
+    with pytest.raises(ValueError, match=message):
+        monitor.update(*batch, **options)
+    assert monitor.to_json() == before
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"task": "ranking"}, "task is 'ranking'"),
+        ({"n_bins": 1}, "n_bins is 1; a whole number from 2"),
+        ({"window": 2.5}, "window is 2.5; a whole number"),
+        ({"teacher_share": 1.5}, "teacher_share is 1.5; a number from 0.0 to 1.0"),
+        ({"confidence": 95}, "confidence is 95"),
+        ({"psi_alert": float("nan")}, "psi_alert is nan"),
+        ({"psi_alert": 0.05}, "psi_alert=0.05 is below psi_warn=0.1"),
+    ],
+)
+def test_parameters_out_of_range_raise(settings, message):
+    with pytest.raises(ValueError, match=message):
+        FidelityMonitor(**settings).fit([[1.0], [2.0]], [0.1, 0.2])
+
+
+def test_a_monitor_without_reference_says_what_to_do():
+    with pytest.raises(ValueError, match=r"Call fit\(X, student_scores\)"):
+        FidelityMonitor().update([[1.0]], [0.5])
+
+
+def test_a_reference_that_cannot_be_counted_raises():
+    with pytest.raises(ValueError, match=r"no student score that can be counted.*outside"):
+        FidelityMonitor().fit([[1.0], [2.0]], [3.0, 4.0])
+    with pytest.raises(TypeError, match="Column 'day' of the reference holds"):
+        FidelityMonitor().fit(pd.DataFrame({"day": pd.to_datetime(["2025-03-31"])}), [0.5])
+    with pytest.warns(UserWarning, match="student scores missing: 1 rows"):
+        FidelityMonitor().fit([[1.0], [2.0]], [None, 0.5])
+
+
+# By time
+
+
+def test_days_may_come_in_any_form_and_order(monitor, batch):
+    days = [
+        "2025-03-31",
+        datetime.date(2025, 3, 29),
+        datetime.datetime(2025, 3, 30, 23, 59),
+        np.datetime64("2025-03-29T12:00"),
+        pd.Timestamp("2025-03-30 01:00", tz="Europe/Vienna"),
+        "2025-03-31T10:00:00",
+    ]
+    for day in days:
+        monitor.update(*batch, at=day)
+    history = monitor.history()
+    assert [each.first for each in history] == ["2025-03-29", "2025-03-30", "2025-03-31"]
+    assert [each.n_rows for each in history] == [600] * 3
+    assert monitor.report(window=2).n_rows == 1200
+
+
+def test_one_batch_may_hold_several_days(monitor, batch):
+    stamps = pd.date_range("2025-03-30 12:00", periods=300, freq="5min")
+    other = FidelityMonitor.from_json(monitor.to_json())
+    for at in (stamps, [*stamps.date]):
+        copied = FidelityMonitor.from_json(other.to_json())
+        summary = copied.update(*batch, at=at)
+        assert summary.days == ("2025-03-30", "2025-03-31")
+        assert [each.n_rows for each in copied.history()] == [144, 156]
+    monitor.update(*batch, at=[1.5, None, float("nan")] * 100)
+    assert [each.n_rows for each in monitor.history()] == [200, 100]  # bucket 0, then day 1
+
+
+def test_old_buckets_are_added_up_and_nothing_is_lost(monitor, batch):
+    for day in range(8):
+        monitor.update(*batch, at=day)
+    assert [each.first for each in monitor.history()] == [3, 4, 5, 6, 7]
+    summary = monitor.update(*batch, at=1)
+    assert summary.n_late == 300
+    report = monitor.report()
+    assert (report.n_lifetime, report.n_rows) == (9 * 300, 5 * 300)
+
+
+def test_rows_without_a_day_fill_buckets(rng, batch):
+    monitor = FidelityMonitor(bucket_rows=600).fit(*live_rows(500, rng))
+    for _ in range(5):
+        monitor.update(*batch)
+    assert [each.n_rows for each in monitor.history()] == [600, 600, 300]
+    assert [each.first for each in monitor.history()] == [0, 1, 2]
+
+
+def test_only_recent_buckets_are_judged(monitor, rng):
+    for day in range(4):
+        monitor.update(*live_rows(500, rng, shift=2.0 * (day < 2)), at=day)
+    assert not monitor.report(window=2).alerts
+    assert monitor.report(window=4).alerts
+
+
+# State
+
+
+def test_the_state_comes_back_from_json(monitor, batch, tmp_path):
+    monitor.update(*batch, at="2025-03-31", batch_id="first")
+    monitor.update(batch[0].drop(columns="hour").assign(Größe=1), batch[1], at="2025-04-01")
+    monitor.save(tmp_path / "monitor.json")
+    for other in (
+        FidelityMonitor.load(tmp_path / "monitor.json"),
+        FidelityMonitor.from_json(monitor.to_json()),
+        pickle.loads(pickle.dumps(monitor)),
+        copy.deepcopy(monitor),
+    ):
+        assert other.to_json() == monitor.to_json()
+        assert other.report() == monitor.report()
+        other.update(*batch, at="2025-04-01")
+        assert other.report().n_lifetime == 900
+    assert "Größe" in (tmp_path / "monitor.json").read_text(encoding="utf-8")
+    assert os.listdir(tmp_path) == ["monitor.json"]
+
+
+def test_the_state_does_not_grow_with_the_rows(monitor, batch):
+    sizes = []
+    for day in range(40):
+        monitor.update(
+            *batch, at=day, batch_id=f"batch {day % 7 + 100 * (day % 2)} of day {day:02}"
+        )
+        sizes.append(len(monitor.to_json()) - len(json.dumps(monitor._state.ledger.batch_ids)))
+    assert max(sizes[10:]) < 1.05 * sizes[6]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: text[: len(text) // 2], "no complete JSON"),
+        (lambda text: "", "no complete JSON"),
+        (lambda text: text.replace('"rows": 300', '"rows": 301', 1), "damaged or changed by hand"),
+        (lambda text: text.replace('"version": 1', '"version": 2'), "reads versions up to 1"),
+        (lambda text: '{"format": "skdistill.student"}', "no state of a FidelityMonitor"),
+        (lambda text: "[1, 2]", "no state of a FidelityMonitor"),
+    ],
+)
+def test_a_file_that_is_damaged_or_foreign_is_refused(monitor, batch, tmp_path, change, message):
+    monitor.update(*batch)
+    path = tmp_path / "monitor.json"
+    path.write_text(change(monitor.to_json()))
+    with pytest.raises(MonitorFileError, match=f"monitor.json.*{message}"):
+        FidelityMonitor.load(path)
+    path.write_bytes(b"PK\x03\x04\xff\xfe")
+    with pytest.raises(MonitorFileError, match="no complete JSON"):
+        FidelityMonitor.load(path)
+
+
+def test_a_state_that_fits_its_hash_but_not_itself_is_refused(monitor):
+    from skdistill.monitor.state_file import _hash_of
+
+    content = json.loads(monitor.to_json())
+    content["columns"].pop()
+    del content["sha256"]
+    content["sha256"] = _hash_of(content)
+    with pytest.raises(MonitorFileError, match="no possible state"):
+        FidelityMonitor.from_json(json.dumps(content))
+
+
+def test_a_save_that_fails_leaves_the_older_file(monitor, batch, tmp_path, monkeypatch):
+    path = tmp_path / "monitor.json"
+    monitor.save(path)
+    before = path.read_bytes()
+    monitor.update(*batch)
+
+    def fail(_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="disk full"):
+        monitor.save(path)
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["monitor.json"]
+
+
+def test_saving_into_a_missing_folder_names_the_path(monitor, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"cannot be written.*nowhere"):
+        monitor.save(tmp_path / "nowhere" / "monitor.json")
+
+
+def test_every_update_is_on_disk_when_it_returns(monitor, batch, tmp_path):
+    path = tmp_path / "monitor.json"
+    monitor.autosave(path)
+    for day in range(3):
+        monitor.update(*batch, at=day, batch_id=str(day))
+        assert counts_of(FidelityMonitor.load(path)) == counts_of(monitor)
+    monitor.close()
+    again = FidelityMonitor.load(path, autosave=True)
+    assert again.report() == monitor.report()
+    assert again.update(*batch, at=1, batch_id="1").replayed
+    again.update(*batch, at=3)
+    assert FidelityMonitor.load(path).report().n_lifetime == 1200
+
+
+def test_a_full_journal_is_emptied_into_the_state(monitor, batch, tmp_path, monkeypatch):
+    monkeypatch.setattr(journal_room, "MOST_BYTES", 3000)
+    path = tmp_path / "monitor.json"
+    monitor.autosave(path)
+    sizes = []
+    for _ in range(30):
+        monitor.update(*batch)
+        sizes.append((tmp_path / "monitor.json.journal").stat().st_size)
+    assert max(sizes) < 5000
+    assert min(sizes) == 0
+    assert counts_of(FidelityMonitor.load(path)) == counts_of(monitor)
+
+
+def test_an_update_cut_off_while_it_was_written_is_not_counted(monitor, batch, tmp_path):
+    path, journal = tmp_path / "monitor.json", tmp_path / "monitor.json.journal"
+    monitor.autosave(path)
+    monitor.update(*batch)
+    whole = journal.read_bytes()
+    monitor.update(*batch)
+    monitor.close()
+    journal.write_bytes(journal.read_bytes()[:-10])
+    assert FidelityMonitor.load(path).report().n_rows == 300
+    again = FidelityMonitor.load(path, autosave=True)
+    again.update(*batch)
+    assert FidelityMonitor.load(path).report().n_rows == 600
+    again.close()
+    journal.write_bytes(b"x" + whole)
+    with pytest.raises(MonitorFileError, match=r"Line 1 of .*journal' is damaged"):
+        FidelityMonitor.load(path)
+
+
+def test_a_journal_that_lacks_an_update_is_refused(monitor, batch, tmp_path):
+    path, journal = tmp_path / "monitor.json", tmp_path / "monitor.json.journal"
+    monitor.autosave(path)
+    for _ in range(3):
+        monitor.update(*batch)
+    monitor.close()
+    first, _, last = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(first + last)
+    with pytest.raises(MonitorFileError, match="lacks update 2"):
+        FidelityMonitor.load(path)
+
+
+def test_a_journal_of_another_state_is_not_taken(monitor, batch, tmp_path):
+    path = tmp_path / "monitor.json"
+    monitor.autosave(path)
+    monitor.update(*batch)
+    monitor.close()
+    other = FidelityMonitor.from_json(monitor.to_json())
+    other.save(path)
+    assert counts_of(FidelityMonitor.load(path)) == counts_of(other)
+
+
+def test_a_journal_that_cannot_be_written_leaves_the_monitor_as_it_was(
+    monitor, batch, tmp_path, monkeypatch
+):
+    path = tmp_path / "monitor.json"
+    monitor.autosave(path)
+    monitor.update(*batch)
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda file, line: write(file, line[:50]))
+    with pytest.raises(OSError, match="could not be written in full"):
+        monitor.update(*batch, batch_id="a")
+    monkeypatch.undo()
+    assert monitor.report().n_rows == 300
+    assert not monitor.update(*batch, batch_id="a").replayed
+    assert FidelityMonitor.load(path).report().n_rows == 600
+
+
+@pytest.mark.skipif(journal_room.fcntl is None, reason="no file locks on Windows")
+def test_two_monitors_cannot_keep_one_file(monitor, tmp_path):
+    path = tmp_path / "monitor.json"
+    monitor.autosave(path)
+    with pytest.raises(RuntimeError, match="kept by another monitor"):
+        FidelityMonitor.load(path, autosave=True)
+    with pytest.raises(RuntimeError, match=r"kept in .* already"):
+        monitor.autosave(tmp_path / "other.json")
+    with pytest.raises(RuntimeError, match="fitting would discard its counts"):
+        monitor.fit([[1.0]], [0.5])
+    monitor.close()
+    FidelityMonitor.load(path, autosave=True).close()
+
+
+def test_autosave_never_replaces_a_file(monitor, tmp_path):
+    path = tmp_path / "monitor.json"
+    monitor.save(path)
+    with pytest.raises(FileExistsError, match="counts would be lost"):
+        monitor.autosave(path)
+    with pytest.raises(FileNotFoundError):
+        FidelityMonitor.load(tmp_path / "nothing.json", autosave=True)
+    monitor.autosave(tmp_path / "other.json")
+
+
+FORKING = """
+import os, sys
+from skdistill.monitor import FidelityMonitor
+monitor = FidelityMonitor().fit([[1.0], [2.0]], [0.1, 0.2]).autosave(sys.argv[1])
+if os.fork() == 0:
+    try:
+        monitor.update([[1.0]], [0.1])
+    except RuntimeError as error:
+        print(error, flush=True)
+    os._exit(0)
+os.wait()
+monitor.update([[1.0]], [0.1])
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_process_cannot_write_to_its_parents_file(tmp_path):
+    path = tmp_path / "monitor.json"
+    command = [sys.executable, "-c", FORKING, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "was forked from" in done.stdout
+    assert FidelityMonitor.load(path).report().n_rows == 1
+
+
+# A service that counts three rows per update, for ever, and says so after each.
+SERVICE = """
+import sys
+from pathlib import Path
+from skdistill.monitor import FidelityMonitor, journal
+journal.MOST_BYTES = 4000
+path = Path(sys.argv[1])
+if path.exists():
+    monitor = FidelityMonitor.load(path, autosave=True)
+else:
+    monitor = FidelityMonitor().fit({"age": [20, 30, 40]}, [0.1, 0.2, 0.3]).autosave(path)
+rows = {"age": [25, 35, 45]}
+for number in range(int(sys.argv[2]), 10**9):
+    monitor.update(rows, [0.1, 0.2, 0.3], [0.1, None, 0.2], batch_id=str(number))
+    print(number, flush=True)
+"""
+
+
+def test_a_killed_process_loses_no_update_and_counts_none_twice(tmp_path, rng):
+    path, next_number = tmp_path / "monitor.json", 0
+    for _ in range(6):
+        command = [sys.executable, "-c", SERVICE, str(path), str(next_number)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as service:
+            said = [service.stdout.readline() for _ in range(int(rng.integers(1, 60)))]
+            service.send_signal(signal.SIGKILL)
+            said += service.stdout.read().splitlines(keepends=True)
+        returned = [int(line) for line in said if line.endswith("\n")]
+        counted = FidelityMonitor.load(path)
+        last = int(counted._state.ledger.batch_ids[-1])
+        assert counted.report().n_lifetime == 3 * (last + 1)
+        assert counted._state.ledger.lifetime.n_pairs == 2 * (last + 1)
+        assert returned[-1] <= last <= returned[-1] + 1
+        next_number = max(0, last - 2)  # the service replays what it is not sure of
+
+
+def test_a_batch_passed_again_is_counted_once(monitor, batch):
+    monitor.update(*batch, batch_id="a")
+    before = monitor.to_json()
+    summary = monitor.update(*batch, batch_id="a")
+    assert summary.replayed
+    assert summary.n_rows == 0
+    assert "counted before" in str(summary)
+    assert monitor.to_json() == before
+    monitor.update(*batch, batch_id="b")
+    monitor.update(*batch)
+    monitor.update(*batch)
+    assert monitor.report().n_rows == 1200
+
+
+def test_threads_share_a_monitor_and_lose_nothing(monitor, batch, tmp_path):
+    monitor.autosave(tmp_path / "monitor.json")
+    rows = batch[0][:5]
+
+    def feed():
+        for _ in range(50):
+            monitor.update(rows, batch[1][:5], batch[2][:5])
+
+    threads = [threading.Thread(target=feed) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert monitor.report().n_lifetime == 1000
+    assert counts_of(FidelityMonitor.load(tmp_path / "monitor.json")) == counts_of(monitor)
+
+
+def test_merged_monitors_have_counted_what_one_would(monitor, rng):
+    start = monitor.to_json()
+    one, two, both = (FidelityMonitor.from_json(start) for _ in range(3))
+    for day in range(7):
+        for number, each in enumerate((one, two)):
+            rows = live_rows(100, rng)
+            each.update(*rows, at=day, batch_id=f"{number} {day}")
+            both.update(*rows, at=day)
+    one.merge(two)
+    assert one.report().n_lifetime == 1400
+    for mine, theirs in zip(one.history(), both.history(), strict=True):
+        assert mine.first == theirs.first
+        assert mine.columns == theirs.columns
+    np.testing.assert_allclose(counts_of(one)[3], counts_of(both)[3])
+    assert one.update(*live_rows(100, rng), batch_id="1 3").replayed
+    with pytest.raises(ValueError, match="would count twice"):
+        one.merge(two)
+    with pytest.raises(ValueError, match="different references"):
+        one.merge(FidelityMonitor().fit(*live_rows(500, rng)))
+
+
+# Sampling
+
+
+def test_the_sample_is_its_share_and_the_same_in_every_process_and_container(monitor, rng):
+    rows = live_rows(4000, rng)[0]
+    monitor.teacher_share = 0.1
+    chosen = monitor.sample(rows)
+    assert chosen.mean() == pytest.approx(0.1, abs=0.02)
+    for name, table in containers(rows).items():
+        np.testing.assert_array_equal(monitor.sample(table), chosen, err_msg=name)
+    np.testing.assert_array_equal(monitor.sample(rows.astype({"amount": "float32"})), chosen)
+    assert [bool(monitor.sample(rows.iloc[i])) for i in range(40)] == chosen[:40].tolist()
+    program = (
+        "import numpy as np; from skdistill.monitor import FidelityMonitor;"
+        "m = FidelityMonitor(teacher_share=0.5).fit([[1.0, 'a'], [2.0, 'b']], [0.1, 0.2]);"
+        "print(m.sample([[float(i), 'a'] for i in range(50)]).astype(int).tolist())"
+    )
+    printed = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(printed) == 1
+    assert 10 < printed.pop().count("1") < 40
+
+
+def test_the_sample_may_be_decided_by_keys(monitor, rng):
+    rows = live_rows(2000, rng)[0]
+    monitor.teacher_share = 0.25
+    keys = np.arange(2000)
+    chosen = monitor.sample(rows, keys=keys)
+    assert chosen.mean() == pytest.approx(0.25, abs=0.04)
+    np.testing.assert_array_equal(monitor.sample(rows[::-1], keys=keys[::-1]), chosen[::-1])
+    with pytest.raises(ValueError, match="one for each of 2000 rows"):
+        monitor.sample(rows, keys=keys[:5])
+    monitor.teacher_share = 0.0
+    assert not monitor.sample(rows).any()
+    monitor.teacher_share = 1.0
+    assert monitor.sample(rows).all()
+
+
+# Models
+
+
+def test_a_distiller_gives_student_and_teacher(binary_task, forest):
+    X, y = binary_task
+    model = DistilledClassifier(forest, TreeStudentClassifier(8), augmentation=None)
+    model = make_pipeline(StandardScaler(), model).fit(X[:300], y[:300])
+    monitor = FidelityMonitor.from_estimator(model, X[300:], n_bins=5)
+    expected = FidelityMonitor(n_bins=5).fit(
+        X[300:],
+        model.predict_proba(X[300:])[:, 1],
+        forest.predict_proba(model[0].transform(X[300:])),
+    )
+    assert counts_of(monitor) == counts_of(expected)
+    reference, other = (m._state.reference for m in (monitor, expected))
+    np.testing.assert_array_equal(reference.cells, other.cells)
+    np.testing.assert_allclose(reference.gap_sums, other.gap_sums)
+    assert reference.n_pairs == 300
+    assert not hasattr(monitor, "feature_names_in_")
+
+
+def test_any_classifier_or_regressor_can_be_the_student(multiclass_task):
+    X, y = multiclass_task
+    labels = np.array(["a", "b", "c"])[y]
+    student = TreeStudentClassifier(8).fit(X, labels)
+    monitor = FidelityMonitor.from_estimator(student, X)
+    monitor.update(X, student.predict_proba(X))
+    assert [each.name for each in monitor.report().scores] == [
+        "score of a",
+        "score of b",
+        "score of c",
+    ]
+    X, y = load_diabetes(return_X_y=True, as_frame=True)
+    student = TreeStudentRegressor(8).fit(X, y)
+    monitor = FidelityMonitor.from_estimator(student, X, teacher=LinearRegression().fit(X, y))
+    assert monitor.kind_ == "regression"
+    assert monitor.feature_names_in_.tolist() == X.columns.tolist()
+    assert monitor._state.reference.n_pairs == len(X)
+
+
+# The plot
+
+
+def test_the_display_shows_drift_by_bucket_and_the_gap(monitor, rng, close_figures):
+    for day in range(3):
+        rows, student, teacher = live_rows(500, rng, shift=float(day == 2))
+        monitor.update(rows, student, None if day == 1 else teacher, at=day)
+    display = MonitorDisplay.from_monitor(monitor, max_columns=2)
+    assert list(display.psi)[:2] == ["score", "amount"]
+    assert len(display.psi) == 3
+    assert display.psi["amount"][2] > 0.2 > display.psi["amount"][0]
+    assert display.gap[1] is None
+    image = display.axes_[0].images[0].get_array()
+    np.testing.assert_allclose(image[1], display.psi["amount"])
+    line = display.axes_[1].lines[0]
+    np.testing.assert_allclose(line.get_ydata(), [display.gap[0].value, display.gap[2].value])
+    assert display.days == [0, 1, 2]
+
+
+def test_the_display_leaves_out_a_gap_that_is_not_known(rng, close_figures):
+    monitor = FidelityMonitor().fit(*live_rows(500, rng)[:2])
+    with pytest.raises(ValueError, match="no live rows"):
+        MonitorDisplay.from_monitor(monitor)
+    monitor.update(*live_rows(5, rng)[:2])
+    display = MonitorDisplay.from_monitor(monitor)
+    assert len(display.axes_) == 1
+    assert display.psi["score"] == [None]
+
+
+# Real data
+
+FOLDER = Path(os.environ.get("SKDISTILL_DATA", Path(__file__).parents[2] / "shared" / "data"))
+FRAUD = FOLDER / "handbook_fraud_sim.parquet"
+
+
+@pytest.mark.skipif(not FRAUD.exists(), reason="the data set is not here")
+def test_on_card_transactions_only_what_was_changed_is_alerted():
+    frame = pd.read_parquet(FRAUD)[:250_000]
+    X, y = frame.drop(columns=["target", "TX_DURING_WEEKEND"]), frame["target"]
+    student = TreeStudentClassifier(16).fit(X[:60_000], y[:60_000])
+    monitor = FidelityMonitor.from_estimator(student, X[60_000:150_000])
+    for day in range(10):
+        rows = X[150_000 + day * 9600 :][:9600]
+        if day == 9:
+            rows = rows.assign(TX_AMOUNT=2 * rows["TX_AMOUNT"])
+        monitor.update(rows, student.predict_proba(rows), at=day)
+    history = monitor.history()
+    assert not any(report.alerts for report in history[:9])
+    alerted = [each.name for each in history[9].columns if each.status == "alert"]
+    assert alerted == ["TX_AMOUNT"]

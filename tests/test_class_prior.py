@@ -180,6 +180,17 @@ class TestCorrection:
         scores = report.scores["log_loss"]
         assert_allclose(scores.teacher, log_loss(fresh[1], fresh[2]), rtol=0.05)
 
+    def test_the_corrected_teacher_can_be_asked(self, rows, fresh):
+        X, y, _ = rows
+        model = DistilledClassifier(
+            fitted(X, y), prior_correction="auto", class_weight={1: 2.0}
+        ).fit(X, y)
+        asked = model.teacher_proba(fresh[0])[:, 1]
+        of_teacher = model.teacher_.predict_proba(fresh[0])[:, 1]
+        assert_allclose(logit(asked) - logit(of_teacher), model.margin_shift_[1])
+        report = fidelity_report(model, fresh[0], fresh[1], cost=False, n_resamples=20)
+        assert_allclose(report.scores["log_loss"].teacher, log_loss(fresh[1], asked))
+
     def test_the_cache_keeps_corrected_and_plain_labels_apart(self, rows, tmp_path):
         X, y, _ = rows
         shifts = {}

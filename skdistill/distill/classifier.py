@@ -22,6 +22,7 @@ from skdistill.distill.stages import (
     choose_temperature,
 )
 from skdistill.estimators import is_fitted, last_step
+from skdistill.models import student_and_teacher
 from skdistill.rows import (
     check_classification_rows,
     encode_observed,
@@ -404,6 +405,30 @@ class DistilledClassifier(ClassifierMixin, Distiller):
         """
         X = self._check_X(X)
         return self.student_.predict_log_proba(X)
+
+    def teacher_proba(self, X):
+        """Ask the teacher, corrected by `margin_shift_`.
+
+        This is what to compare a deployed student with, on rows that came after fit.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Raw columns.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_classes)
+            One column per class, in the order of ``classes_``.
+
+        Raises
+        ------
+        AttributeError
+            If the teacher is not there, because its margins came from `memory`.
+        """
+        X = self._check_X(X)
+        _ = self.teacher_  # raises if it is not there
+        return student_and_teacher(self)[1].answers(X, self.classes_)
 
     def decision_function(self, X):
         """Compute the margins of the student.

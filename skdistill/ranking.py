@@ -78,7 +78,8 @@ def recall_at(false_positive_rate, hits, alarms):
     """Return the largest recall with no more than this share of the negatives flagged."""
     if hits[-1] <= 0 or alarms[-1] <= 0:
         return np.nan
-    allowed = np.searchsorted(alarms, false_positive_rate * alarms[-1], side="right")
+    most = false_positive_rate * alarms[-1] * (1 + 1e-12)  # 29 of 100 are 29 %, not 28.999...
+    allowed = np.searchsorted(alarms, most, side="right")
     return np.append(0, hits)[allowed] / hits[-1]
 
 

@@ -12,6 +12,8 @@ from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 from skdistill import (
+    DecisionBands,
+    DecisionCosts,
     DistillationReport,
     DistilledClassifier,
     DistilledRegressor,
@@ -234,6 +236,33 @@ def test_without_teacher_and_y_the_page_says_so(binary_task):
     assert report.attributions is None
     assert "What this report does not say" in html
     assert "No verdict: not enough is known" in html
+
+
+def test_the_page_counts_the_money_of_a_fraud_desk(binary_task, rng):
+    X, y = binary_task
+    model = DistilledClassifier(RandomForestClassifier(10, random_state=0), random_state=0)
+    report = DistillationReport(
+        model.fit(X[:400], y[:400]),
+        X[400:],
+        y[400:],
+        days=np.arange(200) // 10,
+        entities=rng.integers(0, 40, 200),
+        bands=DecisionBands(DecisionCosts(missed_fraud=50, declined_legit=20, review=3), 2),
+        top_k_per_day=4,
+        attributions=False,
+        **QUICK,
+    )
+    html = report.to_html()
+    page = Page(html)
+    assert page.headings.index("Decisions and money") == 2
+    assert page.open == []
+    assert len(page.ids) == len(set(page.ids))
+    assert "Money lost a day on all rows, over how many can be reviewed" in html
+    assert "card precision in a day&#39;s top k" in html
+    assert "Of a day, the 4 highest are looked at" in html
+    assert report.to_dict()["fidelity"]["decisions"]["n_days"] == 10
+    assert "Decisions and money" in str(report)
+    assert "At most 2 reviews a day" in html
 
 
 def test_options_are_those_of_the_fidelity_card(binary_task):

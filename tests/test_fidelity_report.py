@@ -20,13 +20,19 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from skdistill import (
+    DecisionBands,
+    DecisionCosts,
     DistilledClassifier,
     DistilledRegressor,
     LinearStudentClassifier,
     MLPStudentClassifier,
     RequirementNotMetError,
     TreeStudentClassifier,
+    card_precision_at_k,
+    decision_report,
     fidelity_report,
+    precision_at_k,
+    recall_at_k,
 )
 
 QUICK = {"n_resamples": 40, "random_state": 0, "cost": False}
@@ -106,8 +112,10 @@ def test_alert_scores_and_calibration_are_counted_by_hand(case_without_ties):
     chosen = np.argsort(-proba, kind="stable")[:20]
     assert report.scores["precision_at_k"].student == pytest.approx(hit[chosen].mean())
     false_positive, true_positive, _ = metrics.roc_curve(hit, proba)
-    expected = true_positive[false_positive <= 0.01].max()
-    assert report.scores["recall_at_1_percent_fpr"].student == pytest.approx(expected)
+    for percent in (1, 5):
+        expected = true_positive[false_positive <= percent / 100].max()
+        found = report.scores[f"recall_at_{percent}_percent_fpr"].student
+        assert found == pytest.approx(expected)
     error = report.scores["calibration_error"].student
     assert abs(proba.mean() - hit.mean()) <= error < 0.5
 
@@ -440,6 +448,135 @@ def test_requirements_are_checked_by_name_with_the_reason(binary_case):
         worse.require(non_inferior=True)
     with pytest.raises(RequirementNotMetError, match="no baseline"):
         worse.require(helped=True)
+
+
+def test_scores_of_a_days_top_k_are_those_of_the_metrics(binary_case, rng):
+    model, baseline, X, y = binary_case
+    days, cards = np.arange(150) // 10, rng.integers(0, 25, 150)
+    report = fidelity_report(
+        model, X, y, baseline=baseline, days=days, entities=cards, top_k_per_day=3, **QUICK
+    )
+    for role, each in (("teacher", model.teacher_), ("student", model), ("baseline", baseline)):
+        score = each.predict_proba(X)[:, 1]
+        kw = {"k": 3, "days": days, "pos_label": "yes"}
+        for name, expected in {
+            "precision_at_k_per_day": precision_at_k(y, score, **kw),
+            "recall_at_k_per_day": recall_at_k(y, score, **kw),
+            "card_precision_at_k": card_precision_at_k(y, score, cards, **kw),
+        }.items():
+            assert getattr(report.scores[name], role) == pytest.approx(expected), (role, name)
+    difference = report.scores["precision_at_k_per_day"].student_minus_teacher
+    assert difference.low < difference.value < difference.high
+    assert "precision in a day's top k ↑" in str(report)
+    assert report.settings["top_k_per_day"] == 3
+    report.require(card_precision_at_k=0.1)
+    gate = fidelity_report(model, X, y, days=days, metric="recall_at_k_per_day", **QUICK)
+    assert gate.verdict.metric == "recall_at_k_per_day"
+    assert gate.settings["top_k_per_day"] == 1  # a tenth of the ten rows of a day
+
+
+def test_intervals_of_a_days_top_k_resample_whole_days(case_without_ties):
+    model, teacher, X, y = case_without_ties
+    days = np.arange(150) // 10
+    options = {"teacher": teacher, "top_k_per_day": 4, "n_resamples": 400, "random_state": 0}
+    report = fidelity_report(model, X, y, days=days, cost=False, **options)
+    found = report.scores["precision_at_k_per_day"].student_minus_teacher
+    of_days = [
+        np.subtract(*(y[rows][np.argsort(-score[rows])[:4]].mean() for score in scores))
+        for scores in [(model.predict_proba(X)[:, 1], teacher.predict_proba(X)[:, 1])]
+        for rows in np.split(np.arange(150), 15)
+    ]
+    means = np.random.default_rng(0).choice(of_days, (4000, 15)).mean(axis=1)
+    low, high = np.quantile(means, [0.025, 0.975])
+    assert (found.low, found.high) == pytest.approx((low, high), abs=0.01)
+
+
+def test_with_few_days_a_days_top_k_has_no_interval(binary_case):
+    model, _, X, y = binary_case
+    report = fidelity_report(model, X, y, days=np.arange(150) // 50, **QUICK)
+    difference = report.scores["precision_at_k_per_day"].student_minus_teacher
+    assert np.isfinite(difference.value)
+    assert np.isnan(difference.low)
+    assert any(sentence.startswith("There are 3 days") for sentence in report.limitations)
+    report = fidelity_report(
+        model, X, y, days=np.arange(150) // 50, metric="precision_at_k_per_day", **QUICK
+    )
+    assert report.verdict.non_inferior is False
+    with pytest.raises(RequirementNotMetError, match="It needs entities="):
+        report.require(card_precision_at_k=0.5)
+
+
+def test_bands_put_the_money_into_the_report(binary_case, rng):
+    model, baseline, X, y = binary_case
+    costs = DecisionCosts(missed_fraud_per_amount=1, declined_legit=20, review=3)
+    bands = DecisionBands(costs, review_capacity=2)
+    rows = {"days": np.arange(150) // 10, "amounts": rng.gamma(2, 40, 150)}
+    report = fidelity_report(model, X, y, baseline=baseline, bands=bands, **rows, **QUICK)
+    expected = decision_report(
+        model, X, y, bands, baseline=baseline, pos_label="yes", **rows, n_resamples=40
+    )
+    for role in ("student", "teacher", "baseline", "approve everything", "oracle"):
+        found = report.decisions.decisions[role]
+        assert found.money_lost.value == expected.decisions[role].money_lost.value
+        assert found.reviewed == expected.decisions[role].reviewed
+    assert report.decisions.sentence in report.verdict.sentences
+    text = str(report)
+    for words in ("Decisions and money", "missed frauds", "first 8 of 15 days"):
+        assert words in text
+    assert report.to_frame("decisions")["model"].tolist()[0] == "student"
+    assert report.to_dict()["decisions"]["n_days"] == 7
+    html = report.to_html()
+    assert "<h2>Decisions and money</h2>" in html
+    assert "A missed fraud costs the amount" in html
+    assert "money lost a day, student - teacher" in html
+    without = fidelity_report(model, X, y, **QUICK)
+    assert without.decisions is None
+    assert without.section("decisions") == []
+    assert "Decisions and money" not in str(without)
+    assert "Decisions and money" not in without.to_html()
+
+
+def test_a_report_says_if_the_common_class_is_taken_for_fraud(binary_case):
+    model, _, X, y = binary_case
+    bands = DecisionBands(DecisionCosts(missed_fraud=50, declined_legit=20))
+    legit, fraud = np.flatnonzero(y == "no"), np.flatnonzero(y == "yes")
+    for rows, is_said in (((legit, fraud[:20]), False), ((legit[:20], fraud), True)):
+        rows = np.concatenate(rows)
+        report = fidelity_report(model, X[rows], y[rows], bands=bands, **QUICK)
+        said = [each for each in report.limitations if "yes, the second class, was taken" in each]
+        assert bool(said) == is_said
+
+
+def test_what_the_days_add_leaves_the_rest_as_it_was(binary_case):
+    model, _, X, y = binary_case
+    bands = DecisionBands(DecisionCosts(missed_fraud=50, declined_legit=20, review=3))
+    plain = fidelity_report(model, X, y, **QUICK)
+    more = fidelity_report(model, X, y, days=np.arange(150) // 10, bands=bands, **QUICK)
+    assert more.fidelity == plain.fidelity
+    assert {name: more.scores[name] for name in plain.scores} == plain.scores
+
+
+def test_days_and_bands_are_for_two_classes_and_have_to_fit(
+    binary_case, multiclass_case, regression_case
+):
+    bands = DecisionBands(DecisionCosts(missed_fraud=50, declined_legit=20, review=3), 5)
+    for model, _, X, y in (multiclass_case, regression_case):
+        with pytest.raises(ValueError, match=r"days, bands were passed with a \w+ task"):
+            fidelity_report(model, X, y, days=np.arange(len(y)), bands=bands, **QUICK)
+    model, _, X, y = binary_case
+    with pytest.raises(ValueError, match="review_capacity=5 is a number per day"):
+        fidelity_report(model, X, y, bands=bands, **QUICK)
+    with pytest.raises(ValueError, match=r"entities has shape \(3,\)"):
+        fidelity_report(model, X, y, entities=["a", "b", "c"], **QUICK)
+    with pytest.raises(ValueError, match="days is missing for 1 of 150"):
+        fidelity_report(model, X, y, days=[None, *range(149)], **QUICK)
+    with pytest.raises(ValueError, match="top 20 rows of a day"):
+        fidelity_report(model, X, y, days=np.arange(150) // 10, top_k_per_day=20, **QUICK)
+    with pytest.raises(ValueError, match="The 'bands' parameter"):
+        fidelity_report(model, X, y, bands=bands.costs, **QUICK)
+    report = fidelity_report(model, X, days=np.arange(150) // 10, bands=bands, **QUICK)
+    assert report.scores == {}
+    assert report.decisions is None
 
 
 def test_a_requirement_on_what_is_not_there_is_not_met(binary_case):

@@ -16,7 +16,8 @@ def render(fidelity, *, title=None, tiles=None, drawn=None, whole_page=True, **p
     tiles : dict of str to str or None, default=None
         Caption to figure, shown large; None for those of the fidelity card.
     drawn : dict or None, default=None
-        Figures by part of the page, "performance" and "likeness": dicts of caption to SVG.
+        Figures by part of the page, "performance", "likeness" and "decisions": dicts of caption to
+        SVG.
     whole_page : bool, default=True
         Whether to make a page, or what a notebook shows in its own.
     **parts : dict
@@ -38,7 +39,7 @@ def render(fidelity, *, title=None, tiles=None, drawn=None, whole_page=True, **p
         fidelity=fidelity,
         title=title,
         tiles=tiles_of(fidelity) if tiles is None else tiles,
-        drawn=drawn or {"performance": {}, "likeness": {}},
+        drawn=drawn or {"performance": {}, "likeness": {}, "decisions": {}},
         style=environment.loader.get_source(environment, "style.css")[0],
         **{"attributions": None, "student": None, "provenance": None, **parts},
     )
@@ -78,6 +79,11 @@ def tiles_of(fidelity):
         k = fidelity.settings["top_k"]
         overlap = number(fidelity.fidelity["top_k_overlap"].value)
         tiles[f"of the teacher's top {k:,} rows are the student's"] = overlap
+    if fidelity.decisions is not None and fidelity.decisions.student_minus_teacher is not None:
+        per_day = fidelity.decisions.student_minus_teacher_per_day
+        difference = per_day or fidelity.decisions.student_minus_teacher
+        unit = " a day" if per_day else ""
+        tiles[f"money lost{unit}, student - teacher"] = number(difference.value)
     if {"student", "teacher"} <= set(fidelity.cost):
         student, teacher = fidelity.cost["student"], fidelity.cost["teacher"]
         if student.n_bytes and teacher.n_bytes:

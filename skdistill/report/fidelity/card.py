@@ -4,7 +4,9 @@ import json
 from dataclasses import asdict, dataclass, fields
 
 from skdistill.bootstrap import Estimate
+from skdistill.report.decisions.card import DecisionReport
 from skdistill.report.fidelity.closeness import MEASURES
+from skdistill.report.fidelity.daily import NEEDS
 from skdistill.report.fidelity.scores import SCORES
 from skdistill.report.fidelity.verdict import Verdict
 from skdistill.report.html import render, write
@@ -17,6 +19,7 @@ SECTIONS = {
     "fidelity": "Likeness to the teacher",
     "thresholds": "Decisions at thresholds",
     "by_class": "Likeness per class",
+    "decisions": "Decisions and money",
     "segments": "Where the student follows least",
     "group_rates": "Rates per group",
     "group_gaps": "Gaps between groups",
@@ -136,6 +139,8 @@ class FidelityReport:
         Likeness of decisions, with two classes.
     by_class : tuple of ClassAgreement
         Likeness per class.
+    decisions : DecisionReport or None
+        What the models cost when bands decide; None if none were passed.
     segments : tuple of Segment
         Parts of the rows, those with the largest divergence first.
     group_rates : tuple of GroupRate
@@ -181,6 +186,7 @@ class FidelityReport:
     fidelity: dict
     thresholds: tuple
     by_class: tuple
+    decisions: DecisionReport | None
     segments: tuple
     group_rates: tuple
     group_gaps: tuple
@@ -193,8 +199,8 @@ class FidelityReport:
 
         Parameters
         ----------
-        name : {"scores", "fidelity", "thresholds", "by_class", "segments", "group_rates", \
-                "group_gaps", "cost"}
+        name : {"scores", "fidelity", "thresholds", "by_class", "decisions", "segments", \
+                "group_rates", "group_gaps", "cost"}
             Which part.
 
         Returns
@@ -205,6 +211,8 @@ class FidelityReport:
         if name not in SECTIONS:
             raise ValueError(f"section={name!r}; one of {list(SECTIONS)} was expected.")
         content = getattr(self, name)
+        if name == "decisions":
+            return [] if content is None else content.section()
         if name == "fidelity":
             return [{"measure": key, "value": value} for key, value in content.items()]
         key = "model" if name == "cost" else "score"
@@ -228,6 +236,8 @@ class FidelityReport:
         rows : list of dict
             All with the same keys.
         """
+        if name == "decisions":
+            return [] if self.decisions is None else self.decisions.shown()
         rows = self.section(name)
         better = MEASURES[self.kind] | SCORES[self.kind]
         for row in rows:
@@ -307,6 +317,8 @@ class FidelityReport:
         for name in ("scores", "fidelity", "thresholds", "by_class"):
             if rows := self.shown(name)[:12]:
                 parts.append(f"\n{SECTIONS[name]}\n{text_table(rows)}")
+        if self.decisions is not None:
+            parts.append(f"\n{self.decisions.tables()}")
         if rows := self.shown("segments")[:5]:
             parts.append(f"\n{SECTIONS['segments']}, the 5 worst\n{text_table(rows)}")
         for name in ("group_rates", "group_gaps", "cost"):
@@ -383,7 +395,8 @@ class FidelityReport:
         elif name in self.scores:
             found = self.scores[name].student
         else:
-            return f"{title_of(name)} is not in this report. {' '.join(self.limitations)}"
+            hint = f" It needs {NEEDS[name]}=." if name in NEEDS else ""
+            return f"{title_of(name)} is not in this report.{hint} {' '.join(self.limitations)}"
         met = found >= limit if greater_is_better else found <= limit
         if met:
             return None

@@ -9,15 +9,14 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import _check_y, check_consistent_length
 
 from skdistill.columns import is_frame, table_names
-from skdistill.estimators import as_last_step_sees, last_step
+from skdistill.decisions.bands import DecisionBands
+from skdistill.decisions.desk import FEWEST_CLUSTERS, Desk
 from skdistill.fidelity import check_top_k
 from skdistill.models import as_peer, student_and_teacher
+from skdistill.report.fidelity.daily import check_daily_k
 from skdistill.report.fidelity.groups import check_groups
+from skdistill.report.seen_rows import rows_seen
 from skdistill.rows import check_weights, encode_observed
-from skdistill.teacher.honest import is_training_matrix
-
-#: Share of rows known from training, beyond what chance explains, that is reported.
-SEEN_TOLERANCE = 0.01
 
 
 @dataclass(frozen=True)
@@ -46,6 +45,12 @@ class Case:
         The group of each row, by attribute.
     top_k : int
         Number of rows that count as the highest.
+    desk : Desk
+        Days, entities and amounts of the rows, as far as they are known.
+    top_k_per_day : int or None
+        Number of rows or cards that are looked at in a day; None without days and entities.
+    bands : DecisionBands or None
+        What decides, and what that costs; None if nothing is decided.
     answers : dict of str to ndarray of shape (n_samples, n_classes) or (n_samples, 1)
         Probabilities, or predictions, by role.
     limitations : tuple of str
@@ -62,6 +67,9 @@ class Case:
     sample_weight: np.ndarray
     groups: dict
     top_k: int
+    desk: Desk
+    top_k_per_day: int | None
+    bands: DecisionBands | None
     answers: dict
     limitations: tuple
 
@@ -71,7 +79,22 @@ class Case:
         return self.X.shape[0]
 
 
-def make_case(model, X, y, *, teacher, baseline, sample_weight, groups, top_k):
+def make_case(
+    model,
+    X,
+    y,
+    *,
+    teacher,
+    baseline,
+    sample_weight,
+    groups,
+    top_k,
+    days,
+    entities,
+    amounts,
+    bands,
+    top_k_per_day,
+):
     """Check models and rows, and ask the models.
 
     Parameters
@@ -79,6 +102,8 @@ def make_case(model, X, y, *, teacher, baseline, sample_weight, groups, top_k):
     model, teacher, baseline : estimator
         See `fidelity_report`.
     X, y, sample_weight, groups, top_k : object
+        See `fidelity_report`.
+    days, entities, amounts, bands, top_k_per_day : object
         See `fidelity_report`.
 
     Returns
@@ -112,8 +137,13 @@ def make_case(model, X, y, *, teacher, baseline, sample_weight, groups, top_k):
     top_k = max(1, min(100, X.shape[0] // 10)) if top_k is None else top_k
     check_top_k(top_k, X.shape[0])
     groups = check_groups(groups, X.shape[0])
-    limitations = [*_limitations(models, kind, student.labels, y)]
-    if seen := _seen_rows(model, teacher, X):
+    desk_of_rows = {"days": days, "entities": entities, "amounts": amounts}
+    _check_kind_of_desk(kind, desk_of_rows | {"bands": bands})
+    desk = Desk.of(X.shape[0], **desk_of_rows, name="entities")
+    limitations = [*_limitations(models, kind, student.labels, y), *_of_few_days(desk)]
+    if bands is not None and y is not None:
+        limitations += _of_common_frauds(student.labels, y)
+    if seen := rows_seen(model, teacher, X):
         warnings.warn(seen, UserWarning, stacklevel=4)  # at the caller of fidelity_report
         limitations.append(seen)
     return Case(
@@ -127,6 +157,9 @@ def make_case(model, X, y, *, teacher, baseline, sample_weight, groups, top_k):
         sample_weight=weight / weight.mean(),
         groups=groups,
         top_k=int(top_k),
+        desk=desk,
+        top_k_per_day=check_daily_k(top_k_per_day, desk),
+        bands=bands,
         answers={role: each.answers(X, student.labels) for role, each in models.items()},
         limitations=tuple(limitations),
     )
@@ -179,20 +212,26 @@ def _limitations(models, kind, classes, y):
         )
 
 
-def _seen_rows(model, teacher, X):
-    """Say that the models were fitted on rows of X, or return None."""
-    model = getattr(model, "best_estimator_", model)
-    distiller = last_step(model)
-    which = None
-    if hasattr(distiller, "_seen_rows"):
-        share = distiller._seen_rows.excess_in(as_last_step_sees(model, X))
-        if share > SEEN_TOLERANCE:
-            which = f"About {share:.0%} of the rows of X"
-    elif teacher is not None and is_training_matrix(teacher.estimator, X):
-        which = "The rows of X"
-    if which is None:
-        return None
-    return (
-        f"{which} are rows that teacher and student were fitted on. There the teacher knows the "
-        "answers, so the figures of this report are too good. Pass rows that nobody was fitted on."
-    )
+def _check_kind_of_desk(kind, given):
+    passed = [name for name, value in given.items() if value is not None]
+    if passed and kind != "binary":
+        raise ValueError(
+            f"{', '.join(passed)} were passed with a {kind} task; they are for two classes, such "
+            "as fraud and legitimate payments."
+        )
+
+
+def _of_common_frauds(classes, y):
+    if 2 * np.mean(y) > 1:
+        yield (
+            f"{classes[1]!s}, the second class, was taken for fraud, and most rows are of it. If "
+            f"fraud is {classes[0]!s}, use decision_report with pos_label."
+        )
+
+
+def _of_few_days(desk):
+    if desk.day is not None and desk.n_days < FEWEST_CLUSTERS:
+        yield (
+            f"There are {desk.n_days} days, which is too few to say how much days vary: scores of "
+            "a day's top k have no interval."
+        )

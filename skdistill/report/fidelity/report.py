@@ -13,7 +13,9 @@ from sklearn.utils._param_validation import (
 )
 
 from skdistill.bootstrap import Estimate, confusion, ratio, replicate
+from skdistill.decisions.bands import DecisionBands
 from skdistill.fidelity import kl_of_rows
+from skdistill.report.decisions.report import decisions_on
 from skdistill.report.fidelity.card import (
     ClassAgreement,
     FidelityReport,
@@ -29,6 +31,7 @@ from skdistill.report.fidelity.closeness import (
     threshold_statistics,
 )
 from skdistill.report.fidelity.cost import measure_cost
+from skdistill.report.fidelity.daily import daily_scores
 from skdistill.report.fidelity.groups import (
     SMALLEST_GROUP,
     GroupGap,
@@ -47,12 +50,16 @@ VERDICT_METRIC = {"binary": "roc_auc", "multiclass": "roc_auc", "regression": "r
 #: Segments with fewer rows, or a smaller share of them, are left out.
 SMALLEST_SEGMENT, SMALLEST_SEGMENT_SHARE = 30, 0.01
 
+#: Share of the days, entities or rows on which the price of reviews is set; money is counted on
+#: the others.
+THRESHOLD_SHARE = 0.5
 
 _OPTIONS = {
     "metric": [str, None],
     "margin": [Interval(Real, 0.0, None, closed="left")],
     "thresholds": ["array-like"],
     "top_k": [Interval(Integral, 1, None, closed="left"), None],
+    "top_k_per_day": [Interval(Integral, 1, None, closed="left"), None],
     "n_bins": [Interval(Integral, 2, None, closed="left")],
     "n_resamples": [Interval(Integral, 20, None, closed="left")],
     "confidence": [Interval(Real, 0.0, 1.0, closed="neither")],
@@ -69,6 +76,10 @@ _OPTIONS = {
         "baseline": "no_validation",
         "sample_weight": "no_validation",
         "groups": "no_validation",
+        "days": ["array-like", None],
+        "entities": ["array-like", None],
+        "amounts": ["array-like", None],
+        "bands": [DecisionBands, None],
         **_OPTIONS,
         "random_state": ["random_state"],
     },
@@ -83,10 +94,15 @@ def fidelity_report(
     baseline=None,
     sample_weight=None,
     groups=None,
+    days=None,
+    entities=None,
+    amounts=None,
+    bands=None,
     metric=None,
     margin=0.01,
     thresholds=(0.5,),
     top_k=None,
+    top_k_per_day=None,
     n_bins=5,
     n_resamples=1000,
     confidence=0.95,
@@ -113,6 +129,16 @@ def fidelity_report(
     groups : array-like of shape (n_samples,), dict of those, data frame or None, default=None
         One or more attributes, such as sex or age band; teacher and student are compared per
         group.
+    days : array-like of shape (n_samples,) or None, default=None
+        The day of each row, with two classes: whole numbers, dates or date-times. Adds precision
+        and recall among the rows of a day that score highest.
+    entities : array-like of shape (n_samples,) or None, default=None
+        The card, customer or other entity of each row, with two classes. Adds card precision.
+    amounts : array-like of shape (n_samples,) or None, default=None
+        Amounts of the payments, if the costs of `bands` depend on them.
+    bands : DecisionBands or None, default=None
+        Costs and capacity, with two classes of which the second is fraud. Adds decisions and money
+        of all models, see `decision_report`.
     metric : str or None, default=None
         The score that the verdict is about; None for ROC-AUC, in regression R2.
     margin : float, default=0.01
@@ -123,6 +149,9 @@ def fidelity_report(
     top_k : int or None, default=None
         Number of rows with the highest scores that are looked at on their own, such as the alerts
         a fraud desk handles; None for 100, or a tenth of the rows if that is less.
+    top_k_per_day : int or None, default=None
+        Number of rows (with `entities`, cards) that are looked at in a day; None for 100, or a
+        tenth of what there is on the median day if that is less.
     n_bins : int, default=5
         Quantile bins per numeric column in which segments are looked for.
     n_resamples : int, default=1000
@@ -148,7 +177,8 @@ def fidelity_report(
         If a model is neither a classifier with ``predict_proba`` nor a regressor, or teacher and
         student are of different kinds.
     ValueError
-        If rows, classes, weights, groups or `top_k` do not fit each other or the model.
+        If rows, classes, weights, groups, days, entities, amounts, `bands`, `top_k` or
+        `top_k_per_day` do not fit each other or the model.
 
     Warns
     -----
@@ -159,7 +189,10 @@ def fidelity_report(
     -----
     Intervals are percentile intervals of a paired bootstrap: every resample of the rows is scored
     by all models. Non-inferiority holds if the whole interval of the student's score minus the
-    teacher's lies above ``-margin`` (for losses: below ``margin``).
+    teacher's lies above ``-margin`` (for losses: below ``margin``). Scores of a day's top k are
+    those of `precision_at_k`, `recall_at_k` and `card_precision_at_k`; their resamples are of whole
+    days, and with fewer than ten days there is no interval. If `bands` has a capacity, the price of
+    reviews is set on the first half of the days and money is counted on the other.
 
     References
     ----------
@@ -191,6 +224,11 @@ def fidelity_report(
         sample_weight=sample_weight,
         groups=groups,
         top_k=top_k,
+        days=days,
+        entities=entities,
+        amounts=amounts,
+        bands=bands,
+        top_k_per_day=top_k_per_day,
     )
     return report_on(
         case,
@@ -235,13 +273,15 @@ def report_on(
             f"{list(SCORES[case.kind])} was expected."
         )
     thresholds = [float(t) for t in thresholds] if case.kind == "binary" else []
-    replicates = _replicate(case, thresholds, n_resamples, check_random_state(random_state))
+    random_state = check_random_state(random_state)
+    replicates = _replicate(case, thresholds, n_resamples, random_state)
 
     def estimate(values):
         return Estimate.of(values, confidence)
 
     has_teacher = "teacher" in case.models
-    scores = _compare_scores(replicates, case, estimate)
+    scores = _compare_scores(replicates, case, estimate, n_resamples, random_state)
+    decisions = _decisions(case, n_resamples, confidence, random_state)
     fidelity = _likeness(replicates, case, estimate) if has_teacher else {}
     by_class = _by_class(replicates, case, estimate) if has_teacher else ()
     segments = _segments(case, n_bins, confidence) if has_teacher else ()
@@ -251,6 +291,7 @@ def report_on(
         "margin": float(margin),
         "thresholds": thresholds,
         "top_k": case.top_k,
+        "top_k_per_day": case.top_k_per_day,
         "n_resamples": int(n_resamples),
         "confidence": float(confidence),
     }
@@ -259,11 +300,12 @@ def report_on(
         classes=None if case.classes is None else tuple(case.classes.tolist()),
         n_samples=case.n_samples,
         models={role: model.name for role, model in case.models.items()},
-        verdict=judge(scores, fidelity, by_class, segments, gaps, settings),
+        verdict=judge(scores, fidelity, by_class, segments, gaps, decisions, settings),
         scores=scores,
         fidelity=fidelity,
         thresholds=_at_thresholds(replicates, thresholds, estimate) if has_teacher else (),
         by_class=by_class,
+        decisions=decisions,
         segments=segments,
         group_rates=rates,
         group_gaps=gaps,
@@ -302,7 +344,7 @@ def _likeness(replicates, case, estimate):
     return {name: estimate(values) for name, values in measures.items()}
 
 
-def _compare_scores(replicates, case, estimate):
+def _compare_scores(replicates, case, estimate, n_resamples, random_state):
     """Compare the scores of the models, those that can be computed on these rows."""
     if case.y is None:
         return {}
@@ -311,11 +353,45 @@ def _compare_scores(replicates, case, estimate):
         prefix = "score", role
         own = {key[2]: values for key, values in replicates.items() if key[:2] == prefix}
         scores[role] = scores_of(own, case.kind)
+    for role, daily in _daily_scores(case, n_resamples, random_state).items():
+        scores[role] |= daily
     return {
         name: _compare({role: scores[role][name] for role in scores}, greater_is_better, estimate)
         for name, greater_is_better in SCORES[case.kind].items()
-        if not np.isnan(scores["student"][name][0])
+        if name in scores["student"] and not np.isnan(scores["student"][name][0])
     }
+
+
+def _daily_scores(case, n_resamples, random_state):
+    if case.kind != "binary" or len(np.unique(case.y)) < 2:
+        return {}
+    return daily_scores(
+        {role: answers[:, 1] for role, answers in case.answers.items()},
+        case.y.astype(np.float64),
+        case.desk,
+        case.top_k_per_day,
+        case.sample_weight,
+        n_resamples,
+        random_state,
+    )
+
+
+def _decisions(case, n_resamples, confidence, random_state):
+    """Count what the models cost when the bands decide; None where that cannot be told."""
+    if case.bands is None or case.y is None or len(np.unique(case.y)) < 2:
+        return None
+    return decisions_on(
+        {role: answers[:, 1] for role, answers in case.answers.items()},
+        case.y.astype(np.float64),
+        case.bands,
+        case.desk,
+        case.sample_weight,
+        names={role: model.name for role, model in case.models.items()},
+        threshold_share=THRESHOLD_SHARE,
+        n_resamples=n_resamples,
+        confidence=confidence,
+        random_state=random_state,
+    )
 
 
 def _compare(by_role, greater_is_better, estimate):

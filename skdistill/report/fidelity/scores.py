@@ -10,8 +10,8 @@ from skdistill.ranking import Ranking, average_precision, recall_at, roc_auc
 #: Bins of the expected calibration error, with equal numbers of rows.
 CALIBRATION_BINS = 15
 
-#: False positive rate at which recall is reported.
-FALSE_POSITIVE_RATE = 0.01
+#: False positive rates at which recall is reported.
+FALSE_POSITIVE_RATES = 0.01, 0.05
 
 #: Every score and whether greater is better, by kind of task, in the order of reports.
 SCORES = {
@@ -19,7 +19,11 @@ SCORES = {
         "roc_auc": True,
         "average_precision": True,
         "precision_at_k": True,
+        "precision_at_k_per_day": True,
+        "recall_at_k_per_day": True,
+        "card_precision_at_k": True,
         "recall_at_1_percent_fpr": True,
+        "recall_at_5_percent_fpr": True,
         "log_loss": False,
         "brier": False,
         "calibration_error": False,
@@ -73,16 +77,20 @@ def score_statistics(answers, y, kind, top_k):
 
 
 def scores_of(replicates, kind):
-    """Turn replicates of `score_statistics` into one array of replicates per score."""
+    """Turn replicates of `score_statistics` into one array of replicates per score.
+
+    Scores of a day's top k are not among them: see `daily_scores`.
+    """
     if kind == "regression":
         found = dict(zip(("r2", "mae", "rmse"), replicates["errors"].T, strict=True))
     else:
-        area, precision, recall = replicates["ranking"].T
+        area, precision, recall_at_1, recall_at_5 = replicates["ranking"].T
         loss, brier = replicates["losses"].T
         found = {
             "roc_auc": area,
             "average_precision": precision,
-            "recall_at_1_percent_fpr": recall,
+            "recall_at_1_percent_fpr": recall_at_1,
+            "recall_at_5_percent_fpr": recall_at_5,
             "precision_at_k": replicates.get("precision_at_k"),
             "log_loss": loss,
             "brier": brier,
@@ -90,7 +98,7 @@ def scores_of(replicates, kind):
             "accuracy": np.trace(replicates["confusion"], axis1=1, axis2=2),
             "macro_f1": _macro_f1(replicates["confusion"]),
         }
-    return {name: found[name] for name in SCORES[kind]}
+    return {name: found[name] for name in SCORES[kind] if found.get(name) is not None}
 
 
 def log_losses_of_rows(answers, y):
@@ -136,7 +144,11 @@ def _ranking_scores(ranked, weight):
     """Return ROC-AUC, average precision and recall, each the mean over one class against all."""
     tallies = [ranking.tallies(positive, weight) for ranking, positive in ranked]
     scores = [
-        (roc_auc(*each), average_precision(*each), recall_at(FALSE_POSITIVE_RATE, *each))
+        (
+            roc_auc(*each),
+            average_precision(*each),
+            *(recall_at(rate, *each) for rate in FALSE_POSITIVE_RATES),
+        )
         for each in tallies
     ]
     return np.mean(scores, axis=0)
@@ -144,7 +156,7 @@ def _ranking_scores(ranked, weight):
 
 def _precision_at_k(ranking, positive, top_k, weight):
     within = ranking.top(top_k, weight)
-    return within @ positive / within.sum()
+    return round(within @ positive / within.sum(), 12)  # parts of ties do not add up exactly
 
 
 def _macro_f1(counts):

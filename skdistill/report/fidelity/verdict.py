@@ -35,12 +35,12 @@ class Verdict:
     rule: str
 
 
-def judge(scores, fidelity, by_class, segments, gaps, settings):
+def judge(scores, fidelity, by_class, segments, gaps, decisions, settings):
     """Find the verdict.
 
     Parameters
     ----------
-    scores, fidelity, by_class, segments, gaps : object
+    scores, fidelity, by_class, segments, gaps, decisions : object
         The parts of a `FidelityReport`.
     settings : dict
         ``metric``, ``margin``, ``top_k``, ``confidence`` and ``n_resamples``.
@@ -58,6 +58,7 @@ def judge(scores, fidelity, by_class, segments, gaps, settings):
         first,
         second,
         *_about_likeness(fidelity, by_class, settings["top_k"]),
+        *([] if decisions is None else [decisions.sentence]),
         *_about_segments(segments),
         *_about_groups(gaps),
     ]

@@ -37,6 +37,10 @@ class DistillationReport:
         Non-negative weights.
     groups : array-like of shape (n_samples,), dict of those, data frame or None, default=None
         Attributes by which teacher and student are compared, see `fidelity_report`.
+    days, entities, amounts : array-like of shape (n_samples,) or None, default=None
+        Day, card or other entity, and amount of each row, see `fidelity_report`.
+    bands : DecisionBands or None, default=None
+        Costs and capacity of a fraud desk, see `fidelity_report`.
     background : array-like or data frame or None, default=None
         Rows that stand for the population in the explanations; None draws some of X.
     refits : sequence of estimator, default=()
@@ -102,6 +106,10 @@ class DistillationReport:
         baseline=None,
         sample_weight=None,
         groups=None,
+        days=None,
+        entities=None,
+        amounts=None,
+        bands=None,
         background=None,
         refits=(),
         attributions=True,
@@ -123,6 +131,11 @@ class DistillationReport:
             sample_weight=sample_weight,
             groups=groups,
             top_k=options.pop("top_k"),
+            days=days,
+            entities=entities,
+            amounts=amounts,
+            bands=bands,
+            top_k_per_day=options.pop("top_k_per_day"),
         )
         self.fidelity = report_on(case, random_state=random_state, **options)
         self.attributions = None

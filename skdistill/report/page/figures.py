@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.metrics import precision_recall_curve, roc_curve
 
+from skdistill.decisions.cost_curve import review_costs
 from skdistill.report.fidelity.scores import confidence_and_hit
 from skdistill.report.page.svg import THEME, draw_svg
 
@@ -29,9 +30,14 @@ def figures_of(case, random_state):
     Returns
     -------
     figures : dict of str to dict of str to str
-        For the parts "performance" and "likeness" of the page: caption to ``svg`` element.
+        For the parts "performance", "likeness" and "decisions" of the page: caption to ``svg``
+        element.
     """
-    figures = {"performance": _of_performance(case), "likeness": {}}
+    figures = {
+        "performance": _of_performance(case),
+        "likeness": {},
+        "decisions": _of_decisions(case),
+    }
     if "teacher" in case.models:
         figures["likeness"] = _of_likeness(case, _some_rows(case.n_samples, random_state))
     return {
@@ -67,6 +73,34 @@ def _of_likeness(case, rows):
         caption = "Most probable classes: how the teacher's spread over the student's"
         drawings[caption] = lambda ax: draw_confusion(ax, case)
     return drawings
+
+
+def _of_decisions(case):
+    """Return what to draw, by caption."""
+    if case.bands is None or case.bands.costs.review is None or case.y is None:
+        return {}
+    unit = "a day" if case.desk.day is not None else "a row"
+    caption = f"Money lost {unit} on all rows, over how many can be reviewed (a dot: no more pay)"
+    return {caption: lambda ax: draw_costs(ax, case)}
+
+
+def draw_costs(ax, case):
+    """Draw what decisions cost over how many rows can be reviewed, on all rows."""
+    day, weight = case.desk.day, case.sample_weight
+    curves = {
+        role: review_costs(
+            case.y.astype(float), score, case.bands.costs, case.desk.amounts, day, weight
+        )
+        for role, score in _scores(case)
+    }
+    end = 1.05 * max(capacity[-1] for capacity, _ in curves.values())
+    for role, (capacity, cost) in curves.items():
+        ax.plot(capacity[-1], cost[-1], "o", color=THEME[role], markersize=4)
+        x, y = _thinned(np.append(capacity, end), np.append(cost, cost[-1]))
+        ax.plot(x, y, color=THEME[role], label=role)
+    x_label = "share of rows reviewed" if day is None else "reviews per day"
+    ax.set(xlabel=x_label, ylabel="money lost", xlim=(0, end), ylim=(0, None))
+    _legend(ax)
 
 
 def draw_likeness(ax, case, rows):

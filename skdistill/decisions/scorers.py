@@ -1,0 +1,153 @@
+"""Scorers of what a fraud desk gets, for searches and for tuned thresholds."""
+
+import inspect
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.metrics import average_precision_score, make_scorer
+
+from skdistill.decisions.checks import check_days, check_positives, check_probabilities
+from skdistill.decisions.costs import APPROVE, DECISIONS
+from skdistill.decisions.metrics import (
+    card_precision_at_k,
+    precision_at_k,
+    recall_at_fpr,
+    recall_at_k,
+)
+from skdistill.rows import check_weights
+
+__all__ = ["fraud_scorer"]
+
+
+def fraud_scorer(metric="average_precision", **params):
+    """Make a scorer of what a fraud desk gets, for searches and for tuned thresholds.
+
+    Parameters
+    ----------
+    metric : str, default="average_precision"
+        Of scores: "average_precision" (scikit-learn's), "recall_at_fpr", "precision_at_k",
+        "recall_at_k" or "card_precision_at_k" (the functions of these names); of probabilities:
+        "band_cost", the mean cost of a row if `DecisionBands` decide; of predicted classes, and so
+        for ``TunedThresholdClassifierCV``: "decision_cost", the mean cost of a row if those that
+        are predicted to be frauds are declined, or reviewed, and the others approved.
+    **params : dict
+        Parameters of the metric, such as ``fpr=0.05`` or ``k=100``. "band_cost" takes ``bands``,
+        a `DecisionBands`; "decision_cost" takes ``costs``, a `DecisionCosts`, and ``flagged``,
+        "decline" (default) or "review". All take ``pos_label``, the class that is fraud, which has
+        to be passed unless classes are {0, 1} or {-1, 1}.
+
+    Returns
+    -------
+    scorer : callable
+        To be passed as ``scoring``; greater is better, so costs are negative.
+
+    Raises
+    ------
+    ValueError
+        If there is no such metric.
+    TypeError
+        If a parameter is missing that it needs, or passed that it does not have.
+
+    See Also
+    --------
+    fidelity_scorer : Chooses by likeness to the teacher.
+
+    Notes
+    -----
+    Days, groups, amounts and weights of the rows come through scikit-learn's metadata routing: with
+    ``sklearn.set_config(enable_metadata_routing=True)``, ask for them by
+    ``scorer.set_score_request(days=True)`` and pass them to the search's ``fit``, or as ``params``
+    of ``cross_validate``.
+
+    "band_cost" sets the price of reviews on the rows that it scores, from their scores alone.
+
+    Examples
+    --------
+    The depth of a tree that finds most frauds with 5 % false alarms:
+
+    >>> from sklearn.datasets import make_classification
+    >>> from sklearn.model_selection import GridSearchCV, TunedThresholdClassifierCV
+    >>> from skdistill import DecisionCosts, TreeStudentClassifier, fraud_scorer
+    >>> X, y = make_classification(2000, weights=[0.9], flip_y=0.02, random_state=0)
+    >>> scorer = fraud_scorer("recall_at_fpr", fpr=0.05)
+    >>> search = GridSearchCV(TreeStudentClassifier(), {"max_leaf_nodes": [2, 16]}, scoring=scorer)
+    >>> search.fit(X, y).best_params_
+    {'max_leaf_nodes': 16}
+
+    The threshold from which declining costs least:
+
+    >>> costs = DecisionCosts(missed_fraud=100, declined_legit=20)
+    >>> model = TunedThresholdClassifierCV(
+    ...     TreeStudentClassifier(), scoring=fraud_scorer("decision_cost", costs=costs)
+    ... )
+    >>> print(f"{model.fit(X, y).best_threshold_:.2f}")
+    0.20
+    """
+    if metric not in _METRICS:
+        raise ValueError(f"metric={metric!r}; one of {list(_METRICS)} was expected.")
+    function, response, greater_is_better = _METRICS[metric]
+    _check_params(metric, function, params)
+    return make_scorer(
+        function, response_method=response, greater_is_better=greater_is_better, **params
+    )
+
+
+def decision_cost(
+    y_true, y_pred, *, costs, flagged="decline", amounts=None, pos_label=None, sample_weight=None
+):
+    """Mean cost of a row if those predicted to be frauds are flagged; see `fraud_scorer`."""
+    if flagged not in ("review", "decline"):
+        raise ValueError(f"flagged={flagged!r}; 'decline' or 'review' was expected.")
+    if flagged == "review" and costs.review is None:
+        raise ValueError("flagged='review' was passed, and costs.review is None: nobody reviews.")
+    positive = check_positives(y_true, pos_label)
+    code = DECISIONS.tolist().index(flagged)
+    predicted = np.asarray(y_pred) == (1 if pos_label is None else pos_label)
+    rows = costs.of_codes(positive, np.where(predicted, code, APPROVE), amounts)
+    return float(np.average(rows, weights=sample_weight))
+
+
+def band_cost(
+    y_true, y_proba, *, bands, amounts=None, days=None, pos_label=None, sample_weight=None
+):
+    """Mean cost of a row if bands decide, set on the same rows; see `fraud_scorer`."""
+    positive = check_positives(y_true, pos_label)
+    probability = check_probabilities(y_proba, len(positive), "y_proba")
+    weight = check_weights(sample_weight, probability)
+    bands = clone(bands).fit(probability, amounts=amounts, days=days, sample_weight=weight)
+    day = None if days is None else check_days(days, len(positive))
+    codes = bands.decide_codes(probability, amounts, day, weight)
+    return float(np.average(bands.costs.of_codes(positive, codes, amounts), weights=weight))
+
+
+_SCORES = ("decision_function", "predict_proba")
+
+#: Metric -> function of (y_true, answers), what the model is asked for, whether greater is better.
+_METRICS = {
+    "average_precision": (average_precision_score, _SCORES, True),
+    "recall_at_fpr": (recall_at_fpr, _SCORES, True),
+    "precision_at_k": (precision_at_k, _SCORES, True),
+    "recall_at_k": (recall_at_k, _SCORES, True),
+    "card_precision_at_k": (card_precision_at_k, _SCORES, True),
+    "band_cost": (band_cost, "predict_proba", False),
+    "decision_cost": (decision_cost, "predict", False),
+}
+
+#: What belongs to rows, and so is passed when scoring.
+_OF_ROWS = {"days", "groups", "amounts", "sample_weight"}
+
+
+def _check_params(metric, function, params):
+    """Raise unless the parameters are those of the metric that do not belong to rows."""
+    known = list(inspect.signature(function).parameters.values())[2:]
+    own = {each.name: each for each in known if each.name not in _OF_ROWS}
+    unknown = sorted(set(params) - set(own))
+    if unknown:
+        of_rows = [name for name in unknown if name in _OF_ROWS]
+        hint = ""
+        if of_rows:
+            hint = f" {of_rows} belong to rows: use scorer.set_score_request and pass them to fit."
+        raise TypeError(f"{metric!r} has no parameters {unknown}; it has {sorted(own)}.{hint}")
+    needed = [name for name, each in own.items() if each.default is inspect.Parameter.empty]
+    if missing := sorted(set(needed) - set(params)):
+        raise TypeError(f"{metric!r} needs {missing}, such as fraud_scorer({metric!r}, ...=...).")

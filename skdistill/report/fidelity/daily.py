@@ -1,0 +1,107 @@
+"""What a fraud desk finds in a day, as scores whose intervals resample whole days."""
+
+import numpy as np
+
+from skdistill.bootstrap import ratio, replicate
+from skdistill.decisions.checks import check_k
+from skdistill.decisions.desk import FEWEST_CLUSTERS
+from skdistill.decisions.metrics import found_cards_by_day, found_rows_by_day
+
+#: Every score that needs more than the columns of the rows, and which argument that is.
+NEEDS = {
+    "precision_at_k_per_day": "days",
+    "recall_at_k_per_day": "days",
+    "card_precision_at_k": "entities",
+}
+
+
+def check_daily_k(k, desk):
+    """Return how many rows or cards of a day are looked at, None where neither are known.
+
+    Parameters
+    ----------
+    k : int or None
+        As it was passed; None for 100, or a tenth of what there is on the median day.
+    desk : Desk
+        Days and entities of the rows.
+
+    Returns
+    -------
+    k : int or None
+        On at least one day there are as many.
+    """
+    if desk.day is None and desk.entity is None:
+        return None
+    day = _day(desk)
+    unit = "rows"
+    if desk.entity is not None:
+        n_entities = desk.entity.max() + 1
+        day, unit = np.unique(day * n_entities + desk.entity) // n_entities, "cards"
+    if k is None:
+        return max(1, min(100, int(np.median(np.bincount(day))) // 10))
+    check_k(k, day, None, unit)
+    return int(k)
+
+
+def daily_scores(scores, positive, desk, k, weight, n_resamples, random_state):
+    """Compute the scores of a day's top k.
+
+    Parameters
+    ----------
+    scores : dict of str to ndarray of shape (n_samples,)
+        Probabilities of the second class, by role.
+    positive, weight : ndarray of shape (n_samples,)
+        Whether a row is of the second class (1 or 0), and its weight.
+    desk : Desk
+        Days and entities of the rows.
+    k : int or None
+        Rows or cards that are looked at.
+    n_resamples : int
+        Number of resamples.
+    random_state : RandomState instance
+        Draws them.
+
+    Returns
+    -------
+    replicates : dict of str to dict of str to ndarray of shape (1 + n_resamples,)
+        By role and score; empty without days and entities. Resamples are NaN if there are too few
+        days to tell.
+    """
+    of_days = {}
+    for role, score in scores.items():
+        if desk.day is not None:
+            found, looked_at, frauds = found_rows_by_day(positive, score, desk.day, k, weight)
+            of_days[role, "precision_at_k_per_day"] = _share(found, looked_at)
+            of_days[role, "recall_at_k_per_day"] = _share(found, frauds)
+        if desk.entity is not None:
+            found, looked_at = found_cards_by_day(
+                positive, score, desk.entity, _day(desk), k, remove_found=True
+            )
+            of_days[role, "card_precision_at_k"] = _share(found, looked_at)
+    replicates = {role: {} for role in scores}
+    for (role, name), values in _means_of_days(of_days, n_resamples, random_state).items():
+        replicates[role][name] = values
+    return replicates
+
+
+def _share(found, among):
+    return np.round(ratio(found, among), 12)  # parts of ties do not add up exactly
+
+
+def _day(desk):
+    return np.zeros(desk.n_samples, dtype=int) if desk.day is None else desk.day
+
+
+def _means_of_days(of_days, n_resamples, random_state):
+    """Return replicates of the means of daily values, those without a value left out."""
+    if not of_days:
+        return {}
+    n_days = len(next(iter(of_days.values())))
+    sums = {name: np.nan_to_num(values) for name, values in of_days.items()}
+    shares = {(*name, "known"): np.isfinite(values) for name, values in of_days.items()}
+    means = replicate(sums | shares, {}, np.ones(n_days), n_resamples, random_state)
+    found = {name: ratio(means[name], means[(*name, "known")]) for name in of_days}
+    if n_days < FEWEST_CLUSTERS:
+        for values in found.values():
+            values[1:] = np.nan
+    return found

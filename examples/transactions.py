@@ -18,8 +18,15 @@ N_TERMINALS = 1_600
 RADIUS = 10.0  # how far customers go, on a map of 100 x 100
 
 
-def simulate(seed):
+def simulate(seed, amounts=(5, 100), per_day=(0, 4)):
     """Simulate card transactions with about 1 % fraud, in time order.
+
+    Parameters
+    ----------
+    seed : int
+        Decides everything that is drawn.
+    amounts, per_day : tuple of (float, float), default=(5, 100) and (0, 4)
+        Lowest and highest mean amount, and number of payments a day, of a customer.
 
     Returns
     -------
@@ -31,7 +38,7 @@ def simulate(seed):
         The day, counted from 0, the second, customer, terminal, amount and fraud.
     """
     rng = np.random.default_rng(seed)
-    transactions = draw_transactions(rng)
+    transactions = draw_transactions(rng, amounts, per_day)
     add_fraud(transactions, rng)
     kept = transactions["day"] >= WARM_UP
     X = make_features(transactions)[kept].reset_index(drop=True)
@@ -40,9 +47,12 @@ def simulate(seed):
     return X, transactions["fraud"].to_numpy(), transactions
 
 
-def draw_transactions(rng):
+def draw_transactions(rng, amounts, per_day):
     """Draw honest transactions: every customer has habits, and terminals within reach."""
-    habits = {"amount": rng.uniform(5, 100, N_CUSTOMERS), "per_day": rng.uniform(0, 4, N_CUSTOMERS)}
+    habits = {
+        "amount": rng.uniform(*amounts, N_CUSTOMERS),
+        "per_day": rng.uniform(*per_day, N_CUSTOMERS),
+    }
     n_per_day = rng.poisson(habits["per_day"][:, None], (N_CUSTOMERS, N_DAYS))
     customer = np.repeat(np.arange(N_CUSTOMERS), n_per_day.sum(axis=1))
     day = np.repeat(np.tile(np.arange(N_DAYS), N_CUSTOMERS), n_per_day.ravel())

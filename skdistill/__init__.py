@@ -5,11 +5,12 @@
      ensemble)    honest)      unlabelled +     linear,                      ONNX, C, SQL, file,
                                synthetic rows)  MLP)                         lean scorer)
 
-Rooms, in the order of the flow: `distill` sees all of it, and has `stages` and `label_correction`
-do what takes both ends; `teacher` gives margins; `transfer_set` makes the rows; `students` learn
-from them; `fidelity` compares; `report` shows; `export` writes files that score elsewhere, and
-`scorer` scores without scikit-learn; below them `models` (who is who in what users pass),
-`soft_labels`, `opinion_pool` and `ranking` (the maths), `rows` and `columns` (checked input) and
+Rooms, in the order of the flow: `distill` sees all of it; `teacher` gives margins; `transfer_set`
+makes the rows; `students` learn from them; `fidelity` compares; `report` shows; `export` writes
+files that score elsewhere, and `scorer` scores without scikit-learn. Around it `search` chooses a
+student within a budget, `decisions` turns scores into actions and money, `monitor` watches a
+deployed student. Below it `models` (who is who in what users pass), `soft_labels`,
+`opinion_pool`, `ranking` and `bootstrap` (the maths), `rows` and `columns` (checked input) and
 `estimators` (a look inside those users pass).
 """
 
@@ -17,6 +18,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # what editors and type checkers see
+    from skdistill.decisions.bands import DecisionBands
+    from skdistill.decisions.cost_curve import review_cost_curve
+    from skdistill.decisions.costs import DecisionCosts
+    from skdistill.decisions.metrics import (
+        card_precision_at_k,
+        precision_at_k,
+        recall_at_fpr,
+        recall_at_k,
+    )
+    from skdistill.decisions.scorers import fraud_scorer
     from skdistill.distill import DistilledClassifier, DistilledRegressor
     from skdistill.export.c import to_c
     from skdistill.export.certificate import Certificate, ParityError
@@ -33,9 +44,17 @@ if TYPE_CHECKING:  # what editors and type checkers see
         kl_divergence,
         top_k_overlap,
     )
+    from skdistill.monitor.fidelity_monitor import FidelityMonitor
+    from skdistill.monitor.report import MonitorReport
+    from skdistill.monitor.state_file import MonitorFileError
+    from skdistill.report.decisions.card import DecisionReport
+    from skdistill.report.decisions.report import decision_report
+    from skdistill.report.displays.cost_curve_display import CostCurveDisplay
     from skdistill.report.displays.curves_display import CurvesDisplay
     from skdistill.report.displays.loss_curve import LossCurveDisplay
+    from skdistill.report.displays.monitor_display import MonitorDisplay
     from skdistill.report.displays.scorecard import ScorecardDisplay
+    from skdistill.report.displays.student_search_display import StudentSearchDisplay
     from skdistill.report.displays.tree import TreeDisplay
     from skdistill.report.fidelity.card import FidelityReport, RequirementNotMetError
     from skdistill.report.fidelity.report import fidelity_report
@@ -44,6 +63,8 @@ if TYPE_CHECKING:  # what editors and type checkers see
     from skdistill.report.reasons.report import AttributionReport, attribution_report
     from skdistill.scorer.content_checks import StudentFileError
     from skdistill.scorer.lean_scorer import LeanScorer
+    from skdistill.search.budget import Budget, BudgetError
+    from skdistill.search.student_search import StudentSearchCV
     from skdistill.students.linear import LinearStudentClassifier, LinearStudentRegressor
     from skdistill.students.mlp import MLPStudentClassifier, MLPStudentRegressor
     from skdistill.students.soft_label_classifier import SoftLabelClassifier
@@ -71,9 +92,19 @@ _PUBLIC = {
     "top_k_overlap": "fidelity",
     "gap_closed": "fidelity",
     "fidelity_scorer": "fidelity",
+    "recall_at_fpr": "decisions.metrics",
+    "precision_at_k": "decisions.metrics",
+    "recall_at_k": "decisions.metrics",
+    "card_precision_at_k": "decisions.metrics",
+    "fraud_scorer": "decisions.scorers",
+    "DecisionCosts": "decisions.costs",
+    "DecisionBands": "decisions.bands",
+    "review_cost_curve": "decisions.cost_curve",
     "fidelity_report": "report.fidelity.report",
     "FidelityReport": "report.fidelity.card",
     "RequirementNotMetError": "report.fidelity.card",
+    "decision_report": "report.decisions.report",
+    "DecisionReport": "report.decisions.card",
     "explain": "report.reasons.explain",
     "reason_codes": "report.reasons.explain",
     "Reason": "report.reasons.explain",
@@ -83,6 +114,7 @@ _PUBLIC = {
     "CurvesDisplay": "report.displays.curves_display",
     "ScorecardDisplay": "report.displays.scorecard",
     "LossCurveDisplay": "report.displays.loss_curve",
+    "CostCurveDisplay": "report.displays.cost_curve_display",
     "DistillationReport": "report.page.distillation_report",
     "lean_scorer": "export.lean",
     "LeanScorer": "scorer.lean_scorer",
@@ -96,6 +128,14 @@ _PUBLIC = {
     "load": "export.student_file",
     "StudentFileError": "scorer.content_checks",
     "SKOPS_TRUSTED_TYPES": "export.student_file",
+    "StudentSearchCV": "search.student_search",
+    "Budget": "search.budget",
+    "BudgetError": "search.budget",
+    "StudentSearchDisplay": "report.displays.student_search_display",
+    "FidelityMonitor": "monitor.fidelity_monitor",
+    "MonitorReport": "monitor.report",
+    "MonitorDisplay": "report.displays.monitor_display",
+    "MonitorFileError": "monitor.state_file",
 }
 
 __all__ = list(_PUBLIC)

@@ -28,6 +28,7 @@ HEAVY = {
     "sqlglot",
     "duckdb",
     "cffi",
+    "optuna",
 }
 
 
@@ -50,9 +51,19 @@ def test_the_public_names_are_these():
         "top_k_overlap",
         "gap_closed",
         "fidelity_scorer",
+        "recall_at_fpr",
+        "precision_at_k",
+        "recall_at_k",
+        "card_precision_at_k",
+        "fraud_scorer",
+        "DecisionCosts",
+        "DecisionBands",
+        "review_cost_curve",
         "fidelity_report",
         "FidelityReport",
         "RequirementNotMetError",
+        "decision_report",
+        "DecisionReport",
         "explain",
         "reason_codes",
         "Reason",
@@ -62,6 +73,7 @@ def test_the_public_names_are_these():
         "CurvesDisplay",
         "ScorecardDisplay",
         "LossCurveDisplay",
+        "CostCurveDisplay",
         "DistillationReport",
         "lean_scorer",
         "LeanScorer",
@@ -75,6 +87,14 @@ def test_the_public_names_are_these():
         "load",
         "StudentFileError",
         "SKOPS_TRUSTED_TYPES",
+        "StudentSearchCV",
+        "Budget",
+        "BudgetError",
+        "StudentSearchDisplay",
+        "FidelityMonitor",
+        "MonitorReport",
+        "MonitorDisplay",
+        "MonitorFileError",
     ]
     assert set(skdistill.__all__) <= set(dir(skdistill))
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
@@ -136,6 +156,17 @@ def test_importing_the_scorer_loads_nothing_but_numpy():
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
+def test_the_monitor_loads_nothing_but_numpy():
+    program = (
+        "import sys; before = set(sys.modules); from skdistill.monitor import FidelityMonitor;"
+        "monitor = FidelityMonitor().fit([[1.0, 'a'], [2.0, 'b']], [0.1, 0.2]);"
+        "monitor.update([3.0, 'a'], 0.3); str(monitor.report()); monitor.to_json();"
+        "new = {name.partition('.')[0] for name in set(sys.modules) - before};"
+        "assert new - sys.stdlib_module_names == {'skdistill', 'numpy'}, new"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 def test_reports_load_shap_and_plots_only_when_they_are_needed():
     program = (
         "import sys; from skdistill import DistillationReport, TreeDisplay, explain;"
@@ -183,6 +214,12 @@ def test_docstrings_name_every_fitted_attribute(name, binary_task):
         forest = "RandomForest" + name.removeprefix("Distilled")
         estimator = estimator_class(getattr(importlib.import_module(kind), forest)(5))
         estimator.set_params(labelling="cross_fit")
+    elif name == "StudentSearchCV":
+        estimator = estimator_class(LogisticRegression(), skdistill.LinearStudentClassifier())
+        estimator.set_params(temperatures=[1.0], alphas=[0.8], cv=2, references=False)
+    elif name == "DecisionBands":  # is fitted on probabilities
+        estimator = estimator_class(skdistill.DecisionCosts(missed_fraud=9, declined_legit=1))
+        X = 0 * X[:, 0] + y.mean()
     else:
         estimator = estimator_class()
     if "MLP" in name:

@@ -229,13 +229,24 @@ def test_drift_with_a_gap_that_held_does_not_ask_for_distilling(monitor, rng):
     assert not report.should_redistill
 
 
-def test_drift_without_the_teacher_asks_for_distilling(monitor, rng):
+def test_drift_of_the_score_without_the_teacher_asks_for_distilling(monitor, rng):
+    rows, student, teacher = live_rows(3000, rng)
+    teacher[20:] = np.nan
+    monitor.update(rows.assign(city="Salzburg"), student**2, teacher)
+    report = monitor.report()
+    assert report.gap_status == "too few rows"
+    assert report.should_redistill
+
+
+def test_drift_of_columns_alone_is_an_alert_and_no_more(monitor, rng):
     rows, student, teacher = live_rows(3000, rng)
     teacher[20:] = np.nan
     monitor.update(rows.assign(city="Salzburg"), student, teacher)
     report = monitor.report()
-    assert report.gap_status == "too few rows"
-    assert report.should_redistill
+    assert drift_of(report, "city").status == "alert"
+    assert report.alerts
+    assert not report.should_redistill
+    assert "but not the score" in report.reasons[0]
 
 
 def test_a_reference_without_teacher_leaves_the_gap_without_comparison(rng):

@@ -232,10 +232,28 @@ class TestInFit:
         class Own(TreeStudentClassifier):
             rescale_margins = property()
 
-        with pytest.raises(TypeError, match="needs a student with rescale_margins; Own has none"):
+        with pytest.raises(TypeError, match="needs a student with rescale_margins; Own has"):
             DistilledClassifier(teacher, Own(), recalibration=True).fit(*rows)
         model = DistilledClassifier(teacher, Own(), temperature=4.0).fit(*rows)
         assert model.recalibration_ is None
+
+    def test_later_rows_with_another_share_recalibrate_a_fitted_student(self, rows, teacher):
+        model = DistilledClassifier(teacher, LinearStudentClassifier(8)).fit(*rows)
+        X, y = sharp(6000, 2)
+        kept = (y == 1) | (np.arange(len(y)) % 5 == 0)  # frauds have become more frequent
+        X, y = X[kept], y[kept]
+        before = model.predict_proba(X)[:, 1].mean()
+        unlabelled = np.where(np.arange(len(y)) < 100, -1, y)
+        assert model.recalibrate(X, unlabelled) is model
+        assert before < 0.7 * y.mean()
+        assert_allclose(model.predict_proba(X)[:, 1].mean(), y.mean(), rtol=0.02)
+        assert model.recalibration_.n_samples == len(y) - 100
+        assert model.recalibration_.recalibrated_loss < model.recalibration_.student_loss
+
+    def test_rows_of_one_class_cannot_recalibrate(self, rows, teacher):
+        model = DistilledClassifier(teacher).fit(*rows)
+        with pytest.raises(ValueError, match="y holds one class only"):
+            model.recalibrate(rows[0], np.zeros(len(rows[0]), dtype=int))
 
     def test_the_rule_is_checked(self, rows, teacher):
         with pytest.raises(ValueError, match="'recalibration' parameter of DistilledClassifier"):

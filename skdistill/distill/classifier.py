@@ -1,5 +1,6 @@
 """Distil a classifier."""
 
+from dataclasses import replace
 from numbers import Real
 
 import numpy as np
@@ -17,7 +18,11 @@ from skdistill.distill.class_prior import (
     weigh_classes,
 )
 from skdistill.distill.label_correction import silenced
-from skdistill.distill.recalibration import honest_recalibration, may_be_recalibrated
+from skdistill.distill.recalibration import (
+    honest_recalibration,
+    may_be_recalibrated,
+    recalibration_on,
+)
 from skdistill.distill.stages import (
     choose_temperature,
 )
@@ -25,6 +30,7 @@ from skdistill.estimators import is_fitted, last_step
 from skdistill.models import student_and_teacher
 from skdistill.rows import (
     check_classification_rows,
+    check_weights,
     encode_observed,
 )
 from skdistill.students.fitting import (
@@ -33,6 +39,7 @@ from skdistill.students.fitting import (
 )
 from skdistill.students.tree import TreeStudentClassifier
 from skdistill.teacher.in_use import ClassifierInUse
+from skdistill.transfer_set import not_observed
 
 
 class DistilledClassifier(ClassifierMixin, Distiller):
@@ -367,6 +374,58 @@ class DistilledClassifier(ClassifierMixin, Distiller):
         self._say(f"recalibrated, {found.in_words()}")
         last_step(self.student_).rescale_margins(found.slope, found.intercept)
         return found
+
+    def recalibrate(self, X, y, sample_weight=None):
+        """Recalibrate the fitted student on rows that neither it nor the teacher was fitted on.
+
+        This is for labelled rows that came after fit, such as the last weeks: the share of fraud
+        may have changed, or the teacher be too sure. The map of the margins, see the parameter
+        `recalibration`, becomes part of the student.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Raw columns.
+        y : array-like of shape (n_samples,)
+            Classes; rows with -1 are left out.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights.
+
+        Returns
+        -------
+        self : object
+            The distiller, with a changed ``student_`` and another ``recalibration_``.
+
+        Raises
+        ------
+        AttributeError
+            If the teacher is not there, because its margins came from `memory`.
+        TypeError
+            If the student's margins cannot be rescaled.
+        ValueError
+            If X, y or the weights are not what is described here, or one class only is observed.
+        """
+        X = self._check_X(X)
+        may_be_recalibrated(self.student_, True, self.temperature_)  # raises if it cannot be
+        _ = self.teacher_  # raises if it is not there
+        observed = self._observed(y, X)
+        rows = not_observed(
+            X,
+            self._teacher.margins(X),
+            check_weights(sample_weight, X),
+            "unlabelled",
+            self.classes_,
+        )
+        rows = weigh_classes(replace(rows, y=observed), self._class_factors)
+        found = recalibration_on(self.student_, rows.take(observed >= 0))
+        if found is None:
+            raise ValueError(
+                "y holds one class only; rows of two or more are needed to recalibrate."
+            )
+        self._say(f"recalibrated, {found.in_words()}")
+        last_step(self.student_).rescale_margins(found.slope, found.intercept)
+        self.recalibration_ = found
+        return self
 
     def _observed(self, y, X):
         """Return the position of every observed class, -1 for none."""

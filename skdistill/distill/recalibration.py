@@ -160,8 +160,8 @@ def may_be_recalibrated(student, rule, temperature):
     if is_own and not hasattr(last, "rescale_margins"):
         if rule is True:
             raise TypeError(
-                f"recalibration=True needs a student with rescale_margins; {type(last).__name__} "
-                "has none. Pass recalibration=False."
+                f"Recalibrating needs a student with rescale_margins; {type(last).__name__} has "
+                "none. Leave it as it is: recalibration=False."
             )
         return False
     return (not is_own or temperature != 1.0) if rule == "auto" else rule

@@ -7,7 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from skdistill.export.certificate import TOLERANCE, certify, check_writable, write_certified
-from skdistill.export.content import check_size, deployed_student, student_content
+from skdistill.export.content import (
+    as_deployed_sees,
+    check_size,
+    deployed_student,
+    student_content,
+)
 from skdistill.export.sample import parity_sample
 from skdistill.scorer.c_source import c_source
 from skdistill.scorer.cells import CellReader
@@ -88,7 +93,7 @@ def to_c(model, path, X=None, *, name="student", dtype="double", main=False, tol
     lean = lean_model(content)
     check_size(lean)
     source = c_source(lean, name=name, dtype=dtype, main=main)
-    sample = parity_sample(student, lean, X)
+    sample = parity_sample(student, lean, as_deployed_sees(model, X))
     advice = "Nothing was written."
     if dtype == "float":
         advice = "Nothing was written; dtype='double' keeps more digits."

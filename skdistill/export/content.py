@@ -15,6 +15,7 @@ from skdistill.scorer.content_checks import (
     is_plain,
 )
 from skdistill.scorer.model import size_in_bytes
+from skdistill.students.column_selector import selection_of
 from skdistill.students.linear import LinearStudentClassifier, LinearStudentRegressor
 from skdistill.students.mlp import MLPStudentClassifier, MLPStudentRegressor
 from skdistill.students.tree import TreeStudentClassifier, TreeStudentRegressor
@@ -39,7 +40,8 @@ def deployed_student(model):
     Parameters
     ----------
     model : estimator
-        A fitted student, a fitted distiller or a search over one.
+        A fitted student, a fitted distiller or a search over one. A choice of columns before the
+        student is seen through: it takes those that were kept.
 
     Returns
     -------
@@ -53,7 +55,7 @@ def deployed_student(model):
     TypeError
         If the student is another estimator, or stands behind transformers.
     """
-    student = student_and_teacher(model)[0].estimator
+    student = selection_of(student_and_teacher(model)[0].estimator)[1]
     if isinstance(student, STUDENTS):
         return student
     supported = ", ".join(kind.__name__ for kind in STUDENTS)
@@ -68,6 +70,28 @@ def deployed_student(model):
         f"The student is a {type(student).__name__}; one of these was expected: {supported}. "
         "Distil into one of them."
     )
+
+
+def as_deployed_sees(model, X):
+    """Return a table as the deployed student takes it: without the columns it does not get.
+
+    Parameters
+    ----------
+    model : estimator
+        What `deployed_student` takes.
+    X : array-like, data frame or None
+        Rows with all columns, or with those that were kept.
+
+    Returns
+    -------
+    X : table or None
+        None if there is none.
+    """
+    selector, _ = selection_of(student_and_teacher(model)[0].estimator)
+    if selector is None or X is None:
+        return X
+    X = X if hasattr(X, "shape") else np.asarray(X)
+    return X if X.shape[1] == len(selector.columns) else selector.transform(X)
 
 
 def student_content(student):

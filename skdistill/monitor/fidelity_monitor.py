@@ -94,8 +94,9 @@ class FidelityMonitor:
     below. Pass reference rows that neither model was fitted on: elsewhere the gap is too small.
     Teacher scores of hand-picked rows, such as suspicious ones, are not comparable: use `sample`.
 
-    **Distil again** if the gap has grown; or if score or columns are in state "alert", or a column
-    is absent from all rows, and the teacher's scores do not show that the gap has held.
+    **Distil again** if the gap has grown; or if a score is in state "alert" or a column is absent
+    from all rows, and the teacher's scores do not show that the gap has held. Columns that drift
+    while the score does not, such as the day of the week on a Monday, are alerts and no more.
 
     The attributes `window`, `bucket_rows`, `psi_warn`, `psi_alert`, `gap_tolerance`, `confidence`
     and `teacher_share` may be changed at any time; all others stay as they were in `fit`.

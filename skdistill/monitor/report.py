@@ -135,9 +135,12 @@ class MonitorReport:
     >>> import numpy as np
     >>> from skdistill import FidelityMonitor
     >>> rng = np.random.default_rng(0)
+    >>> def score(X):
+    ...     return X["amount"] / (X["amount"] + 200)
     >>> X = {"amount": rng.gamma(2, 50, 5000), "hour": rng.integers(0, 24, 5000)}
-    >>> monitor = FidelityMonitor().fit(X, rng.random(5000))
-    >>> summary = monitor.update(X | {"amount": X["amount"] / 1000}, rng.random(5000))
+    >>> monitor = FidelityMonitor().fit(X, score(X))
+    >>> X["amount"] = X["amount"] / 1000
+    >>> summary = monitor.update(X, score(X))
     >>> report = monitor.report()
     >>> report.should_redistill
     True
@@ -357,8 +360,14 @@ def _decide(status, sentence, columns, scores):
             "would not help; whether the teacher is still right, labels have to tell.",
             sentence,
         )
-    return True, (
-        f"Drifted: {shown}. Nothing shows that the student still follows its teacher.",
+    if any(_is_alert(score) for score in scores) or any(c.status == "absent" for c in columns):
+        return True, (
+            f"Drifted: {shown}. Nothing shows that the student still follows its teacher.",
+            sentence,
+        )
+    return False, (
+        f"Drifted: {shown}, but not the score. To know whether the student still follows its "
+        "teacher, ask that on more rows (teacher_share).",
         sentence,
     )
 

@@ -9,12 +9,18 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
 from skdistill.estimators import last_step
-from skdistill.export.content import check_size, deployed_student, student_content
+from skdistill.export.content import (
+    as_deployed_sees,
+    check_size,
+    deployed_student,
+    student_content,
+)
 from skdistill.export.onnx.sample import onnx_sample, table_sample
 from skdistill.models import student_and_teacher
 from skdistill.scorer.content import lean_model
 from skdistill.scorer.model import LeanTree
 from skdistill.scorer.student_file import pack
+from skdistill.students.column_selector import selection_of
 
 
 @dataclass(frozen=True)
@@ -91,14 +97,14 @@ def case_of(model, X, dtype):
         See `to_onnx`.
     """
     deployed = student_and_teacher(model)[0]
-    estimator = _without_idle_steps(deployed.estimator)
+    estimator = _without_idle_steps(selection_of(deployed.estimator)[1])
     student = deployed_student(last_step(estimator))
     content = student_content(student)
     lean = lean_model(content)
     check_size(lean)
     if estimator is student:
         proto, inputs = _part("build").build_model(lean, dtype)
-        sample = onnx_sample(student, lean, X)
+        sample = onnx_sample(student, lean, as_deployed_sees(model, X))
         return Case(student, lean, sample, proto, inputs, dtype, pack(content))
     if X is None:
         raise ValueError(

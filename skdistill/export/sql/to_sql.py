@@ -1,7 +1,7 @@
 """Trees and additive students as SQL: expressions, a query or a view."""
 
 from skdistill.export.certificate import TOLERANCE, certify, check_writable, write_certified
-from skdistill.export.content import deployed_student, student_content
+from skdistill.export.content import as_deployed_sees, deployed_student, student_content
 from skdistill.export.sample import parity_sample
 from skdistill.export.sql.names import first_repeated, result_names, table_name
 from skdistill.scorer.content import lean_model
@@ -133,7 +133,7 @@ def to_sql(
     else:
         sql = statement.write_select(lean, names, dialect, table=table, view=view, keep=keep)
     form = {"dialect": dialect, "table": table, "view": view, "keep": keep}
-    sample = parity_sample(student, lean, X)
+    sample = parity_sample(student, lean, as_deployed_sees(model, X))
     certificate = certify(
         "sql",
         run.runtime(dialect),

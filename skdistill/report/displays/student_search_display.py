@@ -1,0 +1,289 @@
+"""Plot what students cost against how good they are."""
+
+import itertools
+
+from sklearn.utils.validation import check_is_fitted
+
+from skdistill.estimators import last_step
+from skdistill.report.plotting import import_pyplot
+from skdistill.report.tables import title_of
+
+#: What x can be: the cost, the limit of a budget on it, and what people read.
+COSTS = {
+    "latency": ("latency_p99_us", "latency_us", "one row, 99 % of calls (µs)"),
+    "size": ("size_kb", "size_kb", "size (kB)"),
+    "leaves": ("n_leaves", "leaves", "leaves"),
+    "columns": ("n_columns", "columns", "columns needed"),
+}
+
+#: Marker and colour of what candidates are compared with.
+REFERENCES = {
+    "teacher": ("s", "black"),
+    "compiled teacher": ("D", "black"),
+    "hard labels": ("x", "0.45"),
+}
+
+
+class StudentSearchDisplay:
+    """Candidates of a search by cost and score, with their front and what they have to beat.
+
+    Use `from_estimator` to make one.
+
+    Parameters
+    ----------
+    candidates : list of dict
+        ``name``, ``family``, ``x``, ``y``, ``within_budget`` and ``on_front`` of each; x is None
+        for what has no such cost.
+    references : list of dict
+        ``name``, ``kind``, ``x`` and ``y`` of each.
+    chosen : int
+        Position of the candidate that was taken.
+    x : str, default="latency"
+        Which cost x is: "latency", "size", "leaves" or "columns".
+    y : str, default="score"
+        What y is.
+    limit : float or None, default=None
+        Largest x within the budget; None for no limit.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        The axes that were drawn on.
+    figure_ : matplotlib Figure
+        The figure they belong to.
+    front_ : matplotlib Line2D
+        The front.
+
+    See Also
+    --------
+    StudentSearchCV : The search that is shown.
+
+    Examples
+    --------
+    Trees by their leaves:
+
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> from skdistill import StudentSearchCV, StudentSearchDisplay, TreeStudentClassifier
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> trees = [(TreeStudentClassifier(), {"max_leaf_nodes": [2, 4, 8]})]
+    >>> search = StudentSearchCV(
+    ...     RandomForestClassifier(30), trees, alphas=[0.8], cv=3, references=False
+    ... )
+    >>> display = StudentSearchDisplay.from_estimator(search.fit(X, y), x="leaves")
+    >>> display.ax_.get_xlabel()
+    'leaves'
+    """
+
+    def __init__(self, candidates, references, chosen, *, x="latency", y="score", limit=None):
+        self.candidates = candidates
+        self.references = references
+        self.chosen = chosen
+        self.x = x
+        self.y = y
+        self.limit = limit
+
+    @classmethod
+    def from_estimator(cls, search, *, x="latency", y="score", ax=None):
+        """Plot a fitted search.
+
+        Parameters
+        ----------
+        search : StudentSearchCV
+            Fitted.
+        x : {"latency", "size", "leaves", "columns"}, default="latency"
+            The cost.
+        y : str, default="score"
+            "score" for what the search went by, or "neg_log_loss", "average_precision" (of two
+            classes), "agreement" or "kl_divergence".
+        ax : matplotlib Axes or None, default=None
+            Where to draw; None makes a new figure.
+
+        Returns
+        -------
+        display : StudentSearchDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        NotFittedError
+            If the search is not fitted.
+        TypeError
+            If it is no search for students.
+        ValueError
+            If there is no such cost or measure, or no candidate has such a cost.
+        """
+        if not hasattr(search, "budget") or not hasattr(search, "students"):
+            raise TypeError(
+                f"A {type(search).__name__} was passed; a fitted StudentSearchCV was expected."
+            )
+        check_is_fitted(search)
+        chosen = search.candidates_[search.best_index_]
+        if x not in COSTS:
+            raise ValueError(f"x={x!r} was passed; one of {sorted(COSTS)} was expected.")
+        if y != "score" and y not in chosen.measures:
+            known = ["score", *chosen.measures]
+            raise ValueError(f"y={y!r} was passed; one of {known} was expected.")
+        shown = [each for each in search.candidates_ if each.is_evaluated]
+        cost, limit, title = COSTS[x]
+        if all(getattr(each.costs, cost) is None for each in shown):
+            raise ValueError(f"x={x!r} was passed, but no candidate has {title}.")
+        points = [_point(each, cost, y) for each in shown]
+        budget_limit = None if search.budget is None else getattr(search.budget, limit)
+        display = cls(
+            _with_front(points, y),
+            [_reference(each, cost, y) for each in search.reference_points_],
+            shown.index(chosen),
+            x=x,
+            y=search.scoring if y == "score" and isinstance(search.scoring, str) else y,
+            limit=budget_limit,
+        )
+        return display.plot(ax)
+
+    def plot(self, ax=None):
+        """Draw the candidates.
+
+        Filled markers are within the budget, hollow ones beyond another of its limits, or this one;
+        what lies right of the budget's limit is shaded. A reference without such a cost is a line.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default=None
+            Where to draw; None makes a new figure.
+
+        Returns
+        -------
+        display : StudentSearchDisplay
+            The display itself.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        plt = import_pyplot()
+        if ax is None:
+            ax = plt.subplots(figsize=(8, 5), layout="constrained")[1]
+        ax.set_xscale("log", subs=())
+        self._draw_candidates(ax, plt)
+        self._draw_references(ax)
+        self._frame(ax)
+        self._draw_budget(ax)
+        left, right = ax.get_xlim()
+        steps = (1, 2, 5) if right < 100 * left else (1,)
+        ax.xaxis.set_major_locator(plt.matplotlib.ticker.LogLocator(subs=steps))
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.set(xlabel=COSTS[self.x][2], ylabel=f"{title_of(self.y)}, mean over the folds")
+        ax.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.01, 0.5))
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+    def _draw_candidates(self, ax, plt):
+        colors = itertools.cycle(plt.rcParams["axes.prop_cycle"].by_key()["color"])
+        points = [each for each in self.candidates if each["x"] is not None]
+        families = list(dict.fromkeys(each["family"] for each in points))
+        for family in families:
+            color = next(colors)
+            label = family.replace("StudentClassifier", "").replace("Classifier", "")
+            for is_within in (True, False):
+                some = [
+                    each
+                    for each in points
+                    if each["family"] == family and each["within_budget"] == is_within
+                ]
+                if some:
+                    ax.scatter(
+                        [each["x"] for each in some],
+                        [each["y"] for each in some],
+                        s=28,
+                        facecolor=color if is_within else "none",
+                        edgecolor=color,
+                        label=label if is_within else f"{label}, over the budget",
+                        zorder=3,
+                    )
+        front = sorted((each["x"], each["y"]) for each in points if each["on_front"])
+        xs, ys = zip(*front, strict=True)
+        (self.front_,) = ax.plot(
+            xs, ys, color="0.3", lw=1, drawstyle="steps-post", label="Pareto front", zorder=2
+        )
+        chosen = self.candidates[self.chosen]
+        if chosen["x"] is not None:
+            style = {"marker": "*", "s": 240, "color": "gold", "edgecolor": "black", "zorder": 4}
+            ax.scatter([chosen["x"]], [chosen["y"]], label=f"chosen: {chosen['name']}", **style)
+
+    def _draw_references(self, ax):
+        low, high = self._range()
+        for kind, (marker, color) in REFERENCES.items():
+            some = [each for each in self.references if each["kind"] == kind]
+            placed = [each for each in some if each["x"] is not None]
+            outside = sum(not low <= each["y"] <= high for each in placed)
+            if placed:
+                ax.scatter(
+                    [each["x"] for each in placed],
+                    [each["y"] for each in placed],
+                    marker=marker,
+                    color=color,
+                    s=36,
+                    label=f"{kind} ({outside} outside)" if outside else kind,
+                    zorder=3,
+                )
+            elif some and kind == "teacher":
+                ax.axhline(some[0]["y"], color=color, ls="--", lw=1, label=kind)
+
+    def _range(self):
+        """Return the y between which everything is shown; the teacher always is."""
+        ys = [each["y"] for each in self.candidates]
+        ys += [each["y"] for each in self.references if each["kind"] != "hard labels"]
+        ys = [y for y in ys if y == y]
+        room = (max(ys) - min(ys)) or abs(max(ys)) or 1.0
+        return min(ys) - 0.3 * room, max(ys) + 0.3 * room
+
+    def _frame(self, ax):
+        """Leave out what lies so far away that the rest could not be told apart."""
+        low, high = self._range()
+        bottom, top = ax.get_ylim()
+        ax.set_ylim(max(bottom, low), min(top, high))
+
+    def _draw_budget(self, ax):
+        if self.limit is None:
+            return
+        low, high = ax.get_xlim()
+        high = max(high, self.limit * 1.5)
+        ax.axvspan(self.limit, high, color="0.5", alpha=0.15, lw=0, label="over the budget")
+        ax.set_xlim(min(low, self.limit), high)
+
+
+def _point(candidate, cost, y):
+    return {
+        "name": candidate.name,
+        "family": type(last_step(candidate.params["student"])).__name__,
+        "x": getattr(candidate.costs, cost),
+        "y": candidate.score if y == "score" else candidate.measures[y],
+        "within_budget": candidate.within_budget,
+    }
+
+
+def _reference(reference, cost, y):
+    has_cost = cost != "n_columns" or reference.kind == "hard labels"
+    return {
+        "name": reference.name,
+        "kind": reference.kind,
+        "x": getattr(reference.costs, cost) if has_cost else None,
+        "y": reference.score if y == "score" else reference.measures[y],
+    }
+
+
+def _with_front(points, y):
+    """Mark the points that no other beats in this cost and this measure."""
+    sign = -1.0 if y == "kl_divergence" else 1.0
+    marked = []
+    for each in points:
+        beaten = each["x"] is None or any(
+            other["x"] is not None
+            and other["x"] <= each["x"]
+            and sign * other["y"] >= sign * each["y"]
+            and (other["x"], other["y"]) != (each["x"], each["y"])
+            for other in points
+        )
+        marked.append(each | {"on_front": not beaten})
+    return marked

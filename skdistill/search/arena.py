@@ -1,0 +1,203 @@
+"""Where candidates compete: the same folds, scores and distiller for all of them."""
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import average_precision_score, get_scorer
+from sklearn.pipeline import Pipeline
+
+from skdistill.columns import table_names, take_rows
+from skdistill.distill import DistilledClassifier
+from skdistill.estimators import is_fitted
+from skdistill.fidelity import agreement, kl_divergence
+from skdistill.models import as_model
+from skdistill.search.column_path import column_path
+from skdistill.search.folds import make_folds, out_of_fold_labels
+from skdistill.soft_labels import SMALLEST_PROBABILITY, proba_from_margins
+from skdistill.students.column_selector import ColumnSelector
+from skdistill.teacher.labelling import folds as folds_of
+from skdistill.teacher.margins import align_probabilities
+
+
+@dataclass(frozen=True)
+class Arena:
+    """Where candidates compete: the same folds, and the same distiller around each student.
+
+    Attributes
+    ----------
+    folds : tuple of Fold
+        Rows with a teacher that has answered.
+    paths : tuple of ColumnPath or None
+        Of every fold the order in which columns are given up; None if all are kept.
+    classes : ndarray of shape (n_classes,)
+        All classes.
+    scoring : str or callable
+        What greater is better of.
+    distiller_params : dict
+        Parameters of `DistilledClassifier` that all candidates share.
+    """
+
+    folds: tuple
+    paths: tuple | None
+    classes: np.ndarray
+    scoring: Any
+    distiller_params: dict
+
+    def __sklearn_clone__(self):
+        return self  # searches clone parameters; nothing in here changes
+
+    def fit(self, plan, f, n_rows=None):
+        """Distil the student of a plan on the first rows of a fold; None for all."""
+        fold = self.folds[f]
+        rows = np.arange(fold.n_rows if n_rows is None else min(n_rows, fold.n_rows))
+        weight = None if fold.sample_weight is None else fold.sample_weight[rows]
+        distiller = DistilledClassifier(
+            fold.teacher,
+            self.student(plan, f),
+            temperature=plan.temperature,
+            alpha=plan.alpha,
+            **self.distiller_params | {"labelling": "direct"},
+        )
+        pool = None if fold.pool is None else (fold.pool,)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the final fit says it, once
+            return distiller.fit(take_rows(fold.X, rows), fold.y[rows], weight, X_unlabeled=pool)
+
+    def student(self, plan, f):
+        """Return the student of a plan, behind the choice of columns of a fold if there is one."""
+        if plan.n_columns is None:
+            return plan.student
+        return behind_selector(plan.student, self.paths[f].best(plan.n_columns))
+
+    def with_params(self, **params):
+        """Return the arena with other parameters of the distiller."""
+        return replace(self, distiller_params=self.distiller_params | params)
+
+    def scores(self, distiller, f):
+        """Score a fitted distiller on a fold.
+
+        Returns
+        -------
+        score : float
+            By `scoring`.
+        measures : dict of str to float
+            See `Candidate`.
+        """
+        fold = self.folds[f]
+        proba = as_model(distiller.student_, "model").answers(fold.X_test, self.classes)
+        of_teacher = proba_from_margins(distiller._teacher.margins(fold.X_test))
+        teacher_proba = align_probabilities(of_teacher, distiller.classes_, self.classes)
+        measures = measures_of(proba, teacher_proba, fold.y_test, self.classes, fold.test_weight)
+        return self._score(distiller, fold, measures), measures
+
+    def teacher_scores(self, f):
+        """Score the teacher on a fold by its honest answers; see `scores`."""
+        fold = self.folds[f]
+        proba = fold.teacher_proba(fold.X_test, self.classes)
+        measures = measures_of(proba, proba, fold.y_test, self.classes, fold.test_weight)
+        try:
+            return self._score(fold.teacher, fold, measures), measures
+        except ValueError:  # a scorer of fidelity has no teacher to compare a teacher with
+            return float("nan"), measures
+
+    def _score(self, model, fold, measures):
+        if isinstance(self.scoring, str) and self.scoring in measures:
+            return measures[self.scoring]
+        scorer, params = self.scoring, {}
+        if isinstance(scorer, str):
+            scorer = get_scorer(scorer)
+            params = {} if fold.test_weight is None else {"sample_weight": fold.test_weight}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return float(scorer(model, fold.X_test, fold.y_test, **params))
+
+
+def build_arena(teacher, rows, cv, scoring, shared, numbers, n_jobs, random_state):
+    """Have the teacher answer on every fold, and find the columns to keep.
+
+    Parameters
+    ----------
+    teacher : estimator
+        Fitted or not.
+    rows : Rows
+        Checked rows.
+    cv : int, cross-validation generator or iterable
+        Folds.
+    scoring : str or callable
+        See `StudentSearchCV`.
+    shared : dict
+        Parameters of all distillers.
+    numbers : list of int
+        Numbers of columns that will be tried; empty if all are kept.
+    n_jobs : int or None
+        For the teacher.
+    random_state : RandomState instance
+        Decides the order of rows, and draws some to choose columns by.
+
+    Returns
+    -------
+    arena : Arena
+        The folds.
+    path : ColumnPath or None
+        In which order columns are given up, by what each fold's teacher says of its test rows; None
+        if all are kept.
+    """
+    cv = list(cv) if isinstance(cv, Iterator) else cv
+    folds = make_folds(
+        teacher,
+        rows,
+        folds_of(cv, rows.y, is_classification=True),
+        shared.get("labelling", "auto"),
+        shared.get("cv", 5),
+        n_jobs,
+        random_state,
+    )
+    classes = folds[0].teacher.classes_ if is_fitted(teacher) else np.unique(rows.y)
+    paths = path = None
+    if numbers:
+        how = table_names(rows.X), min(numbers), random_state
+        labels = [(fold.X, fold.teacher_proba(fold.X, classes)) for fold in folds]
+        paths = tuple(column_path(*each, *how) for each in labels)
+        path = column_path(*out_of_fold_labels(folds, rows, classes), *how)
+    return Arena(tuple(folds), paths, classes, scoring, shared), path
+
+
+def behind_selector(student, columns):
+    """Put a student behind a choice of columns."""
+    return Pipeline([("columns", ColumnSelector(columns)), ("student", student)])
+
+
+def measures_of(proba, teacher_proba, y, classes, sample_weight):
+    """Compute what is reported of every candidate.
+
+    Parameters
+    ----------
+    proba, teacher_proba : ndarray of shape (n_samples, n_classes)
+        Probabilities of student and teacher.
+    y : ndarray of shape (n_samples,)
+        Observed classes.
+    classes : ndarray of shape (n_classes,)
+        The class of every column, sorted.
+    sample_weight : ndarray of shape (n_samples,) or None
+        Weights.
+
+    Returns
+    -------
+    measures : dict of str to float
+        ``neg_log_loss``; ``average_precision`` of the second class if there are two, NaN where a
+        fold has none of it; ``agreement`` and ``kl_divergence``.
+    """
+    codes = np.searchsorted(classes, y)
+    of_observed = np.maximum(proba[np.arange(len(y)), codes], SMALLEST_PROBABILITY)
+    measures = {"neg_log_loss": float(np.average(np.log(of_observed), weights=sample_weight))}
+    if len(classes) == 2:
+        precision = np.nan
+        if (codes == 1).any():
+            precision = average_precision_score(codes, proba[:, 1], sample_weight=sample_weight)
+        measures["average_precision"] = float(precision)
+    measures["agreement"] = agreement(teacher_proba, proba, sample_weight)
+    measures["kl_divergence"] = kl_divergence(teacher_proba, proba, sample_weight)
+    return measures

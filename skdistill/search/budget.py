@@ -1,0 +1,175 @@
+"""What a student may cost."""
+
+from dataclasses import dataclass, fields
+from numbers import Integral, Real
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Limits that a student has to keep; None for none.
+
+    Parameters
+    ----------
+    latency_us : float or None, default=None
+        Microseconds in which 99 of 100 calls for a single row are answered by the student's
+        `lean_scorer`, compiled if there is a compiler. Other models than skdistill's students are
+        called through their ``predict_proba``.
+    size_kb : float or None, default=None
+        Thousands of bytes that the file of the student takes, as `save` writes it; the pickle of
+        other models.
+    leaves : int or None, default=None
+        Number of leaves, at least 2: the rules that people have to read. It rules out students
+        that have no leaves. How readable an additive student is depends on its columns.
+    columns : int or None, default=None
+        Number of columns that have to be there for the student to answer. `StudentSearchCV` keeps
+        those that cost the least fidelity.
+    min_fidelity : float or None, default=None
+        Share of rows, in (0, 1], on which student and teacher find the same class most probable,
+        see `agreement`. Where one class is rare nearly every student agrees: look at the KL
+        divergence there.
+
+    Raises
+    ------
+    TypeError
+        If a limit is no number.
+    ValueError
+        If a limit cannot be kept by any student.
+
+    Examples
+    --------
+    A scorer for the checkout, small enough for a mobile phone:
+
+    >>> from skdistill import Budget
+    >>> Budget(latency_us=5, size_kb=50)
+    Budget(latency_us=5, size_kb=50)
+    """
+
+    latency_us: float | None = None
+    size_kb: float | None = None
+    leaves: int | None = None
+    columns: int | None = None
+    min_fidelity: float | None = None
+
+    def __post_init__(self):
+        for name, value in self.limits.items():
+            kind = Integral if name in ("leaves", "columns") else Real
+            if not isinstance(value, kind) or isinstance(value, bool | np.bool_):
+                expected = "a whole number" if kind is Integral else "a number"
+                raise TypeError(f"{name}={value!r} was passed; {expected} or None was expected.")
+            if not (np.isfinite(value) and value > 0):
+                raise ValueError(
+                    f"{name}={value!r} was passed, which no student can keep; a finite number "
+                    "larger than 0 was expected, or None for no limit."
+                )
+        if self.leaves == 1:
+            raise ValueError(
+                "leaves=1 contradicts itself: a tree of one leaf gives every row the same answer. "
+                "At least 2 were expected, or None for no limit."
+            )
+        if self.min_fidelity is not None and self.min_fidelity > 1:
+            raise ValueError(
+                f"min_fidelity={self.min_fidelity!r} was passed; it is a share of rows, so at most "
+                "1 was expected."
+            )
+
+    @property
+    def limits(self):
+        """The limits that were set, by name."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def __repr__(self):
+        return f"Budget({', '.join(f'{name}={value!r}' for name, value in self.limits.items())})"
+
+
+@dataclass(frozen=True)
+class Excess:
+    """A limit that a student does not keep.
+
+    Attributes
+    ----------
+    limit : str
+        Which one, a parameter of `Budget`.
+    value : float or None
+        What the student has; None if it has nothing of the kind.
+    allowed : float
+        What it may have.
+    """
+
+    limit: str
+    value: float | None
+    allowed: float
+
+    @property
+    def ratio(self):
+        """By which factor the limit is missed; infinite if there is nothing to compare."""
+        if self.value is None:
+            return np.inf
+        if self.limit == "min_fidelity":
+            return self.allowed / max(self.value, 1e-12)
+        return self.value / self.allowed
+
+    def __str__(self):
+        if self.value is None:
+            return f"{self.limit}: it has none (limit {self.allowed:g})"
+        value = float(f"{self.value:.3g}")
+        by = f"{self.ratio - 1:.2g}" if self.ratio > 10 else f"{self.ratio - 1:.0%}"
+        words = "short of it by" if self.limit == "min_fidelity" else "over it by"
+        times = " times" if self.ratio > 10 else ""
+        return f"{self.limit} {value:g} (limit {self.allowed:g}, {words} {by}{times})"
+
+
+def excesses(budget, costs, agreement=None):
+    """List the limits that a student does not keep.
+
+    Parameters
+    ----------
+    budget : Budget
+        The limits.
+    costs : Costs
+        What the student costs; a latency that is None was not measured, and is not judged.
+    agreement : float or None, default=None
+        Its agreement with the teacher; None if it is not known yet.
+
+    Returns
+    -------
+    excesses : tuple of Excess
+        Empty if all limits are kept, as far as is known.
+    """
+    values = {
+        "latency_us": costs.latency_p99_us,
+        "size_kb": costs.size_kb,
+        "leaves": costs.n_leaves,
+        "columns": costs.n_columns,
+        "min_fidelity": agreement,
+    }
+    found = []
+    for name, allowed in budget.limits.items():
+        value = values[name]
+        if value is None and name != "leaves":
+            continue
+        is_kept = value is not None and (
+            value >= allowed if name == "min_fidelity" else value <= allowed
+        )
+        if not is_kept:
+            found.append(Excess(name, value, allowed))
+    return tuple(found)
+
+
+class BudgetError(ValueError):
+    """No student is within the budget; the message says which came closest.
+
+    Attributes
+    ----------
+    candidates : tuple of Candidate
+        All that was measured.
+    """
+
+    def __init__(self, message, candidates=()):
+        super().__init__(message)
+        self.candidates = candidates
+
+    def __reduce__(self):
+        return BudgetError, (self.args[0], self.candidates)

@@ -1,0 +1,214 @@
+"""What a student costs: microseconds a row, bytes, leaves and columns."""
+
+import warnings
+from dataclasses import dataclass, replace
+from time import perf_counter
+
+import numpy as np
+
+from skdistill.columns import cell_values, plain_rows, take_rows
+from skdistill.estimators import last_step
+from skdistill.export.content import STUDENTS, student_content
+from skdistill.export.lean import lean_scorer
+from skdistill.models import as_model
+from skdistill.report.fidelity.cost import measure_cost, pickled_size
+from skdistill.scorer.student_file import pack
+from skdistill.search.budget import excesses
+from skdistill.students.column_selector import selection_of
+
+#: Calls of one round, and rounds: the 99 % quantile is the median over the rounds.
+CALLS, ROUNDS = 1000, 5
+
+#: Rows that are scored in turn.
+TIMED_ROWS = 500
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What a model costs.
+
+    Attributes
+    ----------
+    size_kb : float or None
+        Thousands of bytes of the student's file; of the pickle for other models, None if they have
+        none.
+    n_columns : int
+        Columns that have to be there for an answer.
+    n_columns_used : int
+        Those of them that can change it.
+    n_leaves : int or None
+        Leaves of a tree; None for what is no tree.
+    latency_p50_us, latency_p99_us : float or None
+        Microseconds to answer for a single row, median and 99 % quantile; None if not measured.
+    engine : str or None
+        What answered: "c", "numpy", "predict_proba" or "onnxruntime".
+    """
+
+    size_kb: float | None
+    n_columns: int
+    n_columns_used: int
+    n_leaves: int | None = None
+    latency_p50_us: float | None = None
+    latency_p99_us: float | None = None
+    engine: str | None = None
+
+
+def static_costs(student):
+    """Read off a fitted student what can be known without a clock.
+
+    Parameters
+    ----------
+    student : estimator
+        A fitted student, maybe behind a `ColumnSelector`, or any other classifier.
+
+    Returns
+    -------
+    costs : Costs
+        Without latency.
+    """
+    behind = selection_of(student)[1]
+    if isinstance(behind, STUDENTS):
+        size = len(pack(student_content(behind)))
+    else:
+        size = pickled_size(behind)
+    return Costs(
+        size_kb=None if size is None else size / 1000,
+        n_columns=behind.n_features_in_,
+        n_columns_used=_columns_used(behind),
+        n_leaves=_leaves(behind),
+    )
+
+
+def with_latency(costs, student, X):
+    """Add the latency of a student, measured here and now.
+
+    Parameters
+    ----------
+    costs : Costs
+        Of `static_costs`.
+    student : estimator
+        A fitted student, maybe behind a `ColumnSelector`, or any other classifier.
+    X : ndarray or data frame of shape (n_samples, n_features)
+        Real rows, with all columns.
+
+    Returns
+    -------
+    costs : Costs
+        With latency.
+    """
+    p50, p99, engine = measure_latency(student, X)
+    return replace(costs, latency_p50_us=p50, latency_p99_us=p99, engine=engine)
+
+
+def measured_twice(student, X, budget):
+    """Measure a student, and once more if it is over the budget: something else may have run.
+
+    Parameters
+    ----------
+    student : estimator
+        A fitted student, maybe behind a `ColumnSelector`, or any other classifier.
+    X : ndarray or data frame of shape (n_samples, n_features)
+        Real rows, with all columns.
+    budget : Budget
+        The limits.
+
+    Returns
+    -------
+    costs : Costs
+        Of the faster measurement.
+    """
+    costs = with_latency(static_costs(student), student, X)
+    if not excesses(budget, costs):
+        return costs
+    return min(costs, with_latency(costs, student, X), key=lambda each: each.latency_p99_us)
+
+
+def measure_latency(student, X):
+    """Time single-row calls on real rows: of the lean scorer, or of ``predict_proba``.
+
+    Returns
+    -------
+    p50, p99 : float
+        Microseconds.
+    engine : str
+        What answered.
+    """
+    X = take_rows(X, np.linspace(0, X.shape[0] - 1, min(X.shape[0], TIMED_ROWS)).astype(int))
+    selector, behind = selection_of(student)
+    if not isinstance(behind, STUDENTS):
+        cost = measure_cost(as_model(student, "student"), X)
+        return cost.row_p50, cost.row_p99, "predict_proba"
+    scorer = lean_scorer(behind)
+    rows = plain_cells(X if selector is None else selector.transform(X))
+    return *time_calls(scorer, rows), scorer.engine
+
+
+def plain_cells(X):
+    """Return the rows of a table as lists of what a service would pass to a lean scorer."""
+    rows = cell_values(plain_rows(X) if isinstance(plain_rows(X), np.ndarray) else X)
+    return [[cell.item() if hasattr(cell, "item") else cell for cell in row] for row in rows]
+
+
+def time_calls(ask, inputs):
+    """Time calls one after the other.
+
+    Parameters
+    ----------
+    ask : callable
+        What is timed.
+    inputs : list
+        Its arguments, in turn.
+
+    Returns
+    -------
+    p50, p99 : float
+        Microseconds: medians over rounds of the rounds' quantiles, so that a process that
+        interrupts one of them does not decide.
+    """
+    for each in inputs:  # warm
+        ask(each)
+    quantiles = []
+    for _ in range(ROUNDS):
+        times = np.empty(CALLS)
+        for i in range(CALLS):
+            each = inputs[i % len(inputs)]
+            start = perf_counter()
+            ask(each)
+            times[i] = perf_counter() - start
+        quantiles.append(np.quantile(times, [0.5, 0.99]))
+    p50, p99 = np.median(quantiles, axis=0) * 1e6
+    return float(p50), float(p99)
+
+
+def measure_teacher(estimator, X):
+    """Measure a teacher through its own ``predict_proba``, on the rows and container it takes."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about names of columns, a thousand times
+        cost = measure_cost(as_model(estimator, "teacher"), X)
+    return Costs(
+        size_kb=None if cost.n_bytes is None else cost.n_bytes / 1000,
+        n_columns=X.shape[1],
+        n_columns_used=X.shape[1],
+        latency_p50_us=cost.row_p50,
+        latency_p99_us=cost.row_p99,
+        engine="predict_proba",
+    )
+
+
+def _leaves(student):
+    last = last_step(student)
+    last = getattr(last, "estimator_", last)  # inside of SoftLabelClassifier
+    if hasattr(last, "get_n_leaves"):
+        return int(last.get_n_leaves())
+    n_leaves = getattr(last, "n_leaves_", None)
+    return int(n_leaves) if np.isscalar(n_leaves) else None
+
+
+def _columns_used(student):
+    """Count the columns that can change an answer."""
+    if hasattr(student, "tree_") and hasattr(student.tree_, "children_left"):
+        inner = np.asarray(student.tree_.children_left) >= 0
+        return len(np.unique(np.asarray(student.tree_.feature)[inner]))
+    if hasattr(student, "curves_"):
+        return sum(bool(np.ptp(curve, axis=0).any()) for curve in student.curves_)
+    return student.n_features_in_

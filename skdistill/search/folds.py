@@ -1,0 +1,238 @@
+"""The folds of a search: rows, and a teacher that has answered for them once."""
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_random_state, get_tags
+
+from skdistill.columns import row_hashes, take_rows
+from skdistill.rows import Rows
+from skdistill.soft_labels import proba_from_margins
+from skdistill.teacher.in_use import ClassifierInUse
+from skdistill.teacher.labelling import label_rows
+from skdistill.teacher.margins import align_probabilities
+
+
+class RememberingTeacher(ClassifierMixin, BaseEstimator):
+    """A fitted teacher whose answers to the rows of a search are known already.
+
+    Honest answers to rows that the teacher was fitted on (out-of-bag, cross-fitted) cannot be had
+    again from a part of these rows; here they are looked up. For other rows, such as synthetic
+    ones, the teacher is asked.
+
+    Parameters
+    ----------
+    teacher : ClassifierTeacher
+        The fitted teacher.
+    hashes : ndarray of shape (n_known,)
+        Distinct hashes of the rows that are known, sorted.
+    margins : ndarray of shape (n_known, n_classes)
+        The answers to them.
+    """
+
+    def __init__(self, teacher, hashes, margins):
+        self.teacher = teacher
+        self.hashes = hashes
+        self.margins = margins
+
+    @classmethod
+    def of(cls, teacher, tables, margins):
+        """Remember the answers to tables of rows; equal rows get the mean of theirs."""
+        hashes = np.concatenate([row_hashes(table) for table in tables])
+        distinct, which = np.unique(hashes, return_inverse=True)
+        total = np.zeros((len(distinct), margins[0].shape[1]))
+        np.add.at(total, which, np.concatenate(margins))
+        return cls(teacher, distinct, total / np.bincount(which)[:, None])
+
+    @property
+    def classes_(self):
+        """The classes, one per column of the margins."""
+        return self.teacher.classes
+
+    def fit(self, X, y):
+        """Refuse: the teacher is fitted."""
+        raise AttributeError("A teacher that remembers its answers cannot be fitted again.")
+
+    def margins_of(self, X):
+        """Return margins of shape (n_samples, n_classes)."""
+        hashes = row_hashes(X)
+        at = np.minimum(np.searchsorted(self.hashes, hashes), len(self.hashes) - 1)
+        known = self.hashes[at] == hashes
+        margins = self.margins[at]
+        if not known.all():
+            margins[~known] = self.teacher.answers(take_rows(X, ~known)).margins()
+        return margins
+
+    def decision_function(self, X):
+        """Return margins, those of the second class if there are two."""
+        margins = self.margins_of(X)
+        if margins.shape[1] > 2:
+            return margins
+        return margins[:, -1]
+
+    def predict_proba(self, X):
+        """Return probabilities."""
+        return proba_from_margins(self.margins_of(X))
+
+    def predict(self, X):
+        """Return classes."""
+        return self.classes_[self.margins_of(X).argmax(axis=1)]
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags = get_tags(self.teacher.estimator).input_tags
+        return tags
+
+
+@dataclass(frozen=True)
+class Fold:
+    """What candidates are fitted and scored on.
+
+    Attributes
+    ----------
+    teacher : RememberingTeacher
+        Has answered for all rows of the fold.
+    X, y : table of shape (n_train, n_features), ndarray of shape (n_train,)
+        Training rows. They are in an order of which every beginning has about the same classes.
+    sample_weight : ndarray of shape (n_train,) or None
+        Weights, if there are any.
+    pool : table or None
+        Unlabelled rows.
+    X_test, y_test : table of shape (n_test, n_features), ndarray of shape (n_test,)
+        Rows to score on.
+    test_weight : ndarray of shape (n_test,) or None
+        Their weights.
+    test_rows : ndarray of shape (n_test,)
+        Their numbers among the labelled rows.
+    """
+
+    teacher: RememberingTeacher
+    X: Any
+    y: np.ndarray
+    sample_weight: np.ndarray | None
+    pool: Any
+    X_test: Any
+    y_test: np.ndarray
+    test_weight: np.ndarray | None
+    test_rows: np.ndarray
+
+    @property
+    def n_rows(self):
+        """Number of training rows."""
+        return len(self.y)
+
+    def teacher_proba(self, X, classes):
+        """Return the teacher's probabilities of some classes, 0 for those it does not know."""
+        return align_probabilities(self.teacher.predict_proba(X), self.teacher.classes_, classes)
+
+
+def make_folds(teacher, rows, splits, labelling, cv, n_jobs, random_state):
+    """Have the teacher answer for the rows of every fold, once.
+
+    Parameters
+    ----------
+    teacher : estimator
+        Fitted: its honest answers to all rows are computed once, for all folds. Not fitted: a clone
+        is fitted on the training rows of each.
+    rows : Rows
+        Checked rows.
+    splits : list of (train, test)
+        Numbers of the labelled rows.
+    labelling : {"auto", "oob", "cross_fit", "direct"}
+        See `DistilledClassifier`.
+    cv : int, cross-validation generator or iterable
+        Folds of "cross_fit".
+    n_jobs : int or None
+        For the teacher.
+    random_state : RandomState instance
+        Decides the order of the training rows.
+
+    Returns
+    -------
+    folds : list of Fold
+        One per split.
+    """
+    in_use = ClassifierInUse(teacher, rows)
+    shared = _remember(in_use, labelling, cv, n_jobs, []) if in_use.was_fitted else None
+    return [
+        _make_fold(teacher, rows, train, test, shared, labelling, cv, n_jobs, random_state)
+        for train, test in splits
+    ]
+
+
+def _make_fold(teacher, rows, train, test, shared, labelling, cv, n_jobs, random_state):
+    train = train[_balanced_order(rows.y[train], random_state)]
+    X_test = take_rows(rows.X, test)
+    of_train = Rows(
+        take_rows(rows.X, train),
+        rows.y[train],
+        rows.sample_weight[train],
+        rows.has_weights,
+        rows.pool,
+        rows.pool_weight,
+    )
+    if shared is None:
+        in_use = ClassifierInUse(teacher, of_train)
+        shared = _remember(in_use, labelling, cv, n_jobs, [X_test])
+    given = rows.given_weight
+    return Fold(
+        teacher=shared,
+        X=of_train.X,
+        y=of_train.y,
+        sample_weight=None if given is None else given[train],
+        pool=rows.pool,
+        X_test=X_test,
+        y_test=rows.y[test],
+        test_weight=None if given is None else given[test],
+        test_rows=test,
+    )
+
+
+def _remember(in_use, labelling, cv, n_jobs, others):
+    """Label the rows of a teacher honestly, and others directly."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # the final fit says it, once
+        answers, _ = label_rows(in_use, labelling, cv, n_jobs)
+    teacher, rows = in_use.fitted, in_use.rows
+    others = [*others, rows.pool] if rows.pool is not None else others
+    known = set(row_hashes(rows.X).tolist())
+    tables, margins = [rows.X], [answers.margins()]
+    for table in others:
+        fresh = np.array([each not in known for each in row_hashes(table).tolist()])
+        if fresh.any():  # what the teacher says of its own rows is not honest
+            tables.append(take_rows(table, fresh))
+            margins.append(teacher.answers(tables[-1]).margins())
+    return RememberingTeacher.of(teacher, tables, margins)
+
+
+def _balanced_order(y, random_state):
+    """Return an order of rows of which every beginning has about the shares of the classes."""
+    random_state = check_random_state(random_state)
+    place = np.empty(len(y))
+    for label in np.unique(y):
+        rows = np.flatnonzero(y == label)
+        ranks = (random_state.permutation(len(rows)) + random_state.uniform()) / len(rows)
+        place[rows] = ranks
+    return np.argsort(place, kind="stable")
+
+
+def out_of_fold_labels(folds, rows, classes):
+    """Return what each fold's teacher says of its test rows.
+
+    Returns
+    -------
+    X : table
+        The rows that were tested, each once.
+    proba : ndarray of shape (n_tested, n_classes)
+        Probabilities; of the first fold that tested a row.
+    """
+    tested = np.concatenate([fold.test_rows for fold in folds])
+    proba = np.concatenate([fold.teacher_proba(fold.X_test, classes) for fold in folds])
+    numbers, first = np.unique(tested, return_index=True)
+    return take_rows(rows.X, numbers), proba[first]

@@ -1,0 +1,113 @@
+"""What came of a search, as users see it: candidates, and scikit-learn's table of results."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from skdistill.search.budget import excesses
+from skdistill.search.candidates import Candidate, paired_difference
+from skdistill.search.costs import with_latency
+from skdistill.search.trials import largest_costs, mean_measures, mean_of
+
+
+def as_candidates(entries, arena, budget):
+    """Measure what was tried, and sum it up.
+
+    Parameters
+    ----------
+    entries : list of Entry
+        What came of the plans.
+    arena : Arena
+        The folds.
+    budget : Budget
+        The limits.
+
+    Returns
+    -------
+    candidates : tuple of Candidate
+        One per entry.
+    """
+    candidates = [_candidate(entry, arena, budget) for entry in entries]
+    scored = [each for each in candidates if each.is_evaluated and not np.isnan(each.score)]
+    if scored:
+        best = max(scored, key=lambda each: each.score)
+        candidates = [_compared(each, best) for each in candidates]
+    return tuple(candidates)
+
+
+def _candidate(entry, arena, budget):
+    name, params = entry.plan.name, entry.plan.params
+    if entry.trials is None and entry.left_behind is None:
+        return Candidate(name, params, entry.costs, excesses=entry.excesses)
+    if entry.trials is None:
+        scores, n_rows = entry.left_behind.fold_scores, entry.left_behind.n_rows
+        stage = "left behind"
+        return Candidate(
+            name, params, entry.costs, mean_of(scores), scores, {}, n_rows, stage=stage
+        )
+    scores = tuple(trial.score for trial in entry.trials)
+    measures = mean_measures([trial.measures for trial in entry.trials])
+    costs = largest_costs([trial.costs for trial in entry.trials])
+    costs = with_latency(costs, entry.trials[0].student, arena.folds[0].X_test)
+    return Candidate(
+        name,
+        params,
+        costs,
+        mean_of(scores),
+        scores,
+        measures,
+        min(fold.n_rows for fold in arena.folds),
+        mean_of([trial.seconds for trial in entry.trials]),
+        "evaluated",
+        excesses(budget, costs, measures["agreement"]),
+    )
+
+
+def _compared(candidate, best):
+    if not candidate.is_evaluated:
+        return candidate
+    difference, error = paired_difference(candidate.fold_scores, best.fold_scores)
+    return replace(candidate, difference=difference, difference_error=error)
+
+
+def cv_results(candidates, n_splits):
+    """Arrange candidates as scikit-learn's searches do.
+
+    Parameters
+    ----------
+    candidates : tuple of Candidate
+        All of them.
+    n_splits : int
+        Number of folds.
+
+    Returns
+    -------
+    results : dict of str to ndarray or list
+        Those scored on more rows rank before the others.
+    """
+    scores = np.full((len(candidates), n_splits), np.nan)
+    for row, each in zip(scores, candidates, strict=True):
+        row[: len(each.fold_scores)] = each.fold_scores
+    order = np.lexsort(
+        [
+            [-np.nan_to_num(c.score, nan=-np.inf) for c in candidates],
+            [-c.n_rows for c in candidates],
+        ]
+    )
+    rank = np.empty(len(candidates), dtype=np.int32)
+    rank[order] = np.arange(1, len(candidates) + 1)
+    results = {
+        "params": [each.params for each in candidates],
+        "candidate": np.array([each.name for each in candidates], dtype=object),
+        "mean_test_score": np.array([each.score for each in candidates]),
+        "std_test_score": np.array([np.std(row) for row in scores]),
+        "rank_test_score": rank,
+        "mean_fit_time": np.array([each.fit_seconds for each in candidates]),
+        "n_resources": np.array([each.n_rows for each in candidates]),
+    }
+    for f in range(n_splits):
+        results[f"split{f}_test_score"] = scores[:, f]
+    for name in sorted({name for each in candidates for name in each.measures}):
+        values = [each.measures.get(name, np.nan) for each in candidates]
+        results[f"mean_test_{name}"] = np.array(values)
+    return results

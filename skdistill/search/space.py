@@ -1,0 +1,188 @@
+"""What is tried: students of several sizes, temperatures, alphas and numbers of columns."""
+
+import itertools
+import warnings
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+from sklearn.base import clone
+from sklearn.model_selection import ParameterGrid
+from sklearn.pipeline import Pipeline
+
+from skdistill.estimators import last_step
+from skdistill.search.budget import Excess
+from skdistill.students.fitting import check_student
+from skdistill.students.linear import LinearStudentClassifier
+from skdistill.students.mlp import MLPStudentClassifier
+from skdistill.students.tree import TreeStudentClassifier
+
+#: Sizes of the students that "auto" tries.
+TREE_LEAVES = (4, 8, 16, 32, 64, 128)
+LINEAR_BINS = (1, 8, 32)
+MLP_SIZES = (((16,), 32), ((32, 32), 8), ((32, 32), 32), ((64, 64), 32), ((128, 128), 32))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One combination that may be tried.
+
+    Attributes
+    ----------
+    name : str
+        What it is in a few words, without temperature and alpha.
+    student : estimator
+        Not fitted.
+    temperature : float or "auto"
+        Of the distillation.
+    alpha : float
+        Weight of the soft labels.
+    n_columns : int or None
+        Number of columns the student gets to see; None for all.
+    """
+
+    name: str
+    student: Any
+    temperature: Any
+    alpha: float
+    n_columns: int | None
+
+    @property
+    def family(self):
+        """Name of the class that predicts."""
+        return type(last_step(self.student)).__name__
+
+    @property
+    def params(self):
+        """As `Candidate.params` has them."""
+        return {
+            "student": self.student,
+            "temperature": self.temperature,
+            "alpha": self.alpha,
+            "n_columns": self.n_columns,
+        }
+
+
+def make_plans(students, temperatures, alphas, n_columns, budget, n_features):
+    """List what may be tried.
+
+    Parameters
+    ----------
+    students : "auto", estimator, list or dict
+        See `StudentSearchCV`.
+    temperatures, alphas : sequence
+        Values to combine with every student.
+    n_columns : sequence of int or None
+        Numbers of columns to combine with every student; None for all columns.
+    budget : Budget
+        Sizes that "auto" need not try are left out.
+    n_features : int
+        Number of columns there are.
+
+    Returns
+    -------
+    plans : list of Plan
+        All combinations; those of one student stand together.
+    """
+    named = auto_students(budget) if isinstance(students, str) else listed_students(students)
+    numbers = list(dict.fromkeys(None if k is None or k >= n_features else k for k in n_columns))
+    plans = []
+    for (name, student), k in itertools.product(named, numbers):
+        full_name = name if k is None else f"{name}, {k} column{'s' * (k > 1)}"
+        plans += [
+            Plan(full_name, student, temperature, alpha, k)
+            for temperature, alpha in itertools.product(temperatures, alphas)
+        ]
+    return plans
+
+
+def auto_students(budget):
+    """List the students that a budget does not rule out, with their names."""
+    leaves = sorted({min(n, budget.leaves or n) for n in TREE_LEAVES})
+    students = [TreeStudentClassifier(n) for n in leaves]
+    if budget.leaves is None:
+        students += [LinearStudentClassifier(n) for n in LINEAR_BINS]
+        if find_spec("torch") and find_spec("skorch"):
+            students += [MLPStudentClassifier(layers, n_bins=bins) for layers, bins in MLP_SIZES]
+        else:
+            warnings.warn(
+                "students='auto' leaves out the MLP, whose training needs torch and skorch. "
+                "Install them with: pip install 'skdistill[mlp]'",
+                UserWarning,
+                stacklevel=4,
+            )
+    return [(name_of(student), student) for student in students]
+
+
+def listed_students(students):
+    """List the students that a user passed, with their names.
+
+    Parameters
+    ----------
+    students : estimator, list or dict
+        Each entry an estimator, or a pair of one and a parameter grid.
+
+    Returns
+    -------
+    named : list of (str, estimator)
+        An entry per point of the grids.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an entry is something else.
+    """
+    if isinstance(students, dict):
+        entries = list(students.items())
+    else:
+        listed = students if isinstance(students, list | tuple) else [students]
+        entries = [(None, entry) for entry in listed]
+    if not entries:
+        raise ValueError("students is empty; at least one student, or 'auto', was expected.")
+    named = []
+    for name, entry in entries:
+        student, grid = (
+            entry if isinstance(entry, list | tuple) and len(entry) == 2 else (entry, {})
+        )
+        if not hasattr(student, "fit") or not isinstance(grid, dict | list):
+            raise TypeError(
+                f"students holds {entry!r}; a student, or a pair of a student and a dict of lists "
+                "of its parameters, was expected."
+            )
+        check_student(student, "classifier")
+        for params in ParameterGrid(grid):
+            each = clone(student).set_params(**params)
+            title = name_of(each) if name is None else _with_params(name, params)
+            named.append((title, each))
+    return named
+
+
+def name_of(student):
+    """Name a student in a few words."""
+    last = last_step(student)
+    if isinstance(last, TreeStudentClassifier):
+        limits = {"leaves": last.max_leaf_nodes, "levels": last.max_depth}
+        sizes = [f"{n} {what}" for what, n in limits.items() if n is not None]
+        name = ", ".join(["tree", *sizes])
+    elif isinstance(last, LinearStudentClassifier):
+        name = "linear" if last.n_bins == 1 else f"additive, {last.n_bins} bins"
+    elif isinstance(last, MLPStudentClassifier):
+        layers = last.hidden_layer_sizes
+        layers = layers if isinstance(layers, list | tuple) else [layers]
+        name = f"MLP {'-'.join(map(str, layers))}, {last.n_bins} bins"
+    else:
+        name = " ".join(repr(last).split())
+    return f"{name} behind transformers" if isinstance(student, Pipeline) else name
+
+
+def _with_params(name, params):
+    values = ", ".join(f"{key}={value}" for key, value in params.items())
+    return f"{name}, {values}" if values else str(name)
+
+
+def certain_excesses(plan, budget):
+    """List the limits that a student cannot keep, whatever it is fitted on."""
+    has_none = isinstance(last_step(plan.student), LinearStudentClassifier | MLPStudentClassifier)
+    if budget.leaves is not None and has_none:
+        return (Excess("leaves", None, budget.leaves),)
+    return ()

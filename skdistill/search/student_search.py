@@ -1,0 +1,506 @@
+"""Choose the student within a budget."""
+
+import tempfile
+from collections import Counter
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from numbers import Integral
+
+import joblib
+import numpy as np
+from sklearn.base import ClassifierMixin, clone
+from sklearn.metrics import get_scorer
+from sklearn.utils import check_random_state, get_tags
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from skdistill.columns import column_names
+from skdistill.distill import DistilledClassifier
+from skdistill.distill.base import Distiller
+from skdistill.estimators import is_fitted, with_seeds
+from skdistill.rows import check_classification_rows
+from skdistill.search.arena import behind_selector, build_arena
+from skdistill.search.budget import Budget, BudgetError, excesses
+from skdistill.search.candidates import closest, in_order_of_choice, pareto_front
+from skdistill.search.costs import measured_twice
+from skdistill.search.references import hard_references, teacher_references
+from skdistill.search.results import as_candidates, cv_results
+from skdistill.search.space import listed_students, make_plans
+from skdistill.search.tournament import hold
+from skdistill.students.column_selector import selection_of
+from skdistill.teacher.fitting import check_teacher
+
+
+class StudentSearchCV(ClassifierMixin, Distiller):
+    """Find the student that is best within a budget of time, size, leaves and columns.
+
+    Students, temperatures and alphas are tried on cross-validated folds on which the teacher has
+    answered once. What a student costs is measured: single-row calls of its compiled scorer, the
+    bytes of its file, its leaves, the columns it needs. The best within the budget is fitted again
+    on all rows, measured again, and then predicts.
+
+    Parameters
+    ----------
+    teacher : estimator
+        A classifier with ``predict_proba``, fitted or not, as in `DistilledClassifier`. A fitted
+        one is asked once for all folds, a clone of an unfitted one is fitted in each.
+    students : "auto", estimator, list or dict, default="auto"
+        What to try. "auto": trees of 4 to 128 leaves, additive models of 1, 8 and 32 bins, and MLPs
+        of 16 to 128-128 units (if torch and skorch are there), except for what the budget rules
+        out. Else students, each alone or as a pair of student and parameter grid, such as
+        ``[(TreeStudentClassifier(), {"max_leaf_nodes": [4, 8]}), LinearStudentClassifier()]``; a
+        dict gives them names.
+    budget : Budget or None, default=None
+        The limits; None for none.
+    scoring : str or callable, default="neg_log_loss"
+        What the choice goes by, as in scikit-learn; also `fidelity_scorer`. Log loss and average
+        precision are reported in any case.
+    cv : int, cross-validation generator or iterable, default=5
+        Folds, the same for all candidates.
+    search : {"halving", "grid", "optuna"}, default="halving"
+        - "halving": scikit-learn's successive halving between candidates whose students cost the
+          same; the winners, one for about every size, get all rows.
+        - "grid": all rows for all candidates.
+        - "optuna": all rows for `n_iter` candidates that its TPE sampler proposes. Needs the
+          ``search`` extra.
+    temperatures : sequence of float or "auto", default=(1.0, 2.0)
+        Temperatures to try with every student.
+    alphas : sequence of float, default=(0.5, 0.8, 1.0)
+        Weights of the soft labels to try with every student.
+    n_columns : int, sequence of int or None, or None, default=None
+        Numbers of columns to try with every student; None among them stands for all columns. None
+        alone tries as many as the budget allows.
+    rule : {"best", "one_standard_error"}, default="best"
+        Which candidate within the budget is taken: the one with the best score; or, among those
+        within one standard error of it (of the paired differences between folds), the one that uses
+        the smallest share of the budget, or without limits the smallest file.
+    n_iter : int, default=30
+        Number of candidates that optuna tries.
+    references : bool, default=True
+        Whether to measure what candidates have to beat: the teacher, the teacher compiled by
+        onnxruntime, and the students of the front without a teacher.
+    distiller_params : dict or None, default=None
+        More parameters of `DistilledClassifier`, the same for all candidates, such as
+        ``labelling``, ``augmentation`` or ``class_weight``.
+    memory : str, joblib.Memory or None, default=None
+        Caches the teacher's answers to synthetic rows; None for a temporary folder, deleted after
+        fit.
+    n_jobs : int or None, default=None
+        Trials at a time. Latencies are measured afterwards, one after the other.
+    random_state : int, RandomState instance or None, default=None
+        Decides everything that has no ``random_state`` of its own.
+    verbose : int, default=0
+        Whether to print the stages.
+
+    Attributes
+    ----------
+    best_estimator_ : DistilledClassifier
+        The chosen candidate, fitted on all rows.
+    best_params_ : dict
+        Its ``student``, ``temperature``, ``alpha`` and ``n_columns``.
+    best_score_ : float
+        Its mean score over the folds.
+    best_costs_ : Costs
+        What the fitted student costs.
+    best_index_ : int
+        Its position in ``candidates_`` and ``cv_results_``.
+    candidates_ : tuple of Candidate
+        All that was considered: parameters, scores, costs, and why not, if not.
+    pareto_front_ : CandidateTable
+        The candidates that no other beats in score and all costs that the budget limits (latency
+        and size, if it limits none but columns), also those beyond the budget. Prints as a table.
+    cv_results_ : dict of str to ndarray or list
+        As of scikit-learn's searches: ``params``, ``mean_test_score``, ``split0_test_score`` and so
+        on, with ``n_resources``, the training rows each was scored with.
+    reference_points_ : tuple of Reference
+        See `references`.
+    column_path_ : ColumnPath or None
+        The order in which columns are given up, with the fidelity on the way; None if no number of
+        columns was tried.
+    columns_ : list of str
+        Names of the columns that the student needs.
+    notes_ : tuple of str
+        What was left out, and why.
+    classes_ : ndarray of shape (n_classes,)
+        The class labels.
+    n_splits_ : int
+        Number of folds.
+    n_features_in_ : int
+        Number of columns seen at fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns seen at fit, if all were strings.
+
+    See Also
+    --------
+    StudentSearchDisplay : Plots candidates, front, budget and references.
+    DistilledClassifier : One candidate.
+
+    Notes
+    -----
+    A student is measured on a thousand rows first, and not scored if it is far beyond the budget
+    (latency: by half). The chosen one is measured again after its fit on all rows; if it then is
+    over a limit, the next best is taken.
+
+    With ``Budget(columns=k)`` students see k columns and the teacher all of them. Columns are given
+    up one after the other by what that costs in held-out fidelity, fold by fold; the teacher's
+    labels decide, not the observed classes.
+
+    A fitted teacher has learned from the rows of all folds. Its answers to these rows are honest
+    where they can be (out-of-bag, cross-fitted), but through what it says of rows between them,
+    synthetic ones above all, students learn something of the classes they are scored on: scores are
+    too good, and those of MLPs more than others. Pass the teacher unfitted, which costs a fit per
+    fold, or judge the final student on other rows.
+
+    The latency of a student is that of this machine while nothing else runs.
+
+    References
+    ----------
+    Jamieson and Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter
+    Optimization", AISTATS 2016, arXiv:1502.07943. Bergstra et al., "Algorithms for Hyper-Parameter
+    Optimization", NeurIPS 2011. Breiman et al., "Classification and Regression Trees", 1984, for
+    the rule of one standard error.
+
+    Examples
+    --------
+    The best tree of at most six leaves:
+
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> from skdistill import Budget, StudentSearchCV
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> forest = RandomForestClassifier(50, random_state=0).fit(X, y)
+    >>> search = StudentSearchCV(
+    ...     forest, budget=Budget(leaves=6), cv=3, references=False, random_state=0
+    ... )
+    >>> search = search.fit(X, y)
+    >>> search.best_params_["student"]
+    TreeStudentClassifier(max_leaf_nodes=6)
+    """
+
+    # Pipelines hand X_unlabeled on without set_fit_request.
+    __metadata_request__fit = {"X_unlabeled": True}
+
+    _parameter_constraints = {
+        "teacher": "no_validation",  # check_teacher says more
+        "students": "no_validation",  # listed_students says more
+        "budget": [Budget, None],
+        "scoring": [str, callable],
+        "cv": ["cv_object"],
+        "search": [StrOptions({"halving", "grid", "optuna"})],
+        "temperatures": ["array-like"],
+        "alphas": ["array-like"],
+        "n_columns": [Interval(Integral, 1, None, closed="left"), "array-like", None],
+        "rule": [StrOptions({"best", "one_standard_error"})],
+        "n_iter": [Interval(Integral, 1, None, closed="left")],
+        "references": ["boolean"],
+        "distiller_params": [dict, None],
+        "memory": [str, HasMethods(["cache"]), None],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        teacher,
+        students="auto",
+        *,
+        budget=None,
+        scoring="neg_log_loss",
+        cv=5,
+        search="halving",
+        temperatures=(1.0, 2.0),
+        alphas=(0.5, 0.8, 1.0),
+        n_columns=None,
+        rule="best",
+        n_iter=30,
+        references=True,
+        distiller_params=None,
+        memory=None,
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.teacher = teacher
+        self.students = students
+        self.budget = budget
+        self.scoring = scoring
+        self.cv = cv
+        self.search = search
+        self.temperatures = temperatures
+        self.alphas = alphas
+        self.n_columns = n_columns
+        self.rule = rule
+        self.n_iter = n_iter
+        self.references = references
+        self.distiller_params = distiller_params
+        self.memory = memory
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X, y, sample_weight=None, X_unlabeled=None):
+        """Try the candidates, and fit the best within the budget on all rows.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Raw columns: what teacher and students take.
+        y : array-like of shape (n_samples,)
+            Classes; -1 marks rows without one, see `DistilledClassifier`.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights, for fits and scores.
+        X_unlabeled : table with the columns of X, or tuple of tables, default=None
+            More rows without a class, the same in every fold. Nothing is scored on them.
+
+        Returns
+        -------
+        self : object
+            The fitted search.
+
+        Raises
+        ------
+        BudgetError
+            A ValueError: if no candidate is within the budget. It says which came closest, and
+            keeps all that was measured in ``candidates``.
+        TypeError
+            If teacher or a student is no classifier with ``predict_proba``.
+        ValueError
+            If a parameter, the rows, the classes or the weights are not what is described here.
+        """
+        self._validate_params()
+        check_teacher(self.teacher, "classifier")
+        budget = Budget() if self.budget is None else self.budget
+        shared = self._shared_params()
+        if isinstance(self.scoring, str):
+            get_scorer(self.scoring)  # raises before any work
+        rows = check_classification_rows(
+            self,
+            X,
+            y,
+            sample_weight,
+            X_unlabeled,
+            known_classes=self.teacher.classes_ if is_fitted(self.teacher) else None,
+            accept_sparse=self._takes_sparse(),
+        )
+        plans = self._plans(budget, rows.X.shape[1])
+        random_state = check_random_state(self.random_state)
+        with _folder(self.memory) as memory:
+            shared |= {"memory": memory, "random_state": random_state.randint(2**31 - 1)}
+            self._say("the teacher answers for the rows of the folds")
+            teacher = self._seeded_teacher(random_state)
+            numbers = [plan.n_columns for plan in plans if plan.n_columns is not None]
+            arena, self.column_path_ = build_arena(
+                teacher, rows, self.cv, self.scoring, shared, numbers, self.n_jobs, random_state
+            )
+            self.classes_, self.n_splits_ = arena.classes, len(arena.folds)
+            entries = hold(
+                arena,
+                plans,
+                budget,
+                self.search,
+                n_iter=self.n_iter,
+                n_jobs=self.n_jobs,
+                random_state=random_state.randint(2**31 - 1),
+                say=self._say,
+            )
+            self._say("measuring latencies")
+            candidates = as_candidates(entries, arena, budget)
+            shared["memory"] = self.memory
+            fit_params = {
+                "X": X,
+                "y": y,
+                "sample_weight": sample_weight,
+                "X_unlabeled": X_unlabeled,
+            }
+            self._choose(candidates, budget, shared, rows.X, fit_params)
+            self.reference_points_, self.notes_ = (), ()
+            if self.references:
+                self._refer(arena, entries, rows)
+        return self
+
+    def _shared_params(self):
+        """Return the parameters that all distillers share."""
+        given = dict(self.distiller_params or {})
+        ours = {"teacher", "student", "temperature", "alpha", "memory", "random_state"}
+        known = set(DistilledClassifier(None).get_params(deep=False)) - ours
+        unknown = sorted(set(given) - known)
+        if unknown:
+            raise ValueError(
+                f"distiller_params has {unknown}; parameters of DistilledClassifier that the "
+                f"search does not set itself were expected: {sorted(known)}."
+            )
+        return given
+
+    def _plans(self, budget, n_features):
+        """List what may be tried."""
+        for name in ("temperatures", "alphas"):
+            if len(getattr(self, name)) == 0:
+                raise ValueError(f"{name} is empty; at least one value was expected.")
+        if isinstance(self.students, str) and self.students != "auto":
+            raise ValueError(
+                f"students={self.students!r}; 'auto', a student, or a list or dict of them was "
+                "expected."
+            )
+        numbers = [budget.columns] if self.n_columns is None else np.ravel(self.n_columns).tolist()
+        plans = make_plans(
+            self.students, self.temperatures, self.alphas, numbers, budget, n_features
+        )
+        for plan in plans:  # raises before any work
+            DistilledClassifier(
+                None, None, temperature=plan.temperature, alpha=plan.alpha
+            )._validate_params()
+        return plans
+
+    def _seeded_teacher(self, random_state):
+        """Return the teacher; without a seed of its own it gets one if the search has one."""
+        if is_fitted(self.teacher) or self.random_state is None:
+            return self.teacher
+        return with_seeds(clone(self.teacher), random_state)
+
+    def _choose(self, candidates, budget, shared, X, fit_params):
+        """Fit the best candidate on all rows; the next one if it then is over the budget."""
+        candidates = list(candidates)
+        for i in in_order_of_choice(candidates, budget, self.rule):
+            params = candidates[i].params
+            self._say(f"fitting {candidates[i].name} on all rows")
+            model = self._distiller(params, shared, self._deployed(params))
+            model.fit(**fit_params)
+            costs = measured_twice(model.student_, X, budget)
+            over = excesses(budget, costs)
+            if not over:
+                break
+            candidates[i] = replace(candidates[i], costs=costs, excesses=over)
+        else:
+            raise BudgetError(_message(candidates, budget), tuple(candidates))
+        self.candidates_ = tuple(candidates)
+        self.pareto_front_ = pareto_front(candidates, budget.limits)
+        self.cv_results_ = cv_results(candidates, self.n_splits_)
+        self.best_index_, self.best_params_ = i, params
+        self.best_score_, self.best_costs_ = candidates[i].score, costs
+        self.best_estimator_ = model
+        selector = selection_of(model.student_)[0]
+        kept = range(self.n_features_in_) if selector is None else selector.columns
+        self.columns_ = [column_names(self)[j] for j in kept]
+
+    def _distiller(self, params, shared, student):
+        return DistilledClassifier(
+            self.teacher,
+            student,
+            temperature=params["temperature"],
+            alpha=params["alpha"],
+            **{"n_jobs": self.n_jobs} | shared,
+        )
+
+    def _deployed(self, params):
+        """Return the unfitted student of a candidate, behind the columns it keeps."""
+        if params["n_columns"] is None:
+            return params["student"]
+        return behind_selector(params["student"], self.column_path_.best(params["n_columns"]))
+
+    def _refer(self, arena, entries, rows):
+        """Measure what the candidates have to beat."""
+        self._say("measuring references")
+        of_fold = arena.folds[0].teacher.teacher  # if all other answers came from `memory`
+        teacher = (self._teacher or of_fold).estimator
+        references, notes = teacher_references(arena, teacher, rows.X)
+        chosen = {each.name for each in self.pareto_front_ if each.within_budget}
+        chosen.add(self.candidates_[self.best_index_].name)
+        plans = [entry.plan for entry in entries if entry.plan.name in chosen]
+        references += hard_references(arena, plans, self.n_jobs, rows.X)
+        self.reference_points_, self.notes_ = tuple(references), tuple(notes)
+
+    @property
+    def student_(self):
+        """The fitted student of the chosen candidate; this is what goes to production."""
+        check_is_fitted(self)
+        return self.best_estimator_.student_
+
+    @property
+    def _teacher(self):
+        return self.best_estimator_._teacher
+
+    @property
+    def _seen_rows(self):
+        return self.best_estimator_._seen_rows
+
+    def predict_proba(self, X):
+        """Predict probabilities with the student.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Raw columns, all of them.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_classes)
+            One column per class, in the order of ``classes_``.
+        """
+        X = self._check_X(X)
+        return self.student_.predict_proba(X)
+
+    def predict_log_proba(self, X):
+        """Predict logarithms of probabilities with the student.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Raw columns, all of them.
+
+        Returns
+        -------
+        log_proba : ndarray of shape (n_samples, n_classes)
+            One column per class, in the order of ``classes_``.
+        """
+        X = self._check_X(X)
+        return self.student_.predict_log_proba(X)
+
+    def decision_function(self, X):
+        """Compute the margins of the student.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Raw columns, all of them.
+
+        Returns
+        -------
+        decision : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            Log-odds of ``classes_[1]`` if there are two classes, else one margin per class.
+        """
+        X = self._check_X(X)
+        return self.student_.decision_function(X)
+
+    def __sklearn_tags__(self):
+        """Return the scikit-learn tags, with the input that teacher and all students take."""
+        is_listed = not isinstance(self.students, str | type(None))
+        students = [each for _, each in listed_students(self.students)] if is_listed else [None]
+        tags = [get_tags(DistilledClassifier(self.teacher, student)) for student in students]
+        for name in ("allow_nan", "string", "categorical", "sparse"):
+            takes = all(getattr(each.input_tags, name) for each in tags)
+            setattr(tags[0].input_tags, name, takes)
+        return tags[0]
+
+
+def _folder(memory):
+    """Return a context with a cache: the user's, or one in a folder that is deleted after it."""
+    if memory is not None:
+        return nullcontext(memory)
+    return _temporary_memory()
+
+
+@contextmanager
+def _temporary_memory():
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        yield joblib.Memory(folder, verbose=0)
+
+
+def _message(candidates, budget):
+    counts = Counter(excess.limit for each in candidates for excess in each.excesses)
+    limits = ", ".join(f"{limit} ({n})" for limit, n in counts.most_common())
+    return (
+        f"No student is within {budget!r}. Of {len(candidates)} candidates so many are over: "
+        f"{limits}. Closest came:\n{closest(candidates)}\n"
+        "Raise a limit or pass other students; error.candidates has all that was measured."
+    )

@@ -7,8 +7,8 @@ Without ``--data`` it simulates card transactions. The rows are in time order, a
 late, so time is cut into four: rows to learn from, rows to set bands and the monitor's reference
 on, rows whose labels have not arrived, and live rows. In that order it
 
-1. chooses a student of a forest with class weights within a budget, and distils it, corrected for
-   the weights, with the rows that have no labels yet,
+1. chooses a student of a forest with class weights within a budget, distils it, corrected for the
+   weights, with the rows that have no labels yet, and recalibrates it on the last labelled ones,
 2. sets the bands of approving, reviewing and declining by what decisions cost,
 3. writes the report, and the student as a file and as ONNX,
 4. scores the live rows a period at a time, names the reasons of alerts, and has a monitor compare
@@ -16,8 +16,8 @@ on, rows whose labels have not arrived, and live rows. In that order it
    labels,
 5. counts what it was worth when the labels have arrived.
 
-In the simulation the cards of a partner bank join after two live weeks: many small payments.
-Needs the ``examples`` extra.
+In the simulation the cards of a partner bank join, whose customers pay more often. Needs the
+``examples`` extra.
 """
 
 import argparse
@@ -59,10 +59,11 @@ BUDGET = Budget(latency_us=20, size_kb=100)
 COSTS = DecisionCosts(missed_fraud=15, missed_fraud_per_amount=1, declined_legit=25, review=4)
 
 #: Shares of the rows, in time order, that end learning, setting the bands, and waiting for labels.
-LEARN_UNTIL, SET_UNTIL, WAIT_UNTIL = 0.5, 0.6, 0.7
+LEARN_UNTIL, SET_UNTIL, WAIT_UNTIL = 0.4, 0.5, 0.6
 
-#: In the simulation the partner's cards join on this day: mean amounts, and payments a day.
-PARTNER_FROM, PARTNER_AMOUNTS, PARTNER_PER_DAY = 63, (1, 15), (2, 8)
+#: In the simulation the partner's cards join on this day: customers who pay more often.
+PARTNER_FROM = 60
+PARTNER = {"n_customers": 250, "per_day": (8, 16)}
 
 
 @dataclass(frozen=True)
@@ -105,11 +106,21 @@ class Rows:
         )
 
 
+@dataclass(frozen=True)
+class Parts:
+    """Rows by what they are for: to learn from, to set bands by, without labels yet, live."""
+
+    learn: Rows
+    set_by: Rows
+    waiting: Rows
+    live: Rows
+
+
 def read_rows(args):
     """Simulate transactions, or read them from a file."""
     if args.data is None:
         own = simulated(args.seed)
-        partner = simulated(args.seed + 1, PARTNER_AMOUNTS, PARTNER_PER_DAY)
+        partner = simulated(args.seed + 1, **PARTNER)
         return own.joined(partner.take(partner.period >= PARTNER_FROM))
     X = pd.read_parquet(args.data)
     missing = {args.target, args.time, args.amount} - set(X.columns)
@@ -120,19 +131,18 @@ def read_rows(args):
     return Rows(X, y, period, X[args.amount].to_numpy(np.float64))
 
 
-def simulated(seed, *habits):
+def simulated(seed, **customers):
     """Simulate transactions; the period is the day."""
-    X, fraud, transactions = simulate(seed, *habits)
+    X, fraud, transactions = simulate(seed, **customers)
     day, amount = (transactions[name].to_numpy() for name in ("day", "amount"))
     return Rows(X, fraud.astype(int), day, amount)
 
 
 def split_by_time(rows):
     """Cut rows into four, at the ends of periods."""
-    last = rows.period.max()
-    ends = [share * last for share in (LEARN_UNTIL, SET_UNTIL, WAIT_UNTIL)]
+    ends = [rows.period[int(share * len(rows))] for share in (LEARN_UNTIL, SET_UNTIL, WAIT_UNTIL)]
     part = np.searchsorted(ends, rows.period, side="left")
-    return [rows.take(part == i) for i in range(4)]
+    return Parts(*(rows.take(part == i) for i in range(4)))
 
 
 @contextmanager
@@ -144,7 +154,7 @@ def step(title):
     print(f"({time.perf_counter() - start:.0f} s)")
 
 
-def choose_student(learn, waiting, seed):
+def choose_student(parts, seed):
     """Choose a student within the budget, and distil it."""
     forest = RandomForestClassifier(
         200,
@@ -162,66 +172,74 @@ def choose_student(learn, waiting, seed):
             MLPStudentClassifier((32, 32)),
         ],
         budget=BUDGET,
+        scoring="average_precision",
         cv=2,
         temperatures=[1.0],
         alphas=[0.8],
         references=False,
-        # The class weights of the forest make frauds look frequent.
-        distiller_params={"prior_correction": "auto", "augmentation": Munge(3)},
+        distiller_params={
+            "prior_correction": "auto",  # the class weights of the forest make frauds look frequent
+            "label_correction": False,  # the student is to follow its teacher where no labels are
+            "augmentation": Munge(3),
+        },
         random_state=seed,
     )
-    return search.fit(learn.X, learn.y, X_unlabeled=waiting.X)
+    return search.fit(parts.learn.X, parts.learn.y, X_unlabeled=parts.waiting.X)
 
 
-def redistill(distiller, learn, fresh):
+def redistill(distiller, parts, seen):
     """Distil the same teacher again, with rows that have come in since; returns another model."""
     again = clone(distiller).set_params(teacher=distiller.teacher_)
-    return again.fit(learn.X, learn.y, X_unlabeled=tuple(rows.X for rows in fresh))
+    pool = tuple(rows.X for rows in (parts.waiting, *seen))
+    again.fit(parts.learn.X, parts.learn.y, X_unlabeled=pool)
+    return again.recalibrate(parts.set_by.X, parts.set_by.y)
 
 
 def new_monitor(distiller, reference, path):
     """Make a monitor that is kept on disk: FidelityMonitor.load goes on with it after a restart."""
-    monitor = FidelityMonitor.from_estimator(distiller, reference.X, teacher_share=0.2, window=3)
+    monitor = FidelityMonitor.from_estimator(distiller, reference, teacher_share=0.2)
     path.unlink(missing_ok=True)
     return monitor.autosave(path)
 
 
-def serve(distiller, bands, learn, setting, waiting, live, folder):
+def serve(distiller, bands, parts, folder):
     """Score live rows a period at a time; distil again when the monitor says so.
 
     Returns
     -------
     scores : ndarray of shape (n_live,)
         As they were when each row came in.
-    monitor : FidelityMonitor
-        The last one.
     """
+    live = parts.live
     scorer = lean_scorer(distiller)
-    monitor = new_monitor(distiller, setting, folder / "monitor.json")
+    monitor = new_monitor(distiller, parts.set_by.X, folder / "monitor.json")
     scores, seen = np.empty(len(live)), []
     for period in np.unique(live.period):
         is_now = live.period == period
         rows = live.take(is_now)
         scores[is_now] = scorer.batch(rows.X)[:, 1]
         if not seen:
-            print_reasons(distiller, bands, rows, scores[is_now], learn)
-        of_teacher = np.full(len(rows), np.nan)
+            print_reasons(distiller, bands, rows, scores[is_now], parts.learn)
         asked = monitor.sample(rows.X)
+        of_teacher = np.full(len(rows), np.nan)
         of_teacher[asked] = distiller.teacher_proba(rows.X.loc[asked])[:, 1]
         monitor.update(rows.X, scores[is_now], of_teacher, at=int(period))
         seen.append(rows)
         report = monitor.report()
-        if report.should_redistill and period < live.period.max():
+        if report.should_redistill:
             print(f"\nAfter period {period} the monitor says:\n{report}\n")
-            MonitorDisplay.from_monitor(monitor).figure_.savefig(folder / "monitor.png", dpi=120)
-            distiller = redistill(distiller, learn, [waiting, *seen])
-            scorer = lean_scorer(distiller)
+            MonitorDisplay.from_monitor(monitor).figure_.savefig(folder / "alert.png", dpi=120)
             monitor.close()
-            recent = seen[-1]
-            for rows in seen[-3:-1]:
-                recent = rows.joined(recent)
+            distiller = redistill(distiller, parts, seen)
+            scorer = lean_scorer(distiller)
+            recent = pd.concat([each.X for each in seen[-monitor.window :]])
             monitor = new_monitor(distiller, recent, folder / "monitor.json")
-    return scores, monitor
+            print(f"Distilled again on {sum(map(len, seen)):,} live rows without labels.")
+    if monitor.report().n_rows:
+        print(f"\nAt the end the monitor says:\n{monitor.report()}")
+        MonitorDisplay.from_monitor(monitor).figure_.savefig(folder / "monitor.png", dpi=120)
+    monitor.close()
+    return scores
 
 
 def print_reasons(distiller, bands, rows, scores, learn):
@@ -255,59 +273,60 @@ def main():
 
 def run(args):
     """Do everything, in the order of time."""
-    rows = read_rows(args)
-    learn, setting, waiting, live = split_by_time(rows)
-    for name, part in [("learn", learn), ("set", setting), ("wait", waiting), ("live", live)]:
-        periods = f"periods {part.period.min()} to {part.period.max()}"
-        print(f"{name:<6}{len(part):>8,} rows, {periods}, {part.y.mean():.2%} fraud")
+    parts = split_by_time(read_rows(args))
+    for name, rows in vars(parts).items():
+        periods = f"periods {rows.period.min()} to {rows.period.max()}"
+        print(f"{name:<8}{len(rows):>8,} rows, {periods}, {rows.y.mean():.2%} fraud")
     with step(f"1. A student within {BUDGET}"):
-        search = choose_student(learn, waiting, args.seed)
-        print(search.pareto_front_)
-        distiller = search.best_estimator_
-        print(f"\nChosen: {search.best_params_['student']}, {search.best_costs_}")
+        distiller = best_student(parts, args.seed)
+    set_by = parts.set_by
+    by_time = {"amounts": set_by.amount, "days": set_by.period}
     with step("2. Bands"):
-        bands = DecisionBands.from_estimator(
-            distiller,
-            setting.X,
-            setting.y,
-            costs=COSTS,
-            review_capacity=args.reviews,
-            amounts=setting.amount,
-            days=setting.period,
-        )
+        bands = DecisionBands(COSTS, review_capacity=args.reviews)
+        bands.fit(distiller.predict_proba(set_by.X)[:, 1], set_by.y, **by_time)
         print(COSTS.text())
         print(bands.text())
     with step("3. Report and files"):
         report = DistillationReport(
             distiller,
-            setting.X,
-            setting.y,
+            set_by.X,
+            set_by.y,
+            baseline=clone(distiller.student).fit(parts.learn.X, parts.learn.y),
             metric="average_precision",
             margin=0.03,
-            days=setting.period,
-            amounts=setting.amount,
             bands=bands,
+            **by_time,
             title="Fraud detector",
             random_state=args.seed,
         )
         report.to_html(args.out / "report.html")
-        print(report.fidelity.verdict)
+        print("\n".join(report.fidelity.verdict.sentences))
         save(distiller, args.out / "student.skd")
-        to_onnx(distiller, args.out / "student.onnx", setting.X)
+        to_onnx(distiller, args.out / "student.onnx", set_by.X)
     with step("4. Live"):
-        scores, monitor = serve(distiller, bands, learn, setting, waiting, live, args.out)
-        print(f"At the end the monitor says:\n{monitor.report()}")
-        monitor.close()
+        scores = serve(distiller, bands, parts, args.out)
     with step("5. When the labels have arrived"):
-        of_teacher = distiller.teacher_proba(live.X)[:, 1]
-        never = distiller.predict_proba(live.X)[:, 1]
-        for name, found in [
-            ("teacher", of_teacher),
-            ("student", scores),
-            ("student, never distilled again", never),
-        ]:
-            print(f"{name:<32} {worth(bands, live, found)}")
-    print(f"\nReport, student, monitor: {', '.join(sorted(p.name for p in args.out.iterdir()))}")
+        for name, found in {
+            "teacher": distiller.teacher_proba(parts.live.X)[:, 1],
+            "student": scores,
+            "student, never distilled again": distiller.predict_proba(parts.live.X)[:, 1],
+        }.items():
+            print(f"{name:<32}{worth(bands, parts.live, found)}")
+    print(f"\nIn {args.out}: {', '.join(sorted(path.name for path in args.out.iterdir()))}")
+
+
+def best_student(parts, seed):
+    """Choose and distil the student, and recalibrate it on the last rows with labels."""
+    search = choose_student(parts, seed)
+    print(search.pareto_front_)
+    costs, distiller = search.best_costs_, search.best_estimator_
+    print(
+        f"\nChosen: {search.best_params_['student']}, 99 of 100 rows within "
+        f"{costs.latency_p99_us:.1f} µs, a file of {costs.size_kb:.0f} kB."
+    )
+    distiller.recalibrate(parts.set_by.X, parts.set_by.y)
+    print(f"Recalibrated: {distiller.recalibration_.in_words()}.")
+    return distiller
 
 
 def worth(bands, rows, scores):

@@ -13,18 +13,19 @@ WINDOWS = (1, 7, 30)  # days
 WARM_UP = LABEL_DELAY + max(WINDOWS)  # days without complete features
 KEPT_DAYS = 70
 N_DAYS = WARM_UP + KEPT_DAYS
-N_CUSTOMERS = 800
 N_TERMINALS = 1_600
 RADIUS = 10.0  # how far customers go, on a map of 100 x 100
 
 
-def simulate(seed, amounts=(5, 100), per_day=(0, 4)):
+def simulate(seed, n_customers=800, amounts=(5, 100), per_day=(0, 4)):
     """Simulate card transactions with about 1 % fraud, in time order.
 
     Parameters
     ----------
     seed : int
         Decides everything that is drawn.
+    n_customers : int, default=800
+        Number of customers.
     amounts, per_day : tuple of (float, float), default=(5, 100) and (0, 4)
         Lowest and highest mean amount, and number of payments a day, of a customer.
 
@@ -38,8 +39,8 @@ def simulate(seed, amounts=(5, 100), per_day=(0, 4)):
         The day, counted from 0, the second, customer, terminal, amount and fraud.
     """
     rng = np.random.default_rng(seed)
-    transactions = draw_transactions(rng, amounts, per_day)
-    add_fraud(transactions, rng)
+    transactions = draw_transactions(rng, n_customers, amounts, per_day)
+    add_fraud(transactions, n_customers, rng)
     kept = transactions["day"] >= WARM_UP
     X = make_features(transactions)[kept].reset_index(drop=True)
     transactions = transactions[kept].reset_index(drop=True)
@@ -47,15 +48,15 @@ def simulate(seed, amounts=(5, 100), per_day=(0, 4)):
     return X, transactions["fraud"].to_numpy(), transactions
 
 
-def draw_transactions(rng, amounts, per_day):
+def draw_transactions(rng, n_customers, amounts, per_day):
     """Draw honest transactions: every customer has habits, and terminals within reach."""
     habits = {
-        "amount": rng.uniform(*amounts, N_CUSTOMERS),
-        "per_day": rng.uniform(*per_day, N_CUSTOMERS),
+        "amount": rng.uniform(*amounts, n_customers),
+        "per_day": rng.uniform(*per_day, n_customers),
     }
-    n_per_day = rng.poisson(habits["per_day"][:, None], (N_CUSTOMERS, N_DAYS))
-    customer = np.repeat(np.arange(N_CUSTOMERS), n_per_day.sum(axis=1))
-    day = np.repeat(np.tile(np.arange(N_DAYS), N_CUSTOMERS), n_per_day.ravel())
+    n_per_day = rng.poisson(habits["per_day"][:, None], (n_customers, N_DAYS))
+    customer = np.repeat(np.arange(n_customers), n_per_day.sum(axis=1))
+    day = np.repeat(np.tile(np.arange(N_DAYS), n_customers), n_per_day.ravel())
     second = rng.normal(DAY / 2, 20_000, len(day)).astype(int)
     mean = habits["amount"][customer]
     amount = rng.normal(mean, mean / 2)
@@ -65,7 +66,7 @@ def draw_transactions(rng, amounts, per_day):
             "day": day,
             "time": day * DAY + second,
             "customer": customer,
-            "terminal": draw_terminals(customer, rng),
+            "terminal": draw_terminals(customer, n_customers, rng),
             "amount": amount,
         }
     )
@@ -73,9 +74,9 @@ def draw_transactions(rng, amounts, per_day):
     return transactions[today].sort_values("time", ignore_index=True)
 
 
-def draw_terminals(customer, rng):
+def draw_terminals(customer, n_customers, rng):
     """Draw a terminal within the reach of the customer for every transaction."""
-    homes, places = rng.uniform(0, 100, (N_CUSTOMERS, 2)), rng.uniform(0, 100, (N_TERMINALS, 2))
+    homes, places = rng.uniform(0, 100, (n_customers, 2)), rng.uniform(0, 100, (N_TERMINALS, 2))
     distance = np.linalg.norm(homes[:, None] - places, axis=2)
     in_reach = distance < np.maximum(RADIUS, distance.min(axis=1, keepdims=True) + 1e-9)
     owner, terminals = np.nonzero(in_reach)
@@ -84,12 +85,12 @@ def draw_terminals(customer, rng):
     return terminals[first + rng.integers(n_in_reach[customer])]
 
 
-def add_fraud(transactions, rng):
+def add_fraud(transactions, n_customers, rng):
     """Mark fraud by amount, at compromised terminals, and with leaked credentials."""
     day, amount = transactions["day"].to_numpy(), transactions["amount"].to_numpy()
     by_amount = amount > 220
     at_terminal = draw_spells(rng, N_TERMINALS, per_day=0.4, n_days=28)
-    leaked = draw_spells(rng, N_CUSTOMERS, per_day=0.6, n_days=14)
+    leaked = draw_spells(rng, n_customers, per_day=0.6, n_days=14)
     stolen = leaked[transactions["customer"], day] & (rng.random(len(day)) < 1 / 3)
     transactions["amount"] = np.where(stolen, 5 * amount, amount).round(2)
     transactions["fraud"] = by_amount | at_terminal[transactions["terminal"], day] | stolen

@@ -409,13 +409,8 @@ class DistilledClassifier(ClassifierMixin, Distiller):
         may_be_recalibrated(self.student_, True, self.temperature_)  # raises if it cannot be
         _ = self.teacher_  # raises if it is not there
         observed = self._observed(y, X)
-        rows = not_observed(
-            X,
-            self._teacher.margins(X),
-            check_weights(sample_weight, X),
-            "unlabelled",
-            self.classes_,
-        )
+        weight = check_weights(sample_weight, X)
+        rows = not_observed(X, self._teacher.margins(X), weight, "unlabelled", self.classes_)
         rows = weigh_classes(replace(rows, y=observed), self._class_factors)
         found = recalibration_on(self.student_, rows.take(observed >= 0))
         if found is None:

@@ -101,7 +101,8 @@ def main():
                 lines.append({"seed": seed, "week": week, "policy": policy, **found})
         lines = pd.DataFrame(lines)
         print(
-            f"\n{args.data.stem}, {name} student, forest of {args.trees} trees, {args.seeds} seed(s), "
+            f"\n{args.data.stem}, {name} student, forest of {args.trees} trees, "
+            f"{args.seeds} seeds, "
             f"{len(weeks[0][1]):,} rows a week, {time.perf_counter() - began:.0f} s"
         )
         for score, decimals in (("ap", 3), ("log_loss", 5)):

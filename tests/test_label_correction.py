@@ -237,6 +237,7 @@ class TestDistiller:
             RandomForestClassifier(30, random_state=0),
             Counting(),
             label_correction=True,
+            recalibration=False,  # which would fit one more
             memory=str(tmp_path),
         )
         answers = [clone(model).fit(X, y).predict_proba(X) for _ in range(2)]

@@ -90,7 +90,7 @@ def calibration_finding(calibration, name="The model"):
     return (
         f"{name} does not give calibrated probabilities: {'; '.join(parts)}. Costs are weighed "
         "with them, so that thresholds are off by as much: calibrate first, for instance with "
-        "sklearn.calibration.CalibratedClassifierCV."
+        "DistilledClassifier.recalibrate or sklearn.calibration.CalibratedClassifierCV."
     )
 
 

@@ -16,8 +16,10 @@ from skdistill.fidelity import agreement, kl_divergence
 from skdistill.models import as_model
 from skdistill.search.column_path import column_path
 from skdistill.search.folds import make_folds, out_of_fold_labels
-from skdistill.soft_labels import SMALLEST_PROBABILITY, proba_from_margins
+from skdistill.search.space import Plan
+from skdistill.soft_labels import SMALLEST_PROBABILITY
 from skdistill.students.column_selector import ColumnSelector
+from skdistill.students.tree import TreeStudentClassifier
 from skdistill.teacher.labelling import folds as folds_of
 from skdistill.teacher.margins import align_probabilities
 
@@ -88,15 +90,20 @@ class Arena:
         """
         fold = self.folds[f]
         proba = as_model(distiller.student_, "model").answers(fold.X_test, self.classes)
-        of_teacher = proba_from_margins(distiller._teacher.margins(fold.X_test))
+        of_teacher = distiller.teacher_proba(fold.X_test)
         teacher_proba = align_probabilities(of_teacher, distiller.classes_, self.classes)
         measures = measures_of(proba, teacher_proba, fold.y_test, self.classes, fold.test_weight)
         return self._score(distiller, fold, measures), measures
 
     def teacher_scores(self, f):
-        """Score the teacher on a fold by its honest answers; see `scores`."""
+        """Score the teacher on a fold by its honest answers, corrected as candidates see them."""
         fold = self.folds[f]
         proba = fold.teacher_proba(fold.X_test, self.classes)
+        if any(self.distiller_params.get(name) for name in ("prior_correction", "class_weight")):
+            smallest = Plan("teacher", TreeStudentClassifier(2), 1.0, 1.0, None)
+            corrected = self.with_params(augmentation=None).fit(smallest, f)
+            of_teacher = corrected.teacher_proba(fold.X_test)
+            proba = align_probabilities(of_teacher, corrected.classes_, self.classes)
         measures = measures_of(proba, proba, fold.y_test, self.classes, fold.test_weight)
         try:
             return self._score(fold.teacher, fold, measures), measures

@@ -4,11 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from numbers import Integral, Real
 
-from sklearn.base import (
-    BaseEstimator,
-    MetaEstimatorMixin,
-    clone,
-)
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state, get_tags
@@ -30,14 +26,8 @@ from skdistill.distill.stages import (
     label_synthetic_rows,
 )
 from skdistill.estimators import is_fitted, last_step, unfitted, with_seeds
-from skdistill.rows import (
-    SeenRows,
-    check_weights,
-    warn_of_leak,
-)
-from skdistill.students.fitting import (
-    check_student,
-)
+from skdistill.rows import SeenRows, check_weights, warn_of_leak
+from skdistill.students.fitting import check_student
 from skdistill.students.tree import TreeStudentClassifier
 from skdistill.teacher.fitting import check_teacher
 from skdistill.transfer_set import join
@@ -236,6 +226,58 @@ class Distiller(MetaEstimatorMixin, BaseEstimator):
             setattr(tags.input_tags, name, takes)
         tags.input_tags.sparse = all(member.sparse for member in members)
         return tags
+
+
+class ClassifierDistiller(ClassifierMixin, Distiller):
+    """What answers with the probabilities of its student."""
+
+    def predict_proba(self, X):
+        """Predict probabilities with the student.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Raw columns.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_classes)
+            One column per class, in the order of ``classes_``.
+        """
+        X = self._check_X(X)
+        return self.student_.predict_proba(X)
+
+    def predict_log_proba(self, X):
+        """Predict logarithms of probabilities with the student.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Raw columns.
+
+        Returns
+        -------
+        log_proba : ndarray of shape (n_samples, n_classes)
+            One column per class, in the order of ``classes_``.
+        """
+        X = self._check_X(X)
+        return self.student_.predict_log_proba(X)
+
+    def decision_function(self, X):
+        """Compute the margins of the student.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Raw columns.
+
+        Returns
+        -------
+        decision : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            Log-odds of ``classes_[1]`` if there are two classes, else one margin per class.
+        """
+        X = self._check_X(X)
+        return self.student_.decision_function(X)
 
 
 def _is_fitted_instance(teacher):

@@ -4,45 +4,28 @@ from dataclasses import replace
 from numbers import Real
 
 import numpy as np
-from sklearn.base import (
-    ClassifierMixin,
-)
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 
-from skdistill.distill.base import CONSTRAINTS, Distiller, student_has
-from skdistill.distill.class_prior import (
-    class_factors,
-    log_factors,
-    warn_if_far_off,
-    weigh_classes,
-)
+from skdistill.distill.base import CONSTRAINTS, ClassifierDistiller, student_has
+from skdistill.distill.class_prior import class_factors, log_factors, warn_if_far_off, weigh_classes
 from skdistill.distill.label_correction import silenced
 from skdistill.distill.recalibration import (
     honest_recalibration,
     may_be_recalibrated,
     recalibration_on,
 )
-from skdistill.distill.stages import (
-    choose_temperature,
-)
+from skdistill.distill.stages import choose_temperature
 from skdistill.estimators import is_fitted, last_step
 from skdistill.models import student_and_teacher
-from skdistill.rows import (
-    check_classification_rows,
-    check_weights,
-    encode_observed,
-)
-from skdistill.students.fitting import (
-    distill_classifier,
-    distill_classifier_further,
-)
+from skdistill.rows import check_classification_rows, check_weights, encode_observed
+from skdistill.students.fitting import distill_classifier, distill_classifier_further
 from skdistill.students.tree import TreeStudentClassifier
 from skdistill.teacher.in_use import ClassifierInUse
 from skdistill.transfer_set import not_observed
 
 
-class DistilledClassifier(ClassifierMixin, Distiller):
+class DistilledClassifier(ClassifierDistiller):
     """Distil a tree ensemble, or any classifier, into a small student.
 
     The student is fitted to the teacher's probabilities on labelled, unlabelled and synthetic
@@ -428,38 +411,6 @@ class DistilledClassifier(ClassifierMixin, Distiller):
             return np.full(X.shape[0], -1)
         return encode_observed(self, y, X, self.classes_)
 
-    def predict_proba(self, X):
-        """Predict probabilities with the student.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Raw columns.
-
-        Returns
-        -------
-        proba : ndarray of shape (n_samples, n_classes)
-            One column per class, in the order of ``classes_``.
-        """
-        X = self._check_X(X)
-        return self.student_.predict_proba(X)
-
-    def predict_log_proba(self, X):
-        """Predict logarithms of probabilities with the student.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Raw columns.
-
-        Returns
-        -------
-        log_proba : ndarray of shape (n_samples, n_classes)
-            One column per class, in the order of ``classes_``.
-        """
-        X = self._check_X(X)
-        return self.student_.predict_log_proba(X)
-
     def teacher_proba(self, X):
         """Ask the teacher, corrected by `margin_shift_`.
 
@@ -483,19 +434,3 @@ class DistilledClassifier(ClassifierMixin, Distiller):
         X = self._check_X(X)
         _ = self.teacher_  # raises if it is not there
         return student_and_teacher(self)[1].answers(X, self.classes_)
-
-    def decision_function(self, X):
-        """Compute the margins of the student.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Raw columns.
-
-        Returns
-        -------
-        decision : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            Log-odds of ``classes_[1]`` if there are two classes, else one margin per class.
-        """
-        X = self._check_X(X)
-        return self.student_.decision_function(X)

@@ -1,19 +1,12 @@
 """Distil a regressor."""
 
 import numpy as np
-from sklearn.base import (
-    RegressorMixin,
-)
+from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
 
 from skdistill.distill.base import CONSTRAINTS, Distiller, student_has
-from skdistill.rows import (
-    check_regression_rows,
-)
-from skdistill.students.fitting import (
-    distill_regressor,
-    distill_regressor_further,
-)
+from skdistill.rows import check_regression_rows
+from skdistill.students.fitting import distill_regressor, distill_regressor_further
 from skdistill.students.tree import TreeStudentRegressor
 from skdistill.teacher.in_use import RegressorInUse
 

@@ -8,7 +8,7 @@ from numbers import Integral
 
 import joblib
 import numpy as np
-from sklearn.base import ClassifierMixin, clone
+from sklearn.base import clone
 from sklearn.metrics import get_scorer
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdistill.columns import column_names
 from skdistill.distill import DistilledClassifier
-from skdistill.distill.base import Distiller
+from skdistill.distill.base import ClassifierDistiller
 from skdistill.estimators import is_fitted, with_seeds
 from skdistill.rows import check_classification_rows
 from skdistill.search.arena import behind_selector, build_arena
@@ -31,7 +31,7 @@ from skdistill.students.column_selector import selection_of
 from skdistill.teacher.fitting import check_teacher
 
 
-class StudentSearchCV(ClassifierMixin, Distiller):
+class StudentSearchCV(ClassifierDistiller):
     """Find the student that is best within a budget of time, size, leaves and columns.
 
     Students, temperatures and alphas are tried on cross-validated folds on which the teacher has
@@ -423,54 +423,6 @@ class StudentSearchCV(ClassifierMixin, Distiller):
     @property
     def _seen_rows(self):
         return self.best_estimator_._seen_rows
-
-    def predict_proba(self, X):
-        """Predict probabilities with the student.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Raw columns, all of them.
-
-        Returns
-        -------
-        proba : ndarray of shape (n_samples, n_classes)
-            One column per class, in the order of ``classes_``.
-        """
-        X = self._check_X(X)
-        return self.student_.predict_proba(X)
-
-    def predict_log_proba(self, X):
-        """Predict logarithms of probabilities with the student.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Raw columns, all of them.
-
-        Returns
-        -------
-        log_proba : ndarray of shape (n_samples, n_classes)
-            One column per class, in the order of ``classes_``.
-        """
-        X = self._check_X(X)
-        return self.student_.predict_log_proba(X)
-
-    def decision_function(self, X):
-        """Compute the margins of the student.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Raw columns, all of them.
-
-        Returns
-        -------
-        decision : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            Log-odds of ``classes_[1]`` if there are two classes, else one margin per class.
-        """
-        X = self._check_X(X)
-        return self.student_.decision_function(X)
 
     def __sklearn_tags__(self):
         """Return the scikit-learn tags, with the input that teacher and all students take."""

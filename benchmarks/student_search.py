@@ -4,8 +4,8 @@
 
 Every file is a Parquet table with a column ``target`` of two classes. 70 % of at most ``--rows`` of
 its rows are searched on, with an unfitted forest as teacher; on the others the chosen student, the
-same student on hard labels and the teacher are scored. Searches by halving and over the full grid,
-and prints for each what it chose, its scores, what it costs, and the CPU seconds of the search.
+same student on hard labels and the teacher are scored. Prints for each budget, searched by halving
+and by the full grid, what was chosen, its scores, what it costs, and the search's CPU seconds.
 """
 
 import argparse
@@ -22,13 +22,26 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder
 
-from skdistill import Budget, StudentSearchCV
+from skdistill import (
+    Budget,
+    LinearStudentClassifier,
+    MLPStudentClassifier,
+    StudentSearchCV,
+    TreeStudentClassifier,
+)
 
 BUDGETS = {
-    "20 us, 50 kB": Budget(latency_us=20, size_kb=50),
+    "20 us, 40 kB": Budget(latency_us=20, size_kb=40),
     "16 leaves": Budget(leaves=16),
     "3 columns": Budget(columns=3),
 }
+
+
+STUDENTS = [
+    (TreeStudentClassifier(), {"max_leaf_nodes": [4, 8, 16, 32, 64]}),
+    (LinearStudentClassifier(), {"n_bins": [1, 8, 32]}),
+    (MLPStudentClassifier(), {"hidden_layer_sizes": [(16,), (32, 32)]}),
+]
 
 
 def make_teacher(seed):
@@ -42,7 +55,7 @@ def make_teacher(seed):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", type=Path, nargs="+", required=True)
-    parser.add_argument("--rows", type=int, default=6000)
+    parser.add_argument("--rows", type=int, default=5000)
     parser.add_argument("--budgets", nargs="+", choices=BUDGETS, default=list(BUDGETS))
     parser.add_argument("--ways", nargs="+", default=["halving", "grid"])
     parser.add_argument("--seed", type=int, default=0)
@@ -60,10 +73,12 @@ def main():
             for way in args.ways:
                 search = StudentSearchCV(
                     make_teacher(args.seed),
+                    STUDENTS,
                     budget=BUDGETS[budget],
                     search=way,
                     cv=3,
-                    alphas=(0.8,),
+                    alphas=(0.5, 0.8),
+                    distiller_params={"label_correction": False},
                     references=False,
                     random_state=args.seed,
                 )

@@ -125,6 +125,23 @@ class TestCorrection:
         assert of_teacher.mean() > 5 * proba_fresh.mean()
         assert log_loss(y_fresh, answers) < 0.6 * log_loss(y_fresh, of_teacher)
 
+    @pytest.mark.parametrize("weights", [None, {1: 5.0}])
+    def test_rows_that_recalibrate_are_as_frequent_as_they_come(self, rows, fresh, weights):
+        X, y, _ = rows
+        kept = undersampled(X, y)
+        shares = {0: 1 - y.mean(), 1: y.mean()}
+        model = DistilledClassifier(
+            fitted(X, y),
+            LinearStudentClassifier(16),
+            prior_correction=shares,
+            class_weight=weights,
+        ).fit(X[kept], y[kept])
+        answers = model.recalibrate(*fresh[:2]).predict_proba(fresh[0])[:, 1]
+        weight = np.where(fresh[1] == 1, 1 if weights is None else 5, 1)
+        assert_allclose(
+            np.average(answers, weights=weight), np.average(fresh[1], weights=weight), rtol=0.02
+        )
+
     def test_it_comes_before_the_temperature(self, rows):
         X, y, _ = rows
         right = DistilledClassifier(OddsOff(1.0).fit(X, y), temperature="auto").fit(X, y)

@@ -142,6 +142,8 @@ def class_factors(in_use, prior_correction, class_weight):
     factors : ndarray of shape (n_classes,)
         True share over that among the labelled rows, times the weight; their mean over the labelled
         rows is 1.
+    weights : ndarray of shape (n_classes,)
+        The weights alone.
     """
     classes = in_use.classes
     mass = np.bincount(in_use.encoded_y(), in_use.rows.sample_weight, len(classes))
@@ -150,8 +152,9 @@ def class_factors(in_use, prior_correction, class_weight):
     if isinstance(prior_correction, dict):
         prior = check_prior(prior_correction, classes, shares)
         factors = prior / shares
-    factors = factors * check_class_weight(class_weight, classes, prior)
-    return factors / (factors @ shares)
+    weights = check_class_weight(class_weight, classes, prior)
+    factors = factors * weights
+    return factors / (factors @ shares), weights
 
 
 def weigh_classes(transfer_set, factors):

@@ -280,7 +280,9 @@ class DistilledClassifier(ClassifierDistiller):
             accept_sparse=self._takes_sparse(),
         )
         in_use, cv = ClassifierInUse(teacher, rows), self._cv()
-        self._class_factors = class_factors(in_use, self.prior_correction, self.class_weight)
+        self._class_factors, self._class_weights = class_factors(
+            in_use, self.prior_correction, self.class_weight
+        )
         transfer_set = self._label(in_use, student, rows, cv)
         if self.prior_correction is None and self.label_correction_ is None:
             warn_if_far_off(transfer_set)
@@ -368,7 +370,7 @@ class DistilledClassifier(ClassifierDistiller):
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Raw columns.
+            Raw columns. The rows, with their weights, stand for the population.
         y : array-like of shape (n_samples,)
             Classes; rows with -1 are left out.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -395,6 +397,7 @@ class DistilledClassifier(ClassifierDistiller):
         weight = check_weights(sample_weight, X)
         rows = not_observed(X, self._teacher.margins(X), weight, "unlabelled", self.classes_)
         rows = weigh_classes(replace(rows, y=observed), self._class_factors)
+        rows = replace(rows, class_weight=self._class_weights)  # these rows are not sampled
         found = recalibration_on(self.student_, rows.take(observed >= 0))
         if found is None:
             raise ValueError(

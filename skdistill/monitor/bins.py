@@ -108,7 +108,7 @@ def bins_of_column(name, values, n_bins, max_levels):
         return Bins(name, levels=tuple(levels))
     numbers, readable = as_numbers(values)
     if readable is not None:
-        odd = values[~readable].tolist()[0]
+        odd = values[~readable][0]
         raise TypeError(
             f"Column {name!r} of the reference holds {odd!r}, a {type(odd).__name__}; numbers, "
             "strings or missing values were expected. Turn dates into numbers, or leave them out."

@@ -91,8 +91,10 @@ def as_numbers(values):
     """
     if values.dtype.kind in "biuf":
         return values.astype(np.float64), None
-    cells = values.astype(object).tolist() if values.dtype.kind in "Mm" else values.tolist()
-    numbers = [_as_number(cell) for cell in cells]
+    if values.dtype.kind in "Mm":  # dates are no numbers, though NumPy would count nanoseconds
+        missing = np.isnat(values)
+        return np.full(missing.sum(), np.nan), None if missing.all() else missing
+    numbers = [_as_number(cell) for cell in values.tolist()]
     readable = np.array([number is not None for number in numbers], dtype=bool)
     found = np.array([number for number in numbers if number is not None], dtype=np.float64)
     return found, None if readable.all() else readable

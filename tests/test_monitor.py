@@ -525,7 +525,7 @@ def test_a_reference_that_cannot_be_counted_raises():
         FidelityMonitor().fit([[1.0], [2.0]], [3.0, 4.0])
     for unit in ("ns", "s"):
         days = pd.DataFrame({"day": np.array(["2025-03-31"], dtype=f"datetime64[{unit}]")})
-        with pytest.raises(TypeError, match="Column 'day' of the reference holds.*datetime64"):
+        with pytest.raises(TypeError, match=r"Column 'day' of the reference holds.*datetime64"):
             FidelityMonitor().fit(days, [0.5])
     with pytest.warns(UserWarning, match="student scores missing: 1 rows"):
         FidelityMonitor().fit([[1.0], [2.0]], [None, 0.5])

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils.validation import _check_pos_label_consistency, column_or_1d
 
 from skdistill.rows import check_weights
+from skdistill.scorer.cells import is_missing
 
 __all__ = [
     "check_amounts",
@@ -196,18 +197,13 @@ def _check_length(values, n_samples, name):
 
 def _refuse_missing(values, name, advice):
     if values.dtype.kind == "O":
-        missing = np.array([_is_missing(value) for value in values], dtype=bool)
+        missing = np.array([is_missing(value) for value in values], dtype=bool)
     elif values.dtype.kind in "fM":
         missing = np.isnan(values) if values.dtype.kind == "f" else np.isnat(values)
     else:
         return
     if missing.any():
         raise ValueError(f"{name} is missing for {missing.sum()} of {len(values)} rows. {advice}")
-
-
-def _is_missing(value):
-    is_nan = isinstance(value, float) and value != value
-    return is_nan or type(value).__name__ in ("NoneType", "NAType", "NaTType")
 
 
 def _dates_or_numbers(days):

@@ -5,7 +5,6 @@ it says what was tried, and holds the student itself, so that `verify` can try i
 """
 
 import json
-import os
 import tempfile
 from base64 import b64decode, b64encode
 from dataclasses import asdict, dataclass, field, replace
@@ -14,6 +13,8 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
+
+from skdistill.scorer.files import write_atomically
 
 #: Largest difference in probability, or in shares of the spread of a regressor's answers.
 TOLERANCE = 1e-5
@@ -192,8 +193,9 @@ def write_certified(path, payload, certificate, student_file=None):
     certificate = replace(certificate, file_sha256=sha256(payload).hexdigest())
     entries = certificate.to_dict()
     entries["student"] = None if student_file is None else b64encode(student_file).decode()
+    path, beside = check_writable(path), check_writable(certificate_path(path))
     write_atomically(path, payload)
-    write_atomically(certificate_path(path), (json.dumps(entries, indent=1) + "\n").encode())
+    write_atomically(beside, (json.dumps(entries, indent=1) + "\n").encode())
     return certificate
 
 
@@ -248,26 +250,3 @@ def check_writable(path):
         raise PermissionError(
             f"The folder {str(path.parent)!r} of {path.name!r} cannot be written to: {error}."
         ) from error
-
-
-def write_atomically(path, payload):
-    """Write bytes so that whoever opens the file sees all of the old or all of the new one."""
-    path = check_writable(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(payload)
-            file.flush()
-            os.fsync(file.fileno())
-        mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
-        os.chmod(temporary, mode)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
-def _umask():
-    current = os.umask(0)
-    os.umask(current)
-    return current

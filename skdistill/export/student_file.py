@@ -9,8 +9,9 @@ import warnings
 import numpy as np
 
 from skdistill.columns import column_names
-from skdistill.export.certificate import check_writable, write_atomically
+from skdistill.export.certificate import check_writable
 from skdistill.export.content import STUDENTS, deployed_student, student_content
+from skdistill.scorer.files import write_atomically
 from skdistill.scorer.student_file import StudentFileError, pack, read_student_file
 from skdistill.students.encoding import ColumnEncoding, Encoding
 from skdistill.students.tree import PlainTree
@@ -78,7 +79,7 @@ def save(model, path):
     >>> bool((loaded.predict_proba(X) == student.predict_proba(X)).all())
     True
     """
-    check_writable(path)
+    path = check_writable(path)
     student = deployed_student(model)
     if type(student) not in STUDENTS:
         raise TypeError(

@@ -20,7 +20,7 @@ from skdistill.monitor.state_file import (
     MonitorState,
     state_from_text,
     state_to_text,
-    write_atomically,
+    write_state_file,
 )
 from skdistill.monitor.table import read_table
 
@@ -452,7 +452,7 @@ class FidelityMonitor:
             if self._journal is not None and self._journal.path == Path(path).absolute():
                 self._state = self._journal.write_state(self._current())
             else:
-                write_atomically(path, self.to_json())
+                write_state_file(path, self.to_json())
 
     def autosave(self, path):
         """Keep the monitor on disk from now on: every update is written before it is counted.

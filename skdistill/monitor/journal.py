@@ -20,7 +20,7 @@ from skdistill.monitor.state_file import (
     entry_to_dict,
     state_from_text,
     state_to_text,
-    write_atomically,
+    write_state_file,
 )
 
 try:
@@ -75,7 +75,7 @@ class Journal:
         """
         self._check_process()
         state = replace(state, journal=state.journal or os.urandom(8).hex())
-        write_atomically(self.path, state_to_text(state))
+        write_state_file(self.path, state_to_text(state))
         os.ftruncate(self._file, 0)
         self._size = 0
         return state

@@ -7,7 +7,6 @@ measure of the gap. `VERSION` rises with every change that an older skdistill wo
 """
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from skdistill.monitor.gap import MEASURES
 from skdistill.monitor.layout import Counts, Layout
 from skdistill.monitor.ledger import Entry, Ledger
 from skdistill.scorer.digest import sha256
+from skdistill.scorer.files import write_atomically
 
 VERSION = 1
 
@@ -142,34 +142,13 @@ def entry_from_dict(layout, content):
     return Entry(parts, content["skipped"], *names)
 
 
-def write_atomically(path, text):
-    """Write a file so that whoever opens it sees all of the old or all of the new one."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
+def write_state_file(path, text):
+    """Write a state as a file, atomically; an error says that it was the monitor's."""
     try:
-        with open(temporary, "xb") as file:
-            file.write(text.encode(errors="surrogatepass"))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        write_atomically(Path(path), text.encode(errors="surrogatepass"))
     except OSError as error:
         why = f"The state of the monitor cannot be written: {error.strerror or error}"
         raise type(error)(error.errno, why, str(path)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder):
-    """Have the new name of a file on disk before anything that relies on it is."""
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError:  # Windows opens no folders
-        return
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _checked(text, name):

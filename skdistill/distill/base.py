@@ -138,7 +138,7 @@ class Distiller(MetaEstimatorMixin, BaseEstimator):
         """Return the folds in a form that can be used more than once."""
         return list(self.cv) if isinstance(self.cv, Iterator) else self.cv
 
-    def _label(self, in_use, student, rows, cv):
+    def _label(self, in_use, student, rows, cv, correct_prior=False):
         """Build the transfer set, or take its parts from the cache."""
         hashes = [row_hashes(table) for table in (rows.X, rows.pool) if table is not None]
         if rows.pool is not None:
@@ -155,7 +155,7 @@ class Distiller(MetaEstimatorMixin, BaseEstimator):
             **of_teacher,
             labelling=self.labelling,
             cv=cv,
-            correct_prior=getattr(self, "prior_correction", None) is not None,
+            correct_prior=correct_prior,
             n_jobs=self.n_jobs,
         )
         if self.augmentation_ is not None:
@@ -202,10 +202,7 @@ class Distiller(MetaEstimatorMixin, BaseEstimator):
 
     def _finish(self, in_use, transfer_set):
         """Keep what the user may want to look at after fit."""
-        self._teacher = None
-        if in_use.is_ready:
-            shifted = {} if self._prior_shift is None else {"shift": self._prior_shift}
-            self._teacher = replace(in_use.fitted, **shifted)
+        self._teacher = in_use.corrected(self._prior_shift) if in_use.is_ready else None
         self.labelling_ = transfer_set.labelling
         self.transfer_summary_ = transfer_set.summary()
         self._say(f"fitted {type(last_step(self.student_)).__name__}")

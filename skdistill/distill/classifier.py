@@ -283,8 +283,9 @@ class DistilledClassifier(ClassifierDistiller):
         self._class_factors, self._class_weights = class_factors(
             in_use, self.prior_correction, self.class_weight
         )
-        transfer_set = self._label(in_use, student, rows, cv)
-        if self.prior_correction is None and self.label_correction_ is None:
+        is_corrected = self.prior_correction is not None
+        transfer_set = self._label(in_use, student, rows, cv, is_corrected)
+        if not is_corrected and self.label_correction_ is None:
             warn_if_far_off(transfer_set)
         self.classes_ = transfer_set.classes
         self.temperature_ = choose_temperature(self.temperature, transfer_set)
@@ -356,6 +357,10 @@ class DistilledClassifier(ClassifierDistiller):
         )
         if found is None or (self.recalibration == "auto" and not found.is_called_for):
             return None
+        return self._rescaled(found)
+
+    def _rescaled(self, found):
+        """Make a recalibration part of the student, and return it."""
         self._say(f"recalibrated, {found.in_words()}")
         last_step(self.student_).rescale_margins(found.slope, found.intercept)
         return found
@@ -403,9 +408,7 @@ class DistilledClassifier(ClassifierDistiller):
             raise ValueError(
                 "y holds one class only; rows of two or more are needed to recalibrate."
             )
-        self._say(f"recalibrated, {found.in_words()}")
-        last_step(self.student_).rescale_margins(found.slope, found.intercept)
-        self.recalibration_ = found
+        self.recalibration_ = self._rescaled(found)
         return self
 
     def _observed(self, y, X):

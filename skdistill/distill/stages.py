@@ -47,12 +47,12 @@ def label_real_rows(in_use, fingerprint, rows, *, labelling, cv, correct_prior=F
         What was added to all margins; None for nothing.
     """
     answers, labelling = label_rows(in_use, labelling, cv, n_jobs)
-    teacher, classes = in_use.fitted, in_use.classes  # fitted even if only clones were asked
     margins, shift = answers.margins(), None
     if correct_prior:
         shift = prior_shift(margins, in_use.encoded_y(), rows.sample_weight)
         margins = answers.margins(shift)
-        teacher = replace(teacher, shift=shift)
+    # Fitted even if only clones were asked.
+    teacher, classes = in_use.corrected(shift), in_use.classes
     labelled = TransferSet(
         X=rows.X,
         margins=margins,
@@ -101,7 +101,7 @@ def label_synthetic_rows(
     """
     X = rows.X if rows.pool is None else stack_rows([rows.X, rows.pool])
     request = X, len(rows.y), random_state
-    teacher = in_use.fitted if shift is None else replace(in_use.fitted, shift=shift)
+    teacher = in_use.corrected(shift)
     is_half_honest = False
     if labelling == "oob" and hasattr(augmentation, "sample_with_parents"):
         X, parents = augmentation.sample_with_parents(*request)

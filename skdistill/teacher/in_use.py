@@ -1,5 +1,6 @@
 """The teacher of one distillation: given fitted, or fitted when it is first asked."""
 
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -46,6 +47,10 @@ class TeacherInUse:
     def fitted(self):
         """The fitted teacher, a ClassifierTeacher or RegressorTeacher."""
         return self.fit(self.rows.X, self.rows.y, self.rows.given_weight)
+
+    def corrected(self, shift):
+        """Return the fitted teacher with a correction of its prior; None for no correction."""
+        return self.fitted if shift is None else replace(self.fitted, shift=shift)
 
     @property
     def is_ready(self):

@@ -11,7 +11,7 @@ from skdistill.estimators import last_step
 from skdistill.export.content import STUDENTS, student_content
 from skdistill.export.lean import lean_scorer
 from skdistill.models import as_model
-from skdistill.report.fidelity.cost import measure_cost, pickled_size
+from skdistill.report.fidelity.cost import measure_row, pickled_size
 from skdistill.scorer.student_file import pack
 from skdistill.search.budget import excesses
 from skdistill.students.column_selector import selection_of
@@ -136,8 +136,7 @@ def measure_latency(student, X):
     X = take_rows(X, np.linspace(0, X.shape[0] - 1, min(X.shape[0], TIMED_ROWS)).astype(int))
     selector, behind = selection_of(student)
     if not isinstance(behind, STUDENTS):
-        cost = measure_cost(as_model(student, "student"), X)
-        return cost.row_p50, cost.row_p99, "predict_proba"
+        return *measure_row(as_model(student, "student"), X), "predict_proba"
     scorer = lean_scorer(behind)
     rows = plain_cells(X if selector is None else selector.transform(X))
     return *time_calls(scorer, rows), scorer.engine
@@ -145,7 +144,8 @@ def measure_latency(student, X):
 
 def plain_cells(X):
     """Return the rows of a table as lists of what a service would pass to a lean scorer."""
-    rows = cell_values(plain_rows(X) if isinstance(plain_rows(X), np.ndarray) else X)
+    plain = plain_rows(X)
+    rows = cell_values(plain if isinstance(plain, np.ndarray) else X)
     return [[cell.item() if hasattr(cell, "item") else cell for cell in row] for row in rows]
 
 
@@ -184,15 +184,10 @@ def measure_teacher(estimator, X):
     """Measure a teacher through its own ``predict_proba``, on the rows and container it takes."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about names of columns, a thousand times
-        cost = measure_cost(as_model(estimator, "teacher"), X)
-    return Costs(
-        size_kb=None if cost.n_bytes is None else cost.n_bytes / 1000,
-        n_columns=X.shape[1],
-        n_columns_used=X.shape[1],
-        latency_p50_us=cost.row_p50,
-        latency_p99_us=cost.row_p99,
-        engine="predict_proba",
-    )
+        p50, p99 = measure_row(as_model(estimator, "teacher"), X)
+    size = pickled_size(estimator)
+    size_kb = None if size is None else size / 1000
+    return Costs(size_kb, X.shape[1], X.shape[1], None, p50, p99, "predict_proba")
 
 
 def _leaves(student):

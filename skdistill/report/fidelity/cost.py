@@ -55,19 +55,27 @@ def measure_cost(model, X):
     cost : Cost
         Size and times.
     """
-    ask = model.estimator.predict if model.labels is None else model.estimator.predict_proba
-    n_samples = X.shape[0]
-    single = [take_rows(X, [i]) for i in range(min(n_samples, 100))]
-    times = _times(ask, single, FEWEST_CALLS)
-    batch = take_rows(X, np.arange(BATCH_ROWS) % n_samples)
-    batch_seconds = _times(ask, [batch], 1).min()
+    row_p50, row_p99 = measure_row(model, X)
+    batch = take_rows(X, np.arange(BATCH_ROWS) % X.shape[0])
+    batch_seconds = _times(_ask(model), [batch], 1).min()
     return Cost(
         n_bytes=pickled_size(model.estimator),
         parts=parts_of(model.estimator),
-        row_p50=float(np.quantile(times, 0.5)) * 1e6,
-        row_p99=float(np.quantile(times, 0.99)) * 1e6,
+        row_p50=row_p50,
+        row_p99=row_p99,
         rows_per_second=BATCH_ROWS / batch_seconds,
     )
+
+
+def measure_row(model, X):
+    """Return median and 99 % quantile of the microseconds for one row; see `measure_cost`."""
+    single = [take_rows(X, [i]) for i in range(min(X.shape[0], 100))]
+    p50, p99 = np.quantile(_times(_ask(model), single, FEWEST_CALLS), [0.5, 0.99]) * 1e6
+    return float(p50), float(p99)
+
+
+def _ask(model):
+    return model.estimator.predict if model.labels is None else model.estimator.predict_proba
 
 
 def _times(ask, inputs, fewest_calls):

@@ -1,5 +1,6 @@
 """Multilayer perceptrons on the encoded columns: trained in torch, served by NumPy."""
 
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -250,9 +251,9 @@ class MLPStudentClassifier(StudentClassifier):
         return self
 
     def _train(self, X, targets, start):
-        network, train = _import_training()
+        network, _ = _import_training()
         criterion, packed = network.pack_distillation(targets)
-        train(self, self.encoding_.positions(X), packed, criterion, start)
+        _train_network(self, X, packed, criterion, start)
 
     def _margins(self, X):
         outputs = _forward(self, X).astype(np.float64)
@@ -425,13 +426,22 @@ class MLPStudentRegressor(StudentRegressor):
         self._train(X, y, sample_weight, start=np.zeros(1))
 
     def _train(self, X, y, sample_weight, start):
-        network, train = _import_training()
+        network, _ = _import_training()
         standardised = (y - self.y_mean_) / self.y_scale_
         criterion, packed = network.pack_regression(standardised, sample_weight)
-        train(self, self.encoding_.positions(X), packed, criterion, start)
+        _train_network(self, X, packed, criterion, start)
 
     def _values(self, X):
         return _forward(self, X)[:, 0].astype(np.float64) * self.y_scale_ + self.y_mean_
+
+
+def _train_network(student, X, packed, criterion, start):
+    """Train from the best constant model, or on from the weights so far, and keep the weights."""
+    network, train = _import_training()
+    build = partial(network.network_of, student, start)
+    positions = student.encoding_.positions(X)
+    trained = train(student, build, positions, packed, criterion, goes_on=start is None)
+    student.coefs_, student.intercepts_ = trained.weights()
 
 
 def _import_training():

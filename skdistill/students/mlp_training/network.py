@@ -80,6 +80,44 @@ class EncodedMLP(nn.Module):
             layer.bias.copy_(torch.as_tensor(intercept))
 
 
+def network_of(student, start=None):
+    """Build the network of a student.
+
+    Parameters
+    ----------
+    student : MLPStudentClassifier or MLPStudentRegressor
+        Has an encoding, and weights if there is no `start`.
+    start : ndarray of shape (n_outputs,) or None, default=None
+        Outputs of the best constant model, for a new network; None for the student's own weights.
+
+    Returns
+    -------
+    network : EncodedMLP
+        The network.
+
+    Raises
+    ------
+    ValueError
+        If ``hidden_layer_sizes`` is impossible.
+    """
+    if start is not None:
+        return EncodedMLP(student.encoding_, _hidden_layer_sizes(student), start)
+    sizes = [len(intercept) for intercept in student.intercepts_[:-1]]
+    network = EncodedMLP(student.encoding_, sizes, student.intercepts_[-1])
+    network.set_weights(student.coefs_, student.intercepts_)
+    return network
+
+
+def _hidden_layer_sizes(student):
+    sizes = np.atleast_1d(student.hidden_layer_sizes).tolist()
+    if any(not isinstance(size, int) or size < 1 for size in sizes):
+        raise ValueError(
+            f"hidden_layer_sizes is {student.hidden_layer_sizes!r}; the width of every hidden "
+            "layer was expected, as integers of at least 1, such as (128, 128)."
+        )
+    return sizes
+
+
 class DistillationLoss(nn.Module):
     """The distillation loss as weighted cross-entropies, one per temperature.
 

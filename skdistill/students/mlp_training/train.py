@@ -1,4 +1,4 @@
-"""Train the network of a student and leave its weights there as plain arrays."""
+"""Train the network of a student."""
 
 import contextlib
 import math
@@ -20,7 +20,6 @@ from skdistill.students.mlp_training.callbacks import (
     WarmUpThenCosine,
 )
 from skdistill.students.mlp_training.net import DistillationNet, NonFiniteLossError
-from skdistill.students.mlp_training.network import EncodedMLP
 
 #: Without this many rows none are held out: too few would be left to tell epochs apart.
 SMALLEST_SET_WITH_VALIDATION = 500
@@ -35,23 +34,29 @@ PARTIAL_LEARNING_RATE = 0.3
 HEAVY_WEIGHT = 100
 
 
-def train(student, positions, packed, criterion, start=None):
-    """Train the network of a student and leave its weights there as plain arrays.
+def train(student, build, positions, packed, criterion, goes_on=False):
+    """Train the network of a student.
 
     Parameters
     ----------
-    student : MLPStudentClassifier or MLPStudentRegressor
-        Gives the settings and the encoding; gets ``coefs_``, ``intercepts_``, ``history_``,
-        ``n_iter_`` and ``best_epoch_``.
+    student : estimator
+        Gives the settings; gets ``history_``, ``n_iter_`` and ``best_epoch_``.
+    build : callable
+        Returns the network to start from, a torch.nn.Module; called once torch is seeded.
     positions : ndarray of shape (n_samples, n_features)
         Encoded rows.
     packed : ndarray of shape (n_samples, n_columns)
         Targets and weights, as the criterion wants them.
     criterion : torch.nn.Module
         The loss of a batch, called with outputs and packed targets.
-    start : ndarray of shape (n_outputs,) or None, default=None
-        Outputs of the best constant model, from which training starts; None goes on from the
-        student's weights, and returns to them if no epoch is better.
+    goes_on : bool, default=False
+        Whether the network is the student's own, trained before: then it is returned to if no
+        epoch is better, and the losses are added to those of before.
+
+    Returns
+    -------
+    network : torch.nn.Module
+        The trained network.
 
     Raises
     ------
@@ -73,7 +78,7 @@ def train(student, positions, packed, criterion, start=None):
     max_epochs = student.max_epochs or _default_epochs(len(positions), steps_per_epoch)
     n_steps = max_epochs * steps_per_epoch
 
-    best = KeepBestEpoch(student.n_iter_no_change, WARM_UP * max_epochs, start is None)
+    best = KeepBestEpoch(student.n_iter_no_change, WARM_UP * max_epochs, goes_on)
     own = [("schedule", WarmUpThenCosine(n_steps)), ("average", AverageWeights())]
     if len(hold_out):
         own.append(("best", best))
@@ -81,12 +86,12 @@ def train(student, positions, packed, criterion, start=None):
         own.append(("progress", ProgressBar(type(student).__name__, n_steps * batch_size)))
     with _seeded(seed, device):
         net = DistillationNet(
-            _network(student, start),
+            build(),
             criterion=criterion,
             optimizer=torch.optim.AdamW,
             optimizer__weight_decay=student.weight_decay,
             optimizer__fused=True,
-            lr=student.learning_rate_init * (PARTIAL_LEARNING_RATE if start is None else 1.0),
+            lr=student.learning_rate_init * (PARTIAL_LEARNING_RATE if goes_on else 1.0),
             max_epochs=max_epochs,
             batch_size=batch_size,
             iterator_train=Batches,
@@ -108,7 +113,8 @@ def train(student, positions, packed, criterion, start=None):
             raise ValueError(_why_it_diverged(student, criterion, packed, error)) from None
     if net.was_interrupted_:
         _warn_of_interruption(net, best, max_epochs)
-    _keep(student, net, best.epoch_ if len(hold_out) else None, goes_on=start is None)
+    _keep_losses(student, net.history, best.epoch_ if len(hold_out) else None, goes_on)
+    return net.served
 
 
 @contextlib.contextmanager
@@ -165,26 +171,6 @@ def _default_epochs(n_samples, steps_per_epoch):
     return math.ceil(min(6000, 100 * n_samples**0.4) / steps_per_epoch)
 
 
-def _network(student, start):
-    """Build the network: new, with `start` as its last bias, or with the student's weights."""
-    if start is None:
-        sizes = [len(intercept) for intercept in student.intercepts_[:-1]]
-        network = EncodedMLP(student.encoding_, sizes, student.intercepts_[-1])
-        network.set_weights(student.coefs_, student.intercepts_)
-        return network
-    return EncodedMLP(student.encoding_, _hidden_layer_sizes(student), start)
-
-
-def _hidden_layer_sizes(student):
-    sizes = np.atleast_1d(student.hidden_layer_sizes).tolist()
-    if any(not isinstance(size, int) or size < 1 for size in sizes):
-        raise ValueError(
-            f"hidden_layer_sizes is {student.hidden_layer_sizes!r}; the width of every hidden "
-            "layer was expected, as integers of at least 1, such as (128, 128)."
-        )
-    return sizes
-
-
 def _why_it_diverged(student, criterion, packed, error):
     """Explain a loss that is not finite by its likely cause."""
     heaviest = criterion.row_weights(torch.as_tensor(packed)).max().item()  # their mean is 1
@@ -211,12 +197,11 @@ def _warn_of_interruption(net, best, max_epochs):
     )
 
 
-def _keep(student, net, best_epoch, goes_on):
-    """Leave the weights and the losses in the student."""
-    student.coefs_, student.intercepts_ = net.served.weights()
+def _keep_losses(student, history, best_epoch, goes_on):
+    """Leave the losses of all epochs in the student."""
     before = student.history_ if goes_on else {}
     n_before = student.n_iter_ if goes_on else 0
-    epochs = [epoch for epoch in net.history if "train_loss" in epoch]  # others were interrupted
+    epochs = [epoch for epoch in history if "train_loss" in epoch]  # others were interrupted
     student.history_ = {
         name: before.get(name, []) + [float(epoch[name]) for epoch in epochs if name in epoch]
         for name in ("train_loss", "valid_loss")

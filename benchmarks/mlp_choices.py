@@ -26,8 +26,9 @@ from skdistill import DistilledClassifier, MLPStudentClassifier, Munge
 from skdistill.columns import check_rows, plain_rows
 from skdistill.soft_labels import free_margins, margins_from_decision, proba_from_margins
 from skdistill.students.encoding import bin_edges, fit_encoding
-from skdistill.students.mlp_training.callbacks import LONGEST_MEMORY, WARM_UP, WarmUpThenCosine
-from skdistill.students.mlp_training.network import EncodedMLP, pack_distillation
+from skdistill.students.network_training.callbacks import LONGEST_MEMORY, WARM_UP, WarmUpThenCosine
+from skdistill.students.network_training.losses import pack_distillation
+from skdistill.students.network_training.network import EncodedMLP
 
 ACTIVATIONS = {"relu": torch.relu, "silu": nn.functional.silu}
 SCORES = {"log_loss": -1, "auc": 1, "ap": 1, "kl": -1}  # 1 where greater is better

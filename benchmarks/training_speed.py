@@ -25,7 +25,7 @@ from skorch.callbacks import Callback
 from threadpoolctl import threadpool_limits
 
 from skdistill import MLPStudentClassifier
-from skdistill.students.mlp_training.network import EncodedMLP
+from skdistill.students.network_training.network import EncodedMLP
 
 LEARNING_RATE = 0.002
 BLOCK_ROWS = 512

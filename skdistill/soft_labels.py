@@ -6,13 +6,17 @@ Nothing here knows about estimators, rows or columns.
 """
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, logsumexp, softmax
+from scipy.special import entr, log_softmax, logsumexp, rel_entr, softmax
 
 __all__ = [
+    "LOSSES",
+    "Hint",
     "SoftTargets",
+    "Term",
     "calibration_temperature",
     "distillation_loss",
     "distillation_loss_gradient",
@@ -22,8 +26,11 @@ __all__ = [
     "margins_from_proba",
     "proba_from_margins",
     "soften",
-    "weighted_cross_entropy",
+    "weighted_loss",
 ]
+
+#: What the soft term of the distillation loss may be, see `distillation_loss`.
+LOSSES = ("kl", "logit_mse", "brier", "js")
 
 #: Keeps the logarithm of a probability of zero finite, far below anything a model can resolve.
 SMALLEST_PROBABILITY = 1e-12
@@ -142,6 +149,49 @@ def soften(margins, temperature=1.0):
     return softmax(np.asarray(margins) / temperature, axis=1)
 
 
+class Hint(NamedTuple):
+    """What a teacher tells of rows besides its margins.
+
+    Attributes
+    ----------
+    family : {"feature", "relation", "attribution", "adversarial"}
+        What it is, and so how a student follows it.
+    weight : float
+        Larger than 0; multiplies the term of the loss.
+    values : ndarray of shape (n_samples, n_values)
+        What the teacher tells of every row; no columns if its margins are enough.
+    """
+
+    family: str
+    weight: float
+    values: np.ndarray
+
+    def take(self, rows):
+        """Return the hint for some rows, given by a mask or by indices."""
+        return self._replace(values=self.values[rows])
+
+
+class Term(NamedTuple):
+    """A term of the distillation loss, see `weighted_loss`.
+
+    Attributes
+    ----------
+    loss : str
+        One of `LOSSES`.
+    temperature : float
+        Divides the student's margins.
+    target : ndarray of shape (n_samples, n_classes)
+        Probabilities; for "logit_mse" centred margins divided by the temperature.
+    weight : ndarray of shape (n_samples,)
+        Of the rows.
+    """
+
+    loss: str
+    temperature: float
+    target: np.ndarray
+    weight: np.ndarray
+
+
 @dataclass(frozen=True)
 class SoftTargets:
     """What a student is asked to reproduce, row by row.
@@ -156,18 +206,24 @@ class SoftTargets:
         Non-negative weights.
     temperature : float
         Divides the margins of teacher and student in the soft term.
-    alpha : float
+    alpha : float or ndarray of shape (n_samples,)
         Weight of the soft term, in [0, 1]. Rows without an observed class have only that term.
     class_weight : ndarray of shape (n_classes,) or None
         What the weight of the hard term is multiplied by, by observed class; None for 1.
+    loss : {"kl", "logit_mse", "brier", "js"}
+        The soft term, see `distillation_loss`.
+    hints : tuple of Hint
+        What else the student is to follow.
     """
 
     margins: np.ndarray
     codes: np.ndarray
     sample_weight: np.ndarray
     temperature: float = 1.0
-    alpha: float = 1.0
+    alpha: float | np.ndarray = 1.0
     class_weight: np.ndarray | None = None
+    loss: str = "kl"
+    hints: tuple = ()
 
     @property
     def n_classes(self):
@@ -181,6 +237,8 @@ class SoftTargets:
             margins=self.margins[rows],
             codes=self.codes[rows],
             sample_weight=self.sample_weight[rows],
+            alpha=self.alpha if np.ndim(self.alpha) == 0 else np.asarray(self.alpha)[rows],
+            hints=tuple(hint.take(rows) for hint in self.hints),
         )
 
     def soft_labels(self):
@@ -222,24 +280,25 @@ class SoftTargets:
         proba = (1.0 - share) * soften(self.margins) + share * self.hard_labels()
         return proba, weight
 
-    def cross_entropies(self):
-        """Write the distillation loss as a sum of weighted cross-entropies, up to a constant.
+    def terms(self):
+        """Write the distillation loss as a sum of terms, up to a constant.
 
         Returns
         -------
-        terms : list of tuple (temperature, proba, weight)
-            The loss of a row is the sum over the terms of
-            ``temperature**2 * weight * CE(proba, softmax(student_margins / temperature))``. At
-            T = 1 there is one term, else the soft and the hard one; terms without weight are
-            left out.
+        terms : list of Term
+            With "kl" at T = 1 there is one, against the mix of soft and hard labels, else the soft
+            and the hard one; terms without weight are left out.
         """
-        if self.temperature == 1.0:
-            return [(1.0, *self.mixed())]
+        if self.loss == "kl" and self.temperature == 1.0:
+            return [Term("kl", 1.0, *self.mixed())]
+        target = self.soft_labels()
+        if self.loss == "logit_mse":
+            target = centred(self.margins) / self.temperature
         terms = [
-            (self.temperature, self.soft_labels(), self.soft_weight()),
-            (1.0, self.hard_labels(), self.hard_weight()),
+            Term(self.loss, self.temperature, target, self.soft_weight()),
+            Term("kl", 1.0, self.hard_labels(), self.hard_weight()),
         ]
-        return [term for term in terms if term[2].any()]
+        return [term for term in terms if term.weight.any()]
 
     def prior(self):
         """Mean of the mix over all rows, of shape (n_classes,): the best constant answer."""
@@ -255,6 +314,11 @@ class SoftTargets:
         return proba, weight
 
 
+def centred(margins):
+    """Return margins without what all classes of a row have in common: the softmax is the same."""
+    return margins - np.mean(margins, axis=1, keepdims=True)
+
+
 def distillation_loss(student_margins, targets):
     """Compute the distillation loss of every row.
 
@@ -263,30 +327,37 @@ def distillation_loss(student_margins, targets):
     student_margins : ndarray of shape (n_samples, n_classes)
         The student's pre-link scores at T = 1.
     targets : SoftTargets
-        Teacher's margins, observed classes, weights, temperature and alpha.
+        Teacher's margins, observed classes, weights, temperature, alpha and loss.
 
     Returns
     -------
     loss : ndarray of shape (n_samples,)
-        In nats, already multiplied by the row's weight.
+        In nats with "kl" and "js", already multiplied by the row's weight.
 
     Notes
     -----
-    ``w * (alpha * T**2 * KL(q_T || p_T) + (1 - alpha) * CE(y, p))`` with
-    ``q_T = softmax(margins / T)`` and ``p_T = softmax(student_margins / T)``. The factor T**2
-    keeps the gradient of the soft term at one scale for all temperatures.
+    ``w * (alpha * T**2 * D(q_T, p_T) + (1 - alpha) * CE(y, p))`` with
+    ``q_T = softmax(margins / T)``, ``p_T = softmax(student_margins / T)`` and as D
+
+    - "kl": ``sum(q * log(q / p))``;
+    - "logit_mse": ``sum((z - v)**2) / (2 * n_classes)`` of centred margins z and v of student and
+      teacher, both divided by T. This is what "kl" becomes for T towards infinity;
+    - "brier": ``sum((q - p)**2)``;
+    - "js": ``(KL(q || m) + KL(p || m)) / 2`` with ``m = (q + p) / 2``, at most log 2.
+
+    The factor T**2 keeps the gradient of the soft term at one scale for all temperatures.
 
     References
     ----------
     Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015,
-    arXiv:1503.02531, section 2.
+    arXiv:1503.02531, section 2 and equation 4. Ba and Caruana, "Do Deep Nets Really Need to be
+    Deep?", NeurIPS 2014, arXiv:1312.6184, for logits. Brier, "Verification of Forecasts Expressed
+    in Terms of Probability", Monthly Weather Review 78 (1950). Lin, "Divergence Measures Based on
+    the Shannon Entropy", IEEE Transactions on Information Theory 37 (1991),
+    doi:10.1109/18.61115.
     """
-    temperature = targets.temperature
-    log_q = log_softmax(targets.margins / temperature, axis=1)
-    log_p = log_softmax(student_margins / temperature, axis=1)
-    soft = temperature**2 * np.sum(np.exp(log_q) * (log_q - log_p), axis=1)
-    hard = -np.sum(targets.hard_labels() * log_softmax(student_margins, axis=1), axis=1)
-    return targets.soft_weight() * soft + targets.hard_weight() * hard
+    loss, _ = weighted_loss(student_margins, targets.terms())
+    return loss - _least_loss(targets)
 
 
 def distillation_loss_gradient(student_margins, targets):
@@ -297,40 +368,80 @@ def distillation_loss_gradient(student_margins, targets):
     student_margins : ndarray of shape (n_samples, n_classes)
         The student's pre-link scores at T = 1.
     targets : SoftTargets
-        Teacher's margins, observed classes, weights, temperature and alpha.
+        Teacher's margins, observed classes, weights, temperature, alpha and loss.
 
     Returns
     -------
     gradient : ndarray of shape (n_samples, n_classes)
-        ``w * (alpha * T * (p_T - q_T) + (1 - alpha) * (p - y))``.
+        With "kl", ``w * (alpha * T * (p_T - q_T) + (1 - alpha) * (p - y))``.
     """
-    return weighted_cross_entropy(student_margins, targets.cross_entropies())[1]
+    return weighted_loss(student_margins, targets.terms())[1]
 
 
-def weighted_cross_entropy(student_margins, terms):
+def weighted_loss(student_margins, terms):
     """Compute the distillation loss of every row, up to a constant, and its gradient.
 
     Parameters
     ----------
     student_margins : ndarray of shape (n_samples, n_classes)
         The student's pre-link scores at T = 1.
-    terms : list of tuple (temperature, proba, weight)
-        As `SoftTargets.cross_entropies` returns them: worth computing once for many calls.
+    terms : list of Term
+        As `SoftTargets.terms` returns them: worth computing once for many calls.
 
     Returns
     -------
     loss : ndarray of shape (n_samples,)
-        `distillation_loss` plus what does not depend on the student.
+        The sum over the terms of ``T**2 * weight * D(target, student_margins / T)``, where the
+        divergence "kl" is taken without the entropy of the target.
     gradient : ndarray of shape (n_samples, n_classes)
-        The gradient of both with respect to the student's margins.
+        The gradient with respect to the student's margins.
     """
     loss, gradient = np.zeros(len(student_margins)), np.zeros(student_margins.shape)
-    for temperature, proba, weight in terms:
-        z = student_margins / temperature
-        entropy = logsumexp(z, axis=1) - np.sum(proba * z, axis=1)
-        loss += temperature**2 * weight * entropy
-        gradient += temperature * weight[:, None] * (softmax(z, axis=1) - proba)
+    for kind, temperature, target, weight in terms:
+        divergence, slope = _DIVERGENCES[kind](student_margins / temperature, target)
+        loss += temperature**2 * weight * divergence
+        gradient += temperature * weight[:, None] * slope
     return loss, gradient
+
+
+def _cross_entropy(z, q):
+    return logsumexp(z, axis=1) - np.sum(q * z, axis=1), softmax(z, axis=1) - q
+
+
+def _logit_mse(z, v):
+    difference = centred(z) - v
+    return np.mean(difference**2, axis=1) / 2, difference / z.shape[1]
+
+
+def _brier(z, q):
+    p = softmax(z, axis=1)
+    return np.sum((p - q) ** 2, axis=1), _through_softmax(p, 2 * (p - q))
+
+
+def _js(z, q):
+    log_p = log_softmax(z, axis=1)
+    p = np.exp(log_p)
+    m = (p + q) / 2
+    with np.errstate(divide="ignore"):  # log 0 = -inf, which adds nothing
+        log_m = np.logaddexp(log_p, np.log(q)) - np.log(2)
+    divergence = (rel_entr(q, m) + rel_entr(p, m)).sum(axis=1) / 2
+    return divergence, _through_softmax(p, (log_p - log_m) / 2)
+
+
+def _through_softmax(p, slope):
+    """Turn a gradient with respect to probabilities into one with respect to their margins."""
+    return p * (slope - np.sum(p * slope, axis=1, keepdims=True))
+
+
+_DIVERGENCES = {"kl": _cross_entropy, "logit_mse": _logit_mse, "brier": _brier, "js": _js}
+
+
+def _least_loss(targets):
+    """Compute what `weighted_loss` says of a student that answers as the soft labels do."""
+    if targets.loss != "kl":
+        return np.zeros(len(targets.codes))
+    entropy = entr(targets.soft_labels()).sum(axis=1)
+    return targets.temperature**2 * targets.soft_weight() * entropy
 
 
 def calibration_temperature(margins, codes, sample_weight=None):

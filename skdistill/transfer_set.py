@@ -29,7 +29,7 @@ DISCRETE_VALUES = 32
 #: Random directions that stand for one nominal column when distances are computed.
 NOMINAL_DIRECTIONS = 8
 
-#: What a transfer set has one of per row, besides the row.
+#: What a transfer set always has one of per row, besides the row.
 _PER_ROW = ("margins", "y", "sample_weight", "origin")
 
 
@@ -55,6 +55,12 @@ class TransferSet:
     class_weight : ndarray of shape (n_classes,) or None
         What the weights of rows are multiplied by in the hard term, by observed class; None for 1.
         The margins answer for these weights already.
+    row_alpha : ndarray of shape (n_samples,) or None
+        Weight of every row's soft term, in place of one for all; None for that.
+    loss : {"kl", "logit_mse", "brier", "js"}
+        What the soft term is, see `skdistill.soft_labels.distillation_loss`.
+    hints : tuple of Hint
+        What the teacher tells of the rows besides its margins.
     labelling : {"oob", "cross_fit", "direct"}
         Where the margins of the labelled rows come from. Unlabelled ones were asked directly.
     synthetic_labelling : {"half_oob", "direct"}
@@ -73,6 +79,9 @@ class TransferSet:
     origin: np.ndarray
     classes: np.ndarray | None = None
     class_weight: np.ndarray | None = None
+    row_alpha: np.ndarray | None = None
+    loss: str = "kl"
+    hints: tuple = ()
     labelling: str = "direct"
     synthetic_labelling: str = "direct"
 
@@ -85,13 +94,37 @@ class TransferSet:
         return replace(
             self,
             X=take_rows(self.X, rows),
+            row_alpha=None if self.row_alpha is None else self.row_alpha[rows],
+            hints=tuple(hint.take(rows) for hint in self.hints),
             **{name: getattr(self, name)[rows] for name in _PER_ROW},
         )
+
+    def without(self, rows):
+        """Hold real rows out: return the other real rows.
+
+        Synthetic rows are left out, too. Some were made of those held out, and to all of them the
+        teacher says what it remembers of their neighbours' classes.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_held_out,)
+            Positions.
+        """
+        left = self.origin != ORIGINS.index("synthetic")
+        left[rows] = False
+        return self.take(left)
 
     def soft_targets(self, temperature, alpha):
         """Return the targets of a classifier student."""
         return SoftTargets(
-            self.margins, self.y, self.sample_weight, temperature, alpha, self.class_weight
+            self.margins,
+            self.y,
+            self.sample_weight,
+            temperature,
+            alpha if self.row_alpha is None else self.row_alpha,
+            self.class_weight,
+            self.loss,
+            self.hints,
         )
 
     def blended_values(self, alpha):
@@ -164,7 +197,10 @@ def not_observed(X, margins, sample_weight, origin, classes, synthetic_labelling
 
 
 def join(parts):
-    """Join transfer sets of one task: labelled rows first, synthetic ones last."""
+    """Join transfer sets of one task, as the teacher labelled them: first labelled, last synthetic.
+
+    What is decided once all rows are together, `row_alpha` and `hints`, cannot be there yet.
+    """
     return replace(
         parts[0],
         synthetic_labelling=parts[-1].synthetic_labelling,

@@ -13,10 +13,11 @@ from skorch.callbacks import Callback, EarlyStopping, EpochTimer, GradientNormCl
 from skorch.dataset import Dataset
 
 from skdistill import MLPStudentClassifier, MLPStudentRegressor, TransferSet
-from skdistill.soft_labels import SoftTargets, distillation_loss
-from skdistill.students.mlp_training.batches import Batches
-from skdistill.students.mlp_training.net import GraphedStep
-from skdistill.students.mlp_training.network import EncodedMLP, pack_distillation
+from skdistill.soft_labels import LOSSES, SoftTargets, distillation_loss
+from skdistill.students.network_training.batches import Batches
+from skdistill.students.network_training.losses import pack_distillation
+from skdistill.students.network_training.net import GraphedStep
+from skdistill.students.network_training.network import EncodedMLP
 
 
 def test_mlp_answers_are_those_of_the_torch_module(mixed_frame):
@@ -35,13 +36,15 @@ def test_mlp_answers_are_those_of_the_torch_module(mixed_frame):
 
 @pytest.mark.parametrize("temperature", [1.0, 2.5])
 @pytest.mark.parametrize("n_classes", [2, 4])
-def test_the_torch_loss_is_the_numpy_loss(rng, temperature, n_classes):
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_torch_loss_is_the_numpy_loss(rng, temperature, n_classes, loss):
     targets = SoftTargets(
         margins=rng.normal(size=(30, n_classes)),
         codes=rng.integers(-1, n_classes, 30),
         sample_weight=rng.uniform(0.5, 2, 30),
         temperature=temperature,
         alpha=0.6,
+        loss=loss,
     )
     criterion, packed = pack_distillation(targets)
     student = rng.normal(size=(2, 30, n_classes))
@@ -51,12 +54,12 @@ def test_the_torch_loss_is_the_numpy_loss(rng, temperature, n_classes):
         outputs = margins[:, 1:] if n_classes == 2 else margins
         return float(criterion(torch.as_tensor(outputs), torch.as_tensor(packed)))
 
-    weights = sum(weight.sum() for _, _, weight in targets.cross_entropies())
+    weights = sum(weight.sum() for *_, weight in targets.terms())
     one, other = (distillation_loss(m, targets).sum() / weights for m in student)
     assert torch_loss(student[0]) - torch_loss(student[1]) == pytest.approx(one - other, rel=1e-4)
 
 
-def test_mlp_training_repeats_with_a_seed_and_leaves_the_global_one_alone(binary_task):
+def test_network_training_repeats_with_a_seed_and_leaves_the_global_one_alone(binary_task):
     X, y = binary_task
     torch.manual_seed(7)
     expected = torch.rand(1)
@@ -135,9 +138,9 @@ def test_a_pickled_mlp_predicts_without_torch(tmp_path, binary_task):
 
 def test_without_torch_the_error_names_the_extra(monkeypatch, binary_task):
     monkeypatch.setitem(sys.modules, "torch", None)
-    for name in [m for m in sys.modules if m.startswith("skdistill.students.mlp_training")]:
+    for name in [m for m in sys.modules if m.startswith("skdistill.students.network_training")]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.delattr("skdistill.students.mlp_training", raising=False)
+    monkeypatch.delattr("skdistill.students.network_training", raising=False)
     with pytest.raises(ImportError, match=r"pip install 'skdistill\[mlp\]'"):
         MLPStudentClassifier().fit(*binary_task)
 
@@ -323,7 +326,7 @@ def test_training_from_chunks_is_the_same_training(binary_task, monkeypatch):
     student = MLPStudentClassifier((16,), max_epochs=5, random_state=0)
     expected = student.fit(X, y).history_
     chunks = []
-    train = "skdistill.students.mlp_training.train"
+    train = "skdistill.students.network_training.train"
     monkeypatch.setattr(f"{train}.has_room", lambda *_: False)
     monkeypatch.setattr(f"{train}.choose_device", lambda _: "cpu:0")  # not where the rows are
     monkeypatch.setattr(Batches, "_batches_per_chunk", lambda self: chunks.append(1) or 1)

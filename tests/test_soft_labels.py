@@ -1,10 +1,14 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.optimize import check_grad
+from scipy.spatial.distance import jensenshannon
 from scipy.special import expit, softmax
 from sklearn.metrics import log_loss
 
 from skdistill.soft_labels import (
+    LOSSES,
     SoftTargets,
     calibration_temperature,
     distillation_loss,
@@ -61,8 +65,9 @@ def test_an_infinite_temperature_gives_uniform_and_zero_gives_one_hot(rng):
     np.testing.assert_allclose(soften(margins, 1e-4), np.eye(3)[margins.argmax(1)], atol=1e-8)
 
 
-def test_the_soft_loss_is_zero_at_equality_and_positive_elsewhere(targets, rng):
-    soft_only = SoftTargets(targets.margins, targets.codes, targets.sample_weight, 2.5, alpha=1.0)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_soft_loss_is_zero_at_equality_and_positive_elsewhere(targets, rng, loss):
+    soft_only = replace(targets, alpha=1.0, loss=loss)
     np.testing.assert_allclose(distillation_loss(targets.margins, soft_only), 0, atol=1e-12)
     assert (distillation_loss(rng.normal(size=(20, 4)), soft_only) > 0).all()
 
@@ -92,36 +97,76 @@ def test_rows_without_a_class_have_no_hard_term(targets, rng):
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 4.0])
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
-def test_the_gradient_is_that_of_finite_differences(targets, rng, temperature, alpha):
-    targets = SoftTargets(targets.margins, targets.codes, targets.sample_weight, temperature, alpha)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_gradient_is_that_of_finite_differences(targets, rng, temperature, alpha, loss):
+    targets = replace(targets, temperature=temperature, alpha=alpha, loss=loss)
 
-    def loss(flat):
+    def total(flat):
         return distillation_loss(flat.reshape(20, 4), targets).sum()
 
     def gradient(flat):
         return distillation_loss_gradient(flat.reshape(20, 4), targets).ravel()
 
-    assert check_grad(loss, gradient, rng.normal(size=80)) < 1e-5
+    assert check_grad(total, gradient, rng.normal(size=80)) < 1e-5
 
 
-def test_at_high_temperature_the_gradient_matches_centred_margins(rng):
-    # Hinton et al. 2015, equation 4: (z - v) / (N T^2), here times the T^2 of the loss.
-    teacher, student = rng.normal(size=(2, 5, 3))
-    teacher -= teacher.mean(axis=1, keepdims=True)
-    student -= student.mean(axis=1, keepdims=True)
-    targets = SoftTargets(teacher, np.full(5, -1), np.ones(5), temperature=1e4)
-    gradient = distillation_loss_gradient(student, targets)
-    np.testing.assert_allclose(gradient, (student - teacher) / 3, rtol=1e-3, atol=1e-4)
+def test_at_high_temperature_the_gradient_is_that_of_hintons_equation_4(rng):
+    v, z = (m - m.mean(axis=1, keepdims=True) for m in rng.normal(size=(2, 5, 3)))
+    temperature, n_classes = 1e4, 3
+    targets = SoftTargets(v, np.full(5, -1), np.ones(5), temperature)
+    gradient = distillation_loss_gradient(z, targets) / temperature**2  # of KL without the factor
+    expected = (z - v) / (n_classes * temperature**2)
+    np.testing.assert_allclose(gradient, expected, rtol=1e-3, atol=1e-12)
+
+
+def test_logit_mse_is_the_limit_of_kl_and_knows_no_temperature(rng):
+    v, z = rng.normal(size=(2, 5, 3))
+    limit = SoftTargets(v, np.full(5, -1), np.ones(5), loss="logit_mse")
+    kl = SoftTargets(v, np.full(5, -1), np.ones(5), temperature=1e4)
+    expected = distillation_loss(z, limit)
+    np.testing.assert_allclose(distillation_loss(z, kl), expected, rtol=1e-3)
+    np.testing.assert_allclose(distillation_loss(z, replace(limit, temperature=7.0)), expected)
+    centred = (z - v) - (z - v).mean(axis=1, keepdims=True)
+    np.testing.assert_allclose(expected, (centred**2).sum(axis=1) / (2 * 3))
+
+
+def test_brier_and_js_are_those_of_scikit_learn_and_scipy(rng):
+    v, z = rng.normal(size=(2, 5, 3))
+    q, p = softmax(v, axis=1), softmax(z, axis=1)
+    targets = SoftTargets(v, np.full(5, -1), np.ones(5), loss="brier")
+    np.testing.assert_allclose(distillation_loss(z, targets), ((q - p) ** 2).sum(axis=1))
+    targets = replace(targets, loss="js")
+    np.testing.assert_allclose(distillation_loss(z, targets), jensenshannon(q, p, axis=1) ** 2)
+
+
+def test_losses_are_finite_where_probabilities_underflow():
+    targets = SoftTargets(np.array([[0.0, 2000.0]]), np.array([-1]), np.ones(1))
+    student = np.array([[2000.0, 0.0]])
+    for loss in LOSSES:
+        asked = replace(targets, loss=loss)
+        assert np.isfinite(distillation_loss(student, asked)).all()
+        assert np.isfinite(distillation_loss_gradient(student, asked)).all()
+
+
+def test_every_row_may_have_an_alpha_of_its_own(targets, rng):
+    student = rng.normal(size=(20, 4))
+    alpha = rng.uniform(size=20)
+    by_row = replace(targets, alpha=alpha)
+    losses = [distillation_loss(student, replace(targets, alpha=a)) for a in alpha]
+    expected = np.stack(losses).diagonal()
+    np.testing.assert_allclose(distillation_loss(student, by_row), expected)
+    some = np.array([3, 7, 11])
+    np.testing.assert_allclose(distillation_loss(student[some], by_row.take(some)), expected[some])
 
 
 @pytest.mark.parametrize("temperature", [1.0, 3.0])
-def test_cross_entropies_are_the_loss_up_to_a_constant(targets, rng, temperature):
+def test_terms_are_the_loss_up_to_a_constant(targets, rng, temperature):
     targets = SoftTargets(targets.margins, targets.codes, targets.sample_weight, temperature, 0.7)
 
     def sum_of_terms(student):
         return sum(
             t**2 * weight * -(proba * np.log(softmax(student / t, axis=1))).sum(axis=1)
-            for t, proba, weight in targets.cross_entropies()
+            for _, t, proba, weight in targets.terms()
         )
 
     one, other = rng.normal(size=(2, 20, 4))

@@ -28,6 +28,7 @@ from skdistill import (
     LinearStudentRegressor,
     MLPStudentClassifier,
     MLPStudentRegressor,
+    SoftTreeStudentClassifier,
     TreeDisplay,
     TreeStudentClassifier,
     TreeStudentRegressor,
@@ -62,10 +63,19 @@ def students(mixed_frame):
         "linear_regressor": LinearStudentRegressor(np.int64(6), C=2.0).fit(frame, values),
         "mlp": MLPStudentClassifier(**MLP).fit(frame, classes),
         "mlp_regressor": MLPStudentRegressor(**MLP).fit(frame, values),
+        "soft_tree": SoftTreeStudentClassifier(2, max_epochs=3, random_state=0).fit(frame, classes),
     }
 
 
-KINDS = ["tree", "tree_regressor", "linear", "linear_regressor", "mlp", "mlp_regressor"]
+KINDS = [
+    "tree",
+    "tree_regressor",
+    "linear",
+    "linear_regressor",
+    "mlp",
+    "mlp_regressor",
+    "soft_tree",
+]
 each_kind = pytest.mark.parametrize("kind", KINDS)
 
 
@@ -317,11 +327,13 @@ def test_the_layout_is_that_of_safetensors(students, kind):
     assert 8 + size + end == len(payload)
 
 
-@pytest.mark.parametrize("kind", ["tree", "linear_regressor", "mlp"])
-def test_files_of_version_1_are_still_read(kind):
-    # Written by skdistill 0.1.0; never write them anew.
-    expected = json.loads((GOLDEN / "version_1.json").read_text())[kind]
-    path = GOLDEN / f"version_1_{kind}.skd"
+@pytest.mark.parametrize(
+    ("version", "kind"), [(1, "tree"), (1, "linear_regressor"), (1, "mlp"), (2, "soft_tree")]
+)
+def test_files_of_every_version_are_still_read(version, kind):
+    # Written by skdistill 0.1.0, version 2 while it was developed; never write them anew.
+    expected = json.loads((GOLDEN / f"version_{version}.json").read_text())[kind]
+    path = GOLDEN / f"version_{version}_{kind}.skd"
     rows = pd.DataFrame(expected["rows"])
     np.testing.assert_allclose(answers(load(path), rows), expected["answers"], rtol=1e-6)
     assert fingerprint(lean_model(read_student_file(path))) == expected["fingerprint"]
@@ -420,9 +432,9 @@ def test_damage_is_found_by_the_hash(students):
 
 def test_a_file_of_a_newer_version_says_to_upgrade(students):
     newer = forge(
-        payload_of(students["tree"]), lambda *parts: None, version="2", written_by="9.1.0"
+        payload_of(students["tree"]), lambda *parts: None, version="3", written_by="9.1.0"
     )
-    refused(newer, r"written by a newer skdistill, 9\.1\.0, in version 2.*pip install -U skdistill")
+    refused(newer, r"written by a newer skdistill, 9\.1\.0, in version 3.*pip install -U skdistill")
 
 
 @pytest.mark.parametrize("version", ["", "0", "-1", "1.0", "9" * 5000, "one"])

@@ -29,7 +29,7 @@ def to_c(model, path, X=None, *, name="student", dtype="double", main=False, tol
     Parameters
     ----------
     model : estimator
-        A fitted tree, linear or MLP student, or a distiller or search that holds one.
+        A fitted tree, linear, MLP or soft tree student, or a distiller or search that holds one.
     path : str or path-like
         The file to write; an older one is replaced at once. The certificate goes beside it.
     X : array-like or data frame of shape (n_samples, n_features), default=None

@@ -18,6 +18,7 @@ from skdistill.scorer.model import size_in_bytes
 from skdistill.students.column_selector import selection_of
 from skdistill.students.linear import LinearStudentClassifier, LinearStudentRegressor
 from skdistill.students.mlp import MLPStudentClassifier, MLPStudentRegressor
+from skdistill.students.soft_tree import SoftTreeStudentClassifier
 from skdistill.students.tree import TreeStudentClassifier, TreeStudentRegressor
 
 #: The students that can be exported and saved.
@@ -28,6 +29,7 @@ STUDENTS = (
     LinearStudentRegressor,
     MLPStudentClassifier,
     MLPStudentRegressor,
+    SoftTreeStudentClassifier,
 )
 
 #: Arrays of more bytes are not exported.
@@ -181,7 +183,10 @@ def _of_a_network(student):
     columns = [_encoded_column(name, column) for name, column in zip(names, encoded, strict=True)]
     arrays = {f"edges.{j}": each.edges for j, each in enumerate(encoded) if each.edges is not None}
     if not hasattr(student, "coefs_"):
-        return columns, arrays | {"coef": student.coef_, "intercept": student.intercept_}
+        arrays |= {"coef": student.coef_, "intercept": student.intercept_}
+        if hasattr(student, "leaf_outputs_"):
+            arrays["leaf_outputs"] = student.leaf_outputs_
+        return columns, arrays
     for k, (weight, bias) in enumerate(zip(student.coefs_, student.intercepts_, strict=True)):
         arrays |= {f"coef.{k}": weight, f"intercept.{k}": bias}
     return columns, arrays

@@ -184,7 +184,11 @@ def _set_tree(student, columns, arrays):
 def _set_network(student, columns, arrays):
     encoded = (_encoded(column, arrays.get(f"edges.{j}")) for j, column in enumerate(columns))
     student.encoding_ = Encoding(tuple(encoded), tuple(column_names(student)))
-    if "coef" in arrays:
+    if "leaf_outputs" in arrays:
+        student.coef_, student.intercept_ = arrays["coef"], arrays["intercept"]
+        student.leaf_outputs_ = arrays["leaf_outputs"]
+        student.n_leaves_ = len(student.leaf_outputs_)
+    elif "coef" in arrays:
         student.coef_, student.intercept_ = arrays["coef"], arrays["intercept"]
         student.curves_ = student.encoding_.curves(student.coef_)
     else:

@@ -10,6 +10,7 @@ _SHOWN_BY = {
     "TreeStudent": "TreeDisplay",
     "LinearStudent": "CurvesDisplay",
     "MLPStudent": "LossCurveDisplay",
+    "SoftTreeStudent": "LossCurveDisplay, or its export_text()",
     "DecisionTree": "sklearn.tree.plot_tree",
 }
 

@@ -232,6 +232,10 @@ def _network_tables(model, dtype):
 
 def _layers(model):
     tables, calls, before, width = [], [], "sum", len(model.intercept)
+    if model.is_soft_tree:
+        tables.append(_snippet("paths", ""))
+        before, width = "reach", width + 1
+        calls += [f"    weight reach[{width}];", "    path_probabilities(sum, reach);"]
     for k, (weights, bias) in enumerate(model.layers, start=1):
         n_out = len(bias)
         is_narrow = n_out < NARROW

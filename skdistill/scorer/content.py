@@ -33,7 +33,8 @@ class StudentContent:
           ``y_scale_`` and ``y_mean_``.
     arrays : dict of str to ndarray
         Of a tree the fields of `PlainTree`; else ``edges.J`` of the columns of numbers, and
-        ``coef`` and ``intercept``, or ``coef.K`` and ``intercept.K`` of every layer.
+        ``coef`` and ``intercept``, of a soft tree also ``leaf_outputs``, or ``coef.K`` and
+        ``intercept.K`` of every layer.
     """
 
     header: dict
@@ -95,7 +96,7 @@ def _floored(proba):
 def _network(header, arrays, classes):
     is_mlp = "coef.0" in arrays
     weights = arrays["coef.0" if is_mlp else "coef"]
-    dtype = np.float32 if is_mlp else np.float64
+    dtype = weights.dtype
     columns, edges, curves = [], [], []
     start = 0
     for j, column in enumerate(header["columns"]):
@@ -115,17 +116,26 @@ def _network(header, arrays, classes):
         edges.append(column_edges)
         curves.append(curve.astype(dtype))
     attributes = header["attributes"]
-    n_layers = sum(name.startswith("coef.") for name in arrays)
     return LeanNetwork(
         tuple(columns),
         classes,
         tuple(edges),
         tuple(curves),
         arrays["intercept.0" if is_mlp else "intercept"],
-        tuple((arrays[f"coef.{k}"], arrays[f"intercept.{k}"]) for k in range(1, n_layers)),
+        _layers(arrays),
+        is_soft_tree="leaf_outputs" in arrays,
         scale=float(attributes.get("y_scale_", 1.0)),
         shift=float(attributes.get("y_mean_", 0.0)),
     )
+
+
+def _layers(arrays):
+    """Return the layers after the sum of the curves."""
+    if "leaf_outputs" in arrays:
+        leaves = arrays["leaf_outputs"]
+        return ((leaves, np.zeros_like(leaves[0])),)
+    n_layers = sum(name.startswith("coef.") for name in arrays)
+    return tuple((arrays[f"coef.{k}"], arrays[f"intercept.{k}"]) for k in range(1, n_layers))
 
 
 def _curve_of_numbers(edges, fill_value, weights):

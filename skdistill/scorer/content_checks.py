@@ -18,6 +18,7 @@ STUDENT_ATTRIBUTES = {
     "LinearStudentRegressor": (),
     "MLPStudentClassifier": ("n_iter_", "best_epoch_", "history_"),
     "MLPStudentRegressor": ("n_iter_", "best_epoch_", "history_", "y_mean_", "y_scale_"),
+    "SoftTreeStudentClassifier": ("n_iter_", "best_epoch_", "history_"),
 }
 
 #: The fields of `PlainTree` that are arrays, with their types.
@@ -85,7 +86,7 @@ def check_content(content):
         if is_tree:
             _check_tree(header, arrays)
         else:
-            _check_network(header, arrays, is_mlp=kind.startswith("MLP"))
+            _check_network(header, arrays, kind)
 
 
 def require(condition, reason):
@@ -275,22 +276,25 @@ def _check_means(parents, left, right, value, weight):
     require(possible.all(), "a node of the tree is not the mean of its children")
 
 
-def _check_network(header, arrays, is_mlp):
+def _check_network(header, arrays, kind):
     columns, classes = header["columns"], header["classes"]
+    is_mlp, is_soft_tree = kind.startswith("MLP"), kind.startswith("SoftTree")
     numeric = [f"edges.{j}" for j, column in enumerate(columns) if "levels" not in column]
     n_layers = max(sum(name.startswith("coef.") for name in arrays), 1)
     ends = [f".{k}" for k in range(n_layers)] if is_mlp else [""]
     names = [f"{name}{end}" for end in ends for name in ("coef", "intercept")]
-    _check_keys("the table of arrays", arrays, [*numeric, *names])
+    leaves = ["leaf_outputs"] if is_soft_tree else []
+    _check_keys("the table of arrays", arrays, [*numeric, *names, *leaves])
     for name in numeric:
         edges = _check_array(arrays, name, np.float64, (arrays[name].size,))
         increasing = len(edges) and (edges[1:] > edges[:-1]).all()
         require(increasing, f"{name!r} does not increase")
     n_codes = sum(_n_codes(column, arrays.get(f"edges.{j}")) for j, column in enumerate(columns))
     n_outputs = 1 if classes is None or len(classes) <= 2 else len(classes)
-    widths = [n_codes, *(arrays[f"intercept{end}"].size for end in ends[:-1]), n_outputs]
+    last = arrays["intercept"].size if is_soft_tree else n_outputs
+    widths = [n_codes, *(arrays[f"intercept{end}"].size for end in ends[:-1]), last]
     require(all(widths[1:]), "a layer has no units")
-    dtype = np.float32 if is_mlp else np.float64
+    dtype = np.float32 if is_mlp or is_soft_tree else np.float64
     layers = [
         (
             _check_array(arrays, f"coef{end}", dtype, shape),
@@ -298,11 +302,16 @@ def _check_network(header, arrays, is_mlp):
         )
         for end, shape in zip(ends, pairwise(widths), strict=True)
     ]
+    if is_soft_tree:
+        n_leaves = last + 1
+        require(n_leaves & last == 0, f"a complete tree does not have {last} inner nodes")
+        leaves = _check_array(arrays, "leaf_outputs", dtype, (n_leaves, n_outputs))
+        _check_overflow([(leaves, np.zeros(n_outputs))], {})  # what they are multiplied by is <= 1
     _check_overflow(layers, header["attributes"])
 
 
 def _check_overflow(layers, attributes):
-    """Check that no sum overflows in any row: codes lie in [0, 1], so weights bound all sums."""
+    """Check that no sum overflows in any row: inputs lie in [0, 1], so weights bound all sums."""
     reason = "the weights are so large that their sums overflow"
     bound = np.ones(len(layers[0][0]))
     for weight, bias in layers:

@@ -3,7 +3,7 @@
 The lean scorer and every export are made from one of two shapes:
 
 * `LeanTree`: nodes and leaves;
-* `LeanNetwork`: one curve per column, their sum, and for an MLP the layers that follow.
+* `LeanNetwork`: one curve per column, their sum, and for an MLP or a soft tree what follows.
 
 The first layer of an MLP is linear in the codes of the columns, so it is a sum of curves as well: a
 row costs columns x width, not columns x bins x width. Nothing but NumPy is needed here.
@@ -91,7 +91,7 @@ class LeanTree:
 
 @dataclass(frozen=True)
 class LeanNetwork:
-    """A sum of curves, one per column, and the layers of an MLP after it.
+    """A sum of curves, one per column, and the layers of an MLP or the leaves of a soft tree.
 
     Attributes
     ----------
@@ -110,13 +110,16 @@ class LeanNetwork:
     layers : tuple of (ndarray of shape (n_in, n_out), ndarray of shape (n_out,))
         Weights and biases. Each follows a rectifier: ``hidden = max(hidden, 0) @ weight + bias``.
         Empty for an additive student.
+    is_soft_tree : bool
+        Whether the sum of the curves are log-odds of going right at the inner nodes of a soft tree.
+        Then `path_probabilities` come before the one layer, whose weights are the leaves.
     scale, shift : float
         A regressor answers ``output * scale + shift``.
 
     Notes
     -----
     With two classes there is one output, the log-odds of the second; with more there is one margin
-    per class. Curves and layers are float32 for an MLP, as it was trained, else float64.
+    per class. Curves and layers are float32 if they were trained in torch, else float64.
     """
 
     columns: tuple
@@ -125,6 +128,7 @@ class LeanNetwork:
     curves: tuple
     intercept: np.ndarray
     layers: tuple = ()
+    is_soft_tree: bool = False
     scale: float = 1.0
     shift: float = 0.0
 
@@ -132,6 +136,32 @@ class LeanNetwork:
     def n_outputs(self):
         """Width of the last layer."""
         return len(self.layers[-1][1] if self.layers else self.intercept)
+
+
+def path_probabilities(log_odds):
+    """Compute with which probability rows reach the leaves of a soft tree.
+
+    Parameters
+    ----------
+    log_odds : ndarray of shape (n_samples, n_inner_nodes)
+        Of going right, at the inner nodes of a complete tree in breadth-first order.
+
+    Returns
+    -------
+    reach : ndarray of shape (n_samples, n_inner_nodes + 1)
+        Of the same type, leaves from left to right; each row sums to 1.
+    """
+    odds = np.exp(-np.abs(log_odds))
+    smaller, larger = odds / (1 + odds), 1 / (1 + odds)
+    goes_right = log_odds > 0
+    right = np.where(goes_right, larger, smaller)
+    left = np.where(goes_right, smaller, larger)
+    reach = np.ones((len(log_odds), 1), dtype=log_odds.dtype)
+    while (width := reach.shape[1]) <= log_odds.shape[1]:
+        level = slice(width - 1, 2 * width - 1)
+        reach = np.stack([reach * left[:, level], reach * right[:, level]], axis=2)
+        reach = reach.reshape(-1, 2 * width)
+    return reach
 
 
 def n_answers(model):
@@ -149,7 +179,8 @@ def fingerprint(model):
     digest = sha256()
     schema = [[column.name, column.levels] for column in model.columns]
     numbers = [getattr(model, "scale", 1.0), getattr(model, "shift", 0.0)]
-    digest.update(json.dumps([type(model).__name__, schema, model.classes, numbers]).encode())
+    kind = "SoftTree" if getattr(model, "is_soft_tree", False) else type(model).__name__
+    digest.update(json.dumps([kind, schema, model.classes, numbers]).encode())
     for array in _arrays(model):
         digest.update(f"{array.dtype.str}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).tobytes())

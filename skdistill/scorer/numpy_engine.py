@@ -7,7 +7,7 @@ from math import exp, isfinite, isinf
 import numpy as np
 
 from skdistill.scorer.cells import NAN
-from skdistill.scorer.model import LeanTree
+from skdistill.scorer.model import LeanTree, path_probabilities
 
 #: Rows of a batch that are scored at a time: what they look up stays in the cache.
 BLOCK_ROWS = 1024
@@ -154,6 +154,8 @@ class NetworkEngine:
         out = share.astype(self._slopes.dtype) @ self._slopes.take(piece, axis=0)
         out += np.add.reduce(self._starts.take(piece, axis=0), axis=0)
         out += self._model.intercept
+        if self._model.is_soft_tree:
+            out = path_probabilities(out[None])[0]
         for weight, bias in self._model.layers:
             np.maximum(out, 0.0, out=out)
             out = out @ weight
@@ -203,6 +205,8 @@ class NetworkEngine:
             self._slopes.take(piece, axis=0, out=part, mode="clip")
             part *= share[:, None]
             out += part
+        if self._model.is_soft_tree:
+            out = path_probabilities(out)
         for weight, bias in self._model.layers:
             np.maximum(out, 0.0, out=out)
             out = out @ weight

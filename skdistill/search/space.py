@@ -15,6 +15,7 @@ from skdistill.search.budget import Excess
 from skdistill.students.fitting import check_student
 from skdistill.students.linear import LinearStudentClassifier
 from skdistill.students.mlp import MLPStudentClassifier
+from skdistill.students.soft_tree import SoftTreeStudentClassifier
 from skdistill.students.tree import TreeStudentClassifier
 
 #: Sizes of the students that "auto" tries.
@@ -170,6 +171,8 @@ def name_of(student):
         layers = last.hidden_layer_sizes
         layers = layers if isinstance(layers, list | tuple) else [layers]
         name = f"MLP {'-'.join(map(str, layers))}, {last.n_bins} bins"
+    elif isinstance(last, SoftTreeStudentClassifier):
+        name = f"soft tree, {last.max_depth} levels, {last.n_bins} bins"
     else:
         name = " ".join(repr(last).split())
     return f"{name} behind transformers" if isinstance(student, Pipeline) else name

@@ -1,12 +1,25 @@
 """Check a student, and fit it on a transfer set: ours, any other, or a pipeline ending in one."""
 
+from dataclasses import replace
+from numbers import Integral
+
 import numpy as np
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.pipeline import Pipeline
 
 from skdistill.columns import take_rows
 from skdistill.estimators import as_last_step_sees, last_step, weight_params
+from skdistill.soft_labels import margins_from_decision
 from skdistill.students.soft_label_classifier import SoftLabelClassifier
+
+#: Who can do what, for messages.
+_ABLE = {
+    "kl": "every student",
+    "logit_mse": "LinearStudentClassifier, MLPStudentClassifier and SoftTreeStudentClassifier",
+    "brier": "MLPStudentClassifier and SoftTreeStudentClassifier",
+    "js": "MLPStudentClassifier and SoftTreeStudentClassifier",
+    "hints": "MLPStudentClassifier",
+}
 
 
 def check_student(student, kind):
@@ -44,41 +57,106 @@ def check_student(student, kind):
         weight_params(last, np.ones(1))
 
 
-def distill_classifier(student, transfer_set, temperature, alpha):
+def check_can_learn(student, loss, families):
+    """Check that a student can minimise a loss, and follow families of hints.
+
+    Parameters
+    ----------
+    student : estimator
+        A classifier, or a pipeline that ends in one.
+    loss : str
+        One of `skdistill.soft_labels.LOSSES`.
+    families : iterable of str
+        See `skdistill.soft_labels.Hint`.
+
+    Raises
+    ------
+    ValueError
+        If it cannot, with the students that can.
+    """
+    last = last_step(student)
+    name = type(last).__name__
+    if loss not in getattr(last, "losses", ("kl",)):
+        raise ValueError(
+            f"loss={loss!r} was asked of {name}, which cannot minimise it; {_ABLE[loss]} can. Use "
+            "one of those as the student, or loss='kl'."
+        )
+    for family in families:
+        if family not in getattr(last, "hint_families", ()):
+            raise ValueError(
+                f"{family}_weight was asked of {name}, which has no hidden layer to follow hints; "
+                f"{_ABLE['hints']} has. Use that as the student, or {family}_weight=0."
+            )
+    if "attribution" in families and isinstance(student, Pipeline) and len(student.steps) > 1:
+        raise ValueError(
+            "attribution_weight was asked of a student behind transformers, which sees other "
+            "columns than the teacher attributes its answers to. Put the transformers in front of "
+            "the distiller, in a Pipeline, or use attribution_weight=0."
+        )
+
+
+def distill_classifier(student, transfer_set, temperature, alpha, generations=1):
     """Fit a clone of a classifier student on a transfer set.
 
     Parameters
     ----------
     student : estimator
         A student, another classifier, or a pipeline that ends in one. The other steps of a
-        pipeline are fitted on the labelled rows.
+        pipeline are fitted on the labelled rows; where there are none, on the unlabelled ones.
     transfer_set : TransferSet
         Rows and margins.
     temperature : float
         Larger than 0.
     alpha : float
         Weight of the soft term, in [0, 1].
+    generations : int, default=1
+        Number of students, of which each but the first learns from the one before.
 
     Returns
     -------
     fitted : estimator
         The fitted clone; a classifier that is no student comes wrapped in `SoftLabelClassifier`.
     """
+    fitted = _distill_once(student, transfer_set, temperature, alpha)
+    for generation in range(1, generations):
+        margins = margins_from_decision(fitted.decision_function(transfer_set.X))
+        from_student = replace(transfer_set, margins=margins, hints=())
+        fitted = _distill_once(
+            _of_generation(student, generation), from_student, temperature, alpha
+        )
+    return fitted
+
+
+def _distill_once(student, transfer_set, temperature, alpha):
     if isinstance(student, Pipeline):
         labelled = transfer_set.origin == 0
         pipeline = clone(student)
-        y = transfer_set.classes[transfer_set.y[labelled]]
         if len(pipeline.steps) > 1:
             transformers = Pipeline(pipeline.steps[:-1])
-            transformers.fit(take_rows(transfer_set.X, labelled), y)
+            if labelled.any():
+                y = transfer_set.classes[transfer_set.y[labelled]]
+                transformers.fit(take_rows(transfer_set.X, labelled), y)
+            else:
+                transformers.fit(take_rows(transfer_set.X, transfer_set.origin == 1))
             pipeline.steps[:-1] = transformers.steps
             transfer_set = transfer_set.with_X(transformers.transform(transfer_set.X))
         name, last = pipeline.steps[-1]
-        fitted = distill_classifier(last, transfer_set, temperature, alpha)
+        fitted = _distill_once(last, transfer_set, temperature, alpha)
         pipeline.steps[-1] = (name, fitted)
         return pipeline
     student = clone(student) if hasattr(student, "distill") else SoftLabelClassifier(student)
     return student.distill(transfer_set, temperature, alpha)
+
+
+def _of_generation(student, generation):
+    """Return a student that starts from other weights than the one of the first generation."""
+    params = student.get_params().items()
+    seeds = {
+        name: int(value) + generation
+        for name, value in params
+        if name.split("__")[-1] == "random_state" and isinstance(value, Integral)
+    }
+    return clone(student).set_params(**seeds)
 
 
 def distill_classifier_further(student, transfer_set, temperature, alpha):

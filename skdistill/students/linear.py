@@ -12,7 +12,7 @@ from skdistill.soft_labels import (
     free_margins,
     free_outputs,
     margins_from_decision,
-    weighted_cross_entropy,
+    weighted_loss,
 )
 from skdistill.students.base import StudentClassifier, StudentRegressor
 from skdistill.students.encoding import fit_encoding
@@ -103,6 +103,9 @@ class LinearStudentClassifier(StudentClassifier):
     >>> print(f"{(student.predict(X) == forest.predict(X)).mean():.2f}")
     1.00
     """
+
+    #: What it can minimise as the soft term: what is convex in its weights.
+    losses = ("kl", "logit_mse")
 
     _parameter_constraints = _LINEAR_CONSTRAINTS
 
@@ -243,12 +246,12 @@ def _additive(student, X):
 
 def _distillation_objective(targets):
     """Return a function from outputs to the loss, summed over rows, and each row's gradient."""
-    terms = targets.cross_entropies()
+    terms = targets.terms()
     binary = targets.n_classes == 2
 
     def objective(outputs):
         margins = margins_from_decision(outputs) if binary else outputs
-        loss, gradient = weighted_cross_entropy(margins, terms)
+        loss, gradient = weighted_loss(margins, terms)
         return loss.sum(), gradient[:, 1:] if binary else gradient
 
     return objective

@@ -1,21 +1,15 @@
 """Multilayer perceptrons on the encoded columns: trained in torch, served by NumPy."""
 
-from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import check_is_fitted
 
-from skdistill.soft_labels import free_margins, free_outputs, margins_from_decision
-from skdistill.students.base import (
-    StudentClassifier,
-    StudentRegressor,
-    make_targets,
-    without_weightless,
-)
+from skdistill.soft_labels import LOSSES, free_outputs
+from skdistill.students.base import StudentRegressor
 from skdistill.students.encoding import fit_encoding
+from skdistill.students.network_classifier import NetworkStudentClassifier, import_training
 
 #: Rows that are expanded at a time: their codes stay in the processor's cache.
 BLOCK_ROWS = 512
@@ -38,7 +32,7 @@ _MLP_CONSTRAINTS = {
 }
 
 
-class MLPStudentClassifier(StudentClassifier):
+class MLPStudentClassifier(NetworkStudentClassifier):
     """A multilayer perceptron that learns from soft labels: close to the teacher, still small.
 
     Numeric columns are encoded piecewise linearly, nominal ones one-hot, so the network can follow
@@ -143,6 +137,10 @@ class MLPStudentClassifier(StudentClassifier):
     #: They correct the labels of a teacher that is no better than such students without it.
     gains_from_label_correction = True
 
+    #: What it can minimise as the soft term, and follow besides.
+    losses = LOSSES
+    hint_families = ("feature", "relation", "attribution", "adversarial")
+
     _parameter_constraints = _MLP_CONSTRAINTS
 
     def __init__(
@@ -178,86 +176,12 @@ class MLPStudentClassifier(StudentClassifier):
         self.random_state = random_state
         self.verbose = verbose
 
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
-        """Go on training on other rows, from the weights so far; the first call is `fit`.
-
-        Parameters
-        ----------
-        X : array-like or data frame of shape (n_samples, n_features)
-            Raw columns: numbers, strings or categories, with missing values.
-        y : array-like of shape (n_samples,) or (n_samples, n_classes)
-            Classes, or one probability per class and row; each row sums to 1.
-        classes : array-like of shape (n_classes,), default=None
-            All classes there will ever be, for the first call; None for those in y.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights.
-
-        Returns
-        -------
-        self : object
-            The student.
-
-        Raises
-        ------
-        ValueError
-            If X, y or the weights have the wrong shape or hold impossible values, or y has a class
-            that is not known.
-
-        Notes
-        -----
-        Each call trains as `fit` would on these rows, with three tenths of the learning rate, and
-        keeps the weights it began with if no epoch is better on the rows it holds out. The
-        encoding stays: numbers outside the range it knows count as its ends.
-        """
-        self._validate_params()
-        if hasattr(self, "coefs_"):
-            X = self._check_X(X, reset=False)
-            targets, _ = make_targets(self, X, y, sample_weight, self.classes_)
-            return self._go_on(X, targets)
-        X = self._check_X(X, reset=True)
-        classes = None if classes is None else np.unique(classes)
-        targets, classes = make_targets(self, X, y, sample_weight, classes)
-        return self._fit_checked(X, targets, classes)
-
-    def partial_distill(self, transfer_set, temperature=1.0, alpha=1.0):
-        """Go on training on another transfer set, from the weights so far.
-
-        Parameters
-        ----------
-        transfer_set : TransferSet
-            Rows with the teacher's margins and, for some, observed classes.
-        temperature : float, default=1.0
-            Softens teacher and student in the soft term of the loss; predictions use 1.
-        alpha : float, default=1.0
-            Weight of the soft term, in [0, 1]; the hard term has the rest.
-
-        Returns
-        -------
-        self : object
-            The student.
-        """
-        check_is_fitted(self)
-        X = self._check_X(transfer_set.X, reset=False)
-        return self._go_on(X, transfer_set.soft_targets(temperature, alpha))
-
-    def _fit_targets(self, X, targets):
-        _import_training()  # raises before any work if torch is missing
-        _, weight = targets.mixed()
-        self.encoding_ = fit_encoding(self, X, weight)
-        self._train(X, targets, start=free_margins(targets.prior()))
-
-    def _go_on(self, X, targets):
-        self._train(*without_weightless(X, targets), start=None)
-        return self
-
     def _train(self, X, targets, start):
-        network, _ = _import_training()
-        criterion, packed = network.pack_distillation(targets)
+        criterion, packed = import_training().losses.pack_distillation(targets)
         _train_network(self, X, packed, criterion, start)
 
-    def _margins(self, X):
-        outputs = _forward(self, X).astype(np.float64)
-        return margins_from_decision(outputs) if len(self.classes_) == 2 else outputs
+    def _outputs(self, X):
+        return _forward(self, X)
 
     def rescale_margins(self, slope, intercept):
         """Change the last layer, see `StudentClassifier`."""
@@ -419,16 +343,15 @@ class MLPStudentRegressor(StudentRegressor):
         return self
 
     def _fit_values(self, X, y, sample_weight):
-        _import_training()  # raises before any work if torch is missing
+        import_training()  # raises before any work if torch is missing
         self.encoding_ = fit_encoding(self, X, sample_weight)
         self.y_mean_ = np.average(y, weights=sample_weight)
         self.y_scale_ = np.sqrt(np.average((y - self.y_mean_) ** 2, weights=sample_weight)) or 1.0
         self._train(X, y, sample_weight, start=np.zeros(1))
 
     def _train(self, X, y, sample_weight, start):
-        network, _ = _import_training()
         standardised = (y - self.y_mean_) / self.y_scale_
-        criterion, packed = network.pack_regression(standardised, sample_weight)
+        criterion, packed = import_training().losses.pack_regression(standardised, sample_weight)
         _train_network(self, X, packed, criterion, start)
 
     def _values(self, X):
@@ -437,23 +360,19 @@ class MLPStudentRegressor(StudentRegressor):
 
 def _train_network(student, X, packed, criterion, start):
     """Train from the best constant model, or on from the weights so far, and keep the weights."""
-    network, train = _import_training()
-    build = partial(network.network_of, student, start)
+    training = import_training()
+
+    def build():
+        network = training.network.network_of(student, start)
+        if hasattr(criterion, "attach_to"):
+            criterion.attach_to(network)
+        return network
+
     positions = student.encoding_.positions(X)
-    trained = train(student, build, positions, packed, criterion, goes_on=start is None)
+    trained = training.train.train(
+        student, build, positions, packed, criterion, goes_on=start is None
+    )
     student.coefs_, student.intercepts_ = trained.weights()
-
-
-def _import_training():
-    """Return the module of losses and the function that trains; torch is needed here only."""
-    try:
-        from skdistill.students.mlp_training import network, train
-    except ImportError as error:
-        raise ImportError(
-            "Training an MLP student needs torch and skorch, which are not installed "
-            f"({error}). Install them with: pip install 'skdistill[mlp]'"
-        ) from error
-    return network, train.train
 
 
 def _forward(student, X):

@@ -53,7 +53,8 @@ class SoftLabelClassifier(MetaEstimatorMixin, StudentClassifier):
     A classifier cannot be told to soften its own answers while it is fitted. It is fitted on soft
     and hard labels mixed at T = 1 and then softened, and its margins are sharpened afterwards: if
     it reproduces its targets, the student reproduces the mix. What softens is
-    ``1 + alpha * (T - 1)``, so that hard labels alone, which cannot be softened, are not sharpened.
+    ``1 + alpha * (T - 1)``, so that hard labels alone, which cannot be softened, are not sharpened;
+    where rows have an alpha of their own their mean stands there.
 
     Examples
     --------
@@ -79,7 +80,7 @@ class SoftLabelClassifier(MetaEstimatorMixin, StudentClassifier):
         return check_rows(self, X, reset=reset, accept_sparse=get_tags(self).input_tags.sparse)
 
     def _fit_targets(self, X, targets):
-        self.temperature_ = 1.0 + targets.alpha * (targets.temperature - 1.0)
+        self.temperature_ = 1.0 + float(np.mean(targets.alpha)) * (targets.temperature - 1.0)
         proba, weight = replace(targets, temperature=self.temperature_).softened_mix()
         n_samples, n_classes = proba.shape
         rows = np.tile(np.arange(n_samples), n_classes)

@@ -36,10 +36,42 @@ def network_outputs(graph, model, inputs, cells):
     model = _with_both_margins(model)
     hidden_type = np.float32 if model.layers else cells.dtype  # as the students compute
     total = _sum_of_curves(graph, model, inputs, cells, hidden_type)
+    if model.is_soft_tree:
+        total = _path_probabilities(graph, total, len(model.intercept))
     for weight, bias in model.layers:
-        total = graph.add("Relu", total)
+        if not model.is_soft_tree:  # probabilities are not negative
+            total = graph.add("Relu", total)
         total = graph.add("Gemm", total, graph.constant(weight), graph.constant(bias))
     return total if hidden_type == cells.dtype else graph.cast(total, cells.dtype)
+
+
+def _path_probabilities(graph, log_odds, n_nodes):
+    """Add the way through a soft tree, in logarithms: a sum of -softplus(-z) or -softplus(z)."""
+    goes_right, is_on_path = _paths(n_nodes)
+    minus = graph.add("Neg", log_odds)
+    either = graph.add("Softplus", minus)  # softplus(z) is softplus(-z) + z
+    either = graph.add("MatMul", either, graph.constant(is_on_path, "paths"))
+    left = graph.add("MatMul", minus, graph.constant(is_on_path - goes_right, "paths"))
+    return graph.add("Exp", graph.add("Sub", left, either))
+
+
+def _paths(n_nodes):
+    """Tell at which nodes a path to a leaf turns right, and which it passes, as 0 and 1.
+
+    Returns
+    -------
+    goes_right, is_on_path : ndarray of shape (n_inner_nodes, n_leaves), float32
+        Nodes level by level, leaves from left to right.
+    """
+    goes_right, is_on_path = np.zeros((2, n_nodes, n_nodes + 1), dtype=np.float32)
+    for leaf in range(n_nodes + 1):
+        node = n_nodes + leaf
+        while node:
+            parent = (node - 1) // 2
+            goes_right[parent, leaf] = node == 2 * parent + 2
+            is_on_path[parent, leaf] = 1
+            node = parent
+    return goes_right, is_on_path
 
 
 def _with_both_margins(model):

@@ -10,6 +10,7 @@ from skdistill.report.displays.tree import TreeDisplay
 from skdistill.report.page.svg import display_svg
 from skdistill.students.linear import LinearStudentClassifier, LinearStudentRegressor
 from skdistill.students.mlp import MLPStudentClassifier, MLPStudentRegressor
+from skdistill.students.soft_tree import SoftTreeStudentClassifier
 from skdistill.students.tree import TreeStudentClassifier, TreeStudentRegressor
 
 #: A tree with more leaves is shown as rules only.
@@ -45,6 +46,8 @@ def show_student(case):
         return _show_curves(case, student)
     if isinstance(student, MLPStudentClassifier | MLPStudentRegressor):
         return _show_network(student)
+    if isinstance(student, SoftTreeStudentClassifier):
+        return _show_soft_tree(student)
     return {
         "sentence": f"The student is a {type(student).__name__}, which this page cannot show.",
         "figures": {},
@@ -99,19 +102,33 @@ def _show_curves(case, student):
 
 def _show_network(student):
     widths = [len(student.coefs_[0]), *map(len, student.intercepts_)]
-    figures = {}
-    if student.history_.get("train_loss"):
-        _, figures["Loss while it was trained"] = display_svg(
-            "loss", lambda: LossCurveDisplay.from_estimator(student)
-        )
     return {
         "sentence": f"The student is a network of {' - '.join(map(str, widths))} units, from codes "
         f"of the columns to its answer, trained for {student.n_iter_} epochs of which epoch "
         f"{student.best_epoch_} was kept. Nobody can read it; the reasons above are those of its "
         "answers.",
-        "figures": figures,
+        "figures": _loss_curve(student),
         "rules": None,
     }
+
+
+def _show_soft_tree(student):
+    return {
+        "sentence": f"The student is a soft tree of {student.n_leaves_} leaves. Each node adds up "
+        "a curve of every column and sends a row to both sides, more of it to the one that the sum "
+        "speaks for. Below, the columns that matter most at every node, and what the leaves answer "
+        "for themselves; the answer to a row is the mean of their margins, weighted by how much of "
+        "the row reaches them.",
+        "figures": _loss_curve(student),
+        "rules": student.export_text(),
+    }
+
+
+def _loss_curve(student):
+    if not student.history_.get("train_loss"):
+        return {}
+    _, svg = display_svg("loss", lambda: LossCurveDisplay.from_estimator(student))
+    return {"Loss while it was trained": svg}
 
 
 def _labels(case):

@@ -9,8 +9,10 @@ from sklearn.utils import gen_batches
 from skdistill.columns import check_rows, plain_rows
 from skdistill.report.reasons.shapley.question import Question
 from skdistill.report.reasons.shapley.walks import Walks
+from skdistill.scorer.model import path_probabilities
 from skdistill.students.linear import LinearStudentClassifier, LinearStudentRegressor
 from skdistill.students.mlp import MLPStudentRegressor
+from skdistill.students.soft_tree import SoftTreeStudentClassifier
 
 #: Mixed rows that go through the layers of a network at a time: they stay in the cache.
 BLOCK_ROWS = 1024
@@ -23,7 +25,7 @@ class AdditiveStart:
     Attributes
     ----------
     student : estimator
-        An additive student, or an MLP, whose first layer is one on piecewise-linear codes.
+        An additive student, or an MLP or a soft tree: their first layer is one on the codes.
     owner : ndarray of shape (n_columns,)
         The player that each column belongs to.
     n_players : int
@@ -49,6 +51,9 @@ class AdditiveStart:
         student, players = last.estimator, (last.owner, last.n_columns)
         if isinstance(student, LinearStudentClassifier | LinearStudentRegressor):
             return cls(student, *players, student.curves_, student.intercept_, [])
+        if isinstance(student, SoftTreeStudentClassifier):
+            curves = [curve.astype(np.float32) for curve in student.curves_]
+            return cls(student, *players, curves, student.intercept_, [])
         first, *coefs = student.coefs_
         curves = [curve.astype(np.float32) for curve in student.encoding_.curves(first)]
         intercept, *intercepts = student.intercepts_
@@ -81,6 +86,8 @@ class AdditiveStart:
         outputs : ndarray of shape (n_samples, n_outputs)
             Of the last step.
         """
+        if isinstance(self.student, SoftTreeStudentClassifier):
+            return path_probabilities(sums) @ self.student.leaf_outputs_
         hidden = sums
         for weight, bias in self.layers:
             np.maximum(hidden, 0, out=hidden)

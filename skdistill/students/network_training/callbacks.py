@@ -69,7 +69,8 @@ class AverageWeights(Callback):
     def on_train_begin(self, net, **kwargs):
         """Start where the training starts."""
         self.step_ = 0
-        self.weights_ = net.served_weights.detach(), net.weights.detach()
+        served = net.served_weights.detach()
+        self.weights_ = served, net.weights.detach()[: len(served)]
 
     def on_batch_end(self, net, training=False, **kwargs):
         """Move the average towards the weights after a step."""

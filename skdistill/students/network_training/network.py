@@ -1,8 +1,6 @@
-"""The network of the MLP students and its losses, in torch."""
+"""The network of the MLP students, in torch."""
 
-import functools
 import itertools
-import operator
 import warnings
 
 import numpy as np
@@ -46,11 +44,28 @@ class EncodedMLP(nn.Module):
 
     def forward(self, positions):
         """Compute outputs of shape (n_rows, n_outputs) from positions of (n_rows, n_features)."""
-        hidden = positions if self.is_expanded else self.expand(positions)
-        *hidden_layers, last = self.layers
-        for layer in hidden_layers:
+        return self.last(self.hidden(self.codes(positions)))
+
+    def codes(self, positions):
+        """Return what the first layer sees, of shape (n_rows, n_codes)."""
+        return positions if self.is_expanded else self.expand(positions)
+
+    def hidden(self, codes):
+        """Compute the last hidden layer, of shape (n_rows, n_hidden)."""
+        hidden = codes
+        for layer in self.layers[:-1]:
             hidden = torch.relu(nn.functional.linear(hidden, layer.weight, layer.bias))
-        return nn.functional.linear(hidden, last.weight, last.bias)
+        return hidden
+
+    def last(self, hidden):
+        """Compute outputs from the last hidden layer."""
+        layer = self.layers[-1]
+        return nn.functional.linear(hidden, layer.weight, layer.bias)
+
+    @property
+    def n_hidden(self):
+        """Width of the last hidden layer."""
+        return self.layers[-1].in_features
 
     @torch.no_grad()
     def expand(self, positions):
@@ -116,78 +131,3 @@ def _hidden_layer_sizes(student):
             "layer was expected, as integers of at least 1, such as (128, 128)."
         )
     return sizes
-
-
-class DistillationLoss(nn.Module):
-    """The distillation loss as weighted cross-entropies, one per temperature.
-
-    Parameters
-    ----------
-    temperatures : list of float
-        Temperature of every term.
-    n_classes : int
-        Number of classes.
-
-    Notes
-    -----
-    The mean over the batch of ``sum_t T_t**2 * w_t * CE(proba_t, softmax(margins / T_t))``, see
-    `skdistill.soft_labels.SoftTargets.cross_entropies`. Every row of `packed` holds the
-    probabilities and the weight of one term after the other.
-    """
-
-    def __init__(self, temperatures, n_classes):
-        super().__init__()
-        self.temperatures = temperatures
-        self.n_classes = n_classes
-
-    def forward(self, outputs, packed):
-        """Compute the mean loss of a batch."""
-        starts = range(0, packed.shape[1], self.n_classes + 1)
-        terms = [
-            self._term(outputs, packed, first, temperature)
-            for first, temperature in zip(starts, self.temperatures, strict=True)
-        ]
-        return functools.reduce(operator.add, terms)
-
-    def _term(self, outputs, packed, first, temperature):
-        weight = packed[:, first + self.n_classes]
-        if temperature != 1.0:
-            outputs, weight = outputs / temperature, weight * temperature**2
-        if self.n_classes == 2:
-            proba = packed[:, first + 1]
-            return nn.functional.binary_cross_entropy_with_logits(outputs[:, 0], proba, weight)
-        proba = packed[:, first : first + self.n_classes]
-        entropy = nn.functional.cross_entropy(outputs, proba, reduction="none")
-        return (weight * entropy).mean()
-
-    def row_weights(self, packed):
-        """Total weight of every row, 1 on average."""
-        return packed[:, self.n_classes :: self.n_classes + 1].sum(dim=1)
-
-
-class WeightedSquaredError(nn.Module):
-    """Mean over the batch of ``w * (output - y)**2``; rows of `packed` hold y and w."""
-
-    def forward(self, outputs, packed):
-        """Compute the mean loss of a batch."""
-        return (packed[:, 1] * (outputs[:, 0] - packed[:, 0]) ** 2).mean()
-
-    def row_weights(self, packed):
-        """Weight of every row, 1 on average."""
-        return packed[:, 1]
-
-
-def pack_distillation(targets):
-    """Return the loss for some `SoftTargets` and their float32 array for it."""
-    terms = targets.cross_entropies()
-    total = sum(weight.sum() for _, _, weight in terms) / len(targets.codes)
-    packed = np.concatenate(
-        [part for _, p, w in terms for part in (p, w[:, None] / total)], axis=1, dtype=np.float32
-    )
-    return DistillationLoss([temperature for temperature, _, _ in terms], targets.n_classes), packed
-
-
-def pack_regression(y, sample_weight):
-    """Return the loss for regression and the float32 array of values and weights for it."""
-    packed = np.stack([y, sample_weight / sample_weight.mean()], axis=1).astype(np.float32)
-    return WeightedSquaredError(), packed

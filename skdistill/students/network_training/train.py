@@ -11,15 +11,15 @@ from skorch.callbacks import Callback
 from skorch.dataset import Dataset
 from skorch.helper import predefined_split
 
-from skdistill.students.mlp_training.batches import CHUNK_BYTES, Batches, has_room
-from skdistill.students.mlp_training.callbacks import (
+from skdistill.students.network_training.batches import CHUNK_BYTES, Batches, has_room
+from skdistill.students.network_training.callbacks import (
     WARM_UP,
     AverageWeights,
     KeepBestEpoch,
     ProgressBar,
     WarmUpThenCosine,
 )
-from skdistill.students.mlp_training.net import DistillationNet, NonFiniteLossError
+from skdistill.students.network_training.net import DistillationNet, NonFiniteLossError
 
 #: Without this many rows none are held out: too few would be left to tell epochs apart.
 SMALLEST_SET_WITH_VALIDATION = 500
@@ -184,7 +184,7 @@ def _why_it_diverged(student, criterion, packed, error):
             f"learning_rate_init={student.learning_rate_init} is the likely cause: try a tenth of "
             "it"
         )
-    return f"Training the MLP student diverged: {error} in an epoch. {cause}."
+    return f"Training the {type(student).__name__} diverged: {error} in an epoch. {cause}."
 
 
 def _warn_of_interruption(net, best, max_epochs):

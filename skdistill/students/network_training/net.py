@@ -25,7 +25,8 @@ class DistillationNet(NeuralNet):
     Attributes
     ----------
     weights : torch.nn.Parameter of shape (n_weights,)
-        All parameters of ``module_``, which are views of it, as their gradients are of its own.
+        All parameters of ``module_``, then those of ``criterion_``, which are views of it, as their
+        gradients are of its own.
     served : EncodedMLP
         The network that is evaluated and kept: a copy of ``module_`` as it was initialised, which
         a callback has to update.
@@ -41,7 +42,7 @@ class DistillationNet(NeuralNet):
         # Not as attributes, which skorch would give to the optimizer.
         vars(self)["served"] = copy.deepcopy(self.module_)
         vars(self)["served_weights"] = one_vector(self.served)
-        vars(self)["weights"] = one_vector(self.module_)
+        vars(self)["weights"] = one_vector(self.module_, self.criterion_)
         (group,) = self.optimizer_.param_groups
         group["params"] = [self.weights]  # a call of the optimizer costs more than its arithmetic
         self.was_stopped_ = self.was_interrupted_ = False
@@ -83,14 +84,21 @@ class DistillationNet(NeuralNet):
     def _eager_step(self, batch):
         X, y = batch
         self.weights.grad.zero_()
-        outputs = self.module_(X)
-        loss = self.criterion_(outputs, y)
-        loss.backward()
+        outputs, loss, objective = self._training_loss(X, y)
+        objective.backward()
         if self._listeners["on_grad_computed"]:
             parameters = list(self.get_all_learnable_params())
             self.notify("on_grad_computed", named_parameters=parameters, batch=batch, training=True)
         self.optimizer_.step()
         return {"loss": loss.detach(), "y_pred": outputs.detach()}
+
+    def _training_loss(self, X, y):
+        """Return outputs, their loss, and what is minimised: a criterion may look further."""
+        if hasattr(self.criterion_, "in_training"):
+            return self.criterion_.in_training(self.module_, X, y)
+        outputs = self.module_(X)
+        loss = self.criterion_(outputs, y)
+        return outputs, loss, loss
 
     @torch.no_grad()
     def validation_step(self, batch, **kwargs):
@@ -189,9 +197,9 @@ class GraphedStep:
         return result
 
 
-def one_vector(module):
-    """Move the parameters of a module into one vector, and their gradients into its gradient."""
-    parameters = list(module.parameters())
+def one_vector(*modules):
+    """Move the parameters of modules into one vector, and their gradients into its gradient."""
+    parameters = [parameter for module in modules for parameter in module.parameters()]
     vector = torch.nn.Parameter(torch.cat([p.detach().flatten() for p in parameters]))
     vector.grad = torch.zeros_like(vector)
     sizes = [p.numel() for p in parameters]

@@ -1,0 +1,117 @@
+"""What classifiers that are trained in epochs share: they can go on learning."""
+
+from abc import abstractmethod
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from skdistill.soft_labels import free_margins, margins_from_decision
+from skdistill.students.base import StudentClassifier, make_targets, without_weightless
+from skdistill.students.encoding import fit_encoding
+
+
+class NetworkStudentClassifier(StudentClassifier):
+    """A classifier trained on encoded columns; a student adds `_train` and `_outputs`."""
+
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Go on training on other rows, from the weights so far; the first call is `fit`.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+            Raw columns: numbers, strings or categories, with missing values.
+        y : array-like of shape (n_samples,) or (n_samples, n_classes)
+            Classes, or one probability per class and row; each row sums to 1.
+        classes : array-like of shape (n_classes,), default=None
+            All classes there will ever be, for the first call; None for those in y.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights.
+
+        Returns
+        -------
+        self : object
+            The student.
+
+        Raises
+        ------
+        ValueError
+            If X, y or the weights have the wrong shape or hold impossible values, or y has a class
+            that is not known.
+
+        Notes
+        -----
+        Each call trains as `fit` would on these rows, with three tenths of the learning rate, and
+        keeps the weights it began with if no epoch is better on the rows it holds out. The
+        encoding stays: numbers outside the range it knows count as its ends.
+        """
+        self._validate_params()
+        if hasattr(self, "history_"):
+            X = self._check_X(X, reset=False)
+            targets, _ = make_targets(self, X, y, sample_weight, self.classes_)
+            return self._go_on(X, targets)
+        X = self._check_X(X, reset=True)
+        classes = None if classes is None else np.unique(classes)
+        targets, classes = make_targets(self, X, y, sample_weight, classes)
+        return self._fit_checked(X, targets, classes)
+
+    def partial_distill(self, transfer_set, temperature=1.0, alpha=1.0):
+        """Go on training on another transfer set, from the weights so far.
+
+        Parameters
+        ----------
+        transfer_set : TransferSet
+            Rows with the teacher's margins and, for some, observed classes.
+        temperature : float, default=1.0
+            Softens teacher and student in the soft term of the loss; predictions use 1.
+        alpha : float, default=1.0
+            Weight of the soft term, in [0, 1]; the hard term has the rest.
+
+        Returns
+        -------
+        self : object
+            The student.
+        """
+        check_is_fitted(self)
+        X = self._check_X(transfer_set.X, reset=False)
+        return self._go_on(X, transfer_set.soft_targets(temperature, alpha))
+
+    def _fit_targets(self, X, targets):
+        import_training()  # raises before any work if torch is missing
+        _, weight = targets.mixed()
+        self.encoding_ = fit_encoding(self, X, weight)
+        self._train(X, targets, start=free_margins(targets.prior()))
+
+    def _go_on(self, X, targets):
+        self._train(*without_weightless(X, targets), start=None)
+        return self
+
+    @abstractmethod
+    def _train(self, X, targets, start):
+        """Train from the best constant model, or on from the weights so far if start is None."""
+
+    @abstractmethod
+    def _outputs(self, X):
+        """Compute outputs of shape (n_samples, n_outputs) for checked rows."""
+
+    def _margins(self, X):
+        outputs = self._outputs(X).astype(np.float64)
+        return margins_from_decision(outputs) if len(self.classes_) == 2 else outputs
+
+
+def import_training():
+    """Return the package that trains, with its modules; torch is needed there only.
+
+    Raises
+    ------
+    ImportError
+        If torch or skorch is missing.
+    """
+    try:
+        from skdistill.students import network_training
+        from skdistill.students.network_training import losses, network, soft_tree, train  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            "Training an MLP student or a soft tree needs torch and skorch, which are not "
+            f"installed ({error}). Install them with: pip install 'skdistill[mlp]'"
+        ) from error
+    return network_training

@@ -1,0 +1,117 @@
+"""The losses of outputs, in torch: what `skdistill.soft_labels` says in NumPy."""
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.functional import (
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    log_softmax,
+    pad,
+    softmax,
+)
+
+from skdistill.students.network_training.hints import LossWithHints
+
+
+class DistillationLoss(nn.Module):
+    """The distillation loss as a sum of weighted terms.
+
+    Parameters
+    ----------
+    terms : list of tuple (loss, temperature)
+        What every term is, see `skdistill.soft_labels.Term`.
+    n_classes : int
+        Number of classes.
+
+    Notes
+    -----
+    The mean over the batch of ``sum_t T_t**2 * w_t * D_t(target_t, margins / T_t)``, see
+    `skdistill.soft_labels.weighted_loss`. Every row of `packed` holds the target and the weight of
+    one term after the other.
+    """
+
+    def __init__(self, terms, n_classes):
+        super().__init__()
+        self.terms = terms
+        self.n_classes = n_classes
+
+    @property
+    def width(self):
+        """Number of columns of `packed`."""
+        return len(self.terms) * (self.n_classes + 1)
+
+    def forward(self, outputs, packed):
+        """Compute the mean loss of a batch."""
+        starts = range(0, self.width, self.n_classes + 1)
+        return sum(
+            self._term(outputs, packed[:, first : first + self.n_classes + 1], *term)
+            for first, term in zip(starts, self.terms, strict=True)
+        )
+
+    def _term(self, outputs, packed, loss, temperature):
+        target, weight = packed[:, :-1], packed[:, -1]
+        if temperature != 1.0:
+            outputs, weight = outputs / temperature, weight * temperature**2
+        if loss == "kl" and self.n_classes == 2:
+            return binary_cross_entropy_with_logits(outputs[:, 0], target[:, 1], weight)
+        margins = pad(outputs, (1, 0)) if self.n_classes == 2 else outputs
+        return (weight * _DIVERGENCES[loss](margins, target)).mean()
+
+    def row_weights(self, packed):
+        """Total weight of every row, 1 on average."""
+        return packed[:, self.n_classes : self.width : self.n_classes + 1].sum(dim=1)
+
+
+def _logit_mse(margins, target):
+    centred = margins - margins.mean(dim=1, keepdim=True)
+    return (centred - target).square().mean(dim=1) / 2
+
+
+def _brier(margins, target):
+    return (softmax(margins, dim=1) - target).square().sum(dim=1)
+
+
+def _js(margins, target):
+    log_p, log_q = log_softmax(margins, dim=1), target.log()
+    log_m = torch.logaddexp(log_p, log_q) - np.log(2)
+    of_target = torch.where(target > 0, target * (log_q - log_m), 0)
+    return (of_target + log_p.exp() * (log_p - log_m)).sum(dim=1) / 2
+
+
+_DIVERGENCES = {
+    "kl": lambda margins, target: cross_entropy(margins, target, reduction="none"),
+    "logit_mse": _logit_mse,
+    "brier": _brier,
+    "js": _js,
+}
+
+
+class WeightedSquaredError(nn.Module):
+    """Mean over the batch of ``w * (output - y)**2``; rows of `packed` hold y and w."""
+
+    def forward(self, outputs, packed):
+        """Compute the mean loss of a batch."""
+        return (packed[:, 1] * (outputs[:, 0] - packed[:, 0]) ** 2).mean()
+
+    def row_weights(self, packed):
+        """Weight of every row, 1 on average."""
+        return packed[:, 1]
+
+
+def pack_distillation(targets):
+    """Return the loss for some `SoftTargets` and their float32 array for it."""
+    terms = targets.terms()
+    total = sum(term.weight.sum() for term in terms) / len(targets.codes)
+    columns = [part for term in terms for part in (term.target, term.weight[:, None] / total)]
+    loss = DistillationLoss([(term.loss, term.temperature) for term in terms], targets.n_classes)
+    if targets.hints:
+        loss = LossWithHints(loss, targets.hints)
+        columns += [hint.values for hint in targets.hints]
+    return loss, np.concatenate(columns, axis=1, dtype=np.float32)
+
+
+def pack_regression(y, sample_weight):
+    """Return the loss for regression and the float32 array of values and weights for it."""
+    packed = np.stack([y, sample_weight / sample_weight.mean()], axis=1).astype(np.float32)
+    return WeightedSquaredError(), packed

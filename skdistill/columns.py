@@ -299,6 +299,25 @@ def replace_cells(X, j, source_rows, changed, values):
     return column
 
 
+def mix_rows(X, source):
+    """Compose rows cell by cell.
+
+    Parameters
+    ----------
+    X : ndarray or data frame of shape (n_samples, n_features)
+        The table.
+    source : ndarray of shape (n_mixed, n_features)
+        The row of X that each cell is copied from.
+
+    Returns
+    -------
+    mixed : ndarray or data frame of shape (n_mixed, n_features)
+        In the container of X.
+    """
+    none = np.arange(0)
+    return table_like(X, [replace_cells(X, j, rows, none, none) for j, rows in enumerate(source.T)])
+
+
 def table_like(X, columns):
     """Put new columns, made by `replace_cells`, together in the container of X."""
     if isinstance(X, np.ndarray):

@@ -1,22 +1,36 @@
 """A look inside the estimators that users pass: pipelines, frozen ones, fitted ones."""
 
 import inspect
+from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
+import scipy.sparse as sp
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from skdistill.columns import cell_values, mix_rows
+
 __all__ = [
+    "LastStep",
     "as_last_step_sees",
     "is_fitted",
     "last_step",
     "package_of",
+    "see_through",
     "unfitted",
     "weight_params",
     "with_seeds",
 ]
+
+#: Mixed rows on which what is seen has to be the mix of what is seen of single rows.
+PROBE_ROWS = 256
+
+#: Tables of more cells are not looked at.
+MAX_CELLS = 50_000_000
 
 
 def last_step(estimator):
@@ -67,11 +81,18 @@ def unfitted(estimator):
 
 
 def with_seeds(estimator, random_state):
-    """Fill every ``random_state`` of an unfitted estimator that is None."""
+    """Fill every ``random_state`` of an unfitted estimator that is None, but of no fitted part."""
     params = estimator.get_params()
     names = [name for name in sorted(params) if name.split("__")[-1] == "random_state"]
-    seeds = {n: int(random_state.randint(2**31 - 1)) for n in names if params[n] is None}
+    empty = [name for name in names if params[name] is None and not _is_of_fitted(name, params)]
+    seeds = {name: int(random_state.randint(2**31 - 1)) for name in empty}
     return estimator.set_params(**seeds)
+
+
+def _is_of_fitted(name, params):
+    """Tell whether a parameter, among all of an estimator, is that of a fitted part of it."""
+    owner = params.get(name.rpartition("__")[0])
+    return hasattr(owner, "fit") and is_fitted(owner)
 
 
 def weight_params(estimator, sample_weight):
@@ -107,3 +128,85 @@ def weight_params(estimator, sample_weight):
             "or class_weight) were given. Use an estimator that takes them, or pass no weights."
         )
     return {f"{prefix}sample_weight": sample_weight}
+
+
+@dataclass(frozen=True)
+class LastStep:
+    """The step of a model that answers, and rows as it sees them.
+
+    Attributes
+    ----------
+    estimator : estimator
+        The last step, or the model itself.
+    table : ndarray or data frame of shape (n_rows, n_seen)
+        The rows behind the transformers.
+    owner : ndarray of shape (n_seen,)
+        The user's column that each column of the table is made of.
+    n_columns : int
+        Number of the user's columns.
+    """
+
+    estimator: Any
+    table: Any
+    owner: np.ndarray
+    n_columns: int
+
+
+def see_through(estimator, X):
+    """Find the step that answers, if every column that it sees is made of one of the user's.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A fitted model.
+    X : ndarray or data frame of shape (n_rows, n_columns)
+        Rows as the model takes them.
+
+    Returns
+    -------
+    last : LastStep or None
+        None if there are transformers that do not treat every column by itself. A model without
+        transformers is its own last step.
+
+    Notes
+    -----
+    A column that is seen belongs to the user's columns that change it when they alone are
+    exchanged between rows. Where that is one for each, mixed rows are transformed and compared
+    with mixtures of transformed rows.
+    """
+    n_columns = X.shape[1]
+    table = as_last_step_sees(estimator, X)
+    if table is X:
+        return LastStep(last_step(estimator), table, np.arange(n_columns), n_columns)
+    if np.prod(table.shape) > MAX_CELLS:
+        return None
+    table = table.toarray() if sp.issparse(table) else table
+    seen = _cells(table)
+    rows = np.arange(len(seen))
+    changed = np.zeros((n_columns, seen.shape[1]), dtype=bool)
+    for j in range(n_columns):
+        source = np.repeat(rows[:, None], n_columns, axis=1)
+        source[:, j] = np.roll(rows, 1)
+        changed[j] = _differ(_cells_of_mixed(estimator, X, source), seen).any(axis=0)
+    if (changed.sum(axis=0) > 1).any():
+        return None
+    owner = changed.argmax(axis=0)  # 0 for what is the same in all rows: it adds nothing
+    mixed = np.random.RandomState(0).randint(len(rows), size=(PROBE_ROWS, n_columns))
+    expected = seen[mixed[:, owner], np.arange(len(owner))]
+    if _differ(_cells_of_mixed(estimator, X, mixed), expected).any():
+        return None
+    return LastStep(last_step(estimator), table, owner, n_columns)
+
+
+def _cells_of_mixed(estimator, X, source):
+    table = as_last_step_sees(estimator, mix_rows(X, source))
+    return _cells(table.toarray() if sp.issparse(table) else table)
+
+
+def _cells(table):
+    return table if isinstance(table, np.ndarray) else cell_values(table)
+
+
+def _differ(a, b):
+    """Compare cells; missing ones are equal."""
+    return (a != b) & ~((a != a) & (b != b))

@@ -58,6 +58,8 @@ class Rows:
         The unlabelled rows.
     pool_weight : ndarray of shape (n_unlabelled,)
         Their weights.
+    nothing_observed : bool
+        Whether no row has a class; then all rows are in X, and `y` is -1.
     """
 
     X: Any
@@ -66,11 +68,17 @@ class Rows:
     has_weights: bool
     pool: Any
     pool_weight: np.ndarray
+    nothing_observed: bool = False
 
     @property
     def given_weight(self):
         """The weights if any were given, else None."""
         return self.sample_weight if self.has_weights else None
+
+    @property
+    def observed_classes(self):
+        """The classes that were observed, sorted; empty if none was."""
+        return self.y[:0] if self.nothing_observed else np.unique(self.y)
 
 
 @dataclass(frozen=True)
@@ -146,7 +154,8 @@ def check_classification_rows(
     Returns
     -------
     rows : Rows
-        Rows with a class, and rows without.
+        Rows with a class, and rows without. If no row has one, which needs `known_classes`, all
+        rows are in ``X``.
 
     Raises
     ------
@@ -157,9 +166,16 @@ def check_classification_rows(
     y = _as_labels(estimator, y)
     check_consistent_length(X, y)
     unlabelled = _unlabelled(y, known_classes)
-    y = _labels(y[~unlabelled])
     has_weights = sample_weight is not None
     sample_weight = check_weights(sample_weight, X)
+    if unlabelled.all() and known_classes is not None:
+        tables = _check_pool(estimator, X_unlabeled, X, accept_sparse)
+        n_more = sum(table.shape[0] for table in tables)
+        weight = np.concatenate([sample_weight, np.full(n_more, sample_weight.mean())])
+        X = stack_rows([X, *tables])
+        nothing = np.full(len(weight), UNLABELLED)
+        return Rows(X, nothing, weight, has_weights, None, np.zeros(0), nothing_observed=True)
+    y = _labels(y[~unlabelled])
     if known_classes is None and unlabelled.any() and len(np.unique(y)) == 1:
         raise ValueError(
             f"y holds one class, {y.tolist()[0]!r}, and -1, which marks rows without a class: "
@@ -187,6 +203,29 @@ def check_regression_rows(estimator, X, y, sample_weight, X_unlabeled, *, accept
     pool = stack_rows(tables) if tables else None
     pool_weight = np.full(0 if pool is None else pool.shape[0], weight.mean())
     return Rows(X, y, weight, sample_weight is not None, pool, pool_weight)
+
+
+def check_something_observed(rows, needed_for):
+    """Check that there are observed classes if something needs them.
+
+    Parameters
+    ----------
+    rows : Rows
+        Checked rows.
+    needed_for : dict of str to bool
+        Parameters as users pass them, and whether they were passed.
+
+    Raises
+    ------
+    ValueError
+        If no class was observed and a parameter needs some.
+    """
+    needing = [parameter for parameter, is_passed in needed_for.items() if is_passed]
+    if rows.nothing_observed and needing:
+        raise ValueError(
+            f"Every entry of y is -1, which marks rows without a class, and {', '.join(needing)} "
+            "needs observed classes. Pass some, or leave it out."
+        )
 
 
 def encode_observed(estimator, y, X, classes):
@@ -293,7 +332,7 @@ def _labels(y):
     if len(y) == 0:
         raise ValueError(
             "Every entry of y is -1, which marks rows without a class. At least one observed "
-            "class is needed."
+            "class is needed, unless a fitted teacher gives the classes."
         )
     if y.dtype == object:
         kinds = {type(label) for label in y}

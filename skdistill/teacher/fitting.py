@@ -139,7 +139,7 @@ def fit_regressor(teacher, X, y, sample_weight):
     return RegressorTeacher(fitted)
 
 
-def wrap_fitted_classifier(teacher, observed, class_prior_of):
+def wrap_fitted_classifier(teacher, observed, class_prior_of, labels=None, classes=None):
     """Wrap a classifier that the user has fitted, by reference.
 
     Parameters
@@ -150,18 +150,23 @@ def wrap_fitted_classifier(teacher, observed, class_prior_of):
         The observed classes.
     class_prior_of : callable
         Gives the shares of some classes among the labelled rows.
+    labels : ndarray of shape (n_labels,) or None, default=None
+        Label of every column of its ``predict_proba``; None for its ``classes_``.
+    classes : ndarray of shape (n_classes,) or None, default=None
+        Classes of the distillation; None for all that the teacher knows.
 
     Returns
     -------
     wrapped : ClassifierTeacher
-        Its classes are all those that the teacher knows.
+        The teacher.
 
     Raises
     ------
     ValueError
         If the teacher does not know an observed class.
     """
-    known = np.asarray(teacher.classes_)
+    labels = np.asarray(teacher.classes_) if labels is None else labels
+    known = labels if classes is None else classes
     unknown = sorted(set(observed.tolist()) - set(known.tolist()), key=str)
     if unknown:
         raise ValueError(
@@ -170,4 +175,4 @@ def wrap_fitted_classifier(teacher, observed, class_prior_of):
             "teacher."
         )
     classes = np.sort(known)
-    return ClassifierTeacher(teacher, known, classes, class_prior_of(classes))
+    return ClassifierTeacher(teacher, labels, classes, class_prior_of(classes))

@@ -188,6 +188,10 @@ def is_training_matrix(estimator, X):
         None if the estimator remembers nothing that could prove it.
     """
     last = last_step(estimator)
+    if hasattr(last, "each_with_its_columns"):  # several teachers
+        each = last.each_with_its_columns(as_last_step_sees(estimator, X))
+        proved = [is_training_matrix(*one) for one in each]
+        return None if None in proved and True not in proved else any(proved)
     if isinstance(last, FORESTS + BAGGINGS):
         return _proved_by_members(last, as_last_step_sees(estimator, X))
     if isinstance(last, GradientBoostingClassifier | GradientBoostingRegressor):

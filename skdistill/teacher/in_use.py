@@ -5,14 +5,14 @@ from functools import cached_property
 
 import numpy as np
 
-from skdistill.estimators import is_fitted
+from skdistill.estimators import as_last_step_sees, is_fitted, last_step
 from skdistill.teacher.fitting import (
     check_teacher_columns,
     fit_classifier,
     fit_regressor,
     wrap_fitted_classifier,
 )
-from skdistill.teacher.margins import RegressorTeacher
+from skdistill.teacher.margins import ClassifierTeacher, RegressorTeacher, remembered_prior
 
 
 class TeacherInUse:
@@ -33,11 +33,18 @@ class TeacherInUse:
         Whether the user has fitted it.
     classes : ndarray of shape (n_classes,) or None
         Classes of the distillation; None in regression.
+    members : sequence of TeacherInUse
+        The teachers of a `MultiTeacher`, each with its columns of the rows; empty for others.
+    labelled : dict
+        What `label_rows` has computed so far, by what it was asked for.
     """
+
+    members = ()
 
     def __init__(self, estimator, rows):
         self.estimator = estimator
         self.rows = rows
+        self.labelled = {}
         self.was_fitted = is_fitted(estimator)
         if self.was_fitted:
             check_teacher_columns(estimator, rows.X)
@@ -59,12 +66,53 @@ class TeacherInUse:
 
 
 class ClassifierInUse(TeacherInUse):
-    """A classifier as the teacher of one distillation, see `TeacherInUse`."""
+    """A classifier as the teacher of one distillation, see `TeacherInUse`.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A classifier, fitted or not.
+    rows : Rows
+        The labelled rows.
+    labels : ndarray of shape (n_labels,) or None, default=None
+        Label of every column of its ``predict_proba``; None for its ``classes_``.
+    classes : ndarray of shape (n_classes,) or None, default=None
+        Classes of the distillation; None for those that the teacher knows if it was given fitted,
+        else those observed.
+    """
+
+    def __init__(self, estimator, rows, labels=None, classes=None):
+        self._labels = labels
+        self._given_classes = classes
+        super().__init__(estimator, rows)
 
     @cached_property
     def classes(self):
-        """Classes that the teacher knows if it was given fitted, else those observed."""
-        return self.fitted.classes if self.was_fitted else np.unique(self.rows.y)
+        """Classes of the distillation."""
+        if self._given_classes is not None:
+            return self._given_classes
+        if self.was_fitted:
+            return self.fitted.classes
+        return self.members[0].classes if self.members else np.unique(self.rows.y)
+
+    @cached_property
+    def members(self):
+        """The teachers of a `MultiTeacher`, each in use for itself."""
+        several = last_step(self.estimator)
+        is_bare = self.was_fitted or several is self.estimator  # behind no unfitted transformers
+        if not (is_bare and hasattr(several, "members_in_use")):
+            return ()
+        X = as_last_step_sees(self.estimator, self.rows.X)
+        return several.members_in_use(replace(self.rows, X=X))
+
+    @cached_property
+    def fitted(self):
+        """The fitted teacher, a ClassifierTeacher."""
+        if not self.members:
+            return self.fit(self.rows.X, self.rows.y, self.rows.given_weight)
+        several = self.estimator.fitted_from(self.members, self.rows)
+        prior = self._class_prior(self.classes)
+        return ClassifierTeacher(several, self.classes, self.classes, prior)
 
     def fit(self, X, y, sample_weight):
         """Fit a clone on some rows and return it as a ClassifierTeacher."""
@@ -72,14 +120,28 @@ class ClassifierInUse(TeacherInUse):
         return fit_classifier(self.estimator, X, y, sample_weight, self.classes, prior)
 
     def encoded_y(self):
-        """Return the position of every label among the classes."""
+        """Return the position of every label among the classes, -1 if none was observed."""
+        if self.rows.nothing_observed:
+            return self.rows.y
         return np.searchsorted(self.classes, self.rows.y)
 
     def _wrap(self):
-        return wrap_fitted_classifier(self.estimator, np.unique(self.rows.y), self._class_prior)
+        return wrap_fitted_classifier(
+            self.estimator,
+            self.rows.observed_classes,
+            self._class_prior,
+            self._labels,
+            self._given_classes,
+        )
 
     def _class_prior(self, classes):
-        """Shares of the classes among the labelled rows, with one more row spread over all."""
+        """Shares of the classes among the labelled rows, with one more row spread over all.
+
+        Where nothing was observed those that the teacher remembers, else equal ones.
+        """
+        if self.rows.nothing_observed:
+            remembered = remembered_prior(self.estimator)
+            return np.full(len(classes), 1 / len(classes)) if remembered is None else remembered
         weight = self.rows.sample_weight / self.rows.sample_weight.mean()
         mass = np.array([weight[self.rows.y == label].sum() for label in classes])
         return (mass + 1 / len(classes)) / (mass.sum() + 1)

@@ -3,9 +3,12 @@
 import warnings
 from numbers import Integral
 
+import joblib
 import numpy as np
 from sklearn.model_selection import check_cv
 
+from skdistill.estimators import last_step
+from skdistill.rows import check_something_observed
 from skdistill.teacher.honest import (
     cross_fit,
     has_enough_members,
@@ -37,8 +40,57 @@ def label_rows(in_use, labelling, cv, n_jobs=None):
     answers : Answers
         Honest unless the labelling is "direct".
     labelling : {"oob", "cross_fit", "direct"}
-        What was done.
+        What was done; for a `MultiTeacher` the last of these words that fits a member.
     """
+    asked_for = joblib.hash((labelling, cv))
+    if asked_for not in in_use.labelled:
+        label = _label_by_each_member if in_use.members else _label_rows
+        in_use.labelled[asked_for] = label(in_use, labelling, cv, n_jobs)
+    return in_use.labelled[asked_for]
+
+
+def label_honestly(in_use, cv, n_jobs=None):
+    """Compute answers to the labelled rows that are never those of a teacher fitted on them.
+
+    A teacher that was given fitted answers as it is if it is proved that it was not fitted on
+    these rows; else clones, which are cross-fitted, answer in its place, unless it has out-of-bag
+    answers.
+
+    Parameters
+    ----------
+    in_use : ClassifierInUse or RegressorInUse
+        The teacher and its rows.
+    cv : int, cross-validation generator or iterable
+        Folds.
+    n_jobs : int or None, default=None
+        Folds or members to work on at a time.
+
+    Returns
+    -------
+    answers : Answers
+        Honest answers.
+    """
+    if in_use.members:
+        each = [label_honestly(member, cv, n_jobs) for member in in_use.members]
+        return last_step(in_use.fitted.estimator).pooled(each)
+    labelling = "auto"
+    if in_use.was_fitted:
+        seen = is_training_matrix(in_use.estimator, in_use.rows.X)
+        if seen is None or (seen and not _may_use_out_of_bag(in_use.estimator)):
+            labelling = "cross_fit"
+    return label_rows(in_use, labelling, cv, n_jobs)[0]
+
+
+def _label_by_each_member(in_use, labelling, cv, n_jobs):
+    """Pool the answers of the teachers of a `MultiTeacher`, each labelled for itself."""
+    labelled = [label_rows(member, labelling, cv, n_jobs) for member in in_use.members]
+    several = last_step(in_use.fitted.estimator)
+    answers = several.pooled([answers for answers, _ in labelled])
+    found = {word for _, word in labelled}
+    return answers, next(word for word in ("direct", "cross_fit", "oob") if word in found)
+
+
+def _label_rows(in_use, labelling, cv, n_jobs):
     rows = in_use.rows
     chosen = choose_labelling(labelling, in_use)
     if chosen == "oob":
@@ -52,7 +104,7 @@ def label_rows(in_use, labelling, cv, n_jobs=None):
                 "teacher, which answers for them as fitted. Large weights and few members cause "
                 "this; labelling='cross_fit' avoids it.",
                 UserWarning,
-                stacklevel=6,
+                stacklevel=7,
             )
             return answers, chosen
         chosen = "cross_fit"
@@ -75,6 +127,7 @@ def choose_labelling(labelling, in_use):
     if X.shape[0] == 1 or (classes is not None and len(classes) == 1):
         return "direct"  # nothing to hold out, or nothing to learn
     if labelling == "cross_fit":
+        check_something_observed(in_use.rows, {"labelling='cross_fit'": True})
         return labelling
     has_oob = has_out_of_bag(estimator)
     seen = is_training_matrix(estimator, X) if in_use.was_fitted else True
@@ -92,20 +145,25 @@ def choose_labelling(labelling, in_use):
             )
         return labelling
     if labelling == "auto":
-        if has_oob and seen and has_enough_members(estimator):
+        if seen and _may_use_out_of_bag(estimator):
             return "oob"
         if not in_use.was_fitted:
             return "cross_fit"
     if seen:
         warnings.warn(
-            "The teacher was fitted on the very rows it labels directly: its answers there are "
-            "close to the hard labels and teach the student little. Use labelling='cross_fit'"
+            "The teacher was fitted on the very rows it labels directly "
+            f"({type(last_step(estimator)).__name__}): its answers there are close to the hard "
+            "labels and teach the student little. Use labelling='cross_fit'"
             + (" or 'oob'." if has_oob else ".")
             + " Rows that the teacher has not seen are best.",
             UserWarning,
-            stacklevel=7,
+            stacklevel=8,
         )
     return "direct"
+
+
+def _may_use_out_of_bag(estimator):
+    return has_out_of_bag(estimator) and has_enough_members(estimator)
 
 
 def _largest_share(marked, in_use):

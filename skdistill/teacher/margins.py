@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
+from sklearn.tree import DecisionTreeClassifier
 
 from skdistill.columns import take_rows
 from skdistill.estimators import as_last_step_sees, last_step, package_of
@@ -127,16 +129,20 @@ class ClassifierTeacher:
 
         Returns
         -------
-        answers : Answers
+        answers : Answers or PooledAnswers
             The vendor's raw scores where their softmax is ``predict_proba``, else that, with a
-            floor.
+            floor. Those of a `MultiTeacher` are pooled.
 
         Raises
         ------
         ValueError
             If the answer is not one distribution over its labels per row.
         """
-        if np.array_equal(self.labels, self.classes) and self._has_raw_scores(X):
+        knows_all = np.array_equal(self.labels, self.classes)
+        last = last_step(self.estimator)
+        if knows_all and hasattr(last, "pooled_answers"):
+            return last.pooled_answers(as_last_step_sees(self.estimator, X), self.class_prior)
+        if knows_all and self._has_raw_scores(X):
             return Answers(margins_from_decision(raw_scores(self.estimator, X)))
         return self.answers_of(self.estimator.predict_proba(X))
 
@@ -237,6 +243,23 @@ def count_votes(estimator):
     last = last_step(estimator)
     averages = hasattr(last, "estimators_") and hasattr(last, "bootstrap")
     return len(last.estimators_) if averages else DEFAULT_VOTES
+
+
+def remembered_prior(estimator):
+    """Return the shares of the classes that a fitted forest or tree was grown on.
+
+    Returns
+    -------
+    class_prior : ndarray of shape (n_classes,) or None
+        None if the estimator does not remember them.
+    """
+    last = last_step(estimator)
+    is_forest = isinstance(last, RandomForestClassifier | ExtraTreesClassifier)
+    trees = last.estimators_ if is_forest else [last]
+    if not all(isinstance(tree, DecisionTreeClassifier) for tree in trees):
+        return None
+    roots = np.array([tree.tree_.value[0, 0] for tree in trees])
+    return (roots / roots.sum(axis=1, keepdims=True)).mean(axis=0)
 
 
 def check_probabilities(estimator, proba, n_labels):

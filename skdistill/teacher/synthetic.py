@@ -4,7 +4,14 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from skdistill.estimators import as_last_step_sees, last_step
-from skdistill.teacher.honest import Average, answer_of_member, member_input, members
+from skdistill.teacher.honest import (
+    BAGGINGS,
+    FORESTS,
+    Average,
+    answer_of_member,
+    member_input,
+    members,
+)
 
 #: Synthetic rows on which it is measured what the members' memories are worth.
 TESTED_ROWS = 20_000
@@ -26,7 +33,8 @@ def label_by_members(teacher, X, parents, y, n_jobs=None):
     Parameters
     ----------
     teacher : ClassifierTeacher or RegressorTeacher
-        Holds a fitted forest or bagging ensemble, or a pipeline ending in one.
+        Holds a fitted forest or bagging ensemble, or a pipeline ending in one. A `MultiTeacher`
+        answers as it is.
     X : array-like or data frame of shape (n_synthetic, n_features)
         Synthetic rows.
     parents : ndarray of shape (n_synthetic, 2)
@@ -59,6 +67,8 @@ def label_by_members(teacher, X, parents, y, n_jobs=None):
     `WORTH_REMEMBERING` half of the answer is honest.
     """
     ensemble = last_step(teacher.estimator)
+    if not isinstance(ensemble, FORESTS + BAGGINGS):  # several teachers
+        return teacher.margins(X), False
     matrix = member_input(ensemble, as_last_step_sees(teacher.estimator, X))
     target = _target(teacher, y)
     n_rows, n_known = len(parents), max(len(y), parents.max() + 1)

@@ -1,6 +1,7 @@
 """How a student was made: parameters, rows by origin, versions, and a fingerprint of the data."""
 
 import hashlib
+import inspect
 import platform
 import re
 from datetime import UTC, datetime
@@ -60,15 +61,29 @@ def _describe(model):
 
 
 def _distillation(distiller):
-    facts = {"alpha": number(float(distiller.alpha)), "labelling": distiller.labelling_}
+    choice = getattr(distiller, "alpha_choice_", None)
+    alpha = number(float(distiller.alpha)) if choice is None else choice.in_words()
+    facts = {"alpha": alpha, "labelling": distiller.labelling_}
     if hasattr(distiller, "temperature_"):
         facts["temperature"] = number(float(distiller.temperature_))
-    correction = distiller.label_correction_
+    correction = getattr(distiller, "label_correction_", None)
     facts["label correction"] = "none" if correction is None else correction.in_words()
+    facts |= {name.replace("_", " "): str(value) for name, value in _beyond(distiller).items()}
     augmentation = distiller.augmentation_
     facts["augmentation"] = "none" if augmentation is None else repr(augmentation)
     facts["random state"] = str(distiller.random_state)
     return facts
+
+
+def _beyond(distiller):
+    """Return what was asked for beyond soft labels: parameters that are not the defaults."""
+    parameters = inspect.signature(type(distiller)).parameters.values()
+    return {
+        p.name: getattr(distiller, p.name)
+        for p in parameters
+        if (p.name in ("loss", "generations") or p.name.endswith("_weight"))
+        and getattr(distiller, p.name) != p.default
+    }
 
 
 def _rows_by_origin(summary):

@@ -4,21 +4,27 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skdistill.estimators import see_through
 from skdistill.report.reasons.shapley.additive_start import AdditiveStart, WalksFromStart
-from skdistill.report.reasons.shapley.last_step import see_through
 from skdistill.report.reasons.shapley.mixed_rows import MixedRows
 from skdistill.report.reasons.shapley.read_trees import read_trees
 from skdistill.report.reasons.shapley.trees import tree_shapley_values
 from skdistill.report.reasons.shapley.walks import plan_walks, walk_all
 from skdistill.students.linear import LinearStudentClassifier, LinearStudentRegressor
 from skdistill.students.mlp import MLPStudentClassifier, MLPStudentRegressor
+from skdistill.students.soft_tree import SoftTreeStudentClassifier
 
 #: Answers per row, unless said otherwise: of models, and of students asked by their plain arrays,
 #: which answer in a microsecond. More if it takes more for a walk from every background row.
 EVALS, EVALS_OF_ARRAYS = 6_000, 20_000
 
 _ADDITIVE = (LinearStudentClassifier, LinearStudentRegressor)
-_STARTS_WITH_A_SUM = (*_ADDITIVE, MLPStudentClassifier, MLPStudentRegressor)
+_STARTS_WITH_A_SUM = (
+    *_ADDITIVE,
+    MLPStudentClassifier,
+    MLPStudentRegressor,
+    SoftTreeStudentClassifier,
+)
 
 
 @dataclass(frozen=True)
@@ -62,7 +68,7 @@ def attribute(question, pool, *, max_evals, random_state, bar):
         Exact for additive students where their curves add up to the answer, and for models that
         are sums of trees there; sampled for all others.
     """
-    last = see_through(question.model.estimator, pool)
+    last = see_through(question.model.estimator, pool.table)
     if last is not None:
         if isinstance(last.estimator, _ADDITIVE) and question.space != "probability":
             return _closed_form(question, pool, last)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from skdistill.columns import cell_values, replace_cells, stack_rows, table_like, take_rows
+from skdistill.columns import cell_values, mix_rows, stack_rows, take_rows
 from skdistill.models import Model
 from skdistill.soft_labels import (
     SMALLEST_PROBABILITY,
@@ -161,20 +161,5 @@ class RowPool:
         return codes
 
     def mix(self, source):
-        """Compose rows cell by cell.
-
-        Parameters
-        ----------
-        source : ndarray of shape (n_mixed, n_columns)
-            The row of the table that each cell is copied from.
-
-        Returns
-        -------
-        mixed : ndarray or data frame of shape (n_mixed, n_columns)
-            In the container of the table.
-        """
-        nothing = np.zeros(0, dtype=np.intp)
-        columns = [
-            replace_cells(self.table, j, rows, nothing, nothing) for j, rows in enumerate(source.T)
-        ]
-        return table_like(self.table, columns)
+        """Compose rows cell by cell, see `skdistill.columns.mix_rows`."""
+        return mix_rows(self.table, source)

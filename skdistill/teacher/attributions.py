@@ -1,0 +1,98 @@
+"""How a tree ensemble attributes its answers to the columns: TreeSHAP."""
+
+import copy
+import warnings
+
+import numpy as np
+
+from skdistill.estimators import see_through
+from skdistill.teacher.honest import FORESTS
+
+#: Trees of a forest that explain it: time grows with them, and the mean of so many is close.
+MOST_TREES = 64
+
+
+def tree_attributions(teacher, X, positions):
+    """Attribute the answer for one class of every row to the columns.
+
+    Parameters
+    ----------
+    teacher : ClassifierTeacher
+        Holds a fitted ensemble, or a pipeline whose transformers treat every column by itself.
+    X : ndarray or data frame of shape (n_samples, n_features)
+        Rows as it takes them.
+    positions : ndarray of shape (n_samples,)
+        The class of every row, by its position among the classes.
+
+    Returns
+    -------
+    attributions : ndarray of shape (n_samples, n_features)
+        Path-dependent TreeSHAP values, of probabilities or margins, as the ensemble adds up.
+
+    Raises
+    ------
+    ImportError
+        If shap is not installed.
+    ValueError
+        If shap cannot explain the ensemble.
+
+    References
+    ----------
+    Lundberg et al., "From Local Explanations to Global Understanding with Explainable AI for
+    Trees", Nature Machine Intelligence 2 (2020), doi:10.1038/s42256-019-0138-9.
+    """
+    last = see_through(teacher.estimator, X)
+    if last is None:
+        raise _cannot_explain(
+            "its transformers mix columns, and attributions are to the columns of X"
+        )
+    values = _shap_values(last.estimator, last.table)
+    asked = _columns_asked(teacher, positions, values.shape[2])
+    of_class = np.take_along_axis(values, asked[:, None, None], axis=2)[:, :, 0]
+    if values.shape[2] == 1:  # of the second of two classes
+        of_class = of_class * np.where(positions == 0, -1.0, 1.0)[:, None]
+    attributions = np.zeros((len(positions), last.n_columns))
+    np.add.at(attributions.T, last.owner, of_class.T)
+    return attributions
+
+
+def _columns_asked(teacher, positions, n_outputs):
+    """Return the output of the ensemble that stands for the class of every row."""
+    if n_outputs == 1:
+        return np.zeros(len(positions), dtype=int)
+    rank = {label: k for k, label in enumerate(teacher.labels.tolist())}
+    return np.array([rank[label] for label in teacher.classes.tolist()])[positions]
+
+
+def _shap_values(ensemble, table):
+    """Return values of shape (n_samples, n_columns, n_outputs)."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # its plots warn on import
+            import shap
+    except ImportError as error:
+        raise ImportError(
+            f"attribution_weight needs shap, which is not installed ({error}). Install it with: "
+            "pip install 'skdistill[report]'"
+        ) from error
+    if isinstance(ensemble, FORESTS) and len(ensemble.estimators_) > MOST_TREES:
+        ensemble = copy.copy(ensemble)
+        chosen = np.linspace(0, len(ensemble.estimators_) - 1, MOST_TREES).astype(int)
+        ensemble.estimators_ = [ensemble.estimators_[i] for i in chosen]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            explainer = shap.TreeExplainer(ensemble, feature_perturbation="tree_path_dependent")
+            values = np.asarray(explainer.shap_values(table, check_additivity=False), dtype=float)
+    except Exception as error:  # models it was not made for fail in many ways
+        raise _cannot_explain(f"shap says: {error}") from error
+    return values if values.ndim == 3 else values[:, :, None]
+
+
+def _cannot_explain(reason):
+    return ValueError(
+        f"attribution_weight needs a teacher that TreeSHAP explains, and this one it does not: "
+        f"{reason}. Forests, trees and boosting models of scikit-learn, LightGBM, XGBoost and "
+        "CatBoost are, mostly; voting, stacking and bagging are not. Use one of those, or "
+        "attribution_weight=0."
+    )

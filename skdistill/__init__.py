@@ -29,6 +29,8 @@ if TYPE_CHECKING:  # what editors and type checkers see
     )
     from skdistill.decisions.scorers import fraud_scorer
     from skdistill.distill import DistilledClassifier, DistilledRegressor
+    from skdistill.distill.mutual import MutualDistilledClassifier
+    from skdistill.distill.online import OnlineDistilledClassifier
     from skdistill.export.c import to_c
     from skdistill.export.certificate import Certificate, ParityError
     from skdistill.export.lean import lean_scorer
@@ -68,7 +70,10 @@ if TYPE_CHECKING:  # what editors and type checkers see
     from skdistill.students.linear import LinearStudentClassifier, LinearStudentRegressor
     from skdistill.students.mlp import MLPStudentClassifier, MLPStudentRegressor
     from skdistill.students.soft_label_classifier import SoftLabelClassifier
+    from skdistill.students.soft_tree import SoftTreeStudentClassifier
     from skdistill.students.tree import TreeStudentClassifier, TreeStudentRegressor
+    from skdistill.teacher.multi_teacher import MultiTeacher
+    from skdistill.teacher.transfer_rows import transfer_rows_from_teacher
     from skdistill.transfer_set import Munge, TransferSet
 
 __version__ = "0.1.0"
@@ -77,6 +82,10 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "DistilledClassifier": "distill",
     "DistilledRegressor": "distill",
+    "OnlineDistilledClassifier": "distill.online",
+    "MutualDistilledClassifier": "distill.mutual",
+    "MultiTeacher": "teacher.multi_teacher",
+    "transfer_rows_from_teacher": "teacher.transfer_rows",
     "Munge": "transfer_set",
     "TransferSet": "transfer_set",
     "TreeStudentClassifier": "students.tree",
@@ -85,6 +94,7 @@ _PUBLIC = {
     "LinearStudentRegressor": "students.linear",
     "MLPStudentClassifier": "students.mlp",
     "MLPStudentRegressor": "students.mlp",
+    "SoftTreeStudentClassifier": "students.soft_tree",
     "SoftLabelClassifier": "students.soft_label_classifier",
     "agreement": "fidelity",
     "kl_divergence": "fidelity",

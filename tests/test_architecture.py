@@ -36,6 +36,10 @@ def test_the_public_names_are_these():
     assert skdistill.__all__ == [
         "DistilledClassifier",
         "DistilledRegressor",
+        "OnlineDistilledClassifier",
+        "MutualDistilledClassifier",
+        "MultiTeacher",
+        "transfer_rows_from_teacher",
         "Munge",
         "TransferSet",
         "TreeStudentClassifier",
@@ -44,6 +48,7 @@ def test_the_public_names_are_these():
         "LinearStudentRegressor",
         "MLPStudentClassifier",
         "MLPStudentRegressor",
+        "SoftTreeStudentClassifier",
         "SoftLabelClassifier",
         "agreement",
         "kl_divergence",
@@ -214,6 +219,15 @@ def test_docstrings_name_every_fitted_attribute(name, binary_task):
         forest = "RandomForest" + name.removeprefix("Distilled")
         estimator = estimator_class(getattr(importlib.import_module(kind), forest)(5))
         estimator.set_params(labelling="cross_fit")
+    elif name == "OnlineDistilledClassifier":
+        from sklearn.ensemble import RandomForestClassifier
+
+        student = skdistill.MLPStudentClassifier((16,), max_epochs=1)
+        estimator = estimator_class(RandomForestClassifier(5), student)
+    elif name == "MutualDistilledClassifier":
+        estimator = estimator_class([LogisticRegression(), skdistill.TreeStudentClassifier()])
+    elif name == "MultiTeacher":
+        estimator = estimator_class([("lr", LogisticRegression())], weights="auto")
     elif name == "StudentSearchCV":
         estimator = estimator_class(LogisticRegression(), skdistill.LinearStudentClassifier())
         estimator.set_params(temperatures=[1.0], alphas=[0.8], cv=2, references=False)
@@ -229,7 +243,8 @@ def test_docstrings_name_every_fitted_attribute(name, binary_task):
     doc = numpydoc.docscrape.get_doc_object(estimator_class)
     documented = {part.strip() for entry in doc["Attributes"] for part in entry.name.split(",")}
     assert fitted <= documented
-    assert documented - fitted <= {"feature_names_in_", "teacher_"}
+    computed = {a for a, v in vars(estimator_class).items() if isinstance(v, property)}
+    assert documented - fitted - computed <= {"feature_names_in_", "teacher_"}
 
 
 def test_no_file_grows_beyond_reading():

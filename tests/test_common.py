@@ -20,8 +20,11 @@ from skdistill import (
     LinearStudentRegressor,
     MLPStudentClassifier,
     MLPStudentRegressor,
+    MultiTeacher,
     Munge,
+    MutualDistilledClassifier,
     SoftLabelClassifier,
+    SoftTreeStudentClassifier,
     TreeStudentClassifier,
     TreeStudentRegressor,
 )
@@ -29,7 +32,10 @@ from skdistill import (
 pytestmark = pytest.mark.filterwarnings("ignore")  # the checks pass input that deserves warnings
 
 FOREST = RandomForestClassifier(20, random_state=0)
+EXACT = LogisticRegression(solver="newton-cholesky", tol=1e-12)
 SMALL_MLP = MLPStudentClassifier((16,), learning_rate_init=0.01)
+
+TRAINED_IN_BATCHES = MLPStudentClassifier | MLPStudentRegressor | SoftTreeStudentClassifier
 
 INVARIANCE_CHECKS = {"check_methods_subset_invariance", "check_methods_sample_order_invariance"}
 
@@ -40,8 +46,16 @@ ESTIMATORS = [
     LinearStudentRegressor(),
     SMALL_MLP,
     MLPStudentRegressor((16,), learning_rate_init=0.01),
+    SoftTreeStudentClassifier(2),
     SoftLabelClassifier(LogisticRegression()),
     SoftLabelClassifier(DecisionTreeClassifier(max_depth=4, random_state=0)),
+    MultiTeacher([("lr", EXACT), ("some", EXACT, [0])]),
+    MultiTeacher(
+        [("lr", LogisticRegression()), ("more", LogisticRegression(C=0.1))],
+        combine="log_pool",
+        weights="auto",
+        cv=2,
+    ),
     DistilledClassifier(FOREST),
     DistilledClassifier(ExtraTreesClassifier(10), LinearStudentClassifier(8), labelling="direct"),
     DistilledClassifier(HistGradientBoostingClassifier(max_iter=5), temperature=2.0, cv=2),
@@ -50,6 +64,14 @@ ESTIMATORS = [
     DistilledClassifier(
         make_pipeline(StandardScaler(), FOREST),
         make_pipeline(StandardScaler(), LinearStudentClassifier(8)),
+    ),
+    DistilledClassifier(
+        MultiTeacher([("rf", FOREST), ("hgb", HistGradientBoostingClassifier(max_iter=5))]), cv=2
+    ),
+    DistilledClassifier(FOREST, alpha="auto", cv=2),
+    MutualDistilledClassifier([TreeStudentClassifier(8), LinearStudentClassifier(8)], n_rounds=1),
+    MutualDistilledClassifier(
+        [LogisticRegression(), TreeStudentClassifier(8)], teacher=FOREST, n_rounds=1
     ),
     DistilledRegressor(RandomForestRegressor(20, random_state=0)),
     DistilledRegressor(RandomForestRegressor(20, random_state=0), LinearStudentRegressor()),
@@ -61,30 +83,30 @@ def expected_failures(estimator):
     """Return what is known to fail, each with its reason."""
     failures = {}
     equivalence = "check_sample_weight_equivalence_on_dense_data"
-    if isinstance(estimator, DistilledClassifier):
+    if isinstance(estimator, DistilledClassifier | MutualDistilledClassifier):
         failures["check_classifiers_classes"] = (
             "-1 marks rows without a class, as in scikit-learn's semi-supervised estimators, whose "
             "names this check spares"
         )
-        if not isinstance(estimator.teacher, LogisticRegression):
+        if not isinstance(estimator.teacher, LogisticRegression | None):
             failures[equivalence] = "the bootstrap of forests, and folds, see other rows"
     elif isinstance(estimator, DistilledRegressor):
         if not isinstance(estimator.teacher, LinearRegression):
             failures[equivalence] = "the bootstrap of forests sees other rows"
     elif isinstance(estimator, TreeStudentClassifier | TreeStudentRegressor):
         failures[equivalence] = "min_samples_leaf counts rows, and equal splits flip with weights"
-    elif isinstance(estimator, MLPStudentClassifier | MLPStudentRegressor):
+    elif isinstance(estimator, TRAINED_IN_BATCHES):
         failures[equivalence] = "batches are drawn from the rows"
     return failures
 
 
 @parametrize_with_checks(ESTIMATORS, expected_failed_checks=expected_failures, xfail_strict=True)
 def test_scikit_learn_compatibility(estimator, check):
-    if _is_mlp(estimator) and check.func.__name__ in INVARIANCE_CHECKS:
+    if _is_trained_in_batches(estimator) and check.func.__name__ in INVARIANCE_CHECKS:
         pytest.skip("answers are float32: test_students.py checks invariance to 1e-5, this to 1e-7")
     check(estimator)
 
 
-def _is_mlp(estimator):
+def _is_trained_in_batches(estimator):
     student = getattr(estimator, "student", estimator)
-    return isinstance(student, MLPStudentClassifier | MLPStudentRegressor)
+    return isinstance(student, TRAINED_IN_BATCHES)

@@ -587,3 +587,47 @@ def test_a_regressor_is_distilled_further(regression_task):
     assert np.mean((model.predict(fresh) - target) ** 2) < before
     with pytest.raises(ValueError, match="one finite value or NaN for each of the 300 rows"):
         model.partial_fit(fresh[:300], y[:299])
+
+
+class Noting(TreeStudentClassifier):
+    """Notes what it is given to learn, in a list that all clones share."""
+
+    noted = []
+
+    def distill(self, transfer_set, temperature=1.0, alpha=1.0):
+        self.noted.append((self, transfer_set))
+        return super().distill(transfer_set, temperature, alpha)
+
+
+def test_every_generation_learns_from_the_one_before(binary_task, forest):
+    X, y = binary_task
+    Noting.noted.clear()
+    model = DistilledClassifier(forest, Noting(6, random_state=0), generations=3).fit(X, y)
+    (first, given), (second, from_first), (third, from_second) = Noting.noted
+    assert model.student_ is third
+    np.testing.assert_allclose(from_first.margins[:, 1], first.decision_function(X))
+    np.testing.assert_allclose(from_second.margins[:, 1], second.decision_function(X))
+    assert not np.allclose(given.margins, from_first.margins)
+    for later in (from_first, from_second):  # everything else stays
+        np.testing.assert_array_equal(later.y, given.y)
+        np.testing.assert_array_equal(later.sample_weight, given.sample_weight)
+
+
+def test_generations_of_networks_start_from_other_weights(binary_task, forest):
+    X, y = binary_task
+    model = DistilledClassifier(forest, MLPStudentClassifier((4,), max_epochs=1), random_state=5)
+    seeds = [model.set_params(generations=k).fit(X, y).student_.random_state for k in (1, 2, 3)]
+    assert len(set(seeds)) == 3
+
+
+def test_recalibration_is_judged_by_a_student_of_the_same_generation(binary_task, forest):
+    X, y = binary_task
+    Noting.noted.clear()
+    DistilledClassifier(forest, Noting(6), generations=2, temperature=2.0).fit(X, y)
+    assert len(Noting.noted) == 4
+
+
+@pytest.mark.parametrize("generations", [0, -1, 1.5])
+def test_fewer_than_one_generation_is_refused(binary_task, forest, generations):
+    with pytest.raises(ValueError, match="generations"):
+        DistilledClassifier(forest, generations=generations).fit(*binary_task)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from sklearn.datasets import load_wine
 
 from skdistill import FidelityMonitor, load, verify
 
@@ -28,3 +29,16 @@ def test_the_fraud_workflow_goes_from_transactions_to_a_monitored_student(tmp_pa
     assert monitor.report().n_rows > 0
     rows = pd.DataFrame(0.0, index=range(3), columns=monitor.feature_names_in_)
     assert load(out / "student.skd").predict_proba(rows).shape == (3, 2)
+
+
+@pytest.mark.slow
+def test_temperature_and_alpha_are_searched_and_drawn(tmp_path):
+    table = load_wine(as_frame=True).frame
+    table.to_parquet(tmp_path / "wine.parquet")
+    command = [sys.executable, str(EXAMPLES / "temperature_and_alpha.py"), "--data", str(tmp_path)]
+    command += ["--tables", "wine", "--folds", "2", "--out", str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Warning" not in done.stderr
+    assert done.stdout.count("of 25 pairs lie within two standard errors") == 2  # two students
+    assert (tmp_path / "out" / "wine.png").stat().st_size > 30_000

@@ -16,6 +16,7 @@ from skdistill import (
     DistilledClassifier,
     LinearStudentClassifier,
     MLPStudentClassifier,
+    Munge,
     SoftLabelClassifier,
     TreeStudentClassifier,
     lean_scorer,
@@ -258,3 +259,43 @@ class TestInFit:
     def test_the_rule_is_checked(self, rows, teacher):
         with pytest.raises(ValueError, match="'recalibration' parameter of DistilledClassifier"):
             DistilledClassifier(teacher, recalibration="always").fit(*rows)
+
+
+class Counting(LinearStudentClassifier):
+    """Notes how many rows each clone learns from."""
+
+    noted = []
+
+    def distill(self, transfer_set, temperature=1.0, alpha=1.0):
+        self.noted.append(np.bincount(transfer_set.origin, minlength=3).tolist())
+        return super().distill(transfer_set, temperature, alpha)
+
+
+def test_calibration_is_judged_without_synthetic_rows_which_tell_of_those_held_out():
+    X, y = sharp(300, 0)
+    Counting.noted.clear()
+    DistilledClassifier(
+        RandomForestClassifier(30, random_state=0),
+        Counting(8),
+        temperature=2.0,
+        augmentation=Munge(size=2),
+        random_state=0,
+    ).fit(X, y, X_unlabeled=sharp(50, 1)[0])
+    assert Counting.noted == [[300, 50, 600], [240, 50, 0]]
+
+
+def test_noise_is_not_taken_for_calibration_where_there_are_synthetic_rows():
+    # Synthetic rows carried the classes of the rows held out: the map sharpened what was right.
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((600, 2))
+    y = (rng.random(600) < expit(X[:, 0])).astype(int)
+    model = DistilledClassifier(
+        RandomForestClassifier(50, random_state=0),
+        MLPStudentClassifier((32,), max_epochs=20),
+        temperature=2.0,
+        augmentation=Munge(size=5),
+        label_correction=False,
+        recalibration=True,
+        random_state=0,
+    ).fit(X, y)
+    assert model.recalibration_.slope < 1.3

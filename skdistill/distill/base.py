@@ -169,7 +169,7 @@ class Distiller(MetaEstimatorMixin, BaseEstimator):
             )
             transfer_set = join([transfer_set, synthetic])
         self.label_correction_ = None
-        if self.alpha in (0, 1) or not may_be_corrected(student, self.label_correction):
+        if self.alpha in (0, 1, "auto") or not may_be_corrected(student, self.label_correction):
             return transfer_set
         self._say("judging the teacher by students fitted to what was observed")
         margins, self.label_correction_ = memory.cache(correct_labels)(

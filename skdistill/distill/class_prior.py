@@ -146,6 +146,8 @@ def class_factors(in_use, prior_correction, class_weight):
         The weights alone.
     """
     classes = in_use.classes
+    if in_use.rows.nothing_observed:  # and so nothing was asked for
+        return np.ones(len(classes)), np.ones(len(classes))
     mass = np.bincount(in_use.encoded_y(), in_use.rows.sample_weight, len(classes))
     shares = mass / mass.sum()
     prior, factors = shares, np.ones(len(shares))
@@ -180,6 +182,8 @@ def warn_if_far_off(transfer_set):
     """Warn if the teacher finds a class far more, or less, probable than it was observed."""
     labelled = transfer_set.take(transfer_set.origin == 0)
     proba, weight = proba_from_margins(labelled.margins), labelled.sample_weight
+    if not weight.any():
+        return
     for k, label in enumerate(labelled.classes.tolist()):
         observed = labelled.y == k
         mean, share = (np.average(values, weights=weight) for values in (proba[:, k], observed))

@@ -1,25 +1,38 @@
 """Distil a classifier."""
 
 from dataclasses import replace
-from numbers import Real
+from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_memory
 
 from skdistill.distill.base import CONSTRAINTS, ClassifierDistiller, student_has
 from skdistill.distill.class_prior import class_factors, log_factors, warn_if_far_off, weigh_classes
+from skdistill.distill.hints import FAMILIES, as_hints, tell, tell_in_fit
 from skdistill.distill.label_correction import silenced
 from skdistill.distill.recalibration import (
     honest_recalibration,
     may_be_recalibrated,
     recalibration_on,
 )
-from skdistill.distill.stages import choose_temperature
+from skdistill.distill.row_alpha import choose_row_alpha, warn_of_refusal
+from skdistill.distill.stages import choose_temperature, fingerprint_of
 from skdistill.estimators import is_fitted, last_step
 from skdistill.models import student_and_teacher
-from skdistill.rows import check_classification_rows, check_weights, encode_observed
-from skdistill.students.fitting import distill_classifier, distill_classifier_further
+from skdistill.rows import (
+    check_classification_rows,
+    check_something_observed,
+    check_weights,
+    encode_observed,
+)
+from skdistill.soft_labels import LOSSES
+from skdistill.students.fitting import (
+    check_can_learn,
+    distill_classifier,
+    distill_classifier_further,
+)
 from skdistill.students.tree import TreeStudentClassifier
 from skdistill.teacher.in_use import ClassifierInUse
 from skdistill.transfer_set import not_observed
@@ -43,9 +56,31 @@ class DistilledClassifier(ClassifierDistiller):
         Divides the margins of teacher and student in the soft term of the loss; predictions always
         use 1. "auto" takes the temperature at which the teacher's honest margins predict the
         observed classes best.
-    alpha : float, default=0.8
+    alpha : float or "auto", default=0.8
         Weight of the soft term of the loss, in [0, 1]; the hard term on observed classes has the
-        rest.
+        rest. "auto" is for noisy labels and weak teachers: the less the teacher's honest answer
+        bears out a row's class, the more the row has, from 0.8 to 1; and a teacher that predicts
+        the observed classes no better than clones of the student that are fitted to them alone
+        is refused: alpha is 0 then, and a warning says so. Nothing is corrected by
+        `label_correction` in either case.
+    loss : {"kl", "logit_mse", "brier", "js"}, default="kl"
+        The soft term, see the notes. All students take "kl"; linear students and networks
+        "logit_mse"; networks any.
+    feature_weight : float, default=0.0
+        Weight of a term in which the student's last hidden layer predicts in which of the
+        teacher's leaves a row falls. This and the next three are for `MLPStudentClassifier`.
+    relation_weight : float, default=0.0
+        Weight of a term in which rows that share leaves of the teacher lie close together in the
+        student's last hidden layer.
+    attribution_weight : float, default=0.0
+        Weight of a term in which the student attributes its answers to the columns as the
+        teacher's TreeSHAP values do, on 2,000 rows. Needs shap, the ``report`` extra.
+    adversarial_weight : float, default=0.0
+        Weight of a term in which the student deceives a discriminator that tries to tell its
+        probabilities from the teacher's.
+    generations : int, default=1
+        Number of students. Each but the first is fitted as the first was, but on the answers of
+        the student before it instead of the teacher's, and without hints; the last one is kept.
     labelling : {"auto", "direct", "oob", "cross_fit"}, default="auto"
         How the teacher labels the labelled rows. Its answers on rows it was fitted on are nearly
         the hard labels again and teach little.
@@ -89,12 +124,14 @@ class DistilledClassifier(ClassifierDistiller):
     recalibration : bool or "auto", default="auto"
         Whether to restore the student's calibration by an affine map of its margins (Platt scaling;
         a temperature and a bias per class). The map is found on the labelled rows of one fold of
-        `cv`, which a clone of the student did without, and becomes part of the student's own
-        parameters, so that every export has it.
+        `cv`, which a clone of the student did without (and without synthetic rows, on which the
+        teacher has told of them), and becomes part of the student's own parameters, so that every
+        export has it.
 
-        - "auto": where distillation can have cost calibration (at a temperature other than 1, and
-          for students that are not skdistill's own), if the student turns out significantly worse
-          calibrated than its teacher. The check takes one more fit of the student.
+        - "auto": where distillation can have cost calibration (at a temperature other than 1, by a
+          loss other than "kl", and for students that are not skdistill's own), if the student
+          turns out significantly worse calibrated than its teacher. The check takes one more fit
+          of the student.
         - True: always. False: never.
     class_weight : dict, "balanced" or None, default=None
         By how much each class is to count more than it is frequent. It acts once: on the teacher's
@@ -130,6 +167,8 @@ class DistilledClassifier(ClassifierDistiller):
         first class; zeros for nothing.
     recalibration_ : Recalibration or None
         The map of the student's margins, and what it is worth; None if they are as distilled.
+    alpha_choice_ : AlphaChoice or None
+        How ``alpha="auto"`` chose; None for a number.
     label_correction_ : LabelCorrection or None
         Weights of teacher and student in the labels, and their losses on held-out labelled rows;
         None if the labels are the teacher's own.
@@ -152,9 +191,33 @@ class DistilledClassifier(ClassifierDistiller):
     -----
     The loss of a row with weight w, teacher's margins z and student's margins s is
 
-        w * (alpha * T**2 * KL(softmax(z / T) || softmax(s / T)) + (1 - alpha) * CE(y, softmax(s)))
+        w * (alpha * T**2 * D(q, p) + (1 - alpha) * CE(y, softmax(s))),
+        q = softmax(z / T), p = softmax(s / T),
 
-    and rows without an observed class have only its first term.
+    and rows without an observed class have only its first term. As `loss`, D is
+
+    - "kl": KL(q || p);
+    - "logit_mse": what that becomes for T towards infinity, the squared distance of centred
+      margins divided by ``2 * n_classes * T**2``. T has no effect then;
+    - "brier": the squared distance of q and p;
+    - "js": the Jensen-Shannon divergence of q and p, which forgives more where they differ much.
+
+    What the weights of hints multiply is added to the mean loss of every batch. With the last
+    hidden layer h(x) it is for
+
+    - `feature_weight` the mean of ``(r(h(x)) - e(x))**2``: r is a linear map that is learned along,
+      e the one-hot leaves of at most 64 trees, compressed by a singular value decomposition into 32
+      numbers;
+    - `relation_weight` ``1 - corr(cos(h(x), h(x')), share of trees with x, x' in one leaf)`` over
+      pairs of rows;
+    - `attribution_weight` 1 minus the cosine of the teacher's TreeSHAP values and the student's
+      gradient times input;
+    - `adversarial_weight` what a discriminator that sees h(x) and a distribution gains on the
+      toss of a coin, ``(log d(h, q) + log(1 - d(h, p))) / 2``, which it maximises and the student
+      minimises.
+
+    With ``generations=k`` the k-th student is a born-again network; a tree learns from a tree
+    nothing new. Which of these techniques pay, and when, was measured: see the page on techniques.
 
     Synthetic rows lie next to rows that a forest knows by heart. Where labels are so noisy that
     what members remember of a row says little about its neighbours (measured on forests that have
@@ -172,7 +235,16 @@ class DistilledClassifier(ClassifierDistiller):
     arXiv:1503.02531. Saerens, Latinne and Decaestecker, "Adjusting the Outputs of a Classifier to
     New a Priori Probabilities", Neural Computation 14 (2002), doi:10.1162/089976602753284446, and
     Dal Pozzolo et al., "Calibrating Probability with Undersampling for Unbalanced Classification",
-    SSCI 2015, doi:10.1109/SSCI.2015.33, for `prior_correction`. Bucila, Caruana and
+    SSCI 2015, doi:10.1109/SSCI.2015.33, for `prior_correction`. Liu and Tao, "Classification with
+    Noisy Labels by Importance Reweighting", TPAMI 2016, arXiv:1411.7718, for ``alpha="auto"``.
+    Romero et al., "FitNets", ICLR 2015, arXiv:1412.6550, and Ke et al., "DeepGBM", KDD 2019,
+    doi:10.1145/3292500.3330858, for `feature_weight`. Park et al., "Relational Knowledge
+    Distillation", CVPR 2019, arXiv:1904.05068, for `relation_weight`. Zagoruyko and Komodakis,
+    "Paying More Attention to Attention", ICLR 2017, arXiv:1612.03928, for `attribution_weight`. Xu,
+    Hsu and Huang, "Training Shallow and Thin Networks for Acceleration via Knowledge Distillation
+    with Conditional Adversarial Networks", 2017, arXiv:1709.00513, for `adversarial_weight`.
+    Furlanello et al., "Born-Again Neural Networks", ICML 2018, arXiv:1805.04770, for
+    `generations`. Bucila, Caruana and
     Niculescu-Mizil, "Model Compression", KDD 2006, doi:10.1145/1150402.1150464. Genest and Zidek,
     "Combining Probability Distributions: A Critique and an Annotated Bibliography", Statistical
     Science 1986, doi:10.1214/ss/1177013825.
@@ -199,6 +271,10 @@ class DistilledClassifier(ClassifierDistiller):
     _parameter_constraints = {
         **CONSTRAINTS,
         "temperature": [Interval(Real, 0.0, None, closed="neither"), StrOptions({"auto"})],
+        "alpha": [Interval(Real, 0.0, 1.0, closed="both"), StrOptions({"auto"})],
+        "loss": [StrOptions(set(LOSSES))],
+        **{f"{family}_weight": [Interval(Real, 0.0, None, closed="left")] for family in FAMILIES},
+        "generations": [Interval(Integral, 1, None, closed="left")],
         "prior_correction": [dict, StrOptions({"auto"}), None],
         "recalibration": ["boolean", StrOptions({"auto"})],
         "class_weight": [dict, StrOptions({"balanced"}), None],
@@ -211,6 +287,12 @@ class DistilledClassifier(ClassifierDistiller):
         *,
         temperature=1.0,
         alpha=0.8,
+        loss="kl",
+        feature_weight=0.0,
+        relation_weight=0.0,
+        attribution_weight=0.0,
+        adversarial_weight=0.0,
+        generations=1,
         labelling="auto",
         label_correction="auto",
         cv=5,
@@ -227,6 +309,12 @@ class DistilledClassifier(ClassifierDistiller):
         self.student = student
         self.temperature = temperature
         self.alpha = alpha
+        self.loss = loss
+        self.feature_weight = feature_weight
+        self.relation_weight = relation_weight
+        self.attribution_weight = attribution_weight
+        self.adversarial_weight = adversarial_weight
+        self.generations = generations
         self.labelling = labelling
         self.label_correction = label_correction
         self.cv = cv
@@ -248,7 +336,7 @@ class DistilledClassifier(ClassifierDistiller):
             Raw columns: what teacher and student take.
         y : array-like of shape (n_samples,)
             Classes; -1 marks rows without one, also among strings in an object array (unless a
-            fitted teacher knows a class -1).
+            fitted teacher knows a class -1). All may be -1 if the teacher is fitted.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights, for the teacher (if it is fitted here) and the student.
         X_unlabeled : table with the columns of X, or tuple of tables, default=None
@@ -270,6 +358,7 @@ class DistilledClassifier(ClassifierDistiller):
         """
         self._validate_params()
         teacher, student = self._members("classifier", TreeStudentClassifier())
+        check_can_learn(student, self.loss, self._hint_weights())
         rows = check_classification_rows(
             self,
             X,
@@ -279,6 +368,7 @@ class DistilledClassifier(ClassifierDistiller):
             known_classes=teacher.classes_ if is_fitted(teacher) else None,
             accept_sparse=self._takes_sparse(),
         )
+        check_something_observed(rows, self._needs_classes())
         in_use, cv = ClassifierInUse(teacher, rows), self._cv()
         self._class_factors, self._class_weights = class_factors(
             in_use, self.prior_correction, self.class_weight
@@ -289,13 +379,28 @@ class DistilledClassifier(ClassifierDistiller):
             warn_if_far_off(transfer_set)
         self.classes_ = transfer_set.classes
         self.temperature_ = choose_temperature(self.temperature, transfer_set)
+        transfer_set = self._choose_alpha(student, transfer_set, cv)
         transfer_set = weigh_classes(transfer_set, self._class_factors)
-        self.student_ = distill_classifier(student, transfer_set, self.temperature_, self.alpha)
+        transfer_set = self._add_hints(in_use, transfer_set)
+        self.student_ = distill_classifier(
+            student, transfer_set, self.temperature_, self._alpha, self.generations
+        )
         self.recalibration_ = self._recalibrate(student, transfer_set, cv)
         shift = log_factors(self._class_factors)
         shift = shift if self._prior_shift is None else shift + self._prior_shift
         self.margin_shift_ = shift - shift[0]
         return self._finish(in_use, transfer_set)
+
+    def _needs_classes(self):
+        """Tell which parameters were passed that need observed classes."""
+        return {
+            f"alpha={self.alpha!r}": self.alpha in (0, "auto"),
+            "temperature='auto'": self.temperature == "auto",
+            "label_correction=True": self.label_correction is True,
+            "recalibration=True": self.recalibration is True,
+            "prior_correction": self.prior_correction is not None,
+            "class_weight": self.class_weight is not None,
+        }
 
     @available_if(student_has("partial_distill"))
     def partial_fit(self, X, y=None, classes=None, sample_weight=None):
@@ -343,17 +448,60 @@ class DistilledClassifier(ClassifierDistiller):
                 )
             return self
         self._validate_params()
-        transfer_set = weigh_classes(self._label_fresh(X, y, sample_weight), self._class_factors)
-        distill_classifier_further(self.student_, transfer_set, self.temperature_, self.alpha)
+        fresh = self._label_fresh(X, y, sample_weight)
+        if self.alpha_choice_ is not None:
+            fresh = replace(fresh, row_alpha=self.alpha_choice_.of_rows(fresh))
+        fresh = weigh_classes(fresh, self._class_factors)
+        weights = self._hint_weights()
+        told, _ = tell(self._teacher, fresh, tuple(weights), self._embedding)
+        fresh = replace(fresh, loss=self.loss, hints=as_hints(told, weights))
+        distill_classifier_further(self.student_, fresh, self.temperature_, self._alpha)
         return self
+
+    @property
+    def _alpha(self):
+        """What stands for alpha where rows have none of their own."""
+        return 1.0 if self.alpha == "auto" else self.alpha
+
+    def _choose_alpha(self, student, transfer_set, cv):
+        """Give every row an alpha of its own if that is asked for."""
+        self.alpha_choice_ = None
+        if self.alpha != "auto":
+            return transfer_set
+        self._say("judging the teacher by students fitted to what was observed")
+        row_alpha, self.alpha_choice_ = check_memory(self.memory).cache(choose_row_alpha)(
+            silenced(student), transfer_set, cv
+        )
+        self._say(self.alpha_choice_.in_words())
+        if self.alpha_choice_.is_refused:
+            warn_of_refusal()
+        return replace(transfer_set, row_alpha=row_alpha)
+
+    def _hint_weights(self):
+        """Return the weight of every family of hints that has one."""
+        weights = {family: getattr(self, f"{family}_weight") for family in FAMILIES}
+        return {family: weight for family, weight in weights.items() if weight > 0}
+
+    def _add_hints(self, in_use, transfer_set):
+        """Have the teacher tell what else the student is to follow, or take it from the cache."""
+        weights, self._embedding = self._hint_weights(), None
+        transfer_set = replace(transfer_set, loss=self.loss)
+        if not weights:
+            return transfer_set
+        self._say(f"asking the teacher for hints: {', '.join(weights)}")
+        fingerprint = None if self.memory is None else fingerprint_of(in_use)
+        told, self._embedding = check_memory(self.memory).cache(tell_in_fit, ignore=["in_use"])(
+            in_use, fingerprint, transfer_set, tuple(weights)
+        )
+        return replace(transfer_set, hints=as_hints(told, weights))
 
     def _recalibrate(self, student, transfer_set, cv):
         """Restore the student's calibration if the rule says so."""
-        if not may_be_recalibrated(student, self.recalibration, self.temperature_):
+        if not may_be_recalibrated(student, self.recalibration, self.temperature_, self.loss):
             return None
         self._say("judging the calibration on labelled rows held out from a clone of the student")
         found = honest_recalibration(
-            silenced(student), transfer_set, self.temperature_, self.alpha, cv
+            silenced(student), transfer_set, self.temperature_, self._alpha, cv, self.generations
         )
         if found is None or (self.recalibration == "auto" and not found.is_called_for):
             return None

@@ -4,24 +4,20 @@ import warnings
 from dataclasses import dataclass, field
 
 import numpy as np
-from sklearn.base import clone, is_classifier
+from sklearn.base import clone
 
 from skdistill.columns import take_rows
-from skdistill.estimators import last_step
-from skdistill.opinion_pool import (
-    OpinionPool,
-    log_losses,
-    pool_linearly,
-    pool_log_linearly,
-    squared_errors,
-    z_score,
+from skdistill.distill.held_out import (
+    CLEAR,
+    answered,
+    are_few,
+    held_out_opinions,
+    lead_of_teacher,
+    losses_of,
+    margins_of,
 )
-from skdistill.soft_labels import margins_from_decision
-from skdistill.students.fitting import distill_classifier, distill_regressor
-from skdistill.teacher.labelling import folds
-
-#: With fewer labelled rows of positive weight there is too little to judge a teacher by.
-SMALLEST_SET = 100
+from skdistill.estimators import last_step
+from skdistill.opinion_pool import OpinionPool, pool_linearly, pool_log_linearly, z_score
 
 #: A teacher is worth following as it is if its loss is lower than the students' by more than this
 #: share: they know fewer rows than the final student would, which never quite reaches its teacher.
@@ -29,9 +25,6 @@ WORTH_FOLLOWING = 0.02
 
 #: Differences beyond this many standard errors are significant: about 95 % confidence.
 SIGNIFICANT = 2.0
-
-#: A teacher that leads by this many standard errors after some folds has won: the rest is saved.
-CLEAR = 3.0
 
 
 @dataclass(frozen=True)
@@ -131,18 +124,12 @@ def correct_labels(student, transfer_set, rule, cv):
     is_labelled = transfer_set.origin == 0
     labelled = transfer_set.take(is_labelled)
     unchanged = None, None
-    is_classification = labelled.classes is not None
-    if is_classification and len(labelled.classes) == 1:
+    if labelled.classes is not None and len(labelled.classes) == 1:
         return unchanged
-    if rule == "auto" and np.count_nonzero(labelled.sample_weight) < SMALLEST_SET:
+    if rule == "auto" and are_few(labelled):
         return unchanged
-    opinion = np.full(labelled.margins.shape, np.nan)
-    students = []
-    for train, test in folds(cv, labelled.y, is_classification):
-        fold = labelled.take(train[labelled.sample_weight[train] > 0])
-        students.append(_fit_to_observed(student, fold))
-        opinion[test] = _margins(students[-1], take_rows(labelled.X, test))
-        if rule == "auto" and _lead(labelled, opinion) > CLEAR:
+    for opinion, students in held_out_opinions(student, labelled, cv):  # noqa: B007
+        if rule == "auto" and lead_of_teacher(labelled, opinion, WORTH_FOLLOWING) > CLEAR:
             return unchanged
     correction = _stack(labelled, opinion, tuple(students))
     if rule == "auto" and not (correction.lead < SIGNIFICANT < correction.gain):
@@ -189,49 +176,20 @@ def warn_of_correction():
     )
 
 
-def _answered(labelled, opinion):
-    """Return both sides, y and weights of the rows that the students have answered so far."""
-    rows = ~np.isnan(opinion[:, 0]) & (labelled.sample_weight > 0)
-    sides = labelled.margins[rows], opinion[rows]
-    return sides, labelled.y[rows], labelled.sample_weight[rows]
-
-
-def _lead(labelled, opinion):
-    """By how many standard errors the teacher is better, see `LabelCorrection`."""
-    sides, y, weight = _answered(labelled, opinion)
-    losses_of = squared_errors if labelled.classes is None else log_losses
-    teacher, student = (losses_of(z, y) for z in sides)
-    return z_score((1 - WORTH_FOLLOWING) * student - teacher, weight)
-
-
 def _stack(labelled, opinion, students):
     """Pool teacher and students on the rows that the students have answered."""
-    sides, y, weight = _answered(labelled, opinion)
-    is_regression = labelled.classes is None
-    best_pool = pool_linearly if is_regression else pool_log_linearly
-    losses_of = squared_errors if is_regression else log_losses
+    sides, y, weight = answered(labelled, opinion)
+    best_pool = pool_linearly if labelled.classes is None else pool_log_linearly
     pool = best_pool(sides, y, weight)
-    teacher, student, pooled = (losses_of(z, y) for z in (*sides, pool.pooled(sides)))
+    teacher, student, pooled = (losses_of(labelled)(z, y) for z in (*sides, pool.pooled(sides)))
     return LabelCorrection(
         pool,
         *(float(np.average(losses, weights=weight)) for losses in (teacher, student, pooled)),
-        lead=_lead(labelled, opinion),
+        lead=lead_of_teacher(labelled, opinion, WORTH_FOLLOWING),
         gain=z_score(teacher - pooled, weight),
         students=students,
     )
 
 
-def _fit_to_observed(student, labelled):
-    if labelled.classes is None:
-        return distill_regressor(student, labelled, alpha=0.0)
-    return distill_classifier(student, labelled, temperature=1.0, alpha=0.0)
-
-
-def _margins(student, X):
-    if is_classifier(student):
-        return margins_from_decision(student.decision_function(X))
-    return np.asarray(student.predict(X), dtype=np.float64).reshape(-1, 1)
-
-
 def _mean_margins(students, X):
-    return sum(_margins(student, X) for student in students) / len(students)
+    return sum(margins_of(student, X) for student in students) / len(students)

@@ -1,6 +1,6 @@
 """Restore a student's calibration where distillation has made it worse than its teacher's."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -99,7 +99,7 @@ def recalibration_of(student_margins, teacher_margins, codes, sample_weight):
     )
 
 
-def honest_recalibration(student, transfer_set, temperature, alpha, cv):
+def honest_recalibration(student, transfer_set, temperature, alpha, cv, generations=1):
     """Find the map of a student by a clone that does without some labelled rows.
 
     Parameters
@@ -111,7 +111,9 @@ def honest_recalibration(student, transfer_set, temperature, alpha, cv):
     temperature, alpha : float
         As the student is distilled.
     cv : int, cross-validation generator or iterable
-        The first of its folds of the labelled rows is held out.
+        The first of its folds of the labelled rows is held out; synthetic rows are left out.
+    generations : int, default=1
+        As the student is distilled.
 
     Returns
     -------
@@ -123,9 +125,8 @@ def honest_recalibration(student, transfer_set, temperature, alpha, cv):
     if np.count_nonzero(transfer_set.sample_weight[labelled]) < SMALLEST_SET:
         return None
     held_out = labelled[folds(cv, y, True)[0][1]]
-    left = np.ones(len(transfer_set.y), dtype=bool)
-    left[held_out] = False
-    clone = distill_classifier(student, transfer_set.take(left), temperature, alpha)
+    others = transfer_set.without(held_out)
+    clone = distill_classifier(student, others, temperature, alpha, generations)
     return recalibration_on(clone, transfer_set.take(held_out))
 
 
@@ -139,16 +140,16 @@ def recalibration_on(student, honest):
     """
     if len(np.unique(honest.y[honest.sample_weight > 0])) < 2:
         return None
-    weight = honest.soft_targets(1.0, 0.0).hard_weight()
+    weight = replace(honest, row_alpha=None).soft_targets(1.0, 0.0).hard_weight()
     margins = margins_from_decision(student.decision_function(honest.X))
     return recalibration_of(margins, honest.margins, honest.y, weight)
 
 
-def may_be_recalibrated(student, rule, temperature):
+def may_be_recalibrated(student, rule, temperature, loss="kl"):
     """Tell whether a rule, True, False or "auto", leaves room for recalibrating a student.
 
     "auto" does where something can have cost calibration: at a temperature of 1 a student of our
-    own minimises what calibrates it.
+    own that is fitted by "kl" minimises what calibrates it.
 
     Raises
     ------
@@ -164,4 +165,5 @@ def may_be_recalibrated(student, rule, temperature):
                 "none. Leave it as it is: recalibration=False."
             )
         return False
-    return (not is_own or temperature != 1.0) if rule == "auto" else rule
+    calibrates = is_own and temperature == 1.0 and loss == "kl"
+    return not calibrates if rule == "auto" else rule

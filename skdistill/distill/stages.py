@@ -58,7 +58,9 @@ def label_real_rows(in_use, fingerprint, rows, *, labelling, cv, correct_prior=F
         margins=margins,
         y=in_use.encoded_y(),
         sample_weight=rows.sample_weight,
-        origin=np.full(len(rows.y), ORIGINS.index("labelled")),
+        origin=np.full(
+            len(rows.y), ORIGINS.index("unlabelled" if rows.nothing_observed else "labelled")
+        ),
         classes=classes,
         labelling=labelling,
     )
@@ -187,6 +189,10 @@ def choose_temperature(temperature, transfer_set):
 def fingerprint_of(in_use):
     """Identify a teacher without hashing fitted models, whose hashes are not stable."""
     name = f"{type(in_use.estimator).__module__}.{type(in_use.estimator).__qualname__}"
+    if in_use.members and not in_use.was_fitted:  # several teachers, some of which may be fitted
+        own = {k: v for k, v in in_use.estimator.get_params(deep=False).items() if k != "teachers"}
+        columns = [columns for _, _, *columns in in_use.estimator.teachers]
+        return joblib.hash((name, own, columns, [fingerprint_of(each) for each in in_use.members]))
     if not in_use.was_fitted:
         return joblib.hash((name, in_use.estimator.get_params()))
     X = in_use.rows.X

@@ -1,0 +1,225 @@
+"""A cohort of students: how they come to be, and how they learn from each other."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from joblib import Parallel, delayed
+from sklearn.base import clone
+
+from skdistill.columns import stack_rows
+from skdistill.distill.held_out import margins_of
+from skdistill.estimators import last_step
+from skdistill.opinion_pool import log_losses
+from skdistill.soft_labels import margins_from_proba, soften
+from skdistill.students.fitting import (
+    check_student,
+    distill_classifier,
+    distill_classifier_further,
+)
+from skdistill.transfer_set import join, not_observed
+
+#: Clones that a single student becomes, unless told otherwise.
+DEFAULT_COHORT = 3
+
+
+@dataclass(frozen=True)
+class Course:
+    """How a cohort learns.
+
+    Attributes
+    ----------
+    students : list of estimator
+        Not fitted, each with a seed of its own.
+    has_teacher : bool
+        Whether the transfer set has a teacher's margins.
+    temperature, alpha : float
+        As of `DistilledClassifier`.
+    peer_weight : float
+        Share of the peers in the soft labels, if there is a teacher.
+    n_jobs : int or None
+        Students to fit at a time.
+    """
+
+    students: list
+    has_teacher: bool
+    temperature: float
+    alpha: float
+    peer_weight: float
+    n_jobs: int | None = None
+
+    def rounds(self, transfer_set):
+        """Yield the fitted cohort when all have learned alone, then after every round, for ever.
+
+        Students that go on learning are changed in place: those of a round are gone after it.
+        """
+        alpha = self.alpha if self.has_teacher else 0.0
+        cohort = Parallel(self.n_jobs)(
+            delayed(distill_classifier)(student, transfer_set, self.temperature, alpha)
+            for student in self.students
+        )
+        while True:
+            yield cohort
+            opinions = [margins_of(student, transfer_set.X) for student in cohort]
+            lessons = (self.lesson(transfer_set, opinions, i) for i in range(len(cohort)))
+            cohort = Parallel(self.n_jobs)(
+                delayed(_learn)(*each, self.temperature, self.alpha)
+                for each in zip(self.students, cohort, lessons, strict=True)
+            )
+
+    def lesson(self, transfer_set, opinions, i):
+        """Have a student's peers, and the teacher, label the rows.
+
+        Parameters
+        ----------
+        transfer_set : TransferSet
+            The rows, with the teacher's margins if there is one.
+        opinions : list of ndarray of shape (n_samples, n_classes)
+            The margins of every student.
+        i : int
+            The student that is taught; its own opinion is left out.
+
+        Returns
+        -------
+        transfer_set : TransferSet
+            The margins, softened by the temperature, are the mix of the others' soft labels.
+        """
+        peers = [soften(z, self.temperature) for j, z in enumerate(opinions) if j != i]
+        mix = np.mean(peers, axis=0)
+        if self.has_teacher:
+            teacher = soften(transfer_set.margins, self.temperature)
+            mix = self.peer_weight * mix + (1.0 - self.peer_weight) * teacher
+        return replace(transfer_set, margins=self.temperature * margins_from_proba(mix))
+
+
+def mean_losses(cohort, rows):
+    """Compute the mean log loss of every student of a cohort on rows with observed classes."""
+    return [
+        float(
+            np.average(log_losses(margins_of(student, rows.X), rows.y), weights=rows.sample_weight)
+        )
+        for student in cohort
+    ]
+
+
+def cohort_of(students, n_students):
+    """Return the names and unfitted clones of the students of a cohort.
+
+    Parameters
+    ----------
+    students : list of estimator, list of tuple (str, estimator), or estimator
+        What the user passed.
+    n_students : int or None
+        Number of clones of a single student.
+
+    Returns
+    -------
+    names : list of str
+        One for each.
+    students : list of estimator
+        Clones; those of a single student without a seed, but for the first.
+
+    Raises
+    ------
+    TypeError
+        If one of them is no classifier with probabilities.
+    ValueError
+        If there are fewer than two, or names are no different strings.
+    """
+    if hasattr(students, "fit"):
+        check_student(students, "classifier")
+        given = [clone(students) for _ in range(n_students or DEFAULT_COHORT)]
+        given = given[:1] + [_without_seeds(student) for student in given[1:]]
+        return _numbered(given), given
+    if not isinstance(students, list | tuple) or len(students) < 2:
+        raise ValueError(
+            f"students is {students!r}; a list of two or more students was expected, or one "
+            "student and n_students: a student alone has no peers to learn from."
+        )
+    if n_students is not None:
+        raise ValueError(
+            f"n_students={n_students} was passed with a list of {len(students)} students. It is "
+            "for a single student; leave it at None."
+        )
+    names, given = None, list(students)
+    if all(isinstance(entry, tuple) and len(entry) == 2 for entry in given):
+        names, given = (list(part) for part in zip(*given, strict=True))
+        if len({name for name in names if isinstance(name, str)}) < len(names):
+            raise ValueError(f"The students' names are {names}; different strings were expected.")
+    for student in given:
+        check_student(student, "classifier")
+    given = [clone(student) for student in given]
+    return names or _numbered(given), given
+
+
+def unanswered_rows(rows, augmentation, random_state):
+    """Build a transfer set that no teacher has labelled: all margins are 0.
+
+    Parameters
+    ----------
+    rows : Rows
+        Labelled and unlabelled rows.
+    augmentation : object with ``sample`` or None
+        Makes synthetic rows.
+    random_state : int, RandomState instance or None
+        Decides the synthetic rows.
+
+    Returns
+    -------
+    transfer_set : TransferSet
+        Labelled, unlabelled and synthetic rows.
+    """
+    classes, codes = np.unique(rows.y, return_inverse=True)
+
+    def unanswered(X, weight, origin):
+        return not_observed(X, np.zeros((X.shape[0], len(classes))), weight, origin, classes)
+
+    parts = [replace(unanswered(rows.X, rows.sample_weight, "labelled"), y=codes)]
+    if rows.pool is not None:
+        parts.append(unanswered(rows.pool, rows.pool_weight, "unlabelled"))
+    if augmentation is not None:
+        X = rows.X if rows.pool is None else stack_rows([rows.X, rows.pool])
+        X = augmentation.sample(X, len(rows.y), random_state)
+        parts.append(unanswered(X, np.full(X.shape[0], rows.sample_weight.mean()), "synthetic"))
+    return join(parts)
+
+
+def hold_out(transfer_set, rows, has_teacher):
+    """Split a transfer set into what some labelled rows are held out of, and those rows.
+
+    What a teacher says of synthetic rows may carry the classes of those held out, see
+    `TransferSet.without`; peers that have not seen these classes cannot tell.
+
+    Raises
+    ------
+    ValueError
+        If none of the rows that are held out has a weight.
+    """
+    positions = np.flatnonzero(transfer_set.origin == 0)[rows]
+    held_out = transfer_set.take(positions[transfer_set.sample_weight[positions] > 0])
+    if len(held_out.y) == 0:
+        raise ValueError(
+            "The first fold of cv has no row with a positive weight, so the students cannot be "
+            "judged by it. Pass another cv, such as one that shuffles."
+        )
+    if has_teacher:
+        return transfer_set.without(positions), held_out
+    return transfer_set.take(np.setdiff1d(np.arange(len(transfer_set.y)), positions)), held_out
+
+
+def _learn(student, fitted, lesson, temperature, alpha):
+    """Return a student that has learned a lesson: further if it can, else from the start."""
+    if not hasattr(last_step(fitted), "partial_distill"):
+        return distill_classifier(student, lesson, temperature, alpha)
+    distill_classifier_further(fitted, lesson, temperature, alpha)
+    return fitted
+
+
+def _numbered(students):
+    """Name students by their kind and number."""
+    return [f"{type(last_step(s)).__name__} {number}" for number, s in enumerate(students, 1)]
+
+
+def _without_seeds(student):
+    """Forget every ``random_state`` of an unfitted student."""
+    names = [name for name in student.get_params() if name.split("__")[-1] == "random_state"]
+    return student.set_params(**dict.fromkeys(names))

@@ -1,0 +1,104 @@
+"""What a teacher has to beat: students of observed classes, each without one fold of the rows."""
+
+import numpy as np
+from sklearn.base import is_classifier
+
+from skdistill.columns import take_rows
+from skdistill.opinion_pool import log_losses, squared_errors, z_score
+from skdistill.soft_labels import margins_from_decision
+from skdistill.students.fitting import distill_classifier, distill_regressor
+from skdistill.teacher.labelling import folds
+
+#: With fewer labelled rows of positive weight there is too little to judge a teacher by.
+SMALLEST_SET = 100
+
+#: A teacher that leads by this many standard errors after some folds has won: the rest is saved.
+CLEAR = 3.0
+
+
+def are_few(labelled):
+    """Tell whether there are too few labelled rows to judge a teacher by."""
+    return np.count_nonzero(labelled.sample_weight) < SMALLEST_SET
+
+
+def held_out_opinions(student, labelled, cv):
+    """Fit clones of a student to the observed classes or values, each without one fold.
+
+    Parameters
+    ----------
+    student : estimator
+        Not fitted.
+    labelled : TransferSet
+        Labelled rows only.
+    cv : int, cross-validation generator or iterable
+        The folds.
+
+    Yields
+    ------
+    opinion : ndarray of shape (n_samples, n_classes)
+        After every fold: margins (predictions in regression) of the rows that were held out so
+        far, each by the student that was not fitted on it; NaN for all others.
+    students : list of estimator
+        The fitted students so far.
+    """
+    opinion = np.full(labelled.margins.shape, np.nan)
+    students = []
+    for train, test in folds(cv, labelled.y, labelled.classes is not None):
+        fold = labelled.take(train[labelled.sample_weight[train] > 0])
+        students.append(_fit_to_observed(student, fold))
+        opinion[test] = margins_of(students[-1], take_rows(labelled.X, test))
+        yield opinion, students
+
+
+def margins_of(student, X):
+    """Ask a fitted student for margins, or predictions in regression, one column each."""
+    if is_classifier(student):
+        if len(student.classes_) == 1:
+            return np.zeros((X.shape[0], 1))
+        return margins_from_decision(student.decision_function(X))
+    return np.asarray(student.predict(X), dtype=np.float64).reshape(-1, 1)
+
+
+def answered(labelled, opinion):
+    """Return both sides, y and weights of the rows that the students have answered so far.
+
+    Returns
+    -------
+    sides : tuple of two ndarray of shape (n_answered, n_classes)
+        Margins of the teacher and of the students.
+    y : ndarray of shape (n_answered,)
+        Positions of the observed classes, or values.
+    sample_weight : ndarray of shape (n_answered,)
+        Positive weights.
+    """
+    rows = ~np.isnan(opinion[:, 0]) & (labelled.sample_weight > 0)
+    sides = labelled.margins[rows], opinion[rows]
+    return sides, labelled.y[rows], labelled.sample_weight[rows]
+
+
+def losses_of(labelled):
+    """Return the function that computes the loss of every row: log loss, or squared error."""
+    return squared_errors if labelled.classes is None else log_losses
+
+
+def lead_of_teacher(labelled, opinion, worth_following=0.0):
+    """By how many standard errors the teacher's loss is lower than the students'.
+
+    Parameters
+    ----------
+    labelled : TransferSet
+        Labelled rows with the teacher's honest margins.
+    opinion : ndarray of shape (n_samples, n_classes)
+        The students', see `held_out_opinions`.
+    worth_following : float, default=0.0
+        The share of the students' loss by which the teacher's has to be lower to lead at all.
+    """
+    sides, y, weight = answered(labelled, opinion)
+    teacher, student = (losses_of(labelled)(z, y) for z in sides)
+    return z_score((1 - worth_following) * student - teacher, weight)
+
+
+def _fit_to_observed(student, labelled):
+    if labelled.classes is None:
+        return distill_regressor(student, labelled, alpha=0.0)
+    return distill_classifier(student, labelled, temperature=1.0, alpha=0.0)

@@ -1,0 +1,347 @@
+"""Students that teach each other: a cohort that learns mutually, with or without a teacher."""
+
+from dataclasses import replace
+from itertools import islice
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_random_state, get_tags
+from sklearn.utils._param_validation import Interval
+
+from skdistill.distill.base import CONSTRAINTS, ClassifierDistiller
+from skdistill.distill.cohort import Course, cohort_of, hold_out, mean_losses, unanswered_rows
+from skdistill.distill.label_correction import silenced
+from skdistill.distill.stages import choose_augmentation
+from skdistill.estimators import is_fitted, last_step, with_seeds
+from skdistill.rows import SeenRows, check_classification_rows
+from skdistill.teacher.fitting import check_teacher
+from skdistill.teacher.in_use import ClassifierInUse
+from skdistill.teacher.labelling import folds
+
+#: Constraints of a distiller of one student that a cohort has no use for.
+_NOT_TAKEN = {"student", "label_correction"}
+
+
+class MutualDistilledClassifier(ClassifierDistiller):
+    """Let a cohort of students teach each other, with or without a teacher, and keep the best.
+
+    Every student first learns alone: from the observed classes, or from the teacher if there is
+    one. Then, round by round, each goes on learning from what its peers answer. Synthetic and
+    unlabelled rows are labelled by the peers, so that no teacher is needed for them. What predicts
+    is the best student: one small model, as after any distillation.
+
+    Parameters
+    ----------
+    students : list of estimator, list of tuple (str, estimator), or estimator
+        Students of skdistill, other classifiers that take ``sample_weight``, or pipelines. Two or
+        more, which may differ in kind; a single one is cloned `n_students` times.
+    n_students : int or None, default=None
+        Number of clones of a single student; None for 3. The clones differ by their seeds alone:
+        the first keeps its ``random_state``, the others get one each. To be left at None for a
+        list.
+    teacher : estimator or None, default=None
+        A classifier, fitted or not, that teaches beside the peers, see `DistilledClassifier`.
+    n_rounds : int, default=3
+        How often each student learns from its peers, at most; see `n_rounds_`.
+    peer_weight : float, default=0.5
+        Share of the peers in the soft labels, above 0 and at most 1; the teacher has the rest.
+        Without a teacher the peers have all of it.
+    temperature : float, default=1.0
+        Softens the answers of peers and teacher, and those of the student that learns from them.
+    alpha : float, default=0.8
+        Weight of the soft term of the loss, in (0, 1]; the hard term on observed classes has the
+        rest.
+    labelling : {"auto", "direct", "oob", "cross_fit"}, default="auto"
+        How the teacher labels the labelled rows, see `DistilledClassifier`.
+    augmentation : None, "auto" or object with ``sample``, default="auto"
+        Makes synthetic rows. "auto" is `Munge()` if one of the students gains from them.
+    cv : int, cross-validation generator or iterable, default=5
+        The first of its folds of the labelled rows is what students are judged by: a second cohort
+        learns without it, which doubles the cost. Also the folds of `labelling`.
+    memory : str, joblib.Memory or None, default=None
+        Caches the teacher's margins.
+    n_jobs : int or None, default=None
+        Students to fit at a time.
+    random_state : int, RandomState instance or None, default=None
+        Decides the synthetic rows, and everything in teacher and students that has no
+        ``random_state`` of its own.
+    verbose : int, default=0
+        Whether to print the rounds.
+
+    Attributes
+    ----------
+    student_ : estimator
+        The student with the lowest held-out loss. It stands alone, and is what reports and exports
+        see.
+    students_ : list of estimator
+        All fitted students, in the order given; see `cohort_proba`.
+    names_ : list of str
+        Their names: those given, else the kind of student and its number.
+    best_index_ : int
+        Position of `student_` among them.
+    n_rounds_ : int
+        The round that `student_` was best in, after which the cohort stopped; 0 if students had
+        nothing to learn from each other.
+    losses_ : ndarray of shape (n_rounds + 1, n_students)
+        Log loss in nats of the students of the second cohort on the rows held out from it: when
+        they had learned alone, then after every round.
+    classes_ : ndarray of shape (n_classes,)
+        The class labels: those that a fitted teacher knows, else those observed.
+    temperature_ : float
+        The temperature that was used.
+    labelling_ : {"oob", "cross_fit", "direct"}
+        How the teacher labelled the labelled rows; "direct" without a teacher.
+    label_correction_ : None
+        Labels are not corrected here: the peers do that.
+    augmentation_ : object or None
+        What made the synthetic rows.
+    transfer_summary_ : dict
+        Number, total weight and labelling of the labelled, unlabelled and synthetic rows.
+    n_features_in_ : int
+        Number of columns seen at fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns seen at fit, if all were strings.
+
+    See Also
+    --------
+    DistilledClassifier : One student learns from a teacher.
+
+    Notes
+    -----
+    In a round, student i minimises over rows with weight w
+
+        w * (alpha * T**2 * KL(r_i || softmax(s_i / T)) + (1 - alpha) * CE(y, softmax(s_i)))
+
+    with ``r_i = b * mean_j softmax(s_j / T) + (1 - b) * softmax(z / T)``, where j runs over its
+    peers, s_j are their margins of the round before, z the teacher's and b is `peer_weight` (1
+    without a teacher). The KL divergence to the mean differs only by a constant from the mean of
+    the divergences to each peer, the loss of deep mutual learning. There, all students step
+    together; here each trains to its end against peers that stand still, which is codistillation
+    with stale predictions and lets students of any kind take part. One that has
+    ``partial_distill``, as the MLP, goes on from its weights; others are fitted again.
+
+    As in both papers, peers also answer on rows whose classes they have learned. Answers of
+    further cohorts that had done without those classes were measured as well: they taught no
+    better, at several times the cost. A student that knows its rows by heart, however, teaches
+    nothing but their classes again, unless there are unlabelled or synthetic rows. Students that
+    do not differ, clones of one without randomness, learn their own answers again.
+
+    References
+    ----------
+    Zhang, Xiang, Hospedales and Lu, "Deep Mutual Learning", CVPR 2018, arXiv:1706.00384. Anil et
+    al., "Large Scale Distributed Neural Network Training through Online Distillation", ICLR 2018,
+    arXiv:1804.03235.
+
+    Examples
+    --------
+    A tree and an additive model that teach each other:
+
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from skdistill import LinearStudentClassifier, MutualDistilledClassifier
+    >>> from skdistill import TreeStudentClassifier
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> students = [("tree", TreeStudentClassifier()), ("additive", LinearStudentClassifier())]
+    >>> model = MutualDistilledClassifier(students, n_rounds=1, random_state=0).fit(X, y)
+    >>> model.names_[model.best_index_]
+    'additive'
+    >>> model.losses_.shape
+    (2, 2)
+    """
+
+    # Pipelines hand X_unlabeled on without set_fit_request.
+    __metadata_request__fit = {"X_unlabeled": True}
+
+    _parameter_constraints = {
+        **{name: CONSTRAINTS[name] for name in CONSTRAINTS if name not in _NOT_TAKEN},
+        "students": "no_validation",  # cohort_of says more
+        "n_students": [Interval(Integral, 2, None, closed="left"), None],
+        "n_rounds": [Interval(Integral, 1, None, closed="left")],
+        "peer_weight": [Interval(Real, 0.0, 1.0, closed="right")],
+        "temperature": [Interval(Real, 0.0, None, closed="neither")],
+        "alpha": [Interval(Real, 0.0, 1.0, closed="right")],
+    }
+
+    # What distillers of one student have.
+    student, label_correction = None, False
+
+    def __init__(
+        self,
+        students,
+        *,
+        n_students=None,
+        teacher=None,
+        n_rounds=3,
+        peer_weight=0.5,
+        temperature=1.0,
+        alpha=0.8,
+        labelling="auto",
+        augmentation="auto",
+        cv=5,
+        memory=None,
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.students = students
+        self.n_students = n_students
+        self.teacher = teacher
+        self.n_rounds = n_rounds
+        self.peer_weight = peer_weight
+        self.temperature = temperature
+        self.alpha = alpha
+        self.labelling = labelling
+        self.augmentation = augmentation
+        self.cv = cv
+        self.memory = memory
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X, y, sample_weight=None, X_unlabeled=None):
+        """Let the students learn alone, then from each other.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+            Raw columns: what teacher and students take.
+        y : array-like of shape (n_samples,)
+            Classes; -1 marks rows without one, also among strings in an object array (unless a
+            fitted teacher knows a class -1).
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights.
+        X_unlabeled : table with the columns of X, or tuple of tables, default=None
+            More rows without a class, labelled by the peers and by the teacher if there is one.
+            They weigh as much as a labelled row on average.
+
+        Returns
+        -------
+        self : object
+            The fitted cohort.
+
+        Raises
+        ------
+        TypeError
+            If a student, or the teacher, is no classifier with ``predict_proba``, or takes no
+            weights though there are some.
+        ValueError
+            If there are fewer than two students, or a parameter, the rows, the classes or the
+            weights are not what is described here.
+        """
+        self._validate_params()
+        self.names_, students = cohort_of(self.students, self.n_students)
+        teacher, students = self._seeded(students)
+        rows = check_classification_rows(
+            self,
+            X,
+            y,
+            sample_weight,
+            X_unlabeled,
+            known_classes=_known_classes(teacher),
+            accept_sparse=self._takes_sparse(),
+        )
+        cv = self._cv()
+        transfer_set = self._rows_to_learn(teacher, students, rows, cv)
+        course = Course(
+            students,
+            teacher is not None,
+            self.temperature,
+            self.alpha,
+            self.peer_weight,
+            self.n_jobs,
+        )
+        self.losses_ = self._judge(course, transfer_set, folds(cv, rows.y, True)[0][1])
+        self.n_rounds_, self.best_index_ = (
+            int(best) for best in np.unravel_index(np.argmin(self.losses_), self.losses_.shape)
+        )
+        self.students_ = next(islice(course.rounds(transfer_set), self.n_rounds_, None))
+        self.student_ = self.students_[self.best_index_]
+        self._say(f"kept {self.names_[self.best_index_]} after {self.n_rounds_} rounds")
+        return self
+
+    def cohort_proba(self, X):
+        """Predict the mean probability of all students.
+
+        It is often a little better than the best student's, at the cost of all of them.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+            Raw columns.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_classes)
+            One column per class, in the order of ``classes_``.
+        """
+        X = self._check_X(X)
+        return np.mean([student.predict_proba(X) for student in self.students_], axis=0)
+
+    @property
+    def teacher_(self):
+        """The fitted teacher: the one given, or the clone that was fitted."""
+        if self.teacher is None:
+            raise AttributeError("teacher_ is not there: the cohort learned without a teacher.")
+        return super().teacher_
+
+    def _judge(self, course, transfer_set, rows):
+        """Return the losses of a cohort that learns without some labelled rows, by round."""
+        quiet = replace(course, students=[silenced(student) for student in course.students])
+        transfer_set, held_out = hold_out(transfer_set, rows, course.has_teacher)
+        losses = []
+        for cohort in islice(quiet.rounds(transfer_set), self.n_rounds + 1):
+            losses.append(mean_losses(cohort, held_out))
+            self._say(f"round {len(losses) - 1}: held-out log loss {min(losses[-1]):.4g} at best")
+        return np.array(losses)
+
+    def _seeded(self, students):
+        """Return teacher and students; without a seed of their own they get one of ours."""
+        teacher = self.teacher
+        if teacher is not None:
+            check_teacher(teacher, "classifier")
+        if self.random_state is None:
+            return teacher, students
+        random_state = check_random_state(self.random_state)
+        if teacher is not None and not is_fitted(teacher):
+            teacher = with_seeds(clone(teacher), random_state)
+        return teacher, [with_seeds(student, random_state) for student in students]
+
+    def _rows_to_learn(self, teacher, students, rows, cv):
+        """Build the transfer set, without margins if there is no teacher."""
+        gaining = [s for s in students if getattr(last_step(s), "gains_from_synthetic_rows", False)]
+        student = gaining[0] if gaining else students[0]
+        if teacher is not None:
+            in_use = ClassifierInUse(teacher, rows)
+            transfer_set = self._label(in_use, student, rows, cv)
+            self._teacher = in_use.fitted if in_use.is_ready else None
+        else:
+            self._teacher, self.label_correction_ = None, None
+            self._seen_rows = SeenRows.of(rows.X, rows.pool)
+            self.augmentation_ = choose_augmentation(self.augmentation, student, rows)
+            transfer_set = unanswered_rows(rows, self.augmentation_, self.random_state)
+        self.classes_, self.temperature_ = transfer_set.classes, float(self.temperature)
+        self.labelling_, self.transfer_summary_ = transfer_set.labelling, transfer_set.summary()
+        return transfer_set
+
+    def __sklearn_tags__(self):
+        """Return the scikit-learn tags, with the input that all students take."""
+        tags = super().__sklearn_tags__()
+        students = self.students if isinstance(self.students, list) else [self.students]
+        students = [s[1] if isinstance(s, tuple) and len(s) == 2 else s for s in students]
+        for name in ("allow_nan", "string", "categorical"):
+            takes = all(_takes(student, name) for student in students)
+            setattr(tags.input_tags, name, takes and getattr(tags.input_tags, name))
+        return tags
+
+
+def _known_classes(teacher):
+    return teacher.classes_ if teacher is not None and is_fitted(teacher) else None
+
+
+def _takes(student, name):
+    """Tell whether a student takes a kind of input; a Pipeline's own tags are no guide."""
+    if isinstance(student, Pipeline):
+        return True
+    has_tags = hasattr(student, "__sklearn_tags__") and not isinstance(student, type)
+    return has_tags and getattr(get_tags(student).input_tags, name)

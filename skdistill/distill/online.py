@@ -1,0 +1,422 @@
+"""Distil a teacher while it grows."""
+
+import warnings
+from dataclasses import replace
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.utils._param_validation import Interval
+
+from skdistill.columns import stack_rows, take_rows
+from skdistill.distill.base import CONSTRAINTS, ClassifierDistiller
+from skdistill.distill.stages import choose_augmentation
+from skdistill.estimators import is_fitted, last_step, package_of
+from skdistill.rows import SeenRows, check_classification_rows, check_weights, encode_observed
+from skdistill.students.fitting import distill_classifier, distill_classifier_further
+from skdistill.students.mlp import MLPStudentClassifier
+from skdistill.teacher.growing import (
+    check_growing,
+    check_growing_on,
+    count_trees,
+    first_trees,
+    grown,
+    stage_sizes,
+    trees_asked,
+)
+from skdistill.teacher.honest import is_training_matrix
+from skdistill.teacher.in_use import ClassifierInUse
+from skdistill.teacher.labelling import folds
+from skdistill.teacher.margins import join_answers
+from skdistill.transfer_set import join, not_observed
+
+#: Folds of an unfitted teacher's clones, which label the rows that they were not fitted on.
+N_FOLDS = 5
+
+#: What a remembered row of a class that a batch lacks weighs, as a share of a row of the batch.
+REMEMBERED_WEIGHT = 1e-6
+
+
+class OnlineDistilledClassifier(ClassifierDistiller):
+    """Distil a teacher while it grows: stage by stage, and batch by batch.
+
+    A boosting model, or a forest, gets its trees one after the other. The student learns from its
+    first trees, goes on learning when there are more, and so follows the teacher from coarse to
+    fine. When new rows arrive, `partial_fit` has the teacher grow on them and the student follow;
+    neither starts anew.
+
+    This is for streams. For a single `fit`, see what was measured on the page on techniques first:
+    `DistilledClassifier` is simpler.
+
+    Parameters
+    ----------
+    teacher : estimator
+        A random forest, extra trees, GradientBoostingClassifier or HistGradientBoostingClassifier
+        of scikit-learn, an XGBoost, LightGBM or CatBoost classifier, or a Pipeline that ends in
+        one. Not fitted: a clone is fitted. Fitted: its own first trees are the stages; it is never
+        changed, `partial_fit` grows a copy.
+    student : estimator or None, default=None
+        A student that can go on learning, see `MLPStudentClassifier.partial_distill`, or a Pipeline
+        that ends in one. None is `MLPStudentClassifier()`.
+    n_stages : int, default=5
+        Number of stages of `fit`, each of which adds the same number of the teacher's trees. With
+        every batch, `partial_fit` adds as many to those there are.
+    temperature : float, default=1.0
+        Divides the margins of teacher and student in the soft term of the loss; predictions always
+        use 1.
+    alpha : float, default=0.8
+        Weight of the soft term of the loss, in [0, 1]; the hard term on observed classes has the
+        rest.
+    augmentation : None, "auto" or object with ``sample``, default="auto"
+        Makes synthetic rows, see `Munge`. "auto" is `Munge()` for students that gain from it (the
+        MLP) and dense X, else None.
+    random_state : int, RandomState instance or None, default=None
+        Decides the synthetic rows, and everything in teacher and student that has no
+        ``random_state`` of its own.
+    verbose : int, default=0
+        Whether to print the stages.
+
+    Attributes
+    ----------
+    teacher_ : estimator
+        The fitted teacher with all its trees.
+    student_ : estimator
+        The fitted student. It stands alone, see `DistilledClassifier`.
+    classes_ : ndarray of shape (n_classes,)
+        The class labels: those that a fitted teacher knows, else those observed.
+    temperature_ : float
+        The temperature that was used.
+    stage_trees_ : list of int
+        How many trees (boosting iterations) the teacher had at each stage that the student learned,
+        those of `partial_fit` included.
+    labelling_ : {"cross_fit", "direct"}
+        How the labelled rows of `fit` were labelled.
+    augmentation_ : object or None
+        What made the synthetic rows.
+    transfer_summary_ : dict
+        For labelled, unlabelled and synthetic rows of `fit`: their number, total weight and
+        labelling.
+    n_features_in_ : int
+        Number of columns seen at fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns seen at fit, if all were strings.
+
+    See Also
+    --------
+    DistilledClassifier : Distils the final teacher. Its ``partial_fit`` follows a teacher that
+        stays as it is.
+
+    Notes
+    -----
+    Let z_k be the margins of the teacher's first k trees. In stage s of S the student, with margins
+    u, goes on from where it was and minimises over rows of weight w
+
+        w * (alpha * T**2 * KL(q_k || softmax(u / T)) + (1 - alpha) * CE(y, softmax(u))),
+        q_k = softmax(z_k / T), k = ceil(n_trees * s / S);
+
+    rows without an observed class have only the first term. Every stage takes as many steps as a
+    fit of the student would, so give it a smaller ``max_epochs``.
+
+    What a growing teacher says of the rows it grows on is nearly their classes again. In `fit` the
+    labelled rows are labelled by clones of an unfitted teacher, one per fold, none of which was
+    fitted on the row. In `partial_fit` the teacher labels a batch before it has seen it
+    (prequential); synthetic rows made of the batch are labelled by the grown one, which carries
+    over what it has learned.
+
+    The teacher grows on the classes it knows: the first batch has to have all of them. Where a
+    later one lacks some, one earlier row of each stands in, with next to no weight. A forest grows
+    by trees of the last batch alone. HistGradientBoostingClassifier cannot grow on other rows.
+
+    References
+    ----------
+    Jin et al., "Knowledge Distillation via Route Constrained Optimization", ICCV 2019,
+    arXiv:1904.09149, whose student follows checkpoints of the teacher's training. Mirzadeh et al.,
+    "Improved Knowledge Distillation via Teacher Assistant", AAAI 2020, arXiv:1902.03393, for
+    teachers between a student and a far better one. Anil et al., "Large Scale Distributed Neural
+    Network Training through Online Distillation", ICLR 2018, arXiv:1804.03235, whose models learn
+    from each other while all are trained. Dawid, "Statistical Theory: The Prequential Approach",
+    JRSS A 147 (1984), doi:10.2307/2981683.
+
+    Examples
+    --------
+    Two batches of rows; the teacher grows by a fifth of its trees with the second:
+
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.ensemble import GradientBoostingClassifier
+    >>> from skdistill import MLPStudentClassifier, OnlineDistilledClassifier
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> student = MLPStudentClassifier((16,), max_epochs=3)
+    >>> teacher = GradientBoostingClassifier(n_estimators=20)
+    >>> model = OnlineDistilledClassifier(teacher, student, random_state=0)
+    >>> model = model.partial_fit(X[:300], y[:300])
+    >>> model.partial_fit(X[300:], y[300:]).stage_trees_
+    [4, 8, 12, 16, 20, 24]
+    """
+
+    # Pipelines hand X_unlabeled on without set_fit_request.
+    __metadata_request__fit = {"X_unlabeled": True}
+
+    _parameter_constraints = {
+        **{
+            name: CONSTRAINTS[name]
+            for name in ("teacher", "student", "alpha", "augmentation", "random_state", "verbose")
+        },
+        "n_stages": [Interval(Integral, 1, None, closed="left")],
+        "temperature": [Interval(Real, 0.0, None, closed="neither")],
+    }
+
+    def __init__(
+        self,
+        teacher,
+        student=None,
+        *,
+        n_stages=5,
+        temperature=1.0,
+        alpha=0.8,
+        augmentation="auto",
+        random_state=None,
+        verbose=0,
+    ):
+        self.teacher = teacher
+        self.student = student
+        self.n_stages = n_stages
+        self.temperature = temperature
+        self.alpha = alpha
+        self.augmentation = augmentation
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X, y, sample_weight=None, X_unlabeled=None):
+        """Distil the teacher, stage by stage, into the student.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Raw columns: what teacher and student take.
+        y : array-like of shape (n_samples,)
+            Classes; -1 marks rows without one, also among strings in an object array (unless a
+            fitted teacher knows a class -1). All may be -1 if the teacher is fitted.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights, for the teacher (if it is fitted here) and the student.
+        X_unlabeled : table with the columns of X, or tuple of tables, default=None
+            More rows without a class. They weigh as much as a labelled row on average.
+
+        Returns
+        -------
+        self : object
+            The fitted distiller.
+
+        Raises
+        ------
+        TypeError
+            If the teacher does not grow tree by tree, or the student cannot go on learning.
+        ValueError
+            If a parameter, the rows, the classes, the weights or the teacher's answers are not
+            what is described here.
+        """
+        self._validate_params()
+        teacher, student = self._members("classifier", MLPStudentClassifier())
+        check_growing(teacher)
+        _check_goes_on(student)
+        rows = check_classification_rows(
+            self,
+            X,
+            y,
+            sample_weight,
+            X_unlabeled,
+            known_classes=teacher.classes_ if is_fitted(teacher) else None,
+            accept_sparse=self._takes_sparse(),
+        )
+        in_use = ClassifierInUse(teacher, rows)
+        self.augmentation_ = choose_augmentation(self.augmentation, student, rows)
+        synthetic = self._synthetic(rows)
+        self._say(f"growing {type(last_step(teacher)).__name__} on {rows.X.shape[0]} rows")
+        self.stage_trees_ = stage_sizes(count_trees(in_use.fitted.estimator), self.n_stages)
+        self.labelling_, honest = _honest_margins(in_use, self.stage_trees_)
+        self.student_ = None
+        for n_trees, margins in zip(self.stage_trees_, honest, strict=True):
+            self._say(f"distilling its first {n_trees} trees")
+            transfer_set = _transfer_set(in_use, n_trees, margins, synthetic)
+            if self.student_ is None:
+                self.student_ = distill_classifier(
+                    student, transfer_set, self.temperature, self.alpha
+                )
+            else:
+                self._follow(transfer_set)
+        self.classes_, self.temperature_ = in_use.classes, float(self.temperature)
+        self.transfer_summary_ = transfer_set.summary()
+        self._teacher = in_use.fitted
+        tables = [table for table in (rows.X, rows.pool) if table is not None]
+        self._seen_rows = SeenRows.of(*tables)  # for reports
+        self._remembered = {}
+        self._remember(rows.X, in_use.encoded_y())
+        return self
+
+    def partial_fit(self, X, y=None, classes=None, sample_weight=None):
+        """Let the teacher grow on a batch of rows, and the student follow; the first call is `fit`.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+            Rows that the teacher has not seen.
+        y : array-like of shape (n_samples,) or None, default=None
+            Classes, -1 where none was observed; None if none was observed at all. Then the teacher
+            stays as it is, and the student follows it to these rows.
+        classes : array-like of shape (n_classes,) or None, default=None
+            Has to be all classes of y, in the first call; a teacher cannot learn more.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights.
+
+        Returns
+        -------
+        self : object
+            The distiller, with another ``teacher_`` and a changed ``student_``.
+
+        Raises
+        ------
+        TypeError
+            If the teacher cannot grow on other rows than it began with.
+        ValueError
+            If X, y or the weights are not what is described here.
+        """
+        if not hasattr(self, "student_"):
+            self.fit(X, y, sample_weight)
+            if classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+                raise ValueError(
+                    f"classes={list(classes)} are not those of y and the teacher, "
+                    f"{self.classes_.tolist()}. Pass rows of all classes in the first call."
+                )
+            return self
+        self._validate_params()
+        X = self._check_X(X)
+        codes = np.full(X.shape[0], -1)
+        if y is not None:
+            codes = encode_observed(self, y, X, self.classes_)
+        weight = check_weights(sample_weight, X)
+        has_classes = (codes >= 0) & (weight > 0)
+        if has_classes.any():
+            check_growing_on(self.teacher_)
+        before = self._teacher
+        batch = not_observed(X, before.margins(X), weight, "unlabelled", self.classes_)
+        batch = replace(batch, y=codes)
+        if has_classes.any():
+            self._grow(batch.take(has_classes))
+        if self.augmentation_ is not None and X.shape[0] > 1:
+            made = self.augmentation_.sample(X, X.shape[0], self.random_state)
+            made = made, np.full(made.shape[0], weight.mean())
+            batch = join([batch, _labelled_by(self._teacher, *made, "synthetic")])
+        self._follow(batch)
+        self._seen_rows = self._seen_rows.including(X)
+        return self
+
+    def _follow(self, transfer_set):
+        distill_classifier_further(self.student_, transfer_set, self.temperature, self.alpha)
+
+    def _grow(self, labelled):
+        """Let a copy of the teacher grow on labelled rows, and keep it."""
+        self._remember(labelled.X, labelled.y)
+        X, codes, weight = self._with_every_class(labelled)
+        estimator, labels = self._teacher.estimator, self._teacher.labels
+        y = self.classes_[codes]
+        if package_of(last_step(estimator)) == "xgboost":
+            y = np.searchsorted(labels, y)
+        n_trees = -(-trees_asked(self.teacher) // self.n_stages)
+        self._say(f"growing {type(last_step(estimator)).__name__} by {n_trees} trees")
+        more = grown(estimator, n_trees, X, y, weight)
+        self._teacher = replace(self._teacher, estimator=more)
+        self.stage_trees_ = [*self.stage_trees_, count_trees(more)]
+
+    def _remember(self, X, codes):
+        """Keep one row of every class."""
+        for code in np.unique(codes[codes >= 0]).tolist():
+            self._remembered[code] = take_rows(X, np.flatnonzero(codes == code)[:1])
+
+    def _with_every_class(self, labelled):
+        """Add a remembered row, of next to no weight, of every class that is not there."""
+        lacking = sorted(set(range(len(self.classes_))) - set(labelled.y.tolist()))
+        unknown = [self.classes_[code] for code in lacking if code not in self._remembered]
+        if unknown:
+            raise ValueError(
+                f"No row of the classes {unknown}, which the teacher knows, has been passed so "
+                "far; it can only grow on rows of all of its classes. Pass at least one of each."
+            )
+        X = stack_rows([labelled.X, *(self._remembered[code] for code in lacking)])
+        light = np.full(len(lacking), REMEMBERED_WEIGHT * labelled.sample_weight.mean())
+        return (
+            X,
+            np.concatenate([labelled.y, lacking]).astype(int),
+            np.concatenate([labelled.sample_weight, light]),
+        )
+
+    def _synthetic(self, rows):
+        """Make synthetic rows and their weights; None if there are to be none."""
+        if self.augmentation_ is None:
+            return None
+        X = rows.X if rows.pool is None else stack_rows([rows.X, rows.pool])
+        made = self.augmentation_.sample(X, len(rows.y), self.random_state)
+        return made, np.full(made.shape[0], rows.sample_weight.mean())
+
+
+def _check_goes_on(student):
+    last = last_step(student)
+    if not hasattr(last, "partial_distill"):
+        raise TypeError(
+            f"student is {type(last).__name__}, which cannot go on learning when the teacher has "
+            "grown. Students with partial_distill can, such as MLPStudentClassifier; distil into "
+            "others by DistilledClassifier."
+        )
+
+
+def _honest_margins(in_use, sizes):
+    """Label the labelled rows at every stage, see the notes of `OnlineDistilledClassifier`.
+
+    Returns
+    -------
+    labelling : {"cross_fit", "direct"}
+        What was done.
+    margins : list of ndarray of shape (n_samples, n_classes)
+        One per stage.
+    """
+    rows = in_use.rows
+    if in_use.was_fitted or len(in_use.classes) == 1 or len(rows.y) == 1:
+        if in_use.was_fitted and is_training_matrix(in_use.estimator, rows.X):
+            warnings.warn(
+                "The teacher was fitted on the very rows it labels: its answers there are close to "
+                "the hard labels and teach the student little. Pass it unfitted, or rows that it "
+                "has not seen.",
+                UserWarning,
+                stacklevel=3,
+            )
+        return "direct", [_young(in_use.fitted, size).margins(rows.X) for size in sizes]
+    stages, tests = [[] for _ in sizes], []
+    for train, test in folds(N_FOLDS, rows.y, True):
+        weight = rows.sample_weight[train] if rows.has_weights else None
+        clone = in_use.fit(take_rows(rows.X, train), rows.y[train], weight)
+        for answers, size in zip(stages, sizes, strict=True):
+            answers.append(_young(clone, size).answers(take_rows(rows.X, test)))
+        tests.append(test)
+    return "cross_fit", [join_answers(answers, tests).margins() for answers in stages]
+
+
+def _young(teacher, n_trees):
+    """Return a fitted teacher as it was with fewer trees."""
+    n_trees = min(n_trees, count_trees(teacher.estimator))
+    return replace(teacher, estimator=first_trees(teacher.estimator, n_trees))
+
+
+def _transfer_set(in_use, n_trees, margins, synthetic):
+    """Put together what the student learns from at one stage."""
+    rows, classes = in_use.rows, in_use.classes
+    parts = [not_observed(rows.X, margins, rows.sample_weight, "unlabelled", classes)]
+    if not rows.nothing_observed:
+        origin = np.zeros(len(rows.y), dtype=int)
+        parts = [replace(parts[0], y=in_use.encoded_y(), origin=origin)]
+    young = _young(in_use.fitted, n_trees)
+    if rows.pool is not None:
+        parts.append(_labelled_by(young, rows.pool, rows.pool_weight, "unlabelled"))
+    if synthetic is not None:
+        parts.append(_labelled_by(young, *synthetic, "synthetic"))
+    return join(parts)
+
+
+def _labelled_by(teacher, X, weight, origin):
+    return not_observed(X, teacher.margins(X), weight, origin, teacher.classes)

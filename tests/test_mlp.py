@@ -235,6 +235,7 @@ class InterruptAfter(Callback):
     def on_batch_end(self, net, training=False, **kwargs):
         self.steps -= training
         if self.steps == 0:
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs ignore it
             signal.raise_signal(signal.SIGINT)
 
 

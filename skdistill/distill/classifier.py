@@ -217,7 +217,7 @@ class DistilledClassifier(ClassifierDistiller):
       minimises.
 
     With ``generations=k`` the k-th student is a born-again network; a tree learns from a tree
-    nothing new. Which of these techniques pay, and when, was measured: see the page on techniques.
+    nothing new. Which of these techniques pay, and when, was measured, see ``docs/techniques.md``.
 
     Synthetic rows lie next to rows that a forest knows by heart. Where labels are so noisy that
     what members remember of a row says little about its neighbours (measured on forests that have

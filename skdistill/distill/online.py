@@ -44,7 +44,7 @@ class OnlineDistilledClassifier(ClassifierDistiller):
     fine. When new rows arrive, `partial_fit` has the teacher grow on them and the student follow;
     neither starts anew.
 
-    This is for streams. For a single `fit`, see what was measured on the page on techniques first:
+    This is for streams. What it gives in a single `fit` was measured, see ``docs/techniques.md``:
     `DistilledClassifier` is simpler.
 
     Parameters

@@ -1,6 +1,6 @@
 """Multilayer perceptrons on the encoded columns: trained in torch, served by NumPy."""
 
-from numbers import Integral, Real
+from numbers import Integral
 
 import numpy as np
 from sklearn.utils import gen_batches
@@ -9,26 +9,16 @@ from sklearn.utils._param_validation import Interval
 from skdistill.soft_labels import LOSSES, free_outputs
 from skdistill.students.base import StudentRegressor
 from skdistill.students.encoding import fit_encoding
-from skdistill.students.network_classifier import NetworkStudentClassifier, import_training
-
-#: Rows that are expanded at a time: their codes stay in the processor's cache.
-BLOCK_ROWS = 512
+from skdistill.students.network_classifier import (
+    BLOCK_ROWS,
+    NETWORK_CONSTRAINTS,
+    NetworkStudentClassifier,
+    import_training,
+)
 
 _MLP_CONSTRAINTS = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-    "n_bins": [Interval(Integral, 1, None, closed="left")],
-    "max_categories": [Interval(Integral, 2, None, closed="left")],
-    "min_frequency": [Interval(Real, 0.0, 1.0, closed="left")],
-    "learning_rate_init": [Interval(Real, 0.0, None, closed="neither")],
-    "weight_decay": [Interval(Real, 0.0, None, closed="left")],
-    "batch_size": [Interval(Integral, 1, None, closed="left")],
-    "max_epochs": [Interval(Integral, 1, None, closed="left"), None],
-    "validation_fraction": [Interval(Real, 0.0, 1.0, closed="left")],
-    "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-    "callbacks": [list, tuple, None],
-    "device": [str],
-    "random_state": ["random_state"],
-    "verbose": ["verbose"],
+    **NETWORK_CONSTRAINTS,
 }
 
 

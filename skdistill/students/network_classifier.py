@@ -1,13 +1,35 @@
 """What classifiers that are trained in epochs share: they can go on learning."""
 
 from abc import abstractmethod
+from numbers import Integral, Real
 
 import numpy as np
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from skdistill.soft_labels import free_margins, margins_from_decision
 from skdistill.students.base import StudentClassifier, make_targets, without_weightless
 from skdistill.students.encoding import fit_encoding
+
+#: Rows that are expanded at a time: their codes stay in the processor's cache.
+BLOCK_ROWS = 512
+
+#: Of the parameters that all students trained in epochs have.
+NETWORK_CONSTRAINTS = {
+    "n_bins": [Interval(Integral, 1, None, closed="left")],
+    "max_categories": [Interval(Integral, 2, None, closed="left")],
+    "min_frequency": [Interval(Real, 0.0, 1.0, closed="left")],
+    "learning_rate_init": [Interval(Real, 0.0, None, closed="neither")],
+    "weight_decay": [Interval(Real, 0.0, None, closed="left")],
+    "batch_size": [Interval(Integral, 1, None, closed="left")],
+    "max_epochs": [Interval(Integral, 1, None, closed="left"), None],
+    "validation_fraction": [Interval(Real, 0.0, 1.0, closed="left")],
+    "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+    "callbacks": [list, tuple, None],
+    "device": [str],
+    "random_state": ["random_state"],
+    "verbose": ["verbose"],
+}
 
 
 class NetworkStudentClassifier(StudentClassifier):

@@ -9,8 +9,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdistill.scorer.model import path_probabilities
 from skdistill.soft_labels import LOSSES, free_outputs, margins_from_decision, proba_from_margins
-from skdistill.students.mlp import _MLP_CONSTRAINTS, BLOCK_ROWS
-from skdistill.students.network_classifier import NetworkStudentClassifier, import_training
+from skdistill.students.network_classifier import (
+    BLOCK_ROWS,
+    NETWORK_CONSTRAINTS,
+    NetworkStudentClassifier,
+    import_training,
+)
 
 #: Spread of the initial outputs of the leaves: equal ones would leave no reason to route.
 LEAF_NOISE = 0.05
@@ -110,11 +114,10 @@ class SoftTreeStudentClassifier(NetworkStudentClassifier):
 
     Frosst and Hinton minimise ``sum_l P_l(x) loss(z_l)`` and answer with the leaf of the largest
     ``P_l``. The loss being convex in the margins, that is an upper bound of the loss here; both
-    are the same where nodes are sure. It trains leaves to answer alone, at the price of accuracy:
-    on phoneme (4,000 rows, forest teacher, 32 leaves) the log loss was .296 with their loss, .304
-    with their answers, too, and .263 with the mean of the margins; the mean of the probabilities
-    did as well, .267, but cannot be rescaled by changing the leaves alone. Their inverse
-    temperature of a node is part of its weights.
+    are the same where nodes are sure. It trains leaves to answer alone, at the price of accuracy.
+    The mean of the leaves' probabilities would do as well as that of their margins, but could not
+    be recalibrated by changing the leaves alone. Their inverse temperature of a node is part of its
+    weights.
 
     References
     ----------
@@ -152,7 +155,7 @@ class SoftTreeStudentClassifier(NetworkStudentClassifier):
     _parameter_constraints = {
         "max_depth": [Interval(Integral, 1, 12, closed="both")],
         "balance_penalty": [Interval(Real, 0.0, None, closed="left")],
-        **{k: v for k, v in _MLP_CONSTRAINTS.items() if k != "hidden_layer_sizes"},
+        **NETWORK_CONSTRAINTS,
     }
 
     def __init__(

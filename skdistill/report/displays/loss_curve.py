@@ -87,7 +87,8 @@ class LossCurveDisplay:
         if not hasattr(student, "history_"):
             raise TypeError(
                 f"{type(student).__name__} was not trained in epochs; an MLPStudentClassifier, an "
-                "MLPStudentRegressor or a distiller with one of them was expected."
+                "MLPStudentRegressor, a SoftTreeStudentClassifier or a distiller with one of them "
+                "was expected."
             )
         history = student.history_
         display = cls(

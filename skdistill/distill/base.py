@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from numbers import Integral, Real
 
+import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
@@ -26,7 +27,7 @@ from skdistill.distill.stages import (
     label_synthetic_rows,
 )
 from skdistill.estimators import is_fitted, last_step, unfitted, with_seeds
-from skdistill.rows import SeenRows, check_weights, warn_of_leak
+from skdistill.rows import SeenRows, check_classification_rows, check_weights, warn_of_leak
 from skdistill.students.fitting import check_student
 from skdistill.students.tree import TreeStudentClassifier
 from skdistill.teacher.fitting import check_teacher
@@ -227,6 +228,28 @@ class Distiller(MetaEstimatorMixin, BaseEstimator):
 
 class ClassifierDistiller(ClassifierMixin, Distiller):
     """What answers with the probabilities of its student."""
+
+    def _check_rows(self, teacher, X, y, sample_weight, X_unlabeled):
+        """Check what was passed to fit; the classes are those of a teacher that is fitted."""
+        return check_classification_rows(
+            self,
+            X,
+            y,
+            sample_weight,
+            X_unlabeled,
+            known_classes=None if teacher is None or not is_fitted(teacher) else teacher.classes_,
+            accept_sparse=self._takes_sparse(),
+        )
+
+    def _fit_first_batch(self, X, y, classes, sample_weight):
+        """Fit, as the first call of partial_fit, and check the classes there were to be."""
+        self.fit(X, y, sample_weight)
+        if classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+            raise ValueError(
+                f"classes={list(classes)} are not those of y and the teacher, "
+                f"{self.classes_.tolist()}. Pass rows of all classes in the first call."
+            )
+        return self
 
     def predict_proba(self, X):
         """Predict probabilities with the student.

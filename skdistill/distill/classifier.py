@@ -19,10 +19,9 @@ from skdistill.distill.recalibration import (
 )
 from skdistill.distill.row_alpha import choose_row_alpha, warn_of_refusal
 from skdistill.distill.stages import choose_temperature, fingerprint_of
-from skdistill.estimators import is_fitted, last_step
+from skdistill.estimators import last_step
 from skdistill.models import student_and_teacher
 from skdistill.rows import (
-    check_classification_rows,
     check_something_observed,
     check_weights,
     encode_observed,
@@ -359,15 +358,7 @@ class DistilledClassifier(ClassifierDistiller):
         self._validate_params()
         teacher, student = self._members("classifier", TreeStudentClassifier())
         check_can_learn(student, self.loss, self._hint_weights())
-        rows = check_classification_rows(
-            self,
-            X,
-            y,
-            sample_weight,
-            X_unlabeled,
-            known_classes=teacher.classes_ if is_fitted(teacher) else None,
-            accept_sparse=self._takes_sparse(),
-        )
+        rows = self._check_rows(teacher, X, y, sample_weight, X_unlabeled)
         check_something_observed(rows, self._needs_classes())
         in_use, cv = ClassifierInUse(teacher, rows), self._cv()
         self._class_factors, self._class_weights = class_factors(
@@ -440,13 +431,7 @@ class DistilledClassifier(ClassifierDistiller):
         fit again with ``X_unlabeled``.
         """
         if not hasattr(self, "student_"):
-            self.fit(X, y, sample_weight)
-            if classes is not None and not np.array_equal(np.unique(classes), self.classes_):
-                raise ValueError(
-                    f"classes={list(classes)} are not those of y and the teacher, "
-                    f"{self.classes_.tolist()}. Pass rows of all classes in the first call."
-                )
-            return self
+            return self._fit_first_batch(X, y, classes, sample_weight)
         self._validate_params()
         fresh = self._label_fresh(X, y, sample_weight)
         if self.alpha_choice_ is not None:

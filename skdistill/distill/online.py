@@ -10,8 +10,8 @@ from sklearn.utils._param_validation import Interval
 from skdistill.columns import stack_rows, take_rows
 from skdistill.distill.base import CONSTRAINTS, ClassifierDistiller
 from skdistill.distill.stages import choose_augmentation
-from skdistill.estimators import is_fitted, last_step, package_of
-from skdistill.rows import SeenRows, check_classification_rows, check_weights, encode_observed
+from skdistill.estimators import last_step, package_of
+from skdistill.rows import SeenRows, check_weights, encode_observed
 from skdistill.students.fitting import distill_classifier, distill_classifier_further
 from skdistill.students.mlp import MLPStudentClassifier
 from skdistill.teacher.growing import (
@@ -217,15 +217,7 @@ class OnlineDistilledClassifier(ClassifierDistiller):
         teacher, student = self._members("classifier", MLPStudentClassifier())
         check_growing(teacher)
         _check_goes_on(student)
-        rows = check_classification_rows(
-            self,
-            X,
-            y,
-            sample_weight,
-            X_unlabeled,
-            known_classes=teacher.classes_ if is_fitted(teacher) else None,
-            accept_sparse=self._takes_sparse(),
-        )
+        rows = self._check_rows(teacher, X, y, sample_weight, X_unlabeled)
         in_use = ClassifierInUse(teacher, rows)
         self.augmentation_ = choose_augmentation(self.augmentation, student, rows)
         synthetic = self._synthetic(rows)
@@ -279,13 +271,7 @@ class OnlineDistilledClassifier(ClassifierDistiller):
             If X, y or the weights are not what is described here.
         """
         if not hasattr(self, "student_"):
-            self.fit(X, y, sample_weight)
-            if classes is not None and not np.array_equal(np.unique(classes), self.classes_):
-                raise ValueError(
-                    f"classes={list(classes)} are not those of y and the teacher, "
-                    f"{self.classes_.tolist()}. Pass rows of all classes in the first call."
-                )
-            return self
+            return self._fit_first_batch(X, y, classes, sample_weight)
         self._validate_params()
         X = self._check_X(X)
         codes = np.full(X.shape[0], -1)

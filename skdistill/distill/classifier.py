@@ -59,8 +59,8 @@ class DistilledClassifier(ClassifierDistiller):
         Weight of the soft term of the loss, in [0, 1]; the hard term on observed classes has the
         rest. "auto" is for noisy labels and weak teachers: the less the teacher's honest answer
         bears out a row's class, the more the row has, from 0.8 to 1; and a teacher that predicts
-        the observed classes no better than clones of the student that are fitted to them alone
-        is refused: alpha is 0 then, and a warning says so. Nothing is corrected by
+        the observed classes significantly worse than clones of the student that are fitted to them
+        alone is refused: alpha is 0 then, and a warning says so. Nothing is corrected by
         `label_correction` in either case.
     loss : {"kl", "logit_mse", "brier", "js"}, default="kl"
         The soft term, see the notes. All students take "kl"; linear students and networks

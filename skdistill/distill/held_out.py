@@ -9,8 +9,11 @@ from skdistill.soft_labels import margins_from_decision
 from skdistill.students.fitting import distill_classifier, distill_regressor
 from skdistill.teacher.labelling import folds
 
-#: With fewer labelled rows of positive weight there is too little to judge a teacher by.
+#: With fewer labelled rows of positive weight there is too little to judge teacher or student by.
 SMALLEST_SET = 100
+
+#: Differences beyond this many standard errors are significant: about 95 % confidence.
+SIGNIFICANT = 2.0
 
 #: A teacher that leads by this many standard errors after some folds has won: the rest is saved.
 CLEAR = 3.0

@@ -9,6 +9,7 @@ from sklearn.base import clone
 from skdistill.columns import take_rows
 from skdistill.distill.held_out import (
     CLEAR,
+    SIGNIFICANT,
     answered,
     are_few,
     held_out_opinions,
@@ -22,9 +23,6 @@ from skdistill.opinion_pool import OpinionPool, pool_linearly, pool_log_linearly
 #: A teacher is worth following as it is if its loss is lower than the students' by more than this
 #: share: they know fewer rows than the final student would, which never quite reaches its teacher.
 WORTH_FOLLOWING = 0.02
-
-#: Differences beyond this many standard errors are significant: about 95 % confidence.
-SIGNIFICANT = 2.0
 
 
 @dataclass(frozen=True)

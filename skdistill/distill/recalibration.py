@@ -4,17 +4,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from skdistill.distill.held_out import SIGNIFICANT, SMALLEST_SET
 from skdistill.estimators import last_step
 from skdistill.opinion_pool import log_losses, pool_log_linearly, z_score
 from skdistill.soft_labels import margins_from_decision
 from skdistill.students.fitting import distill_classifier
 from skdistill.teacher.labelling import folds
-
-#: With fewer honest rows there is too little to judge calibration by.
-SMALLEST_SET = 100
-
-#: Differences beyond this many standard errors are significant: about 95 % confidence.
-SIGNIFICANT = 2.0
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,13 @@ import numpy as np
 from skdistill.bootstrap import weighted_quantiles
 from skdistill.distill.held_out import (
     CLEAR,
+    SIGNIFICANT,
     answered,
     are_few,
     held_out_opinions,
     lead_of_teacher,
 )
-from skdistill.opinion_pool import log_losses
+from skdistill.opinion_pool import log_losses, pool_log_linearly, z_score
 from skdistill.soft_labels import proba_from_margins
 
 #: Alpha of a row whose label is fully believed, the default of `DistilledClassifier`.
@@ -29,18 +30,19 @@ class AlphaChoice:
     """How alpha was chosen row by row, and whether the teacher was refused.
 
     Losses are mean log losses in nats over the labelled rows that were held out from students of
-    observed classes; NaN if there were too few rows to judge by.
+    observed classes, of teacher and students after their own best affine map of margins each; NaN
+    if there were too few rows to judge by.
 
     Attributes
     ----------
     is_refused : bool
-        Whether the teacher was no better than the students: then alpha is 0.
+        Whether the teacher was significantly worse than the students: then alpha is 0.
     floor : ndarray of shape (n_classes,)
         By class, the probability at which its label says nothing.
     teacher_loss, student_loss : float
         Loss of the teacher's honest answers, and of the students.
     lead : float
-        By how many standard errors the teacher's loss is lower.
+        By how many standard errors the teacher's loss is lower; refused below -2.
     """
 
     is_refused: bool
@@ -103,12 +105,12 @@ def choose_row_alpha(student, transfer_set, cv):
 
     Notes
     -----
-    The teacher is refused if its mean log loss is not lower than the students', significantly or
-    not. To ask for a significant lead would refuse teachers of small tables whatever they know;
-    measured, students gained from teachers with leads far too small to be significant. A student
-    that overfits observed classes badly, such as a deep tree, can gain from a refused teacher, too:
-    a number as alpha follows it. With fewer than 100 labelled rows nothing is judged, and alpha is
-    0.8 where a class was observed.
+    The teacher is refused if its mean log loss is significantly higher than the students'. Between
+    equals it is followed: a student that learns from it sees more rows, and smoother labels, than
+    one that learns from classes alone. Both are compared after their own best affine maps of
+    margins (Platt scaling): a forest on noisy labels is too sure of itself, and may know more than
+    the students all the same. With fewer than 100 labelled rows nothing is judged, and alpha is 0.8
+    where a class was observed.
     """
     labelled = transfer_set.take(transfer_set.origin == 0)
     n_classes = labelled.margins.shape[1]
@@ -118,7 +120,7 @@ def choose_row_alpha(student, transfer_set, cv):
         losses, lead = _compare(student, labelled, cv)
         proba = proba_from_margins(labelled.margins)
         floor = noise_floor(proba, labelled.y, labelled.sample_weight)
-        choice = AlphaChoice(bool(lead <= 0), floor, *losses, lead)
+        choice = AlphaChoice(bool(lead < -SIGNIFICANT), floor, *losses, lead)
     return choice.of_rows(transfer_set), choice
 
 
@@ -126,9 +128,9 @@ def warn_of_refusal():
     """Warn that the teacher is not followed."""
     # No figures: warnings of one text are shown once, not for every candidate of a grid search.
     warnings.warn(
-        "The student, fitted to the observed classes alone, predicts them at least as well as the "
-        "teacher, so alpha='auto' refuses the teacher: alpha is 0, and unlabelled and synthetic "
-        "rows are not used. Pass a better teacher, or a number as alpha to follow this one.",
+        "The student, fitted to the observed classes alone, predicts them significantly better "
+        "than the teacher, so alpha='auto' refuses the teacher: alpha is 0, and unlabelled and "
+        "synthetic rows are not used. Pass a better teacher, or a number as alpha to follow this one.",
         UserWarning,
         stacklevel=4,  # the caller of fit
     )
@@ -210,9 +212,10 @@ def noise_floor(proba, codes, sample_weight):
 def _compare(student, labelled, cv):
     """Return the losses of the teacher and of held-out students, and the teacher's lead."""
     for opinion, _ in held_out_opinions(student, labelled, cv):
-        lead = lead_of_teacher(labelled, opinion)
-        if lead > CLEAR:
+        if lead_of_teacher(labelled, opinion) > CLEAR:
             break
     sides, y, weight = answered(labelled, opinion)
-    losses = (float(np.average(log_losses(z, y), weights=weight)) for z in sides)
-    return tuple(losses), lead
+    mapped = (pool_log_linearly([z], y, weight).pooled([z]) for z in sides)
+    teacher, student = (log_losses(z, y) for z in mapped)
+    losses = tuple(float(np.average(each, weights=weight)) for each in (teacher, student))
+    return losses, z_score(student - teacher, weight)

@@ -130,7 +130,8 @@ def warn_of_refusal():
     warnings.warn(
         "The student, fitted to the observed classes alone, predicts them significantly better "
         "than the teacher, so alpha='auto' refuses the teacher: alpha is 0, and unlabelled and "
-        "synthetic rows are not used. Pass a better teacher, or a number as alpha to follow this one.",
+        "synthetic rows are not used. Pass a better teacher, or a number as alpha to follow this "
+        "one.",
         UserWarning,
         stacklevel=4,  # the caller of fit
     )

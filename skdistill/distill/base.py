@@ -27,7 +27,7 @@ from skdistill.distill.stages import (
     label_synthetic_rows,
 )
 from skdistill.estimators import is_fitted, last_step, unfitted, with_seeds
-from skdistill.rows import SeenRows, check_classification_rows, check_weights, warn_of_leak
+from skdistill.rows import SeenRows, check_weights, warn_of_leak
 from skdistill.students.fitting import check_student
 from skdistill.students.tree import TreeStudentClassifier
 from skdistill.teacher.fitting import check_teacher
@@ -229,17 +229,13 @@ class Distiller(MetaEstimatorMixin, BaseEstimator):
 class ClassifierDistiller(ClassifierMixin, Distiller):
     """What answers with the probabilities of its student."""
 
-    def _check_rows(self, teacher, X, y, sample_weight, X_unlabeled):
-        """Check what was passed to fit; the classes are those of a teacher that is fitted."""
-        return check_classification_rows(
-            self,
-            X,
-            y,
-            sample_weight,
-            X_unlabeled,
-            known_classes=None if teacher is None or not is_fitted(teacher) else teacher.classes_,
-            accept_sparse=self._takes_sparse(),
-        )
+    def _takes_with(self, teacher):
+        """Say what rows can be taken: classes a fitted teacher knows, and whether X is sparse."""
+        is_known = teacher is not None and is_fitted(teacher)
+        return {
+            "known_classes": teacher.classes_ if is_known else None,
+            "accept_sparse": self._takes_sparse(),
+        }
 
     def _fit_first_batch(self, X, y, classes, sample_weight):
         """Fit, as the first call of partial_fit, and check the classes there were to be."""

@@ -22,6 +22,7 @@ from skdistill.distill.stages import choose_temperature, fingerprint_of
 from skdistill.estimators import last_step
 from skdistill.models import student_and_teacher
 from skdistill.rows import (
+    check_classification_rows,
     check_something_observed,
     check_weights,
     encode_observed,
@@ -358,7 +359,9 @@ class DistilledClassifier(ClassifierDistiller):
         self._validate_params()
         teacher, student = self._members("classifier", TreeStudentClassifier())
         check_can_learn(student, self.loss, self._hint_weights())
-        rows = self._check_rows(teacher, X, y, sample_weight, X_unlabeled)
+        rows = check_classification_rows(
+            self, X, y, sample_weight, X_unlabeled, **self._takes_with(teacher)
+        )
         check_something_observed(rows, self._needs_classes())
         in_use, cv = ClassifierInUse(teacher, rows), self._cv()
         self._class_factors, self._class_weights = class_factors(

@@ -15,7 +15,7 @@ from skdistill.distill.cohort import Course, cohort_of, hold_out, mean_losses, u
 from skdistill.distill.label_correction import silenced
 from skdistill.distill.stages import choose_augmentation
 from skdistill.estimators import is_fitted, last_step, with_seeds
-from skdistill.rows import SeenRows
+from skdistill.rows import SeenRows, check_classification_rows
 from skdistill.teacher.fitting import check_teacher
 from skdistill.teacher.in_use import ClassifierInUse
 from skdistill.teacher.labelling import folds
@@ -232,7 +232,9 @@ class MutualDistilledClassifier(ClassifierDistiller):
         self._validate_params()
         self.names_, students = cohort_of(self.students, self.n_students)
         teacher, students = self._seeded(students)
-        rows = self._check_rows(teacher, X, y, sample_weight, X_unlabeled)
+        rows = check_classification_rows(
+            self, X, y, sample_weight, X_unlabeled, **self._takes_with(teacher)
+        )
         cv = self._cv()
         transfer_set = self._rows_to_learn(teacher, students, rows, cv)
         course = Course(

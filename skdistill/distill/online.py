@@ -11,7 +11,7 @@ from skdistill.columns import stack_rows, take_rows
 from skdistill.distill.base import CONSTRAINTS, ClassifierDistiller
 from skdistill.distill.stages import choose_augmentation
 from skdistill.estimators import last_step, package_of
-from skdistill.rows import SeenRows, check_weights, encode_observed
+from skdistill.rows import SeenRows, check_classification_rows, check_weights, encode_observed
 from skdistill.students.fitting import distill_classifier, distill_classifier_further
 from skdistill.students.mlp import MLPStudentClassifier
 from skdistill.teacher.growing import (
@@ -217,7 +217,9 @@ class OnlineDistilledClassifier(ClassifierDistiller):
         teacher, student = self._members("classifier", MLPStudentClassifier())
         check_growing(teacher)
         _check_goes_on(student)
-        rows = self._check_rows(teacher, X, y, sample_weight, X_unlabeled)
+        rows = check_classification_rows(
+            self, X, y, sample_weight, X_unlabeled, **self._takes_with(teacher)
+        )
         in_use = ClassifierInUse(teacher, rows)
         self.augmentation_ = choose_augmentation(self.augmentation, student, rows)
         synthetic = self._synthetic(rows)

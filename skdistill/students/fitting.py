@@ -14,7 +14,6 @@ from skdistill.students.soft_label_classifier import SoftLabelClassifier
 
 #: Who can do what, for messages.
 _ABLE = {
-    "kl": "every student",
     "logit_mse": "LinearStudentClassifier, MLPStudentClassifier and SoftTreeStudentClassifier",
     "brier": "MLPStudentClassifier and SoftTreeStudentClassifier",
     "js": "MLPStudentClassifier and SoftTreeStudentClassifier",

@@ -18,9 +18,11 @@ __all__ = [
     "LastStep",
     "as_last_step_sees",
     "is_fitted",
+    "is_fitted_instance",
     "last_step",
     "package_of",
     "see_through",
+    "seeds_of",
     "unfitted",
     "weight_params",
     "with_seeds",
@@ -73,6 +75,11 @@ def is_fitted(estimator):
     return True
 
 
+def is_fitted_instance(value):
+    """Tell whether what a user passed, which may be anything, is a fitted estimator."""
+    return hasattr(value, "fit") and not isinstance(value, type) and is_fitted(value)
+
+
 def unfitted(estimator):
     """Return an unfitted clone, also of a frozen estimator."""
     while isinstance(estimator, FrozenEstimator):
@@ -80,19 +87,22 @@ def unfitted(estimator):
     return clone(estimator)
 
 
+def seeds_of(estimator):
+    """Return every ``random_state`` among the parameters of an estimator, by name, sorted."""
+    params = estimator.get_params()
+    return {name: params[name] for name in sorted(params) if name.split("__")[-1] == "random_state"}
+
+
 def with_seeds(estimator, random_state):
     """Fill every ``random_state`` of an unfitted estimator that is None, but of no fitted part."""
     params = estimator.get_params()
-    names = [name for name in sorted(params) if name.split("__")[-1] == "random_state"]
-    empty = [name for name in names if params[name] is None and not _is_of_fitted(name, params)]
+    empty = [
+        name
+        for name, seed in seeds_of(estimator).items()
+        if seed is None and not is_fitted_instance(params.get(name.rpartition("__")[0]))
+    ]
     seeds = {name: int(random_state.randint(2**31 - 1)) for name in empty}
     return estimator.set_params(**seeds)
-
-
-def _is_of_fitted(name, params):
-    """Tell whether a parameter, among all of an estimator, is that of a fitted part of it."""
-    owner = params.get(name.rpartition("__")[0])
-    return hasattr(owner, "fit") and is_fitted(owner)
 
 
 def weight_params(estimator, sample_weight):

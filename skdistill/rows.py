@@ -75,6 +75,10 @@ class Rows:
         """The weights if any were given, else None."""
         return self.sample_weight if self.has_weights else None
 
+    def all_rows(self):
+        """Return labelled and unlabelled rows in one table."""
+        return self.X if self.pool is None else stack_rows([self.X, self.pool])
+
     @property
     def observed_classes(self):
         """The classes that were observed, sorted; empty if none was."""

@@ -26,8 +26,14 @@ from skdistill.distill.stages import (
     label_real_rows,
     label_synthetic_rows,
 )
-from skdistill.estimators import is_fitted, last_step, unfitted, with_seeds
-from skdistill.rows import SeenRows, check_weights, warn_of_leak
+from skdistill.estimators import (
+    is_fitted,
+    is_fitted_instance,
+    last_step,
+    unfitted,
+    with_seeds,
+)
+from skdistill.rows import SeenRows, check_weights, encode_observed, warn_of_leak
 from skdistill.students.fitting import check_student
 from skdistill.students.tree import TreeStudentClassifier
 from skdistill.teacher.fitting import check_teacher
@@ -63,7 +69,7 @@ class Distiller(MetaEstimatorMixin, BaseEstimator):
     def __sklearn_clone__(self):
         """Clone the distiller, but keep a fitted teacher by reference."""
         copy = super().__sklearn_clone__()
-        if _is_fitted_instance(self.teacher):
+        if is_fitted_instance(self.teacher):
             copy.teacher = self.teacher
         return copy
 
@@ -84,7 +90,7 @@ class Distiller(MetaEstimatorMixin, BaseEstimator):
         thaws = {name for name in params if name.startswith("teacher__")}
         if isinstance(teacher, FrozenEstimator):
             thaws.discard("teacher__estimator")  # its one own parameter
-        if thaws and _is_fitted_instance(teacher):
+        if thaws and is_fitted_instance(teacher):
             params["teacher"] = unfitted(teacher)
         return super().set_params(**params)
 
@@ -237,6 +243,12 @@ class ClassifierDistiller(ClassifierMixin, Distiller):
             "accept_sparse": self._takes_sparse(),
         }
 
+    def _observed(self, y, X):
+        """Return the position of every observed class, -1 for none."""
+        if y is None:
+            return np.full(X.shape[0], -1)
+        return encode_observed(self, y, X, self.classes_)
+
     def _fit_first_batch(self, X, y, classes, sample_weight):
         """Fit, as the first call of partial_fit, and check the classes there were to be."""
         self.fit(X, y, sample_weight)
@@ -294,10 +306,6 @@ class ClassifierDistiller(ClassifierMixin, Distiller):
         """
         X = self._check_X(X)
         return self.student_.decision_function(X)
-
-
-def _is_fitted_instance(teacher):
-    return hasattr(teacher, "fit") and not isinstance(teacher, type) and is_fitted(teacher)
 
 
 def _has_tags(estimator):

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from numbers import Integral, Real
 
-import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_memory
@@ -25,7 +24,6 @@ from skdistill.rows import (
     check_classification_rows,
     check_something_observed,
     check_weights,
-    encode_observed,
 )
 from skdistill.soft_labels import LOSSES
 from skdistill.students.fitting import (
@@ -546,12 +544,6 @@ class DistilledClassifier(ClassifierDistiller):
             )
         self.recalibration_ = self._rescaled(found)
         return self
-
-    def _observed(self, y, X):
-        """Return the position of every observed class, -1 for none."""
-        if y is None:
-            return np.full(X.shape[0], -1)
-        return encode_observed(self, y, X, self.classes_)
 
     def teacher_proba(self, X):
         """Ask the teacher, corrected by `margin_shift_`.

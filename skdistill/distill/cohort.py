@@ -6,9 +6,8 @@ import numpy as np
 from joblib import Parallel, delayed
 from sklearn.base import clone
 
-from skdistill.columns import stack_rows
 from skdistill.distill.held_out import margins_of
-from skdistill.estimators import last_step
+from skdistill.estimators import last_step, seeds_of
 from skdistill.opinion_pool import log_losses
 from skdistill.soft_labels import margins_from_proba, soften
 from skdistill.students.fitting import (
@@ -177,8 +176,7 @@ def unanswered_rows(rows, augmentation, random_state):
     if rows.pool is not None:
         parts.append(unanswered(rows.pool, rows.pool_weight, "unlabelled"))
     if augmentation is not None:
-        X = rows.X if rows.pool is None else stack_rows([rows.X, rows.pool])
-        X = augmentation.sample(X, len(rows.y), random_state)
+        X = augmentation.sample(rows.all_rows(), len(rows.y), random_state)
         parts.append(unanswered(X, np.full(X.shape[0], rows.sample_weight.mean()), "synthetic"))
     return join(parts)
 
@@ -221,5 +219,4 @@ def _numbered(students):
 
 def _without_seeds(student):
     """Forget every ``random_state`` of an unfitted student."""
-    names = [name for name in student.get_params() if name.split("__")[-1] == "random_state"]
-    return student.set_params(**dict.fromkeys(names))
+    return student.set_params(**dict.fromkeys(seeds_of(student)))

@@ -5,7 +5,7 @@ import numpy as np
 from skdistill.columns import take_rows
 from skdistill.soft_labels import Hint, soften
 from skdistill.teacher.attributions import tree_attributions
-from skdistill.teacher.leaves import LeafEmbedding, leaves_of
+from skdistill.teacher.leaves import LeafEmbedding, leaves_of, spread
 
 #: What there is to tell, see `skdistill.soft_labels.Hint`.
 FAMILIES = ("feature", "relation", "attribution", "adversarial")
@@ -53,11 +53,11 @@ def tell(teacher, transfer_set, families, embedding=None):
     told, X = {}, transfer_set.X
     if "feature" in families or "relation" in families:
         leaves = leaves_of(teacher.estimator, X)
+    if "relation" in families:
         told["relation"] = leaves.astype(np.float32)
     if "feature" in families:
         if embedding is None:
-            some = _evenly(np.arange(len(leaves)), EMBEDDED_ROWS)
-            embedding = LeafEmbedding(leaves[some])
+            embedding = LeafEmbedding(leaves[spread(len(leaves), EMBEDDED_ROWS)])
         told["feature"] = embedding.embed(leaves)
     if "attribution" in families:
         told["attribution"] = _attributions(teacher, transfer_set)
@@ -74,15 +74,10 @@ def as_hints(told, weights):
 def _attributions(teacher, transfer_set):
     """Attribute the answers to some real rows, with the class in the last column, -1 for none."""
     real = np.flatnonzero(transfer_set.origin < 2)
-    rows = _evenly(real, EXPLAINED_ROWS)
+    rows = real[spread(len(real), EXPLAINED_ROWS)]
     positions = transfer_set.margins[rows].argmax(axis=1)
     values = np.zeros((len(transfer_set.origin), transfer_set.X.shape[1] + 1), dtype=np.float32)
     values[:, -1] = -1
     values[rows, :-1] = tree_attributions(teacher, take_rows(transfer_set.X, rows), positions)
     values[rows, -1] = positions
     return values
-
-
-def _evenly(rows, n_rows):
-    """Return at most so many of some rows, evenly spread."""
-    return rows[np.linspace(0, len(rows) - 1, min(len(rows), n_rows)).astype(int)]

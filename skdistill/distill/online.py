@@ -9,9 +9,9 @@ from sklearn.utils._param_validation import Interval
 
 from skdistill.columns import stack_rows, take_rows
 from skdistill.distill.base import CONSTRAINTS, ClassifierDistiller
-from skdistill.distill.stages import choose_augmentation
+from skdistill.distill.stages import choose_augmentation, label_fresh_rows, with_made_rows
 from skdistill.estimators import last_step, package_of
-from skdistill.rows import SeenRows, check_classification_rows, check_weights, encode_observed
+from skdistill.rows import SeenRows, check_classification_rows, check_weights
 from skdistill.students.fitting import distill_classifier, distill_classifier_further
 from skdistill.students.mlp import MLPStudentClassifier
 from skdistill.teacher.growing import (
@@ -239,8 +239,7 @@ class OnlineDistilledClassifier(ClassifierDistiller):
         self.classes_, self.temperature_ = in_use.classes, float(self.temperature)
         self.transfer_summary_ = transfer_set.summary()
         self._teacher = in_use.fitted
-        tables = [table for table in (rows.X, rows.pool) if table is not None]
-        self._seen_rows = SeenRows.of(*tables)  # for reports
+        self._seen_rows = SeenRows.of(rows.X, rows.pool)  # for reports
         self._remembered = {}
         self._remember(rows.X, in_use.encoded_y())
         return self
@@ -276,23 +275,16 @@ class OnlineDistilledClassifier(ClassifierDistiller):
             return self._fit_first_batch(X, y, classes, sample_weight)
         self._validate_params()
         X = self._check_X(X)
-        codes = np.full(X.shape[0], -1)
-        if y is not None:
-            codes = encode_observed(self, y, X, self.classes_)
+        codes = self._observed(y, X)
         weight = check_weights(sample_weight, X)
         has_classes = (codes >= 0) & (weight > 0)
         if has_classes.any():
             check_growing_on(self.teacher_)
         before = self._teacher
-        batch = not_observed(X, before.margins(X), weight, "unlabelled", self.classes_)
-        batch = replace(batch, y=codes)
+        batch = label_fresh_rows(before, X, codes, weight, self.classes_, None, None)
         if has_classes.any():
             self._grow(batch.take(has_classes))
-        if self.augmentation_ is not None and X.shape[0] > 1:
-            made = self.augmentation_.sample(X, X.shape[0], self.random_state)
-            made = made, np.full(made.shape[0], weight.mean())
-            batch = join([batch, _labelled_by(self._teacher, *made, "synthetic")])
-        self._follow(batch)
+        self._follow(with_made_rows(batch, self._teacher, self.augmentation_, self.random_state))
         self._seen_rows = self._seen_rows.including(X)
         return self
 
@@ -339,8 +331,7 @@ class OnlineDistilledClassifier(ClassifierDistiller):
         """Make synthetic rows and their weights; None if there are to be none."""
         if self.augmentation_ is None:
             return None
-        X = rows.X if rows.pool is None else stack_rows([rows.X, rows.pool])
-        made = self.augmentation_.sample(X, len(rows.y), self.random_state)
+        made = self.augmentation_.sample(rows.all_rows(), len(rows.y), self.random_state)
         return made, np.full(made.shape[0], rows.sample_weight.mean())
 
 

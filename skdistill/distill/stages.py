@@ -9,7 +9,7 @@ import joblib
 import numpy as np
 import scipy.sparse as sp
 
-from skdistill.columns import stack_rows, take_rows
+from skdistill.columns import take_rows
 from skdistill.distill.class_prior import prior_shift
 from skdistill.estimators import last_step
 from skdistill.soft_labels import calibration_temperature
@@ -101,8 +101,7 @@ def label_synthetic_rows(
     transfer_set : TransferSet
         Synthetic rows that weigh as much as a labelled row on average.
     """
-    X = rows.X if rows.pool is None else stack_rows([rows.X, rows.pool])
-    request = X, len(rows.y), random_state
+    request = rows.all_rows(), len(rows.y), random_state
     teacher = in_use.corrected(shift)
     is_half_honest = False
     if labelling == "oob" and hasattr(augmentation, "sample_with_parents"):
@@ -143,11 +142,34 @@ def label_fresh_rows(teacher, X, observed, sample_weight, classes, augmentation,
     """
     fresh = not_observed(X, teacher.margins(X), sample_weight, "unlabelled", classes)
     fresh = replace(fresh, y=observed)
-    if augmentation is None or X.shape[0] < 2:
+    return with_made_rows(fresh, teacher, augmentation, random_state)
+
+
+def with_made_rows(fresh, teacher, augmentation, random_state):
+    """Add synthetic rows, which a teacher labels, to fresh ones.
+
+    Parameters
+    ----------
+    fresh : TransferSet
+        Rows that came after fit.
+    teacher : ClassifierTeacher or RegressorTeacher
+        Labels the synthetic rows.
+    augmentation : object with ``sample`` or None
+        Makes them; None for none.
+    random_state : int, RandomState instance or None
+        Decides them.
+
+    Returns
+    -------
+    transfer_set : TransferSet
+        The fresh rows, then as many synthetic ones as there are to be.
+    """
+    n_rows = len(fresh.y)
+    if augmentation is None or n_rows < 2:
         return fresh
-    X = augmentation.sample(X, X.shape[0], random_state)
-    weight = np.full(X.shape[0], sample_weight.mean())
-    return join([fresh, not_observed(X, teacher.margins(X), weight, "synthetic", classes)])
+    X = augmentation.sample(fresh.X, n_rows, random_state)
+    weight = np.full(X.shape[0], fresh.sample_weight.mean())
+    return join([fresh, not_observed(X, teacher.margins(X), weight, "synthetic", fresh.classes)])
 
 
 def choose_augmentation(augmentation, student, rows):

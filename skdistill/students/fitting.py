@@ -8,7 +8,7 @@ from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.pipeline import Pipeline
 
 from skdistill.columns import take_rows
-from skdistill.estimators import as_last_step_sees, last_step, weight_params
+from skdistill.estimators import as_last_step_sees, last_step, seeds_of, weight_params
 from skdistill.soft_labels import margins_from_decision
 from skdistill.students.soft_label_classifier import SoftLabelClassifier
 
@@ -149,11 +149,10 @@ def _distill_once(student, transfer_set, temperature, alpha):
 
 def _of_generation(student, generation):
     """Return a student that starts from other weights than the one of the first generation."""
-    params = student.get_params().items()
     seeds = {
-        name: int(value) + generation
-        for name, value in params
-        if name.split("__")[-1] == "random_state" and isinstance(value, Integral)
+        name: int(seed) + generation
+        for name, seed in seeds_of(student).items()
+        if isinstance(seed, Integral)
     }
     return clone(student).set_params(**seeds)
 

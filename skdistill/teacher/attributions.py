@@ -7,6 +7,7 @@ import numpy as np
 
 from skdistill.estimators import see_through
 from skdistill.teacher.honest import FORESTS
+from skdistill.teacher.leaves import spread
 
 #: Trees of a forest that explain it: time grows with them, and the mean of so many is close.
 MOST_TREES = 64
@@ -77,7 +78,7 @@ def _shap_values(ensemble, table):
         ) from error
     if isinstance(ensemble, FORESTS) and len(ensemble.estimators_) > MOST_TREES:
         ensemble = copy.copy(ensemble)
-        chosen = np.linspace(0, len(ensemble.estimators_) - 1, MOST_TREES).astype(int)
+        chosen = spread(len(ensemble.estimators_), MOST_TREES)
         ensemble.estimators_ = [ensemble.estimators_[i] for i in chosen]
     try:
         with warnings.catch_warnings():

@@ -103,7 +103,7 @@ def _leaves(estimator, X):
             "ensembles of them have. Use one as the teacher, or set both weights to 0."
         )
     found = np.asarray(found).reshape(X.shape[0], -1)
-    return found[:, _spread(found.shape[1])].astype(np.int32)
+    return found[:, spread(found.shape[1])].astype(np.int32)
 
 
 def _members(ensemble, X):
@@ -117,7 +117,7 @@ def _members(ensemble, X):
     columns = getattr(ensemble, "estimators_features_", None)
     if columns is not None or hasattr(members[0], "tree_"):
         X = member_input(ensemble, X)
-    chosen = _spread(len(members))
+    chosen = spread(len(members))
     return [(members[i], X if columns is None else X[:, columns[i]]) for i in chosen]
 
 
@@ -126,10 +126,10 @@ def _leaves_by_answers(booster, X):
     scores = np.stack([s.reshape(X.shape[0], -1) for s in booster.staged_decision_function(X)])
     added = np.concatenate([scores[:1], np.diff(scores, axis=0)])
     trees = added.transpose(1, 0, 2).reshape(X.shape[0], -1)
-    trees = trees[:, _spread(trees.shape[1])]
+    trees = trees[:, spread(trees.shape[1])]
     return (trees.round(DECIMALS).astype(np.float32) + 0.0).view(np.int32)
 
 
-def _spread(n_trees):
-    """Return the positions of at most `MOST_TREES` trees, evenly spread."""
-    return np.unique(np.linspace(0, n_trees - 1, min(n_trees, MOST_TREES)).astype(int))
+def spread(number, most=MOST_TREES):
+    """Return at most so many positions, evenly spread over a number of them."""
+    return np.linspace(0, number - 1, min(number, most)).astype(int)

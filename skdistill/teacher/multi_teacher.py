@@ -13,7 +13,7 @@ from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import check_is_fitted
 
 from skdistill.columns import check_rows, is_frame
-from skdistill.estimators import is_fitted, unfitted
+from skdistill.estimators import is_fitted, is_fitted_instance, unfitted
 from skdistill.opinion_pool import log_losses
 from skdistill.rows import UNLABELLED, check_classification_rows
 from skdistill.soft_labels import proba_from_margins
@@ -194,7 +194,7 @@ class MultiTeacher(ClassifierMixin, _BaseComposition):
             thaws = {key for key in params if key.startswith(f"{name}__")}
             if isinstance(estimator, FrozenEstimator):
                 thaws.discard(f"{name}__estimator")  # its one own parameter
-            if thaws and name not in params and _is_fitted_instance(estimator):
+            if thaws and name not in params and is_fitted_instance(estimator):
                 params[name] = unfitted(estimator)
         return self._set_params("_pairs", **params)
 
@@ -203,7 +203,7 @@ class MultiTeacher(ClassifierMixin, _BaseComposition):
         copy = super().__sklearn_clone__()
         if _is_list_of_teachers(self.teachers):
             copy._pairs = [
-                (name, own if _is_fitted_instance(own) else cloned)
+                (name, own if is_fitted_instance(own) else cloned)
                 for (name, own), (_, cloned) in zip(self._pairs, copy._pairs, strict=True)
             ]
         return copy
@@ -216,7 +216,7 @@ class MultiTeacher(ClassifierMixin, _BaseComposition):
         return (
             not finds_weights
             and _is_list_of_teachers(self.teachers)
-            and all(_is_fitted_instance(estimator) for _, estimator in self._pairs)
+            and all(is_fitted_instance(estimator) for _, estimator in self._pairs)
         )
 
     def __sklearn_tags__(self):
@@ -502,10 +502,6 @@ def _is_list_of_teachers(teachers):
         and all(isinstance(each, tuple) and len(each) in (2, 3) for each in teachers)
         and all(isinstance(each[0], str) for each in teachers)
     )
-
-
-def _is_fitted_instance(estimator):
-    return hasattr(estimator, "fit") and not isinstance(estimator, type) and is_fitted(estimator)
 
 
 def _known_classes(given):

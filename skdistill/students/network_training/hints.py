@@ -26,7 +26,7 @@ class Pass(NamedTuple):
     Attributes
     ----------
     codes : Tensor of shape (n_rows, n_codes)
-        Expanded rows; their gradients can be taken.
+        Expanded rows; their gradients can be taken if there are attributions to follow.
     hidden : Tensor of shape (n_rows, n_hidden)
         The last hidden layer.
     margins : Tensor of shape (n_rows, n_classes)
@@ -179,6 +179,7 @@ class LossWithHints(nn.Module):
         self.widths = [hint.values.shape[1] for hint in hints]
         self.terms = nn.ModuleList(FAMILIES[hint.family]() for hint in hints)
         self.row_weights = of_outputs.row_weights
+        self.explains = any(hint.family == "attribution" for hint in hints)
 
     def attach_to(self, network):
         """Make what the terms need to learn for themselves."""
@@ -191,7 +192,7 @@ class LossWithHints(nn.Module):
 
     def in_training(self, network, positions, packed):
         """Return outputs, their loss, and that with the terms."""
-        codes = network.codes(positions).detach().requires_grad_()
+        codes = network.codes(positions).detach().requires_grad_(self.explains)
         hidden = network.hidden(codes)
         outputs = network.last(hidden)
         margins = pad(outputs, (1, 0)) if outputs.shape[1] == 1 else outputs

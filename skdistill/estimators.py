@@ -10,26 +10,38 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
+from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from skdistill.columns import cell_values, mix_rows
+from skdistill.columns import cell_values, is_frame, mix_rows, take_rows
 
 __all__ = [
     "LastStep",
     "as_last_step_sees",
+    "by_label",
     "is_fitted",
     "is_fitted_instance",
+    "is_sampler",
     "last_step",
+    "learns_from_y",
+    "listed_members",
     "package_of",
     "see_through",
     "seeds_of",
+    "transformers_of",
     "unfitted",
     "weight_params",
     "with_seeds",
 ]
 
+#: What pandas and polars put before the number of a column that nobody has named.
+UNNAMED = ("", "column_")
+
 #: Mixed rows on which what is seen has to be the mix of what is seen of single rows.
 PROBE_ROWS = 256
+
+#: Rows that transformers are fitted on again, and how often, to see whether they learn from y.
+REFITTED_ROWS, PERMUTATIONS = 5_000, 8
 
 #: Tables of more cells are not looked at.
 MAX_CELLS = 50_000_000
@@ -38,29 +50,48 @@ MAX_CELLS = 50_000_000
 def last_step(estimator):
     """Return the estimator that does the predicting: the last step of pipelines, thawed."""
     while isinstance(estimator, Pipeline | FrozenEstimator):
-        estimator = (
-            estimator.estimator
-            if isinstance(estimator, FrozenEstimator)
-            else estimator.steps[-1][1]
-        )
+        estimator = _inner(estimator)
     return estimator
 
 
 def as_last_step_sees(estimator, X):
-    """Return X as transformed by the steps before the last one of a fitted pipeline."""
+    """Return X as transformed by the steps before the last one of a fitted pipeline.
+
+    Samplers change rows in fit only.
+    """
     while isinstance(estimator, Pipeline | FrozenEstimator):
-        if isinstance(estimator, FrozenEstimator):
-            estimator = estimator.estimator
-            continue
-        if len(estimator.steps) > 1:
-            X = estimator[:-1].transform(X)
-        estimator = estimator.steps[-1][1]
+        for _, step in transformers_of(estimator):
+            X = step.transform(X)
+        estimator = _inner(estimator)
     return X
+
+
+def transformers_of(pipeline):
+    """List the names and steps in front of a pipeline's last one that transform rows."""
+    steps = pipeline.steps[:-1] if isinstance(pipeline, Pipeline) else []
+    idle = (None, "passthrough")
+    return [pair for pair in steps if pair[1] not in idle and not is_sampler(pair[1])]
+
+
+def is_sampler(step):
+    """Tell whether a step of a pipeline changes rows, as imbalanced-learn's samplers do."""
+    return hasattr(step, "fit_resample")
 
 
 def package_of(estimator):
     """Return the name of the package that an estimator's class comes from."""
     return type(estimator).__module__.partition(".")[0]
+
+
+def listed_members(members):
+    """List what an ensemble is made of: one model, a list or an array of models.
+
+    NumPy takes a pipeline for a list of its steps. Members that were dropped are left out.
+    """
+    if isinstance(members, np.ndarray):
+        members = members.ravel().tolist()
+    members = members if isinstance(members, list | tuple) else [members]
+    return [member for member in members if not isinstance(member, str | None)]
 
 
 def is_fitted(estimator):
@@ -78,6 +109,45 @@ def is_fitted(estimator):
 def is_fitted_instance(value):
     """Tell whether what a user passed, which may be anything, is a fitted estimator."""
     return hasattr(value, "fit") and not isinstance(value, type) and is_fitted(value)
+
+
+def by_label(estimator, proba, labels):
+    """Put the answer of a classifier in the order of its classes.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The classifier, for messages.
+    proba : array-like or data frame
+        What its ``predict_proba`` returned. A frame says itself what its columns are.
+    labels : ndarray of shape (n_labels,)
+        The classes.
+
+    Returns
+    -------
+    proba : ndarray
+        Float64.
+
+    Raises
+    ------
+    ValueError
+        If the columns of a frame have names that are not the classes.
+    """
+    if not is_frame(proba):
+        return np.asarray(proba, dtype=np.float64)
+    names, wanted = [str(name) for name in proba.columns], [str(label) for label in labels.tolist()]
+    values = np.asarray(proba.to_numpy(), dtype=np.float64)
+    has_no_names = names in ([f"{prefix}{j}" for j in range(len(names))] for prefix in UNNAMED)
+    if names == wanted or (has_no_names and not set(names) & set(wanted)):
+        return values
+    if sorted(names) != sorted(wanted):
+        raise ValueError(
+            f"predict_proba of {type(last_step(estimator)).__name__} returned a data frame with "
+            f"the columns {names}; its classes_ are {wanted}. Wrap the model so that it returns "
+            "one column for every class, with the class as its name, or an array in the order of "
+            "classes_."
+        )
+    return values[:, [names.index(label) for label in wanted]]
 
 
 def unfitted(estimator):
@@ -129,6 +199,13 @@ def weight_params(estimator, sample_weight):
         return {}
     prefix, last = "", estimator
     while isinstance(last, Pipeline):
+        samplers = [type(step).__name__ for _, step in last.steps[:-1] if is_sampler(step)]
+        if samplers:
+            raise TypeError(
+                f"The pipeline has {samplers[0]}, which changes the rows, and weights "
+                "(sample_weight or class_weight) were given, which belong to the rows before. Pass "
+                "no weights, or fit the pipeline without that step."
+            )
         prefix, last = f"{prefix}{last.steps[-1][0]}__", last.steps[-1][1]
     parameters = inspect.signature(last.fit).parameters
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
@@ -206,6 +283,71 @@ def see_through(estimator, X):
     if _differ(_cells_of_mixed(estimator, X, mixed), expected).any():
         return None
     return LastStep(last_step(estimator), table, owner, n_columns)
+
+
+def learns_from_y(pipeline, X, y):
+    """Tell whether a step in front of the last one learns from y, or changes rows in fit.
+
+    The last step was fitted on what such a step knew of every row's own class, so that not even
+    the members of a forest that had a row out of their bag are strangers to it.
+
+    Parameters
+    ----------
+    pipeline : estimator
+        A pipeline, fitted or not; other estimators have no such step.
+    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+        Rows to fit clones of the steps on.
+    y : ndarray of shape (n_samples,)
+        Their classes or values.
+
+    Returns
+    -------
+    learns : bool
+        True also where it cannot be told: for steps that draw random numbers without a seed, or
+        that cannot be fitted again.
+
+    Notes
+    -----
+    Clones of the steps are fitted to y and to y in another order; without it they are the same.
+    """
+    steps = []
+    while isinstance(pipeline, Pipeline | FrozenEstimator):
+        if any(is_sampler(step) for _, step in getattr(pipeline, "steps", ())[:-1]):
+            return True
+        steps += [step for _, step in transformers_of(pipeline)]
+        pipeline = _inner(pipeline)
+    if not steps:
+        return False
+    if any(_needs_y(step) for step in steps):
+        return True
+    random = np.random.RandomState(0)
+    some = np.sort(random.permutation(len(y))[:REFITTED_ROWS])
+    X, y = take_rows(X, some), np.asarray(y)[some]
+    y = y if (y != y[0]).any() else random.randint(2, size=len(y))
+    try:
+        seen = _seen_behind(steps, X, y)
+        for _ in range(PERMUTATIONS):  # a selection of columns may stay the same by chance
+            other = _seen_behind(steps, X, random.permutation(y))
+            if seen.shape != other.shape or _differ(seen, other).any():
+                return True
+    except (TypeError, ValueError):
+        return True
+    return False
+
+
+def _needs_y(step):
+    return hasattr(step, "__sklearn_tags__") and get_tags(step).target_tags.required
+
+
+def _inner(estimator):
+    return estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator.steps[-1][1]
+
+
+def _seen_behind(steps, X, y):
+    """Return cells as they come out of clones of some transformers that are fitted to y."""
+    for step in steps:
+        X = clone(step).fit(X, y).transform(X)
+    return _cells(X.toarray() if sp.issparse(X) else X)
 
 
 def _cells_of_mixed(estimator, X, source):

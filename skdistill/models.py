@@ -8,7 +8,7 @@ from sklearn.base import is_regressor
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from skdistill.estimators import is_fitted, last_step
+from skdistill.estimators import is_fitted, last_step, transformers_of
 from skdistill.teacher.margins import align_probabilities, check_predictions, check_probabilities
 
 
@@ -65,7 +65,7 @@ class Model:
         if classes is None:
             return check_predictions(self.estimator, self.estimator.predict(X))
         proba = self.estimator.predict_proba(X)
-        proba = check_probabilities(self.estimator, proba, len(self.labels))
+        proba = check_probabilities(self.estimator, proba, self.labels)
         proba = align_probabilities(proba, self.labels, classes)
         if self.shift is None or not self.shift.any():
             return proba
@@ -178,9 +178,8 @@ def as_peer(estimator, role, student):
 
 def _in_place_of_last(model, estimator):
     """Return the estimator behind the transformers of a fitted pipeline, if there are any."""
-    if isinstance(model, Pipeline) and len(model.steps) > 1:
-        inner = _in_place_of_last(model.steps[-1][1], estimator)
-        return Pipeline([*model.steps[:-1], (model.steps[-1][0], inner)])
-    if isinstance(model, Pipeline):
-        return _in_place_of_last(model.steps[-1][1], estimator)
-    return estimator
+    if not isinstance(model, Pipeline):
+        return estimator
+    name, last = model.steps[-1]
+    inner, before = _in_place_of_last(last, estimator), transformers_of(model)
+    return Pipeline([*before, (name, inner)]) if before else inner

@@ -656,8 +656,18 @@ def test_rows_that_were_fitted_on_are_recognised(binary_task, container):
     with pytest.warns(UserWarning, match="About 50% of the rows"):
         fidelity_report(model, X[350:550], **QUICK)
     fidelity_report(model, X[450:], y[450:], **QUICK)  # a warning would be an error
-    with pytest.warns(UserWarning, match="The rows of X are rows that"):
+    with pytest.warns(UserWarning, match="Rows of X are rows that the teacher was fitted on"):
         fidelity_report(model.student_, X[:400], teacher=model.teacher_, **QUICK)
+
+
+def test_rows_that_only_the_teacher_was_fitted_on_are_recognised_as_well(binary_task):
+    X, y = binary_task
+    teacher = RandomForestClassifier(20, random_state=0).fit(X[:300], y[:300])
+    model = DistilledClassifier(teacher, random_state=0).fit(X[300:], y[300:])
+    with pytest.warns(UserWarning, match="Rows of X are rows that the teacher was fitted on"):
+        fidelity_report(model, X[:300], y[:300], **QUICK)
+    with pytest.warns(UserWarning, match="Rows of X are rows that the teacher was fitted on"):
+        fidelity_report(model, X[:240], y[:240], **QUICK)
 
 
 def test_rows_of_partial_fit_are_recognised_as_well(binary_task):

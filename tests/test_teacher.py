@@ -4,13 +4,16 @@ import warnings
 import joblib
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import KMeans
+from sklearn.compose import ColumnTransformer
 from sklearn.datasets import make_classification, make_regression
+from sklearn.decomposition import PCA
 from sklearn.ensemble import (
     AdaBoostClassifier,
     BaggingClassifier,
@@ -18,7 +21,6 @@ from sklearn.ensemble import (
     ExtraTreesClassifier,
     ExtraTreesRegressor,
     GradientBoostingClassifier,
-    GradientBoostingRegressor,
     HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
     RandomForestClassifier,
@@ -27,18 +29,34 @@ from sklearn.ensemble import (
     VotingClassifier,
 )
 from sklearn.exceptions import NotFittedError
+from sklearn.feature_selection import SelectKBest
 from sklearn.frozen import FrozenEstimator
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV, KFold, ShuffleSplit, cross_val_score
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import KBinsDiscretizer, StandardScaler, TargetEncoder
+from sklearn.random_projection import GaussianRandomProjection
 from sklearn.svm import SVC, LinearSVC
-from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+from sklearn.tree import DecisionTreeClassifier
 
-from skdistill import DistilledClassifier, DistilledRegressor, TreeStudentClassifier
-from skdistill.estimators import is_fitted, unfitted
+from skdistill import (
+    DistilledClassifier,
+    DistilledRegressor,
+    TreeStudentClassifier,
+    explain,
+    fidelity_report,
+)
+from skdistill.estimators import (
+    as_last_step_sees,
+    by_label,
+    is_fitted,
+    learns_from_y,
+    unfitted,
+)
 from skdistill.soft_labels import proba_from_margins
 from skdistill.teacher.fitting import (
     check_teacher,
@@ -51,7 +69,6 @@ from skdistill.teacher.honest import (
     cross_fit,
     has_enough_members,
     has_out_of_bag,
-    is_training_matrix,
     out_of_bag,
 )
 from skdistill.teacher.margins import (
@@ -60,6 +77,7 @@ from skdistill.teacher.margins import (
     check_probabilities,
     count_votes,
 )
+from skdistill.teacher.training_rows import replays_bootstraps
 
 CLASSES = {
     "binary strings": np.array(["ash", "birch"]),
@@ -324,7 +342,7 @@ class TestMargins:
 class TestCheckProbabilities:
     def test_good_probabilities_come_back_as_float64_rows_that_sum_to_one(self):
         proba = np.array([[0.25, 0.75], [0.5, 0.5003]], dtype=np.float32)
-        checked = check_probabilities(GaussianNB(), proba, 2)
+        checked = check_probabilities(GaussianNB(), proba, np.arange(2))
         assert checked.dtype == np.float64
         assert_allclose(checked.sum(axis=1), 1.0, rtol=1e-15)
 
@@ -342,7 +360,7 @@ class TestCheckProbabilities:
     )
     def test_impossible_probabilities_raise_and_name_the_teacher(self, proba, message):
         with pytest.raises(ValueError, match=f"teacher GaussianNB returned.*{message}"):
-            check_probabilities(make_pipeline(StandardScaler(), GaussianNB()), proba, 2)
+            check_probabilities(make_pipeline(StandardScaler(), GaussianNB()), proba, np.arange(2))
 
     @pytest.mark.parametrize(
         ("answer", "message"),
@@ -909,204 +927,6 @@ class TestCrossFit:
             DistilledClassifier(tree(), labelling="cross_fit", cv=cv).fit(X, y)
 
 
-def rows_for_proof():
-    """Rows of a training matrix, of another of the same size, and the classes."""
-    X, y = labelled_rows(CLASSES["three gaps"], 200)
-    return X, new_rows(200), y
-
-
-BAGGED = {
-    "RandomForest": lambda: forest(25),
-    "RandomForest max_samples": lambda: forest(25, max_samples=0.4),
-    "RandomForest balanced": lambda: forest(25, class_weight="balanced_subsample"),
-    "RandomForest no bootstrap": lambda: forest(25, bootstrap=False),
-    "ExtraTrees": lambda: ExtraTreesClassifier(25, bootstrap=True, random_state=1),
-    "Bagging": lambda: BaggingClassifier(n_estimators=25, random_state=1),
-    "Bagging columns": lambda: BaggingClassifier(
-        n_estimators=25, max_features=0.5, max_samples=0.6, random_state=1
-    ),
-    "Bagging pasted": lambda: BaggingClassifier(
-        n_estimators=25, bootstrap=False, max_samples=0.5, random_state=1
-    ),
-    "Bagging columns only": lambda: BaggingClassifier(
-        n_estimators=25, bootstrap=False, max_features=0.5, random_state=1
-    ),
-    "Pipeline": lambda: make_pipeline(StandardScaler(), forest(25)),
-}
-
-BOOSTED = {
-    "GradientBoosting": lambda: GradientBoostingClassifier(n_estimators=4),
-    "LightGBM": lightgbm_classifier,
-    "XGBoost": xgboost_classifier,
-    "DecisionTree": lambda: DecisionTreeClassifier(random_state=0),
-    "Pipeline LightGBM": lambda: make_pipeline(StandardScaler(), lightgbm_classifier()),
-}
-
-
-class TestIsTrainingMatrix:
-    @pytest.mark.parametrize("vendor", [*BAGGED, *BOOSTED])
-    def test_the_training_matrix_is_proved(self, vendor):
-        X, _, y = rows_for_proof()
-        codes = np.searchsorted([1, 2, 5], y)
-        estimator = {**BAGGED, **BOOSTED}[vendor]().fit(X, codes)
-        assert is_training_matrix(estimator, X) is True
-        assert is_training_matrix(FrozenEstimator(estimator), X.copy()) is True
-
-    @pytest.mark.parametrize("vendor", [*BAGGED, *BOOSTED])
-    def test_other_rows_are_refuted(self, vendor):
-        X, other, y = rows_for_proof()
-        estimator = {**BAGGED, **BOOSTED}[vendor]().fit(X, np.searchsorted([1, 2, 5], y))
-        assert is_training_matrix(estimator, other) is False
-
-    @pytest.mark.parametrize("vendor", [*BAGGED, *BOOSTED])
-    def test_fewer_or_more_rows_are_refuted(self, vendor):
-        X, other, y = rows_for_proof()
-        estimator = {**BAGGED, **BOOSTED}[vendor]().fit(X, np.searchsorted([1, 2, 5], y))
-        assert is_training_matrix(estimator, X[:-40]) is False
-        assert is_training_matrix(estimator, np.concatenate([X, other])) is False
-
-    @pytest.mark.parametrize(
-        "vendor", [name for name in BAGGED if name != "RandomForest no bootstrap"]
-    )
-    def test_permuted_rows_of_a_bagging_ensemble_are_refuted(self, vendor):
-        X, _, y = rows_for_proof()
-        if vendor == "Bagging columns only":
-            pytest.skip("every member has all rows, whatever their order")
-        estimator = BAGGED[vendor]().fit(X, y)
-        for seed in range(5):
-            permuted = np.random.default_rng(seed).permutation(len(X))
-            assert is_training_matrix(estimator, X[permuted]) is False
-        assert is_training_matrix(estimator, X[::-1]) is False
-
-    @pytest.mark.parametrize("max_depth", [1, 2])
-    def test_permuted_rows_of_a_forest_of_stumps_are_refuted(self, max_depth):
-        X, _, y = rows_for_proof()
-        estimator = forest(25, max_depth=max_depth).fit(X, y)
-        assert is_training_matrix(estimator, X) is True
-        proved = [
-            is_training_matrix(estimator, np.random.default_rng(seed).permutation(X))
-            for seed in range(50)
-        ]
-        assert sum(proved) == 0
-
-    @pytest.mark.parametrize("vendor", BAGGED)
-    def test_changed_rows_are_refuted(self, vendor):
-        X, _, y = rows_for_proof()
-        estimator = BAGGED[vendor]().fit(X, y)
-        changed = X.copy()
-        changed[::4] = np.roll(changed[::4], 1, axis=1)
-        assert is_training_matrix(estimator, changed) is False
-
-    @pytest.mark.parametrize(
-        "vendor", [v for v in [*BAGGED, *BOOSTED] if v not in ("Bagging pasted", "XGBoost")]
-    )
-    def test_sample_weights_do_not_hinder_the_proof(self, vendor):
-        X, other, y = rows_for_proof()
-        estimator = {**BAGGED, **BOOSTED}[vendor]()
-        weight = np.random.default_rng(0).exponential(size=len(y))
-        name = "sample_weight"
-        if isinstance(estimator, Pipeline):
-            name = f"{estimator.steps[-1][0]}__sample_weight"
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "When fitting BaggingClassifier with sample_weight")
-            estimator.fit(X, np.searchsorted([1, 2, 5], y), **{name: weight})
-        assert is_training_matrix(estimator, X) is True
-        assert is_training_matrix(estimator, other) is False
-
-    def test_weighted_xgboost_proves_nothing_wrong(self):
-        X, other, y = rows_for_proof()
-        weight = np.random.default_rng(0).exponential(size=len(y))
-        codes = np.searchsorted([1, 2, 5], y)
-        estimator = xgboost_classifier().fit(X, codes, sample_weight=weight)
-        assert is_training_matrix(estimator, other) is not True
-
-    def test_weights_of_zero_do_not_hinder_the_proof_of_a_forest(self):
-        X, _, y = rows_for_proof()
-        weight = np.where(np.arange(len(y)) % 5 == 0, 0.0, 1.0)
-        estimator = forest().fit(X, y, sample_weight=weight)
-        assert is_training_matrix(estimator, X) is True
-        assert is_training_matrix(estimator, X[::-1]) is False
-
-    @pytest.mark.parametrize(
-        "make",
-        [
-            lambda: GradientBoostingClassifier(n_estimators=4, subsample=0.5, random_state=0),
-            lambda: GradientBoostingClassifier(n_estimators=40, n_iter_no_change=3),
-            lambda: lightgbm_classifier(subsample=0.5, subsample_freq=1),
-            lambda: xgboost_classifier(subsample=0.5),
-        ],
-    )
-    def test_boosting_on_part_of_the_rows_refutes_nothing(self, make):
-        X, _, y = rows_for_proof()
-        estimator = make().fit(X, np.searchsorted([1, 2, 5], y))
-        assert is_training_matrix(estimator, X) is not False
-
-    @pytest.mark.parametrize(
-        "estimator",
-        [
-            hist_boosting(),
-            make_pipeline(StandardScaler(), hist_boosting()),
-            LogisticRegression(),
-            voting(),
-            BaggingClassifier(GaussianNB()),
-            catboost_classifier,
-        ],
-    )
-    def test_what_remembers_no_rows_proves_nothing(self, estimator):
-        X, other, y = rows_for_proof()
-        estimator = estimator() if callable(estimator) else clone(estimator)
-        estimator.fit(X, y)
-        assert is_training_matrix(estimator, X) is None
-        assert is_training_matrix(estimator, other) is None
-
-    @pytest.mark.parametrize(
-        "make",
-        [
-            lambda: RandomForestRegressor(25, random_state=1),
-            lambda: ExtraTreesRegressor(25, bootstrap=True, random_state=1),
-            lambda: BaggingRegressor(n_estimators=25, random_state=1),
-            lambda: GradientBoostingRegressor(n_estimators=4),
-            lambda: DecisionTreeRegressor(max_depth=6),
-        ],
-    )
-    def test_regressors_prove_as_well(self, make):
-        X, other, _ = rows_for_proof()
-        estimator = make().fit(X, X[:, 0] + X[:, 1] ** 2)
-        assert is_training_matrix(estimator, X) is True
-        assert is_training_matrix(estimator, other) is False
-
-    def test_boosted_regressors_of_the_other_vendors_prove_as_well(self):
-        X, other, _ = rows_for_proof()
-        y = X[:, 0] + X[:, 1] ** 2
-        lightgbm = pytest.importorskip("lightgbm")
-        xgboost = pytest.importorskip("xgboost")
-        for estimator in (
-            lightgbm.LGBMRegressor(n_estimators=4, n_jobs=1, verbose=-1),
-            xgboost.XGBRegressor(n_estimators=4, n_jobs=1),
-        ):
-            estimator.fit(X, y)
-            assert is_training_matrix(estimator, X) is True
-            assert is_training_matrix(estimator, other) is False
-
-    @pytest.mark.parametrize("vendor", [*BAGGED, *BOOSTED])
-    def test_data_frames_prove_as_well(self, vendor):
-        X, other, y = rows_for_proof()
-        columns = list("abcdef")
-        X, other = pd.DataFrame(X, columns=columns), pd.DataFrame(other, columns=columns)
-        X.index = X.index[::-1]
-        estimator = {**BAGGED, **BOOSTED}[vendor]().fit(X, np.searchsorted([1, 2, 5], y))
-        assert is_training_matrix(estimator, X) is True
-        assert is_training_matrix(estimator, other) is False
-
-    @pytest.mark.parametrize("vendor", ["RandomForest", "Bagging", "ExtraTrees"])
-    def test_sparse_rows_prove_as_well(self, vendor):
-        X, _, y = rows_for_proof()
-        X = sp.csr_matrix(np.where(np.abs(X) < 0.5, 0.0, X))
-        estimator = BAGGED[vendor]().fit(X, y)
-        assert is_training_matrix(estimator, X) is True
-        assert is_training_matrix(estimator, X[::-1]) is False
-
-
 class Recorder(TreeStudentClassifier):
     """The default student, which also keeps what it was given to learn from."""
 
@@ -1310,7 +1130,7 @@ class TestLabelling:
 
     def test_out_of_bag_of_new_rows_raises(self, fitted_forest):
         teacher, X, y = fitted_forest
-        with pytest.raises(ValueError, match="X is not that matrix"):
+        with pytest.raises(ValueError, match="is not that matrix"):
             DistilledClassifier(teacher, labelling="oob").fit(new_rows(len(X)), y)
 
     @pytest.mark.parametrize("fit_outside", [True, False])
@@ -1339,7 +1159,7 @@ class TestLabelling:
         X, y = labelled_rows(CLASSES["binary gaps"])
         with pytest.warns(UserWarning, match="'cross_fit' or 'oob'"):
             DistilledClassifier(forest().fit(X, y), labelling="direct").fit(X, y)
-        with pytest.warns(UserWarning, match="'cross_fit'. Rows that"):
+        with pytest.warns(UserWarning, match="'cross_fit', or pass rows"):
             DistilledClassifier(tree().fit(X, y), labelling="direct").fit(X, y)
 
     def test_rows_without_votes_warn_where_fit_was_called(self):
@@ -1357,8 +1177,10 @@ class TestLabelling:
         assert model.labelling_ == "cross_fit"
         assert DistilledClassifier(forest(25), random_state=0).fit(X, y).labelling_ == "oob"
         teacher = forest(25).fit(X, y, sample_weight=weight)
+        model = DistilledClassifier(teacher).fit(X, y, sample_weight=weight)
+        assert model.labelling_ == "cross_fit"
         with pytest.warns(UserWarning, match="in the bag of every member"):
-            model = DistilledClassifier(teacher).fit(X, y, sample_weight=weight)
+            model = DistilledClassifier(teacher, labelling="oob").fit(X, y, sample_weight=weight)
         assert model.labelling_ == "oob"
 
     @pytest.mark.parametrize(
@@ -1399,7 +1221,8 @@ class TestLabelling:
     def test_auto_for_a_fitted_boosting_is_direct(self):
         X, y = labelled_rows(CLASSES["three gaps"])
         teacher = hist_boosting().fit(X, y)
-        assert DistilledClassifier(teacher).fit(X, y).labelling_ == "direct"
+        with pytest.warns(UserWarning, match="fitted on the very rows"):
+            assert DistilledClassifier(teacher).fit(X, y).labelling_ == "direct"
 
     def test_auto_for_a_small_fitted_forest_on_its_rows_is_direct_and_warns(self):
         X, y = labelled_rows(CLASSES["three gaps"])
@@ -1441,3 +1264,208 @@ class TestLabelling:
             DistilledClassifier(teacher).predict(X)
         with pytest.raises(NotFittedError):
             DistilledClassifier(teacher).teacher_  # noqa: B018
+
+
+class Doubling(BaseEstimator):
+    """A sampler as imbalanced-learn has them: in fit every row is there twice."""
+
+    def fit_resample(self, X, y):
+        return np.repeat(X, 2, axis=0), np.repeat(y, 2)
+
+
+class SamplingPipeline(Pipeline):
+    """A pipeline that skips samplers in prediction."""
+
+    def fit(self, X, y):
+        for _, step in self.steps[:-1]:
+            X, y = step.fit_resample(X, y)
+        self.steps[-1][1].fit(X, y)
+        return self
+
+    def predict_proba(self, X):
+        return self.steps[-1][1].predict_proba(X)
+
+
+class MeanOfClass(TransformerMixin, BaseEstimator):
+    """A supervised encoder: the class of every value seen in fit, and a half for others."""
+
+    def fit(self, X, y):
+        self.known_ = dict(zip(X[:, 0].tolist(), np.asarray(y).tolist(), strict=True))
+        return self
+
+    def transform(self, X):
+        return np.array([[self.known_.get(value, 0.5)] for value in X[:, 0].tolist()])
+
+
+class TestPipelines:
+    """Out-of-bag labels only where no step before the forest has seen the classes."""
+
+    def coin_flips(self):
+        rng = np.random.default_rng(0)
+        return rng.normal(size=(600, 3)), rng.integers(0, 2, 600)
+
+    @pytest.mark.filterwarnings("ignore:The teacher finds class 1")
+    @pytest.mark.parametrize("is_fitted", [False, True])
+    @pytest.mark.parametrize(
+        "steps",
+        [
+            lambda: [MeanOfClass()],
+            lambda: [StandardScaler(), MeanOfClass()],
+            lambda: [make_pipeline(StandardScaler(), MeanOfClass())],
+            lambda: [TargetEncoder(target_type="continuous")],
+            lambda: [SelectKBest(k=1)],
+            lambda: [ColumnTransformer([("codes", MeanOfClass(), [0])], remainder="passthrough")],
+        ],
+    )
+    def test_steps_that_learn_from_y_are_cross_fitted(self, steps, is_fitted):
+        X, y = self.coin_flips()
+        teacher = make_pipeline(*steps(), forest(50))
+        if is_fitted:
+            teacher.fit(X, y)
+            assert learns_from_y(teacher, X, y)
+            with pytest.raises(ValueError, match="labelling='oob' needs"):
+                DistilledClassifier(teacher, labelling="oob").fit(X, y)
+            return
+        student = TreeStudentClassifier(600, min_samples_leaf=1)
+        model = DistilledClassifier(teacher, student, alpha=1.0, random_state=0).fit(X, y)
+        assert model.labelling_ == "cross_fit"
+        assert roc_auc_score(y, model.predict_proba(X)[:, 1]) < 0.6
+
+    @pytest.mark.parametrize(
+        "steps",
+        [
+            lambda: [StandardScaler()],
+            lambda: [SimpleImputer(), PCA(2, random_state=0)],
+            lambda: ["passthrough"],
+            lambda: [ColumnTransformer([("scaled", StandardScaler(), [0, 1])])],
+            lambda: [KBinsDiscretizer(5, random_state=0, quantile_method="averaged_inverted_cdf")],
+        ],
+    )
+    def test_steps_that_do_not_keep_out_of_bag_labels(self, steps):
+        X, y = self.coin_flips()
+        teacher = make_pipeline(*steps(), forest(50))
+        assert not learns_from_y(teacher, X, y)
+        assert DistilledClassifier(teacher, random_state=0).fit(X, y).labelling_ == "oob"
+        assert DistilledClassifier(teacher.fit(X, y), random_state=0).fit(X, y).labelling_ == "oob"
+
+    def test_steps_that_draw_random_numbers_without_a_seed_are_cross_fitted(self):
+        X, y = self.coin_flips()
+        assert learns_from_y(make_pipeline(GaussianRandomProjection(2), forest()), X, y)
+        assert not learns_from_y(
+            make_pipeline(GaussianRandomProjection(2, random_state=0), forest()), X, y
+        )
+
+    def test_samplers_are_cross_fitted_and_skipped_in_prediction(self):
+        X, y = self.coin_flips()
+        teacher = SamplingPipeline([("twice", Doubling()), ("forest", forest(50))])
+        student = TreeStudentClassifier(600, min_samples_leaf=1)
+        model = DistilledClassifier(teacher, student, alpha=1.0, random_state=0).fit(X, y)
+        assert model.labelling_ == "cross_fit"
+        assert roc_auc_score(y, model.predict_proba(X)[:, 1]) < 0.6
+        np.testing.assert_array_equal(as_last_step_sees(teacher, X), X)
+
+    def test_weights_do_not_go_through_samplers(self):
+        X, y = self.coin_flips()
+        teacher = SamplingPipeline([("twice", Doubling()), ("forest", forest(50))])
+        with pytest.raises(TypeError, match="Doubling, which changes the rows, and weights"):
+            DistilledClassifier(teacher).fit(X, y, sample_weight=np.ones(len(y)))
+
+    @pytest.mark.parametrize("place", ["first", "last"])
+    def test_imbalanced_learn_pipelines_go_through(self, place):
+        pipeline = pytest.importorskip("imblearn.pipeline")
+        smote = pytest.importorskip("imblearn.over_sampling").SMOTE(random_state=0)
+        X, y = self.coin_flips()
+        y[X[:, 0] < 0.5] = 0
+        steps = [smote, StandardScaler()] if place == "first" else [StandardScaler(), smote]
+        teacher = pipeline.make_pipeline(*steps, hist_boosting()).fit(X[:300], y[:300])
+        model = DistilledClassifier(teacher, prior_correction="auto", labelling="direct")
+        model.fit(X[300:], y[300:])
+        with pytest.warns(
+            UserWarning, match="About 50% of the rows of X are rows that teacher and"
+        ):
+            report = fidelity_report(model, X, y, n_resamples=20, cost=False)
+        assert "distilled from" in str(report)
+        explanation = explain(teacher, X[:5], background=X[:50])
+        assert explanation.values.shape == (5, 3, 2)
+
+
+class TestBalancedForests:
+    """imbalanced-learn's forests, whose bags are drawn by class."""
+
+    def test_out_of_bag_labels_of_coin_flips_are_coin_flips(self):
+        ensemble = pytest.importorskip("imblearn.ensemble")
+        rng = np.random.default_rng(0)
+        X, y = rng.normal(size=(1500, 4)), (rng.random(1500) < 0.1).astype(int)
+        teacher = ensemble.BalancedRandomForestClassifier(80, random_state=0)
+        student = TreeStudentClassifier(1500, min_samples_leaf=1)
+        model = DistilledClassifier(
+            teacher, student, alpha=1.0, prior_correction="auto", random_state=0
+        ).fit(X, y)
+        assert model.labelling_ == "oob"
+        assert roc_auc_score(y, model.predict_proba(X)[:, 1]) < 0.6
+        assert replays_bootstraps(model.teacher_, X)
+        assert not replays_bootstraps(model.teacher_, X[::-1])
+
+
+class TestAnswersByName:
+    """A frame says itself what its columns are."""
+
+    class Named(RandomForestClassifier):
+        names = order = None
+
+        def predict_proba(self, X):
+            frame = pd.DataFrame(super().predict_proba(X), columns=self.names)
+            return frame if self.order is None else frame[self.order]
+
+    def teacher(self, names=None, order=None):
+        X, y = labelled_rows(CLASSES["three strings"])
+        named = self.Named(25, random_state=1).fit(X, y)
+        named.names, named.order = names, order
+        return named, X, y
+
+    @pytest.mark.parametrize(
+        ("names", "order"),
+        [
+            (["ash", "birch", "cedar"], None),
+            (["ash", "birch", "cedar"], ["cedar", "ash", "birch"]),
+            (None, None),
+        ],
+    )
+    @pytest.mark.parametrize("backend", [pd.DataFrame, pl.DataFrame])
+    def test_columns_are_put_in_the_order_of_the_classes(self, names, order, backend):
+        named, X, y = self.teacher(names, order)
+        expected = RandomForestClassifier.predict_proba(named, X)
+        rows = new_rows()
+        margins = wrapped(named, y).margins(rows)
+        plain = forest(25).fit(X, y)
+        np.testing.assert_allclose(margins, wrapped(plain, y).margins(rows))
+        frame = named.predict_proba(X)
+        frame = pl.from_pandas(frame) if backend is pl.DataFrame and names else frame
+        np.testing.assert_array_equal(by_label(named, frame, named.classes_), expected)
+
+    def test_numbers_are_known_by_their_text(self):
+        frame = pd.DataFrame([[0.9, 0.1]], columns=["1", "0"])
+        assert by_label(GaussianNB(), frame, np.array([0, 1])).tolist() == [[0.1, 0.9]]
+        frame = pd.DataFrame([[0.9, 0.1]], columns=[True, False])
+        assert by_label(GaussianNB(), frame, np.array([False, True])).tolist() == [[0.1, 0.9]]
+
+    @pytest.mark.parametrize(
+        "names", [["p0", "p1", "p2"], ["ash", "birch", "oak"], ["ash", "ash ", "elm"]]
+    )
+    def test_other_names_are_refused(self, names):
+        named, _, y = self.teacher(names)
+        with pytest.raises(ValueError, match=r"returned a data frame with the columns \['"):
+            DistilledClassifier(named, labelling="direct").fit(new_rows(len(y)), y)
+
+    def test_classes_that_are_swapped_are_noticed(self):
+        X, y = labelled_rows(CLASSES["binary strings"], 600)
+        teacher = hist_boosting().fit(X[:300], y[:300])
+        teacher.classes_ = teacher.classes_[::-1]
+        with pytest.warns(UserWarning, match=r"ranks class 'ash' worse than chance: .* is 0\.[01]"):
+            DistilledClassifier(teacher, labelling="direct").fit(X[300:], y[300:])
+
+    def test_values_that_fall_where_they_should_rise_are_noticed(self):
+        X = new_rows(400)
+        teacher = LinearRegression().fit(X[:200], X[:200, 0])
+        with pytest.warns(UserWarning, match=r"fall where the labelled values rise: .* is -1\.000"):
+            DistilledRegressor(teacher, labelling="direct").fit(X[200:], -X[200:, 0])

@@ -17,6 +17,7 @@ from skdistill.decisions.checks import (
     rows_by_day,
 )
 from skdistill.decisions.costs import APPROVE, DECISIONS, DECLINE, REVIEW, DecisionCosts
+from skdistill.estimators import by_label
 from skdistill.models import student_and_teacher
 from skdistill.rows import check_weights
 
@@ -269,7 +270,8 @@ class DecisionBands(BaseEstimator):
                 "These bands were fitted on scores and know no model. Use decide(scores), or make "
                 "them with DecisionBands.from_estimator."
             )
-        scores = self.estimator_.predict_proba(X)[:, self._column]
+        model = self.estimator_
+        scores = by_label(model, model.predict_proba(X), model.classes_)[:, self._column]
         return self.decide(scores, amounts=amounts, days=days)
 
     def thresholds(self, amounts=None):

@@ -46,7 +46,7 @@ def held_out_opinions(student, labelled, cv):
     """
     opinion = np.full(labelled.margins.shape, np.nan)
     students = []
-    for train, test in folds(cv, labelled.y, labelled.classes is not None):
+    for train, test in folds(cv, labelled.X, labelled.y, labelled.classes is not None):
         fold = labelled.take(train[labelled.sample_weight[train] > 0])
         students.append(_fit_to_observed(student, fold))
         opinion[test] = margins_of(students[-1], take_rows(labelled.X, test))

@@ -245,7 +245,7 @@ class MutualDistilledClassifier(ClassifierDistiller):
             self.peer_weight,
             self.n_jobs,
         )
-        self.losses_ = self._judge(course, transfer_set, folds(cv, rows.y, True)[0][1])
+        self.losses_ = self._judge(course, transfer_set, folds(cv, rows.X, rows.y, True)[0][1])
         self.n_rounds_, self.best_index_ = (
             int(best) for best in np.unravel_index(np.argmin(self.losses_), self.losses_.shape)
         )

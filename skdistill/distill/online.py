@@ -6,7 +6,6 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils._param_validation import Interval
 
-from skdistill.caller import warn_caller
 from skdistill.columns import stack_rows, take_rows
 from skdistill.distill.base import CONSTRAINTS, ClassifierDistiller
 from skdistill.distill.stages import choose_augmentation, label_fresh_rows, with_made_rows
@@ -23,9 +22,8 @@ from skdistill.teacher.growing import (
     stage_sizes,
     trees_asked,
 )
-from skdistill.teacher.honest import is_training_matrix
 from skdistill.teacher.in_use import ClassifierInUse
-from skdistill.teacher.labelling import folds
+from skdistill.teacher.labelling import folds, warn_of_training_rows
 from skdistill.teacher.margins import join_answers
 from skdistill.transfer_set import join, not_observed
 
@@ -357,15 +355,11 @@ def _honest_margins(in_use, sizes):
     """
     rows = in_use.rows
     if in_use.was_fitted or len(in_use.classes) == 1 or len(rows.y) == 1:
-        if in_use.was_fitted and is_training_matrix(in_use.estimator, rows.X):
-            warn_caller(
-                "The teacher was fitted on the very rows it labels: its answers there are close to "
-                "the hard labels and teach the student little. Pass it unfitted, or rows that it "
-                "has not seen."
-            )
+        if in_use.was_fitted:
+            warn_of_training_rows(in_use)
         return "direct", [_young(in_use.fitted, size).margins(rows.X) for size in sizes]
     stages, tests = [[] for _ in sizes], []
-    for train, test in folds(N_FOLDS, rows.y, True):
+    for train, test in folds(N_FOLDS, rows.X, rows.y, True):
         weight = rows.sample_weight[train] if rows.has_weights else None
         clone = in_use.fit(take_rows(rows.X, train), rows.y[train], weight)
         for answers, size in zip(stages, sizes, strict=True):

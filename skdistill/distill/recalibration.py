@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from skdistill.columns import take_rows
 from skdistill.distill.held_out import SIGNIFICANT, SMALLEST_SET
 from skdistill.estimators import last_step
 from skdistill.opinion_pool import log_losses, pool_log_linearly, z_score
@@ -119,7 +120,8 @@ def honest_recalibration(student, transfer_set, temperature, alpha, cv, generati
     y = transfer_set.y[labelled]
     if np.count_nonzero(transfer_set.sample_weight[labelled]) < SMALLEST_SET:
         return None
-    held_out = labelled[folds(cv, y, True)[0][1]]
+    X = take_rows(transfer_set.X, labelled)
+    held_out = labelled[folds(cv, X, y, True)[0][1]]
     others = transfer_set.without(held_out)
     clone = distill_classifier(student, others, temperature, alpha, generations)
     return recalibration_on(clone, transfer_set.take(held_out))

@@ -156,7 +156,7 @@ def build_arena(teacher, rows, cv, scoring, shared, numbers, n_jobs, random_stat
     folds = make_folds(
         teacher,
         rows,
-        folds_of(cv, rows.y, is_classification=True),
+        folds_of(cv, rows.X, rows.y, is_classification=True),
         shared.get("labelling", "auto"),
         shared.get("cv", 5),
         n_jobs,

@@ -9,7 +9,7 @@ from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods
 
 from skdistill.columns import check_rows, take_rows
-from skdistill.estimators import weight_params
+from skdistill.estimators import by_label, weight_params
 from skdistill.soft_labels import margins_from_proba
 from skdistill.students.base import StudentClassifier
 
@@ -95,7 +95,8 @@ class SoftLabelClassifier(MetaEstimatorMixin, StudentClassifier):
 
     def _margins(self, X):
         proba = np.zeros((X.shape[0], len(self.classes_)))
-        proba[:, self.estimator_.classes_] = self.estimator_.predict_proba(X)
+        classes = self.estimator_.classes_
+        proba[:, classes] = by_label(self.estimator_, self.estimator_.predict_proba(X), classes)
         return self.slope_ * margins_from_proba(proba) + self.intercept_
 
     def rescale_margins(self, slope, intercept):

@@ -4,7 +4,6 @@ In-sample answers of an ensemble are nearly the hard labels again and teach a st
 """
 
 import itertools
-import json
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -13,12 +12,9 @@ from sklearn.ensemble import (
     BaggingRegressor,
     ExtraTreesClassifier,
     ExtraTreesRegressor,
-    GradientBoostingClassifier,
-    GradientBoostingRegressor,
     RandomForestClassifier,
     RandomForestRegressor,
 )
-from sklearn.tree import BaseDecisionTree
 
 from skdistill.columns import take_rows
 from skdistill.estimators import as_last_step_sees, last_step, package_of
@@ -31,10 +27,6 @@ FORESTS = (
     ExtraTreesRegressor,
 )
 BAGGINGS = (BaggingClassifier, BaggingRegressor)
-
-#: Members whose bootstrap is replayed. One is not enough: permuted rows fill the two leaves of a
-#: stump with the right numbers now and then.
-PROVING_MEMBERS = 10
 
 #: With this many members hardly a row (1 in 10,000) is in the bag of all of them.
 ENOUGH_MEMBERS = 20
@@ -75,7 +67,8 @@ def has_out_of_bag(estimator):
     if isinstance(last, BaggingClassifier):
         base = last.estimator
         return last.bootstrap and (base is None or hasattr(base, "predict_proba"))
-    return isinstance(last, FORESTS + BAGGINGS) and last.bootstrap
+    draws_by_class = package_of(last) == "imblearn"  # and leaves most rows of large classes out
+    return isinstance(last, FORESTS + BAGGINGS) and (last.bootstrap or draws_by_class)
 
 
 def has_enough_members(estimator):
@@ -83,7 +76,7 @@ def has_enough_members(estimator):
     return last_step(estimator).n_estimators >= ENOUGH_MEMBERS
 
 
-def out_of_bag(teacher, X, n_jobs=None):
+def out_of_bag(teacher, X, groups=None, n_jobs=None):
     """Compute answers to every row from the members that were not fitted on it.
 
     Parameters
@@ -92,6 +85,8 @@ def out_of_bag(teacher, X, n_jobs=None):
         Holds a fitted forest or bagging ensemble, or a pipeline ending in one.
     X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
         Its training matrix, in the same order.
+    groups : ndarray of shape (n_samples,) or None, default=None
+        Numbers of distinct rows: a member that was fitted on a copy of a row knows the row.
     n_jobs : int or None, default=None
         Threads to use.
 
@@ -107,7 +102,7 @@ def out_of_bag(teacher, X, n_jobs=None):
     n_samples = matrix.shape[0]
     average = Average(n_samples, _n_columns(ensemble))
     jobs = (
-        delayed(_answer_out_of_bag)(ensemble, member, features, bag, matrix)
+        delayed(_answer_out_of_bag)(ensemble, member, features, bag, matrix, groups)
         for member, features, bag in members(ensemble)
     )
     pool = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
@@ -168,52 +163,12 @@ def cross_fit(fit, X, y, sample_weight, splits, n_jobs=None):
     return join_answers(folds, [test for _, test in splits])
 
 
-def is_training_matrix(estimator, X):
-    """Prove, or refute, that a fitted teacher was fitted on these rows.
-
-    The rows that a tree was grown on fill its nodes with exactly the numbers of rows it remembers.
-    For a bagging ensemble the bootstraps of some members are replayed, so the order of the rows is
-    proved as well.
-
-    Parameters
-    ----------
-    estimator : estimator
-        A fitted classifier or regressor, or a pipeline ending in one.
-    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-        Rows in question.
-
-    Returns
-    -------
-    proved : bool or None
-        None if the estimator remembers nothing that could prove it.
-    """
-    last = last_step(estimator)
-    if hasattr(last, "each_with_its_columns"):  # several teachers
-        each = last.each_with_its_columns(as_last_step_sees(estimator, X))
-        proved = [is_training_matrix(*one) for one in each]
-        return None if None in proved and True not in proved else any(proved)
-    if isinstance(last, FORESTS + BAGGINGS):
-        return _proved_by_members(last, as_last_step_sees(estimator, X))
-    if isinstance(last, GradientBoostingClassifier | GradientBoostingRegressor):
-        if last.subsample < 1.0 or last.n_iter_no_change is not None:
-            return None  # its trees have seen some of the rows only
-        matrix = as_last_step_sees(estimator, X)
-        return _fills_tree(last.estimators_[0, 0], _as_tree_input(matrix))
-    if isinstance(last, BaseDecisionTree):
-        return _fills_tree(last, _as_tree_input(as_last_step_sees(estimator, X)))
-    if package_of(last) in ("lightgbm", "xgboost") and _samples_rows(last):
-        return None
-    if package_of(last) == "lightgbm":
-        return _fills_lightgbm(last, as_last_step_sees(estimator, X))
-    if package_of(last) == "xgboost":
-        return _fills_xgboost(last, as_last_step_sees(estimator, X))
-    return None
-
-
 def members(ensemble):
     """Yield every member with its columns (None for all) and the rows in its bag."""
     features = getattr(ensemble, "estimators_features_", itertools.repeat(None))
-    if hasattr(ensemble, "_get_estimators_indices"):  # the same as below, one at a time
+    if hasattr(ensemble, "samplers_"):  # imbalanced-learn's forests, which draw rows by class
+        bags = (sampler.sample_indices_ for sampler in ensemble.samplers_)
+    elif hasattr(ensemble, "_get_estimators_indices"):  # the same as below, one at a time
         drawn = ensemble._get_estimators_indices()
         bags = (bag[1] if isinstance(bag, tuple) else bag for bag in drawn)
     else:
@@ -223,14 +178,14 @@ def members(ensemble):
 
 def member_input(ensemble, X):
     """Return X as the members of an ensemble see it."""
-    return _as_tree_input(X) if isinstance(ensemble, FORESTS) else _as_array(X)
+    return as_tree_input(X) if isinstance(ensemble, FORESTS) else _as_array(X)
 
 
 def _as_array(X):
     return X if hasattr(X, "tocsr") else np.asarray(X)
 
 
-def _as_tree_input(X):
+def as_tree_input(X):
     """Return X as scikit-learn's trees see it: float32, rows compressed if sparse."""
     return X.tocsr().astype(np.float32) if hasattr(X, "tocsr") else np.asarray(X, dtype=np.float32)
 
@@ -240,10 +195,12 @@ def _n_columns(ensemble):
     return len(ensemble.classes_) if hasattr(ensemble, "classes_") else 1
 
 
-def _answer_out_of_bag(ensemble, member, features, bag, matrix):
-    out = np.ones(matrix.shape[0], dtype=bool)
-    out[bag] = False
-    rows = np.flatnonzero(out)
+def _answer_out_of_bag(ensemble, member, features, bag, matrix, groups):
+    if groups is None:
+        groups = np.arange(matrix.shape[0])
+    is_known = np.zeros(groups.max() + 1, dtype=bool)
+    is_known[groups[bag]] = True
+    rows = np.flatnonzero(~is_known[groups])
     return rows, answer_of_member(ensemble, member, features, matrix[rows])
 
 
@@ -275,68 +232,3 @@ def answer_of_member(ensemble, member, features, matrix):
     proba = np.zeros((matrix.shape[0], len(ensemble.classes_)))
     proba[:, member.classes_.astype(int)] = member.predict_proba(matrix)
     return proba
-
-
-def _proved_by_members(ensemble, X):
-    if not isinstance(ensemble.estimators_[0], BaseDecisionTree):
-        return None
-    if ensemble._n_samples != X.shape[0]:
-        return False
-    matrix = _as_tree_input(X)
-    some = itertools.islice(members(ensemble), PROVING_MEMBERS)
-    return all(_fills_member(member, features, bag, matrix) for member, features, bag in some)
-
-
-def _fills_member(member, features, bag, matrix):
-    matrix = matrix if features is None else matrix[:, features]
-    # A member weighs each row of its bag once, or was given the repeated rows themselves.
-    return _fills_tree(member, matrix[np.unique(bag)]) or _fills_tree(member, matrix[bag])
-
-
-def _fills_tree(tree, matrix):
-    """Tell whether rows fill the nodes of a tree with the numbers it remembers."""
-    expected = tree.tree_.n_node_samples
-    if matrix.shape[0] != expected[0]:
-        return False
-    leaves = np.bincount(tree.tree_.apply(matrix), minlength=len(expected))
-    is_leaf = tree.tree_.children_left < 0
-    return bool(np.array_equal(leaves[is_leaf], expected[is_leaf]))
-
-
-def _samples_rows(booster):
-    return (booster.subsample or 1.0) < 1.0 and getattr(booster, "subsample_freq", 1) > 0
-
-
-def _fills_lightgbm(model, X):
-    remembered = {}
-
-    def walk(node):
-        if "leaf_index" in node:
-            remembered[node["leaf_index"]] = node["leaf_count"]
-        for side in ("left_child", "right_child"):
-            if side in node:
-                walk(node[side])
-
-    walk(model.booster_.dump_model(num_iteration=1)["tree_info"][0]["tree_structure"])
-    leaf = np.asarray(model.predict(X, pred_leaf=True, num_iteration=1)).reshape(X.shape[0], -1)
-    found = np.bincount(leaf[:, 0], minlength=len(remembered))
-    return found.tolist() == [remembered.get(i, 0) for i in range(len(found))]
-
-
-def _fills_xgboost(model, X):
-    """Compare shares: XGBoost remembers sums of Hessians, equal for all rows in the first tree."""
-    remembered = {}
-
-    def walk(node):
-        if "leaf" in node:
-            remembered[node["nodeid"]] = node["cover"]
-        for child in node.get("children", ()):
-            walk(child)
-
-    dump = model.get_booster()[:1].get_dump(dump_format="json", with_stats=True)
-    walk(json.loads(dump[0]))
-    leaf = np.asarray(model.apply(X, iteration_range=(0, 1))).reshape(X.shape[0], -1)[:, 0]
-    nodes = sorted(remembered)
-    found = np.bincount(leaf.astype(int), minlength=nodes[-1] + 1)[nodes] / X.shape[0]
-    cover = np.array([remembered[node] for node in nodes])
-    return bool(np.allclose(found, cover / cover.sum(), rtol=1e-3, atol=1e-6))

@@ -13,6 +13,7 @@ from skdistill.teacher.fitting import (
     wrap_fitted_classifier,
 )
 from skdistill.teacher.margins import ClassifierTeacher, RegressorTeacher, remembered_prior
+from skdistill.teacher.training_rows import proof_of_training_rows
 
 
 class TeacherInUse:
@@ -58,6 +59,13 @@ class TeacherInUse:
     def corrected(self, shift):
         """Return the fitted teacher with a correction of its prior; None for no correction."""
         return self.fitted if shift is None else replace(self.fitted, shift=shift)
+
+    @cached_property
+    def proof(self):
+        """What is known about whether a teacher that was given fitted was fitted on the rows."""
+        has_classes = self.classes is not None and not self.rows.nothing_observed
+        codes = self.encoded_y() if has_classes else None
+        return proof_of_training_rows(self.estimator, self.rows.X, codes)
 
     @property
     def is_ready(self):

@@ -5,21 +5,29 @@ from numbers import Integral
 
 import joblib
 import numpy as np
-from sklearn.model_selection import check_cv
+from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, check_cv
 
 from skdistill.caller import warn_caller
-from skdistill.estimators import last_step
+from skdistill.estimators import last_step, learns_from_y, transformers_of
+from skdistill.opinion_pool import log_losses, z_score
 from skdistill.rows import check_something_observed
-from skdistill.teacher.honest import (
-    cross_fit,
-    has_enough_members,
-    has_out_of_bag,
-    is_training_matrix,
-    out_of_bag,
-)
+from skdistill.soft_labels import SMALLEST_PROBABILITY, proba_from_margins
+from skdistill.teacher.copies import find_copies
+from skdistill.teacher.honest import cross_fit, has_enough_members, has_out_of_bag, out_of_bag
+from skdistill.teacher.training_rows import Proof, replays_bootstraps
 
 #: Share of the rows of a class that may be in every member's bag before that is said, or avoided.
 WITHOUT_VOTES_TOLERANCE = 0.01
+
+#: A log loss below this share of what the probabilities promise is a sign of memory if it is so by
+#: this many standard errors.
+SUSPICIOUS, CERTAIN = 0.7, 3.0
+
+_NOT_AS_FITTED = (
+    "labelling='oob' needs the rows that the teacher was fitted on, in the same order; replaying "
+    "its bootstrap shows that X, as the trees see it, is not that matrix. Use 'direct' if the "
+    "teacher has not seen these rows, else 'cross_fit'."
+)
 
 
 def label_rows(in_use, labelling, cv, n_jobs=None):
@@ -74,12 +82,10 @@ def label_honestly(in_use, cv, n_jobs=None):
     if in_use.members:
         each = [label_honestly(member, cv, n_jobs) for member in in_use.members]
         return last_step(in_use.fitted.estimator).pooled(each)
-    labelling = "auto"
-    if in_use.was_fitted:
-        seen = is_training_matrix(in_use.estimator, in_use.rows.X)
-        if seen is None or (seen and not _may_use_out_of_bag(in_use.estimator)):
-            labelling = "cross_fit"
-    return label_rows(in_use, labelling, cv, n_jobs)[0]
+    is_honest = (
+        not in_use.was_fitted or in_use.proof is Proof.REFUTED or _may_use_out_of_bag(in_use)
+    )
+    return label_rows(in_use, "auto" if is_honest else "cross_fit", cv, n_jobs)[0]
 
 
 def _label_by_each_member(in_use, labelling, cv, n_jobs):
@@ -94,24 +100,59 @@ def _label_by_each_member(in_use, labelling, cv, n_jobs):
 def _label_rows(in_use, labelling, cv, n_jobs):
     rows = in_use.rows
     chosen = choose_labelling(labelling, in_use)
+    copies = None if chosen == "direct" else _copies_among(in_use)
+    if copies:
+        warn_caller(copies.in_words())
     if chosen == "oob":
-        answers, voted = out_of_bag(in_use.fitted, rows.X, n_jobs)
-        share = _largest_share(~voted, in_use)
-        if share <= WITHOUT_VOTES_TOLERANCE:
-            return answers, chosen
-        if labelling == "oob" or in_use.was_fitted:
-            warn_caller(
-                f"{share:.0%} of the rows (of a class) are in the bag of every member of the "
-                "teacher, which answers for them as fitted. Large weights and few members cause "
-                "this; labelling='cross_fit' avoids it."
-            )
-            return answers, chosen
-        chosen = "cross_fit"
+        answers, chosen = _label_out_of_bag(in_use, labelling, copies, n_jobs)
     if chosen == "cross_fit":
-        splits = folds(cv, rows.y, in_use.classes is not None)
+        splits = folds(cv, rows.X, rows.y, in_use.classes is not None)
         answers = cross_fit(in_use.fit, rows.X, rows.y, rows.given_weight, splits, n_jobs)
-        return answers, chosen
-    return in_use.fitted.answers(rows.X), chosen
+    if chosen == "direct":
+        answers = in_use.fitted.answers(rows.X)
+    return answers, chosen
+
+
+def _copies_among(in_use):
+    if in_use.rows.nothing_observed:
+        return None
+    return find_copies(in_use.rows.X, in_use.rows.y)
+
+
+def _label_out_of_bag(in_use, labelling, copies, n_jobs):
+    """Ask the members that were not fitted on a row, unless there are no such members.
+
+    Returns
+    -------
+    answers : Answers or None
+        None if "auto" is to cross-fit instead.
+    labelling : {"oob", "cross_fit"}
+        What was done, or is to be done.
+    """
+    X, estimator = in_use.rows.X, in_use.fitted.estimator
+    if not in_use.was_fitted and transformers_of(estimator) and _differs_in_fit(estimator, X):
+        if labelling == "oob":
+            raise ValueError(_NOT_AS_FITTED)
+        return None, "cross_fit"
+    answers, voted = out_of_bag(in_use.fitted, X, None if copies is None else copies.group, n_jobs)
+    share = _largest_share(~voted, in_use)
+    if share <= WITHOUT_VOTES_TOLERANCE:
+        return answers, "oob"
+    if labelling == "auto" and not in_use.rows.nothing_observed:
+        return None, "cross_fit"
+    warn_caller(
+        f"{share:.0%} of the rows (of a class) are in the bag of every member of the teacher, "
+        "which answers for them as fitted. Weights of rows or classes, copies of rows and few "
+        "members cause this; labelling='cross_fit' avoids it."
+    )
+    return answers, "oob"
+
+
+def _differs_in_fit(estimator, X):
+    """Tell whether trees of a pipeline were fitted on other rows than it shows them now."""
+    return hasattr(last_step(estimator).estimators_[0], "tree_") and not replays_bootstraps(
+        estimator, X
+    )
 
 
 def choose_labelling(labelling, in_use):
@@ -122,45 +163,120 @@ def choose_labelling(labelling, in_use):
     labelling : {"oob", "cross_fit", "direct"}
         See `DistilledClassifier`.
     """
-    estimator, classes, X = in_use.estimator, in_use.classes, in_use.rows.X
-    if X.shape[0] == 1 or (classes is not None and len(classes) == 1):
+    classes, rows = in_use.classes, in_use.rows
+    if rows.X.shape[0] == 1 or (classes is not None and len(classes) == 1):
         return "direct"  # nothing to hold out, or nothing to learn
     if labelling == "cross_fit":
-        check_something_observed(in_use.rows, {"labelling='cross_fit'": True})
+        check_something_observed(rows, {"labelling='cross_fit'": True})
         return labelling
-    has_oob = has_out_of_bag(estimator)
-    seen = is_training_matrix(estimator, X) if in_use.was_fitted else True
     if labelling == "oob":
-        if not has_oob:
-            raise ValueError(
-                f"labelling='oob' needs a forest or bagging ensemble with bootstrap=True; the "
-                f"teacher is {estimator!r}. Use labelling='cross_fit'."
-            )
-        if not seen:
-            raise ValueError(
-                "labelling='oob' needs the rows that the teacher was fitted on, in the same order; "
-                "replaying its bootstrap shows that X is not that matrix. Use 'direct' if the "
-                "teacher has not seen these rows, else 'cross_fit'."
-            )
+        _check_out_of_bag(in_use)
         return labelling
-    if labelling == "auto":
-        if seen and _may_use_out_of_bag(estimator):
-            return "oob"
-        if not in_use.was_fitted:
-            return "cross_fit"
-    if seen:
-        warn_caller(
-            "The teacher was fitted on the very rows it labels directly "
-            f"({type(last_step(estimator)).__name__}): its answers there are close to the hard "
-            "labels and teach the student little. Use labelling='cross_fit'"
-            + (" or 'oob'." if has_oob else ".")
-            + " Rows that the teacher has not seen are best."
-        )
+    if labelling == "auto" and _may_use_out_of_bag(in_use):
+        return "oob"
+    if labelling == "auto" and not in_use.was_fitted:
+        return "cross_fit"
+    if in_use.was_fitted:
+        warn_of_training_rows(in_use, labelling)
+    else:
+        warn_caller(_known_by_heart(in_use, "", labelling))
     return "direct"
 
 
-def _may_use_out_of_bag(estimator):
-    return has_out_of_bag(estimator) and has_enough_members(estimator)
+def warn_of_training_rows(in_use, labelling=None):
+    """Warn if a fitted teacher was, or may have been, fitted on the rows it labels directly.
+
+    Parameters
+    ----------
+    in_use : ClassifierInUse or RegressorInUse
+        The teacher and its rows.
+    labelling : {"auto", "direct"} or None, default=None
+        What the user asked for, None where there is no choice. With "direct" the user vouches that
+        the teacher has not seen the rows: only a proof of the contrary is worth a word.
+    """
+    if in_use.proof is Proof.PROVED:
+        warn_caller(_known_by_heart(in_use, ", on a part of them, or on these and more", labelling))
+    elif in_use.proof is Proof.UNKNOWN and not (
+        labelling == "direct" or in_use.rows.nothing_observed
+    ):
+        warn_caller(
+            f"It cannot be known whether the teacher ({_name(in_use)}) was fitted on these rows, "
+            "which it labels directly. If it was, its answers are close to the hard labels and "
+            f"teach the student little{_sign_of_memory(in_use)}. {_cures(in_use, labelling)}"
+            + ("; labelling='direct' says that it has not seen these." if labelling else ".")
+        )
+
+
+def _known_by_heart(in_use, or_on, labelling):
+    keeps_bags = in_use.was_fitted and has_out_of_bag(in_use.estimator)
+    return (
+        f"The teacher was fitted on the very rows it labels directly ({_name(in_use)}){or_on}: its "
+        "answers there are close to the hard labels and teach the student little. "
+        f"{_cures(in_use, labelling)}."
+        + (
+            " Out-of-bag labels need all the rows that it was fitted on, in the same order; the "
+            "folds of a cross-validation are only a part."
+            if keeps_bags and not replays_bootstraps(in_use.estimator, in_use.rows.X)
+            else ""
+        )
+    )
+
+
+def _cures(in_use, labelling):
+    if in_use.rows.nothing_observed:
+        return "Pass rows that it has not seen"
+    keeps_bags = _may_use_out_of_bag(in_use)
+    choice = "use labelling='cross_fit'" + (" or 'oob', " if keeps_bags else ", ")
+    return f"Pass it unfitted, {choice if labelling else ''}or pass rows that it has not seen"
+
+
+def _sign_of_memory(in_use):
+    """Say so if a classifier is right more often than it expects, as on rows it knows by heart."""
+    if in_use.classes is None:
+        return ""
+    margins, codes = in_use.fitted.answers(in_use.rows.X).margins(), in_use.encoded_y()
+    proba = proba_from_margins(margins)
+    expected = -(proba * np.log(np.maximum(proba, SMALLEST_PROBABILITY))).sum(axis=1)
+    found, weight = log_losses(margins, codes), in_use.rows.sample_weight
+    if z_score(SUSPICIOUS * expected - found, weight) < CERTAIN:
+        return ""
+    means = [np.average(losses, weights=weight) for losses in (found, expected)]
+    return (
+        ", and it looks like it: its log loss here is {:.3g} where its own probabilities promise "
+        "{:.3g}".format(*means)
+    )
+
+
+def _name(in_use):
+    return type(last_step(in_use.estimator)).__name__
+
+
+def _check_out_of_bag(in_use):
+    """Check that there are honest out-of-bag answers, if a teacher is fitted already."""
+    estimator, rows = in_use.estimator, in_use.rows
+    if not has_out_of_bag(estimator):
+        raise ValueError(
+            f"labelling='oob' needs a forest or bagging ensemble with bootstrap=True; the "
+            f"teacher is {estimator!r}. Use labelling='cross_fit'."
+        )
+    if in_use.was_fitted and not replays_bootstraps(estimator, rows.X):
+        raise ValueError(_NOT_AS_FITTED)
+    if learns_from_y(estimator, rows.X, rows.y):
+        raise ValueError(
+            "labelling='oob' needs steps in front of the forest that neither learn from y, nor "
+            "change the rows, nor draw random numbers without a seed: the trees know a row's class "
+            "through them even if it is out of their bag. Use labelling='cross_fit'."
+        )
+
+
+def _may_use_out_of_bag(in_use):
+    estimator, rows = in_use.estimator, in_use.rows
+    return (
+        has_out_of_bag(estimator)
+        and has_enough_members(estimator)
+        and (not in_use.was_fitted or replays_bootstraps(estimator, rows.X))
+        and not learns_from_y(estimator, rows.X, rows.y)
+    )
 
 
 def _largest_share(marked, in_use):
@@ -170,23 +286,32 @@ def _largest_share(marked, in_use):
     return max(marked[in_use.rows.y == label].mean() for label in np.unique(in_use.rows.y))
 
 
-def folds(cv, y, is_classification):
+def folds(cv, X, y, is_classification):
     """Return the folds of labelled rows as a list of pairs (train, test) of row numbers.
 
     Parameters
     ----------
     cv : int, cross-validation generator or iterable
-        As in scikit-learn; an int is lowered where a fold would lack rows.
+        As in scikit-learn; an int is lowered where a fold would lack rows, and keeps copies of a
+        row together.
+    X : ndarray, sparse matrix or data frame of shape (n_samples, n_features)
+        The rows.
     y : ndarray of shape (n_samples,)
         Observed classes or values.
     is_classification : bool
         Whether an int means folds stratified by class.
     """
+    groups = None
     if isinstance(cv, Integral):
         largest = np.unique(y, return_counts=True)[1].max() if is_classification else len(y)
         cv = max(2, min(cv, largest))
+        if copies := find_copies(X, y):
+            groups, cv = (
+                copies.group,
+                (StratifiedGroupKFold if is_classification else GroupKFold)(cv),
+            )
     splitter = check_cv(cv, y, classifier=is_classification)
     with warnings.catch_warnings():
         # Classes that a fold lacks are dealt with: the margins are aligned by class.
-        warnings.filterwarnings("ignore", "The least populated class in y")
-        return list(splitter.split(np.zeros((len(y), 1)), y))
+        warnings.filterwarnings("ignore", "The least populated class in y", UserWarning)
+        return list(splitter.split(np.zeros((len(y), 1)), y, groups))

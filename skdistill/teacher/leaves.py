@@ -6,7 +6,7 @@ from sklearn.preprocessing import OneHotEncoder
 from sklearn.utils import gen_batches
 
 from skdistill.columns import take_rows
-from skdistill.estimators import as_last_step_sees, last_step, package_of
+from skdistill.estimators import as_last_step_sees, last_step, listed_members, package_of
 from skdistill.teacher.honest import member_input
 
 #: Trees that are looked at, evenly spread over an ensemble.
@@ -110,10 +110,9 @@ def _members(ensemble, X):
     """List the members of an ensemble with the rows as they see them."""
     if hasattr(ensemble, "each_with_its_columns"):  # a MultiTeacher
         return ensemble.each_with_its_columns(X)
-    members = getattr(ensemble, "estimators_", None)
-    if members is None:
+    members = listed_members(getattr(ensemble, "estimators_", []))
+    if not members:
         return []
-    members = np.asarray(members, dtype=object).ravel()
     columns = getattr(ensemble, "estimators_features_", None)
     if columns is not None or hasattr(members[0], "tree_"):
         X = member_input(ensemble, X)

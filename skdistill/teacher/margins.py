@@ -8,7 +8,7 @@ from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 from skdistill.columns import take_rows
-from skdistill.estimators import as_last_step_sees, last_step, package_of
+from skdistill.estimators import as_last_step_sees, by_label, last_step, package_of
 from skdistill.soft_labels import margins_from_decision, margins_from_proba, proba_from_margins
 
 #: Rows on which raw scores are compared with predict_proba before they are trusted.
@@ -163,7 +163,7 @@ class ClassifierTeacher:
         answers : Answers
             Probabilities with that floor.
         """
-        proba = check_probabilities(self.estimator, proba, len(self.labels))
+        proba = check_probabilities(self.estimator, proba, self.labels)
         if len(self.classes) == 1:
             return Answers(np.zeros((len(proba), 1)))
         aligned = align_probabilities(proba, self.labels, self.classes)
@@ -179,7 +179,7 @@ class ClassifierTeacher:
         scores = raw_scores(self.estimator, some)
         if scores is None:
             return False
-        proba = self.estimator.predict_proba(some)
+        proba = by_label(self.estimator, self.estimator.predict_proba(some), self.labels)
         margins = margins_from_decision(scores)
         if margins.shape != np.shape(proba) or not np.isfinite(margins).all():
             return False
@@ -262,7 +262,7 @@ def remembered_prior(estimator):
     return (roots / roots.sum(axis=1, keepdims=True)).mean(axis=0)
 
 
-def check_probabilities(estimator, proba, n_labels):
+def check_probabilities(estimator, proba, labels):
     """Check the answer of a classifier.
 
     Parameters
@@ -271,21 +271,21 @@ def check_probabilities(estimator, proba, n_labels):
         The classifier, for messages.
     proba : array-like
         What its ``predict_proba`` returned.
-    n_labels : int
-        Number of its classes.
+    labels : ndarray of shape (n_labels,)
+        Its classes.
 
     Returns
     -------
     proba : ndarray of shape (n_samples, n_labels)
-        Float64 rows that sum to 1.
+        Float64 rows that sum to 1, one column per class in their order.
 
     Raises
     ------
     ValueError
         If it is not one finite, non-negative row per sample that sums to 1, one column per class.
     """
-    name = _name(estimator)
-    proba = np.asarray(proba, dtype=np.float64)
+    name, n_labels = _name(estimator), len(labels)
+    proba = by_label(estimator, proba, labels)
     if n_labels == 1 and proba.ndim == 2:
         return np.ones((len(proba), 1))  # some ensembles answer with two columns here
     if proba.ndim != 2 or proba.shape[1] != n_labels:

@@ -19,9 +19,8 @@ from sklearn.ensemble import (
     VotingClassifier,
     VotingRegressor,
 )
-from sklearn.pipeline import Pipeline
 
-from skdistill.estimators import last_step, package_of
+from skdistill.estimators import last_step, listed_members, package_of, transformers_of
 
 #: Ensembles whose members see columns of the user's table.
 _OF_MEMBERS = (
@@ -149,19 +148,17 @@ def join_nodes(parts):
 
 def _members(ensemble, columns=None):
     """List the ensembles of trees within an ensemble, and the columns each was fitted on."""
-    if isinstance(ensemble, Pipeline) and any(
-        step not in (None, "passthrough") for _, step in ensemble.steps[:-1]
-    ):
+    for _, step in transformers_of(ensemble):
         raise ValueError(
-            f"The teacher has {type(ensemble.steps[0][1]).__name__} in front of its trees, which "
-            "see other columns than yours; their thresholds say nothing about those. Pass the last "
-            "step, teacher[-1], and distil that on rows as it sees them."
+            f"The teacher has {type(step).__name__} in front of its trees, which see other columns "
+            "than yours; their thresholds say nothing about those. Pass the last step, "
+            "teacher[-1], and distil that on rows as it sees them."
         )
     ensemble = last_step(ensemble)
     if hasattr(ensemble, "each_with_its_columns"):  # MultiTeacher, which is in a file above
         members, subsets = zip(*_with_columns(ensemble), strict=True)
     elif isinstance(ensemble, _OF_MEMBERS):
-        members = ensemble.estimators_
+        members = listed_members(ensemble.estimators_)
         subsets = getattr(ensemble, "estimators_features_", [None] * len(members))
     else:
         return [(ensemble, columns)]
@@ -212,12 +209,13 @@ def _reader_of(ensemble):
         return readers[package_of(ensemble)]
     if hasattr(ensemble, "_predictors"):  # histogram gradient boosting
         return _read_histogram_boosting
-    members = np.ravel(getattr(ensemble, "estimators_", [ensemble]))
+    members = listed_members(getattr(ensemble, "estimators_", ensemble))
     return _read_sklearn_trees if all(hasattr(m, "tree_") for m in members) else None
 
 
 def _read_sklearn_trees(ensemble):
-    trees = [member.tree_ for member in np.ravel(getattr(ensemble, "estimators_", [ensemble]))]
+    members = listed_members(getattr(ensemble, "estimators_", ensemble))
+    trees = [member.tree_ for member in members]
     return join_nodes([_of_sklearn_tree(tree) for tree in trees])
 
 
@@ -334,12 +332,17 @@ def _xgboost_levels(model):
     return levels
 
 
-def _read_catboost(ensemble):
+def catboost_as_json(ensemble):
+    """Return what CatBoost writes of a fitted model, as a dict."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "model.json")
         ensemble.save_model(path, format="json")
         with open(path) as file:
-            model = json.load(file)
+            return json.load(file)
+
+
+def _read_catboost(ensemble):
+    model = catboost_as_json(ensemble)
     columns = [f["flat_feature_index"] for f in model["features_info"]["float_features"]]
     if "oblivious_trees" not in model or model["features_info"].get("categorical_features"):
         raise TypeError(

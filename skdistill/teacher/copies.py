@@ -1,0 +1,110 @@
+"""Copies of rows, as oversampling makes them: what is held out must not stand among the rest."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+
+from skdistill.columns import column_values, is_missing, is_nominal, row_hashes
+
+#: Share of rows that may be copies before it matters.
+COPIES_TOLERANCE = 0.02
+
+#: Share of a table that one row and its copies may be: a larger one is where customers are alike.
+LARGEST_GROUP = 1 / 8
+
+
+@dataclass(frozen=True)
+class Copies:
+    """Rows of a table that are copies of one another.
+
+    Attributes
+    ----------
+    group : ndarray of shape (n_samples,)
+        Equal numbers for copies of one row, from 0.
+    n_copied : int
+        How many rows there are more than once.
+    most : int
+        How often the most frequent of them is there.
+    """
+
+    group: np.ndarray
+    n_copied: int
+    most: int
+
+    def in_words(self):
+        """Say how many copies there are, and what to do."""
+        return (
+            f"{self.n_copied:,} of the {len(self.group):,} labelled rows are copies of one another,"
+            f" of one row up to {self.most:,}, as oversampling or records kept twice make them. "
+            "Copies are held out together, so that labels stay honest, but there are fewer "
+            "different rows than it seems. Pass every row once, and let class_weight count classes "
+            "more."
+        )
+
+
+def find_copies(X, y):
+    """Find copies of rows, as opposed to rows that are equal by chance.
+
+    Parameters
+    ----------
+    X : ndarray, sparse matrix or data frame of shape (n_samples, n_features)
+        Labelled rows.
+    y : ndarray of shape (n_samples,)
+        Their classes or values.
+
+    Returns
+    -------
+    copies : Copies or None
+        None if less than 2 % of the rows are.
+
+    Notes
+    -----
+    Customers without a payment, or rows of a few short codes, are equal without being copies. Rows
+    are copies of one another if they are equal, also in y, and have a cell that no other row of
+    the table has: an amount to the cent, say.
+    """
+    hashes = row_hashes(X)
+    _, group, size = np.unique(hashes, return_inverse=True, return_counts=True)
+    group_with_y = np.unique(np.stack([group, _numbered(y)]), axis=1, return_inverse=True)[
+        1
+    ].ravel()
+    size_with_y = np.bincount(group_with_y)[group_with_y]
+    recurs = (size_with_y > 1) & (size_with_y <= LARGEST_GROUP * len(group))
+    if recurs.mean() <= COPIES_TOLERANCE:
+        return None
+    is_copy = recurs & _has_cell_of_its_own(X, size[group])
+    if is_copy.mean() <= COPIES_TOLERANCE:
+        return None
+    alone = np.where(is_copy, group, len(size) + np.arange(len(group)))
+    number = np.unique(alone, return_inverse=True)[1]
+    return Copies(number, int(is_copy.sum()), int(size_with_y[is_copy].max()))
+
+
+def _has_cell_of_its_own(X, size):
+    """Mark rows with a cell that only the rows have that are equal to them, so many in number."""
+    if sp.issparse(X):
+        return _has_entry_of_its_own(sp.coo_array(X), size)
+    found = np.zeros(len(size), dtype=bool)
+    for j in range(X.shape[1]):
+        values = column_values(X, j)
+        number = _numbered(values)
+        found |= (np.bincount(number)[number] == size) & ~is_missing(values)
+    return found
+
+
+def _has_entry_of_its_own(X, size):
+    """Do the same for a sparse matrix, of which all but the zeros are cells."""
+    entries = np.stack([X.coords[1].astype(np.float64), X.data.astype(np.float64)])
+    _, number, times = np.unique(entries, axis=1, return_inverse=True, return_counts=True)
+    found = np.zeros(len(size), dtype=bool)
+    found[X.coords[0][times[number.ravel()] == size[X.coords[0]]]] = True
+    return found
+
+
+def _numbered(values):
+    """Give equal values equal numbers from 0."""
+    if not is_nominal(values):
+        return np.unique(values, return_inverse=True)[1]
+    numbers = {value: i for i, value in enumerate(dict.fromkeys(values.tolist()))}
+    return np.fromiter((numbers[value] for value in values.tolist()), np.int64, len(values))

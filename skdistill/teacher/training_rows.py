@@ -1,0 +1,392 @@
+"""Whether a fitted teacher was fitted on some rows, judged by what its trees remember.
+
+A tree remembers how many rows of its fit fell into each of its leaves. Rows of the same fit fill
+them alike; fresh rows of the same population do so only up to the sampling error of both.
+"""
+
+import itertools
+import json
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from scipy.optimize import nnls
+from scipy.stats import chi2
+from sklearn.tree import BaseDecisionTree
+
+from skdistill.estimators import as_last_step_sees, last_step, listed_members, package_of
+from skdistill.teacher.honest import BAGGINGS, FORESTS, as_tree_input, member_input, members
+from skdistill.teacher.leaves import spread
+from skdistill.teacher.tree_nodes import catboost_as_json
+
+#: Members whose bootstrap is replayed. One is not enough: permuted rows fill the two leaves of a
+#: stump with the right numbers now and then.
+PROVING_MEMBERS = 10
+
+#: Trees of an ensemble whose leaves are counted.
+MOST_TREES = 32
+
+#: What the statistic of `_dissimilarity` is at least, on average, for rows that were not seen. It
+#: is 1 where leaves hold many rows, .7 to .9 where every leaf holds one, less if rows are discrete.
+OF_FRESH_ROWS = 0.6
+
+#: Rows are known if fresh ones would be as similar less often than this.
+UNLIKELY = 1e-6
+
+#: The leaves of the trees of one ensemble are not independent: a further tree counts for as many.
+WORTH_OF_FURTHER_TREES = 1 / 16
+
+#: Fewer numbers are right by chance now and then.
+FEWEST_DEGREES = 4
+
+#: Share of the remembered rows, or leaves, that may be missing in the very rows: float32 copies.
+LACKING_TOLERANCE = 0.01
+
+#: Rows that the smallest leaf may have for the Hessian of a single row to be found.
+MOST_ROWS_OF_SMALLEST = 50
+
+#: What wrappers call the models that they have fitted on the rows, or on a part of them.
+_PARTS = ("calibrated_classifiers_", "estimators_", "best_estimator_", "estimator_", "regressor_")
+
+
+class Proof(Enum):
+    """What is known about whether a teacher was fitted on some rows.
+
+    Attributes
+    ----------
+    PROVED
+        On these rows, on a part of them, or on these and more.
+    REFUTED
+        The teacher was fitted on rows that are not among these.
+    UNKNOWN
+        Nothing can be said. That is no refutation.
+    """
+
+    PROVED = "proved"
+    REFUTED = "refuted"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class LeafCounts:
+    """How many rows there are in every leaf of some trees.
+
+    Attributes
+    ----------
+    remembered : ndarray of shape (n_leaves,)
+        Rows of the fit, or a sum of their weights, in any unit.
+    found : ndarray of shape (n_leaves, n_classes)
+        Rows in question, by class.
+    is_count : bool
+        Whether what is remembered are numbers of rows, not sums of weights.
+    is_comparable : bool, default=True
+        Whether rows of a class weigh the same, if the user gave them no weights.
+    """
+
+    remembered: np.ndarray
+    found: np.ndarray
+    is_count: bool
+    is_comparable: bool = True
+
+
+def proof_of_training_rows(estimator, X, codes=None):
+    """Prove, or refute, that a fitted teacher was fitted on these rows.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A fitted classifier or regressor, or a pipeline ending in one.
+    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+        Rows in question, in any order.
+    codes : ndarray of shape (n_samples,) or None, default=None
+        Position of the class of every row: with them weights of classes do not hinder the proof.
+
+    Returns
+    -------
+    proof : Proof
+        See there. Several teachers were fitted on the rows if one of them was.
+
+    Notes
+    -----
+    Let f be the number of these rows in a leaf, r the number remembered, n and m their sums. The
+    two-sample statistic of homogeneity, with class weights w estimated by non-negative least
+    squares (m / n without any),
+
+        sum((r - w f)**2 / (w f + w r)) / degrees of freedom,
+
+    is about 1 for independent samples and 1 - 2 o / (n + m) if o rows are in both. Rows are proved
+    to be known if a chi-square variable is that small with a probability below 1e-6, and refuted
+    if leaves lack rows: a leaf holds all the rows that it was made of.
+    """
+    last, X = last_step(estimator), as_last_step_sees(estimator, X)
+    if hasattr(last, "each_with_its_columns"):  # several teachers
+        each = last.each_with_its_columns(X)
+        proofs = {proof_of_training_rows(*one, codes) for one in each}
+        return next(p for p in (Proof.PROVED, Proof.UNKNOWN, Proof.REFUTED) if p in proofs)
+    if replays_bootstraps(last, X):
+        return Proof.PROVED
+    one_hot = np.ones((X.shape[0], 1)) if codes is None else _one_hot(codes)
+    trees = list(_leaf_counts(last, X, one_hot))
+    if _are_filled_alike(trees):
+        return Proof.PROVED
+    if any(_lack_rows(tree) for tree in _by_kind(trees)) and not _repeats_rows(last):
+        return Proof.REFUTED
+    return Proof.UNKNOWN
+
+
+def replays_bootstraps(estimator, X):
+    """Prove that a bagging ensemble was fitted on these rows in this order.
+
+    The rows in the bag of a tree, which is drawn again, fill its leaves with exactly the numbers
+    that it remembers.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A fitted classifier or regressor, or a pipeline ending in one.
+    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+        Rows in question.
+
+    Returns
+    -------
+    is_proved : bool
+        False also for what is no forest or bagging ensemble of trees.
+    """
+    ensemble, X = last_step(estimator), as_last_step_sees(estimator, X)
+    if not (
+        isinstance(ensemble, FORESTS + BAGGINGS)
+        and isinstance(ensemble.estimators_[0], BaseDecisionTree)
+        and _may_have_had(ensemble, X.shape[0])
+    ):
+        return False
+    matrix = as_tree_input(X)
+    some = itertools.islice(members(ensemble), PROVING_MEMBERS)
+    return all(_fills_member(member, features, bag, matrix) for member, features, bag in some)
+
+
+def _may_have_had(ensemble, n_samples):
+    if hasattr(ensemble, "_n_samples"):
+        return ensemble._n_samples == n_samples
+    some = itertools.islice(members(ensemble), PROVING_MEMBERS)
+    return all(np.max(bag) < n_samples for _, _, bag in some)
+
+
+def _fills_member(member, features, bag, matrix):
+    matrix = matrix if features is None else matrix[:, features]
+    # A member weighs each row of its bag once, or was given the repeated rows themselves.
+    return _fills_tree(member, matrix[np.unique(bag)]) or _fills_tree(member, matrix[bag])
+
+
+def _fills_tree(tree, matrix):
+    """Tell whether rows fill the leaves of a tree with the numbers it remembers."""
+    counts = _of_tree(tree, matrix, np.ones((matrix.shape[0], 1)))
+    return np.array_equal(counts.remembered, counts.found[:, 0])
+
+
+def _are_filled_alike(trees):
+    """Tell whether rows fill leaves as those do that the trees were grown on."""
+    trees = [tree for tree in trees if tree.is_comparable]
+    # The first tree alone, too: later ones may have been grown on rows that are hard to predict.
+    return any(_are_known(some) for some in (trees[:1], trees) if some)
+
+
+def _are_known(trees):
+    dissimilarity, degrees = _dissimilarity(trees)
+    further = degrees - min(degrees, max(len(tree.remembered) - 1 for tree in trees))
+    effective = degrees - (1 - WORTH_OF_FURTHER_TREES) * further
+    if effective < FEWEST_DEGREES:
+        return False
+    return chi2.cdf(dissimilarity * effective / OF_FRESH_ROWS, effective) < UNLIKELY
+
+
+def _dissimilarity(trees):
+    """Return the statistic of `proof_of_training_rows`, and its degrees of freedom."""
+    remembered = np.concatenate([tree.remembered for tree in trees])
+    found = np.concatenate([tree.found for tree in trees])
+    used = (remembered > 0) | (found.sum(axis=1) > 0)
+    remembered, found = remembered[used], found[used]
+    degrees = len(remembered) - len(trees)
+    if found.shape[1] >= degrees:  # too few leaves to tell the weights of classes
+        found = found.sum(axis=1, keepdims=True)
+    scale = np.sqrt(remembered + found.sum(axis=1))
+    weights = nnls(found / scale[:, None], remembered / scale)[0]
+    expected = found @ weights
+    if not expected.any():
+        return 1.0, 0
+    of_found = found @ weights**2 / expected.sum()
+    typical = of_found.sum()
+    unit = 1.0 if all(tree.is_count for tree in trees) else typical
+    variance = unit * expected + typical * remembered
+    excess = (remembered - expected) ** 2 / np.maximum(variance, np.finfo(float).tiny)
+    return excess.sum() / max(degrees, 1), degrees
+
+
+def _by_kind(trees):
+    """Put the leaves of all trees together that remember the same kind of number."""
+    for is_count in (True, False):
+        some = [tree for tree in trees if tree.is_count == is_count]
+        if some:
+            remembered = np.concatenate([tree.remembered for tree in some])
+            yield LeafCounts(remembered, np.concatenate([tree.found for tree in some]), is_count)
+
+
+def _lack_rows(leaves):
+    """Tell whether leaves lack rows that they were made of, whatever these weighed."""
+    found = leaves.found.sum(axis=1)
+    if leaves.is_count:
+        lacking = np.maximum(leaves.remembered - found, 0).sum()
+        return lacking > LACKING_TOLERANCE * leaves.remembered.sum()
+    made = leaves.remembered > 0
+    return (made & (found == 0)).sum() > LACKING_TOLERANCE * made.sum()
+
+
+def _repeats_rows(ensemble):
+    """Tell whether trees may count a row of their bags more than once."""
+    if hasattr(ensemble, "samplers_"):  # imbalanced-learn's forests
+        return True
+    return isinstance(ensemble, BAGGINGS) and not isinstance(
+        ensemble.estimators_[0], BaseDecisionTree
+    )
+
+
+def _one_hot(codes):
+    return (codes[:, None] == np.unique(codes)).astype(np.float64)
+
+
+def _counted(leaf, n_leaves, one_hot):
+    """Count rows of every class by leaf."""
+    return np.stack([np.bincount(leaf, column, n_leaves) for column in one_hot.T], axis=1)
+
+
+def _leaf_counts(model, X, one_hot):
+    """Yield the leaves of the trees of a model, and of models within; none if there are none."""
+    X, model = as_last_step_sees(model, X), last_step(model)
+    reader = _READERS.get(package_of(model))
+    if isinstance(model, BaseDecisionTree):
+        yield _of_tree(model, as_tree_input(X), one_hot)
+    elif hasattr(model, "_predictors"):
+        yield from _of_histogram_boosting(model, X, one_hot)
+    elif reader is not None and hasattr(model, "get_params"):
+        yield from reader(model, X, one_hot)
+    else:
+        for part, rows in _parts(model, X):
+            yield from _leaf_counts(part, rows, one_hot)
+
+
+def _parts(model, X):
+    """List models within a model, with the rows as they see them."""
+    name = next((name for name in _PARTS if hasattr(model, name)), None)
+    if name is None:
+        return []
+    parts = listed_members(getattr(model, name))
+    if name == "calibrated_classifiers_":
+        parts = [part.estimator for part in parts]
+    columns = getattr(model, "estimators_features_", None)
+    if isinstance(model, FORESTS + BAGGINGS):
+        X = member_input(model, X)
+    chosen = spread(len(parts), MOST_TREES)
+    return [(parts[i], X if columns is None else X[:, columns[i]]) for i in chosen]
+
+
+def _of_tree(tree, matrix, one_hot):
+    is_leaf = tree.tree_.children_left < 0
+    found = _counted(tree.tree_.apply(matrix), len(is_leaf), one_hot)
+    remembered = tree.tree_.n_node_samples[is_leaf].astype(np.float64)
+    return LeafCounts(remembered, found[is_leaf], is_count=True)
+
+
+def _of_histogram_boosting(model, X, one_hot):
+    """Have the predictors of trees, whose values are replaced by numbers, name the leaves."""
+    X = model._preprocess_X(X, reset=False)
+    bitsets = model._bin_mapper.make_known_categories_bitsets()
+    trees = [tree for iteration in model._predictors for tree in iteration]
+    for tree in (trees[i] for i in spread(len(trees), MOST_TREES)):
+        nodes = tree.nodes.copy()
+        nodes["value"] = np.arange(len(nodes))
+        numbered = type(tree)(nodes, tree.binned_left_cat_bitsets, tree.raw_left_cat_bitsets)
+        leaf = numbered.predict(X, *bitsets, 1).astype(int)
+        is_leaf = nodes["is_leaf"].astype(bool)
+        found = _counted(leaf, len(nodes), one_hot)[is_leaf]
+        yield LeafCounts(nodes["count"][is_leaf].astype(np.float64), found, is_count=True)
+
+
+def _of_lightgbm(model, X, one_hot):
+    number = min(MOST_TREES, model.booster_.current_iteration())
+    dump = model.booster_.dump_model(num_iteration=number)["tree_info"]
+    leaves = model.predict(X, pred_leaf=True, num_iteration=number).reshape(X.shape[0], -1)
+    for tree, leaf in zip(dump, leaves.T, strict=True):
+        found = _nested(tree["tree_structure"], "leaf_index", "leaf_count")
+        if len(found) > 1:
+            yield LeafCounts(_as_array(found), _counted(leaf, len(found), one_hot), is_count=True)
+
+
+def _of_xgboost(model, X, one_hot):
+    """Read covers, sums of Hessians: in the first round those of all rows of a class are equal."""
+    if model.get_params().get("booster") == "gblinear":
+        return
+    booster = model.get_booster()
+    number = min(MOST_TREES, booster.num_boosted_rounds())
+    dumps = booster[:number].get_dump(dump_format="json", with_stats=True)
+    leaves = model.apply(X, iteration_range=(0, number))
+    of_first = len(dumps) // number
+    params = model.get_params()
+    is_plain = all(params.get(name) in (None, 1) for name in ("subsample", "scale_pos_weight"))
+    leaves = leaves.reshape(X.shape[0], -1).astype(int).T
+    for tree, (dump, leaf) in enumerate(zip(dumps, leaves, strict=True)):
+        covers = _nested(json.loads(dump), "nodeid", "cover", is_leaf="leaf")
+        found = _counted(leaf, max(covers) + 1, one_hot)[sorted(covers)]
+        covers, is_first = _as_array(covers), tree < of_first
+        rows = _as_numbers_of_rows(covers, found.sum(axis=1)) if is_first and is_plain else None
+        if rows is None:
+            yield LeafCounts(covers, found, is_count=False, is_comparable=is_first)
+        else:
+            yield LeafCounts(rows, found, is_count=True)
+
+
+def _as_numbers_of_rows(covers, found):
+    """Divide covers by the Hessian of one row, if rows had no weights; None if they may have had.
+
+    Whole weights give whole numbers, too, but never a leaf with more rows than its number.
+    """
+    for of_smallest in range(1, MOST_ROWS_OF_SMALLEST + 1):
+        rows = covers * of_smallest / covers.min()
+        if np.abs(rows - rows.round()).max() < 0.02:
+            return rows.round() if (found > rows + 0.5).any() else None
+    return None
+
+
+def _of_catboost(model, X, one_hot):
+    """Read the sums of the weights of rows, which do not depend on what was sampled."""
+    weights = _catboost_weights(model)
+    leaves = np.asarray(model.calc_leaf_indexes(X))
+    for tree in spread(len(weights), MOST_TREES):
+        found = _counted(leaves[:, tree], len(weights[tree]), one_hot)
+        yield LeafCounts(weights[tree].astype(np.float64), found, is_count=False)
+
+
+def _catboost_weights(model):
+    written = catboost_as_json(model)
+    if "oblivious_trees" in written:
+        return [np.array(tree["leaf_weights"]) for tree in written["oblivious_trees"]]
+    if hasattr(model, "classes_") and len(model.classes_) > 2:
+        return []  # get_leaf_weights fails, and the file has them in another order
+    return np.split(model.get_leaf_weights(), np.cumsum(model.get_tree_leaf_counts())[:-1])
+
+
+_READERS = {"lightgbm": _of_lightgbm, "xgboost": _of_xgboost, "catboost": _of_catboost}
+
+
+def _nested(tree, number, remembered, is_leaf=None):
+    """Return what the leaves of a nested tree remember, by their numbers."""
+    found, stack = {}, [tree]
+    while stack:
+        node = stack.pop()
+        if (is_leaf or number) in node:
+            found[node[number]] = node[remembered]
+        children = [node[side] for side in ("left_child", "right_child") if side in node]
+        stack += [*children, *node.get("children", ())]
+    return found
+
+
+def _as_array(by_number):
+    return np.array([by_number[number] for number in sorted(by_number)], dtype=np.float64)

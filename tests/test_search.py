@@ -638,7 +638,8 @@ def test_exports_and_reports_see_through_the_choice_of_columns(column_search, tm
     sql = to_sql(search, tmp_path / "student.sql", frame, table="t")
     assert "c4" in sql
     assert "c0" not in sql
-    report = fidelity_report(search, frame + 1e-9, y, n_resamples=20)  # rows not seen
+    with pytest.warns(UserWarning, match="Rows of X are rows that the teacher was fitted on"):
+        report = fidelity_report(search, frame + 1e-9, y, n_resamples=20)
     assert report.models["teacher"] == "RandomForestClassifier"
     pytest.importorskip("shap")
     assert explain(search, frame[:5], background=frame[:200]).shape == (5, 9, 2)

@@ -9,11 +9,14 @@ import joblib
 import numpy as np
 import scipy.sparse as sp
 
-from skdistill.columns import take_rows
+from skdistill import __version__
+from skdistill.columns import mix_rows, take_rows
 from skdistill.distill.class_prior import prior_shift
 from skdistill.estimators import last_step
 from skdistill.soft_labels import calibration_temperature
+from skdistill.teacher.identity import content_key
 from skdistill.teacher.labelling import label_rows
+from skdistill.teacher.leaves import spread
 from skdistill.teacher.margins import PROBE_ROWS
 from skdistill.teacher.synthetic import label_by_members
 from skdistill.transfer_set import ORIGINS, Munge, TransferSet, join, not_observed
@@ -209,14 +212,26 @@ def choose_temperature(temperature, transfer_set):
 
 
 def fingerprint_of(in_use):
-    """Identify a teacher without hashing fitted models, whose hashes are not stable."""
-    name = f"{type(in_use.estimator).__module__}.{type(in_use.estimator).__qualname__}"
-    if in_use.members and not in_use.was_fitted:  # several teachers, some of which may be fitted
-        own = {k: v for k, v in in_use.estimator.get_params(deep=False).items() if k != "teachers"}
-        columns = [columns for _, _, *columns in in_use.estimator.teachers]
-        return joblib.hash((name, own, columns, [fingerprint_of(each) for each in in_use.members]))
+    """Identify a teacher in cache keys, by what it is made of and by some of its answers.
+
+    The answers tell models apart that ask elsewhere, where their content says nothing.
+    """
+    if hasattr(in_use.estimator, "cache_key"):  # of a search, for all its candidates
+        return in_use.estimator.cache_key
+    key = content_key([__version__, in_use.estimator])
     if not in_use.was_fitted:
-        return joblib.hash((name, in_use.estimator.get_params()))
-    X = in_use.rows.X
-    probe = take_rows(X, np.linspace(0, X.shape[0] - 1, min(X.shape[0], PROBE_ROWS)).astype(int))
-    return joblib.hash((name, in_use.fitted.margins(probe)))
+        return joblib.hash([key, *(fingerprint_of(each) for each in in_use.members)])
+    answers = [in_use.fitted.margins(rows) for rows in _probes(in_use.rows)]
+    return joblib.hash([key, *answers])
+
+
+def _probes(rows):
+    """List labelled rows, unlabelled ones and rows mixed of both, some of each."""
+    tables = [
+        take_rows(X, spread(X.shape[0], PROBE_ROWS)) for X in (rows.X, rows.pool) if X is not None
+    ]
+    if sp.issparse(rows.X):
+        return tables
+    X = rows.all_rows()
+    source = np.random.RandomState(0).randint(X.shape[0], size=(PROBE_ROWS, X.shape[1]))
+    return [*tables, mix_rows(X, source)]

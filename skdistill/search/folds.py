@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,10 @@ from sklearn.utils import check_random_state, get_tags
 from skdistill.columns import row_hashes, take_rows
 from skdistill.rows import Rows
 from skdistill.soft_labels import proba_from_margins
+from skdistill.teacher.identity import content_key
 from skdistill.teacher.in_use import ClassifierInUse
 from skdistill.teacher.labelling import label_rows
-from skdistill.teacher.margins import align_probabilities
+from skdistill.teacher.margins import align_probabilities, check_probabilities
 
 
 class RememberingTeacher(ClassifierMixin, BaseEstimator):
@@ -51,6 +53,11 @@ class RememberingTeacher(ClassifierMixin, BaseEstimator):
     def classes_(self):
         """The classes, one per column of the margins."""
         return self.teacher.classes
+
+    @cached_property
+    def cache_key(self):
+        """What stands for it in cache keys, found once for all candidates."""
+        return content_key(self)
 
     def fit(self, X, y):
         """Refuse: the teacher is fitted."""
@@ -129,7 +136,9 @@ class Fold:
 
     def teacher_proba(self, X, classes):
         """Return the teacher's probabilities of some classes, 0 for those it does not know."""
-        return align_probabilities(self.teacher.predict_proba(X), self.teacher.classes_, classes)
+        labels = self.teacher.classes_
+        proba = check_probabilities(self.teacher, self.teacher.predict_proba(X), labels)
+        return align_probabilities(proba, labels, classes)
 
 
 def make_folds(teacher, rows, splits, labelling, cv, n_jobs, random_state):

@@ -1,0 +1,209 @@
+"""Keys of teachers: equal for copies, different for whatever answers differently."""
+
+import copy
+import pickle
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+    StackingClassifier,
+)
+from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from skdistill import DistilledClassifier, MultiTeacher, TreeStudentClassifier
+from skdistill.teacher.identity import content_key
+
+
+def xgboost_classifier():
+    return pytest.importorskip("xgboost").XGBClassifier(n_estimators=5, n_jobs=1)
+
+
+def lightgbm_classifier():
+    return pytest.importorskip("lightgbm").LGBMClassifier(n_estimators=5, n_jobs=1, verbose=-1)
+
+
+TEACHERS = {
+    "RandomForest": lambda: RandomForestClassifier(5, random_state=0),
+    "ExtraTrees": lambda: ExtraTreesClassifier(5, random_state=0),
+    "GradientBoosting": lambda: GradientBoostingClassifier(n_estimators=5, random_state=0),
+    "HistGradientBoosting": lambda: HistGradientBoostingClassifier(max_iter=5, random_state=0),
+    "XGBoost": xgboost_classifier,
+    "LightGBM": lightgbm_classifier,
+    "Pipeline": lambda: make_pipeline(StandardScaler(), RandomForestClassifier(5, random_state=0)),
+    "Stacking": lambda: StackingClassifier([("nb", GaussianNB())], LogisticRegression(), cv=2),
+    "MultiTeacher": lambda: MultiTeacher([("nb", GaussianNB()), ("lr", LogisticRegression())]),
+}
+
+
+@pytest.fixture
+def rows():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 4))
+    return X, (X[:, 0] + rng.normal(size=300) > 0).astype(int)
+
+
+class TestKey:
+    @pytest.mark.parametrize("name", TEACHERS)
+    def test_copies_have_the_key_of_the_original(self, rows, name):
+        fitted = TEACHERS[name]().fit(*rows)
+        key = content_key(fitted)
+        fitted.predict_proba(rows[0])
+        assert content_key(fitted) == key
+        assert content_key(pickle.loads(pickle.dumps(fitted))) == key
+        assert content_key(TEACHERS[name]().fit(*rows)) == key
+
+    @pytest.mark.parametrize("name", TEACHERS)
+    def test_other_rows_or_parameters_give_another_key(self, rows, name):
+        X, y = rows
+        key = content_key(TEACHERS[name]().fit(X, y))
+        assert content_key(TEACHERS[name]().fit(X[1:], y[1:])) != key
+        assert content_key(TEACHERS[name]()) != key
+        assert content_key(clone(TEACHERS[name]())) == content_key(TEACHERS[name]())
+
+    def test_a_single_leaf_makes_a_difference(self, rows):
+        forest = RandomForestClassifier(5, random_state=0).fit(*rows)
+        other = copy.deepcopy(forest)
+        other.estimators_[4].tree_.value[-1, 0, 0] += 1e-9
+        assert content_key(forest) != content_key(other)
+
+    def test_threads_and_messages_make_none(self):
+        one, other = RandomForestClassifier(n_jobs=1), RandomForestClassifier(n_jobs=4, verbose=1)
+        assert content_key(one) == content_key(other)
+        assert content_key(one) != content_key(RandomForestClassifier(n_estimators=99))
+
+    def test_functions_differ_by_what_they_do(self):
+        factor = 2.0
+        doubled, tripled = (FunctionTransformer(lambda x, f=f: x * f) for f in (2.0, 3.0))
+        assert content_key(doubled) != content_key(tripled)
+        assert content_key(lambda x: x + 1) != content_key(lambda x: x - 1)
+        assert content_key(lambda x: x * factor) != content_key(lambda x: x)
+
+        def scaled(by):
+            return lambda x: x * by
+
+        assert content_key(scaled(1)) == content_key(scaled(1))
+        assert content_key(scaled(1)) != content_key(scaled(2))
+
+    def test_it_is_the_same_in_another_process(self):
+        code = (
+            "import numpy as np; from sklearn.ensemble import RandomForestClassifier as Forest; "
+            "from skdistill.teacher.identity import content_key; X = np.arange(40.0)[:, None]; "
+            "print(content_key(Forest(3, random_state=0).fit(X, X[:, 0] % 3 > 1)), "
+            "content_key({'a', 'b', 'c'}))"
+        )
+        found = [
+            subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+            for _ in range(2)
+        ]
+        assert found[0].stdout == found[1].stdout
+
+    def test_what_holds_itself_ends(self):
+        known = [1]
+        known.append(known)
+        assert content_key(known) == content_key(known)
+
+    def test_what_cannot_be_read_never_has_the_same_key(self):
+        lock = threading.Lock()
+        assert content_key(lock) != content_key(lock)
+
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            (1, 1.0),
+            (True, 1),
+            ("1", 1),
+            ([1, 2], (1, 2)),
+            ([[1], 2], [1, [2]]),
+            (np.float32(1), np.float64(1)),
+            (np.arange(6), np.arange(6).reshape(2, 3)),
+            (np.array(["ab"], dtype=object), np.array(["a", "b"], dtype=object)),
+            ({"a": 1}, {"a": 2}),
+            ({"a": 1, "b": 2}, {"a": 2, "b": 1}),
+            (b"a", "a"),
+        ],
+    )
+    def test_values_are_told_apart(self, one, other):
+        assert content_key(one) != content_key(other)
+        assert content_key(one) == content_key(copy.deepcopy(one))
+
+
+class Remote(ClassifierMixin, BaseEstimator):
+    """Answers from somewhere else: nothing of what it knows is in the object."""
+
+    served = None
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict_proba(self, X):
+        return Remote.served.predict_proba(X)
+
+    def predict(self, X):
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+
+class TestCache:
+    def fitted(self, teacher, rows, pool, memory):
+        model = DistilledClassifier(
+            teacher, TreeStudentClassifier(16), labelling="direct", memory=memory, random_state=0
+        )
+        return model.fit(*rows, X_unlabeled=pool).predict_proba(pool)
+
+    @pytest.mark.filterwarnings("ignore:The teacher was fitted on the very rows")
+    def test_teachers_that_agree_on_the_labelled_rows_are_told_apart(self, rows, tmp_path):
+        pool = np.random.default_rng(1).normal(size=(300, 4))
+        one, two = (
+            ExtraTreesClassifier(30, max_features=m, random_state=m).fit(*rows) for m in (1, 4)
+        )
+        np.testing.assert_array_equal(one.predict_proba(rows[0]), two.predict_proba(rows[0]))
+        self.fitted(one, rows, pool, str(tmp_path))
+        cached, right = (self.fitted(two, rows, pool, memory) for memory in (str(tmp_path), None))
+        np.testing.assert_array_equal(cached, right)
+
+    def test_teachers_without_content_are_told_apart_by_answers_to_the_pool(self, rows, tmp_path):
+        X, y = np.clip(rows[0], -1, 1), rows[1]
+        pool = np.random.default_rng(1).normal(size=(300, 4)) * 2
+
+        class KnowsFarRows:
+            def __init__(self, weight):
+                self.weight = weight
+
+            def predict_proba(self, X):
+                far = np.abs(X).max(axis=1) > 1
+                p = np.where(far, 1 / (1 + np.exp(-self.weight * X[:, 0])), 0.5)
+                return np.stack([1 - p, p], axis=1)
+
+        answers = []
+        for weight in (5, -5):
+            Remote.served = KnowsFarRows(weight)
+            answers.append(self.fitted(Remote().fit(X, y), (X, y), pool, str(tmp_path)))
+        assert np.abs(answers[0] - answers[1]).max() > 0.3
+
+    def test_a_teacher_that_was_loaded_again_hits_the_cache(self, rows, tmp_path):
+        class Counting(RandomForestClassifier):
+            asked = 0
+
+            def predict_proba(self, X):
+                Counting.asked += len(X)
+                return super().predict_proba(X)
+
+        teacher = Counting(25, random_state=0).fit(*rows)
+        pool = np.random.default_rng(1).normal(size=(2000, 4))
+        with pytest.warns(UserWarning, match="very rows"):
+            self.fitted(teacher, rows, pool, str(tmp_path))
+        Counting.asked = 0
+        with pytest.warns(UserWarning, match="very rows"):
+            self.fitted(copy.deepcopy(teacher), rows, pool, str(tmp_path))
+        assert Counting.asked < 1000  # a few for the key

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted, check_memory
 
 from skdistill.caller import recalled
 from skdistill.columns import check_rows, row_hashes
+from skdistill.distill.label_checks import warn_of_opposite_labels
 from skdistill.distill.label_correction import (
     correct_labels,
     may_be_corrected,
@@ -166,6 +167,7 @@ class Distiller(MetaEstimatorMixin, BaseEstimator):
             correct_prior=correct_prior,
             n_jobs=self.n_jobs,
         )
+        warn_of_opposite_labels(transfer_set)
         if self.augmentation_ is not None:
             synthetic = recalled(memory, label_synthetic_rows, ignore=["in_use", "n_jobs"])(
                 **of_teacher,

@@ -20,11 +20,14 @@ __all__ = [
     "is_fitted",
     "is_fitted_instance",
     "last_step",
+    "nested",
     "package_of",
+    "refuse_frozen",
     "see_through",
     "seeds_of",
     "unfitted",
     "weight_params",
+    "with_params",
     "with_seeds",
 ]
 
@@ -80,11 +83,99 @@ def is_fitted_instance(value):
     return hasattr(value, "fit") and not isinstance(value, type) and is_fitted(value)
 
 
+def refuse_frozen(estimator, name):
+    """Refuse what is to be fitted if it is frozen; steps of a pipeline before its last may be.
+
+    Raises
+    ------
+    TypeError
+        If it is, with what to pass instead.
+    """
+    last = estimator
+    while isinstance(last, Pipeline):
+        last = last.steps[-1][1]
+    if isinstance(last, FrozenEstimator):
+        raise TypeError(
+            f"{name} is {estimator!r}. Frozen means that fit leaves it as it is, but it has to be "
+            "fitted here. Pass it without FrozenEstimator: a clone is fitted, it stays as it is."
+        )
+
+
 def unfitted(estimator):
     """Return an unfitted clone, also of a frozen estimator."""
     while isinstance(estimator, FrozenEstimator):
         estimator = estimator.estimator
     return clone(estimator)
+
+
+def nested(params, name):
+    """Take the parameters of a part, ``name__...``, out of those of the whole, without prefix."""
+    prefix = f"{name}__"
+    return {k.removeprefix(prefix): params.pop(k) for k in list(params) if k.startswith(prefix)}
+
+
+def with_params(estimator, params):
+    """Give a fitted estimator parameters: itself if it has them, else an unfitted clone with them.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted, and never changed. A frozen one has the parameters of what is frozen, too.
+    params : dict
+        Values by name, also of its parts.
+
+    Returns
+    -------
+    estimator : estimator
+        A frozen one stays frozen if only ``estimator`` is another.
+
+    Raises
+    ------
+    ValueError
+        If it has no such parameter.
+    """
+    if isinstance(estimator, FrozenEstimator):
+        others = dict(params)
+        inner = others.pop("estimator", estimator.estimator)
+        found = with_params(inner, others)
+        if found is not inner:
+            return found
+        return estimator if inner is estimator.estimator else FrozenEstimator(inner)
+    changed = _changed(params, estimator.get_params())
+    return unfitted(estimator).set_params(**changed) if changed else estimator
+
+
+def _changed(params, present):
+    """Return the parameters that have another value at present, or are of a part that has."""
+    changed = {}
+    for name in sorted(params):  # parts before their own parameters
+        is_of_another = any(name.startswith(f"{part}__") for part in changed)
+        is_kept = name in present and _is_same(params[name], present[name])
+        if is_of_another or not is_kept:
+            changed[name] = params[name]
+    return changed
+
+
+def _is_same(a, b):
+    """Tell whether two parameters are equal: of one type, arrays and NaN allowed for."""
+    if a is b:
+        return True
+    a, b = (value.item() if isinstance(value, np.generic) else value for value in (a, b))
+    if type(a) is not type(b) or isinstance(a, type):  # 1 is one column, 1.0 all of them
+        return False
+    if hasattr(a, "get_params"):
+        is_fit = is_fitted_instance(a) or is_fitted_instance(b)
+        return not is_fit and _is_same(a.get_params(deep=False), b.get_params(deep=False))
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(_is_same, a, b))
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(_is_same(a[key], b[key]) for key in a)
+    try:
+        if isinstance(a, np.ndarray):
+            return a.dtype == b.dtype and a.shape == b.shape and not _differ(a, b).any()
+        return bool(a == b or (a != a and b != b))
+    except (TypeError, ValueError):  # tables, and others that compare part by part
+        return False
 
 
 def seeds_of(estimator):

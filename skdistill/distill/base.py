@@ -6,7 +6,6 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
-from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -31,14 +30,15 @@ from skdistill.estimators import (
     is_fitted,
     is_fitted_instance,
     last_step,
-    unfitted,
+    nested,
+    with_params,
     with_seeds,
 )
 from skdistill.rows import SeenRows, check_weights, encode_observed, warn_of_leak
 from skdistill.students.fitting import check_student
 from skdistill.students.tree import TreeStudentClassifier
 from skdistill.teacher.fitting import check_teacher
-from skdistill.transfer_set import join
+from skdistill.transfer_set import Munge, join
 
 CONSTRAINTS = {
     "teacher": "no_validation",  # check_teacher says more
@@ -67,6 +67,9 @@ def student_has(method):
 class Distiller(MetaEstimatorMixin, BaseEstimator):
     """What both distillers do to behave as estimators around a teacher that may be fitted."""
 
+    #: What `student` is if it is None; None where there is no such parameter.
+    _default_student = None
+
     def __sklearn_clone__(self):
         """Clone the distiller, but keep a fitted teacher by reference."""
         copy = super().__sklearn_clone__()
@@ -75,7 +78,10 @@ class Distiller(MetaEstimatorMixin, BaseEstimator):
         return copy
 
     def set_params(self, **params):
-        """Set parameters; one of a fitted teacher replaces it by an unfitted clone first.
+        """Set parameters; a fitted teacher that gets other ones is replaced by an unfitted clone.
+
+        Values that it has already change nothing. Parameters of a student or an augmentation that
+        is left to its default are those of `TreeStudentClassifier` and the like, and of `Munge`.
 
         Parameters
         ----------
@@ -86,14 +92,32 @@ class Distiller(MetaEstimatorMixin, BaseEstimator):
         -------
         self : object
             The distiller.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter; the teacher is as it was then.
         """
         teacher = params.get("teacher", self.teacher)
-        thaws = {name for name in params if name.startswith("teacher__")}
-        if isinstance(teacher, FrozenEstimator):
-            thaws.discard("teacher__estimator")  # its one own parameter
-        if thaws and is_fitted_instance(teacher):
-            params["teacher"] = unfitted(teacher)
+        if is_fitted_instance(teacher):
+            params["teacher"] = with_params(teacher, nested(params, "teacher"))
+        own = self.get_params(deep=False)
+        for name in {name.partition("__")[0] for name in params if "__" in name} & own.keys():
+            params[name] = self._part(name, params.get(name, own[name]))
         return super().set_params(**params)
+
+    def _part(self, name, value):
+        """Return what stands behind a parameter of which a parameter is to be set."""
+        if name == "student" and value is None:
+            return self._default_student()
+        if name == "augmentation" and isinstance(value, str) and value == "auto":
+            return Munge()
+        if not hasattr(value, "set_params"):
+            raise ValueError(
+                f"A parameter {name}__... was passed, but {name} is {value!r}, which has no "
+                f"parameters. Pass an estimator as {name} as well."
+            )
+        return value
 
     @property
     def teacher_(self):
@@ -129,11 +153,11 @@ class Distiller(MetaEstimatorMixin, BaseEstimator):
     def _takes_sparse(self):
         return get_tags(self).input_tags.sparse
 
-    def _members(self, kind, default_student):
+    def _members(self, kind):
         """Return checked teacher and student; without a seed of their own they get one of ours."""
         check_teacher(self.teacher, kind)
         teacher = self.teacher
-        student = default_student if self.student is None else self.student
+        student = self._default_student() if self.student is None else self.student
         check_student(student, kind)
         if self.random_state is not None:
             random_state = check_random_state(self.random_state)

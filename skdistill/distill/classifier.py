@@ -267,6 +267,8 @@ class DistilledClassifier(ClassifierDistiller):
     # Pipelines hand X_unlabeled on without set_fit_request.
     __metadata_request__fit = {"X_unlabeled": True}
 
+    _default_student = TreeStudentClassifier
+
     _parameter_constraints = {
         **CONSTRAINTS,
         "temperature": [Interval(Real, 0.0, None, closed="neither"), StrOptions({"auto"})],
@@ -356,7 +358,7 @@ class DistilledClassifier(ClassifierDistiller):
             what is described here; before anything is fitted where that can be told.
         """
         self._validate_params()
-        teacher, student = self._members("classifier", TreeStudentClassifier())
+        teacher, student = self._members("classifier")
         check_can_learn(student, self.loss, self._hint_weights())
         rows = check_classification_rows(
             self, X, y, sample_weight, X_unlabeled, **self._takes_with(teacher)

@@ -155,6 +155,8 @@ class OnlineDistilledClassifier(ClassifierDistiller):
     # Pipelines hand X_unlabeled on without set_fit_request.
     __metadata_request__fit = {"X_unlabeled": True}
 
+    _default_student = MLPStudentClassifier
+
     _parameter_constraints = {
         **{
             name: CONSTRAINTS[name]
@@ -214,7 +216,7 @@ class OnlineDistilledClassifier(ClassifierDistiller):
             what is described here.
         """
         self._validate_params()
-        teacher, student = self._members("classifier", MLPStudentClassifier())
+        teacher, student = self._members("classifier")
         check_growing(teacher)
         _check_goes_on(student)
         rows = check_classification_rows(

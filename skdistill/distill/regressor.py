@@ -94,6 +94,8 @@ class DistilledRegressor(RegressorMixin, Distiller):
     # Pipelines hand X_unlabeled on without set_fit_request.
     __metadata_request__fit = {"X_unlabeled": True}
 
+    _default_student = TreeStudentRegressor
+
     _parameter_constraints = CONSTRAINTS
 
     def __init__(
@@ -151,7 +153,7 @@ class DistilledRegressor(RegressorMixin, Distiller):
             described here; before anything is fitted where that can be told.
         """
         self._validate_params()
-        teacher, student = self._members("regressor", TreeStudentRegressor())
+        teacher, student = self._members("regressor")
         rows = check_regression_rows(
             self, X, y, sample_weight, X_unlabeled, accept_sparse=self._takes_sparse()
         )

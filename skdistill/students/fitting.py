@@ -8,7 +8,13 @@ from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.pipeline import Pipeline
 
 from skdistill.columns import take_rows
-from skdistill.estimators import as_last_step_sees, last_step, seeds_of, weight_params
+from skdistill.estimators import (
+    as_last_step_sees,
+    last_step,
+    refuse_frozen,
+    seeds_of,
+    weight_params,
+)
 from skdistill.soft_labels import margins_from_decision
 from skdistill.students.soft_label_classifier import SoftLabelClassifier
 
@@ -27,13 +33,14 @@ def check_student(student, kind):
     Raises
     ------
     TypeError
-        If it is something else, with what to pass instead.
+        If it is something else, or frozen, with what to pass instead.
     """
     if isinstance(student, type):
         raise TypeError(
             f"student is the class {student.__name__}; an instance was expected. Pass "
             f"{student.__name__}()."
         )
+    refuse_frozen(student, "student")
     last = last_step(student)
     name = type(last).__name__
     if kind == "regressor":
@@ -54,6 +61,8 @@ def check_student(student, kind):
         )
     elif not hasattr(last, "distill"):
         weight_params(last, np.ones(1))
+    elif isinstance(last, SoftLabelClassifier):
+        refuse_frozen(last.estimator, "student.estimator")
 
 
 def check_can_learn(student, loss, families):

@@ -1,6 +1,7 @@
 """A look inside the estimators that users pass: pipelines, frozen ones, fitted ones."""
 
 import inspect
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,7 @@ __all__ = [
     "nested",
     "package_of",
     "refuse_frozen",
+    "reusable",
     "see_through",
     "seeds_of",
     "unfitted",
@@ -176,6 +178,11 @@ def _is_same(a, b):
         return bool(a == b or (a != a and b != b))
     except (TypeError, ValueError):  # tables, and others that compare part by part
         return False
+
+
+def reusable(cv):
+    """Return folds that can be used more than once: an iterator can be read once."""
+    return list(cv) if isinstance(cv, Iterator) else cv
 
 
 def seeds_of(estimator):

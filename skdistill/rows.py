@@ -22,10 +22,12 @@ from skdistill.columns import (
 
 __all__ = [
     "Rows",
+    "check_classes",
     "check_classification_rows",
     "check_regression_rows",
     "check_weights",
     "encode_observed",
+    "observed_classes",
     "require_y",
     "warn_of_leak",
 ]
@@ -269,6 +271,28 @@ def encode_observed(estimator, y, X, classes):
             )
         codes[observed] = np.searchsorted(classes, labels)
     return codes
+
+
+def check_classes(classes, known):
+    """Check the classes that were passed to partial_fit, if any: what is known cannot change.
+
+    Raises
+    ------
+    ValueError
+        If they are others.
+    """
+    if classes is not None and not np.array_equal(np.unique(classes), known):
+        raise ValueError(
+            f"classes={np.unique(classes).tolist()} are not the classes there are, "
+            f"{known.tolist()}: those that a fitted teacher knows, else those of the first call. "
+            "Pass rows of all classes in the first call, or leave classes out."
+        )
+
+
+def observed_classes(estimator, y):
+    """Return the classes in y, sorted, without the -1 that marks rows without one."""
+    y = _as_labels(estimator, y)
+    return np.unique(_labels(y[~_unlabelled(y, None)]))
 
 
 def check_weights(sample_weight, X):

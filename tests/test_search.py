@@ -211,6 +211,13 @@ def test_what_is_no_student_is_refused(forest, binary_task, students, error, mes
 # Folds
 
 
+def test_a_search_without_observed_classes_is_refused(forest, binary_task):
+    X, _ = binary_task
+    search = StudentSearchCV(forest, [TreeStudentClassifier(2)], cv=2, references=False)
+    with pytest.raises(ValueError, match="scoring='neg_log_loss' needs observed classes"):
+        search.fit(X, np.full(len(X), -1))
+
+
 class CountingForest(RandomForestClassifier):
     """A forest that counts how often it was fitted, and how many rows it was asked for."""
 

@@ -31,10 +31,18 @@ from skdistill.estimators import (
     is_fitted_instance,
     last_step,
     nested,
+    reusable,
     with_params,
     with_seeds,
 )
-from skdistill.rows import SeenRows, check_weights, encode_observed, warn_of_leak
+from skdistill.rows import (
+    SeenRows,
+    check_classes,
+    check_weights,
+    encode_observed,
+    observed_classes,
+    warn_of_leak,
+)
 from skdistill.students.fitting import check_student
 from skdistill.students.tree import TreeStudentClassifier
 from skdistill.teacher.fitting import check_teacher
@@ -72,6 +80,7 @@ class Distiller(MetaEstimatorMixin, BaseEstimator):
 
     def __sklearn_clone__(self):
         """Clone the distiller, but keep a fitted teacher by reference."""
+        self._cv()
         copy = super().__sklearn_clone__()
         if is_fitted_instance(self.teacher):
             copy.teacher = self.teacher
@@ -167,8 +176,10 @@ class Distiller(MetaEstimatorMixin, BaseEstimator):
         return teacher, student
 
     def _cv(self):
-        """Return the folds in a form that can be used more than once."""
-        return list(self.cv) if isinstance(self.cv, Iterator) else self.cv
+        """Return the folds, in a form that can be used more than once from here on."""
+        if isinstance(getattr(self, "cv", None), Iterator):
+            self.cv = reusable(self.cv)
+        return getattr(self, "cv", None)
 
     def _label(self, in_use, student, rows, cv, correct_prior=False):
         """Build the transfer set, or take its parts from the cache."""
@@ -217,7 +228,6 @@ class Distiller(MetaEstimatorMixin, BaseEstimator):
     def _label_fresh(self, X, y, sample_weight):
         """Have the teacher label rows that came after fit, and synthetic ones made of them."""
         X = self._check_X(X)
-        self._seen_rows = self._seen_rows.including(X)
         self._say(f"labelling {X.shape[0]} fresh rows by {type(last_step(self.teacher_)).__name__}")
         fresh = label_fresh_rows(
             self._teacher,
@@ -228,6 +238,7 @@ class Distiller(MetaEstimatorMixin, BaseEstimator):
             self.augmentation_,
             self.random_state,
         )
+        self._seen_rows = self._seen_rows.including(X)
         if self.label_correction_ is None:
             return fresh
         return replace(fresh, margins=self.label_correction_.corrected(fresh.margins, fresh.X))
@@ -275,14 +286,12 @@ class ClassifierDistiller(ClassifierMixin, Distiller):
         return encode_observed(self, y, X, self.classes_)
 
     def _fit_first_batch(self, X, y, classes, sample_weight):
-        """Fit, as the first call of partial_fit, and check the classes there were to be."""
-        self.fit(X, y, sample_weight)
-        if classes is not None and not np.array_equal(np.unique(classes), self.classes_):
-            raise ValueError(
-                f"classes={list(classes)} are not those of y and the teacher, "
-                f"{self.classes_.tolist()}. Pass rows of all classes in the first call."
-            )
-        return self
+        """Fit, as the first call of partial_fit, if the classes are those there were to be."""
+        if classes is not None:
+            check_teacher(self.teacher, "classifier")
+            known = self._takes_with(self.teacher)["known_classes"]
+            check_classes(classes, observed_classes(self, y) if known is None else np.sort(known))
+        return self.fit(X, y, sample_weight)
 
     def predict_proba(self, X):
         """Predict probabilities with the student.

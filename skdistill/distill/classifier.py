@@ -22,6 +22,7 @@ from skdistill.distill.stages import choose_temperature, fingerprint_of
 from skdistill.estimators import last_step
 from skdistill.models import student_and_teacher
 from skdistill.rows import (
+    check_classes,
     check_classification_rows,
     check_something_observed,
     check_weights,
@@ -412,7 +413,8 @@ class DistilledClassifier(ClassifierDistiller):
         y : array-like of shape (n_samples,) or None, default=None
             Classes, -1 where none was observed; None if none was observed at all.
         classes : array-like of shape (n_classes,) or None, default=None
-            Has to be all classes of y, in the first call; a teacher cannot learn more.
+            Has to be all classes, those of a fitted teacher or of the first y; a teacher cannot
+            learn more.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights.
 
@@ -437,6 +439,7 @@ class DistilledClassifier(ClassifierDistiller):
         if not hasattr(self, "student_"):
             return self._fit_first_batch(X, y, classes, sample_weight)
         self._validate_params()
+        check_classes(classes, self.classes_)
         fresh = self._label_fresh(X, y, sample_weight)
         if self.alpha_choice_ is not None:
             fresh = replace(fresh, row_alpha=self.alpha_choice_.of_rows(fresh))

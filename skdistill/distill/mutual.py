@@ -86,7 +86,8 @@ class MutualDistilledClassifier(ClassifierDistiller):
         nothing to learn from each other.
     losses_ : ndarray of shape (n_rounds + 1, n_students)
         Log loss in nats of the students of the second cohort on the rows held out from it: when
-        they had learned alone, then after every round.
+        they had learned alone, then after every round. Where no class was observed at all, the
+        cross entropy to the teacher's probabilities.
     classes_ : ndarray of shape (n_classes,)
         The class labels: those that a fitted teacher knows, else those observed.
     temperature_ : float
@@ -208,7 +209,7 @@ class MutualDistilledClassifier(ClassifierDistiller):
             Raw columns: what teacher and students take.
         y : array-like of shape (n_samples,)
             Classes; -1 marks rows without one, also among strings in an object array (unless a
-            fitted teacher knows a class -1).
+            fitted teacher knows a class -1). All may be -1 if the teacher is fitted.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights.
         X_unlabeled : table with the columns of X, or tuple of tables, default=None
@@ -280,7 +281,7 @@ class MutualDistilledClassifier(ClassifierDistiller):
         return super().teacher_
 
     def _judge(self, course, transfer_set, rows):
-        """Return the losses of a cohort that learns without some labelled rows, by round."""
+        """Return the losses of a cohort that learns without some of the rows of y, by round."""
         quiet = replace(course, students=[silenced(student) for student in course.students])
         transfer_set, held_out = hold_out(transfer_set, rows, course.has_teacher)
         losses = []

@@ -11,7 +11,7 @@ from skdistill.columns import stack_rows, take_rows
 from skdistill.distill.base import CONSTRAINTS, ClassifierDistiller
 from skdistill.distill.stages import choose_augmentation, label_fresh_rows, with_made_rows
 from skdistill.estimators import last_step, package_of
-from skdistill.rows import SeenRows, check_classification_rows, check_weights
+from skdistill.rows import SeenRows, check_classes, check_classification_rows, check_weights
 from skdistill.students.fitting import distill_classifier, distill_classifier_further
 from skdistill.students.mlp import MLPStudentClassifier
 from skdistill.teacher.growing import (
@@ -257,7 +257,8 @@ class OnlineDistilledClassifier(ClassifierDistiller):
             Classes, -1 where none was observed; None if none was observed at all. Then the teacher
             stays as it is, and the student follows it to these rows.
         classes : array-like of shape (n_classes,) or None, default=None
-            Has to be all classes of y, in the first call; a teacher cannot learn more.
+            Has to be all classes, those of a fitted teacher or of the first y; a teacher cannot
+            learn more.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights.
 
@@ -276,6 +277,7 @@ class OnlineDistilledClassifier(ClassifierDistiller):
         if not hasattr(self, "student_"):
             return self._fit_first_batch(X, y, classes, sample_weight)
         self._validate_params()
+        check_classes(classes, self.classes_)
         X = self._check_X(X)
         codes = self._observed(y, X)
         weight = check_weights(sample_weight, X)
@@ -284,17 +286,19 @@ class OnlineDistilledClassifier(ClassifierDistiller):
             check_growing_on(self.teacher_)
         before = self._teacher
         batch = label_fresh_rows(before, X, codes, weight, self.classes_, None, None)
-        if has_classes.any():
-            self._grow(batch.take(has_classes))
-        self._follow(with_made_rows(batch, self._teacher, self.augmentation_, self.random_state))
+        after = self._grown(batch.take(has_classes)) if has_classes.any() else before
+        self._follow(with_made_rows(batch, after, self.augmentation_, self.random_state))
+        if after is not before:  # only now: a student that fails to follow loses nothing
+            self._teacher = after
+            self.stage_trees_ = [*self.stage_trees_, count_trees(after.estimator)]
         self._seen_rows = self._seen_rows.including(X)
         return self
 
     def _follow(self, transfer_set):
         distill_classifier_further(self.student_, transfer_set, self.temperature, self.alpha)
 
-    def _grow(self, labelled):
-        """Let a copy of the teacher grow on labelled rows, and keep it."""
+    def _grown(self, labelled):
+        """Let a copy of the teacher grow on labelled rows."""
         self._remember(labelled.X, labelled.y)
         X, codes, weight = self._with_every_class(labelled)
         estimator, labels = self._teacher.estimator, self._teacher.labels
@@ -303,9 +307,7 @@ class OnlineDistilledClassifier(ClassifierDistiller):
             y = np.searchsorted(labels, y)
         n_trees = -(-trees_asked(self.teacher) // self.n_stages)
         self._say(f"growing {type(last_step(estimator)).__name__} by {n_trees} trees")
-        more = grown(estimator, n_trees, X, y, weight)
-        self._teacher = replace(self._teacher, estimator=more)
-        self.stage_trees_ = [*self.stage_trees_, count_trees(more)]
+        return replace(self._teacher, estimator=grown(estimator, n_trees, X, y, weight))
 
     def _remember(self, X, codes):
         """Keep one row of every class."""

@@ -17,8 +17,8 @@ from sklearn.utils.validation import check_is_fitted
 from skdistill.columns import column_names
 from skdistill.distill import DistilledClassifier
 from skdistill.distill.base import ClassifierDistiller
-from skdistill.estimators import is_fitted, with_seeds
-from skdistill.rows import check_classification_rows
+from skdistill.estimators import is_fitted, reusable, with_seeds
+from skdistill.rows import check_classification_rows, check_something_observed
 from skdistill.search.arena import behind_selector, build_arena
 from skdistill.search.budget import Budget, BudgetError, excesses
 from skdistill.search.candidates import closest, in_order_of_choice, pareto_front
@@ -247,7 +247,8 @@ class StudentSearchCV(ClassifierDistiller):
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
             Raw columns: what teacher and students take.
         y : array-like of shape (n_samples,)
-            Classes; -1 marks rows without one, see `DistilledClassifier`.
+            Classes; -1 marks rows without one, see `DistilledClassifier`, but some have to be
+            observed: candidates are scored on them.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights, for fits and scores.
         X_unlabeled : table with the columns of X, or tuple of tables, default=None
@@ -283,6 +284,7 @@ class StudentSearchCV(ClassifierDistiller):
             known_classes=self.teacher.classes_ if is_fitted(self.teacher) else None,
             accept_sparse=self._takes_sparse(),
         )
+        check_something_observed(rows, {f"scoring={self.scoring!r}": True})
         plans = self._plans(budget, rows.X.shape[1])
         random_state = check_random_state(self.random_state)
         with _folder(self.memory) as memory:
@@ -291,7 +293,7 @@ class StudentSearchCV(ClassifierDistiller):
             teacher = self._seeded_teacher(random_state)
             numbers = [plan.n_columns for plan in plans if plan.n_columns is not None]
             arena, self.column_path_ = build_arena(
-                teacher, rows, self.cv, self.scoring, shared, numbers, self.n_jobs, random_state
+                teacher, rows, self._cv(), self.scoring, shared, numbers, self.n_jobs, random_state
             )
             self.classes_, self.n_splits_ = arena.classes, len(arena.folds)
             entries = hold(
@@ -330,7 +332,7 @@ class StudentSearchCV(ClassifierDistiller):
                 f"distiller_params has {unknown}; parameters of DistilledClassifier that the "
                 f"search does not set itself were expected: {sorted(known)}."
             )
-        return given
+        return {name: reusable(value) for name, value in given.items()}
 
     def _plans(self, budget, n_features):
         """List what may be tried."""

@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
+from skdistill.rows import check_classes
 from skdistill.soft_labels import free_margins, margins_from_decision
 from skdistill.students.base import StudentClassifier, make_targets, without_weightless
 from skdistill.students.encoding import fit_encoding
@@ -45,7 +46,8 @@ class NetworkStudentClassifier(StudentClassifier):
         y : array-like of shape (n_samples,) or (n_samples, n_classes)
             Classes, or one probability per class and row; each row sums to 1.
         classes : array-like of shape (n_classes,), default=None
-            All classes there will ever be, for the first call; None for those in y.
+            All classes there will ever be, in the first call; None for those in y. Later calls
+            take the same, or none.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights.
 
@@ -68,6 +70,7 @@ class NetworkStudentClassifier(StudentClassifier):
         """
         self._validate_params()
         if hasattr(self, "history_"):
+            check_classes(classes, self.classes_)
             X = self._check_X(X, reset=False)
             targets, _ = make_targets(self, X, y, sample_weight, self.classes_)
             return self._go_on(X, targets)

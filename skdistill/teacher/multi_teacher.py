@@ -12,7 +12,7 @@ from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import check_is_fitted
 
 from skdistill.columns import check_rows, is_frame
-from skdistill.estimators import is_fitted, is_fitted_instance, nested, with_params
+from skdistill.estimators import is_fitted, is_fitted_instance, nested, reusable, with_params
 from skdistill.opinion_pool import log_losses
 from skdistill.rows import UNLABELLED, check_classification_rows
 from skdistill.soft_labels import proba_from_margins
@@ -205,6 +205,7 @@ class MultiTeacher(ClassifierMixin, _BaseComposition):
 
     def __sklearn_clone__(self):
         """Clone the estimator, but keep fitted teachers by reference."""
+        self.cv = reusable(self.cv)
         copy = super().__sklearn_clone__()
         if _is_list_of_teachers(self.teachers):
             copy._pairs = [
@@ -451,6 +452,7 @@ class MultiTeacher(ClassifierMixin, _BaseComposition):
     def _members_given(self):
         """Check the parameters; return names, estimators and columns (None for no choice)."""
         self._validate_params()
+        self.cv = reusable(self.cv)
         if not _is_list_of_teachers(self.teachers):
             raise ValueError(
                 f"teachers is {self.teachers!r}; a list of tuples (name, classifier) or (name, "

@@ -279,8 +279,10 @@ def see_through(estimator, X):
     Notes
     -----
     A column that is seen belongs to the user's columns that change it when they alone are
-    exchanged between rows. Where that is one for each, mixed rows are transformed and compared
-    with mixtures of transformed rows.
+    exchanged between rows. Columns are exchanged in groups, those that have a binary digit of
+    their number and those that lack it: one that depends on a single column changes with one of
+    each two groups, and these spell its number. Then mixed rows are transformed and compared with
+    mixtures of transformed rows.
     """
     n_columns = X.shape[1]
     table = as_last_step_sees(estimator, X)
@@ -290,16 +292,18 @@ def see_through(estimator, X):
         return None
     table = table.toarray() if sp.issparse(table) else table
     seen = _cells(table)
-    rows = np.arange(len(seen))
-    changed = np.zeros((n_columns, seen.shape[1]), dtype=bool)
-    for j in range(n_columns):
-        source = np.repeat(rows[:, None], n_columns, axis=1)
-        source[:, j] = np.roll(rows, 1)
-        changed[j] = _differ(_cells_of_mixed(estimator, X, source), seen).any(axis=0)
-    if (changed.sum(axis=0) > 1).any():
-        return None
-    owner = changed.argmax(axis=0)  # 0 for what is the same in all rows: it adds nothing
-    mixed = np.random.RandomState(0).randint(len(rows), size=(PROBE_ROWS, n_columns))
+    rows = np.arange(len(seen))[:, None]
+    owner = np.zeros(seen.shape[1], dtype=int)  # 0 for what is the same in all rows
+    for digit in range((n_columns - 1).bit_length()):
+        has_it = np.arange(n_columns) >> digit & 1 == 1
+        with_it, without = (
+            _differ(_cells_of_mixed(estimator, X, np.where(group, np.roll(rows, 1), rows)), seen)
+            for group in (has_it, ~has_it)
+        )
+        if (with_it.any(axis=0) & without.any(axis=0)).any():
+            return None
+        owner += with_it.any(axis=0) << digit
+    mixed = np.random.RandomState(0).randint(len(seen), size=(PROBE_ROWS, n_columns))
     expected = seen[mixed[:, owner], np.arange(len(owner))]
     if _differ(_cells_of_mixed(estimator, X, mixed), expected).any():
         return None

@@ -17,10 +17,10 @@ from sklearn.ensemble import (
 )
 from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from skdistill import (
@@ -38,7 +38,7 @@ from skdistill import (
     load,
     save,
 )
-from skdistill.estimators import is_fitted, with_params
+from skdistill.estimators import is_fitted, see_through, with_params
 from skdistill.models import student_and_teacher
 
 
@@ -359,3 +359,33 @@ class Unasked(ClassifierMixin, BaseEstimator):
         raise AssertionError("the teacher was asked")
 
     predict_proba = predict
+
+
+class CountedScaler(StandardScaler):
+    n_calls = 0
+
+    def transform(self, X):
+        CountedScaler.n_calls += 1
+        return super().transform(X)
+
+
+@pytest.mark.parametrize("n_columns", [1, 2, 3, 37, 256])
+def test_the_owners_of_columns_are_found_in_as_many_looks_as_their_numbers_have_digits(
+    rng, n_columns
+):
+    X = rng.normal(size=(20, n_columns))
+    X[:, 0] = 1.0  # the same in all rows
+    order = np.roll(np.arange(n_columns), 1)
+    shuffle = FunctionTransformer(lambda table: table[:, order])
+    pipeline = make_pipeline(CountedScaler(), shuffle, LinearRegression()).fit(X, X[:, -1])
+    CountedScaler.n_calls = 0
+    last = see_through(pipeline, X)
+    np.testing.assert_array_equal(last.owner, order)
+    assert CountedScaler.n_calls <= 2 * max(1, np.ceil(np.log2(n_columns))) + 2
+
+
+@pytest.mark.parametrize("mix", [lambda X: X + X[:, [0]], lambda X: X * X[:, ::-1], np.sort])
+def test_columns_made_of_several_have_no_owner(rng, mix):
+    X = rng.normal(size=(30, 5))
+    pipeline = make_pipeline(FunctionTransformer(mix), LinearRegression()).fit(X, X[:, -1])
+    assert see_through(pipeline, X) is None

@@ -383,7 +383,8 @@ class StudentSearchCV(ClassifierDistiller):
         self.best_estimator_ = model
         selector = selection_of(model.student_)[0]
         kept = range(self.n_features_in_) if selector is None else selector.columns
-        self.columns_ = [column_names(self)[j] for j in kept]
+        names = column_names(self)
+        self.columns_ = [names[j] for j in kept]
 
     def _distiller(self, params, shared, student):
         return DistilledClassifier(

@@ -28,6 +28,7 @@ __all__ = [
     "check_weights",
     "encode_observed",
     "observed_classes",
+    "observed_rows",
     "require_y",
     "warn_of_leak",
 ]
@@ -293,6 +294,14 @@ def observed_classes(estimator, y):
     """Return the classes in y, sorted, without the -1 that marks rows without one."""
     y = _as_labels(estimator, y)
     return np.unique(_labels(y[~_unlabelled(y, None)]))
+
+
+def observed_rows(rows):
+    """Return the labelled rows as scikit-learn's callbacks take them."""
+    if rows.nothing_observed:
+        return {"X": rows.X}
+    metadata = {"sample_weight": rows.sample_weight} if rows.has_weights else None
+    return {"X": rows.X, "y": rows.y, "metadata": metadata}
 
 
 def check_weights(sample_weight, X):

@@ -35,6 +35,7 @@ from skdistill.estimators import (
     with_params,
     with_seeds,
 )
+from skdistill.progress import CallbackSupportMixin, refuse_callbacks
 from skdistill.rows import (
     SeenRows,
     check_classes,
@@ -72,7 +73,7 @@ def student_has(method):
     return check
 
 
-class Distiller(MetaEstimatorMixin, BaseEstimator):
+class Distiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
     """What both distillers do to behave as estimators around a teacher that may be fitted."""
 
     #: What `student` is if it is None; None where there is no such parameter.
@@ -168,6 +169,7 @@ class Distiller(MetaEstimatorMixin, BaseEstimator):
         teacher = self.teacher
         student = self._default_student() if self.student is None else self.student
         check_student(student, kind)
+        refuse_callbacks(last_step(student), self)
         if self.random_state is not None:
             random_state = check_random_state(self.random_state)
             if not is_fitted(teacher):  # first: its seed, and so the cache, is to know no student
@@ -181,8 +183,8 @@ class Distiller(MetaEstimatorMixin, BaseEstimator):
             self.cv = reusable(self.cv)
         return getattr(self, "cv", None)
 
-    def _label(self, in_use, student, rows, cv, correct_prior=False):
-        """Build the transfer set, or take its parts from the cache."""
+    def _label(self, in_use, student, rows, cv, task, correct_prior=False):
+        """Build the transfer set, or take its parts from the cache, in three parts of a task."""
         hashes = [row_hashes(table) for table in (rows.X, rows.pool) if table is not None]
         if rows.pool is not None:
             warn_of_leak(*hashes)
@@ -192,30 +194,35 @@ class Distiller(MetaEstimatorMixin, BaseEstimator):
         memory = check_memory(self.memory)
         fingerprint = None if self.memory is None else fingerprint_of(in_use)
         of_teacher = {"in_use": in_use, "fingerprint": fingerprint, "rows": rows}
-        transfer_set, self._prior_shift = recalled(
-            memory, label_real_rows, ignore=["in_use", "n_jobs"]
-        )(
+        transfer_set, self._prior_shift = task.run(
+            "label-rows",
+            recalled(memory, label_real_rows, ignore=["in_use", "n_jobs"]),
             **of_teacher,
             labelling=self.labelling,
             cv=cv,
             correct_prior=correct_prior,
             n_jobs=self.n_jobs,
         )
-        if self.augmentation_ is not None:
-            synthetic = recalled(memory, label_synthetic_rows, ignore=["in_use", "n_jobs"])(
-                **of_teacher,
-                labelling=transfer_set.labelling,
-                shift=self._prior_shift,
-                augmentation=self.augmentation_,
-                random_state=self.random_state,
-                n_jobs=self.n_jobs,
-            )
-            transfer_set = join([transfer_set, synthetic])
+        with task.part("label-synthetic-rows"):
+            if self.augmentation_ is not None:
+                synthetic = recalled(memory, label_synthetic_rows, ignore=["in_use", "n_jobs"])(
+                    **of_teacher,
+                    labelling=transfer_set.labelling,
+                    shift=self._prior_shift,
+                    augmentation=self.augmentation_,
+                    random_state=self.random_state,
+                    n_jobs=self.n_jobs,
+                )
+                transfer_set = join([transfer_set, synthetic])
+        return task.run("correct-labels", self._correct, student, transfer_set, cv)
+
+    def _correct(self, student, transfer_set, cv):
+        """Correct the teacher's labels if the rule says so."""
         self.label_correction_ = None
         if self.alpha in (0, 1, "auto") or not may_be_corrected(student, self.label_correction):
             return transfer_set
         self._say("judging the teacher by students fitted to what was observed")
-        margins, self.label_correction_ = recalled(memory, correct_labels)(
+        margins, self.label_correction_ = recalled(check_memory(self.memory), correct_labels)(
             silenced(student), transfer_set, self.label_correction, cv
         )
         if self.label_correction_ is None:

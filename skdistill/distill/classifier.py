@@ -21,11 +21,13 @@ from skdistill.distill.row_alpha import choose_row_alpha, warn_of_refusal
 from skdistill.distill.stages import choose_temperature, fingerprint_of
 from skdistill.estimators import last_step
 from skdistill.models import student_and_teacher
+from skdistill.progress import begin, with_callbacks
 from skdistill.rows import (
     check_classes,
     check_classification_rows,
     check_something_observed,
     check_weights,
+    observed_rows,
 )
 from skdistill.soft_labels import LOSSES
 from skdistill.students.fitting import (
@@ -224,6 +226,9 @@ class DistilledClassifier(ClassifierDistiller):
     out-of-bag labels), half of the answer to a synthetic row comes from the members that were not
     fitted on the row it was made of: "half_oob". Else, and for other teachers, all answer.
 
+    From scikit-learn 1.9 on, ``set_callbacks(ProgressBar(max_propagation_depth=None))``, here or on
+    what is around, shows the progress of stages and of a network's epochs.
+
     In a grid search
     ``X_unlabeled`` with as many rows as X would be cut along with X by scikit-learn; pass a tuple,
     ``X_unlabeled=(pool,)``, to prevent that. Fitted teachers among the values of a grid are cloned
@@ -329,6 +334,7 @@ class DistilledClassifier(ClassifierDistiller):
         self.random_state = random_state
         self.verbose = verbose
 
+    @with_callbacks
     def fit(self, X, y, sample_weight=None, X_unlabeled=None):
         """Distil the teacher into the student.
 
@@ -370,22 +376,25 @@ class DistilledClassifier(ClassifierDistiller):
             in_use, self.prior_correction, self.class_weight
         )
         is_corrected = self.prior_correction is not None
-        transfer_set = self._label(in_use, student, rows, cv, is_corrected)
+        task = begin(self, n_parts=6 + self.generations, **observed_rows(rows))
+        transfer_set = self._label(in_use, student, rows, cv, task, is_corrected)
         if not is_corrected and self.label_correction_ is None:
             warn_if_far_off(transfer_set)
         self.classes_ = transfer_set.classes
         self.temperature_ = choose_temperature(self.temperature, transfer_set)
-        transfer_set = self._choose_alpha(student, transfer_set, cv)
+        transfer_set = task.run("choose-alpha", self._choose_alpha, student, transfer_set, cv)
         transfer_set = weigh_classes(transfer_set, self._class_factors)
-        transfer_set = self._add_hints(in_use, transfer_set)
+        transfer_set = task.run("ask-for-hints", self._add_hints, in_use, transfer_set)
         self.student_ = distill_classifier(
-            student, transfer_set, self.temperature_, self._alpha, self.generations
+            student, transfer_set, self.temperature_, self._alpha, self.generations, task
         )
-        self.recalibration_ = self._recalibrate(student, transfer_set, cv)
+        self.recalibration_ = task.run("recalibrate", self._recalibrate, student, transfer_set, cv)
         shift = log_factors(self._class_factors)
         shift = shift if self._prior_shift is None else shift + self._prior_shift
         self.margin_shift_ = shift - shift[0]
-        return self._finish(in_use, transfer_set)
+        self._finish(in_use, transfer_set)
+        task.end(reconstruction_attributes={}, **observed_rows(rows))
+        return self
 
     def _needs_classes(self):
         """Tell which parameters were passed that need observed classes."""

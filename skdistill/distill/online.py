@@ -11,7 +11,14 @@ from skdistill.columns import stack_rows, take_rows
 from skdistill.distill.base import CONSTRAINTS, ClassifierDistiller
 from skdistill.distill.stages import choose_augmentation, label_fresh_rows, with_made_rows
 from skdistill.estimators import last_step, package_of
-from skdistill.rows import SeenRows, check_classes, check_classification_rows, check_weights
+from skdistill.progress import UNHEARD, begin, with_callbacks
+from skdistill.rows import (
+    SeenRows,
+    check_classes,
+    check_classification_rows,
+    check_weights,
+    observed_rows,
+)
 from skdistill.students.fitting import distill_classifier, distill_classifier_further
 from skdistill.students.mlp import MLPStudentClassifier
 from skdistill.teacher.growing import (
@@ -187,6 +194,7 @@ class OnlineDistilledClassifier(ClassifierDistiller):
         self.random_state = random_state
         self.verbose = verbose
 
+    @with_callbacks
     def fit(self, X, y, sample_weight=None, X_unlabeled=None):
         """Distil the teacher, stage by stage, into the student.
 
@@ -223,27 +231,30 @@ class OnlineDistilledClassifier(ClassifierDistiller):
             self, X, y, sample_weight, X_unlabeled, **self._takes_with(teacher)
         )
         in_use = ClassifierInUse(teacher, rows)
+        task = begin(self, n_parts=2 + self.n_stages, **observed_rows(rows))
         self.augmentation_ = choose_augmentation(self.augmentation, student, rows)
         synthetic = self._synthetic(rows)
         self._say(f"growing {type(last_step(teacher)).__name__} on {rows.X.shape[0]} rows")
-        self.stage_trees_ = stage_sizes(count_trees(in_use.fitted.estimator), self.n_stages)
-        self.labelling_, honest = _honest_margins(in_use, self.stage_trees_)
+        teacher = task.run("fit-teacher", lambda: in_use.fitted.estimator)
+        self.stage_trees_ = stage_sizes(count_trees(teacher), self.n_stages)
+        self.labelling_, honest = task.run("label-rows", _honest_margins, in_use, self.stage_trees_)
         self.student_ = None
         for n_trees, margins in zip(self.stage_trees_, honest, strict=True):
             self._say(f"distilling its first {n_trees} trees")
             transfer_set = _transfer_set(in_use, n_trees, margins, synthetic)
             if self.student_ is None:
                 self.student_ = distill_classifier(
-                    student, transfer_set, self.temperature, self.alpha
+                    student, transfer_set, self.temperature, self.alpha, task=task
                 )
             else:
-                self._follow(transfer_set)
+                self._follow(transfer_set, task)
         self.classes_, self.temperature_ = in_use.classes, float(self.temperature)
         self.transfer_summary_ = transfer_set.summary()
         self._teacher = in_use.fitted
         self._seen_rows = SeenRows.of(rows.X, rows.pool)  # for reports
         self._remembered = {}
         self._remember(rows.X, in_use.encoded_y())
+        task.end(reconstruction_attributes={}, **observed_rows(rows))
         return self
 
     def partial_fit(self, X, y=None, classes=None, sample_weight=None):
@@ -294,8 +305,8 @@ class OnlineDistilledClassifier(ClassifierDistiller):
         self._seen_rows = self._seen_rows.including(X)
         return self
 
-    def _follow(self, transfer_set):
-        distill_classifier_further(self.student_, transfer_set, self.temperature, self.alpha)
+    def _follow(self, transfer_set, task=UNHEARD):
+        distill_classifier_further(self.student_, transfer_set, self.temperature, self.alpha, task)
 
     def _grown(self, labelled):
         """Let a copy of the teacher grow on labelled rows."""

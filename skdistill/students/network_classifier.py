@@ -7,6 +7,8 @@ import numpy as np
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
+from skdistill.columns import take_rows
+from skdistill.progress import CallbackSupportMixin
 from skdistill.rows import check_classes
 from skdistill.soft_labels import free_margins, margins_from_decision
 from skdistill.students.base import StudentClassifier, make_targets, without_weightless
@@ -33,7 +35,7 @@ NETWORK_CONSTRAINTS = {
 }
 
 
-class NetworkStudentClassifier(StudentClassifier):
+class NetworkStudentClassifier(CallbackSupportMixin, StudentClassifier):
     """A classifier trained on encoded columns; a student adds `_train` and `_outputs`."""
 
     def partial_fit(self, X, y, classes=None, sample_weight=None):
@@ -121,6 +123,19 @@ class NetworkStudentClassifier(StudentClassifier):
     def _margins(self, X):
         outputs = self._outputs(X).astype(np.float64)
         return margins_from_decision(outputs) if len(self.classes_) == 2 else outputs
+
+
+def rows_for_callbacks(student, X, targets):
+    """Return the rows with an observed class as scikit-learn's callbacks take them."""
+    observed = targets.codes >= 0
+    if not observed.any():
+        return {"X": X}
+    weight = targets.sample_weight[observed]
+    return {
+        "X": lambda: take_rows(X, observed),
+        "y": lambda: student.classes_[targets.codes[observed]],
+        "metadata": None if np.ptp(weight) == 0 else {"sample_weight": weight},
+    }
 
 
 def import_training():

@@ -5,12 +5,13 @@ import pickle
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import make_classification
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import log_loss
+from sklearn.metrics import get_scorer, log_loss
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -180,6 +181,24 @@ class TestWhatCallbacksMayDo:
             assert len(set(scores)) == 3
             assert scores[-1] == pytest.approx(-log_loss(y, student.predict_proba(X)))
             assert whole["neg_log_loss"] == pytest.approx(scores[-1])
+
+    @pytest.mark.parametrize("has_strings", [False, True])
+    def test_rows_of_a_frame_are_scored_without_a_word(self, rows, has_strings):
+        X, y = rows
+        frame = pd.DataFrame(X, columns=list("abcde"))
+        frame.loc[::7, "b"] = np.nan
+        if has_strings:
+            frame["c"] = np.where(X[:, 2] > 0, "high", None)
+        regressor = MLPStudentRegressor((4,), max_epochs=3, validation_fraction=0)
+        for student, scoring, target in (
+            (mlp(validation_fraction=0), "roc_auc", np.array(["n", "y"])[y]),
+            (regressor, "r2", y.astype(float)),
+        ):
+            monitor = callback.ScoringMonitor(scoring=scoring)
+            student.set_callbacks(monitor).fit(frame, target)
+            scores = [row[scoring] for row in monitor.get_logs().data]
+            assert scores[-1] == pytest.approx(get_scorer(scoring)(student, frame, target))
+            assert len(scores) == 4
 
     def test_it_scores_a_distilled_student_on_the_observed_classes(self, rows):
         X, y = rows

@@ -1,6 +1,5 @@
 """What both distillers share: the flow from teacher to student, and behaving as estimators."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from numbers import Integral, Real
 
@@ -81,7 +80,7 @@ class Distiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
 
     def __sklearn_clone__(self):
         """Clone the distiller, but keep a fitted teacher by reference."""
-        self._cv()
+        self._cv()  # an iterator can neither be copied nor be read twice
         copy = super().__sklearn_clone__()
         if is_fitted_instance(self.teacher):
             copy.teacher = self.teacher
@@ -169,7 +168,8 @@ class Distiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         teacher = self.teacher
         student = self._default_student() if self.student is None else self.student
         check_student(student, kind)
-        refuse_callbacks(last_step(student), self)
+        for part in (student, last_step(student)):
+            refuse_callbacks(part, self)
         if self.random_state is not None:
             random_state = check_random_state(self.random_state)
             if not is_fitted(teacher):  # first: its seed, and so the cache, is to know no student
@@ -179,9 +179,10 @@ class Distiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _cv(self):
         """Return the folds, in a form that can be used more than once from here on."""
-        if isinstance(getattr(self, "cv", None), Iterator):
+        if hasattr(self, "cv"):
             self.cv = reusable(self.cv)
-        return getattr(self, "cv", None)
+            return self.cv
+        return None
 
     def _label(self, in_use, student, rows, cv, task, correct_prior=False):
         """Build the transfer set, or take its parts from the cache, in three parts of a task."""

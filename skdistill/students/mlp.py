@@ -15,7 +15,9 @@ from skdistill.students.network_classifier import (
     NETWORK_CONSTRAINTS,
     NetworkStudentClassifier,
     import_training,
+    readable_again,
     rows_for_callbacks,
+    weights_that_differ,
 )
 
 _MLP_CONSTRAINTS = {
@@ -346,8 +348,11 @@ class MLPStudentRegressor(CallbackSupportMixin, StudentRegressor):
     def _train(self, X, y, sample_weight, start):
         standardised = (y - self.y_mean_) / self.y_scale_
         criterion, packed = import_training().losses.pack_regression(standardised, sample_weight)
-        metadata = None if np.ptp(sample_weight) == 0 else {"sample_weight": sample_weight}
-        rows = {"X": X, "y": y, "metadata": metadata}
+        rows = {
+            "X": lambda: readable_again(self, X),
+            "y": y,
+            "metadata": weights_that_differ(sample_weight),
+        }
         _train_network(self, X, packed, criterion, start, rows)
 
     def _values(self, X):

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
-from skdistill.columns import take_rows
+from skdistill.columns import PlainColumns, take_rows
 from skdistill.progress import CallbackSupportMixin
 from skdistill.rows import check_classes
 from skdistill.soft_labels import free_margins, margins_from_decision
@@ -129,13 +129,23 @@ def rows_for_callbacks(student, X, targets):
     """Return the rows with an observed class as scikit-learn's callbacks take them."""
     observed = targets.codes >= 0
     if not observed.any():
-        return {"X": X}
-    weight = targets.sample_weight[observed]
+        return {"X": lambda: readable_again(student, X)}
     return {
-        "X": lambda: take_rows(X, observed),
+        "X": lambda: readable_again(student, take_rows(X, observed)),
         "y": lambda: student.classes_[targets.codes[observed]],
-        "metadata": None if np.ptp(weight) == 0 else {"sample_weight": weight},
+        "metadata": lambda: weights_that_differ(targets.sample_weight[observed]),
     }
+
+
+def readable_again(student, X):
+    """Return rows that were read from a frame so that the student takes them without its names."""
+    has_names = hasattr(student, "feature_names_in_")
+    return PlainColumns(tuple(X.T)) if has_names and isinstance(X, np.ndarray) else X
+
+
+def weights_that_differ(sample_weight):
+    """Return weights as metadata of callbacks; None if there are none to speak of."""
+    return {"sample_weight": sample_weight} if np.ptp(sample_weight) > 0 else None
 
 
 def import_training():

@@ -143,8 +143,13 @@ def with_params(estimator, params):
         if found is not inner:
             return found
         return estimator if inner is estimator.estimator else FrozenEstimator(inner)
-    changed = _changed(params, estimator.get_params())
-    return unfitted(estimator).set_params(**changed) if changed else estimator
+    present = estimator.get_params()
+    changed = _changed(params, present)
+    if not changed:
+        return estimator
+    frozen = {name: part for name, part in present.items() if isinstance(part, FrozenEstimator)}
+    own = {name: FrozenEstimator(part.estimator) for name, part in frozen.items()}
+    return unfitted(estimator).set_params(**own).set_params(**changed)  # clones share frozen parts
 
 
 def _changed(params, present):

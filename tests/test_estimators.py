@@ -160,6 +160,18 @@ def test_a_copy_has_the_parameters_of_the_original_but_not_its_parts(rows):
     assert with_params(teacher, params) is teacher
 
 
+def test_another_frozen_part_is_not_put_into_the_users_pipeline(rows):
+    X, y = rows
+    scalers = StandardScaler().fit(X), StandardScaler().fit(X + 5)
+    teacher = make_pipeline(FrozenEstimator(scalers[0]), forest()).fit(X, y)
+    model = DistilledClassifier(teacher).set_params(teacher__frozenestimator__estimator=scalers[1])
+    assert teacher[0].estimator is scalers[0]
+    assert model.teacher[0].estimator is scalers[1]
+    assert not is_fitted(model.teacher)
+    model.set_params(teacher=teacher, teacher__randomforestclassifier__max_depth=2)
+    assert model.teacher[0].estimator is scalers[0]
+
+
 def test_a_frozen_teacher_may_freeze_another_and_the_users_stays(rows):
     teacher, other = forest().fit(*rows), forest(max_depth=1).fit(*rows)
     frozen = FrozenEstimator(teacher)

@@ -339,7 +339,7 @@ def next_cohort(model, X, y, n_rounds=1, X_unlabeled=None):
     """Fit, but keep the cohort after a given round whatever the held-out rows say."""
 
     class Kept(MutualDistilledClassifier):
-        def _judge(self, course, transfer_set, rows):
+        def _judge(self, course, transfer_set, rows, task):
             losses = np.ones((n_rounds + 1, len(course.students)))
             losses[n_rounds] = 0.0
             return losses

@@ -100,4 +100,6 @@ def _level_of_caller():
 
 
 def _passes_on(frame):
-    return str(frame.f_globals.get("__name__")).partition(".")[0] in PASS_ON
+    spec = frame.f_globals.get("__spec__")  # knows what runs as __main__, as in joblib's workers
+    name = getattr(spec, "name", None) or frame.f_globals.get("__name__")
+    return str(name).partition(".")[0] in PASS_ON

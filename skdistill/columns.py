@@ -77,7 +77,8 @@ def check_rows(estimator, X, *, reset, accept_sparse=False, name="X"):
     Returns
     -------
     X : ndarray, sparse matrix or data frame
-        The caller's own container, a list converted to an array.
+        The caller's own container, a list converted to an array. Columns that were read already
+        come back unchecked.
 
     Raises
     ------
@@ -87,6 +88,8 @@ def check_rows(estimator, X, *, reset, accept_sparse=False, name="X"):
     TypeError
         If X is sparse and may not be, or a column holds neither numbers nor strings.
     """
+    if isinstance(X, PlainColumns):  # of a table that was checked before it was read
+        return X
     frame = _narwhalify(X)
     is_array = not isinstance(frame, nw.DataFrame)
     if is_array:

@@ -1,6 +1,7 @@
 """A look inside the estimators that users pass: pipelines, frozen ones, fitted ones."""
 
 import inspect
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,12 +26,16 @@ __all__ = [
     "last_step",
     "learns_from_y",
     "listed_members",
+    "nested",
     "package_of",
+    "refuse_frozen",
+    "reusable",
     "see_through",
     "seeds_of",
     "transformers_of",
     "unfitted",
     "weight_params",
+    "with_params",
     "with_seeds",
 ]
 
@@ -150,11 +155,109 @@ def by_label(estimator, proba, labels):
     return values[:, [names.index(label) for label in wanted]]
 
 
+def refuse_frozen(estimator, name):
+    """Refuse what is to be fitted if it is frozen; steps of a pipeline before its last may be.
+
+    Raises
+    ------
+    TypeError
+        If it is, with what to pass instead.
+    """
+    last = estimator
+    while isinstance(last, Pipeline):
+        last = last.steps[-1][1]
+    if isinstance(last, FrozenEstimator):
+        raise TypeError(
+            f"{name} is {estimator!r}. Frozen means that fit leaves it as it is, but it has to be "
+            "fitted here. Pass it without FrozenEstimator: a clone is fitted, it stays as it is."
+        )
+
+
 def unfitted(estimator):
     """Return an unfitted clone, also of a frozen estimator."""
     while isinstance(estimator, FrozenEstimator):
         estimator = estimator.estimator
     return clone(estimator)
+
+
+def nested(params, name):
+    """Take the parameters of a part, ``name__...``, out of those of the whole, without prefix."""
+    prefix = f"{name}__"
+    return {k.removeprefix(prefix): params.pop(k) for k in list(params) if k.startswith(prefix)}
+
+
+def with_params(estimator, params):
+    """Give a fitted estimator parameters: itself if it has them, else an unfitted clone with them.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted, and never changed. A frozen one has the parameters of what is frozen, too.
+    params : dict
+        Values by name, also of its parts.
+
+    Returns
+    -------
+    estimator : estimator
+        A frozen one stays frozen if only ``estimator`` is another.
+
+    Raises
+    ------
+    ValueError
+        If it has no such parameter.
+    """
+    if isinstance(estimator, FrozenEstimator):
+        others = dict(params)
+        inner = others.pop("estimator", estimator.estimator)
+        found = with_params(inner, others)
+        if found is not inner:
+            return found
+        return estimator if inner is estimator.estimator else FrozenEstimator(inner)
+    present = estimator.get_params()
+    changed = _changed(params, present)
+    if not changed:
+        return estimator
+    frozen = {name: part for name, part in present.items() if isinstance(part, FrozenEstimator)}
+    own = {name: FrozenEstimator(part.estimator) for name, part in frozen.items()}
+    return unfitted(estimator).set_params(**own).set_params(**changed)  # clones share frozen parts
+
+
+def _changed(params, present):
+    """Return the parameters that have another value at present, or are of a part that has."""
+    changed = {}
+    for name in sorted(params):  # parts before their own parameters
+        is_of_another = any(name.startswith(f"{part}__") for part in changed)
+        is_kept = name in present and _is_same(params[name], present[name])
+        if is_of_another or not is_kept:
+            changed[name] = params[name]
+    return changed
+
+
+def _is_same(a, b):
+    """Tell whether two parameters are equal: of one type, arrays and NaN allowed for."""
+    if a is b:
+        return True
+    a, b = (value.item() if isinstance(value, np.generic) else value for value in (a, b))
+    if type(a) is not type(b) or isinstance(a, type):  # 1 is one column, 1.0 all of them
+        return False
+    if hasattr(a, "get_params"):
+        is_fit = is_fitted_instance(a) or is_fitted_instance(b)
+        return not is_fit and _is_same(a.get_params(deep=False), b.get_params(deep=False))
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(_is_same, a, b))
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(_is_same(a[key], b[key]) for key in a)
+    try:
+        if isinstance(a, np.ndarray):
+            return a.dtype == b.dtype and a.shape == b.shape and not _differ(a, b).any()
+        return bool(a == b or (a != a and b != b))
+    except (TypeError, ValueError):  # tables, and others that compare part by part
+        return False
+
+
+def reusable(cv):
+    """Return folds that can be used more than once: an iterator can be read once."""
+    return list(cv) if isinstance(cv, Iterator) else cv
 
 
 def seeds_of(estimator):
@@ -258,8 +361,10 @@ def see_through(estimator, X):
     Notes
     -----
     A column that is seen belongs to the user's columns that change it when they alone are
-    exchanged between rows. Where that is one for each, mixed rows are transformed and compared
-    with mixtures of transformed rows.
+    exchanged between rows. Columns are exchanged in groups, those that have a binary digit of
+    their number and those that lack it: one that depends on a single column changes with one of
+    each two groups, and these spell its number. Then mixed rows are transformed and compared with
+    mixtures of transformed rows.
     """
     n_columns = X.shape[1]
     table = as_last_step_sees(estimator, X)
@@ -269,16 +374,18 @@ def see_through(estimator, X):
         return None
     table = table.toarray() if sp.issparse(table) else table
     seen = _cells(table)
-    rows = np.arange(len(seen))
-    changed = np.zeros((n_columns, seen.shape[1]), dtype=bool)
-    for j in range(n_columns):
-        source = np.repeat(rows[:, None], n_columns, axis=1)
-        source[:, j] = np.roll(rows, 1)
-        changed[j] = _differ(_cells_of_mixed(estimator, X, source), seen).any(axis=0)
-    if (changed.sum(axis=0) > 1).any():
-        return None
-    owner = changed.argmax(axis=0)  # 0 for what is the same in all rows: it adds nothing
-    mixed = np.random.RandomState(0).randint(len(rows), size=(PROBE_ROWS, n_columns))
+    rows = np.arange(len(seen))[:, None]
+    owner = np.zeros(seen.shape[1], dtype=int)  # 0 for what is the same in all rows
+    for digit in range((n_columns - 1).bit_length()):
+        has_it = np.arange(n_columns) >> digit & 1 == 1
+        with_it, without = (
+            _differ(_cells_of_mixed(estimator, X, np.where(group, np.roll(rows, 1), rows)), seen)
+            for group in (has_it, ~has_it)
+        )
+        if (with_it.any(axis=0) & without.any(axis=0)).any():
+            return None
+        owner += with_it.any(axis=0) << digit
+    mixed = np.random.RandomState(0).randint(len(seen), size=(PROBE_ROWS, n_columns))
     expected = seen[mixed[:, owner], np.arange(len(owner))]
     if _differ(_cells_of_mixed(estimator, X, mixed), expected).any():
         return None

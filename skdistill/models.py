@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import is_regressor
+from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
@@ -100,6 +101,7 @@ def student_and_teacher(model, teacher=None):
     """
     model = getattr(model, "best_estimator_", model)
     check_is_fitted(model)
+    model = model.estimator if isinstance(model, FrozenEstimator) else model
     distiller = last_step(model)
     if not hasattr(distiller, "student_"):
         student = as_model(model, "model")
@@ -178,6 +180,8 @@ def as_peer(estimator, role, student):
 
 def _in_place_of_last(model, estimator):
     """Return the estimator behind the transformers of a fitted pipeline, if there are any."""
+    if isinstance(model, FrozenEstimator):
+        return _in_place_of_last(model.estimator, estimator)
     if not isinstance(model, Pipeline):
         return estimator
     name, last = model.steps[-1]

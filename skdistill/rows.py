@@ -22,10 +22,13 @@ from skdistill.columns import (
 
 __all__ = [
     "Rows",
+    "check_classes",
     "check_classification_rows",
     "check_regression_rows",
     "check_weights",
     "encode_observed",
+    "observed_classes",
+    "observed_rows",
     "require_y",
     "warn_of_leak",
 ]
@@ -269,6 +272,36 @@ def encode_observed(estimator, y, X, classes):
             )
         codes[observed] = np.searchsorted(classes, labels)
     return codes
+
+
+def check_classes(classes, known):
+    """Check the classes that were passed to partial_fit, if any: what is known cannot change.
+
+    Raises
+    ------
+    ValueError
+        If they are others.
+    """
+    if classes is not None and not np.array_equal(np.unique(classes), known):
+        raise ValueError(
+            f"classes={np.unique(classes).tolist()} are not the classes there are, "
+            f"{known.tolist()}: those that a fitted teacher knows, else those of the first call. "
+            "Pass rows of all classes in the first call, or leave classes out."
+        )
+
+
+def observed_classes(estimator, y):
+    """Return the classes in y, sorted, without the -1 that marks rows without one."""
+    y = _as_labels(estimator, y)
+    return np.unique(_labels(y[~_unlabelled(y, None)]))
+
+
+def observed_rows(rows):
+    """Return the labelled rows as scikit-learn's callbacks take them."""
+    if rows.nothing_observed:
+        return {"X": rows.X}
+    metadata = {"sample_weight": rows.sample_weight} if rows.has_weights else None
+    return {"X": rows.X, "y": rows.y, "metadata": metadata}
 
 
 def check_weights(sample_weight, X):

@@ -175,3 +175,24 @@ def test_a_script_is_told_its_own_line_by_every_fit(tmp_path):
     )
     found = re.findall(r"script\.py:(\d+): UserWarning: The teacher was fitted", done.stderr)
     assert found == ["7", "8"]
+
+
+def test_worker_processes_point_at_no_file_of_joblib(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from sklearn.datasets import make_classification\n"
+        "from sklearn.ensemble import GradientBoostingClassifier\n"
+        "from sklearn.model_selection import GridSearchCV\n"
+        "from skdistill import DistilledClassifier\n"
+        "X, y = make_classification(60, 4, random_state=0)\n"
+        "model = DistilledClassifier(GradientBoostingClassifier(n_estimators=2).fit(X, y))\n"
+        "folds = [(range(60), range(60))]\n"
+        "search = GridSearchCV(model, {'alpha': [0.5, 0.6]}, cv=folds, n_jobs=2)\n"
+        "search.fit(X, y)\n"
+    )
+    env = os.environ | {"PYTHONPATH": str(ROOT.parent)}
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, env=env)
+    found = re.findall(r"(\S+):(\d+): UserWarning: The teacher was fitted", done.stderr)
+    assert found, done.stderr
+    assert {(Path(file).name, line) for file, line in found} <= {("sys", "1"), ("script.py", "9")}
+    assert (str(script), "9") in found

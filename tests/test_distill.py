@@ -558,8 +558,42 @@ def test_the_first_partial_fit_of_a_distiller_is_fit(binary_task, forest):
     expected = model.fit(X, y).predict_proba(X)
     again = clone(model).partial_fit(X, y, classes=[0, 1])
     np.testing.assert_array_equal(again.predict_proba(X), expected)
-    with pytest.raises(ValueError, match=r"classes=\[0, 1, 2\] are not those of y"):
+    with pytest.raises(ValueError, match=r"classes=\[0, 1, 2\] are not the classes"):
         clone(model).partial_fit(X, y, classes=[0, 1, 2])
+
+
+@pytest.mark.parametrize("is_fitted_before", [True, False])
+def test_partial_fit_refuses_other_classes_before_it_fits_or_learns(binary_task, is_fitted_before):
+    X, y = binary_task
+    names = np.array(["fraud", "legit"])
+    fitted = RandomForestClassifier(20, random_state=0).fit(X, names[y])
+    for teacher in (fitted, UnaskedForest(20)):
+        model = DistilledClassifier(teacher, MLPStudentClassifier((4,), max_epochs=1))
+        if is_fitted_before:
+            model.set_params(teacher=fitted).partial_fit(X, names[y], classes=names)
+        before = pickle.dumps(model)
+        for wrong in (["fraud"], ["fraud", "legit", "else"], [0, 1]):
+            with pytest.raises(ValueError, match="are not the classes there are"):
+                model.partial_fit(X, names[y], classes=wrong)
+        assert pickle.dumps(model) == before
+    assert "student_" in vars(
+        model.set_params(teacher=fitted).partial_fit(X, names[y], ["legit", "fraud"])
+    )
+
+
+class UnaskedForest(RandomForestClassifier):
+    def fit(self, X, y, sample_weight=None):
+        raise AssertionError("the teacher was fitted")
+
+
+def test_rows_that_partial_fit_refuses_do_not_count_as_seen(binary_task, forest):
+    X, y = binary_task
+    model = DistilledClassifier(forest, MLPStudentClassifier((4,), max_epochs=1), random_state=0)
+    model.fit(X[:300], y[:300])
+    before = model._seen_rows
+    with pytest.raises(ValueError, match="known classes"):
+        model.partial_fit(X[300:], np.full(len(X) - 300, 7))
+    assert model._seen_rows is before
 
 
 def test_partial_fit_is_there_only_where_the_student_can_go_on(binary_task, forest):

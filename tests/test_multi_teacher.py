@@ -18,7 +18,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.metrics import log_loss
-from sklearn.model_selection import GridSearchCV, cross_val_predict
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_predict
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -751,3 +751,28 @@ def test_teachers_of_different_classes_are_refused_with_their_names(tables, mult
         DistilledClassifier(teacher).fit(X, y)
     with pytest.raises(ValueError, match=r"Teacher 'two': y holds \[2\], which the fitted"):
         MultiTeacher([("two", two), ("lr", LogisticRegression())]).fit(X, np.where(y, 2, 0))
+
+
+@pytest.mark.parametrize("has_memory", [False, True])
+def test_folds_that_can_be_read_once_serve_every_teacher_fit_and_clone(
+    tables, has_memory, tmp_path
+):
+    X, y, _, _ = tables
+    members = [("lr", LogisticRegression()), ("nb", GaussianNB())]
+    splits = list(KFold(3).split(X))
+    expected = MultiTeacher(members, weights="auto", cv=splits).fit(X, y).weights_
+    once = MultiTeacher(members, weights="auto", cv=iter(splits))
+    for teacher in (once, once, clone(MultiTeacher(members, weights="auto", cv=iter(splits)))):
+        np.testing.assert_allclose(teacher.fit(X, y).weights_, expected)
+    model = DistilledClassifier(
+        MultiTeacher(members, weights="auto", cv=(each for each in splits)),
+        cv=(each for each in splits),
+        memory=str(tmp_path) if has_memory else None,
+    )
+    for each in (clone(model), model, model):
+        each.fit(X, y)
+        assert each.labelling_ == "cross_fit"
+    other = DistilledClassifier(
+        MultiTeacher(members, weights="auto", cv=iter(splits)), cv=iter(splits)
+    ).fit(X, y)
+    np.testing.assert_allclose(other.teacher_.weights_, expected)

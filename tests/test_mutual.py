@@ -17,6 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skdistill import (
+    DistilledClassifier,
     LinearStudentClassifier,
     MLPStudentClassifier,
     Munge,
@@ -254,6 +255,25 @@ class TestTeacher:
         with pytest.raises(AttributeError, match="without a teacher"):
             _ = model.teacher_
 
+    @pytest.mark.parametrize("has_pool", [False, True])
+    def test_without_classes_the_students_are_judged_by_it(self, task, has_pool):
+        X, y, X_new, _ = task
+        forest = RandomForestClassifier(25, random_state=0).fit(X, y)
+        fold = np.arange(40)
+        model = MutualDistilledClassifier(
+            PAIR, teacher=forest, n_rounds=1, augmentation=None, cv=[(np.arange(40, 300), fold)]
+        )
+        pool = X_new[300:] if has_pool else None
+        model.fit(X_new[:300], np.full(300, -1), X_unlabeled=pool)
+        alone = DistilledClassifier(forest, PAIR[0], alpha=0.8, labelling="direct")
+        rest = np.arange(40, len(X_new) if has_pool else 300)
+        alone.fit(X_new[rest], np.full(len(rest), -1))
+        asked = model._teacher.answers(X_new[fold]).margins()
+        expected = -np.sum(proba_from_margins(asked) * alone.predict_log_proba(X_new[fold]), axis=1)
+        assert model.losses_[0, 0] == pytest.approx(expected.mean())
+        assert model.transfer_summary_["unlabelled"]["rows"] == (400 if has_pool else 300)
+        assert model.student_ is model.students_[model.best_index_]
+
 
 class TestEstimator:
     def test_reports_and_exports_find_the_best_student(self, task, tmp_path):
@@ -319,7 +339,7 @@ def next_cohort(model, X, y, n_rounds=1, X_unlabeled=None):
     """Fit, but keep the cohort after a given round whatever the held-out rows say."""
 
     class Kept(MutualDistilledClassifier):
-        def _judge(self, course, transfer_set, rows):
+        def _judge(self, course, transfer_set, rows, task):
             losses = np.ones((n_rounds + 1, len(course.students)))
             losses[n_rounds] = 0.0
             return losses

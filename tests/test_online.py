@@ -349,3 +349,13 @@ def test_scikit_learn_compatibility(estimator, check):
     if "invariance" in check.func.__name__:
         pytest.skip("answers are float32, see tests/test_common.py")
     check(estimator)
+
+
+def test_a_student_that_fails_to_follow_leaves_the_teacher_as_it_was(monkeypatch, binary_task):
+    X, y = binary_task
+    model = online(RandomForestClassifier(10, random_state=0)).partial_fit(X[:300], y[:300])
+    before = model.teacher_, list(model.stage_trees_)
+    monkeypatch.setattr(MLPStudentClassifier, "partial_distill", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        model.partial_fit(X[300:], y[300:])
+    assert (model.teacher_, model.stage_trees_) == before

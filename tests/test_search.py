@@ -6,7 +6,12 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import make_classification
-from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier, RandomForestRegressor
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
@@ -209,6 +214,13 @@ def test_what_is_no_student_is_refused(forest, binary_task, students, error, mes
 
 
 # Folds
+
+
+def test_a_search_without_observed_classes_is_refused(forest, binary_task):
+    X, _ = binary_task
+    search = StudentSearchCV(forest, [TreeStudentClassifier(2)], cv=2, references=False)
+    with pytest.raises(ValueError, match="scoring='neg_log_loss' needs observed classes"):
+        search.fit(X, np.full(len(X), -1))
 
 
 class CountingForest(RandomForestClassifier):
@@ -595,6 +607,35 @@ def test_columns_of_strings_and_gaps_are_ranked(mixed_frame):
     path = column_path(frame, proba, list(frame.columns), 1, np.random.RandomState(0))
     assert frame.columns[path.best(1)[0]] == "kind"
     assert frame.columns[path.given_up[0]] == "flag"
+
+
+def test_a_wider_table_asks_no_more_of_the_models_than_their_splits(rng, monkeypatch):
+    asked = []
+
+    class Counted(HistGradientBoostingClassifier):
+        def predict_proba(self, X):
+            asked.append(X.size)
+            return super().predict_proba(X)
+
+    monkeypatch.setattr("skdistill.search.column_path.HistGradientBoostingClassifier", Counted)
+    told, totals = rng.normal(size=(600, 3)), []
+    p = 1 / (1 + np.exp(-told.sum(axis=1)))
+    for width in (10, 1000):
+        X = np.column_stack([told, np.zeros((600, width - 3))])
+        names = [str(j) for j in range(width)]
+        column_path(X, np.column_stack([1 - p, p]), names, width, np.random.RandomState(0))
+        totals.append(sum(asked))
+        asked.clear()
+    assert totals[0] == totals[1] < 600 * 3 * 4
+
+
+def test_columns_that_say_nothing_do_not_displace_others(few_columns):
+    X, _, p = few_columns
+    proba = np.column_stack([1 - p, p])
+    wide = np.column_stack([X, np.zeros((len(X), 11))])
+    names = [f"x{j}" for j in range(20)]
+    path = column_path(wide, proba, names, 3, np.random.RandomState(0))
+    assert {4, 5} < set(path.best(3))
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,10 @@
 """What both distillers share: the flow from teacher to student, and behaving as estimators."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
-from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -32,14 +30,24 @@ from skdistill.estimators import (
     is_fitted,
     is_fitted_instance,
     last_step,
-    unfitted,
+    nested,
+    reusable,
+    with_params,
     with_seeds,
 )
-from skdistill.rows import SeenRows, check_weights, encode_observed, warn_of_leak
+from skdistill.progress import CallbackSupportMixin, refuse_callbacks
+from skdistill.rows import (
+    SeenRows,
+    check_classes,
+    check_weights,
+    encode_observed,
+    observed_classes,
+    warn_of_leak,
+)
 from skdistill.students.fitting import check_student
 from skdistill.students.tree import TreeStudentClassifier
 from skdistill.teacher.fitting import check_teacher
-from skdistill.transfer_set import join
+from skdistill.transfer_set import Munge, join
 
 CONSTRAINTS = {
     "teacher": "no_validation",  # check_teacher says more
@@ -65,18 +73,25 @@ def student_has(method):
     return check
 
 
-class Distiller(MetaEstimatorMixin, BaseEstimator):
+class Distiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
     """What both distillers do to behave as estimators around a teacher that may be fitted."""
+
+    #: What `student` is if it is None; None where there is no such parameter.
+    _default_student = None
 
     def __sklearn_clone__(self):
         """Clone the distiller, but keep a fitted teacher by reference."""
+        self._cv()  # an iterator can neither be copied nor be read twice
         copy = super().__sklearn_clone__()
         if is_fitted_instance(self.teacher):
             copy.teacher = self.teacher
         return copy
 
     def set_params(self, **params):
-        """Set parameters; one of a fitted teacher replaces it by an unfitted clone first.
+        """Set parameters; a fitted teacher that gets other ones is replaced by an unfitted clone.
+
+        Values that it has already change nothing. Parameters of a student or an augmentation that
+        is left to its default are those of `TreeStudentClassifier` and the like, and of `Munge`.
 
         Parameters
         ----------
@@ -87,14 +102,32 @@ class Distiller(MetaEstimatorMixin, BaseEstimator):
         -------
         self : object
             The distiller.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter; the teacher is as it was then.
         """
         teacher = params.get("teacher", self.teacher)
-        thaws = {name for name in params if name.startswith("teacher__")}
-        if isinstance(teacher, FrozenEstimator):
-            thaws.discard("teacher__estimator")  # its one own parameter
-        if thaws and is_fitted_instance(teacher):
-            params["teacher"] = unfitted(teacher)
+        if is_fitted_instance(teacher):
+            params["teacher"] = with_params(teacher, nested(params, "teacher"))
+        own = self.get_params(deep=False)
+        for name in {name.partition("__")[0] for name in params if "__" in name} & own.keys():
+            params[name] = self._part(name, params.get(name, own[name]))
         return super().set_params(**params)
+
+    def _part(self, name, value):
+        """Return what stands behind a parameter of which a parameter is to be set."""
+        if name == "student" and value is None:
+            return self._default_student()
+        if name == "augmentation" and isinstance(value, str) and value == "auto":
+            return Munge()
+        if not hasattr(value, "set_params"):
+            raise ValueError(
+                f"A parameter {name}__... was passed, but {name} is {value!r}, which has no "
+                f"parameters. Pass an estimator as {name} as well."
+            )
+        return value
 
     @property
     def teacher_(self):
@@ -130,12 +163,14 @@ class Distiller(MetaEstimatorMixin, BaseEstimator):
     def _takes_sparse(self):
         return get_tags(self).input_tags.sparse
 
-    def _members(self, kind, default_student):
+    def _members(self, kind):
         """Return checked teacher and student; without a seed of their own they get one of ours."""
         check_teacher(self.teacher, kind)
         teacher = self.teacher
-        student = default_student if self.student is None else self.student
+        student = self._default_student() if self.student is None else self.student
         check_student(student, kind)
+        for part in (student, last_step(student)):
+            refuse_callbacks(part, self)
         if self.random_state is not None:
             random_state = check_random_state(self.random_state)
             if not is_fitted(teacher):  # first: its seed, and so the cache, is to know no student
@@ -144,11 +179,14 @@ class Distiller(MetaEstimatorMixin, BaseEstimator):
         return teacher, student
 
     def _cv(self):
-        """Return the folds in a form that can be used more than once."""
-        return list(self.cv) if isinstance(self.cv, Iterator) else self.cv
+        """Return the folds, in a form that can be used more than once from here on."""
+        if hasattr(self, "cv"):
+            self.cv = reusable(self.cv)
+            return self.cv
+        return None
 
-    def _label(self, in_use, student, rows, cv, correct_prior=False):
-        """Build the transfer set, or take its parts from the cache."""
+    def _label(self, in_use, student, rows, cv, task, correct_prior=False):
+        """Build the transfer set, or take its parts from the cache, in three parts of a task."""
         hashes = [row_hashes(table) for table in (rows.X, rows.pool) if table is not None]
         if rows.pool is not None:
             warn_of_leak(*hashes)
@@ -158,9 +196,9 @@ class Distiller(MetaEstimatorMixin, BaseEstimator):
         memory = check_memory(self.memory)
         fingerprint = None if self.memory is None else fingerprint_of(in_use)
         of_teacher = {"in_use": in_use, "fingerprint": fingerprint, "rows": rows}
-        transfer_set, self._prior_shift = recalled(
-            memory, label_real_rows, ignore=["in_use", "n_jobs"]
-        )(
+        transfer_set, self._prior_shift = task.run(
+            "label-rows",
+            recalled(memory, label_real_rows, ignore=["in_use", "n_jobs"]),
             **of_teacher,
             labelling=self.labelling,
             cv=cv,
@@ -168,21 +206,26 @@ class Distiller(MetaEstimatorMixin, BaseEstimator):
             n_jobs=self.n_jobs,
         )
         warn_of_opposite_labels(transfer_set)
-        if self.augmentation_ is not None:
-            synthetic = recalled(memory, label_synthetic_rows, ignore=["in_use", "n_jobs"])(
-                **of_teacher,
-                labelling=transfer_set.labelling,
-                shift=self._prior_shift,
-                augmentation=self.augmentation_,
-                random_state=self.random_state,
-                n_jobs=self.n_jobs,
-            )
-            transfer_set = join([transfer_set, synthetic])
+        with task.part("label-synthetic-rows"):
+            if self.augmentation_ is not None:
+                synthetic = recalled(memory, label_synthetic_rows, ignore=["in_use", "n_jobs"])(
+                    **of_teacher,
+                    labelling=transfer_set.labelling,
+                    shift=self._prior_shift,
+                    augmentation=self.augmentation_,
+                    random_state=self.random_state,
+                    n_jobs=self.n_jobs,
+                )
+                transfer_set = join([transfer_set, synthetic])
+        return task.run("correct-labels", self._correct, student, transfer_set, cv)
+
+    def _correct(self, student, transfer_set, cv):
+        """Correct the teacher's labels if the rule says so."""
         self.label_correction_ = None
         if self.alpha in (0, 1, "auto") or not may_be_corrected(student, self.label_correction):
             return transfer_set
         self._say("judging the teacher by students fitted to what was observed")
-        margins, self.label_correction_ = recalled(memory, correct_labels)(
+        margins, self.label_correction_ = recalled(check_memory(self.memory), correct_labels)(
             silenced(student), transfer_set, self.label_correction, cv
         )
         if self.label_correction_ is None:
@@ -195,7 +238,6 @@ class Distiller(MetaEstimatorMixin, BaseEstimator):
     def _label_fresh(self, X, y, sample_weight):
         """Have the teacher label rows that came after fit, and synthetic ones made of them."""
         X = self._check_X(X)
-        self._seen_rows = self._seen_rows.including(X)
         self._say(f"labelling {X.shape[0]} fresh rows by {type(last_step(self.teacher_)).__name__}")
         fresh = label_fresh_rows(
             self._teacher,
@@ -206,6 +248,7 @@ class Distiller(MetaEstimatorMixin, BaseEstimator):
             self.augmentation_,
             self.random_state,
         )
+        self._seen_rows = self._seen_rows.including(X)
         if self.label_correction_ is None:
             return fresh
         return replace(fresh, margins=self.label_correction_.corrected(fresh.margins, fresh.X))
@@ -253,14 +296,12 @@ class ClassifierDistiller(ClassifierMixin, Distiller):
         return encode_observed(self, y, X, self.classes_)
 
     def _fit_first_batch(self, X, y, classes, sample_weight):
-        """Fit, as the first call of partial_fit, and check the classes there were to be."""
-        self.fit(X, y, sample_weight)
-        if classes is not None and not np.array_equal(np.unique(classes), self.classes_):
-            raise ValueError(
-                f"classes={list(classes)} are not those of y and the teacher, "
-                f"{self.classes_.tolist()}. Pass rows of all classes in the first call."
-            )
-        return self
+        """Fit, as the first call of partial_fit, if the classes are those there were to be."""
+        if classes is not None:
+            check_teacher(self.teacher, "classifier")
+            known = self._takes_with(self.teacher)["known_classes"]
+            check_classes(classes, observed_classes(self, y) if known is None else np.sort(known))
+        return self.fit(X, y, sample_weight)
 
     def predict_proba(self, X):
         """Predict probabilities with the student.

@@ -21,10 +21,13 @@ from skdistill.distill.row_alpha import choose_row_alpha, warn_of_refusal
 from skdistill.distill.stages import choose_temperature, fingerprint_of
 from skdistill.estimators import last_step
 from skdistill.models import student_and_teacher
+from skdistill.progress import begin, with_callbacks
 from skdistill.rows import (
+    check_classes,
     check_classification_rows,
     check_something_observed,
     check_weights,
+    observed_rows,
 )
 from skdistill.soft_labels import LOSSES
 from skdistill.students.fitting import (
@@ -223,6 +226,9 @@ class DistilledClassifier(ClassifierDistiller):
     out-of-bag labels), half of the answer to a synthetic row comes from the members that were not
     fitted on the row it was made of: "half_oob". Else, and for other teachers, all answer.
 
+    From scikit-learn 1.9 on, ``set_callbacks(ProgressBar(max_propagation_depth=None))``, here or on
+    what is around, shows the progress of stages and of a network's epochs.
+
     In a grid search
     ``X_unlabeled`` with as many rows as X would be cut along with X by scikit-learn; pass a tuple,
     ``X_unlabeled=(pool,)``, to prevent that. Fitted teachers among the values of a grid are cloned
@@ -266,6 +272,8 @@ class DistilledClassifier(ClassifierDistiller):
 
     # Pipelines hand X_unlabeled on without set_fit_request.
     __metadata_request__fit = {"X_unlabeled": True}
+
+    _default_student = TreeStudentClassifier
 
     _parameter_constraints = {
         **CONSTRAINTS,
@@ -326,6 +334,7 @@ class DistilledClassifier(ClassifierDistiller):
         self.random_state = random_state
         self.verbose = verbose
 
+    @with_callbacks
     def fit(self, X, y, sample_weight=None, X_unlabeled=None):
         """Distil the teacher into the student.
 
@@ -356,7 +365,7 @@ class DistilledClassifier(ClassifierDistiller):
             what is described here; before anything is fitted where that can be told.
         """
         self._validate_params()
-        teacher, student = self._members("classifier", TreeStudentClassifier())
+        teacher, student = self._members("classifier")
         check_can_learn(student, self.loss, self._hint_weights())
         rows = check_classification_rows(
             self, X, y, sample_weight, X_unlabeled, **self._takes_with(teacher)
@@ -367,22 +376,25 @@ class DistilledClassifier(ClassifierDistiller):
             in_use, self.prior_correction, self.class_weight
         )
         is_corrected = self.prior_correction is not None
-        transfer_set = self._label(in_use, student, rows, cv, is_corrected)
+        task = begin(self, n_parts=6 + self.generations, **observed_rows(rows))
+        transfer_set = self._label(in_use, student, rows, cv, task, is_corrected)
         if not is_corrected and self.label_correction_ is None:
             warn_if_far_off(transfer_set)
         self.classes_ = transfer_set.classes
         self.temperature_ = choose_temperature(self.temperature, transfer_set)
-        transfer_set = self._choose_alpha(student, transfer_set, cv)
+        transfer_set = task.run("choose-alpha", self._choose_alpha, student, transfer_set, cv)
         transfer_set = weigh_classes(transfer_set, self._class_factors)
-        transfer_set = self._add_hints(in_use, transfer_set)
+        transfer_set = task.run("ask-for-hints", self._add_hints, in_use, transfer_set)
         self.student_ = distill_classifier(
-            student, transfer_set, self.temperature_, self._alpha, self.generations
+            student, transfer_set, self.temperature_, self._alpha, self.generations, task
         )
-        self.recalibration_ = self._recalibrate(student, transfer_set, cv)
+        self.recalibration_ = task.run("recalibrate", self._recalibrate, student, transfer_set, cv)
         shift = log_factors(self._class_factors)
         shift = shift if self._prior_shift is None else shift + self._prior_shift
         self.margin_shift_ = shift - shift[0]
-        return self._finish(in_use, transfer_set)
+        self._finish(in_use, transfer_set)
+        task.end(reconstruction_attributes={}, **observed_rows(rows))
+        return self
 
     def _needs_classes(self):
         """Tell which parameters were passed that need observed classes."""
@@ -410,7 +422,8 @@ class DistilledClassifier(ClassifierDistiller):
         y : array-like of shape (n_samples,) or None, default=None
             Classes, -1 where none was observed; None if none was observed at all.
         classes : array-like of shape (n_classes,) or None, default=None
-            Has to be all classes of y, in the first call; a teacher cannot learn more.
+            Has to be all classes, those of a fitted teacher or of the first y; a teacher cannot
+            learn more.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights.
 
@@ -435,6 +448,7 @@ class DistilledClassifier(ClassifierDistiller):
         if not hasattr(self, "student_"):
             return self._fit_first_batch(X, y, classes, sample_weight)
         self._validate_params()
+        check_classes(classes, self.classes_)
         fresh = self._label_fresh(X, y, sample_weight)
         if self.alpha_choice_ is not None:
             fresh = replace(fresh, row_alpha=self.alpha_choice_.of_rows(fresh))

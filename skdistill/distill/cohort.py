@@ -4,12 +4,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from joblib import Parallel, delayed
+from scipy.special import log_softmax
 from sklearn.base import clone
 
 from skdistill.distill.held_out import margins_of
 from skdistill.estimators import last_step, seeds_of
 from skdistill.opinion_pool import log_losses
-from skdistill.soft_labels import margins_from_proba, soften
+from skdistill.soft_labels import margins_from_proba, proba_from_margins, soften
 from skdistill.students.fitting import (
     check_student,
     distill_classifier,
@@ -91,13 +92,18 @@ class Course:
 
 
 def mean_losses(cohort, rows):
-    """Compute the mean log loss of every student of a cohort on rows with observed classes."""
-    return [
-        float(
-            np.average(log_losses(margins_of(student, rows.X), rows.y), weights=rows.sample_weight)
-        )
-        for student in cohort
-    ]
+    """Compute the mean loss in nats of every student of a cohort on held-out rows.
+
+    That is the log loss of the observed classes, or, where there are none, the cross entropy to
+    the teacher's probabilities.
+    """
+    opinions = [margins_of(student, rows.X) for student in cohort]
+    if (rows.y < 0).all():
+        teacher = proba_from_margins(rows.margins)
+        losses = [-np.sum(teacher * log_softmax(z, axis=1), axis=1) for z in opinions]
+    else:
+        losses = [log_losses(z, rows.y) for z in opinions]
+    return [float(np.average(each, weights=rows.sample_weight)) for each in losses]
 
 
 def cohort_of(students, n_students):
@@ -181,8 +187,8 @@ def unanswered_rows(rows, augmentation, random_state):
     return join(parts)
 
 
-def hold_out(transfer_set, rows, has_teacher):
-    """Split a transfer set into what some labelled rows are held out of, and those rows.
+def hold_out(transfer_set, positions, has_teacher):
+    """Split a transfer set into what some rows are held out of, and those with a weight.
 
     What a teacher says of synthetic rows may carry the classes of those held out, see
     `TransferSet.without`; peers that have not seen these classes cannot tell.
@@ -192,7 +198,6 @@ def hold_out(transfer_set, rows, has_teacher):
     ValueError
         If none of the rows that are held out has a weight.
     """
-    positions = np.flatnonzero(transfer_set.origin == 0)[rows]
     held_out = transfer_set.take(positions[transfer_set.sample_weight[positions] > 0])
     if len(held_out.y) == 0:
         raise ValueError(

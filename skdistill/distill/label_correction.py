@@ -159,6 +159,8 @@ def silenced(student):
         last.set_params(callbacks=None)
     if (params.get("verbose") or 0) > 0:
         last.set_params(verbose=0)
+    if hasattr(last, "set_callbacks"):
+        last.set_callbacks()
     return student
 
 

@@ -1,7 +1,6 @@
 """Students that teach each other: a cohort that learns mutually, with or without a teacher."""
 
 from dataclasses import replace
-from itertools import islice
 from numbers import Integral, Real
 
 import numpy as np
@@ -15,7 +14,8 @@ from skdistill.distill.cohort import Course, cohort_of, hold_out, mean_losses, u
 from skdistill.distill.label_correction import silenced
 from skdistill.distill.stages import choose_augmentation
 from skdistill.estimators import is_fitted, last_step, with_seeds
-from skdistill.rows import SeenRows, check_classification_rows
+from skdistill.progress import begin, refuse_callbacks, with_callbacks
+from skdistill.rows import SeenRows, check_classification_rows, observed_rows
 from skdistill.teacher.fitting import check_teacher
 from skdistill.teacher.in_use import ClassifierInUse
 from skdistill.teacher.labelling import folds
@@ -86,7 +86,8 @@ class MutualDistilledClassifier(ClassifierDistiller):
         nothing to learn from each other.
     losses_ : ndarray of shape (n_rounds + 1, n_students)
         Log loss in nats of the students of the second cohort on the rows held out from it: when
-        they had learned alone, then after every round.
+        they had learned alone, then after every round. Where no class was observed at all, the
+        cross entropy to the teacher's probabilities.
     classes_ : ndarray of shape (n_classes,)
         The class labels: those that a fitted teacher knows, else those observed.
     temperature_ : float
@@ -199,6 +200,7 @@ class MutualDistilledClassifier(ClassifierDistiller):
         self.random_state = random_state
         self.verbose = verbose
 
+    @with_callbacks
     def fit(self, X, y, sample_weight=None, X_unlabeled=None):
         """Let the students learn alone, then from each other.
 
@@ -208,7 +210,7 @@ class MutualDistilledClassifier(ClassifierDistiller):
             Raw columns: what teacher and students take.
         y : array-like of shape (n_samples,)
             Classes; -1 marks rows without one, also among strings in an object array (unless a
-            fitted teacher knows a class -1).
+            fitted teacher knows a class -1). All may be -1 if the teacher is fitted.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights.
         X_unlabeled : table with the columns of X, or tuple of tables, default=None
@@ -231,12 +233,15 @@ class MutualDistilledClassifier(ClassifierDistiller):
         """
         self._validate_params()
         self.names_, students = cohort_of(self.students, self.n_students)
+        for student in students:
+            refuse_callbacks(last_step(student), self)
         teacher, students = self._seeded(students)
         rows = check_classification_rows(
             self, X, y, sample_weight, X_unlabeled, **self._takes_with(teacher)
         )
         cv = self._cv()
-        transfer_set = self._rows_to_learn(teacher, students, rows, cv)
+        task = begin(self, n_parts=2 if teacher is None else 5, **observed_rows(rows))
+        transfer_set = self._rows_to_learn(teacher, students, rows, cv, task)
         course = Course(
             students,
             teacher is not None,
@@ -245,13 +250,19 @@ class MutualDistilledClassifier(ClassifierDistiller):
             self.peer_weight,
             self.n_jobs,
         )
-        self.losses_ = self._judge(course, transfer_set, folds(cv, rows.X, rows.y, True)[0][1])
+        with task.part("judge-students", n_parts=self.n_rounds + 1) as judging:
+            held_out = folds(cv, rows.X, rows.y, True)[0][1]
+            self.losses_ = self._judge(course, transfer_set, held_out, judging)
         self.n_rounds_, self.best_index_ = (
             int(best) for best in np.unravel_index(np.argmin(self.losses_), self.losses_.shape)
         )
-        self.students_ = next(islice(course.rounds(transfer_set), self.n_rounds_, None))
+        rounds = course.rounds(transfer_set)
+        with task.part("fit-students", n_parts=self.n_rounds_ + 1) as fitting:
+            for _ in range(self.n_rounds_ + 1):
+                self.students_ = fitting.run("round", next, rounds)
         self.student_ = self.students_[self.best_index_]
         self._say(f"kept {self.names_[self.best_index_]} after {self.n_rounds_} rounds")
+        task.end(reconstruction_attributes={}, **observed_rows(rows))
         return self
 
     def cohort_proba(self, X):
@@ -279,13 +290,13 @@ class MutualDistilledClassifier(ClassifierDistiller):
             raise AttributeError("teacher_ is not there: the cohort learned without a teacher.")
         return super().teacher_
 
-    def _judge(self, course, transfer_set, rows):
-        """Return the losses of a cohort that learns without some labelled rows, by round."""
+    def _judge(self, course, transfer_set, rows, task):
+        """Return the losses of a cohort that learns without some of the rows of y, by round."""
         quiet = replace(course, students=[silenced(student) for student in course.students])
         transfer_set, held_out = hold_out(transfer_set, rows, course.has_teacher)
-        losses = []
-        for cohort in islice(quiet.rounds(transfer_set), self.n_rounds + 1):
-            losses.append(mean_losses(cohort, held_out))
+        losses, rounds = [], quiet.rounds(transfer_set)
+        for _ in range(self.n_rounds + 1):
+            losses.append(mean_losses(task.run("round", next, rounds), held_out))
             self._say(f"round {len(losses) - 1}: held-out log loss {min(losses[-1]):.4g} at best")
         return np.array(losses)
 
@@ -301,13 +312,13 @@ class MutualDistilledClassifier(ClassifierDistiller):
             teacher = with_seeds(clone(teacher), random_state)
         return teacher, [with_seeds(student, random_state) for student in students]
 
-    def _rows_to_learn(self, teacher, students, rows, cv):
+    def _rows_to_learn(self, teacher, students, rows, cv, task):
         """Build the transfer set, without margins if there is no teacher."""
         gaining = [s for s in students if getattr(last_step(s), "gains_from_synthetic_rows", False)]
         student = gaining[0] if gaining else students[0]
         if teacher is not None:
             in_use = ClassifierInUse(teacher, rows)
-            transfer_set = self._label(in_use, student, rows, cv)
+            transfer_set = self._label(in_use, student, rows, cv, task)
             self._teacher = in_use.fitted if in_use.is_ready else None
         else:
             self._teacher, self.label_correction_ = None, None

@@ -10,7 +10,14 @@ from skdistill.columns import stack_rows, take_rows
 from skdistill.distill.base import CONSTRAINTS, ClassifierDistiller
 from skdistill.distill.stages import choose_augmentation, label_fresh_rows, with_made_rows
 from skdistill.estimators import last_step, package_of
-from skdistill.rows import SeenRows, check_classification_rows, check_weights
+from skdistill.progress import UNHEARD, begin, with_callbacks
+from skdistill.rows import (
+    SeenRows,
+    check_classes,
+    check_classification_rows,
+    check_weights,
+    observed_rows,
+)
 from skdistill.students.fitting import distill_classifier, distill_classifier_further
 from skdistill.students.mlp import MLPStudentClassifier
 from skdistill.teacher.growing import (
@@ -153,6 +160,8 @@ class OnlineDistilledClassifier(ClassifierDistiller):
     # Pipelines hand X_unlabeled on without set_fit_request.
     __metadata_request__fit = {"X_unlabeled": True}
 
+    _default_student = MLPStudentClassifier
+
     _parameter_constraints = {
         **{
             name: CONSTRAINTS[name]
@@ -183,6 +192,7 @@ class OnlineDistilledClassifier(ClassifierDistiller):
         self.random_state = random_state
         self.verbose = verbose
 
+    @with_callbacks
     def fit(self, X, y, sample_weight=None, X_unlabeled=None):
         """Distil the teacher, stage by stage, into the student.
 
@@ -212,34 +222,37 @@ class OnlineDistilledClassifier(ClassifierDistiller):
             what is described here.
         """
         self._validate_params()
-        teacher, student = self._members("classifier", MLPStudentClassifier())
+        teacher, student = self._members("classifier")
         check_growing(teacher)
         _check_goes_on(student)
         rows = check_classification_rows(
             self, X, y, sample_weight, X_unlabeled, **self._takes_with(teacher)
         )
         in_use = ClassifierInUse(teacher, rows)
+        task = begin(self, n_parts=2 + self.n_stages, **observed_rows(rows))
         self.augmentation_ = choose_augmentation(self.augmentation, student, rows)
         synthetic = self._synthetic(rows)
         self._say(f"growing {type(last_step(teacher)).__name__} on {rows.X.shape[0]} rows")
-        self.stage_trees_ = stage_sizes(count_trees(in_use.fitted.estimator), self.n_stages)
-        self.labelling_, honest = _honest_margins(in_use, self.stage_trees_)
+        teacher = task.run("fit-teacher", lambda: in_use.fitted.estimator)
+        self.stage_trees_ = stage_sizes(count_trees(teacher), self.n_stages)
+        self.labelling_, honest = task.run("label-rows", _honest_margins, in_use, self.stage_trees_)
         self.student_ = None
         for n_trees, margins in zip(self.stage_trees_, honest, strict=True):
             self._say(f"distilling its first {n_trees} trees")
             transfer_set = _transfer_set(in_use, n_trees, margins, synthetic)
             if self.student_ is None:
                 self.student_ = distill_classifier(
-                    student, transfer_set, self.temperature, self.alpha
+                    student, transfer_set, self.temperature, self.alpha, task=task
                 )
             else:
-                self._follow(transfer_set)
+                self._follow(transfer_set, task)
         self.classes_, self.temperature_ = in_use.classes, float(self.temperature)
         self.transfer_summary_ = transfer_set.summary()
         self._teacher = in_use.fitted
         self._seen_rows = SeenRows.of(rows.X, rows.pool)  # for reports
         self._remembered = {}
         self._remember(rows.X, in_use.encoded_y())
+        task.end(reconstruction_attributes={}, **observed_rows(rows))
         return self
 
     def partial_fit(self, X, y=None, classes=None, sample_weight=None):
@@ -253,7 +266,8 @@ class OnlineDistilledClassifier(ClassifierDistiller):
             Classes, -1 where none was observed; None if none was observed at all. Then the teacher
             stays as it is, and the student follows it to these rows.
         classes : array-like of shape (n_classes,) or None, default=None
-            Has to be all classes of y, in the first call; a teacher cannot learn more.
+            Has to be all classes, those of a fitted teacher or of the first y; a teacher cannot
+            learn more.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights.
 
@@ -272,6 +286,7 @@ class OnlineDistilledClassifier(ClassifierDistiller):
         if not hasattr(self, "student_"):
             return self._fit_first_batch(X, y, classes, sample_weight)
         self._validate_params()
+        check_classes(classes, self.classes_)
         X = self._check_X(X)
         codes = self._observed(y, X)
         weight = check_weights(sample_weight, X)
@@ -280,17 +295,19 @@ class OnlineDistilledClassifier(ClassifierDistiller):
             check_growing_on(self.teacher_)
         before = self._teacher
         batch = label_fresh_rows(before, X, codes, weight, self.classes_, None, None)
-        if has_classes.any():
-            self._grow(batch.take(has_classes))
-        self._follow(with_made_rows(batch, self._teacher, self.augmentation_, self.random_state))
+        after = self._grown(batch.take(has_classes)) if has_classes.any() else before
+        self._follow(with_made_rows(batch, after, self.augmentation_, self.random_state))
+        if after is not before:  # only now: a student that fails to follow loses nothing
+            self._teacher = after
+            self.stage_trees_ = [*self.stage_trees_, count_trees(after.estimator)]
         self._seen_rows = self._seen_rows.including(X)
         return self
 
-    def _follow(self, transfer_set):
-        distill_classifier_further(self.student_, transfer_set, self.temperature, self.alpha)
+    def _follow(self, transfer_set, task=UNHEARD):
+        distill_classifier_further(self.student_, transfer_set, self.temperature, self.alpha, task)
 
-    def _grow(self, labelled):
-        """Let a copy of the teacher grow on labelled rows, and keep it."""
+    def _grown(self, labelled):
+        """Let a copy of the teacher grow on labelled rows."""
         self._remember(labelled.X, labelled.y)
         X, codes, weight = self._with_every_class(labelled)
         estimator, labels = self._teacher.estimator, self._teacher.labels
@@ -299,9 +316,7 @@ class OnlineDistilledClassifier(ClassifierDistiller):
             y = np.searchsorted(labels, y)
         n_trees = -(-trees_asked(self.teacher) // self.n_stages)
         self._say(f"growing {type(last_step(estimator)).__name__} by {n_trees} trees")
-        more = grown(estimator, n_trees, X, y, weight)
-        self._teacher = replace(self._teacher, estimator=more)
-        self.stage_trees_ = [*self.stage_trees_, count_trees(more)]
+        return replace(self._teacher, estimator=grown(estimator, n_trees, X, y, weight))
 
     def _remember(self, X, codes):
         """Keep one row of every class."""

@@ -5,7 +5,8 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
 
 from skdistill.distill.base import CONSTRAINTS, Distiller, student_has
-from skdistill.rows import check_regression_rows
+from skdistill.progress import begin, with_callbacks
+from skdistill.rows import check_regression_rows, observed_rows
 from skdistill.students.fitting import distill_regressor, distill_regressor_further
 from skdistill.students.tree import TreeStudentRegressor
 from skdistill.teacher.in_use import RegressorInUse
@@ -94,6 +95,8 @@ class DistilledRegressor(RegressorMixin, Distiller):
     # Pipelines hand X_unlabeled on without set_fit_request.
     __metadata_request__fit = {"X_unlabeled": True}
 
+    _default_student = TreeStudentRegressor
+
     _parameter_constraints = CONSTRAINTS
 
     def __init__(
@@ -123,6 +126,7 @@ class DistilledRegressor(RegressorMixin, Distiller):
         self.random_state = random_state
         self.verbose = verbose
 
+    @with_callbacks
     def fit(self, X, y, sample_weight=None, X_unlabeled=None):
         """Distil the teacher into the student.
 
@@ -151,14 +155,17 @@ class DistilledRegressor(RegressorMixin, Distiller):
             described here; before anything is fitted where that can be told.
         """
         self._validate_params()
-        teacher, student = self._members("regressor", TreeStudentRegressor())
+        teacher, student = self._members("regressor")
         rows = check_regression_rows(
             self, X, y, sample_weight, X_unlabeled, accept_sparse=self._takes_sparse()
         )
         in_use = RegressorInUse(teacher, rows)
-        transfer_set = self._label(in_use, student, rows, self._cv())
-        self.student_ = distill_regressor(student, transfer_set, self.alpha)
-        return self._finish(in_use, transfer_set)
+        task = begin(self, n_parts=4, **observed_rows(rows))
+        transfer_set = self._label(in_use, student, rows, self._cv(), task)
+        self.student_ = distill_regressor(student, transfer_set, self.alpha, task)
+        self._finish(in_use, transfer_set)
+        task.end(reconstruction_attributes={}, **observed_rows(rows))
+        return self
 
     @available_if(student_has("partial_fit"))
     def partial_fit(self, X, y=None, sample_weight=None):

@@ -201,7 +201,8 @@ def align(table, layout):
             )
         return table.columns, ()
     given = dict(zip(table.names, table.columns, strict=True))
-    unknown = tuple(name for name in given if name not in set(expected))
+    known = set(expected)
+    unknown = tuple(name for name in given if name not in known)
     if len(unknown) == len(given):
         raise ValueError(
             f"None of the columns of the batch is known: {_some(list(unknown))}. Some of these "

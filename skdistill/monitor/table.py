@@ -4,6 +4,7 @@ A scoring service reads rows here, so nothing but NumPy is needed. Unlike `skdis
 does not insist on a table without faults.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -155,7 +156,7 @@ def _named(labels, columns, is_row=False):
     """Make a table of labelled columns; labels that are all numbers are as good as none."""
     names = [str(label) for label in labels]
     if len(set(names)) < len(names):
-        twice = sorted({name for name in names if names.count(name) > 1})
+        twice = sorted(name for name, count in Counter(names).items() if count > 1)
         raise ValueError(f"X has more than one column {twice}; every name once was expected.")
     columns = [_as_array(column() if callable(column) else column) for column in columns]
     lengths = {column.shape for column in columns}

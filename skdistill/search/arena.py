@@ -1,7 +1,6 @@
 """Where candidates compete: the same folds, scores and distiller for all of them."""
 
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -152,7 +151,6 @@ def build_arena(teacher, rows, cv, scoring, shared, numbers, n_jobs, random_stat
         In which order columns are given up, by what each fold's teacher says of its test rows; None
         if all are kept.
     """
-    cv = list(cv) if isinstance(cv, Iterator) else cv
     folds = make_folds(
         teacher,
         rows,

@@ -11,6 +11,7 @@ from skdistill.columns import column_values, is_missing, is_nominal, plain_rows,
 from skdistill.fidelity import kl_divergence
 from skdistill.report.tables import text_table
 from skdistill.students.soft_label_classifier import SoftLabelClassifier
+from skdistill.teacher.tree_nodes import read_tree_nodes
 
 #: Rows that are looked at, at most, and the share of them that is held out.
 MOST_ROWS, HELD_OUT = 12_000, 1 / 3
@@ -103,9 +104,7 @@ def column_path(X, proba, names, fewest, random_state):
     train, test = np.flatnonzero(~held_out), np.flatnonzero(held_out)
     left, given_up, numbers, divergences = list(range(X.shape[1])), [], [], []
     while True:
-        model = _fit(X[np.ix_(train, left)], proba[train], weight[train], random_state)
-        held = X[np.ix_(test, left)], proba[test], weight[test]
-        as_it_is, harm = _divergences(model, *held, random_state)
+        as_it_is, harm = _divergences(X[:, left], proba, weight, train, test, random_state)
         numbers.append(len(left))
         divergences.append(as_it_is)
         if len(left) <= fewest:
@@ -113,29 +112,51 @@ def column_path(X, proba, names, fewest, random_state):
         n_now = min(max(1, len(left) // 10) if len(left) > 20 else 1, len(left) - fewest)
         for j in sorted(np.argsort(harm, kind="stable")[:n_now], key=lambda j: harm[j]):
             given_up.append(left[j])
-        left = [j for j in left if j not in given_up]
+        gone = set(given_up)
+        left = [j for j in left if j not in gone]
     return ColumnPath(tuple(names), tuple(given_up), tuple(numbers), tuple(divergences))
 
 
-def _divergences(model, X, proba, weight, random_state):
-    """Return the divergence of a model from the teacher, and those with each column permuted."""
-    n_samples, n_left = X.shape
-    tables = np.tile(X, (n_left + 1, 1, 1))
-    for j in range(n_left):
-        tables[j, :, j] = random_state.permutation(X[:, j])
-    answers = model.predict_proba(tables.reshape(-1, n_left)).reshape(n_left + 1, n_samples, -1)
-    *permuted, as_it_is = (kl_divergence(proba, each, weight) for each in answers)
+def _divergences(X, proba, weight, train, test, random_state):
+    """Fit a model; return its divergence from the teacher, and those with each column permuted.
+
+    A column that no tree splits on says nothing, however many of them there are: the model is
+    fitted again without them, to the same trees, so that tables are as wide as there are splits.
+    """
+    learn, seed = (proba[train], weight[train]), random_state.randint(2**31 - 1)
+    model = _fit(X[train], *learn, seed)
+    used = _split_on(model)
+    if len(used) < X.shape[1]:
+        model = _fit(X[np.ix_(train, used)], *learn, seed)
+    held_out = X[np.ix_(test, used)]
+
+    def divergence():
+        return kl_divergence(proba[test], model.predict_proba(held_out), weight[test])
+
+    as_it_is = divergence()
+    permuted = np.full(X.shape[1], as_it_is)
+    for j, values in zip(used, held_out.T, strict=True):
+        before = values.copy()
+        values[:] = random_state.permutation(before)
+        permuted[j] = divergence()
+        values[:] = before
     return as_it_is, permuted
 
 
-def _fit(X, proba, weight, random_state):
+def _split_on(model):
+    """Return the columns that trees split on, the first one if there are none."""
+    nodes = read_tree_nodes(model.estimator_)
+    return np.unique(nodes.column[nodes.left >= 0]) if (nodes.left >= 0).any() else np.arange(1)
+
+
+def _fit(X, proba, weight, seed):
     n_classes = proba.shape[1]
     booster = HistGradientBoostingClassifier(
         max_iter=ROUNDS if n_classes <= 2 else max(10, 2 * ROUNDS // n_classes),
         max_leaf_nodes=15,
         learning_rate=0.15,
         early_stopping=False,
-        random_state=random_state.randint(2**31 - 1),
+        random_state=seed,
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -151,6 +151,7 @@ def listed_students(students):
         check_student(student, "classifier")
         for params in ParameterGrid(grid):
             each = clone(student).set_params(**params)
+            check_student(each, "classifier")
             title = name_of(each) if name is None else _with_params(name, params)
             named.append((title, each))
     return named

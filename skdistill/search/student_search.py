@@ -17,8 +17,9 @@ from sklearn.utils.validation import check_is_fitted
 from skdistill.columns import column_names
 from skdistill.distill import DistilledClassifier
 from skdistill.distill.base import ClassifierDistiller
-from skdistill.estimators import is_fitted, with_seeds
-from skdistill.rows import check_classification_rows
+from skdistill.estimators import is_fitted, reusable, with_seeds
+from skdistill.progress import begin, with_callbacks
+from skdistill.rows import check_classification_rows, check_something_observed, observed_rows
 from skdistill.search.arena import behind_selector, build_arena
 from skdistill.search.budget import Budget, BudgetError, excesses
 from skdistill.search.candidates import closest, in_order_of_choice, pareto_front
@@ -239,6 +240,7 @@ class StudentSearchCV(ClassifierDistiller):
         self.random_state = random_state
         self.verbose = verbose
 
+    @with_callbacks
     def fit(self, X, y, sample_weight=None, X_unlabeled=None):
         """Try the candidates, and fit the best within the budget on all rows.
 
@@ -247,7 +249,8 @@ class StudentSearchCV(ClassifierDistiller):
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
             Raw columns: what teacher and students take.
         y : array-like of shape (n_samples,)
-            Classes; -1 marks rows without one, see `DistilledClassifier`.
+            Classes; -1 marks rows without one, see `DistilledClassifier`, but some have to be
+            observed: candidates are scored on them.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights, for fits and scores.
         X_unlabeled : table with the columns of X, or tuple of tables, default=None
@@ -283,18 +286,21 @@ class StudentSearchCV(ClassifierDistiller):
             known_classes=self.teacher.classes_ if is_fitted(self.teacher) else None,
             accept_sparse=self._takes_sparse(),
         )
+        check_something_observed(rows, {f"scoring={self.scoring!r}": True})
         plans = self._plans(budget, rows.X.shape[1])
         random_state = check_random_state(self.random_state)
+        task = begin(self, n_parts=5, **observed_rows(rows))
         with _folder(self.memory) as memory:
             shared |= {"memory": memory, "random_state": random_state.randint(2**31 - 1)}
             self._say("the teacher answers for the rows of the folds")
             teacher = self._seeded_teacher(random_state)
             numbers = [plan.n_columns for plan in plans if plan.n_columns is not None]
-            arena, self.column_path_ = build_arena(
-                teacher, rows, self.cv, self.scoring, shared, numbers, self.n_jobs, random_state
-            )
+            folds = self._cv(), self.scoring, shared, numbers, self.n_jobs, random_state
+            arena, self.column_path_ = task.run("label-folds", build_arena, teacher, rows, *folds)
             self.classes_, self.n_splits_ = arena.classes, len(arena.folds)
-            entries = hold(
+            entries = task.run(
+                "try-candidates",
+                hold,
                 arena,
                 plans,
                 budget,
@@ -305,7 +311,7 @@ class StudentSearchCV(ClassifierDistiller):
                 say=self._say,
             )
             self._say("measuring latencies")
-            candidates = as_candidates(entries, arena, budget)
+            candidates = task.run("measure-latencies", as_candidates, entries, arena, budget)
             shared["memory"] = self.memory
             fit_params = {
                 "X": X,
@@ -313,10 +319,13 @@ class StudentSearchCV(ClassifierDistiller):
                 "sample_weight": sample_weight,
                 "X_unlabeled": X_unlabeled,
             }
-            self._choose(candidates, budget, shared, rows.X, fit_params)
+            with task.part("fit-best", n_parts=None) as fitting:
+                self._choose(candidates, budget, shared, rows.X, fit_params, fitting)
             self.reference_points_, self.notes_ = (), ()
-            if self.references:
-                self._refer(arena, entries, rows)
+            with task.part("measure-references"):
+                if self.references:
+                    self._refer(arena, entries, rows)
+        task.end(reconstruction_attributes={}, **observed_rows(rows))
         return self
 
     def _shared_params(self):
@@ -330,7 +339,7 @@ class StudentSearchCV(ClassifierDistiller):
                 f"distiller_params has {unknown}; parameters of DistilledClassifier that the "
                 f"search does not set itself were expected: {sorted(known)}."
             )
-        return given
+        return {name: reusable(value) for name, value in given.items()}
 
     def _plans(self, budget, n_features):
         """List what may be tried."""
@@ -358,14 +367,15 @@ class StudentSearchCV(ClassifierDistiller):
             return self.teacher
         return with_seeds(clone(self.teacher), random_state)
 
-    def _choose(self, candidates, budget, shared, X, fit_params):
+    def _choose(self, candidates, budget, shared, X, fit_params, task):
         """Fit the best candidate on all rows; the next one if it then is over the budget."""
         candidates = list(candidates)
         for i in in_order_of_choice(candidates, budget, self.rule):
             params = candidates[i].params
             self._say(f"fitting {candidates[i].name} on all rows")
             model = self._distiller(params, shared, self._deployed(params))
-            model.fit(**fit_params)
+            with task.part("fit-candidate", by=model):
+                model.fit(**fit_params)
             costs = measured_twice(model.student_, X, budget)
             over = excesses(budget, costs)
             if not over:
@@ -381,7 +391,8 @@ class StudentSearchCV(ClassifierDistiller):
         self.best_estimator_ = model
         selector = selection_of(model.student_)[0]
         kept = range(self.n_features_in_) if selector is None else selector.columns
-        self.columns_ = [column_names(self)[j] for j in kept]
+        names = column_names(self)
+        self.columns_ = [names[j] for j in kept]
 
     def _distiller(self, params, shared, student):
         return DistilledClassifier(

@@ -8,7 +8,14 @@ from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.pipeline import Pipeline
 
 from skdistill.columns import take_rows
-from skdistill.estimators import as_last_step_sees, last_step, seeds_of, weight_params
+from skdistill.estimators import (
+    as_last_step_sees,
+    last_step,
+    refuse_frozen,
+    seeds_of,
+    weight_params,
+)
+from skdistill.progress import UNHEARD
 from skdistill.soft_labels import margins_from_decision
 from skdistill.students.soft_label_classifier import SoftLabelClassifier
 
@@ -27,13 +34,14 @@ def check_student(student, kind):
     Raises
     ------
     TypeError
-        If it is something else, with what to pass instead.
+        If it is something else, or frozen, with what to pass instead.
     """
     if isinstance(student, type):
         raise TypeError(
             f"student is the class {student.__name__}; an instance was expected. Pass "
             f"{student.__name__}()."
         )
+    refuse_frozen(student, "student")
     last = last_step(student)
     name = type(last).__name__
     if kind == "regressor":
@@ -54,6 +62,8 @@ def check_student(student, kind):
         )
     elif not hasattr(last, "distill"):
         weight_params(last, np.ones(1))
+    elif isinstance(last, SoftLabelClassifier):
+        refuse_frozen(last.estimator, "student.estimator")
 
 
 def check_can_learn(student, loss, families):
@@ -94,7 +104,7 @@ def check_can_learn(student, loss, families):
         )
 
 
-def distill_classifier(student, transfer_set, temperature, alpha, generations=1):
+def distill_classifier(student, transfer_set, temperature, alpha, generations=1, task=UNHEARD):
     """Fit a clone of a classifier student on a transfer set.
 
     Parameters
@@ -110,23 +120,25 @@ def distill_classifier(student, transfer_set, temperature, alpha, generations=1)
         Weight of the soft term, in [0, 1].
     generations : int, default=1
         Number of students, of which each but the first learns from the one before.
+    task : Task, default=UNHEARD
+        What it is a part of; every generation is one.
 
     Returns
     -------
     fitted : estimator
         The fitted clone; a classifier that is no student comes wrapped in `SoftLabelClassifier`.
     """
-    fitted = _distill_once(student, transfer_set, temperature, alpha)
+    fitted = _distill_once(student, transfer_set, temperature, alpha, task)
     for generation in range(1, generations):
         margins = margins_from_decision(fitted.decision_function(transfer_set.X))
         from_student = replace(transfer_set, margins=margins, hints=())
         fitted = _distill_once(
-            _of_generation(student, generation), from_student, temperature, alpha
+            _of_generation(student, generation), from_student, temperature, alpha, task
         )
     return fitted
 
 
-def _distill_once(student, transfer_set, temperature, alpha):
+def _distill_once(student, transfer_set, temperature, alpha, task):
     if isinstance(student, Pipeline):
         labelled = transfer_set.origin == 0
         pipeline = clone(student)
@@ -140,11 +152,12 @@ def _distill_once(student, transfer_set, temperature, alpha):
             pipeline.steps[:-1] = transformers.steps
             transfer_set = transfer_set.with_X(transformers.transform(transfer_set.X))
         name, last = pipeline.steps[-1]
-        fitted = _distill_once(last, transfer_set, temperature, alpha)
+        fitted = _distill_once(last, transfer_set, temperature, alpha, task)
         pipeline.steps[-1] = (name, fitted)
         return pipeline
     student = clone(student) if hasattr(student, "distill") else SoftLabelClassifier(student)
-    return student.distill(transfer_set, temperature, alpha)
+    with task.part("fit-student", by=student):
+        return student.distill(transfer_set, temperature, alpha)
 
 
 def _of_generation(student, generation):
@@ -157,7 +170,7 @@ def _of_generation(student, generation):
     return clone(student).set_params(**seeds)
 
 
-def distill_classifier_further(student, transfer_set, temperature, alpha):
+def distill_classifier_further(student, transfer_set, temperature, alpha, task=UNHEARD):
     """Let a fitted classifier student go on learning, from another transfer set.
 
     Parameters
@@ -170,12 +183,16 @@ def distill_classifier_further(student, transfer_set, temperature, alpha):
         Larger than 0.
     alpha : float
         Weight of the soft term, in [0, 1].
+    task : Task, default=UNHEARD
+        What it is a part of.
     """
     transfer_set = transfer_set.with_X(as_last_step_sees(student, transfer_set.X))
-    last_step(student).partial_distill(transfer_set, temperature, alpha)
+    last = last_step(student)
+    with task.part("fit-student", by=last):
+        last.partial_distill(transfer_set, temperature, alpha)
 
 
-def distill_regressor(student, transfer_set, alpha):
+def distill_regressor(student, transfer_set, alpha, task=UNHEARD):
     """Fit a clone of a regressor student on a transfer set.
 
     Parameters
@@ -186,6 +203,8 @@ def distill_regressor(student, transfer_set, alpha):
         Rows and predictions.
     alpha : float
         Weight of the teacher's predictions, in [0, 1].
+    task : Task, default=UNHEARD
+        What it is a part of.
 
     Returns
     -------
@@ -193,7 +212,9 @@ def distill_regressor(student, transfer_set, alpha):
         The fitted clone.
     """
     X, values, params = _values_to_fit(student, transfer_set, alpha)
-    return clone(student).fit(X, values, **params)
+    fitted = clone(student)
+    with task.part("fit-student", by=fitted):
+        return fitted.fit(X, values, **params)
 
 
 def distill_regressor_further(student, transfer_set, alpha):

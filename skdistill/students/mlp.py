@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import Interval
 
+from skdistill.progress import CallbackSupportMixin
 from skdistill.soft_labels import LOSSES, free_outputs
 from skdistill.students.base import StudentRegressor
 from skdistill.students.encoding import fit_encoding
@@ -14,6 +15,9 @@ from skdistill.students.network_classifier import (
     NETWORK_CONSTRAINTS,
     NetworkStudentClassifier,
     import_training,
+    readable_again,
+    rows_for_callbacks,
+    weights_that_differ,
 )
 
 _MLP_CONSTRAINTS = {
@@ -56,6 +60,7 @@ class MLPStudentClassifier(NetworkStudentClassifier):
         tenth, in which the learning rate warms up, does not count.
     callbacks : list or None, default=None
         More skorch callbacks, each a `skorch.callbacks.Callback` or a pair of a name and one.
+        Those of scikit-learn, from 1.9 on, go to ``set_callbacks``: every epoch is a task.
     device : str, default="auto"
         Where to train: "auto" (a GPU when there is one), "cpu", "cuda" or any torch device.
     random_state : int, RandomState instance or None, default=None
@@ -168,7 +173,8 @@ class MLPStudentClassifier(NetworkStudentClassifier):
 
     def _train(self, X, targets, start):
         criterion, packed = import_training().losses.pack_distillation(targets)
-        _train_network(self, X, packed, criterion, start)
+        rows = rows_for_callbacks(self, X, targets)
+        _train_network(self, X, packed, criterion, start, rows)
 
     def _outputs(self, X):
         return _forward(self, X)
@@ -181,7 +187,7 @@ class MLPStudentClassifier(NetworkStudentClassifier):
         self.intercepts_ = [*self.intercepts_[:-1], last[1]]
 
 
-class MLPStudentRegressor(StudentRegressor):
+class MLPStudentRegressor(CallbackSupportMixin, StudentRegressor):
     """A multilayer perceptron regressor on encoded columns, fitted by least squares.
 
     Parameters
@@ -342,13 +348,18 @@ class MLPStudentRegressor(StudentRegressor):
     def _train(self, X, y, sample_weight, start):
         standardised = (y - self.y_mean_) / self.y_scale_
         criterion, packed = import_training().losses.pack_regression(standardised, sample_weight)
-        _train_network(self, X, packed, criterion, start)
+        rows = {
+            "X": lambda: readable_again(self, X),
+            "y": y,
+            "metadata": weights_that_differ(sample_weight),
+        }
+        _train_network(self, X, packed, criterion, start, rows)
 
     def _values(self, X):
         return _forward(self, X)[:, 0].astype(np.float64) * self.y_scale_ + self.y_mean_
 
 
-def _train_network(student, X, packed, criterion, start):
+def _train_network(student, X, packed, criterion, start, rows):
     """Train from the best constant model, or on from the weights so far, and keep the weights."""
     training = import_training()
 
@@ -359,10 +370,14 @@ def _train_network(student, X, packed, criterion, start):
         return network
 
     positions = student.encoding_.positions(X)
-    trained = training.train.train(
-        student, build, positions, packed, criterion, goes_on=start is None
+    training.train.train(
+        student, build, positions, packed, criterion, start is None, _attributes_of, rows
     )
-    student.coefs_, student.intercepts_ = trained.weights()
+
+
+def _attributes_of(network):
+    coefs, intercepts = network.weights()
+    return {"coefs_": coefs, "intercepts_": intercepts}
 
 
 def _forward(student, X):

@@ -7,6 +7,9 @@ import numpy as np
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
+from skdistill.columns import PlainColumns, take_rows
+from skdistill.progress import CallbackSupportMixin
+from skdistill.rows import check_classes
 from skdistill.soft_labels import free_margins, margins_from_decision
 from skdistill.students.base import StudentClassifier, make_targets, without_weightless
 from skdistill.students.encoding import fit_encoding
@@ -32,7 +35,7 @@ NETWORK_CONSTRAINTS = {
 }
 
 
-class NetworkStudentClassifier(StudentClassifier):
+class NetworkStudentClassifier(CallbackSupportMixin, StudentClassifier):
     """A classifier trained on encoded columns; a student adds `_train` and `_outputs`."""
 
     def partial_fit(self, X, y, classes=None, sample_weight=None):
@@ -45,7 +48,8 @@ class NetworkStudentClassifier(StudentClassifier):
         y : array-like of shape (n_samples,) or (n_samples, n_classes)
             Classes, or one probability per class and row; each row sums to 1.
         classes : array-like of shape (n_classes,), default=None
-            All classes there will ever be, for the first call; None for those in y.
+            All classes there will ever be, in the first call; None for those in y. Later calls
+            take the same, or none.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights.
 
@@ -68,6 +72,7 @@ class NetworkStudentClassifier(StudentClassifier):
         """
         self._validate_params()
         if hasattr(self, "history_"):
+            check_classes(classes, self.classes_)
             X = self._check_X(X, reset=False)
             targets, _ = make_targets(self, X, y, sample_weight, self.classes_)
             return self._go_on(X, targets)
@@ -118,6 +123,29 @@ class NetworkStudentClassifier(StudentClassifier):
     def _margins(self, X):
         outputs = self._outputs(X).astype(np.float64)
         return margins_from_decision(outputs) if len(self.classes_) == 2 else outputs
+
+
+def rows_for_callbacks(student, X, targets):
+    """Return the rows with an observed class as scikit-learn's callbacks take them."""
+    observed = targets.codes >= 0
+    if not observed.any():
+        return {"X": lambda: readable_again(student, X)}
+    return {
+        "X": lambda: readable_again(student, take_rows(X, observed)),
+        "y": lambda: student.classes_[targets.codes[observed]],
+        "metadata": lambda: weights_that_differ(targets.sample_weight[observed]),
+    }
+
+
+def readable_again(student, X):
+    """Return rows that were read from a frame so that the student takes them without its names."""
+    has_names = hasattr(student, "feature_names_in_")
+    return PlainColumns(tuple(X.T)) if has_names and isinstance(X, np.ndarray) else X
+
+
+def weights_that_differ(sample_weight):
+    """Return weights as metadata of callbacks; None if there are none to speak of."""
+    return {"sample_weight": sample_weight} if np.ptp(sample_weight) > 0 else None
 
 
 def import_training():

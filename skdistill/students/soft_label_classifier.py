@@ -9,7 +9,7 @@ from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods
 
 from skdistill.columns import check_rows, take_rows
-from skdistill.estimators import by_label, weight_params
+from skdistill.estimators import by_label, refuse_frozen, weight_params
 from skdistill.soft_labels import margins_from_proba
 from skdistill.students.base import StudentClassifier
 
@@ -80,6 +80,7 @@ class SoftLabelClassifier(MetaEstimatorMixin, StudentClassifier):
         return check_rows(self, X, reset=reset, accept_sparse=get_tags(self).input_tags.sparse)
 
     def _fit_targets(self, X, targets):
+        refuse_frozen(self.estimator, "estimator")
         self.temperature_ = 1.0 + float(np.mean(targets.alpha)) * (targets.temperature - 1.0)
         proba, weight = replace(targets, temperature=self.temperature_).softened_mix()
         n_samples, n_classes = proba.shape

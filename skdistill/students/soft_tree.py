@@ -14,6 +14,7 @@ from skdistill.students.network_classifier import (
     NETWORK_CONSTRAINTS,
     NetworkStudentClassifier,
     import_training,
+    rows_for_callbacks,
 )
 
 #: Spread of the initial outputs of the leaves: equal ones would leave no reason to route.
@@ -249,9 +250,10 @@ class SoftTreeStudentClassifier(NetworkStudentClassifier):
         criterion, packed = training.losses.pack_distillation(targets)
         criterion = training.soft_tree.BalancedLoss(criterion, self.balance_penalty)
         positions = self.encoding_.positions(X)
-        trained = training.train.train(self, build, positions, packed, criterion, start is None)
-        self.coef_, self.intercept_, self.leaf_outputs_ = trained.weights()
-        self.n_leaves_ = len(self.leaf_outputs_)
+        rows = rows_for_callbacks(self, X, targets)
+        training.train.train(
+            self, build, positions, packed, criterion, start is None, _attributes_of, rows
+        )
 
     def _reach(self, X):
         """Compute path probabilities by NumPy alone."""
@@ -269,6 +271,16 @@ class SoftTreeStudentClassifier(NetworkStudentClassifier):
         """Change the leaves, see `StudentClassifier`."""
         leaves = slope * self.leaf_outputs_ + free_outputs(intercept)
         self.leaf_outputs_ = leaves.astype(np.float32)
+
+
+def _attributes_of(tree):
+    coef, intercept, leaves = tree.weights()
+    return {
+        "coef_": coef,
+        "intercept_": intercept,
+        "leaf_outputs_": leaves,
+        "n_leaves_": len(leaves),
+    }
 
 
 def _described(student, n_columns, decimals, node=0, indent=""):

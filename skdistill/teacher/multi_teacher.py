@@ -6,14 +6,13 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.frozen import FrozenEstimator
 from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import check_is_fitted
 
 from skdistill.columns import check_rows, is_frame
-from skdistill.estimators import is_fitted, is_fitted_instance, unfitted
+from skdistill.estimators import is_fitted, is_fitted_instance, nested, reusable, with_params
 from skdistill.opinion_pool import log_losses
 from skdistill.rows import UNLABELLED, check_classification_rows
 from skdistill.soft_labels import proba_from_margins
@@ -176,7 +175,9 @@ class MultiTeacher(ClassifierMixin, _BaseComposition):
         return self._get_params("_pairs", deep=deep)
 
     def set_params(self, **params):
-        """Set parameters; one of a fitted teacher replaces it by an unfitted clone first.
+        """Set parameters; a fitted teacher that gets other ones is replaced by an unfitted clone.
+
+        Values that it has already change nothing.
 
         Parameters
         ----------
@@ -187,19 +188,24 @@ class MultiTeacher(ClassifierMixin, _BaseComposition):
         -------
         self : object
             The estimator.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter.
         """
         if "teachers" in params:
             self.teachers = params.pop("teachers")
         for name, estimator in self._pairs if _is_list_of_teachers(self.teachers) else ():
-            thaws = {key for key in params if key.startswith(f"{name}__")}
-            if isinstance(estimator, FrozenEstimator):
-                thaws.discard(f"{name}__estimator")  # its one own parameter
-            if thaws and name not in params and is_fitted_instance(estimator):
-                params[name] = unfitted(estimator)
+            given = params.get(name, estimator)
+            if is_fitted_instance(given):
+                found = with_params(given, nested(params, name))
+                params |= {} if found is estimator else {name: found}
         return self._set_params("_pairs", **params)
 
     def __sklearn_clone__(self):
         """Clone the estimator, but keep fitted teachers by reference."""
+        self.cv = reusable(self.cv)
         copy = super().__sklearn_clone__()
         if _is_list_of_teachers(self.teachers):
             copy._pairs = [
@@ -446,6 +452,7 @@ class MultiTeacher(ClassifierMixin, _BaseComposition):
     def _members_given(self):
         """Check the parameters; return names, estimators and columns (None for no choice)."""
         self._validate_params()
+        self.cv = reusable(self.cv)
         if not _is_list_of_teachers(self.teachers):
             raise ValueError(
                 f"teachers is {self.teachers!r}; a list of tuples (name, classifier) or (name, "

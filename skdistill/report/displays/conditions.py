@@ -178,12 +178,12 @@ class LevelCondition:
 
     def __and__(self, other):
         """Both conditions, which are on the same column, as one."""
+        shared = set(self.levels) & set(other.levels)
         known = self.levels + self.others
-        levels = tuple(level for level in self.levels if level in set(other.levels))
         return replace(
             self,
-            levels=levels,
-            others=tuple(level for level in known if level not in set(levels)),
+            levels=tuple(level for level in self.levels if level in shared),
+            others=tuple(level for level in known if level not in shared),
             missing=self.missing and other.missing,
         )
 

@@ -130,6 +130,51 @@ class KeepBestEpoch(Callback):
             self.weights_ = {k: v.clone() for k, v in net.served.state_dict().items()}
 
 
+class TaskPerEpoch(Callback):
+    """Tell scikit-learn's callbacks of every epoch, and stop if one of them asks for it.
+
+    Parameters
+    ----------
+    task : skdistill.progress.Task
+        The fit.
+    attributes_of : callable
+        Turns a network into fitted attributes of the student.
+    rows : dict
+        What callbacks may ask for: ``X``, ``y`` and ``metadata``.
+    """
+
+    def __init__(self, task, attributes_of, rows):
+        self.task = task
+        self.attributes_of = attributes_of
+        self.rows = rows
+        self.epoch_ = None
+
+    def on_epoch_begin(self, net, **kwargs):
+        """Begin a task."""
+        self.epoch_ = self.task.begin("epoch", **self._told(net))
+
+    def on_epoch_end(self, net, **kwargs):
+        """End it.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If training is to stop: that is how skorch's callbacks stop it.
+        """
+        epoch, self.epoch_ = self.epoch_, None
+        if epoch.end(**self._told(net)):
+            raise KeyboardInterrupt
+
+    def on_train_end(self, net, **kwargs):
+        """End the task of an epoch after which, or in which, training was stopped."""
+        if self.epoch_ is not None:
+            self.epoch_.end(**self._told(net))
+
+    def _told(self, net):
+        served = net.served
+        return self.rows | {"reconstruction_attributes": lambda: self.attributes_of(served)}
+
+
 class ProgressBar(Callback):
     """Show rows done, speed, time left and the losses of the last epoch.
 

@@ -11,12 +11,14 @@ from skorch.dataset import Dataset
 from skorch.helper import predefined_split
 
 from skdistill.caller import warn_caller
+from skdistill.progress import begin, with_callbacks
 from skdistill.students.network_training.batches import CHUNK_BYTES, Batches, has_room
 from skdistill.students.network_training.callbacks import (
     WARM_UP,
     AverageWeights,
     KeepBestEpoch,
     ProgressBar,
+    TaskPerEpoch,
     WarmUpThenCosine,
 )
 from skdistill.students.network_training.net import DistillationNet, NonFiniteLossError
@@ -34,8 +36,9 @@ PARTIAL_LEARNING_RATE = 0.3
 HEAVY_WEIGHT = 100
 
 
-def train(student, build, positions, packed, criterion, goes_on=False):
-    """Train the network of a student.
+@with_callbacks
+def train(student, build, positions, packed, criterion, goes_on, attributes_of, rows):
+    """Train the network of a student, which gets its weights.
 
     Parameters
     ----------
@@ -49,14 +52,13 @@ def train(student, build, positions, packed, criterion, goes_on=False):
         Targets and weights, as the criterion wants them.
     criterion : torch.nn.Module
         The loss of a batch, called with outputs and packed targets.
-    goes_on : bool, default=False
+    goes_on : bool
         Whether the network is the student's own, trained before: then it is returned to if no
         epoch is better, and the losses are added to those of before.
-
-    Returns
-    -------
-    network : torch.nn.Module
-        The trained network.
+    attributes_of : callable
+        Turns a network into the fitted attributes of a student that has its weights.
+    rows : dict
+        What scikit-learn's callbacks may ask for: ``X``, ``y`` and ``metadata``.
 
     Raises
     ------
@@ -78,10 +80,13 @@ def train(student, build, positions, packed, criterion, goes_on=False):
     max_epochs = student.max_epochs or _default_epochs(len(positions), steps_per_epoch)
     n_steps = max_epochs * steps_per_epoch
 
+    task = begin(student, n_parts=max_epochs, **rows)
     best = KeepBestEpoch(student.n_iter_no_change, WARM_UP * max_epochs, goes_on)
     own = [("schedule", WarmUpThenCosine(n_steps)), ("average", AverageWeights())]
     if len(hold_out):
         own.append(("best", best))
+    if getattr(student, "_skl_callbacks", None):
+        own.append(("tasks", TaskPerEpoch(task, attributes_of, rows)))
     if student.verbose:
         own.append(("progress", ProgressBar(type(student).__name__, n_steps * batch_size)))
     with _seeded(seed, device):
@@ -114,7 +119,8 @@ def train(student, build, positions, packed, criterion, goes_on=False):
     if net.was_interrupted_:
         _warn_of_interruption(net, best, max_epochs)
     _keep_losses(student, net.history, best.epoch_ if len(hold_out) else None, goes_on)
-    return net.served
+    vars(student).update(attributes_of(net.served))
+    task.end(reconstruction_attributes={}, **rows)
 
 
 @contextlib.contextmanager

@@ -164,6 +164,29 @@ def path_probabilities(log_odds):
     return reach
 
 
+def curve_positions(edges, values):
+    """Say where numbers lie between the edges of a curve: in which bin, and how far in it.
+
+    Parameters
+    ----------
+    edges : ndarray of shape (n_edges,)
+        Increasing, and so far from the largest float64 that no difference of two overflows.
+    values : ndarray of shape (n_samples,)
+        Float64, NaN where missing; what lies outside the edges counts as the nearest of them.
+
+    Returns
+    -------
+    positions : ndarray of shape (n_samples,)
+        From 0 to ``n_edges - 1``, NaN where missing: ``k + 0.25`` is a quarter of the way from
+        edge k to the next.
+    """
+    inside = np.clip(values, edges[0], edges[-1])
+    if len(edges) == 1:
+        return inside - edges[0]
+    k = np.searchsorted(edges[1:-1], inside, side="right")
+    return k + (inside - edges[k]) / np.diff(edges)[k]
+
+
 def n_answers(model):
     """Return how many numbers a model answers with: one per class, or the prediction."""
     return 1 if model.classes is None else len(model.classes)

@@ -251,6 +251,65 @@ def without_weightless(X, targets):
     return (X, targets) if used.all() else (take_rows(X, used), targets.take(used))
 
 
+def weight_unit(sample_weight):
+    """Return the power of two at or below the mean weight.
+
+    What is divided by it has the same digits, and no longer depends on the unit of the weights.
+    """
+    largest = sample_weight.max()
+    return _power_of_two(largest * np.mean(sample_weight / largest))
+
+
+def centre_and_spread(y, sample_weight):
+    """Compute mean and standard deviation of values of any size.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        Values.
+    sample_weight : ndarray of shape (n_samples,)
+        Positive weights.
+
+    Returns
+    -------
+    centre : float or ndarray of shape (n_outputs,)
+        Weighted mean.
+    spread : float
+        Weighted standard deviation, over all outputs; 1 if the values are constant but for the
+        last digits.
+    """
+    size = np.abs(y).max() or 1.0  # neither sums nor squares are to overflow or vanish
+    weight = sample_weight / weight_unit(sample_weight)
+    centre = np.average(y / size, axis=0, weights=weight)
+    spread = np.sqrt(np.mean(np.average((y / size - centre) ** 2, axis=0, weights=weight)))
+    is_constant = spread <= 4 * np.finfo(float).eps
+    return size * centre, 1.0 if is_constant else float(size * spread)
+
+
+def round_standardised(y, sample_weight):
+    """Shift and scale values to about mean 0 and spread 1, by round numbers: equal ones stay so.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples, n_outputs)
+        Values.
+    sample_weight : ndarray of shape (n_samples,)
+        Positive weights.
+
+    Returns
+    -------
+    standardised : ndarray of shape (n_samples, n_outputs)
+        ``(y - shift) / unit``, where unit is a power of two and shift a multiple of it.
+    """
+    centre, spread = centre_and_spread(y, sample_weight)
+    unit = _power_of_two(spread)
+    return y / unit - np.rint(centre / unit)
+
+
+def _power_of_two(number):
+    return np.exp2(np.floor(np.log2(number)))
+
+
 def make_targets(estimator, X, y, sample_weight, classes=None):
     """Turn classes or probabilities into the targets of a classifier student.
 

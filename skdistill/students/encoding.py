@@ -15,12 +15,17 @@ import numpy as np
 import scipy.sparse as sp
 
 from skdistill.columns import column_names, column_values, column_values_as, is_nominal
+from skdistill.scorer.model import curve_positions
+from skdistill.students.base import weight_unit
 
 #: What one code says about the position of its column.
 BIN, LEVEL, MISSING = 0, 1, 2
 
 #: Level position of a category that has no code.
 UNKNOWN = -1
+
+#: Bin edges lie within this distance of 0: no difference of two is infinite.
+FARTHEST_EDGE = np.finfo(np.float64).max / 4
 
 #: Bin edges of more rows than this are those of a random sample of as many.
 SAMPLED_ROWS = 200_000
@@ -70,7 +75,7 @@ class ColumnEncoding:
             return np.fromiter((rank.get(value, other) for value in values), float, len(values))
         if self.fill_value is not None:
             values = np.where(np.isnan(values), self.fill_value, values)
-        return np.interp(values, self.edges, np.arange(len(self.edges), dtype=np.float64))
+        return curve_positions(self.edges, values)
 
 
 @dataclass(frozen=True)
@@ -259,6 +264,7 @@ def fit_encoding(student, X, sample_weight):
     encoding : Encoding
         The fitted encoding.
     """
+    sample_weight = sample_weight / weight_unit(sample_weight)
     sample = None
     if X.shape[0] > SAMPLED_ROWS:
         sample = np.random.RandomState(0).randint(X.shape[0], size=SAMPLED_ROWS)
@@ -314,8 +320,9 @@ def bin_edges(values, weight, n_bins):
 
 def _fit_numeric(values, weight, n_bins, sample):
     known = ~np.isnan(values) & (weight > 0)
-    if not known.any():
-        return ColumnEncoding(edges=np.zeros(1))
+    if not known.any():  # missing as it is throughout, the column says nothing
+        return ColumnEncoding(edges=np.zeros(1), fill_value=0.0)
+    values = np.clip(values, -FARTHEST_EDGE, FARTHEST_EDGE)
     rows = known if sample is None or not known[sample].any() else sample[known[sample]]
     some = values[rows]
     edges = bin_edges(some, weight[rows], n_bins)

@@ -9,7 +9,12 @@ from sklearn.utils._param_validation import Interval
 
 from skdistill.columns import column_names, column_values, column_values_as, is_nominal
 from skdistill.soft_labels import margins_from_proba, proba_from_margins
-from skdistill.students.base import StudentClassifier, StudentRegressor
+from skdistill.students.base import (
+    StudentClassifier,
+    StudentRegressor,
+    round_standardised,
+    weight_unit,
+)
 
 _TREE_CONSTRAINTS = {
     "max_leaf_nodes": [Interval(Integral, 2, None, closed="left"), None],
@@ -270,6 +275,8 @@ def grow_tree(student, X, split_target, leaf_target, weight):
         The grown tree.
     """
     names = tuple(column_names(student))
+    unit = weight_unit(weight)
+    weight = weight / unit
     matrix = np.empty(X.shape, dtype=np.float32)
     levels = []
     for j in range(X.shape[1]):
@@ -278,6 +285,8 @@ def grow_tree(student, X, split_target, leaf_target, weight):
         matrix[:, j] = _ordinal(values, levels[j])
     # With two classes the second column says it all, at half the work.
     split_target = split_target[:, 1:] if split_target.shape[1] == 2 else split_target
+    # The tree takes a variance of 1e-16 for none: it must not depend on units.
+    split_target = round_standardised(split_target, weight)
     grown = DecisionTreeRegressor(
         max_leaf_nodes=student.max_leaf_nodes,
         max_depth=student.max_depth,
@@ -300,7 +309,7 @@ def grow_tree(student, X, split_target, leaf_target, weight):
         threshold=nodes.threshold.copy(),
         missing_go_to_left=np.asarray(nodes.missing_go_to_left, dtype=bool),
         value=node_sum / node_weight[:, None],
-        weight=node_weight,
+        weight=node_weight * unit,
         levels=tuple(levels),
         names=names,
     )

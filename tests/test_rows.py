@@ -445,7 +445,7 @@ class TestPool:
             known_classes=None,
             accept_sparse=False,
         )
-        assert_array_equal(column_values_as(rows.pool, 1, nominal=True, name="s"), [None] * 60)
+        assert_array_equal(column_values_as(rows.pool, 1, levels=("a",), name="s"), [None] * 60)
 
     def test_infinity_complex_numbers_and_dimensions_are_checked_as_in_X(self, X, y):
         pool = pool_rows()
@@ -804,16 +804,16 @@ class TestColumns:
     def test_a_column_of_the_other_kind_raises_and_is_named(self):
         numbers, strings = np.array([[1.0], [2.0]]), np.array([["a"], ["b"]], dtype=object)
         with pytest.raises(ValueError, match="Column 'age' holds strings; it held numbers"):
-            column_values_as(strings, 0, nominal=False, name="age")
+            column_values_as(strings, 0, levels=None, name="age")
         with pytest.raises(ValueError, match="Column 'age' holds numbers; it held strings"):
-            column_values_as(numbers, 0, nominal=True, name="age")
-        assert_array_equal(column_values_as(numbers, 0, nominal=False, name="age"), [1.0, 2.0])
+            column_values_as(numbers, 0, levels=("a",), name="age")
+        assert_array_equal(column_values_as(numbers, 0, levels=None, name="age"), [1.0, 2.0])
 
     def test_a_column_without_any_value_is_of_either_kind(self):
         nothing = np.array([[np.nan], [np.nan]])
-        assert_array_equal(column_values_as(nothing, 0, nominal=True, name="age"), [None, None])
+        assert_array_equal(column_values_as(nothing, 0, levels=("a",), name="age"), [None, None])
         nothing = pd.DataFrame({"a": pd.Series([None, None], dtype="string")})
-        assert np.isnan(column_values_as(nothing, 0, nominal=False, name="age")).all()
+        assert np.isnan(column_values_as(nothing, 0, levels=None, name="age")).all()
 
     @pytest.mark.parametrize("frame", CONTAINERS)
     def test_frames_are_told_from_arrays(self, frame):

@@ -1,5 +1,6 @@
 """The lean scorer of a student, tried before it is given out."""
 
+import warnings
 from pathlib import Path
 
 from skdistill.export.certificate import TOLERANCE, certify
@@ -66,7 +67,9 @@ def certified_scorer(student, lean, engine, format, advice):
     """Make the scorer of a lean model, and compare it with the student, see `certify`."""
     scorer = LeanScorer(lean, engine)
     sample = parity_sample(student, lean)
-    answers = scorer.batch(dict(zip(scorer.columns, sample.rows.values, strict=True)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # many categories are unknown on purpose
+        answers = scorer.batch(dict(zip(scorer.columns, sample.rows.values, strict=True)))
     certify(
         format,
         scorer.engine,

@@ -112,7 +112,7 @@ def _network(header, arrays, classes):
             codes = weights[start : start + n_codes]
             levels, curve = _curve_of_levels(column["levels"], column["has_infrequent"], codes)
         start += n_codes
-        columns.append(Column(column["name"], levels))
+        columns.append(Column(column["name"], levels, column.get("has_infrequent", False)))
         edges.append(column_edges)
         curves.append(curve.astype(dtype))
     attributes = header["attributes"]

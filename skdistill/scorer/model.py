@@ -29,10 +29,13 @@ class Column:
     levels : tuple or None
         The categories it may hold, strings or numbers, in the order of their numbers; None for
         a column of numbers. Missing is no level, and what is not among them is unknown.
+    has_infrequent : bool
+        Whether what is unknown counts as rare categories that were seen, which some may be.
     """
 
     name: str
     levels: tuple | None = None
+    has_infrequent: bool = False
 
     @property
     def is_nominal(self):

@@ -12,7 +12,8 @@ from sklearn.utils.validation import (
     check_is_fitted,
 )
 
-from skdistill.columns import check_rows, plain_rows, take_rows
+from skdistill.columns import check_rows, column_values_as, plain_rows, take_rows
+from skdistill.levels import warn_of_unknown_levels
 from skdistill.rows import check_weights, require_y
 from skdistill.soft_labels import SoftTargets, margins_from_proba, proba_from_margins
 
@@ -101,7 +102,10 @@ class StudentClassifier(ClassifierMixin, BaseEstimator):
 
     def _checked_margins(self, X):
         check_is_fitted(self)
-        return self._margins(self._check_X(X, reset=False))
+        X = self._check_X(X, reset=False)
+        margins = self._margins(X)
+        warn_of_unknown_levels(categories(self, X))
+        return margins
 
     def decision_function(self, X):
         """Compute the margins of the student.
@@ -233,11 +237,35 @@ class StudentRegressor(RegressorMixin, BaseEstimator):
             In the unit of the values the student was fitted on.
         """
         check_is_fitted(self)
-        return self._values(plain_rows(check_rows(self, X, reset=False)))
+        X = plain_rows(check_rows(self, X, reset=False))
+        values = self._values(X)
+        warn_of_unknown_levels(categories(self, X))
+        return values
 
     def __sklearn_tags__(self):
         """Return the scikit-learn tags: raw columns with missing values are fine."""
         return _raw_column_tags(super().__sklearn_tags__())
+
+
+def categories(student, X):
+    """Yield the nominal columns of checked rows that a student looks at.
+
+    Parameters
+    ----------
+    student : estimator
+        One with a tree or an encoding; others have no such columns.
+    X : ndarray or PlainColumns of shape (n_samples, n_features)
+        Checked rows.
+
+    Yields
+    ------
+    column : tuple (str, ndarray, tuple, bool)
+        As `skdistill.levels.warn_of_unknown_levels` takes it.
+    """
+    read_by = getattr(student, "tree_", None) or getattr(student, "encoding_", None)
+    for j, levels, has_infrequent in read_by.nominal_columns() if read_by else ():
+        name = read_by.names[j]
+        yield name, column_values_as(X, j, levels=levels, name=name), levels, has_infrequent
 
 
 def without_weightless(X, targets):

@@ -15,6 +15,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from skdistill.columns import column_names, column_values, column_values_as, is_nominal
+from skdistill.levels import level_numbers
 from skdistill.scorer.model import curve_positions
 from skdistill.students.base import weight_unit
 
@@ -70,7 +71,7 @@ class ColumnEncoding:
     def positions(self, values):
         """Turn the values of the column into float64 positions of shape (n_samples,)."""
         if self.edges is None:
-            rank = {level: i for i, level in enumerate(self.levels)}
+            rank = level_numbers(self.levels)
             other = len(self.levels) if self.has_infrequent else UNKNOWN
             return np.fromiter((rank.get(value, other) for value in values), float, len(values))
         if self.fill_value is not None:
@@ -134,6 +135,14 @@ class Encoding:
     def _codes(self):
         return [_codes_of(column) for column in self.columns]
 
+    def nominal_columns(self):
+        """List position, levels and `has_infrequent` of the nominal columns."""
+        return [
+            (j, column.levels, column.has_infrequent)
+            for j, column in enumerate(self.columns)
+            if column.levels is not None
+        ]
+
     def positions(self, X, dtype=np.float32):
         """Turn a table into positions of shape (n_samples, n_features).
 
@@ -144,8 +153,7 @@ class Encoding:
         """
         positions = np.empty(X.shape, dtype=dtype)
         for j, column in enumerate(self.columns):
-            nominal = column.levels is not None
-            values = column_values_as(X, j, nominal=nominal, name=self.names[j])
+            values = column_values_as(X, j, levels=column.levels, name=self.names[j])
             positions[:, j] = column.positions(values)
         return positions
 

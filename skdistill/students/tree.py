@@ -8,6 +8,7 @@ from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils._param_validation import Interval
 
 from skdistill.columns import column_names, column_values, column_values_as, is_nominal
+from skdistill.levels import level_numbers
 from skdistill.soft_labels import margins_from_proba, proba_from_margins
 from skdistill.students.base import (
     StudentClassifier,
@@ -226,9 +227,18 @@ class PlainTree:
             depth[[self.children_left[node], self.children_right[node]]] = depth[node] + 1
         return int(depth.max())
 
+    @property
+    def asked(self):
+        """The columns that some node asks for."""
+        return np.unique(self.feature[self.children_left >= 0]).tolist()
+
+    def nominal_columns(self):
+        """List position, levels and False of the nominal columns that are asked for."""
+        return [(j, self.levels[j], False) for j in self.asked if self.levels[j] is not None]
+
     def apply(self, X):
         """Return the leaf that each row of X falls in, of shape (n_samples,)."""
-        x = {j: self.column(X, j) for j in np.unique(self.feature[self.children_left >= 0])}
+        x = {j: self.column(X, j) for j in self.asked}
         node = np.zeros(len(X), dtype=np.intp)
         queue = [(0, np.arange(len(X)))]
         while queue:
@@ -250,7 +260,7 @@ class PlainTree:
     def column(self, X, j):
         """Return column j as the nodes compare it: float32, NaN where missing or never seen."""
         levels, name = self.levels[j], self.names[j]
-        return _ordinal(column_values_as(X, j, nominal=levels is not None, name=name), levels)
+        return _ordinal(column_values_as(X, j, levels=levels, name=name), levels)
 
 
 def grow_tree(student, X, split_target, leaf_target, weight):
@@ -346,5 +356,5 @@ def _ordinal(values, levels):
     if levels is None:
         with np.errstate(over="ignore"):  # beyond float32 is infinite
             return values.astype(np.float32)
-    position = {level: i for i, level in enumerate(levels)}
+    position = level_numbers(levels)
     return np.fromiter((position.get(value, np.nan) for value in values), np.float32, len(values))

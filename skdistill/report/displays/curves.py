@@ -148,7 +148,7 @@ def _curve(encoding, j, values, rows):
     if rows is None:
         added = values if column.edges is None else values[: len(column.edges)]
     else:
-        x = column_values_as(rows, j, nominal=column.edges is None, name=name)
+        x = column_values_as(rows, j, levels=column.levels, name=name)
         added, counts = _look_up(column, values, x), _counts(column, x)
     centre = added.mean()
     importance = float(np.abs(added - centre).mean())

@@ -25,8 +25,9 @@ BIN, LEVEL, MISSING = 0, 1, 2
 #: Level position of a category that has no code.
 UNKNOWN = -1
 
-#: Bin edges lie within this distance of 0: no difference of two is infinite.
-FARTHEST_EDGE = np.finfo(np.float64).max / 4
+#: Bin edges lie within this distance of 0, and apart from each other by this: neither the width of a
+#: bin nor its inverse is infinite.
+FARTHEST_EDGE, NARROWEST_BIN = np.finfo(np.float64).max / 4, np.finfo(np.float64).tiny
 
 #: Bin edges of more rows than this are those of a random sample of as many.
 SAMPLED_ROWS = 200_000
@@ -338,6 +339,7 @@ def _fit_numeric(values, weight, n_bins, sample):
         lowest = values.min(where=known, initial=np.inf)
         highest = values.max(where=known, initial=-np.inf)
         edges = np.unique([lowest, *edges[1:-1], highest])
+    edges = edges[np.append(True, np.diff(edges) >= NARROWEST_BIN)]
     if np.isnan(values[weight > 0]).any():
         return ColumnEncoding(edges=edges)
     return ColumnEncoding(edges=edges, fill_value=float(np.median(some)))

@@ -17,6 +17,9 @@ from skdistill.students.base import (
     weight_unit,
 )
 
+#: What lies beyond counts as this, which the float32 numbers of a tree can hold.
+LARGEST = float(np.finfo(np.float32).max)
+
 _TREE_CONSTRAINTS = {
     "max_leaf_nodes": [Interval(Integral, 2, None, closed="left"), None],
     "max_depth": [Interval(Integral, 1, None, closed="left"), None],
@@ -303,7 +306,8 @@ def grow_tree(student, X, split_target, leaf_target, weight):
         min_samples_leaf=student.min_samples_leaf,
         random_state=student.random_state,
     )
-    grown.fit(matrix, split_target, sample_weight=weight)
+    with np.errstate(over="ignore"):  # of the sum by which scikit-learn looks for missing cells
+        grown.fit(matrix, split_target, sample_weight=weight)
     nodes = grown.tree_
     leaf = grown.apply(matrix)
     node_weight = np.bincount(leaf, weight, minlength=nodes.node_count)
@@ -354,7 +358,6 @@ def _order_levels(values, target, weight):
 def _ordinal(values, levels):
     """Turn a column into float32: numbers as they are, levels by position, NaN where missing."""
     if levels is None:
-        with np.errstate(over="ignore"):  # beyond float32 is infinite
-            return values.astype(np.float32)
+        return np.clip(values, -LARGEST, LARGEST).astype(np.float32)
     position = level_numbers(levels)
     return np.fromiter((position.get(value, np.nan) for value in values), np.float32, len(values))

@@ -12,7 +12,6 @@ from skdistill import (
     LinearStudentRegressor,
     MLPStudentClassifier,
     MLPStudentRegressor,
-    ParityError,
     SoftTreeStudentClassifier,
     TreeStudentClassifier,
     TreeStudentRegressor,

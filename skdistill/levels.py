@@ -5,9 +5,9 @@ text and a number are the same if the number is written so: "1", "1.0" and "True
 "1e0" are not, and as texts "1" and "1.0" are two. NumPy is not needed.
 """
 
-import sys
-import warnings
 from collections import Counter
+
+from skdistill.caller import warn_caller
 
 #: Names of the types of missing values that are neither None nor NaN.
 _MISSING_TYPES = ("NAType", "NaTType")
@@ -57,7 +57,7 @@ def is_missing(cell):
 
 
 def warn_of_unknown_levels(columns):
-    """Warn, at the caller of skdistill, if most cells of a column are at no level.
+    """Warn if most cells of a column are at no level.
 
     Parameters
     ----------
@@ -67,11 +67,9 @@ def warn_of_unknown_levels(columns):
     """
     told = [told for column in columns if (told := _mostly_unknown(*column))]
     if told:
-        warnings.warn(
+        warn_caller(
             f"Most categories are unknown to the student. {' '.join(told)} Unknown categories are "
-            "scored alike, as rare or missing ones. Pass the categories that it was fitted on.",
-            UserWarning,
-            stacklevel=_level_of_caller(),
+            "scored alike, as rare or missing ones. Pass the categories that it was fitted on."
         )
 
 
@@ -129,11 +127,3 @@ def _mostly_unknown(name, cells, levels, has_infrequent):
 def _some(categories):
     shown = ", ".join(repr(category) for category in categories[:_SHOWN])
     return f"{shown}, ..." if len(categories) > _SHOWN else shown
-
-
-def _level_of_caller():
-    """Count the frames up to the first one outside of skdistill and scikit-learn, for warnings."""
-    frame, level = sys._getframe(1), 1
-    while frame.f_back and frame.f_globals.get("__name__", "").startswith(("skdistill", "sklearn")):
-        frame, level = frame.f_back, level + 1
-    return level

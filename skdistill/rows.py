@@ -1,6 +1,5 @@
 """What users pass to fit, checked and sorted into labelled and unlabelled rows."""
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +8,7 @@ import scipy.sparse as sp
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, _check_y, check_consistent_length
 
+from skdistill.caller import warn_caller
 from skdistill.columns import (
     check_rows,
     column_values,
@@ -299,13 +299,11 @@ def warn_of_leak(hashes, pool_hashes):
     by_chance = 1.0 - (1.0 - _recurring(hashes)) ** max(1.0, len(pool_hashes) / len(hashes))
     shared = np.isin(hashes, pool_hashes).mean()
     if shared > by_chance + LEAK_TOLERANCE:
-        warnings.warn(
+        warn_caller(
             f"{shared:.0%} of the labelled rows also stand among the unlabelled ones. The teacher "
             "has learned their labels, so its answers there are not honest; if the pool holds the "
             "validation rows of a cross-validation as well, its scores are too good. Leave "
-            "labelled rows out of X_unlabeled.",
-            UserWarning,
-            stacklevel=4,
+            "labelled rows out of X_unlabeled."
         )
 
 
@@ -401,10 +399,8 @@ def _check_kinds(table, X):
             median = np.nanmedian(pool)
             out_of_range += not np.nanmin(labelled) <= median <= np.nanmax(labelled)
     if n_numeric and out_of_range > n_numeric / 2:
-        warnings.warn(
+        warn_caller(
             f"The median of {out_of_range} of {n_numeric} numeric columns of X_unlabeled lies "
             "outside the range of X. If X was transformed, X_unlabeled has to be as well: use "
-            "Pipeline(..., transform_input=['X_unlabeled']).",
-            UserWarning,
-            stacklevel=5,
+            "Pipeline(..., transform_input=['X_unlabeled'])."
         )

@@ -1,6 +1,5 @@
 """Bands of probability in which payments are approved, reviewed and declined."""
 
-import warnings
 from numbers import Integral
 
 import numpy as np
@@ -8,6 +7,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, RealNotInt
 from sklearn.utils.validation import check_is_fitted
 
+from skdistill.caller import warn_caller
 from skdistill.decisions.calibration import calibration_finding, calibration_of
 from skdistill.decisions.checks import (
     check_days,
@@ -157,7 +157,7 @@ class DecisionBands(BaseEstimator):
             codes = self.decide_codes(probability, amounts, day, weight)
             self.calibration_ = calibration_of(positive, probability, codes, weight)
             if finding := calibration_finding(self.calibration_):
-                warnings.warn(finding, UserWarning, stacklevel=2)
+                warn_caller(finding)
         return self
 
     @classmethod

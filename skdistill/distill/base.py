@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, check_memory
 
+from skdistill.caller import recalled
 from skdistill.columns import check_rows, row_hashes
 from skdistill.distill.label_correction import (
     correct_labels,
@@ -156,8 +157,8 @@ class Distiller(MetaEstimatorMixin, BaseEstimator):
         memory = check_memory(self.memory)
         fingerprint = None if self.memory is None else fingerprint_of(in_use)
         of_teacher = {"in_use": in_use, "fingerprint": fingerprint, "rows": rows}
-        transfer_set, self._prior_shift = memory.cache(
-            label_real_rows, ignore=["in_use", "n_jobs"]
+        transfer_set, self._prior_shift = recalled(
+            memory, label_real_rows, ignore=["in_use", "n_jobs"]
         )(
             **of_teacher,
             labelling=self.labelling,
@@ -166,7 +167,7 @@ class Distiller(MetaEstimatorMixin, BaseEstimator):
             n_jobs=self.n_jobs,
         )
         if self.augmentation_ is not None:
-            synthetic = memory.cache(label_synthetic_rows, ignore=["in_use", "n_jobs"])(
+            synthetic = recalled(memory, label_synthetic_rows, ignore=["in_use", "n_jobs"])(
                 **of_teacher,
                 labelling=transfer_set.labelling,
                 shift=self._prior_shift,
@@ -179,7 +180,7 @@ class Distiller(MetaEstimatorMixin, BaseEstimator):
         if self.alpha in (0, 1, "auto") or not may_be_corrected(student, self.label_correction):
             return transfer_set
         self._say("judging the teacher by students fitted to what was observed")
-        margins, self.label_correction_ = memory.cache(correct_labels)(
+        margins, self.label_correction_ = recalled(memory, correct_labels)(
             silenced(student), transfer_set, self.label_correction, cv
         )
         if self.label_correction_ is None:

@@ -1,10 +1,10 @@
 """Answer for classes as frequent as they are, or as heavy as they are to count."""
 
-import warnings
 from dataclasses import replace
 
 import numpy as np
 
+from skdistill.caller import warn_caller
 from skdistill.opinion_pool import pool_log_linearly, z_score
 from skdistill.soft_labels import SMALLEST_PROBABILITY, proba_from_margins
 
@@ -190,12 +190,10 @@ def warn_if_far_off(transfer_set):
         if share in (0, 1) or 1 / FAR_OFF < mean / share < FAR_OFF:
             continue
         if abs(z_score(proba[:, k] - observed, weight)) > SIGNIFICANT:
-            warnings.warn(
+            warn_caller(
                 f"The teacher finds class {label!r} {mean:.3%} probable on average, where "
                 f"{share:.3%} of the labelled rows were observed to be of it; the student will, "
                 "too. If the teacher was fitted on under- or oversampled rows, or with class "
-                "weights, pass prior_correction='auto'.",
-                UserWarning,
-                stacklevel=3,  # the caller of fit
+                "weights, pass prior_correction='auto'."
             )
             return

@@ -7,6 +7,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_memory
 
+from skdistill.caller import recalled
 from skdistill.distill.base import CONSTRAINTS, ClassifierDistiller, student_has
 from skdistill.distill.class_prior import class_factors, log_factors, warn_if_far_off, weigh_classes
 from skdistill.distill.hints import FAMILIES, as_hints, tell, tell_in_fit
@@ -455,7 +456,7 @@ class DistilledClassifier(ClassifierDistiller):
         if self.alpha != "auto":
             return transfer_set
         self._say("judging the teacher by students fitted to what was observed")
-        row_alpha, self.alpha_choice_ = check_memory(self.memory).cache(choose_row_alpha)(
+        row_alpha, self.alpha_choice_ = recalled(check_memory(self.memory), choose_row_alpha)(
             silenced(student), transfer_set, cv
         )
         self._say(self.alpha_choice_.in_words())
@@ -476,7 +477,7 @@ class DistilledClassifier(ClassifierDistiller):
             return transfer_set
         self._say(f"asking the teacher for hints: {', '.join(weights)}")
         fingerprint = None if self.memory is None else fingerprint_of(in_use)
-        told, self._embedding = check_memory(self.memory).cache(tell_in_fit, ignore=["in_use"])(
+        told, self._embedding = recalled(check_memory(self.memory), tell_in_fit, ignore=["in_use"])(
             in_use, fingerprint, transfer_set, tuple(weights)
         )
         return replace(transfer_set, hints=as_hints(told, weights))

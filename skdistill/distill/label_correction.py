@@ -1,11 +1,11 @@
 """Correct the teacher's labels where it knows no better than a student of observed classes."""
 
-import warnings
 from dataclasses import dataclass, field
 
 import numpy as np
 from sklearn.base import clone
 
+from skdistill.caller import warn_caller
 from skdistill.columns import take_rows
 from skdistill.distill.held_out import (
     CLEAR,
@@ -165,12 +165,10 @@ def silenced(student):
 def warn_of_correction():
     """Warn that the teacher is no better than the student would be without it."""
     # No figures: warnings of one text are shown once, not for every candidate of a grid search.
-    warnings.warn(
+    warn_caller(
         "The student, fitted to the observed classes or values alone, predicts them about as well "
         "as the teacher. The student learns from a pool of both, see label_correction_. "
-        "label_correction=False imitates the teacher as it is; True pools without this warning.",
-        UserWarning,
-        stacklevel=4,  # the caller of fit
+        "label_correction=False imitates the teacher as it is; True pools without this warning."
     )
 
 

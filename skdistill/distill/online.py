@@ -1,12 +1,12 @@
 """Distil a teacher while it grows."""
 
-import warnings
 from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils._param_validation import Interval
 
+from skdistill.caller import warn_caller
 from skdistill.columns import stack_rows, take_rows
 from skdistill.distill.base import CONSTRAINTS, ClassifierDistiller
 from skdistill.distill.stages import choose_augmentation, label_fresh_rows, with_made_rows
@@ -358,12 +358,10 @@ def _honest_margins(in_use, sizes):
     rows = in_use.rows
     if in_use.was_fitted or len(in_use.classes) == 1 or len(rows.y) == 1:
         if in_use.was_fitted and is_training_matrix(in_use.estimator, rows.X):
-            warnings.warn(
+            warn_caller(
                 "The teacher was fitted on the very rows it labels: its answers there are close to "
                 "the hard labels and teach the student little. Pass it unfitted, or rows that it "
-                "has not seen.",
-                UserWarning,
-                stacklevel=3,
+                "has not seen."
             )
         return "direct", [_young(in_use.fitted, size).margins(rows.X) for size in sizes]
     stages, tests = [[] for _ in sizes], []

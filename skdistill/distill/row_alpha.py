@@ -1,11 +1,11 @@
 """Choose alpha row by row: how far each observed class is believed beside the teacher."""
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
 from skdistill.bootstrap import weighted_quantiles
+from skdistill.caller import warn_caller
 from skdistill.distill.held_out import (
     CLEAR,
     SIGNIFICANT,
@@ -127,13 +127,11 @@ def choose_row_alpha(student, transfer_set, cv):
 def warn_of_refusal():
     """Warn that the teacher is not followed."""
     # No figures: warnings of one text are shown once, not for every candidate of a grid search.
-    warnings.warn(
+    warn_caller(
         "The student, fitted to the observed classes alone, predicts them significantly better "
         "than the teacher, so alpha='auto' refuses the teacher: alpha is 0, and unlabelled and "
         "synthetic rows are not used. Pass a better teacher, or a number as alpha to follow this "
-        "one.",
-        UserWarning,
-        stacklevel=4,  # the caller of fit
+        "one."
     )
 
 

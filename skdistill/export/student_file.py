@@ -4,10 +4,9 @@ The format is that of `skdistill.scorer.student_file`, which the lean scorer rea
 here a scikit-learn estimator becomes a file and a file an estimator.
 """
 
-import warnings
-
 import numpy as np
 
+from skdistill.caller import warn_caller
 from skdistill.columns import column_names
 from skdistill.export.certificate import check_writable
 from skdistill.export.content import STUDENTS, deployed_student, student_content
@@ -97,10 +96,9 @@ def save(model, path):
     content = student_content(student)
     lost = sorted(set(student.get_params(deep=False)) - set(content.header["params"]))
     if lost:
-        warnings.warn(
+        warn_caller(
             f"The parameters {lost} are neither numbers nor text, so they are not saved: the "
-            "loaded student has their defaults. They matter for training only.",
-            stacklevel=2,
+            "loaded student has their defaults. They matter for training only."
         )
     payload = pack(content)
     in_the_file = lean_model(unpack(payload))

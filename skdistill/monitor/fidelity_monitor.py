@@ -1,13 +1,13 @@
 """A monitor of a deployed student: counts live rows, and says when to distil again."""
 
 import threading
-import warnings
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from skdistill.caller import warn_caller
 from skdistill.monitor.batch_summary import BatchSummary
 from skdistill.monitor.days import days_of_rows
 from skdistill.monitor.journal import Journal, read_state
@@ -585,7 +585,7 @@ class FidelityMonitor:
         batch = Batch(table.n_rows, table.columns, student, teacher)
         reference, unreadable = count(layout, batch)
         for why, n in (skipped | skipped_too | unreadable).items():
-            warnings.warn(f"Not counted in the reference: {why}: {n} rows.", stacklevel=3)
+            warn_caller(f"Not counted in the reference: {why}: {n} rows.")
         ledger = Ledger({}, reference.zero(), self.max_buckets)
         self._set_state(MonitorState(self._settings(), layout, reference, ledger))
         return self
@@ -615,7 +615,7 @@ class FidelityMonitor:
             try:
                 self._state = self._journal.write_state(self._current())
             except OSError as error:  # all is in the journal, so the update counts
-                warnings.warn(f"The journal goes on growing: {error}", stacklevel=3)
+                warn_caller(f"The journal goes on growing: {error}")
 
     def _fitted(self):
         if self._state is None:

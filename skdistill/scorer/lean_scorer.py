@@ -1,10 +1,10 @@
 """One row in a microsecond, many in a batch, without scikit-learn."""
 
-import warnings
 from functools import cached_property
 
 import numpy as np
 
+from skdistill.caller import warn_caller
 from skdistill.levels import warn_of_unknown_levels
 from skdistill.scorer.cells import CellReader
 from skdistill.scorer.content import lean_model
@@ -189,7 +189,7 @@ def _make_engine(model, engine):
     except (OSError, RuntimeError, ValueError) as error:
         if engine == "c":
             raise
-        warnings.warn(f"NumPy scores this model, C cannot: {error}", UserWarning, stacklevel=3)
+        warn_caller(f"NumPy scores this model, C cannot: {error}")
     return numpy_engine(model)
 
 

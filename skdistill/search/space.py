@@ -1,7 +1,6 @@
 """What is tried: students of several sizes, temperatures, alphas and numbers of columns."""
 
 import itertools
-import warnings
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -10,6 +9,7 @@ from sklearn.base import clone
 from sklearn.model_selection import ParameterGrid
 from sklearn.pipeline import Pipeline
 
+from skdistill.caller import warn_caller
 from skdistill.estimators import last_step
 from skdistill.search.budget import Excess
 from skdistill.students.fitting import check_student
@@ -106,11 +106,9 @@ def auto_students(budget):
         if find_spec("torch") and find_spec("skorch"):
             students += [MLPStudentClassifier(layers, n_bins=bins) for layers, bins in MLP_SIZES]
         else:
-            warnings.warn(
+            warn_caller(
                 "students='auto' leaves out the MLP, whose training needs torch and skorch. "
-                "Install them with: pip install 'skdistill[mlp]'",
-                UserWarning,
-                stacklevel=4,
+                "Install them with: pip install 'skdistill[mlp]'"
             )
     return [(name_of(student), student) for student in students]
 

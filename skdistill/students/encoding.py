@@ -25,9 +25,11 @@ BIN, LEVEL, MISSING = 0, 1, 2
 #: Level position of a category that has no code.
 UNKNOWN = -1
 
-#: Bin edges lie within this distance of 0, and apart from each other by this: neither the width of a
-#: bin nor its inverse is infinite.
-FARTHEST_EDGE, NARROWEST_BIN = np.finfo(np.float64).max / 4, np.finfo(np.float64).tiny
+#: Bin edges lie within this distance of 0: no width of a bin is infinite.
+FARTHEST_EDGE = np.finfo(np.float64).max / 4
+
+#: Bins are at least as wide as this: one over their width is not infinite.
+NARROWEST_BIN = np.finfo(np.float64).tiny
 
 #: Bin edges of more rows than this are those of a random sample of as many.
 SAMPLED_ROWS = 200_000

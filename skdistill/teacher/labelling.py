@@ -7,6 +7,7 @@ import joblib
 import numpy as np
 from sklearn.model_selection import check_cv
 
+from skdistill.caller import warn_caller
 from skdistill.estimators import last_step
 from skdistill.rows import check_something_observed
 from skdistill.teacher.honest import (
@@ -99,12 +100,10 @@ def _label_rows(in_use, labelling, cv, n_jobs):
         if share <= WITHOUT_VOTES_TOLERANCE:
             return answers, chosen
         if labelling == "oob" or in_use.was_fitted:
-            warnings.warn(
+            warn_caller(
                 f"{share:.0%} of the rows (of a class) are in the bag of every member of the "
                 "teacher, which answers for them as fitted. Large weights and few members cause "
-                "this; labelling='cross_fit' avoids it.",
-                UserWarning,
-                stacklevel=7,
+                "this; labelling='cross_fit' avoids it."
             )
             return answers, chosen
         chosen = "cross_fit"
@@ -150,14 +149,12 @@ def choose_labelling(labelling, in_use):
         if not in_use.was_fitted:
             return "cross_fit"
     if seen:
-        warnings.warn(
+        warn_caller(
             "The teacher was fitted on the very rows it labels directly "
             f"({type(last_step(estimator)).__name__}): its answers there are close to the hard "
             "labels and teach the student little. Use labelling='cross_fit'"
             + (" or 'oob'." if has_oob else ".")
-            + " Rows that the teacher has not seen are best.",
-            UserWarning,
-            stacklevel=8,
+            + " Rows that the teacher has not seen are best."
         )
     return "direct"
 
@@ -191,5 +188,5 @@ def folds(cv, y, is_classification):
     splitter = check_cv(cv, y, classifier=is_classification)
     with warnings.catch_warnings():
         # Classes that a fold lacks are dealt with: the margins are aligned by class.
-        warnings.filterwarnings("ignore", "The least populated class in y", UserWarning)
+        warnings.filterwarnings("ignore", "The least populated class in y")
         return list(splitter.split(np.zeros((len(y), 1)), y))

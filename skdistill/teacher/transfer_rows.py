@@ -1,6 +1,5 @@
 """Rows to distil on where there are none: made of what the trees of a teacher remember."""
 
-import warnings
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
@@ -10,6 +9,7 @@ import numpy as np
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state, get_tags
 
+from skdistill.caller import warn_caller
 from skdistill.estimators import is_fitted, last_step
 from skdistill.teacher.tree_nodes import read_tree_nodes
 
@@ -316,11 +316,9 @@ def _columns_of(nodes, ranges, keys):
         columns.append(_column(key, given, thresholds))
     if guessed:
         shown = ", ".join(repr(key) for key in guessed[:5]) + (", ..." if len(guessed) > 5 else "")
-        warnings.warn(
+        warn_caller(
             f"The ranges of {len(guessed)} columns ({shown}) are guessed from the outermost "
-            "thresholds: the teacher does not know them. Pass ranges={column: (low, high)}.",
-            UserWarning,
-            stacklevel=3,
+            "thresholds: the teacher does not know them. Pass ranges={column: (low, high)}."
         )
     return columns
 

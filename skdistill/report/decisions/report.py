@@ -1,6 +1,5 @@
 """Count what teacher and student cost when bands decide by their probabilities."""
 
-import warnings
 from dataclasses import asdict
 from numbers import Integral, Real
 
@@ -11,6 +10,7 @@ from sklearn.utils._param_validation import Interval, validate_params
 from sklearn.utils.validation import _num_samples
 
 from skdistill.bootstrap import Estimate, ratio, replicate
+from skdistill.caller import warn_caller
 from skdistill.decisions.bands import DecisionBands
 from skdistill.decisions.calibration import calibration_finding, calibration_of
 from skdistill.decisions.checks import check_positives, positive_column
@@ -179,7 +179,7 @@ def decision_report(
     positive = check_positives(y, pos_label, "y", n_samples)
     desk = Desk.of(n_samples, days=days, entities=groups, amounts=amounts)
     if seen := rows_seen(model, teacher, X):
-        warnings.warn(seen, UserWarning, stacklevel=3)  # at the caller
+        warn_caller(seen)
     return decisions_on(
         {role: each.answers(X, student.labels)[:, column] for role, each in models.items()},
         positive,

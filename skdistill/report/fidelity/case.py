@@ -1,6 +1,5 @@
 """What a report is computed from: models, rows, and what the models answered."""
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +7,7 @@ import numpy as np
 from sklearn.utils import check_array
 from sklearn.utils.validation import _check_y, check_consistent_length
 
+from skdistill.caller import warn_caller
 from skdistill.columns import is_frame, table_names
 from skdistill.decisions.bands import DecisionBands
 from skdistill.decisions.desk import FEWEST_CLUSTERS, Desk
@@ -144,7 +144,7 @@ def make_case(
     if bands is not None and y is not None:
         limitations += _of_common_frauds(student.labels, y)
     if seen := rows_seen(model, teacher, X):
-        warnings.warn(seen, UserWarning, stacklevel=4)  # at the caller of fidelity_report
+        warn_caller(seen)
         limitations.append(seen)
     return Case(
         model=model,

@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-import warnings
 
 import numpy as np
 import torch
@@ -11,6 +10,7 @@ from skorch.callbacks import Callback
 from skorch.dataset import Dataset
 from skorch.helper import predefined_split
 
+from skdistill.caller import warn_caller
 from skdistill.students.network_training.batches import CHUNK_BYTES, Batches, has_room
 from skdistill.students.network_training.callbacks import (
     WARM_UP,
@@ -190,10 +190,9 @@ def _why_it_diverged(student, criterion, packed, error):
 def _warn_of_interruption(net, best, max_epochs):
     n_epochs = sum("train_loss" in epoch for epoch in net.history)
     kept = f"epoch {best.epoch_}, the best so far" if best.epoch_ else "the last step"
-    warnings.warn(
+    warn_caller(
         f"Training was interrupted after {n_epochs} of at most {max_epochs} epochs; the weights "
-        f"of {kept}, are kept.",
-        stacklevel=2,
+        f"of {kept}, are kept."
     )
 
 

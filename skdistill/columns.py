@@ -16,7 +16,7 @@ import scipy.sparse as sp
 from sklearn.utils import _safe_indexing, check_array
 from sklearn.utils.validation import validate_data
 
-from skdistill.levels import can_be_numbers, level_numbers
+from skdistill.levels import MISSING_TYPES, can_be_numbers, level_numbers
 
 __all__ = [
     "cell_values",
@@ -101,11 +101,8 @@ def check_rows(estimator, X, *, reset, accept_sparse=False, name="X"):
             estimator=estimator,
             input_name=name,
         )
-        if X.dtype == object and _holds_infinity(X):
-            raise ValueError(
-                f"{name} contains infinity. Finite or missing values were expected: clip or "
-                "replace the infinite ones."
-            )
+        if X.dtype == object:
+            X = _checked_objects(X, name)
     validate_data(estimator, X, reset=reset, skip_check_array=True)
     if not is_array:
         _check_frame(frame, name)
@@ -471,7 +468,7 @@ def _object_values(values, name):
         return values.astype(object)
     cells = values.tolist()
     kinds = set(map(type, cells))  # few, where cells are many
-    marks = {kind for kind in kinds if kind.__name__ in ("NoneType", "NAType", "NaTType")}
+    marks = {kind for kind in kinds if kind.__name__ in ("NoneType", *MISSING_TYPES)}
     if any(issubclass(kind, str) for kind in kinds):
         numeric = {kind for kind in kinds if issubclass(kind, numbers.Number)}
         missing = [
@@ -485,7 +482,7 @@ def _object_values(values, name):
                 "string or a real number. Convert the column first."
             )
     if marks:
-        values = _mark_missing(cells, np.array([type(cell) in marks for cell in cells]))
+        values = _mark_missing(cells, _of_kinds(marks, cells, values.shape))
     return _as_numbers(values)
 
 
@@ -494,15 +491,24 @@ def _as_numbers(values):
     return values.astype(np.float64)  # None becomes NaN
 
 
-def _holds_infinity(X):
-    """Tell whether a cell of an object array is an infinite number."""
-    values = X.ravel()
-    cells = values.tolist()
+def _checked_objects(X, name):
+    """Refuse infinite cells of an object array, and mark missing ones as teachers know them."""
+    cells = X.ravel().tolist()
     kinds = set(map(type, cells))  # few, where cells are many
     floats = {kind for kind in kinds if issubclass(kind, float | np.floating)}
-    if kinds != floats:
-        values = values[np.array([type(cell) in floats for cell in cells], dtype=bool)]
-    return bool(np.isinf(values.astype(np.float64)).any())
+    floating = X.ravel() if kinds == floats else X[_of_kinds(floats, cells, X.shape)]
+    if np.isinf(floating.astype(np.float64)).any():
+        raise ValueError(
+            f"{name} contains infinity. Finite or missing values were expected: clip or replace "
+            "the infinite ones."
+        )
+    marks = {kind for kind in kinds if kind.__name__ in MISSING_TYPES}
+    return np.where(_of_kinds(marks, cells, X.shape), np.nan, X) if marks else X
+
+
+def _of_kinds(kinds, cells, shape):
+    """Mark the cells, listed row by row, that are of some types."""
+    return np.fromiter((type(cell) in kinds for cell in cells), bool, len(cells)).reshape(shape)
 
 
 def _without_sparse_columns(X):

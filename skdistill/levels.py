@@ -10,7 +10,7 @@ from collections import Counter
 from skdistill.caller import warn_caller
 
 #: Names of the types of missing values that are neither None nor NaN.
-_MISSING_TYPES = ("NAType", "NaTType")
+MISSING_TYPES = ("NAType", "NaTType")
 
 #: Of a column that has an infrequent level, as many cells have to be unknown, all of them, before
 #: that is odd.
@@ -48,7 +48,7 @@ def can_be_numbers(number_of):
 
 def is_missing(cell):
     """Tell whether a cell is None, NaN or a data frame's mark of a missing value."""
-    if cell is None or type(cell).__name__ in _MISSING_TYPES:
+    if cell is None or type(cell).__name__ in MISSING_TYPES:
         return True
     try:
         return bool(cell != cell)  # NaN, of any type

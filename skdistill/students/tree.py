@@ -306,10 +306,9 @@ def grow_tree(student, X, split_target, leaf_target, weight):
         min_samples_leaf=student.min_samples_leaf,
         random_state=student.random_state,
     )
-    with np.errstate(over="ignore"):  # of the sum by which scikit-learn looks for missing cells
-        grown.fit(matrix, split_target, sample_weight=weight)
+    with np.errstate(over="ignore", invalid="ignore"):  # of sums that look for missing cells
+        leaf = grown.fit(matrix, split_target, sample_weight=weight).apply(matrix)
     nodes = grown.tree_
-    leaf = grown.apply(matrix)
     node_weight = np.bincount(leaf, weight, minlength=nodes.node_count)
     node_sum = np.stack(
         [np.bincount(leaf, weight * t, minlength=nodes.node_count) for t in leaf_target.T], axis=1

@@ -93,14 +93,15 @@ def check_rows(estimator, X, *, reset, accept_sparse=False, name="X"):
     frame = _narwhalify(X)
     is_array = not isinstance(frame, nw.DataFrame)
     if is_array:
-        X = check_array(
-            X,
-            accept_sparse="csr" if accept_sparse else False,
-            dtype=None,
-            ensure_all_finite="allow-nan",
-            estimator=estimator,
-            input_name=name,
-        )
+        with np.errstate(over="ignore", invalid="ignore"):  # of a sum that looks for NaN
+            X = check_array(
+                X,
+                accept_sparse="csr" if accept_sparse else False,
+                dtype=None,
+                ensure_all_finite="allow-nan",
+                estimator=estimator,
+                input_name=name,
+            )
         if X.dtype == object:
             X = _checked_objects(X, name)
     validate_data(estimator, X, reset=reset, skip_check_array=True)

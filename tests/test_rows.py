@@ -33,9 +33,9 @@ from skdistill.columns import (
     column_names,
     column_values,
     column_values_as,
-    plain_rows,
     is_frame,
     is_nominal,
+    plain_rows,
     row_hashes,
     stack_rows,
     take_rows,
@@ -724,7 +724,6 @@ PANDAS_COLUMNS = {
     "str": (pd.Series(STRINGS), STRINGS),
     "string": (pd.Series(STRINGS, dtype="string"), STRINGS),
     "string objects": (pd.Series(STRINGS, dtype=object), STRINGS),
-    "string objects NA": (np.array(["a", pd.NA, "b"], dtype=object), STRINGS),
     "string objects nan": (pd.Series(["a", np.nan, "b"], dtype=object), STRINGS),
     "string objects NA": (pd.Series(["a", pd.NA, "b"], dtype=object), STRINGS),
     "category": (pd.Series(STRINGS, dtype="category"), STRINGS),
@@ -751,6 +750,7 @@ ARRAY_COLUMNS = {
     "objects nan": (np.array([True, np.nan, np.float32(2.5)], dtype=object), [1, np.nan, 2.5]),
     "str": (np.array(["a", "", "b"]), ["a", "", "b"]),
     "string objects": (np.array(STRINGS, dtype=object), STRINGS),
+    "string objects NA": (np.array(["a", pd.NA, "b"], dtype=object), STRINGS),
     "string objects nan": (np.array(["a", np.nan, "b"], dtype=object), STRINGS),
 }
 ALL_COLUMNS = [

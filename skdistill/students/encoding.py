@@ -25,8 +25,8 @@ BIN, LEVEL, MISSING = 0, 1, 2
 #: Level position of a category that has no code.
 UNKNOWN = -1
 
-#: Bin edges lie within this distance of 0: no width of a bin is infinite.
-FARTHEST_EDGE = np.finfo(np.float64).max / 4
+#: Bin edges lie within this distance of 0: no width of a bin is infinite, in figures neither.
+FARTHEST_EDGE = 1e300
 
 #: Bins are at least as wide as this: one over their width is not infinite.
 NARROWEST_BIN = np.finfo(np.float64).tiny

@@ -5,14 +5,19 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
 
 import skdistill.scorer
 from skdistill import (
+    CurvesDisplay,
+    DistillationReport,
     LinearStudentClassifier,
     LinearStudentRegressor,
     MLPStudentClassifier,
     MLPStudentRegressor,
+    ScorecardDisplay,
     SoftTreeStudentClassifier,
+    TreeDisplay,
     TreeStudentClassifier,
     TreeStudentRegressor,
     lean_scorer,
@@ -122,7 +127,7 @@ def case(request):
 @pytest.mark.filterwarnings("ignore:Most categories")
 def test_every_form_answers_as_the_student_does(name, case, tmp_path):
     X, y, asked = case
-    student = STUDENTS[name].fit(X, y)
+    student = clone(STUDENTS[name]).fit(X, y)
     expected = answers(student, asked)
     assert np.isfinite(expected).all()
     for engine in ("c", "numpy"):
@@ -138,3 +143,52 @@ def test_every_form_answers_as_the_student_does(name, case, tmp_path):
     to_onnx(student, tmp_path / "student.onnx", asked, dtype="float64")
     if name in IN_SQL:
         to_sql(student, tmp_path / "student.sql", asked)
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+@pytest.mark.parametrize("name", STUDENTS)
+@pytest.mark.filterwarnings("ignore:Most categories")
+def test_the_file_of_every_student_on_every_odd_column_answers_as_it_does(name, column, tmp_path):
+    rng = np.random.default_rng(1)
+    X = pd.DataFrame({column: COLUMNS[column](rng), "signal": rng.normal(size=N_ROWS)})
+    y = (X["signal"] + X.isna().mean(axis=1) > 0.2).to_numpy().astype(int)
+    student, asked = clone(STUDENTS[name]).fit(X, y), asked_rows(X, rng)
+    save(student, tmp_path / "student.skd")
+    scorer = skdistill.scorer.load(tmp_path / "student.skd", engine="numpy")
+    assert_same(scorer.batch(asked), answers(student, asked))
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+@pytest.mark.filterwarnings("ignore:Most categories")
+def test_displays_show_every_odd_column(column, close_figures):
+    pytest.importorskip("matplotlib")
+    rng = np.random.default_rng(1)
+    X = pd.DataFrame({column: COLUMNS[column](rng), "signal": rng.normal(size=N_ROWS)})
+    y = (X["signal"] + X.isna().mean(axis=1) > 0.2).to_numpy().astype(int)
+    curves, tree = LinearStudentClassifier().fit(X, y), TreeStudentClassifier(8).fit(X, y)
+    for rows in (asked_rows(X, rng), None):
+        drawn = [
+            CurvesDisplay.from_estimator(curves, rows),
+            ScorecardDisplay.from_estimator(curves, rows),
+            TreeDisplay.from_estimator(tree, rows),
+        ]
+        for display in drawn:
+            display.figure_.canvas.draw()
+        shown, card, rules = drawn
+        if rows is not None:
+            (curve,) = [curve for curve in shown.curves if curve.name == column]
+            assert curve.counts.sum() == N_ROWS
+            points = [row for row in card.rows if row.name == column]
+            assert np.isclose(sum(row.share for row in points), 1.0)
+            assert sum(rule.n_rows for rule in rules.rules) == N_ROWS
+
+
+@pytest.mark.parametrize("name", ["tree", "curves"])
+def test_the_page_shows_all_figures_of_odd_columns(name, close_figures):
+    pytest.importorskip("matplotlib")
+    X, y = odd_table(np.random.default_rng(4), len(COLUMNS))
+    student = clone(STUDENTS[name]).fit(X, y)
+    quick = {"n_resamples": 20, "cost": False, "attributions": False, "random_state": 0}
+    html = DistillationReport(student, X, y, **quick).to_html()
+    assert "<svg" in html
+    assert "could not be drawn" not in html

@@ -11,7 +11,7 @@ files that score elsewhere, and `scorer` scores without scikit-learn. Around it 
 student within a budget, `decisions` turns scores into actions and money, `monitor` watches a
 deployed student. Below it `models` (who is who in what users pass), `soft_labels`,
 `opinion_pool`, `ranking` and `bootstrap` (the maths), `rows` and `columns` (checked input) and
-`estimators` (a look inside those users pass).
+`estimators` (a look inside those users pass), `levels` (what equals a category).
 """
 
 from importlib import import_module

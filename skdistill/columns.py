@@ -16,6 +16,8 @@ import scipy.sparse as sp
 from sklearn.utils import _safe_indexing, check_array
 from sklearn.utils.validation import validate_data
 
+from skdistill.levels import MISSING_TYPES, can_be_numbers, level_numbers
+
 __all__ = [
     "cell_values",
     "check_rows",
@@ -90,22 +92,21 @@ def check_rows(estimator, X, *, reset, accept_sparse=False, name="X"):
     """
     if isinstance(X, PlainColumns):  # of a table that was checked before it was read
         return X
+    X = _without_sparse_columns(X)
     frame = _narwhalify(X)
     is_array = not isinstance(frame, nw.DataFrame)
     if is_array:
-        X = check_array(
-            X,
-            accept_sparse="csr" if accept_sparse else False,
-            dtype=None,
-            ensure_all_finite="allow-nan",
-            estimator=estimator,
-            input_name=name,
-        )
-        if X.dtype == object and any(isinstance(v, numbers.Real) and np.isinf(v) for v in X.flat):
-            raise ValueError(
-                f"{name} contains infinity. Finite or missing values were expected: clip or "
-                "replace the infinite ones."
+        with np.errstate(over="ignore", invalid="ignore"):  # of a sum that looks for NaN
+            X = check_array(
+                X,
+                accept_sparse="csr" if accept_sparse else False,
+                dtype=None,
+                ensure_all_finite="allow-nan",
+                estimator=estimator,
+                input_name=name,
             )
+        if X.dtype == object:
+            X = _checked_objects(X, name)
     validate_data(estimator, X, reset=reset, skip_check_array=True)
     if not is_array:
         _check_frame(frame, name)
@@ -153,16 +154,21 @@ def column_values(X, j):
 
 
 def plain_rows(X):
-    """Read a frame once: as a float64 array if it holds only numbers, else as `PlainColumns`.
+    """Read a table once: as a float64 array if it holds only numbers, else as `PlainColumns`.
 
-    Anything but a frame is returned as it is.
+    Arrays of numbers, and sparse matrices, are returned as they are.
     """
     frame = _narwhalify(X)
-    if not isinstance(frame, nw.DataFrame):
+    if isinstance(frame, nw.DataFrame):
+        if _is_numeric(frame):
+            return _as_float(frame.to_numpy())
+        return PlainColumns(tuple(_series_values(series) for series in frame.iter_columns()))
+    if not isinstance(X, np.ndarray) or X.dtype.kind not in "OSU":
         return X
-    if _is_numeric(frame):
-        return _as_float(frame.to_numpy())
-    return PlainColumns(tuple(_series_values(series) for series in frame.iter_columns()))
+    columns = [column_values(X, j) for j in range(X.shape[1])]
+    if any(map(is_nominal, columns)):
+        return PlainColumns(tuple(columns))
+    return np.stack(columns, axis=1)
 
 
 def cell_values(X):
@@ -187,7 +193,7 @@ def cell_values(X):
     return values
 
 
-def column_values_as(X, j, *, nominal, name):
+def column_values_as(X, j, *, levels, name):
     """Read one column, and insist that it is of the kind it was when an estimator was fitted.
 
     Parameters
@@ -196,15 +202,16 @@ def column_values_as(X, j, *, nominal, name):
         The table.
     j : int
         Position of the column.
-    nominal : bool
-        Whether the column was nominal.
+    levels : sequence or None
+        The levels that the column had, None standing for missing; None if it was numeric.
     name : str
         What messages call the column.
 
     Returns
     -------
     values : ndarray of shape (n_samples,)
-        As `column_values` returns them. A column without any value is of either kind.
+        As `column_values` returns them. Numbers are read as categories where some level can be
+        one, see `skdistill.levels`, and categories that are numbers as numbers.
 
     Raises
     ------
@@ -212,15 +219,19 @@ def column_values_as(X, j, *, nominal, name):
         If the column holds strings where numbers are expected, or the other way round.
     """
     values = column_values(X, j)
-    if is_nominal(values) == nominal:
+    if is_nominal(values) == (levels is not None):
         return values
-    if not is_missing(values).all():
-        found, expected = ("numbers", "strings") if nominal else ("strings", "numbers")
-        raise ValueError(
-            f"Column {name!r} holds {found}; it held {expected} when this estimator was fitted. "
-            "Pass the same kind of column."
-        )
-    return _of_kind(values, nominal)
+    missing = is_missing(values)
+    if levels is None:
+        if all(isinstance(value, numbers.Real) for value in values[~missing]):
+            return _as_numbers(values)
+    elif missing.all() or _can_be_numbers(levels):
+        return _mark_missing(values.tolist(), missing)
+    found, expected = ("strings", "numbers") if levels is None else ("numbers", "strings")
+    raise ValueError(
+        f"Column {name!r} holds {found}; it held {expected} when this estimator was fitted. "
+        "Pass the same kind of column."
+    )
 
 
 def is_missing(values):
@@ -444,6 +455,11 @@ def _is_nominal_dtype(dtype):
     return dtype in (nw.String, nw.Categorical) or isinstance(dtype, nw.Enum)
 
 
+def _can_be_numbers(levels):
+    known = [level for level in levels if level is not None]
+    return not known or can_be_numbers(level_numbers(known))
+
+
 def _mark_missing(values, missing):
     column = np.fromiter(values, object, len(values))  # one cell each, also if they are lists
     column[missing] = None
@@ -454,19 +470,58 @@ def _object_values(values, name):
     """Read a column of Python objects, which is numeric unless it holds a string."""
     if values.dtype.kind in "SU":
         return values.astype(object)
-    kinds = {type(value) for value in values}
-    missing = np.array([value is None or value != value for value in values], dtype=bool)
+    cells = values.tolist()
+    kinds = set(map(type, cells))  # few, where cells are many
+    marks = {kind for kind in kinds if kind.__name__ in ("NoneType", *MISSING_TYPES)}
     if any(issubclass(kind, str) for kind in kinds):
-        return _mark_missing(list(values), missing)
-    for kind in kinds - {type(None)}:
+        numeric = {kind for kind in kinds if issubclass(kind, numbers.Number)}
+        missing = [
+            type(cell) in marks or (type(cell) in numeric and cell != cell) for cell in cells
+        ]
+        return _mark_missing(cells, np.array(missing, dtype=bool))
+    for kind in kinds - marks:
         if not issubclass(kind, numbers.Real | np.bool_):
             raise TypeError(
                 f"Column {name!r} holds an object of type {kind.__name__}: an argument must be a "
                 "string or a real number. Convert the column first."
             )
-    numeric = np.full(len(values), np.nan)
-    numeric[~missing] = values[~missing].astype(np.float64)
-    return numeric
+    if marks:
+        values = _mark_missing(cells, _of_kinds(marks, cells, values.shape))
+    return _as_numbers(values)
+
+
+def _as_numbers(values):
+    """Turn an object array of numbers and None into float64."""
+    return values.astype(np.float64)  # None becomes NaN
+
+
+def _checked_objects(X, name):
+    """Refuse infinite cells of an object array, and mark missing ones as teachers know them."""
+    cells = X.ravel().tolist()
+    kinds = set(map(type, cells))  # few, where cells are many
+    floats = {kind for kind in kinds if issubclass(kind, float | np.floating)}
+    floating = X.ravel() if kinds == floats else X[_of_kinds(floats, cells, X.shape)]
+    if np.isinf(floating.astype(np.float64)).any():
+        raise ValueError(
+            f"{name} contains infinity. Finite or missing values were expected: clip or replace "
+            "the infinite ones."
+        )
+    marks = {kind for kind in kinds if kind.__name__ in MISSING_TYPES}
+    return np.where(_of_kinds(marks, cells, X.shape), np.nan, X) if marks else X
+
+
+def _of_kinds(kinds, cells, shape):
+    """Mark the cells, listed row by row, that are of some types."""
+    return np.fromiter((type(cell) in kinds for cell in cells), bool, len(cells)).reshape(shape)
+
+
+def _without_sparse_columns(X):
+    """Return a pandas frame with its sparse columns, which narwhals does not know, made dense."""
+    dtypes = getattr(X, "dtypes", None)
+    if not hasattr(dtypes, "items"):
+        return X
+    dense = {name: d.subtype for name, d in dtypes.items() if type(d).__name__ == "SparseDtype"}
+    return X.astype(dense) if dense else X
 
 
 def _check_frame(frame, name):

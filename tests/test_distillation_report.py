@@ -12,6 +12,7 @@ from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 from skdistill import (
+    AttributionReport,
     DecisionBands,
     DecisionCosts,
     DistillationReport,
@@ -19,7 +20,9 @@ from skdistill import (
     DistilledRegressor,
     LinearStudentClassifier,
     MLPStudentClassifier,
+    SoftTreeStudentClassifier,
     TreeStudentClassifier,
+    TreeStudentRegressor,
     fidelity_report,
 )
 
@@ -292,3 +295,100 @@ def test_without_jinja2_the_error_names_the_extra_and_notebooks_show_text(binary
 def test_a_frame_is_reported_on_as_its_columns_are_named(report):
     assert report.provenance["Rows of this report"]["columns"] == "amount, count, flag, city, kind"
     assert isinstance(report.fidelity.to_frame("segments"), pd.DataFrame)
+
+
+def _fail(*args, **kwargs):
+    raise ValueError("no <ticks> left")
+
+
+#: What draws, by the students whose page has it, and what stands beside it.
+DRAWN = [
+    ("figures.draw_roc", "tree", "ROC curve"),
+    ("figures.draw_precision_recall", "tree", "Precision and recall"),
+    ("figures.draw_calibration", "tree", "Calibration"),
+    ("figures.draw_likeness", "tree", "What teacher and student say"),
+    ("student.TreeDisplay.plot", "tree", "Every path from the left is a rule"),
+    ("student.CurvesDisplay.plot", "linear", "The six most important columns"),
+    ("student.ScorecardDisplay.plot", "linear", "The same as a table of points"),
+    ("student.LossCurveDisplay.plot", "mlp", "Loss while it was trained"),
+    ("student.LossCurveDisplay.from_estimator", "soft tree", "Loss while it was trained"),
+]
+
+
+@pytest.fixture(scope="module")
+def pages(binary_task):
+    """Return a function that makes the page of a student."""
+    X, y = binary_task
+    forest = RandomForestClassifier(10, random_state=0).fit(X[:400], y[:400])
+    short = {"max_epochs": 2, "random_state": 0}
+    students = {
+        "tree": TreeStudentClassifier(4),
+        "linear": LinearStudentClassifier(),
+        "mlp": MLPStudentClassifier((4,), **short),
+        "soft tree": SoftTreeStudentClassifier(2, **short),
+    }
+    fitted = {name: student.fit(X[:400], y[:400]) for name, student in students.items()}
+
+    def page(name, **options):
+        options = {"attributions": False, **QUICK, **options}
+        return DistillationReport(fitted[name], X[400:], y[400:], teacher=forest, **options)
+
+    return page
+
+
+@pytest.mark.parametrize(("failing", "name", "caption"), DRAWN)
+def test_a_figure_that_fails_is_left_out_and_said(failing, name, caption, pages, monkeypatch):
+    plt = pytest.importorskip("matplotlib.pyplot")
+    whole, n_open = pages(name).to_html(), len(plt.get_fignums())
+    monkeypatch.setattr(f"skdistill.report.page.{failing}", _fail)
+    html = pages(name).to_html()
+    assert Page(html).open == []
+    assert Page(html).headings == Page(whole).headings
+    said = "This figure could not be drawn. ValueError: no &lt;ticks&gt; left"
+    assert html.count(said) == 1
+    assert caption in html[html.index(said) :][:300]
+    assert whole.count("<svg") - html.count("<svg") == 1
+    assert len(plt.get_fignums()) == n_open
+
+
+@pytest.mark.parametrize("failing", ["plot_importance", "plot_dependence"])
+def test_a_figure_of_reasons_that_fails_is_left_out_and_said(failing, pages, monkeypatch):
+    report = pages("tree", attributions=True)
+    n_figures = report.to_html().count("<svg")
+    monkeypatch.setattr(AttributionReport, failing, _fail)
+    html = report.to_html()
+    n_failed = html.count("This figure could not be drawn. ValueError")
+    assert n_failed == (1 if failing == "plot_importance" else 5)
+    assert html.count("<svg") == n_figures - n_failed
+    assert report.attributions.summary[0].split("<")[0][:20] in html
+
+
+@pytest.mark.parametrize("failing", ["draw_confusion", "draw_reliability", "draw_costs"])
+def test_figures_of_other_tasks_may_fail_too(
+    failing, binary_task, multiclass_task, monkeypatch, rng
+):
+    monkeypatch.setattr(f"skdistill.report.page.figures.{failing}", _fail)
+    X, y = multiclass_task if failing == "draw_confusion" else binary_task
+    options = {"attributions": False, **QUICK}
+    if failing == "draw_reliability":
+        y, student = X[:, 0], TreeStudentRegressor(4)
+    else:
+        student = TreeStudentClassifier(4)
+    if failing == "draw_costs":
+        costs = DecisionCosts(missed_fraud=50, declined_legit=20, review=3)
+        options["bands"] = DecisionBands(costs, 0.1)
+    student.fit(X[:400], y[:400])
+    teacher = clone(student).fit(X[:200], y[:200])
+    html = DistillationReport(student, X[400:], y[400:], teacher=teacher, **options).to_html()
+    assert html.count("This figure could not be drawn. ValueError") == 1
+
+
+def test_long_errors_are_cut_and_a_missing_library_still_raises(pages, monkeypatch):
+    def fail_at_length(*args, **kwargs):
+        raise RuntimeError("x" * 5000)
+
+    monkeypatch.setattr("skdistill.report.page.figures.draw_roc", fail_at_length)
+    assert "x" * 300 not in pages("tree").to_html()
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    with pytest.raises(ImportError, match=r"pip install 'skdistill\[report\]'"):
+        pages("tree")

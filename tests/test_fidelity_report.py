@@ -27,6 +27,8 @@ from skdistill import (
     LinearStudentClassifier,
     MLPStudentClassifier,
     RequirementNotMetError,
+    SoftLabelClassifier,
+    SoftTreeStudentClassifier,
     TreeStudentClassifier,
     card_precision_at_k,
     decision_report,
@@ -34,6 +36,7 @@ from skdistill import (
     precision_at_k,
     recall_at_k,
 )
+from skdistill.report.fidelity.cost import parts_of
 
 QUICK = {"n_resamples": 40, "random_state": 0, "cost": False}
 
@@ -392,6 +395,22 @@ def test_cost_counts_bytes_and_parts_and_times(binary_case, regression_case):
         assert each.rows_per_second > 0
     cost = fidelity_report(regression_case[0], regression_case[2], n_resamples=20).cost
     assert cost["student"].parts == f"{regression_case[0].student_.n_leaves_} leaves"
+
+
+def test_every_student_says_what_it_is_made_of(binary_task):
+    X, y = binary_task
+    short = {"max_epochs": 1, "random_state": 0}
+    students = {
+        "4 leaves": TreeStudentClassifier(4),
+        "8 curves, 72 knots": LinearStudentClassifier(8),
+        f"{64 * 3 + 3 + 3 + 1} weights": MLPStudentClassifier((3,), n_bins=8, **short),
+        f"4 leaves, {64 * 3 + 3 + 4} weights": SoftTreeStudentClassifier(2, n_bins=8, **short),
+        "5 trees, 10 leaves": SoftLabelClassifier(
+            RandomForestClassifier(5, max_leaf_nodes=2, random_state=0)
+        ),
+    }
+    for parts, student in students.items():
+        assert parts_of(student.fit(X, y)) == parts
 
 
 def test_the_size_of_a_pickle_is_counted_without_making_it(forest):

@@ -35,6 +35,7 @@ from skdistill.columns import (
     column_values_as,
     is_frame,
     is_nominal,
+    plain_rows,
     row_hashes,
     stack_rows,
     take_rows,
@@ -445,7 +446,7 @@ class TestPool:
             known_classes=None,
             accept_sparse=False,
         )
-        assert_array_equal(column_values_as(rows.pool, 1, nominal=True, name="s"), [None] * 60)
+        assert_array_equal(column_values_as(rows.pool, 1, levels=("a",), name="s"), [None] * 60)
 
     def test_infinity_complex_numbers_and_dimensions_are_checked_as_in_X(self, X, y):
         pool = pool_rows()
@@ -706,6 +707,10 @@ BOOLEANS = [True, False, True]
 STRINGS = ["a", None, "b"]
 
 PANDAS_COLUMNS = {
+    "sparse": (pd.arrays.SparseArray([0.0, np.nan, 2.5], fill_value=0.0), [0, np.nan, 2.5]),
+    "sparse gaps": (pd.arrays.SparseArray([0.5, np.nan, 2.5]), [0.5, np.nan, 2.5]),
+    "sparse integers": (pd.arrays.SparseArray([0, 7, 1]), [0, 7, 1]),
+    "sparse flags": (pd.arrays.SparseArray([False, True, False]), [0, 1, 0]),
     "float": (pd.Series(NUMBERS), NUMBERS),
     "float32": (pd.Series(NUMBERS, dtype="float32"), NUMBERS),
     "int8": (pd.Series(INTEGERS, dtype="int8"), INTEGERS),
@@ -741,9 +746,11 @@ ARRAY_COLUMNS = {
     "uint8": (np.array(INTEGERS, dtype=np.uint8), INTEGERS),
     "bool": (np.array(BOOLEANS), [1, 0, 1]),
     "objects": (np.array([1, None, 2.5], dtype=object), [1, np.nan, 2.5]),
+    "objects NA": (np.array([1, pd.NA, 2.5], dtype=object), [1, np.nan, 2.5]),
     "objects nan": (np.array([True, np.nan, np.float32(2.5)], dtype=object), [1, np.nan, 2.5]),
     "str": (np.array(["a", "", "b"]), ["a", "", "b"]),
     "string objects": (np.array(STRINGS, dtype=object), STRINGS),
+    "string objects NA": (np.array(["a", pd.NA, "b"], dtype=object), STRINGS),
     "string objects nan": (np.array(["a", np.nan, "b"], dtype=object), STRINGS),
 }
 ALL_COLUMNS = [
@@ -787,6 +794,45 @@ class TestColumns:
         model = distiller(Blind(), TreeStudentClassifier(), alpha=0.0).fit(table, y)
         assert_array_equal(model.predict(table), y)
 
+    def test_sparse_columns_are_no_dates(self):
+        frame = pd.DataFrame({"a": pd.arrays.SparseArray([1.0, 2.0])})
+        checked = check_rows(BaseEstimator(), frame, reset=True)
+        assert checked.dtypes.tolist() == [np.float64]
+        assert frame.dtypes.tolist() == [pd.SparseDtype(float, np.nan)]
+        with pytest.raises(ValueError, match="contains infinity in column 'a'"):
+            check_rows(BaseEstimator(), frame * np.inf, reset=True)
+
+    def test_teachers_get_missing_objects_as_nan(self):
+        array = np.array([[1, "a"], [pd.NA, None], [pd.NaT, "b"]], dtype=object)
+        checked = check_rows(BaseEstimator(), array, reset=True)
+        assert checked[0].tolist() == [1, "a"]
+        assert np.isnan(checked[1, 0])
+        assert np.isnan(checked[2, 0])
+        assert array[1, 0] is pd.NA
+
+    @pytest.mark.parametrize("infinite", [np.inf, -np.inf, np.float32(np.inf)])
+    def test_one_infinite_object_among_others_is_refused(self, infinite):
+        array = np.array([[1, "a"], [None, pd.NA], [infinite, "b"]], dtype=object)
+        for column in (array, array[:, :1]):
+            with pytest.raises(ValueError, match="X contains infinity"):
+                check_rows(BaseEstimator(), column, reset=True)
+
+    def test_object_cells_are_not_looked_at_one_by_one(self, monkeypatch):
+        class CountedFloat(float):
+            n_looks = 0
+
+            def __ne__(self, other):
+                CountedFloat.n_looks += 1
+                return super().__ne__(other)
+
+            __hash__ = float.__hash__
+
+        array = np.full((500, 4), None)
+        array[:] = [[CountedFloat(k)] * 4 for k in range(500)]
+        plain = plain_rows(check_rows(BaseEstimator(), array, reset=True))
+        assert plain.dtype == np.float64
+        assert CountedFloat.n_looks == 0
+
     @pytest.mark.parametrize("values", [[[1], [2]], [1j, 2], [{"a": 1}, 3]])
     def test_objects_that_are_neither_numbers_nor_strings_raise(self, values):
         column = np.empty(2, dtype=object)
@@ -804,16 +850,16 @@ class TestColumns:
     def test_a_column_of_the_other_kind_raises_and_is_named(self):
         numbers, strings = np.array([[1.0], [2.0]]), np.array([["a"], ["b"]], dtype=object)
         with pytest.raises(ValueError, match="Column 'age' holds strings; it held numbers"):
-            column_values_as(strings, 0, nominal=False, name="age")
+            column_values_as(strings, 0, levels=None, name="age")
         with pytest.raises(ValueError, match="Column 'age' holds numbers; it held strings"):
-            column_values_as(numbers, 0, nominal=True, name="age")
-        assert_array_equal(column_values_as(numbers, 0, nominal=False, name="age"), [1.0, 2.0])
+            column_values_as(numbers, 0, levels=("a",), name="age")
+        assert_array_equal(column_values_as(numbers, 0, levels=None, name="age"), [1.0, 2.0])
 
     def test_a_column_without_any_value_is_of_either_kind(self):
         nothing = np.array([[np.nan], [np.nan]])
-        assert_array_equal(column_values_as(nothing, 0, nominal=True, name="age"), [None, None])
+        assert_array_equal(column_values_as(nothing, 0, levels=("a",), name="age"), [None, None])
         nothing = pd.DataFrame({"a": pd.Series([None, None], dtype="string")})
-        assert np.isnan(column_values_as(nothing, 0, nominal=False, name="age")).all()
+        assert np.isnan(column_values_as(nothing, 0, levels=None, name="age")).all()
 
     @pytest.mark.parametrize("frame", CONTAINERS)
     def test_frames_are_told_from_arrays(self, frame):

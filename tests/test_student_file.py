@@ -1,5 +1,6 @@
 """Saving and loading students: the same to the last bit, and safe whoever wrote the file."""
 
+import copy
 import io
 import json
 import pickle
@@ -35,6 +36,7 @@ from skdistill import (
     explain,
 )
 from skdistill.columns import PlainColumns
+from skdistill.export.certificate import ParityError
 from skdistill.export.content import STUDENTS, student_content
 from skdistill.export.sample import critical_values, student_answers
 from skdistill.export.student_file import SKOPS_TRUSTED_TYPES, load, save, student_from
@@ -104,6 +106,23 @@ def test_a_loaded_student_answers_the_same_to_the_last_bit(students, kind, mixed
     predicted, expected = loaded.predict(frame), student.predict(frame)
     assert predicted.dtype == expected.dtype
     np.testing.assert_array_equal(predicted, expected)
+
+
+@pytest.mark.parametrize("kind", ["tree", "linear", "mlp"])
+def test_a_student_that_its_file_does_not_answer_for_is_not_saved(students, kind, tmp_path):
+    student = copy.deepcopy(students[kind])
+    path = tmp_path / "student.skd"
+    save(student, path)
+    before = path.read_bytes()
+    if kind == "linear":  # what scores in Python, but not what is saved
+        student.curves_ = [1.01 * curve for curve in student.curves_]
+    else:
+        margins = student._margins
+        student._margins = lambda X: margins(X) * 1.01
+    with pytest.raises(ParityError, match="The student file does not answer as the student"):
+        save(student, path)
+    assert path.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == ["student.skd"]
 
 
 @each_kind

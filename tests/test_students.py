@@ -5,6 +5,7 @@ import pandas as pd
 import polars as pl
 import pytest
 from scipy.special import softmax
+from sklearn.base import clone
 from sklearn.datasets import make_regression
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import log_loss, r2_score
@@ -393,3 +394,120 @@ def test_students_beat_the_base_rate_on_unseen_rows(binary_task):
         loss = log_loss(y[400:], student.fit(X[:400], y[:400]).predict_proba(X[400:]))
         assert np.isfinite(loss)
         assert student.score(X[400:], y[400:]) > 0.75
+
+
+UNITS = [1e-300, 1e-12, 1e-3, 3.0, 1e6, 1e12, 1e300]
+
+
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("n_bins", [1, 32])
+def test_the_unit_of_weights_matters_to_additive_students_only_in_the_ridge(
+    unit, n_bins, mixed_frame, rng
+):
+    frame, y, value = mixed_frame()
+    weight = rng.random(len(y)) + 0.5
+    for kind, target in ((LinearStudentClassifier, y), (LinearStudentRegressor, value)):
+        reference = kind(n_bins).fit(frame, target, weight)
+        student = kind(n_bins, C=1.0 / unit).fit(frame, target, unit * weight)
+        tolerance = {"atol": 1e-5 * np.ptp(reference.coef_)}
+        np.testing.assert_allclose(student.coef_, reference.coef_, **tolerance)
+        np.testing.assert_allclose(student.intercept_, reference.intercept_, **tolerance)
+
+
+@pytest.mark.parametrize("unit", [1e6, 1e9, 1e12, 1e300])
+def test_large_weights_leave_additive_students_without_ridge(unit, rng):
+    X = rng.normal(size=(600, 1))
+    y = (X[:, 0] + rng.normal(size=600) > 0).astype(int)
+    weight = np.full(600, unit)
+    free = LogisticRegression(C=1e9, tol=1e-9, max_iter=1000).fit(X, y).predict_proba(X)
+    student = LinearStudentClassifier(1).fit(X, y, weight)
+    inside = np.abs(X[:, 0]) < 2.0
+    np.testing.assert_allclose(student.predict_proba(X)[inside], free[inside], atol=1e-4)
+    line = LinearStudentRegressor(1).fit(X, 3.0 * X[:, 0] - 1.0, weight)
+    np.testing.assert_allclose(line.predict(X), 3.0 * X[:, 0] - 1.0, atol=1e-6)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("name", ["tree", "mlp"])
+def test_the_unit_of_weights_does_not_matter_to_other_students(name, unit, mixed_frame):
+    frame, y, value = mixed_frame()
+    weight = np.random.default_rng(1).random(len(y)) + 0.5
+    unit = 2.0 ** np.round(np.log2(unit))  # no digit of a weight changes
+    for students, target in ((CLASSIFIERS, y), (REGRESSORS, value)):
+        student = clone(students[name])
+        if name == "mlp":
+            student.set_params(max_epochs=4)
+        expected = student.fit(frame, target, weight).predict(frame)
+        found = student.fit(frame, target, unit * weight).predict(frame)
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("unit", [1e-250, 1e-12, 1e12, 1e150, 1e250])
+@regressors
+def test_the_unit_of_values_changes_nothing_but_the_unit_of_answers(student, unit, mixed_frame):
+    frame, _, value = mixed_frame()
+    student = clone(student)
+    if isinstance(student, MLPStudentRegressor):
+        student.set_params(max_epochs=4)
+    expected = student.fit(frame, value).predict(frame)
+    unit = 2.0 ** np.round(np.log2(unit))
+    found = student.fit(frame, unit * value).predict(frame) / unit
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("offset", [1e9, -1e12])
+@regressors
+def test_a_large_offset_of_values_is_kept_apart_from_their_spread(student, offset, mixed_frame):
+    frame, _, value = mixed_frame()
+    student = clone(student)
+    found = student.fit(frame, value + offset).predict(frame) - offset
+    assert r2_score(value, found) > 0.75
+
+
+def test_a_tree_splits_rare_probabilities(rng):
+    X = rng.normal(size=(400, 2))
+    event = np.where(X[:, 0] > 0, 1e-9, 1e-10)
+    student = TreeStudentClassifier(2).fit(X, np.stack([1 - event, event], axis=1))
+    np.testing.assert_allclose(student.predict_proba(X)[:, 1], event, rtol=1e-6)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_bin_edges_and_levels_do_not_depend_on_the_unit_of_weights(unit, mixed_frame, rng):
+    frame, *_ = mixed_frame()
+    student = LinearStudentClassifier(8).fit(frame, rng.integers(0, 2, len(frame)))
+    X, weight = student._check_X(frame, reset=False), rng.random(len(frame)) + 0.5
+    for found, expected in zip(
+        fit_encoding(student, X, unit * weight).columns,
+        fit_encoding(student, X, weight).columns,
+        strict=True,
+    ):
+        np.testing.assert_array_equal(found.edges, expected.edges)
+        assert (found.levels, found.has_infrequent) == (expected.levels, expected.has_infrequent)
+
+
+@own_classifiers
+def test_a_column_without_any_number_contributes_nothing(student, rng):
+    X = np.c_[np.full(300, np.nan), rng.normal(size=300)]
+    student = clone(student).fit(X, (X[:, 1] > 0).astype(int))
+    for value in (0.0, 7.0, -1e30):
+        changed = X.copy()
+        changed[:, 0] = value
+        np.testing.assert_array_equal(student.predict_proba(changed), student.predict_proba(X))
+
+
+@pytest.mark.parametrize("values", [[5.0], [0.0, 1e-3], [0.3, 0.1 + 0.2], [1.0, 1e300]])
+def test_missing_cells_of_a_nearly_constant_column_have_a_code(values, rng):
+    x = np.where(rng.random(300) < 0.3, np.nan, rng.choice(values, 300))
+    student = LinearStudentClassifier().fit(x[:, None], rng.integers(0, 2, 300))
+    encoding = student.encoding_
+    codes = encoding.expand(encoding.positions(np.array([[np.nan], [values[0]], [values[-1]]])))
+    assert codes[0].tolist() == [0.0] * (len(values) - 1) + [1.0]
+    assert codes[1].tolist() == [0.0] * len(values)
+    assert codes[2].tolist() == [1.0] * (len(values) - 1) + [0.0]
+
+
+@own_classifiers
+def test_numbers_of_any_size_are_learned_from(student, rng):
+    y = rng.integers(0, 2, 400)
+    X = np.c_[np.where(y, 1.7e308, -1.7e308), rng.normal(size=400)]
+    assert (clone(student).fit(X, y).predict(X) == y).mean() > 0.95

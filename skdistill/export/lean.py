@@ -1,5 +1,6 @@
 """The lean scorer of a student, tried before it is given out."""
 
+import warnings
 from pathlib import Path
 
 from skdistill.export.certificate import TOLERANCE, certify
@@ -59,17 +60,24 @@ def lean_scorer(model, engine="auto"):
         return load(model, engine)
     student = deployed_student(model)
     lean = lean_model(student_content(student))
+    return certified_scorer(student, lean, engine, "lean scorer", advice="")
+
+
+def certified_scorer(student, lean, engine, format, advice):
+    """Make the scorer of a lean model, and compare it with the student, see `certify`."""
     scorer = LeanScorer(lean, engine)
     sample = parity_sample(student, lean)
-    answers = scorer.batch(dict(zip(scorer.columns, sample.rows.values, strict=True)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # many categories are unknown on purpose
+        answers = scorer.batch(dict(zip(scorer.columns, sample.rows.values, strict=True)))
     certify(
-        "lean scorer",
+        format,
         scorer.engine,
         sample,
         answers.reshape(sample.answers.shape),
         model_sha256=scorer.sha256,
         names=scorer.columns,
         tolerance=TOLERANCE,
-        advice="",
+        advice=advice,
     )
     return scorer

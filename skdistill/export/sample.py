@@ -6,6 +6,7 @@ from hashlib import sha256
 import numpy as np
 
 from skdistill.columns import PlainColumns, check_rows, column_values_as, plain_rows, take_rows
+from skdistill.levels import level_numbers
 from skdistill.scorer.model import LeanTree
 from skdistill.soft_labels import proba_from_margins
 
@@ -86,12 +87,20 @@ def parity_rows(student, model, X=None):
 def rows_of(student, model, X):
     """Read a caller's table as `Sample.rows`."""
     X = plain_rows(check_rows(student, X, reset=False))
-    return PlainColumns(
-        tuple(
-            column_values_as(X, j, nominal=column.is_nominal, name=column.name)
-            for j, column in enumerate(model.columns)
-        )
-    )
+    columns = []
+    for j, column in enumerate(model.columns):
+        values = column_values_as(X, j, levels=column.levels, name=column.name)
+        columns.append(_as_levels(values, column) if column.is_nominal else values)
+    return PlainColumns(tuple(columns))
+
+
+def _as_levels(values, column):
+    """Write categories as the levels that they equal: files take text, or numbers, but not both."""
+    level_of = {cell: column.levels[k] for cell, k in level_numbers(column.levels).items()}
+    if not column.holds_text:
+        texts = {value for value in values if isinstance(value, str)}
+        level_of = dict.fromkeys(texts, max(column.levels) + 1) | level_of
+    return np.fromiter((level_of.get(value, value) for value in values), object, len(values))
 
 
 def student_answers(student, rows):

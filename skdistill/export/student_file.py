@@ -10,8 +10,10 @@ from skdistill.caller import warn_caller
 from skdistill.columns import column_names
 from skdistill.export.certificate import check_writable
 from skdistill.export.content import STUDENTS, deployed_student, student_content
+from skdistill.export.lean import certified_scorer
+from skdistill.scorer.content import lean_model
 from skdistill.scorer.files import write_atomically
-from skdistill.scorer.student_file import StudentFileError, pack, read_student_file
+from skdistill.scorer.student_file import StudentFileError, pack, read_student_file, unpack
 from skdistill.students.encoding import ColumnEncoding, Encoding
 from skdistill.students.tree import PlainTree
 
@@ -44,6 +46,8 @@ def save(model, path):
     ValueError
         If a level or a class label is neither text nor a finite number, or the file would take
         more than 2 GB.
+    ParityError
+        If the file does not answer as the student does; nothing is written then.
     OSError
         If the path cannot be written to.
 
@@ -59,6 +63,10 @@ def save(model, path):
 
     Notes
     -----
+    Before it is written, the file is scored as `skdistill.scorer.load` scores it, and compared with
+    the student on some thousand rows that are made up: on, beside and between all thresholds and
+    bin edges, missing, and of every level.
+
     The same student gives the same bytes. They are in the layout of safetensors, with a SHA-256
     over all of them; it finds damage, and says nothing about who wrote the file.
 
@@ -92,7 +100,10 @@ def save(model, path):
             f"The parameters {lost} are neither numbers nor text, so they are not saved: the "
             "loaded student has their defaults. They matter for training only."
         )
-    write_atomically(path, pack(content))
+    payload = pack(content)
+    in_the_file = lean_model(unpack(payload))
+    certified_scorer(student, in_the_file, "numpy", "student file", "Nothing was written.")
+    write_atomically(path, payload)
 
 
 def load(path):

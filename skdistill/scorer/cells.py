@@ -1,17 +1,16 @@
 """A caller's row, as one number per column: the door of every scorer, and all its messages.
 
-Nothing is imported here, not even NumPy: a compiled library is scored without.
+NumPy is not imported here: a compiled library is scored without.
 """
 
 from operator import itemgetter
+
+from skdistill.levels import can_be_numbers, is_missing, level_numbers
 
 NAN = float("nan")
 
 #: What stands in a row for a category that is not among the levels.
 UNKNOWN = -1.0
-
-#: Names of the types of missing values that are neither None nor NaN.
-_MISSING_TYPES = ("NAType", "NaTType")
 
 
 def are_texts(levels):
@@ -30,19 +29,21 @@ class CellReader:
     names : list of str
         Names of the columns.
     levels : list of (tuple or None)
-        Per column the categories; None for numbers. Strings become the number of the level,
-        numbers stay as they are.
+        Per column the categories; None for numbers. What equals one, see `skdistill.levels`,
+        becomes the number of the level, or where all categories are numbers, that category.
     """
 
     def __init__(self, names, levels):
         self.names = names
         self.n_columns = len(names)
         self._pick = itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
+        nominal = {j: each for j, each in enumerate(levels) if each is not None}
         self._tables = {
-            j: {level: float(k) for k, level in enumerate(each)} | {None: NAN}
-            for j, each in enumerate(levels)
-            if each is not None and are_texts(each)
+            j: {cell: float(k) for cell, k in level_numbers(each).items()} | {None: NAN}
+            for j, each in nominal.items()
+            if are_texts(each)
         }
+        self._written = {j: _Written(each) for j, each in nominal.items() if j not in self._tables}
         self.has_texts = bool(self._tables)
 
     def has_text(self, j):
@@ -69,14 +70,7 @@ class CellReader:
         TypeError
             If it is no row, or a column of strings holds something else.
         """
-        kind = type(row)
-        if kind is not list and kind is not tuple:
-            row = self._as_sequence(row)
-        if len(row) != self.n_columns:
-            raise ValueError(
-                f"The row has {len(row)} cells; {self.n_columns} were expected, one for each of "
-                f"{_some(self.names)}."
-            )
+        row = self.in_order(row)
         if not self._tables:
             return row
         row = list(row)
@@ -88,6 +82,18 @@ class CellReader:
                 row[j] = self._unlisted(j, cell)
         return row
 
+    def in_order(self, row):
+        """Return the cells of a row as they are, in the order of the columns; see `cells`."""
+        kind = type(row)
+        if kind is not list and kind is not tuple:
+            row = self._as_sequence(row)
+        if len(row) != self.n_columns:
+            raise ValueError(
+                f"The row has {len(row)} cells; {self.n_columns} were expected, one for each of "
+                f"{_some(self.names)}."
+            )
+        return row
+
     def numbers(self, cells):
         """Turn every cell into a float, with NaN where missing.
 
@@ -96,12 +102,18 @@ class CellReader:
         TypeError
             If a cell is no number; with the name of its column.
         """
-        return [_number(cell, name) for cell, name in zip(cells, self.names, strict=True)]
+        return [self._number(j, cell) for j, cell in enumerate(cells)]
+
+    def _number(self, j, cell):
+        """Return a cell as a number, also if it is the text of a category that is one."""
+        if j in self._written and isinstance(cell, str):
+            return self._written[j].number(cell)
+        return _number(cell, self.names[j])
 
     def level_number(self, j, cell):
         """Return the number of a category, `UNKNOWN` or NaN; or the cell, if they are numbers."""
         if j not in self._tables:
-            return _number(cell, self.names[j])
+            return self._number(j, cell)
         try:
             return self._tables[j][cell]
         except (KeyError, TypeError):
@@ -150,13 +162,28 @@ class CellReader:
         """Return the number of a category that is no level."""
         if is_missing(cell):
             return NAN
-        numbers_too = any(not isinstance(level, str | None) for level in self._tables[j])
-        if isinstance(cell, str) or numbers_too:
+        table = self._tables[j]
+        if isinstance(cell, str) or len(table) == 1 or can_be_numbers(table):
             return UNKNOWN
         raise TypeError(
             f"Column {self.names[j]!r} holds {cell!r}, {_of_type(cell)}; a category was expected, "
             "a string or None."
         )
+
+
+class _Written:
+    """The texts that are categories of a column of numbers, see `skdistill.levels`."""
+
+    def __init__(self, levels):
+        self._numbers = {
+            text: float(levels[k]) for text, k in level_numbers(levels).items() if text is not None
+        }
+        #: A number that is no category, for texts that are none.
+        self._other = next(x for x in map(float, range(len(levels) + 1)) if x not in levels)
+
+    def number(self, text):
+        """Return the category that a text is, or a number that is none."""
+        return self._numbers.get(text, self._other)
 
 
 def _number(cell, name):
@@ -176,16 +203,6 @@ def _number(cell, name):
         raise ValueError(
             f"Column {name!r} holds an integer that is too large for a float."
         ) from None
-
-
-def is_missing(cell):
-    """Tell whether a cell is None, NaN or a data frame's mark of a missing value."""
-    if cell is None or type(cell).__name__ in _MISSING_TYPES:
-        return True
-    try:
-        return bool(cell != cell)  # NaN, of any type
-    except (TypeError, ValueError):
-        return False
 
 
 def _of_type(value):

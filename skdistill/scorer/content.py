@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skdistill.scorer.model import Column, LeanNetwork, LeanTree, exact_threshold
+from skdistill.scorer.model import Column, LeanNetwork, LeanTree, curve_positions, exact_threshold
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def _network(header, arrays, classes):
             codes = weights[start : start + n_codes]
             levels, curve = _curve_of_levels(column["levels"], column["has_infrequent"], codes)
         start += n_codes
-        columns.append(Column(column["name"], levels))
+        columns.append(Column(column["name"], levels, column.get("has_infrequent", False)))
         edges.append(column_edges)
         curves.append(curve.astype(dtype))
     attributes = header["attributes"]
@@ -146,7 +146,7 @@ def _curve_of_numbers(edges, fill_value, weights):
     if fill_value is None:
         points[-1] = weights[n_bins]
     elif n_bins:
-        at = np.interp(fill_value, edges, np.arange(n_bins + 1.0))
+        at = curve_positions(edges, np.array([fill_value]))[0]
         knot = min(int(at), n_bins - 1)
         points[-1] = points[knot] + (at - knot) * (points[knot + 1] - points[knot])
     return points

@@ -287,8 +287,9 @@ def _check_network(header, arrays, kind):
     _check_keys("the table of arrays", arrays, [*numeric, *names, *leaves])
     for name in numeric:
         edges = _check_array(arrays, name, np.float64, (arrays[name].size,))
-        increasing = len(edges) and (edges[1:] > edges[:-1]).all()
-        require(increasing, f"{name!r} does not increase")
+        widths = np.diff(edges)
+        require(len(edges) and (widths > 0).all(), f"{name!r} does not increase")
+        require(np.isfinite(edges[-1] - edges[0]), f"{name!r} is too wide a range of numbers")
     n_codes = sum(_n_codes(column, arrays.get(f"edges.{j}")) for j, column in enumerate(columns))
     n_outputs = 1 if classes is None or len(classes) <= 2 else len(classes)
     last = arrays["intercept"].size if is_soft_tree else n_outputs

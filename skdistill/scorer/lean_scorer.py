@@ -5,12 +5,13 @@ from functools import cached_property
 import numpy as np
 
 from skdistill.caller import warn_caller
+from skdistill.levels import warn_of_unknown_levels
 from skdistill.scorer.cells import CellReader
 from skdistill.scorer.content import lean_model
 from skdistill.scorer.model import fingerprint
 from skdistill.scorer.numpy_engine import numpy_engine
 from skdistill.scorer.student_file import read_student_file
-from skdistill.scorer.tables import read_table
+from skdistill.scorer.tables import as_array, read_columns, table_columns
 
 _FLOAT64 = np.dtype(np.float64)
 
@@ -133,8 +134,19 @@ class LeanScorer:
         ------
         ValueError, TypeError
             As a row does.
+
+        Warns
+        -----
+        UserWarning
+            If most categories of a column are unknown.
         """
-        table = read_table(self._reader, X)
+        columns = table_columns(self._reader, X)
+        table = read_columns(self._reader, columns)
+        warn_of_unknown_levels(
+            (column.name, as_array(columns[j]).tolist(), column.levels, column.has_infrequent)
+            for j, column in enumerate(self._model.columns)
+            if column.is_nominal
+        )
         answers = self._engine.table(table)
         if np.isnan(answers).any():
             for bad in np.flatnonzero(np.isinf(table).any(axis=1))[:1]:

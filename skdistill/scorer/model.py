@@ -29,10 +29,13 @@ class Column:
     levels : tuple or None
         The categories it may hold, strings or numbers, in the order of their numbers; None for
         a column of numbers. Missing is no level, and what is not among them is unknown.
+    has_infrequent : bool
+        Whether what is unknown counts as rare categories that were seen, which some may be.
     """
 
     name: str
     levels: tuple | None = None
+    has_infrequent: bool = False
 
     @property
     def is_nominal(self):
@@ -162,6 +165,29 @@ def path_probabilities(log_odds):
         reach = np.stack([reach * left[:, level], reach * right[:, level]], axis=2)
         reach = reach.reshape(-1, 2 * width)
     return reach
+
+
+def curve_positions(edges, values):
+    """Say where numbers lie between the edges of a curve: in which bin, and how far in it.
+
+    Parameters
+    ----------
+    edges : ndarray of shape (n_edges,)
+        Increasing, and so far from the largest float64 that no difference of two overflows.
+    values : ndarray of shape (n_samples,)
+        Float64, NaN where missing; what lies outside the edges counts as the nearest of them.
+
+    Returns
+    -------
+    positions : ndarray of shape (n_samples,)
+        From 0 to ``n_edges - 1``, NaN where missing: ``k + 0.25`` is a quarter of the way from
+        edge k to the next.
+    """
+    inside = np.clip(values, edges[0], edges[-1])
+    if len(edges) == 1:
+        return inside - edges[0]
+    k = np.searchsorted(edges[1:-1], inside, side="right")
+    return k + (inside - edges[k]) / np.diff(edges)[k]
 
 
 def n_answers(model):

@@ -132,6 +132,7 @@ class NetworkEngine:
             widths += [np.inf] * len(curve)
         self._starts, self._slopes = np.swapaxes(pieces, 0, 1).copy()
         self._left, self._width = np.array(lefts), np.array(widths)
+        self._ends = _ends_of_curves(model)
         self._first, self._missing = np.array(self._first), np.array(self._missing)
 
     def row(self, cells):
@@ -144,7 +145,7 @@ class NetworkEngine:
             if np.isinf(x).any():
                 return None
         piece = self._first + np.add.reduce(x[:, None] >= self._lefts, axis=1)
-        share = self._shares(x, piece)
+        share = self._shares(np.minimum(np.maximum(x, self._ends[0]), self._ends[1]), piece)
         if absent is not None:
             piece = np.where(absent, self._missing, piece)
             share[absent] = 0.0
@@ -162,10 +163,8 @@ class NetworkEngine:
             out += bias
         return self._link_row(out.tolist())
 
-    def _shares(self, x, piece):
-        share = (x - self._left[piece]) / self._width[piece]
-        np.minimum(share, 1.0, out=share)
-        return np.maximum(share, 0.0, out=share)
+    def _shares(self, inside, piece):
+        return (inside - self._left[piece]) / self._width[piece]
 
     def _link_row(self, out):
         classes = self._model.classes
@@ -200,7 +199,8 @@ class NetworkEngine:
             absent = np.isnan(cells)
             at = np.searchsorted(self._lefts[j], cells, side="right")
             piece = np.where(absent, self._missing[j], self._first[j] + at)
-            share = np.where(absent, 0.0, self._shares(cells, piece)).astype(out.dtype)
+            inside = np.clip(cells, self._ends[0, j], self._ends[1, j])
+            share = np.where(absent, 0.0, self._shares(inside, piece)).astype(out.dtype)
             out += self._starts.take(piece, axis=0, out=part, mode="clip")
             self._slopes.take(piece, axis=0, out=part, mode="clip")
             part *= share[:, None]
@@ -255,6 +255,12 @@ def _levels_by_column(columns):
                 numbers = {float(level): k for k, level in enumerate(column.levels)}
             by_column[j] = _Levels(len(column.levels), numbers)
     return by_column
+
+
+def _ends_of_curves(model):
+    """Return the first and the last edge of every curve, of shape (2, n_columns), or infinities."""
+    ends = [(-np.inf, np.inf) if each is None else (each[0], each[-1]) for each in model.edges]
+    return np.array(ends).T
 
 
 def _inner_edges(model):

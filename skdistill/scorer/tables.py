@@ -3,8 +3,8 @@
 import numpy as np
 
 
-def read_table(reader, X):
-    """Read the cells of a table of any kind.
+def table_columns(reader, X):
+    """Find the columns of a table of any kind.
 
     Parameters
     ----------
@@ -15,15 +15,15 @@ def read_table(reader, X):
 
     Returns
     -------
-    table : ndarray of shape (n_samples, n_columns)
-        Float64, NaN where missing, with the numbers of levels in the place of strings.
+    columns : ndarray of shape (n_columns, n_samples), or list of array-like
+        In the order of the reader's.
 
     Raises
     ------
     ValueError
         If columns are missing or unknown, or the width is another.
     TypeError
-        If a cell is no number where one is expected, or no string; with the column's name.
+        If a row is none.
     """
     if isinstance(X, np.ndarray):
         if X.ndim != 2 or X.shape[1] != reader.n_columns:
@@ -31,35 +31,40 @@ def read_table(reader, X):
                 f"X has shape {X.shape}; (n_samples, {reader.n_columns}) was expected. One row is "
                 "scored by scorer(row)."
             )
-        if X.dtype.kind in "biuf" and not reader.has_texts:
-            return X.astype(np.float64, copy=False)
-        return read_columns(reader, X.T)
+        return X.T
     if hasattr(X, "columns") or isinstance(X, dict):
         names = list(getattr(X, "columns", X))
         if not all(isinstance(name, str) for name in names):  # as good as none
-            return read_table(reader, np.asarray(X))
+            return table_columns(reader, np.asarray(X))
         reader.check_names(names)
-        return read_columns(reader, [X[name] for name in reader.names])
-    rows = [reader.numbers(reader.cells(row)) for row in X]
-    return np.array(rows, dtype=np.float64).reshape(-1, reader.n_columns)
+        return [X[name] for name in reader.names]
+    rows = [reader.in_order(row) for row in X]
+    return list(zip(*rows, strict=True)) or [()] * reader.n_columns
 
 
 def read_columns(reader, columns):
-    """Read columns in the order of the reader's, see `read_table`.
+    """Read the cells of columns.
 
     Parameters
     ----------
     reader : CellReader
         Knows the columns.
     columns : sequence of array-like of shape (n_samples,)
-        One per column.
+        One per column, in the order of the reader's.
 
     Returns
     -------
     table : ndarray of shape (n_samples, n_columns)
-        Float64.
+        Float64, NaN where missing, with the numbers of levels in the place of strings.
+
+    Raises
+    ------
+    TypeError
+        If a cell is no number where one is expected, or no string; with the column's name.
     """
-    columns = [_as_array(column) for column in columns]
+    if isinstance(columns, np.ndarray) and columns.dtype.kind in "biuf" and not reader.has_texts:
+        return columns.T.astype(np.float64, copy=False)
+    columns = [as_array(column) for column in columns]
     table = np.empty((len(columns[0]), len(columns)))
     for j, values in enumerate(columns):
         if values.dtype.kind in "Mm":
@@ -67,14 +72,22 @@ def read_columns(reader, columns):
                 f"Column {reader.names[j]!r} holds dates or durations; turn them into numbers, as "
                 "when the student was fitted."
             )
-        if values.dtype.kind in "biuf" and not reader.has_text(j):
+        if not reader.has_text(j) and _are_numbers(values):
             table[:, j] = values
         else:
             table[:, j] = [reader.level_number(j, cell) for cell in values.tolist()]
     return table
 
 
-def _as_array(column):
+def _are_numbers(values):
+    """Tell whether NumPy reads a column as it is; then no cell has to be looked at alone."""
+    if values.dtype != object:
+        return values.dtype.kind in "biuf"
+    return set(map(type, values.tolist())) <= {float, np.float64, bool, type(None)}
+
+
+def as_array(column):
+    """Return a column as an array, without turning anything into text."""
     if isinstance(column, list | tuple):  # NumPy would turn NaN among strings into "nan"
         return np.fromiter(column, dtype=object, count=len(column))
     return np.asarray(column)

@@ -12,7 +12,8 @@ from sklearn.utils.validation import (
     check_is_fitted,
 )
 
-from skdistill.columns import check_rows, plain_rows, take_rows
+from skdistill.columns import check_rows, column_values_as, plain_rows, take_rows
+from skdistill.levels import warn_of_unknown_levels
 from skdistill.rows import check_weights, require_y
 from skdistill.soft_labels import SoftTargets, margins_from_proba, proba_from_margins
 
@@ -101,7 +102,10 @@ class StudentClassifier(ClassifierMixin, BaseEstimator):
 
     def _checked_margins(self, X):
         check_is_fitted(self)
-        return self._margins(self._check_X(X, reset=False))
+        X = self._check_X(X, reset=False)
+        margins = self._margins(X)
+        warn_of_unknown_levels(categories(self, X))
+        return margins
 
     def decision_function(self, X):
         """Compute the margins of the student.
@@ -233,11 +237,35 @@ class StudentRegressor(RegressorMixin, BaseEstimator):
             In the unit of the values the student was fitted on.
         """
         check_is_fitted(self)
-        return self._values(plain_rows(check_rows(self, X, reset=False)))
+        X = plain_rows(check_rows(self, X, reset=False))
+        values = self._values(X)
+        warn_of_unknown_levels(categories(self, X))
+        return values
 
     def __sklearn_tags__(self):
         """Return the scikit-learn tags: raw columns with missing values are fine."""
         return _raw_column_tags(super().__sklearn_tags__())
+
+
+def categories(student, X):
+    """Yield the nominal columns of checked rows that a student looks at.
+
+    Parameters
+    ----------
+    student : estimator
+        One with a tree or an encoding; others have no such columns.
+    X : ndarray or PlainColumns of shape (n_samples, n_features)
+        Checked rows.
+
+    Yields
+    ------
+    column : tuple (str, ndarray, tuple, bool)
+        As `skdistill.levels.warn_of_unknown_levels` takes it.
+    """
+    read_by = getattr(student, "tree_", None) or getattr(student, "encoding_", None)
+    for j, levels, has_infrequent in read_by.nominal_columns() if read_by else ():
+        name = read_by.names[j]
+        yield name, column_values_as(X, j, levels=levels, name=name), levels, has_infrequent
 
 
 def without_weightless(X, targets):
@@ -249,6 +277,65 @@ def without_weightless(X, targets):
             "and no row has one. Pass observed classes, or a larger alpha."
         )
     return (X, targets) if used.all() else (take_rows(X, used), targets.take(used))
+
+
+def weight_unit(sample_weight):
+    """Return the power of two at or below the mean weight.
+
+    What is divided by it has the same digits, and no longer depends on the unit of the weights.
+    """
+    largest = sample_weight.max()
+    return _power_of_two(largest * np.mean(sample_weight / largest))
+
+
+def centre_and_spread(y, sample_weight):
+    """Compute mean and standard deviation of values of any size.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        Values.
+    sample_weight : ndarray of shape (n_samples,)
+        Positive weights.
+
+    Returns
+    -------
+    centre : float or ndarray of shape (n_outputs,)
+        Weighted mean.
+    spread : float
+        Weighted standard deviation, over all outputs; 1 if the values are constant but for the
+        last digits.
+    """
+    size = np.abs(y).max() or 1.0  # neither sums nor squares are to overflow or vanish
+    weight = sample_weight / weight_unit(sample_weight)
+    centre = np.average(y / size, axis=0, weights=weight)
+    spread = np.sqrt(np.mean(np.average((y / size - centre) ** 2, axis=0, weights=weight)))
+    is_constant = spread <= 4 * np.finfo(float).eps
+    return size * centre, 1.0 if is_constant else float(size * spread)
+
+
+def round_standardised(y, sample_weight):
+    """Shift and scale values to about mean 0 and spread 1, by round numbers: equal ones stay so.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples, n_outputs)
+        Values.
+    sample_weight : ndarray of shape (n_samples,)
+        Positive weights.
+
+    Returns
+    -------
+    standardised : ndarray of shape (n_samples, n_outputs)
+        ``(y - shift) / unit``, where unit is a power of two and shift a multiple of it.
+    """
+    centre, spread = centre_and_spread(y, sample_weight)
+    unit = _power_of_two(spread)
+    return y / unit - np.rint(centre / unit)
+
+
+def _power_of_two(number):
+    return np.exp2(np.floor(np.log2(number)))
 
 
 def make_targets(estimator, X, y, sample_weight, classes=None):

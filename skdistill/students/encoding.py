@@ -15,12 +15,21 @@ import numpy as np
 import scipy.sparse as sp
 
 from skdistill.columns import column_names, column_values, column_values_as, is_nominal
+from skdistill.levels import level_numbers
+from skdistill.scorer.model import curve_positions
+from skdistill.students.base import weight_unit
 
 #: What one code says about the position of its column.
 BIN, LEVEL, MISSING = 0, 1, 2
 
 #: Level position of a category that has no code.
 UNKNOWN = -1
+
+#: Bin edges lie within this distance of 0: no width of a bin is infinite, in figures neither.
+FARTHEST_EDGE = 1e300
+
+#: Bins are at least as wide as this: one over their width is not infinite.
+NARROWEST_BIN = np.finfo(np.float64).tiny
 
 #: Bin edges of more rows than this are those of a random sample of as many.
 SAMPLED_ROWS = 200_000
@@ -65,12 +74,12 @@ class ColumnEncoding:
     def positions(self, values):
         """Turn the values of the column into float64 positions of shape (n_samples,)."""
         if self.edges is None:
-            rank = {level: i for i, level in enumerate(self.levels)}
+            rank = level_numbers(self.levels)
             other = len(self.levels) if self.has_infrequent else UNKNOWN
             return np.fromiter((rank.get(value, other) for value in values), float, len(values))
         if self.fill_value is not None:
             values = np.where(np.isnan(values), self.fill_value, values)
-        return np.interp(values, self.edges, np.arange(len(self.edges), dtype=np.float64))
+        return curve_positions(self.edges, values)
 
 
 @dataclass(frozen=True)
@@ -129,6 +138,14 @@ class Encoding:
     def _codes(self):
         return [_codes_of(column) for column in self.columns]
 
+    def nominal_columns(self):
+        """List position, levels and `has_infrequent` of the nominal columns."""
+        return [
+            (j, column.levels, column.has_infrequent)
+            for j, column in enumerate(self.columns)
+            if column.levels is not None
+        ]
+
     def positions(self, X, dtype=np.float32):
         """Turn a table into positions of shape (n_samples, n_features).
 
@@ -139,8 +156,7 @@ class Encoding:
         """
         positions = np.empty(X.shape, dtype=dtype)
         for j, column in enumerate(self.columns):
-            nominal = column.levels is not None
-            values = column_values_as(X, j, nominal=nominal, name=self.names[j])
+            values = column_values_as(X, j, levels=column.levels, name=self.names[j])
             positions[:, j] = column.positions(values)
         return positions
 
@@ -259,6 +275,7 @@ def fit_encoding(student, X, sample_weight):
     encoding : Encoding
         The fitted encoding.
     """
+    sample_weight = sample_weight / weight_unit(sample_weight)
     sample = None
     if X.shape[0] > SAMPLED_ROWS:
         sample = np.random.RandomState(0).randint(X.shape[0], size=SAMPLED_ROWS)
@@ -314,8 +331,9 @@ def bin_edges(values, weight, n_bins):
 
 def _fit_numeric(values, weight, n_bins, sample):
     known = ~np.isnan(values) & (weight > 0)
-    if not known.any():
-        return ColumnEncoding(edges=np.zeros(1))
+    if not known.any():  # missing as it is throughout, the column says nothing
+        return ColumnEncoding(edges=np.zeros(1), fill_value=0.0)
+    values = np.clip(values, -FARTHEST_EDGE, FARTHEST_EDGE)
     rows = known if sample is None or not known[sample].any() else sample[known[sample]]
     some = values[rows]
     edges = bin_edges(some, weight[rows], n_bins)
@@ -323,6 +341,7 @@ def _fit_numeric(values, weight, n_bins, sample):
         lowest = values.min(where=known, initial=np.inf)
         highest = values.max(where=known, initial=-np.inf)
         edges = np.unique([lowest, *edges[1:-1], highest])
+    edges = edges[np.append(True, np.diff(edges) >= NARROWEST_BIN)]
     if np.isnan(values[weight > 0]).any():
         return ColumnEncoding(edges=edges)
     return ColumnEncoding(edges=edges, fill_value=float(np.median(some)))

@@ -1,5 +1,6 @@
 """Linear and additive students: one weight, or one curve, per column."""
 
+from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
@@ -14,11 +15,20 @@ from skdistill.soft_labels import (
     margins_from_decision,
     weighted_loss,
 )
-from skdistill.students.base import StudentClassifier, StudentRegressor
+from skdistill.students.base import (
+    StudentClassifier,
+    StudentRegressor,
+    centre_and_spread,
+    weight_unit,
+)
 from skdistill.students.encoding import fit_encoding
 
 #: Rows that the curvature, which only scales the optimiser's steps, is estimated on.
 CURVATURE_ROWS = 20_000
+
+#: The ridge is at least this share of the total weight: codes that say the same, such as those of
+#: all levels and the intercept, leave no single solution without one.
+LEAST_RIDGE = 1e-12
 
 _LINEAR_CONSTRAINTS = {
     "n_bins": [Interval(Integral, 1, None, closed="left")],
@@ -80,9 +90,11 @@ class LinearStudentClassifier(StudentClassifier):
     Notes
     -----
     Minimises ``sum_i loss_i + ||coef||^2 / (2 C)``, where ``loss_i`` is the distillation loss of
-    row i: a convex problem with one solution. Numbers outside the range seen at fit count as its
-    ends. Missing numbers have a weight of their own where some were missing at fit, and count as
-    the median where none were. Categories never seen share the infrequent level; without one they
+    row i, with its weight: a convex problem with one solution. The unit of the weights matters for
+    nothing but the ridge, which is at least 1e-12 of the total weight. Numbers outside the range
+    seen at fit count as its ends. Missing numbers have a weight of their own where some were
+    missing at fit, and count as the median where none were; a column without any number
+    contributes nothing. Categories never seen share the infrequent level; without one they
     contribute nothing.
 
     References
@@ -127,6 +139,8 @@ class LinearStudentClassifier(StudentClassifier):
         self.tol = tol
 
     def _fit_targets(self, X, targets):
+        unit = weight_unit(targets.sample_weight)
+        targets = replace(targets, sample_weight=targets.sample_weight / unit)
         proba, weight = targets.mixed()
         self.encoding_ = fit_encoding(self, X, weight)
         positions = self.encoding_.positions(X)
@@ -139,7 +153,7 @@ class LinearStudentClassifier(StudentClassifier):
             curvature=weight * np.mean(near_solution * (1.0 - near_solution), axis=1),
             start=free_margins(prior),
             total_weight=weight.sum(),
-            C=self.C,
+            ridge=_ridge(self.C, unit, weight),
             max_iter=self.max_iter,
             tol=self.tol,
         )
@@ -194,7 +208,8 @@ class LinearStudentRegressor(StudentRegressor):
 
     Notes
     -----
-    Minimises ``sum_i w_i (f(x_i) - y_i)^2 + ||coef||^2 / C``, exactly.
+    Minimises ``sum_i w_i (f(x_i) - y_i)^2 + ||coef||^2 / C``, exactly; the ridge is at least 1e-12
+    of the total weight. The unit of y changes nothing but the unit of the answers.
 
     Examples
     --------
@@ -222,17 +237,20 @@ class LinearStudentRegressor(StudentRegressor):
         self.min_frequency = min_frequency
 
     def _fit_values(self, X, y, sample_weight):
-        self.encoding_ = fit_encoding(self, X, sample_weight)
+        unit = weight_unit(sample_weight)
+        weight = sample_weight / unit
+        centre, spread = centre_and_spread(y, weight)
+        self.encoding_ = fit_encoding(self, X, weight)
         positions = self.encoding_.positions(X)
-        normal = _gram(self.encoding_, positions, sample_weight)
-        _add_ridge(normal, self.C)
+        normal = _gram(self.encoding_, positions, weight)
+        _add_ridge(normal, _ridge(self.C, unit, weight))
         right = np.zeros(len(normal))
         for block in gen_batches(len(positions), 4096):
-            weighted = sample_weight[block] * y[block]
+            weighted = weight[block] * ((y[block] - centre) / spread)
             right[0] += weighted.sum()
             right[1:] += weighted @ self.encoding_.expand(positions[block])
-        solution = cho_solve(cho_factor(normal), right)
-        self.intercept_, self.coef_ = solution[:1], solution[1:, None]
+        solution = spread * cho_solve(cho_factor(normal), right)
+        self.intercept_, self.coef_ = solution[:1] + centre, solution[1:, None]
         self.curves_ = self.encoding_.curves(self.coef_)
 
     def _values(self, X):
@@ -257,7 +275,14 @@ def _distillation_objective(targets):
     return objective
 
 
-def _minimise(objective, encoding, positions, *, curvature, start, total_weight, C, max_iter, tol):
+def _ridge(C, unit, weight):
+    """Return the ridge for weights that were divided by a unit."""
+    return max(1.0 / C / unit, LEAST_RIDGE * weight.sum())
+
+
+def _minimise(
+    objective, encoding, positions, *, curvature, start, total_weight, ridge, max_iter, tol
+):
     """Minimise a convex function of the outputs of the additive model plus ridge.
 
     The problem is solved in coordinates in which the Hessian is close to the identity: those of
@@ -275,7 +300,7 @@ def _minimise(objective, encoding, positions, *, curvature, start, total_weight,
     some = np.arange(0, len(positions), max(1, len(positions) // CURVATURE_ROWS))
     hessian = _gram(encoding, positions[some], curvature[some])
     hessian *= curvature.sum() / max(curvature[some].sum(), np.finfo(float).tiny)
-    _add_ridge(hessian, C)
+    _add_ridge(hessian, ridge)
     factor = np.linalg.cholesky(hessian)
 
     def unscale(scaled):
@@ -287,8 +312,8 @@ def _minimise(objective, encoding, positions, *, curvature, start, total_weight,
         loss, row_gradient = objective(outputs)
         gradient = np.empty(shape)
         gradient[0] = row_gradient.sum(axis=0)
-        gradient[1:] = knots_to_codes.T @ (design.T @ row_gradient) + theta[1:] / C
-        loss += np.sum(theta[1:] ** 2) / (2 * C)
+        gradient[1:] = knots_to_codes.T @ (design.T @ row_gradient) + ridge * theta[1:]
+        loss += ridge * np.sum(theta[1:] ** 2) / 2
         scaled_gradient = solve_triangular(factor, gradient, lower=True)
         return loss / total_weight, scaled_gradient.ravel() / total_weight
 
@@ -317,8 +342,8 @@ def _gram(encoding, positions, weight):
     return gram
 
 
-def _add_ridge(gram, C):
+def _add_ridge(gram, ridge):
     """Add the ridge penalty to a Gram matrix, in place; the intercept is not penalised."""
     diagonal = np.einsum("ii->i", gram)
-    diagonal[1:] += 1.0 / C
+    diagonal[1:] += ridge
     diagonal[0] = max(diagonal[0], np.finfo(float).tiny) * (1 + 1e-12)

@@ -8,7 +8,7 @@ from sklearn.utils._param_validation import Interval
 
 from skdistill.progress import CallbackSupportMixin
 from skdistill.soft_labels import LOSSES, free_outputs
-from skdistill.students.base import StudentRegressor
+from skdistill.students.base import StudentRegressor, centre_and_spread
 from skdistill.students.encoding import fit_encoding
 from skdistill.students.network_classifier import (
     BLOCK_ROWS,
@@ -341,8 +341,7 @@ class MLPStudentRegressor(CallbackSupportMixin, StudentRegressor):
     def _fit_values(self, X, y, sample_weight):
         import_training()  # raises before any work if torch is missing
         self.encoding_ = fit_encoding(self, X, sample_weight)
-        self.y_mean_ = np.average(y, weights=sample_weight)
-        self.y_scale_ = np.sqrt(np.average((y - self.y_mean_) ** 2, weights=sample_weight)) or 1.0
+        self.y_mean_, self.y_scale_ = centre_and_spread(y, sample_weight)
         self._train(X, y, sample_weight, start=np.zeros(1))
 
     def _train(self, X, y, sample_weight, start):

@@ -7,8 +7,10 @@ from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
+from skdistill.levels import warn_of_unknown_levels
 from skdistill.scorer.model import path_probabilities
 from skdistill.soft_labels import LOSSES, free_outputs, margins_from_decision, proba_from_margins
+from skdistill.students.base import categories
 from skdistill.students.network_classifier import (
     BLOCK_ROWS,
     NETWORK_CONSTRAINTS,
@@ -209,7 +211,9 @@ class SoftTreeStudentClassifier(NetworkStudentClassifier):
             are ``proba @ leaf_outputs_``.
         """
         check_is_fitted(self)
-        return self._reach(self._check_X(X, reset=False))
+        X = self._check_X(X, reset=False)
+        warn_of_unknown_levels(categories(self, X))
+        return self._reach(X)
 
     @property
     def curves_(self):

@@ -8,8 +8,17 @@ from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils._param_validation import Interval
 
 from skdistill.columns import column_names, column_values, column_values_as, is_nominal
+from skdistill.levels import level_numbers
 from skdistill.soft_labels import margins_from_proba, proba_from_margins
-from skdistill.students.base import StudentClassifier, StudentRegressor
+from skdistill.students.base import (
+    StudentClassifier,
+    StudentRegressor,
+    round_standardised,
+    weight_unit,
+)
+
+#: What lies beyond counts as this, which the float32 numbers of a tree can hold.
+LARGEST = float(np.finfo(np.float32).max)
 
 _TREE_CONSTRAINTS = {
     "max_leaf_nodes": [Interval(Integral, 2, None, closed="left"), None],
@@ -221,9 +230,18 @@ class PlainTree:
             depth[[self.children_left[node], self.children_right[node]]] = depth[node] + 1
         return int(depth.max())
 
+    @property
+    def asked(self):
+        """The columns that some node asks for."""
+        return np.unique(self.feature[self.children_left >= 0]).tolist()
+
+    def nominal_columns(self):
+        """List position, levels and False of the nominal columns that are asked for."""
+        return [(j, self.levels[j], False) for j in self.asked if self.levels[j] is not None]
+
     def apply(self, X):
         """Return the leaf that each row of X falls in, of shape (n_samples,)."""
-        x = {j: self.column(X, j) for j in np.unique(self.feature[self.children_left >= 0])}
+        x = {j: self.column(X, j) for j in self.asked}
         node = np.zeros(len(X), dtype=np.intp)
         queue = [(0, np.arange(len(X)))]
         while queue:
@@ -245,7 +263,7 @@ class PlainTree:
     def column(self, X, j):
         """Return column j as the nodes compare it: float32, NaN where missing or never seen."""
         levels, name = self.levels[j], self.names[j]
-        return _ordinal(column_values_as(X, j, nominal=levels is not None, name=name), levels)
+        return _ordinal(column_values_as(X, j, levels=levels, name=name), levels)
 
 
 def grow_tree(student, X, split_target, leaf_target, weight):
@@ -270,6 +288,8 @@ def grow_tree(student, X, split_target, leaf_target, weight):
         The grown tree.
     """
     names = tuple(column_names(student))
+    unit = weight_unit(weight)
+    weight = weight / unit
     matrix = np.empty(X.shape, dtype=np.float32)
     levels = []
     for j in range(X.shape[1]):
@@ -278,15 +298,17 @@ def grow_tree(student, X, split_target, leaf_target, weight):
         matrix[:, j] = _ordinal(values, levels[j])
     # With two classes the second column says it all, at half the work.
     split_target = split_target[:, 1:] if split_target.shape[1] == 2 else split_target
+    # The tree takes a variance of 1e-16 for none: it must not depend on units.
+    split_target = round_standardised(split_target, weight)
     grown = DecisionTreeRegressor(
         max_leaf_nodes=student.max_leaf_nodes,
         max_depth=student.max_depth,
         min_samples_leaf=student.min_samples_leaf,
         random_state=student.random_state,
     )
-    grown.fit(matrix, split_target, sample_weight=weight)
+    with np.errstate(over="ignore", invalid="ignore"):  # of sums that look for missing cells
+        leaf = grown.fit(matrix, split_target, sample_weight=weight).apply(matrix)
     nodes = grown.tree_
-    leaf = grown.apply(matrix)
     node_weight = np.bincount(leaf, weight, minlength=nodes.node_count)
     node_sum = np.stack(
         [np.bincount(leaf, weight * t, minlength=nodes.node_count) for t in leaf_target.T], axis=1
@@ -300,7 +322,7 @@ def grow_tree(student, X, split_target, leaf_target, weight):
         threshold=nodes.threshold.copy(),
         missing_go_to_left=np.asarray(nodes.missing_go_to_left, dtype=bool),
         value=node_sum / node_weight[:, None],
-        weight=node_weight,
+        weight=node_weight * unit,
         levels=tuple(levels),
         names=names,
     )
@@ -335,7 +357,6 @@ def _order_levels(values, target, weight):
 def _ordinal(values, levels):
     """Turn a column into float32: numbers as they are, levels by position, NaN where missing."""
     if levels is None:
-        with np.errstate(over="ignore"):  # beyond float32 is infinite
-            return values.astype(np.float32)
-    position = {level: i for i, level in enumerate(levels)}
+        return np.clip(values, -LARGEST, LARGEST).astype(np.float32)
+    position = level_numbers(levels)
     return np.fromiter((position.get(value, np.nan) for value in values), np.float32, len(values))

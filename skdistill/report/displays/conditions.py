@@ -6,6 +6,7 @@ from decimal import ROUND_CEILING, Context, Decimal
 import numpy as np
 
 from skdistill.columns import column_values_as, is_frame
+from skdistill.levels import level_numbers
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class NumberCondition:
         holds : ndarray of shape (n_samples,), bool
             Whether each row fulfils it.
         """
-        return self.holds_for(_read_column(X, self, nominal=False))
+        return self.holds_for(_read_column(X, self, levels=None))
 
     def holds_for(self, values):
         """Tell which values of the column fulfil the condition.
@@ -200,7 +201,7 @@ class LevelCondition:
         holds : ndarray of shape (n_samples,), bool
             Whether each row fulfils it.
         """
-        return self.holds_for(_read_column(X, self, nominal=True))
+        return self.holds_for(_read_column(X, self, levels=self.levels + self.others))
 
     def holds_for(self, values):
         """Tell which values of the column fulfil the condition.
@@ -215,10 +216,10 @@ class LevelCondition:
         holds : ndarray of shape (n_samples,), bool
             Whether each value fulfils it.
         """
-        answers = dict.fromkeys(self.levels, True) | dict.fromkeys(self.others, False)
-        return np.fromiter(
-            (answers.get(value, self.missing) for value in values), bool, len(values)
-        )
+        known = level_numbers(self.levels + self.others)
+        other = len(self.levels) - self.missing  # counts as the last level, or as the first other
+        positions = (known.get(value, other) for value in values)
+        return np.fromiter(positions, int, len(values)) < len(self.levels)
 
     def text(self, name=None, max_levels=None):
         """Put the condition into words, by its levels or by the others, whichever are fewer.
@@ -323,10 +324,10 @@ def _level_text(level):
     return text if is_plain else repr(text)
 
 
-def _read_column(X, condition, nominal):
+def _read_column(X, condition, levels):
     if is_frame(X):
         return column_values_as(
-            X, _position_in_frame(X, condition), nominal=nominal, name=condition.name
+            X, _position_in_frame(X, condition), levels=levels, name=condition.name
         )
     X = X if hasattr(X, "shape") else np.array(X, dtype=object)
     if condition.column >= X.shape[1]:
@@ -334,7 +335,7 @@ def _read_column(X, condition, nominal):
             f"X has {X.shape[1]} columns; column {condition.column}, {condition.name!r}, was "
             "expected. Pass rows as the student takes them."
         )
-    return column_values_as(X, condition.column, nominal=nominal, name=condition.name)
+    return column_values_as(X, condition.column, levels=levels, name=condition.name)
 
 
 def _position_in_frame(X, condition):

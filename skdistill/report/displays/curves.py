@@ -50,7 +50,7 @@ class Curve:
 
     @property
     def range(self):
-        """Smallest and largest number at fit, or a range of length 1 if they are the same."""
+        """Smallest and largest number at fit, or a longer range if they are nearly the same."""
         return _range(self.encoding)
 
     @property
@@ -148,7 +148,7 @@ def _curve(encoding, j, values, rows):
     if rows is None:
         added = values if column.edges is None else values[: len(column.edges)]
     else:
-        x = column_values_as(rows, j, nominal=column.edges is None, name=name)
+        x = column_values_as(rows, j, levels=column.levels, name=name)
         added, counts = _look_up(column, values, x), _counts(column, x)
     centre = added.mean()
     importance = float(np.abs(added - centre).mean())
@@ -167,10 +167,13 @@ def _counts(column, x):
         unknown = column.n_levels
         return np.bincount(np.where(positions < 0, unknown, positions), minlength=unknown + 1)
     known = np.clip(x[~np.isnan(x)], column.edges[0], column.edges[-1])
-    counts = np.histogram(known, N_SLICES, _range(column))[0]
+    low, high = _range(column)
+    part = ((known - low) / (high - low) * N_SLICES).astype(int)
+    counts = np.bincount(np.minimum(part, N_SLICES - 1), minlength=N_SLICES)
     return np.append(counts, len(x) - len(known))
 
 
 def _range(column):
     low, high = column.edges[0], column.edges[-1]
-    return low, high if high > low else low + 1.0
+    finest = 2 * N_SLICES * np.spacing(max(abs(low), abs(high)))  # else slices have no width
+    return low, low + max(high - low or 1.0, finest)

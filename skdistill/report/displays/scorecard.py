@@ -406,7 +406,8 @@ def _table(additive, scaling, n_bins, rows):
     for curve in sorted(additive.curves, key=lambda curve: -curve.importance):
         x = None
         if rows is not None:
-            x = column_values_as(rows, curve.column, nominal=curve.is_nominal, name=curve.name)
+            levels = curve.encoding.levels
+            x = column_values_as(rows, curve.column, levels=levels, name=curve.name)
         table += points_of_curve(curve, scaling.factor, n_bins, x)
     return tuple(table)
 

@@ -9,6 +9,8 @@ from sklearn.pipeline import Pipeline
 
 from skdistill.columns import take_rows
 from skdistill.estimators import last_step
+from skdistill.students.soft_label_classifier import SoftLabelClassifier
+from skdistill.students.soft_tree import SoftTreeStudentClassifier
 
 #: Seconds that a kind of call is timed for, and how many calls there are at least and at most.
 SECONDS, FEWEST_CALLS, MOST_CALLS = 0.5, 50, 2000
@@ -119,6 +121,11 @@ def parts_of(estimator):
     if isinstance(estimator, Pipeline) and len(estimator.steps) > 1:
         return parts_of(last_step(estimator))
     last = last_step(estimator)
+    if isinstance(last, SoftLabelClassifier):
+        return parts_of(last.estimator_)
+    if isinstance(last, SoftTreeStudentClassifier):
+        n_weights = last.coef_.size + last.intercept_.size + last.leaf_outputs_.size
+        return f"{last.n_leaves_:,} leaves, {n_weights:,} weights"
     if hasattr(last, "coefs_"):  # MLPs, ours and scikit-learn's
         n_weights = sum(array.size for array in [*last.coefs_, *last.intercepts_])
         return f"{n_weights:,} weights"

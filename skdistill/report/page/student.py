@@ -65,12 +65,12 @@ def _show_tree(case, student):
             teacher=case.models.get("teacher"),
         ),
     )
-    is_drawn = student.n_leaves_ <= MOST_LEAVES_DRAWN
+    is_drawn = display is None or student.n_leaves_ <= MOST_LEAVES_DRAWN
     return {
         "sentence": f"The student is a tree of {student.n_leaves_} leaves, at most "
         f"{student.depth_} questions deep.",
         "figures": {"Every path from the left is a rule": svg} if is_drawn else {},
-        "rules": display.text(MOST_LEVELS),
+        "rules": None if display is None else display.text(MOST_LEVELS),
     }
 
 

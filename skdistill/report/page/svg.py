@@ -1,9 +1,10 @@
 """Figures as SVG that lives inside a page: it takes the page's colours and its font."""
 
 import re
+from html import escape
 from io import StringIO
 
-from skdistill.report.plotting import import_pyplot
+from skdistill.report.plotting import import_pyplot, shorten
 from skdistill.report.reasons.plots import STUDENT, TEACHER
 
 #: Colours that stand for those of the page, by the name of its CSS variable. No other colour of a
@@ -15,6 +16,9 @@ THEME = {
     "student": "#010206",
     "baseline": "#010207",
 }
+
+#: Letters of an error that are shown in the place of a figure.
+MAX_LETTERS = 300
 
 #: Points per inch of a figure: text of 9 points is 12 pixels high at full width.
 _FONT_SIZE = 9
@@ -58,13 +62,16 @@ def draw_svg(name, draw, size=(4.2, 3.2)):
     Returns
     -------
     svg : str
-        An ``svg`` element as wide as what holds it, and at most as wide as the figure.
+        An ``svg`` element as wide as what holds it, and at most as wide as the figure; or what
+        went wrong, as a paragraph.
     """
-    plt = import_pyplot()
-    with plt.rc_context(_STYLE):
-        figure, ax = plt.subplots(figsize=size, layout="constrained")
+
+    def make():
+        figure, ax = import_pyplot().subplots(figsize=size, layout="constrained")
         draw(ax)
-        return _taken(figure, name)
+        return figure
+
+    return _drawn(name, make)[1]
 
 
 def display_svg(name, make):
@@ -79,20 +86,33 @@ def display_svg(name, make):
 
     Returns
     -------
-    display : object
-        The display.
+    display : object or None
+        The display; None if it could not be made.
     svg : str
-        An ``svg`` element, see `draw_svg`.
+        As of `draw_svg`.
     """
-    with import_pyplot().rc_context(_STYLE):
-        display = make()
-        return display, _taken(display.figure_, name)
+    return _drawn(name, make)
 
 
-def _taken(figure, name):
-    svg = svg_of(figure, name)
-    import_pyplot().close(figure)
-    return svg
+def _drawn(name, make):
+    """Return what was made and its ``svg`` element: a figure that fails does not lose the page."""
+    plt = import_pyplot()
+    open_before = plt.get_fignums()
+    try:
+        with plt.rc_context(_STYLE):
+            made = make()
+            return made, svg_of(getattr(made, "figure_", made), name)
+    except Exception as error:
+        return None, _reason(error)
+    finally:
+        for number in set(plt.get_fignums()) - set(open_before):
+            plt.close(number)
+
+
+def _reason(error):
+    """Say in the place of a figure why it is not there."""
+    said = escape(shorten(f"{type(error).__name__}: {error}", MAX_LETTERS))
+    return f'<p class="soft">This figure could not be drawn. {said}</p>'
 
 
 def svg_of(figure, name):

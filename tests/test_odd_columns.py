@@ -1,0 +1,194 @@
+"""Columns with next to nothing in them, or far too much: every form of every student agrees."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+
+import skdistill.scorer
+from skdistill import (
+    CurvesDisplay,
+    DistillationReport,
+    LinearStudentClassifier,
+    LinearStudentRegressor,
+    MLPStudentClassifier,
+    MLPStudentRegressor,
+    ScorecardDisplay,
+    SoftTreeStudentClassifier,
+    TreeDisplay,
+    TreeStudentClassifier,
+    TreeStudentRegressor,
+    lean_scorer,
+    load,
+    save,
+    to_c,
+    to_onnx,
+    to_sql,
+)
+
+pytest.importorskip("skorch")
+
+SHORT = {"max_epochs": 4, "random_state": 0}
+STUDENTS = {
+    "tree": TreeStudentClassifier(random_state=0),
+    "tree regressor": TreeStudentRegressor(random_state=0),
+    "straight lines": LinearStudentClassifier(1),
+    "curves": LinearStudentClassifier(),
+    "curves regressor": LinearStudentRegressor(),
+    "mlp": MLPStudentClassifier((16, 8), **SHORT),
+    "mlp regressor": MLPStudentRegressor((16,), **SHORT),
+    "soft tree": SoftTreeStudentClassifier(2, **SHORT),
+}
+
+#: Those that can be SQL.
+IN_SQL = [name for name in STUDENTS if "mlp" not in name and "soft" not in name]
+
+N_ROWS = 400
+
+
+def some(share, value, otherwise):
+    """Make a column that holds one value in a share of the rows."""
+    return lambda rng: np.where(rng.random(N_ROWS) < share, value, otherwise)
+
+
+def text(column):
+    return lambda rng: pd.Series(column(rng), dtype="str")
+
+
+COLUMNS = {
+    "constant": some(1.0, 5.0, 0.0),
+    "zero": some(1.0, 0.0, 0.0),
+    "constant or missing": some(0.1, np.nan, 5.0),
+    "rarely missing": some(0.005, np.nan, -2.5),
+    "missing throughout": some(1.0, np.nan, 0.0),
+    "almost missing throughout": some(0.99, np.nan, 7.0),
+    "two values": some(0.5, 0.0, 1.0),
+    "two values or missing": lambda rng: rng.choice([0.0, 1.0, np.nan], N_ROWS),
+    "near constant": some(0.5, 0.3, 0.1 + 0.2),
+    "identifiers": lambda rng: 2.0**53 - rng.integers(0, 90, N_ROWS),
+    "one huge value": some(0.01, 1e300, 1.0),
+    "from end to end": lambda rng: rng.choice([-1.7e308, 0.0, 1.7e308], N_ROWS),
+    "next to nothing": some(0.5, 5e-324, 0.0),
+    "flags": lambda rng: rng.random(N_ROWS) < 0.5,
+    "one level": text(some(1.0, "a", "b")),
+    "one level or missing": text(some(0.3, "a", None)),
+    "text missing throughout": lambda rng: pd.Series([None] * N_ROWS, dtype="str"),
+    "infrequent levels only": text(lambda rng: [f"id {k}" for k in rng.permutation(N_ROWS)]),
+    "a rare level": text(some(0.005, "b", "a")),
+    "one category that is a number": lambda rng: pd.Categorical(np.full(N_ROWS, 3)),
+    "categories that are numbers": lambda rng: pd.Categorical(rng.choice([0, 7, -1], N_ROWS)),
+}
+
+
+def odd_table(rng, n_odd):
+    """Draw a table of odd columns and one that tells something, and two classes."""
+    names = rng.choice(list(COLUMNS), n_odd, replace=False)
+    X = pd.DataFrame({name: COLUMNS[name](rng) for name in names}).assign(
+        signal=rng.normal(size=N_ROWS)
+    )
+    score = X["signal"] + 2.0 * X.isna().mean(axis=1) + 0.5 * rng.normal(size=N_ROWS)
+    return X, (score > score.median()).to_numpy().astype(int)
+
+
+def asked_rows(X, rng):
+    """Return rows with missing cells and unseen categories in every column."""
+    asked = X.copy()
+    for name in asked:
+        kind = asked[name].dtype
+        gaps = rng.random(N_ROWS) < 0.2
+        if kind == "str":
+            asked.loc[rng.random(N_ROWS) < 0.2, name] = "never seen"
+        elif kind != "category":
+            asked[name] = asked[name].astype(float)
+        asked.loc[gaps, name] = None if kind == "str" else np.nan
+    return asked
+
+
+def answers(student, X):
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Most categories")
+        return student.predict_proba(X) if hasattr(student, "classes_") else student.predict(X)
+
+
+def assert_same(found, expected):
+    np.testing.assert_allclose(found, expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.fixture(params=range(4))
+def case(request):
+    rng = np.random.default_rng(request.param)
+    X, y = odd_table(rng, 8)
+    return X, y, asked_rows(X, rng)
+
+
+@pytest.mark.parametrize("name", STUDENTS)
+@pytest.mark.filterwarnings("ignore:Most categories")
+def test_every_form_answers_as_the_student_does(name, case, tmp_path):
+    X, y, asked = case
+    student = clone(STUDENTS[name]).fit(X, y)
+    expected = answers(student, asked)
+    assert np.isfinite(expected).all()
+    for engine in ("c", "numpy"):
+        scorer = lean_scorer(student, engine)
+        assert_same(scorer.batch(asked), expected)
+        rows = asked.astype(object).head(20).to_numpy().tolist()
+        assert_same([scorer(row) for row in rows], expected[:20])
+    save(student, tmp_path / "student.skd")
+    assert_same(answers(load(tmp_path / "student.skd"), asked), expected)
+    from_file = skdistill.scorer.load(tmp_path / "student.skd", engine="numpy")
+    assert_same(from_file.batch(asked), expected)
+    to_c(student, tmp_path / "student.c", asked)
+    to_onnx(student, tmp_path / "student.onnx", asked, dtype="float64")
+    if name in IN_SQL:
+        to_sql(student, tmp_path / "student.sql", asked)
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+@pytest.mark.parametrize("name", STUDENTS)
+@pytest.mark.filterwarnings("ignore:Most categories")
+def test_the_file_of_every_student_on_every_odd_column_answers_as_it_does(name, column, tmp_path):
+    rng = np.random.default_rng(1)
+    X = pd.DataFrame({column: COLUMNS[column](rng), "signal": rng.normal(size=N_ROWS)})
+    y = (X["signal"] + X.isna().mean(axis=1) > 0.2).to_numpy().astype(int)
+    student, asked = clone(STUDENTS[name]).fit(X, y), asked_rows(X, rng)
+    save(student, tmp_path / "student.skd")
+    scorer = skdistill.scorer.load(tmp_path / "student.skd", engine="numpy")
+    assert_same(scorer.batch(asked), answers(student, asked))
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+@pytest.mark.filterwarnings("ignore:Most categories")
+def test_displays_show_every_odd_column(column, close_figures):
+    pytest.importorskip("matplotlib")
+    rng = np.random.default_rng(1)
+    X = pd.DataFrame({column: COLUMNS[column](rng), "signal": rng.normal(size=N_ROWS)})
+    y = (X["signal"] + X.isna().mean(axis=1) > 0.2).to_numpy().astype(int)
+    curves, tree = LinearStudentClassifier().fit(X, y), TreeStudentClassifier(8).fit(X, y)
+    for rows in (asked_rows(X, rng), None):
+        drawn = [
+            CurvesDisplay.from_estimator(curves, rows),
+            ScorecardDisplay.from_estimator(curves, rows),
+            TreeDisplay.from_estimator(tree, rows),
+        ]
+        for display in drawn:
+            display.figure_.canvas.draw()
+        shown, card, rules = drawn
+        if rows is not None:
+            (curve,) = [curve for curve in shown.curves if curve.name == column]
+            assert curve.counts.sum() == N_ROWS
+            points = [row for row in card.rows if row.name == column]
+            assert np.isclose(sum(row.share for row in points), 1.0)
+            assert sum(rule.n_rows for rule in rules.rules) == N_ROWS
+
+
+@pytest.mark.parametrize("name", ["tree", "curves"])
+def test_the_page_shows_all_figures_of_odd_columns(name, close_figures):
+    pytest.importorskip("matplotlib")
+    X, y = odd_table(np.random.default_rng(4), len(COLUMNS))
+    student = clone(STUDENTS[name]).fit(X, y)
+    quick = {"n_resamples": 20, "cost": False, "attributions": False, "random_state": 0}
+    html = DistillationReport(student, X, y, **quick).to_html()
+    assert "<svg" in html
+    assert "could not be drawn" not in html

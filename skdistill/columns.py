@@ -17,6 +17,7 @@ from sklearn.utils import _safe_indexing, check_array
 from sklearn.utils.validation import validate_data
 
 __all__ = [
+    "as_documented_table",
     "cell_values",
     "check_rows",
     "column_names",
@@ -353,6 +354,63 @@ def row_hashes(X):
             hashes = (hashes ^ mixed) * np.uint64(0xBF58476D1CE4E5B9)
             hashes ^= hashes >> np.uint64(32)
     return hashes
+
+
+def as_documented_table(X):
+    """Return a table as the native libraries that read pandas document it, the same if it is one.
+
+    Some of them end the process, instead of raising, on a frame that they do not know.
+
+    Parameters
+    ----------
+    X : ndarray, sparse matrix or data frame of shape (n_samples, n_features)
+        The table.
+
+    Returns
+    -------
+    table : ndarray, sparse matrix or pandas.DataFrame of shape (n_samples, n_features)
+        Arrays hold numbers, sparse matrices are compressed, and the columns of a frame are NumPy's
+        numbers and booleans and pandas' own categories: text becomes categories, and what pandas
+        keeps otherwise (nullable, sparse, of Arrow) becomes float64. The columns of an array with
+        text are called ``Column_0, Column_1, ...``.
+    """
+    if sp.issparse(X):
+        return X if isinstance(X, sp.csr_matrix | sp.csc_matrix) else sp.csr_matrix(X)
+    if isinstance(X, np.ndarray) and X.dtype.kind not in "OSU":
+        return X
+    frame = _narwhalify(X)
+    if isinstance(frame, nw.DataFrame):
+        if all(_is_documented(series) for series in frame.iter_columns()):
+            return X
+        return _side_by_side([_documented(series) for series in frame.iter_columns()]).to_native()
+    values = [column_values(X, j) for j in range(X.shape[1])]
+    if not any(map(is_nominal, values)):
+        return np.column_stack(values)
+    return _side_by_side(
+        [_pandas_series(f"Column_{j}", column) for j, column in enumerate(values)]
+    ).to_native()
+
+
+def _is_documented(series):
+    """Tell whether a column is one of pandas that holds NumPy's numbers or pandas' categories."""
+    if series.implementation is not nw.Implementation.PANDAS:
+        return False
+    dtype = series.to_native().dtype
+    is_number = isinstance(dtype, np.dtype) and dtype.kind in "biuf"
+    return is_number or type(dtype).__name__ == "CategoricalDtype"
+
+
+def _documented(series):
+    if _is_documented(series):
+        return nw.maybe_reset_index(series)
+    return _pandas_series(series.name, _series_values(series))
+
+
+def _pandas_series(name, values):
+    """Make a column of pandas from what `column_values` returns."""
+    if is_nominal(values):
+        return nw.new_series(name, values.tolist(), nw.Categorical, backend="pandas")
+    return nw.new_series(name, values, nw.Float64, backend="pandas")
 
 
 def _stable_hashes(values):

@@ -8,7 +8,7 @@ from sklearn.base import is_regressor
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from skdistill.estimators import is_fitted, last_step
+from skdistill.estimators import ask, is_fitted, last_step
 from skdistill.teacher.margins import align_probabilities, check_predictions, check_probabilities
 
 
@@ -63,8 +63,8 @@ class Model:
             If the model's answers are not finite, or no probabilities.
         """
         if classes is None:
-            return check_predictions(self.estimator, self.estimator.predict(X))
-        proba = self.estimator.predict_proba(X)
+            return check_predictions(self.estimator, ask(self.estimator, "predict", X))
+        proba = ask(self.estimator, "predict_proba", X)
         proba = check_probabilities(self.estimator, proba, len(self.labels))
         proba = align_probabilities(proba, self.labels, classes)
         if self.shift is None or not self.shift.any():

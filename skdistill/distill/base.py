@@ -1,6 +1,7 @@
 """What both distillers share: the flow from teacher to student, and behaving as estimators."""
 
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import replace
 from numbers import Integral, Real
 
@@ -27,6 +28,7 @@ from skdistill.distill.stages import (
     label_synthetic_rows,
 )
 from skdistill.estimators import (
+    fitted_or_clone,
     is_fitted,
     is_fitted_instance,
     last_step,
@@ -68,10 +70,11 @@ class Distiller(MetaEstimatorMixin, BaseEstimator):
 
     def __sklearn_clone__(self):
         """Clone the distiller, but keep a fitted teacher by reference."""
-        copy = super().__sklearn_clone__()
-        if is_fitted_instance(self.teacher):
-            copy.teacher = self.teacher
-        return copy
+        shell = copy(self)
+        shell.teacher = None
+        twin = super(Distiller, shell).__sklearn_clone__()
+        twin.teacher = fitted_or_clone(self.teacher)
+        return twin
 
     def set_params(self, **params):
         """Set parameters; one of a fitted teacher replaces it by an unfitted clone first.
@@ -137,7 +140,7 @@ class Distiller(MetaEstimatorMixin, BaseEstimator):
         if self.random_state is not None:
             random_state = check_random_state(self.random_state)
             if not is_fitted(teacher):  # first: its seed, and so the cache, is to know no student
-                teacher = with_seeds(clone(teacher), random_state)
+                teacher = with_seeds(unfitted(teacher), random_state)
             student = with_seeds(clone(student), random_state)
         return teacher, student
 

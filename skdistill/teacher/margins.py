@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
-from sklearn.tree import DecisionTreeClassifier
+from sklearn.tree import BaseDecisionTree, DecisionTreeClassifier
 
 from skdistill.columns import take_rows
-from skdistill.estimators import as_last_step_sees, last_step, package_of
+from skdistill.estimators import as_last_step_sees, ask, last_step, package_of
 from skdistill.soft_labels import margins_from_decision, margins_from_proba, proba_from_margins
 
 #: Rows on which raw scores are compared with predict_proba before they are trusted.
@@ -144,7 +144,7 @@ class ClassifierTeacher:
             return last.pooled_answers(as_last_step_sees(self.estimator, X), self.class_prior)
         if knows_all and self._has_raw_scores(X):
             return Answers(margins_from_decision(raw_scores(self.estimator, X)))
-        return self.answers_of(self.estimator.predict_proba(X))
+        return self.answers_of(ask(self.estimator, "predict_proba", X))
 
     def answers_of(self, proba):
         """Check probabilities over the labels and align them to the classes.
@@ -179,7 +179,7 @@ class ClassifierTeacher:
         scores = raw_scores(self.estimator, some)
         if scores is None:
             return False
-        proba = self.estimator.predict_proba(some)
+        proba = ask(self.estimator, "predict_proba", some)
         margins = margins_from_decision(scores)
         if margins.shape != np.shape(proba) or not np.isfinite(margins).all():
             return False
@@ -200,11 +200,11 @@ class RegressorTeacher:
 
     def margins(self, X):
         """Return predictions of shape (n_samples, 1), float64."""
-        return self.margins_of(self.estimator.predict(X))
+        return self.margins_of(ask(self.estimator, "predict", X))
 
     def answers(self, X):
         """Return predictions as `Answers`."""
-        return self.answers_of(self.estimator.predict(X))
+        return self.answers_of(ask(self.estimator, "predict", X))
 
     def answers_of(self, predictions):
         """Check predictions and return them as `Answers`."""
@@ -233,16 +233,18 @@ def raw_scores(estimator, X):
     """
     last = last_step(estimator)
     if hasattr(last, "decision_function"):
-        return last.decision_function(as_last_step_sees(estimator, X))
+        return ask(estimator, "decision_function", X)
     options = RAW_SCORE_OPTIONS.get(package_of(last))
-    return None if options is None else last.predict(as_last_step_sees(estimator, X), **options)
+    return None if options is None else ask(estimator, "predict", X, **options)
 
 
 def count_votes(estimator):
     """Return how many members a fitted classifier averages: its resolution of probabilities."""
     last = last_step(estimator)
-    averages = hasattr(last, "estimators_") and hasattr(last, "bootstrap")
-    return len(last.estimators_) if averages else DEFAULT_VOTES
+    if not (hasattr(last, "estimators_") and hasattr(last, "bootstrap")):
+        return DEFAULT_VOTES
+    of_trees = sum(isinstance(last_step(member), BaseDecisionTree) for member in last.estimators_)
+    return of_trees + (len(last.estimators_) - of_trees) * DEFAULT_VOTES
 
 
 def remembered_prior(estimator):

@@ -1,6 +1,7 @@
 """Several classifiers as one teacher."""
 
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import replace
 from numbers import Integral
 
@@ -13,7 +14,7 @@ from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import check_is_fitted
 
 from skdistill.columns import check_rows, is_frame
-from skdistill.estimators import is_fitted, is_fitted_instance, unfitted
+from skdistill.estimators import fitted_or_clone, is_fitted, is_fitted_instance, unfitted
 from skdistill.opinion_pool import log_losses
 from skdistill.rows import UNLABELLED, check_classification_rows
 from skdistill.soft_labels import proba_from_margins
@@ -200,13 +201,16 @@ class MultiTeacher(ClassifierMixin, _BaseComposition):
 
     def __sklearn_clone__(self):
         """Clone the estimator, but keep fitted teachers by reference."""
-        copy = super().__sklearn_clone__()
-        if _is_list_of_teachers(self.teachers):
-            copy._pairs = [
-                (name, own if is_fitted_instance(own) else cloned)
-                for (name, own), (_, cloned) in zip(self._pairs, copy._pairs, strict=True)
-            ]
-        return copy
+        if not _is_list_of_teachers(self.teachers):
+            return super().__sklearn_clone__()
+        shell = copy(self)
+        shell.teachers = None
+        twin = super(MultiTeacher, shell).__sklearn_clone__()
+        twin.teachers = [
+            (name, fitted_or_clone(estimator), *clone(columns, safe=False))
+            for name, estimator, *columns in self.teachers
+        ]
+        return twin
 
     def __sklearn_is_fitted__(self):
         """Tell whether it can answer: after fit, or if nothing is to be fitted or found."""

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from skdistill.estimators import last_step, package_of
+from skdistill.estimators import ask, last_step, package_of
 from skdistill.export.certificate import TOLERANCE
 
 #: Teachers with a larger pickle are not converted: skl2onnx would take minutes and gigabytes.
@@ -67,7 +67,7 @@ def compile_teacher(teacher, X, size_kb):
     except Exception as error:  # converters raise whatever they like
         reason = str(error).strip().partition("\n")[0]
         return None, f"it cannot be converted ({type(error).__name__}: {reason})."
-    difference = np.abs(answers - teacher.predict_proba(X)).max()
+    difference = np.abs(answers - ask(teacher, "predict_proba", X)).max()
     if not difference <= TOLERANCE:
         return None, (
             f"converted to ONNX it answers differently, by up to {difference:.2g} on {len(table)} "

@@ -5,12 +5,14 @@ from contextlib import contextmanager
 
 import numpy as np
 import scipy.sparse as sp
+from scipy.optimize import linear_sum_assignment
 from sklearn.base import is_classifier, is_clusterer, is_regressor
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import StackingClassifier
 
-from skdistill.columns import column_values, is_nominal, table_names
+from skdistill.columns import column_values, is_nominal, table_names, take_rows
 from skdistill.estimators import (
+    ask,
     last_step,
     n_columns_of,
     names_of,
@@ -19,13 +21,19 @@ from skdistill.estimators import (
     weight_params,
 )
 from skdistill.teacher.rounds import check_rounds, clone_to_fit
-from skdistill.teacher.margins import ClassifierTeacher, RegressorTeacher
+from skdistill.soft_labels import SMALLEST_PROBABILITY
+from skdistill.teacher.margins import ClassifierTeacher, RegressorTeacher, check_probabilities
 
+
+#: Rows whose answers show which of a teacher's classes is meant by which code.
+ROWS_TO_MATCH = 10_000
 
 #: What libraries say, among other things, of text where they expect numbers.
 NO_TEXT = "[Cc](ould not|annot) convert .*to float|dtypes for data must be"
 
-_AS_CATEGORIES = "Make them categorical, X[column] = X[column].astype('category')"
+_AS_CATEGORIES = (
+    "Make them categorical, X[column] = X[column].astype('category'), or Categorical in polars"
+)
 
 _TEXT_CURES = {
     "catboost": "Name them in its constructor, cat_features=('colour', 'size'): as a tuple.",
@@ -190,6 +198,58 @@ def fit_regressor(teacher, X, y, sample_weight):
     with naming_text_columns(fitted, X):
         fit_on_documented(fitted, X, y, **weight_params(fitted, sample_weight))
     return RegressorTeacher(fitted)
+
+
+def labels_in(rows, teacher, labels):
+    """Return the labels of a fitted teacher as they are called in y.
+
+    Voting and stacking classifiers and ``cross_val_predict`` encode y as 0, 1, 2, ... before their
+    members see it, in the order of the classes.
+
+    Parameters
+    ----------
+    rows : Rows
+        The labelled rows.
+    teacher : estimator
+        A fitted classifier.
+    labels : ndarray of shape (n_labels,)
+        Label of every column of its ``predict_proba``.
+
+    Returns
+    -------
+    labels : ndarray of shape (n_labels,)
+        Their positions, where y holds exactly these; else as they are.
+
+    Raises
+    ------
+    ValueError
+        If y holds these, but the teacher finds the classes more probable in another order.
+    """
+    observed = rows.observed_classes
+    if set(observed.tolist()) <= set(labels.tolist()):
+        return labels
+    if not np.array_equal(observed, np.arange(len(labels))):
+        return labels
+    codes = np.searchsorted(np.sort(labels), labels)
+    if not _finds_probable(teacher, rows, codes):
+        raise ValueError(
+            f"y holds {observed.tolist()}, and the fitted teacher knows {labels.tolist()}. That is "
+            "how VotingClassifier, StackingClassifier and cross_val_predict encode y, but the "
+            "teacher's answers do not bear out that 0 stands for the first of its classes in "
+            "order, and so on. Pass the labels that the teacher was fitted on, or a teacher that "
+            "was fitted on the codes."
+        )
+    return codes
+
+
+def _finds_probable(teacher, rows, codes):
+    """Tell whether a teacher's answers match the observed classes, given by code, one to one."""
+    some = np.linspace(0, len(rows.y) - 1, min(len(rows.y), ROWS_TO_MATCH)).astype(int)
+    proba = ask(teacher, "predict_proba", take_rows(rows.X, some))
+    proba = check_probabilities(teacher, proba, len(codes))[:, np.argsort(codes)]
+    mean = np.stack([proba[rows.y[some] == code].mean(axis=0) for code in np.unique(rows.y[some])])
+    lift = mean / np.maximum(mean.mean(axis=0), SMALLEST_PROBABILITY)
+    return len(mean) == len(codes) and bool((linear_sum_assignment(-lift)[1] == sorted(codes)).all())
 
 
 def wrap_fitted_classifier(teacher, observed, class_prior_of, labels=None, classes=None):

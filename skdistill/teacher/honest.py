@@ -21,7 +21,7 @@ from sklearn.ensemble import (
 from sklearn.tree import BaseDecisionTree
 
 from skdistill.columns import take_rows
-from skdistill.estimators import as_last_step_sees, last_step, package_of
+from skdistill.estimators import as_last_step_sees, as_taken, last_step, package_of
 from skdistill.teacher.margins import join_answers
 
 FORESTS = (
@@ -204,7 +204,7 @@ def is_training_matrix(estimator, X):
     if package_of(last) in ("lightgbm", "xgboost") and _samples_rows(last):
         return None
     if package_of(last) == "lightgbm":
-        return _fills_lightgbm(last, as_last_step_sees(estimator, X))
+        return _fills_lightgbm(last, as_taken(last, as_last_step_sees(estimator, X)))
     if package_of(last) == "xgboost":
         return _fills_xgboost(last, as_last_step_sees(estimator, X))
     return None

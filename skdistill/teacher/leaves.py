@@ -114,7 +114,8 @@ def _members(ensemble, X):
     members = getattr(ensemble, "estimators_", None)
     if members is None:
         return []
-    members = np.asarray(members, dtype=object).ravel()
+    # A list of pipelines would become a table of their steps.
+    members = members.ravel() if isinstance(members, np.ndarray) else list(members)
     columns = getattr(ensemble, "estimators_features_", None)
     if columns is not None or hasattr(members[0], "tree_"):
         X = member_input(ensemble, X)

@@ -18,7 +18,7 @@ from skdistill.estimators import fitted_or_clone, is_fitted, is_fitted_instance,
 from skdistill.opinion_pool import log_losses
 from skdistill.rows import UNLABELLED, check_classification_rows
 from skdistill.soft_labels import proba_from_margins
-from skdistill.teacher.fitting import check_teacher
+from skdistill.teacher.fitting import check_teacher, labels_in
 from skdistill.teacher.in_use import ClassifierInUse
 from skdistill.teacher.labelling import label_honestly
 from skdistill.teacher.margins import ClassifierTeacher, remembered_prior
@@ -347,13 +347,21 @@ class MultiTeacher(ClassifierMixin, _BaseComposition):
         else:
             estimators = [(estimator, None) for _, estimator, _ in given]
             classes = _known_classes(given)
-        classes = np.unique(rows.y) if classes is None else classes
         members = []
         for (name, _, columns), (estimator, labels) in zip(given, estimators, strict=True):
             with _naming(name):
                 own = replace(rows, X=_own_columns(estimator, columns, rows.X))
-                members.append(ClassifierInUse(estimator, own, labels, classes))
-        return members
+                if is_fitted(estimator):
+                    labels = estimator.classes_ if labels is None else labels
+                    labels = labels_in(own, estimator, np.asarray(labels))
+                    classes = np.sort(labels)  # the same for all of them
+                members.append((name, estimator, own, labels))
+        classes = np.unique(rows.y) if classes is None else classes
+        in_use = []
+        for name, estimator, own, labels in members:
+            with _naming(name):
+                in_use.append(ClassifierInUse(estimator, own, labels, classes))
+        return in_use
 
     def pooled_answers(self, X, class_prior=None):
         """Ask the teachers whose weight is not zero.

@@ -149,11 +149,10 @@ def join_nodes(parts):
 
 def _members(ensemble, columns=None):
     """List the ensembles of trees within an ensemble, and the columns each was fitted on."""
-    if isinstance(ensemble, Pipeline) and any(
-        step not in (None, "passthrough") for _, step in ensemble.steps[:-1]
-    ):
+    changing = _steps_that_change_columns(ensemble)
+    if changing:
         raise ValueError(
-            f"The teacher has {type(ensemble.steps[0][1]).__name__} in front of its trees, which "
+            f"The teacher has {type(changing[0]).__name__} in front of its trees, which "
             "see other columns than yours; their thresholds say nothing about those. Pass the last "
             "step, teacher[-1], and distil that on rows as it sees them."
         )
@@ -171,6 +170,16 @@ def _members(ensemble, columns=None):
             subset = np.asarray(columns)[subset]
         found += _members(member, columns if subset is None else subset)
     return found
+
+
+def _steps_that_change_columns(ensemble):
+    """List the steps in front of a pipeline's last; samplers change the rows of the fit alone."""
+    steps = [step for _, step in ensemble.steps[:-1]] if isinstance(ensemble, Pipeline) else []
+    return [
+        step
+        for step in steps
+        if step not in (None, "passthrough") and not hasattr(step, "fit_resample")
+    ]
 
 
 def _with_columns(several):

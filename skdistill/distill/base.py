@@ -36,7 +36,7 @@ from skdistill.estimators import (
     with_seeds,
 )
 from skdistill.rows import SeenRows, check_weights, encode_observed, warn_of_leak
-from skdistill.students.fitting import check_student
+from skdistill.students.fitting import check_student, learns_unknown_levels
 from skdistill.students.tree import TreeStudentClassifier
 from skdistill.teacher.fitting import check_teacher
 from skdistill.transfer_set import join
@@ -168,16 +168,19 @@ class Distiller(MetaEstimatorMixin, BaseEstimator):
             correct_prior=correct_prior,
             n_jobs=self.n_jobs,
         )
-        if self.augmentation_ is not None:
+        with_unknown = self.augmentation is not None and learns_unknown_levels(student)
+        if self.augmentation_ is not None or with_unknown:
             synthetic = memory.cache(label_synthetic_rows, ignore=["in_use", "n_jobs"])(
                 **of_teacher,
                 labelling=transfer_set.labelling,
                 shift=self._prior_shift,
                 augmentation=self.augmentation_,
+                with_unknown=with_unknown,
                 random_state=self.random_state,
                 n_jobs=self.n_jobs,
             )
-            transfer_set = join([transfer_set, synthetic])
+            if synthetic is not None:
+                transfer_set = join([transfer_set, synthetic])
         self.label_correction_ = None
         if self.alpha in (0, 1, "auto") or not may_be_corrected(student, self.label_correction):
             return transfer_set

@@ -13,17 +13,16 @@ from sklearn.ensemble import StackingClassifier
 from skdistill.columns import column_values, is_nominal, table_names, take_rows
 from skdistill.estimators import (
     ask,
+    fit_on_documented,
     last_step,
     n_columns_of,
     names_of,
     package_of,
-    fit_on_documented,
     weight_params,
 )
-from skdistill.teacher.rounds import check_rounds, clone_to_fit
 from skdistill.soft_labels import SMALLEST_PROBABILITY
 from skdistill.teacher.margins import ClassifierTeacher, RegressorTeacher, check_probabilities
-
+from skdistill.teacher.rounds import check_rounds, clone_to_fit
 
 #: Rows whose answers show which of a teacher's classes is meant by which code.
 ROWS_TO_MATCH = 10_000
@@ -249,7 +248,9 @@ def _finds_probable(teacher, rows, codes):
     proba = check_probabilities(teacher, proba, len(codes))[:, np.argsort(codes)]
     mean = np.stack([proba[rows.y[some] == code].mean(axis=0) for code in np.unique(rows.y[some])])
     lift = mean / np.maximum(mean.mean(axis=0), SMALLEST_PROBABILITY)
-    return len(mean) == len(codes) and bool((linear_sum_assignment(-lift)[1] == sorted(codes)).all())
+    return len(mean) == len(codes) and bool(
+        (linear_sum_assignment(-lift)[1] == sorted(codes)).all()
+    )
 
 
 def wrap_fitted_classifier(teacher, observed, class_prior_of, labels=None, classes=None):

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from skdistill.estimators import ask, last_step, package_of
+from skdistill.estimators import last_step, package_of
 from skdistill.export.certificate import TOLERANCE
 
 #: Teachers with a larger pickle are not converted: skl2onnx would take minutes and gigabytes.

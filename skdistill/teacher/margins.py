@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
-from sklearn.tree import BaseDecisionTree, DecisionTreeClassifier
+from sklearn.tree import DecisionTreeClassifier
 
 from skdistill.columns import take_rows
 from skdistill.estimators import as_last_step_sees, ask, last_step, package_of
@@ -241,10 +241,8 @@ def raw_scores(estimator, X):
 def count_votes(estimator):
     """Return how many members a fitted classifier averages: its resolution of probabilities."""
     last = last_step(estimator)
-    if not (hasattr(last, "estimators_") and hasattr(last, "bootstrap")):
-        return DEFAULT_VOTES
-    of_trees = sum(isinstance(last_step(member), BaseDecisionTree) for member in last.estimators_)
-    return of_trees + (len(last.estimators_) - of_trees) * DEFAULT_VOTES
+    averages = hasattr(last, "estimators_") and hasattr(last, "bootstrap")
+    return len(last.estimators_) if averages else DEFAULT_VOTES
 
 
 def remembered_prior(estimator):

@@ -28,7 +28,7 @@ from skdistill.teacher.rounds import check_rounds, clone_to_fit
 ROWS_TO_MATCH = 10_000
 
 #: What libraries say, among other things, of text where they expect numbers.
-NO_TEXT = "[Cc](ould not|annot) convert .*to float|dtypes for data must be"
+NO_TEXT = r"[Cc](ould not|annot) convert .*to float|dtypes for data must be|DataType\(large_string"
 
 _AS_CATEGORIES = (
     "Make them categorical, X[column] = X[column].astype('category'), or Categorical in polars"

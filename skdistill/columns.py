@@ -19,6 +19,7 @@ from sklearn.utils.validation import validate_data
 from skdistill.levels import MISSING_TYPES, can_be_numbers, level_numbers
 
 __all__ = [
+    "as_documented_table",
     "cell_values",
     "check_rows",
     "column_names",
@@ -32,6 +33,15 @@ __all__ = [
     "table_names",
     "take_rows",
 ]
+
+
+class _Unseen:
+    def __repr__(self):
+        return "UNSEEN"
+
+
+#: Stands, in a nominal column that a student is fitted on, for all levels that it has not seen.
+UNSEEN = _Unseen()
 
 
 @dataclass(frozen=True)
@@ -313,6 +323,81 @@ def replace_cells(X, j, source_rows, changed, values):
     return column
 
 
+def replace_levels(X, j, source_rows, changed, levels):
+    """Build a new nominal column j: cells of the given rows of X, some of them replaced.
+
+    Parameters
+    ----------
+    X : ndarray or data frame of shape (n_samples, n_features)
+        The table.
+    j : int
+        Position of the column.
+    source_rows : ndarray of shape (n_new,)
+        The row of X that each new cell is copied from.
+    changed : ndarray of shape (n_changed,)
+        Positions among the new cells that get another value.
+    levels : list of length n_changed
+        These: categories, also such as the column does not know, or None for missing.
+
+    Returns
+    -------
+    column : ndarray of shape (n_new,) or series
+        Of the column's own type; categories that it does not know come after those it knows.
+    """
+    if isinstance(X, np.ndarray):
+        column = X[source_rows, j].astype(object)
+        absent = [value for value in column if value is None or value != value]
+        missing = absent[0] if absent else np.nan
+        column[changed] = [missing if level is None else level for level in levels]
+        return column
+    series = nw.maybe_reset_index(_series(X, j)[source_rows])
+    known = set(series.unique().to_list())
+    new = [level for level in dict.fromkeys(levels) if level is not None and level not in known]
+    if series.implementation.is_pandas_like():
+        native = series.to_native()
+        if _has_pandas_categories(series):
+            kept = set(native.cat.categories)
+            native = native.cat.add_categories([level for level in new if level not in kept])
+        native.iloc[changed] = levels
+        return nw.from_native(native, series_only=True)
+    values = series.to_list()
+    for position, level in zip(changed.tolist(), levels, strict=True):
+        values[position] = level
+    dtype = series.dtype
+    if isinstance(dtype, nw.Enum):
+        dtype = nw.Enum([*dtype.categories, *(v for v in new if v not in dtype.categories)])
+    return nw.new_series(series.name, values, dtype, backend=series.implementation)
+
+
+def mark_unseen(X, real):
+    """Mark the levels that no real row has as `UNSEEN`.
+
+    Parameters
+    ----------
+    X : ndarray, data frame or PlainColumns of shape (n_samples, n_features)
+        Real and synthetic rows.
+    real : ndarray of shape (n_samples,)
+        Which rows are real.
+
+    Returns
+    -------
+    X : ndarray, data frame or PlainColumns of shape (n_samples, n_features)
+        The table itself if there are none.
+    """
+    if real.all():
+        return X
+    columns, found = [], False
+    for j in range(X.shape[1]):
+        values = column_values(X, j)
+        if is_nominal(values):
+            new = set(values[~real]) - set(values[real]) - {None}
+            if new:
+                found, values = True, values.copy()
+                values[[value in new for value in values]] = UNSEEN
+        columns.append(values)
+    return PlainColumns(tuple(columns)) if found else X
+
+
 def mix_rows(X, source):
     """Compose rows cell by cell.
 
@@ -369,6 +454,63 @@ def row_hashes(X):
     return hashes
 
 
+def as_documented_table(X):
+    """Return a table as the native libraries that read pandas document it, the same if it is one.
+
+    Some of them end the process, instead of raising, on a frame that they do not know.
+
+    Parameters
+    ----------
+    X : ndarray, sparse matrix or data frame of shape (n_samples, n_features)
+        The table.
+
+    Returns
+    -------
+    table : ndarray, sparse matrix or pandas.DataFrame of shape (n_samples, n_features)
+        Arrays hold numbers, sparse matrices are compressed, and the columns of a frame are NumPy's
+        numbers and booleans and pandas' own categories: text becomes categories, and what pandas
+        keeps otherwise (nullable, sparse, of Arrow) becomes float64. The columns of an array with
+        text are called ``Column_0, Column_1, ...``.
+    """
+    if sp.issparse(X):
+        return X if isinstance(X, sp.csr_matrix | sp.csc_matrix) else sp.csr_matrix(X)
+    if isinstance(X, np.ndarray) and X.dtype.kind not in "OSU":
+        return X
+    frame = _narwhalify(X)
+    if isinstance(frame, nw.DataFrame):
+        if all(_is_documented(series) for series in frame.iter_columns()):
+            return X
+        return _side_by_side([_documented(series) for series in frame.iter_columns()]).to_native()
+    values = [column_values(X, j) for j in range(X.shape[1])]
+    if not any(map(is_nominal, values)):
+        return np.column_stack(values)
+    return _side_by_side(
+        [_pandas_series(f"Column_{j}", column) for j, column in enumerate(values)]
+    ).to_native()
+
+
+def _is_documented(series):
+    """Tell whether a column is one of pandas that holds NumPy's numbers or pandas' categories."""
+    if series.implementation is not nw.Implementation.PANDAS:
+        return False
+    dtype = series.to_native().dtype
+    is_number = isinstance(dtype, np.dtype) and dtype.kind in "biuf"
+    return is_number or _has_pandas_categories(series)
+
+
+def _documented(series):
+    if _is_documented(series):
+        return nw.maybe_reset_index(series)
+    return _pandas_series(series.name, _series_values(series))
+
+
+def _pandas_series(name, values):
+    """Make a column of pandas from what `column_values` returns."""
+    if is_nominal(values):
+        return nw.new_series(name, values.tolist(), nw.Categorical, backend="pandas")
+    return nw.new_series(name, values, nw.Float64, backend="pandas")
+
+
 def _stable_hashes(values):
     """Hash the cells of a nominal column; Python's own hash of a string changes by process."""
     known = {None: 0}
@@ -401,6 +543,9 @@ def _narwhalify(X):
 def _stack_column(parts):
     """Put columns below each other, as strings or floats if they are of different types."""
     dtype = parts[0].dtype
+    if all(isinstance(part.dtype, nw.Enum) for part in parts):
+        dtype = nw.Enum(list(dict.fromkeys(k for part in parts for k in part.dtype.categories)))
+        parts = [part.cast(dtype) for part in parts]
     if any(part.dtype != dtype for part in parts):
         values = [_series_values(part) for part in parts]
         nominal = any(is_nominal(v) and not is_missing(v).all() for v in values)
@@ -411,9 +556,25 @@ def _stack_column(parts):
             )
             for part, v in zip(parts, values, strict=True)
         ]
+    if all(map(_has_pandas_categories, parts)):
+        parts = _with_common_categories(parts)
     frames = [nw.maybe_reset_index(part).to_frame() for part in parts]
     stacked = nw.maybe_reset_index(nw.concat(frames, how="vertical"))[:, 0]
     return stacked if stacked.dtype == dtype else stacked.cast(dtype)  # pandas drops categories
+
+
+def _has_pandas_categories(series):
+    return series.implementation.is_pandas_like() and hasattr(series.to_native(), "cat")
+
+
+def _with_common_categories(parts):
+    """Give categorical columns of pandas the categories of all, first those of the first."""
+    natives = [part.to_native() for part in parts]
+    known = dict.fromkeys(level for native in natives for level in native.cat.categories)
+    return [
+        nw.from_native(native.cat.set_categories(list(known)), series_only=True)
+        for native in natives
+    ]
 
 
 def _of_kind(values, nominal):
@@ -429,6 +590,11 @@ def _side_by_side(columns):
 
 def _series_values(series):
     """Read one column of a frame, see `column_values`."""
+    if _has_pandas_categories(series):
+        native = series.to_native()
+        cells = np.empty(len(native.cat.categories) + 1, dtype=object)  # the last is None
+        cells[:-1] = native.cat.categories.to_list()
+        return cells[native.cat.codes.to_numpy()]
     if _is_nominal_dtype(series.dtype):
         return _mark_missing(series.to_list(), series.is_null().to_numpy())
     if series.dtype == nw.Object:

@@ -7,18 +7,22 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from skdistill.columns import cell_values, is_frame, mix_rows, take_rows
+from skdistill.columns import as_documented_table, cell_values, is_frame, mix_rows, take_rows
 
 __all__ = [
     "LastStep",
     "as_last_step_sees",
+    "as_taken",
+    "ask",
+    "fit_on_documented",
+    "fitted_or_clone",
     "by_label",
     "is_fitted",
     "is_fitted_instance",
@@ -27,6 +31,8 @@ __all__ = [
     "learns_from_y",
     "listed_members",
     "nested",
+    "n_columns_of",
+    "names_of",
     "package_of",
     "refuse_frozen",
     "reusable",
@@ -41,6 +47,9 @@ __all__ = [
 
 #: What pandas and polars put before the number of a column that nobody has named.
 UNNAMED = ("", "column_")
+
+#: Packages whose models need attention of their own, also where users derive classes from them.
+VENDORS = ("catboost", "lightgbm", "xgboost")
 
 #: Mixed rows on which what is seen has to be the mix of what is seen of single rows.
 PROBE_ROWS = 256
@@ -84,8 +93,107 @@ def is_sampler(step):
 
 
 def package_of(estimator):
-    """Return the name of the package that an estimator's class comes from."""
-    return type(estimator).__module__.partition(".")[0]
+    """Return the name of the package that an estimator's class, or its vendor's, comes from."""
+    packages = [each.__module__.partition(".")[0] for each in type(estimator).__mro__]
+    return next((package for package in packages if package in VENDORS), packages[0])
+
+
+def ask(estimator, method, X, **options):
+    """Ask a fitted estimator, and have its last step see no table that it does not document.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A fitted one, or a pipeline that ends in one.
+    method : str
+        Name of the method that answers, such as "predict_proba".
+    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+        Rows as the estimator takes them.
+    **options : dict
+        Other arguments of the method.
+
+    Returns
+    -------
+    answers : ndarray
+        What the method returns.
+    """
+    last = last_step(estimator)
+    if not _hands_rows_to_lightgbm(last):
+        return getattr(estimator, method)(X, **options)
+    return getattr(last, method)(as_taken(last, as_last_step_sees(estimator, X)), **options)
+
+
+def as_taken(estimator, X):
+    """Return rows in a table that an estimator documents, see `as_documented_table`.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The step that sees the rows. LightGBM, alone or as what a voting, stacking, bagging or
+        calibrated classifier hands its rows to, ends the process on some frames.
+    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+        Rows.
+
+    Returns
+    -------
+    table : array-like, sparse matrix or data frame
+        X itself for all but LightGBM.
+    """
+    return as_documented_table(X) if _hands_rows_to_lightgbm(estimator) else X
+
+
+def fit_on_documented(estimator, X, y, **params):
+    """Fit an estimator in place; LightGBM sees its rows in a table that it documents.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Not fitted. In a Pipeline the last step may be LightGBM.
+    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+        Rows.
+    y : ndarray of shape (n_samples,)
+        Classes or values.
+    **params : dict
+        What else ``fit`` takes.
+    """
+    if not (isinstance(estimator, Pipeline) and _hands_rows_to_lightgbm(last_step(estimator))):
+        estimator.fit(as_taken(estimator, X), y, **params)
+        return
+    name = "skdistill_documented_table"
+    estimator.steps.insert(-1, (name, _DocumentedTable()))  # behind what changes the rows
+    estimator.fit(X, y, **params)
+    del estimator.steps[-2]
+
+
+class _DocumentedTable(TransformerMixin, BaseEstimator):
+    """Hands rows on in a table that LightGBM documents."""
+
+    def fit(self, X, y=None):
+        """Do nothing."""
+        return self
+
+    def transform(self, X):
+        """Convert a table."""
+        return as_documented_table(X)
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+
+def _hands_rows_to_lightgbm(part):
+    """Tell whether an estimator, or a part of it that sees the same rows, is LightGBM."""
+    if isinstance(part, list | tuple):
+        return any(map(_hands_rows_to_lightgbm, part))
+    if package_of(part) == "lightgbm":
+        return True
+    if isinstance(part, Pipeline):
+        *before, (_, last) = part.steps
+        is_bare = all(step in (None, "passthrough") for _, step in before)
+        return is_bare and _hands_rows_to_lightgbm(last)
+    # Several teachers are asked one by one.
+    if not isinstance(part, BaseEstimator) or hasattr(part, "members_in_use"):
+        return False
+    return any(map(_hands_rows_to_lightgbm, part.get_params(deep=False).values()))
 
 
 def listed_members(members):
@@ -174,10 +282,65 @@ def refuse_frozen(estimator, name):
 
 
 def unfitted(estimator):
-    """Return an unfitted clone, also of a frozen estimator."""
+    """Return an unfitted clone, also of a frozen estimator.
+
+    Raises
+    ------
+    TypeError
+        If CatBoost within it has a parameter that scikit-learn cannot clone.
+    """
     while isinstance(estimator, FrozenEstimator):
         estimator = estimator.estimator
-    return clone(estimator)
+    if package_of(estimator) == "catboost":  # copies lists, which scikit-learn takes for a fault
+        return type(estimator)(**estimator.get_params())
+    try:
+        return clone(estimator)
+    except RuntimeError as error:
+        if "CatBoost" not in str(error):
+            raise
+        raise TypeError(
+            f"scikit-learn cannot clone CatBoost within {type(estimator).__name__} while one of "
+            f"its parameters is a list or an array ({error}). Use a tuple, such as "
+            "cat_features=('colour', 'size')."
+        ) from error
+
+
+def fitted_or_clone(part):
+    """Return what a clone of an estimator has as this part: itself if fitted, else a clone."""
+    if is_fitted_instance(part):
+        return part
+    is_bare = hasattr(part, "fit") and not isinstance(part, type | FrozenEstimator)
+    return unfitted(part) if is_bare else clone(part, safe=False)
+
+
+def n_columns_of(estimator):
+    """Return on how many columns an estimator was fitted, None if it does not know."""
+    bare = _without_shell(estimator)
+    if package_of(bare) == "catboost":
+        return len(bare.feature_names_)
+    return getattr(bare, "n_features_in_", None) or None  # a copy of CatBoost within it says 0
+
+
+def names_of(estimator):
+    """Return the names of the columns that an estimator was fitted on, None if it had none."""
+    bare = _without_shell(estimator)
+    names = getattr(bare, "feature_names_in_", None)
+    names = getattr(bare, "feature_names_", None) if names is None else names
+    if names is None:
+        return None
+    names = [str(name) for name in names]
+    made_up = ([f"Column_{j}" for j in range(len(names))], [str(j) for j in range(len(names))])
+    return None if names in made_up else names
+
+
+def _without_shell(estimator):
+    """Take an estimator out of frozen ones, and of pipelines of one step."""
+    while isinstance(estimator, FrozenEstimator) or (
+        isinstance(estimator, Pipeline) and len(estimator.steps) == 1
+    ):
+        is_frozen = isinstance(estimator, FrozenEstimator)
+        estimator = estimator.estimator if is_frozen else estimator.steps[0][1]
+    return estimator
 
 
 def nested(params, name):

@@ -9,7 +9,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from skdistill.estimators import is_fitted, last_step, transformers_of
+from skdistill.estimators import ask, is_fitted, last_step, transformers_of
 from skdistill.teacher.margins import align_probabilities, check_predictions, check_probabilities
 
 
@@ -64,8 +64,8 @@ class Model:
             If the model's answers are not finite, or no probabilities.
         """
         if classes is None:
-            return check_predictions(self.estimator, self.estimator.predict(X))
-        proba = self.estimator.predict_proba(X)
+            return check_predictions(self.estimator, ask(self.estimator, "predict", X))
+        proba = ask(self.estimator, "predict_proba", X)
         proba = check_probabilities(self.estimator, proba, self.labels)
         proba = align_probabilities(proba, self.labels, classes)
         if self.shift is None or not self.shift.any():

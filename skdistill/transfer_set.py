@@ -12,8 +12,10 @@ from sklearn.utils._param_validation import Interval
 
 from skdistill.columns import (
     column_values,
+    is_missing,
     is_nominal,
     replace_cells,
+    replace_levels,
     stack_rows,
     table_like,
     take_rows,
@@ -85,6 +87,11 @@ class TransferSet:
     labelling: str = "direct"
     synthetic_labelling: str = "direct"
 
+    @property
+    def is_real(self):
+        """Which rows are not synthetic, of shape (n_samples,)."""
+        return self.origin != ORIGINS.index("synthetic")
+
     def with_X(self, X):
         """Return the same transfer set with transformed rows."""
         return replace(self, X=X)
@@ -110,7 +117,7 @@ class TransferSet:
         rows : ndarray of shape (n_held_out,)
             Positions.
         """
-        left = self.origin != ORIGINS.index("synthetic")
+        left = self.is_real
         left[rows] = False
         return self.take(left)
 
@@ -207,6 +214,98 @@ def join(parts):
         X=stack_rows([part.X for part in parts]),
         **{name: np.concatenate([getattr(part, name) for part in parts]) for name in _PER_ROW},
     )
+
+
+def kinds_of_unknown_cells(X, ask):
+    """Find what a teacher takes in nominal columns though it may never have seen it.
+
+    Parameters
+    ----------
+    X : ndarray or data frame of shape (n_samples, n_features)
+        Real rows.
+    ask : callable
+        Asks the teacher about a table, and raises if the teacher does not take it.
+
+    Returns
+    -------
+    kinds : list of (int, list)
+        Columns, and cells for them: levels that no row has, or None for missing.
+    """
+    known = {j: _levels(column_values(X, j)) for j in range(X.shape[1])}
+    nominal = {j: levels for j, levels in known.items() if levels}
+    unseen = [(j, _unseen_levels(levels)) for j, levels in nominal.items()]
+    missing = [(j, [None]) for j in nominal]
+
+    def takes(kinds):
+        rows = np.arange(len(kinds))
+        some = take_rows(X, rows % X.shape[0])
+        try:
+            ask(with_unknown_cells(some, rows, kinds))
+        except Exception:  # teachers raise whatever they like
+            return False
+        return True
+
+    return _taken(unseen, takes) + _taken(missing, takes)
+
+
+def with_unknown_cells(X, rows, kinds):
+    """Make some rows have one unknown cell each, of every kind equally often.
+
+    Parameters
+    ----------
+    X : ndarray or data frame of shape (n_samples, n_features)
+        Rows.
+    rows : ndarray of shape (n_changed,)
+        Positions of those that change.
+    kinds : list of (int, list)
+        As `kinds_of_unknown_cells` returns them.
+
+    Returns
+    -------
+    changed : ndarray or data frame of shape (n_samples, n_features)
+        In the container of X.
+    """
+    all_rows, none = np.arange(X.shape[0]), np.arange(0)
+    changed = {}
+    for k, (j, values) in enumerate(kinds):
+        at, cells = changed.setdefault(j, ([], []))
+        mine = rows[k :: len(kinds)].tolist()
+        at += mine
+        cells += [values[i % len(values)] for i in range(len(mine))]
+    return table_like(
+        X,
+        [
+            replace_levels(X, j, all_rows, np.array(changed[j][0], dtype=int), changed[j][1])
+            if j in changed
+            else replace_cells(X, j, all_rows, none, none)
+            for j in range(X.shape[1])
+        ],
+    )
+
+
+def _taken(kinds, takes):
+    """Return the kinds that are taken: all of them, or those of either half."""
+    if not kinds or takes(kinds):
+        return kinds
+    middle = len(kinds) // 2
+    return _taken(kinds[:middle], takes) + _taken(kinds[middle:], takes) if middle else []
+
+
+def _levels(values):
+    """Return the levels of a column in order; none of a numeric one."""
+    known = set(values[~is_missing(values)]) if is_nominal(values) else set()
+    return sorted(known, key=lambda level: (str(type(level)), level))
+
+
+def _unseen_levels(known):
+    """Make levels that are none of the known ones, one behind each of these in order.
+
+    XGBoost takes an unseen category for the one that is next in order, and none that is the last.
+    """
+    if not isinstance(known[-1], str):
+        return [known[-1] + 1]
+    names = [f"{level}?" for level in known[:-1] if isinstance(level, str)]
+    return sorted(set(names) - set(known)) or [f"{known[-1]}??"]
 
 
 class Munge(BaseEstimator):

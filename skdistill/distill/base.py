@@ -1,5 +1,6 @@
 """What both distillers share: the flow from teacher to student, and behaving as estimators."""
 
+from copy import copy
 from dataclasses import replace
 from numbers import Integral, Real
 
@@ -27,11 +28,13 @@ from skdistill.distill.stages import (
     label_synthetic_rows,
 )
 from skdistill.estimators import (
+    fitted_or_clone,
     is_fitted,
     is_fitted_instance,
     last_step,
     nested,
     reusable,
+    unfitted,
     with_params,
     with_seeds,
 )
@@ -44,7 +47,7 @@ from skdistill.rows import (
     observed_classes,
     warn_of_leak,
 )
-from skdistill.students.fitting import check_student
+from skdistill.students.fitting import check_student, learns_unknown_levels
 from skdistill.students.tree import TreeStudentClassifier
 from skdistill.teacher.fitting import check_teacher
 from skdistill.transfer_set import Munge, join
@@ -82,10 +85,11 @@ class Distiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
     def __sklearn_clone__(self):
         """Clone the distiller, but keep a fitted teacher by reference."""
         self._cv()  # an iterator can neither be copied nor be read twice
-        copy = super().__sklearn_clone__()
-        if is_fitted_instance(self.teacher):
-            copy.teacher = self.teacher
-        return copy
+        shell = copy(self)
+        shell.teacher = None
+        twin = super(Distiller, shell).__sklearn_clone__()
+        twin.teacher = fitted_or_clone(self.teacher)
+        return twin
 
     def set_params(self, **params):
         """Set parameters; a fitted teacher that gets other ones is replaced by an unfitted clone.
@@ -174,7 +178,7 @@ class Distiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         if self.random_state is not None:
             random_state = check_random_state(self.random_state)
             if not is_fitted(teacher):  # first: its seed, and so the cache, is to know no student
-                teacher = with_seeds(clone(teacher), random_state)
+                teacher = with_seeds(unfitted(teacher), random_state)
             student = with_seeds(clone(student), random_state)
         return teacher, student
 
@@ -206,17 +210,20 @@ class Distiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
             n_jobs=self.n_jobs,
         )
         warn_of_opposite_labels(transfer_set)
+        with_unknown = self.augmentation is not None and learns_unknown_levels(student)
         with task.part("label-synthetic-rows"):
-            if self.augmentation_ is not None:
+            if self.augmentation_ is not None or with_unknown:
                 synthetic = recalled(memory, label_synthetic_rows, ignore=["in_use", "n_jobs"])(
                     **of_teacher,
                     labelling=transfer_set.labelling,
                     shift=self._prior_shift,
                     augmentation=self.augmentation_,
+                    with_unknown=with_unknown,
                     random_state=self.random_state,
                     n_jobs=self.n_jobs,
                 )
-                transfer_set = join([transfer_set, synthetic])
+                if synthetic is not None:
+                    transfer_set = join([transfer_set, synthetic])
         return task.run("correct-labels", self._correct, student, transfer_set, cv)
 
     def _correct(self, student, transfer_set, cv):

@@ -90,7 +90,8 @@ class DistilledClassifier(ClassifierDistiller):
         - "oob": by the members of a bagging ensemble that were not fitted on the row. For a
           teacher fitted outside, X has to be its training matrix in the same order; this is
           proved by replaying the bootstrap of one member.
-        - "cross_fit": by clones of the teacher, each fitted on the other folds.
+        - "cross_fit": by clones of the teacher, each fitted on the other folds; those of a booster
+          that stopped early have as many rounds as it has chosen.
         - "direct": by the teacher itself. Right for rows it was not fitted on.
         - "auto": "oob" where it can be had for at least 20 members, else "cross_fit" for a teacher
           that is fitted inside, else "direct".
@@ -113,7 +114,9 @@ class DistilledClassifier(ClassifierDistiller):
         row has to be in one test fold.
     augmentation : None, "auto" or object with ``sample``, default="auto"
         Makes synthetic rows, see `Munge`. "auto" is `Munge()` for students that gain from it (the
-        MLP) and dense X, else None.
+        MLP) and dense X, else None. Unless it is None, there are rows with nominal cells that are
+        missing or of a level never seen, if the teacher takes them and the student is one of ours:
+        it learns what the teacher makes of them, see ``docs/teachers.md``.
     prior_correction : dict, "auto" or None, default=None
         Corrects a teacher that was fitted on under- or oversampled rows, or with weights of its
         own, for how frequent the classes are. It happens to the margins, before they are softened.

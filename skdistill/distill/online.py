@@ -9,7 +9,7 @@ from sklearn.utils._param_validation import Interval
 from skdistill.columns import stack_rows, take_rows
 from skdistill.distill.base import CONSTRAINTS, ClassifierDistiller
 from skdistill.distill.stages import choose_augmentation, label_fresh_rows, with_made_rows
-from skdistill.estimators import last_step, package_of
+from skdistill.estimators import last_step
 from skdistill.progress import UNHEARD, begin, with_callbacks
 from skdistill.rows import (
     SeenRows,
@@ -311,9 +311,9 @@ class OnlineDistilledClassifier(ClassifierDistiller):
         self._remember(labelled.X, labelled.y)
         X, codes, weight = self._with_every_class(labelled)
         estimator, labels = self._teacher.estimator, self._teacher.labels
-        y = self.classes_[codes]
-        if package_of(last_step(estimator)) == "xgboost":
-            y = np.searchsorted(labels, y)
+        position = {label: k for k, label in enumerate(labels.tolist())}
+        own = np.array([position[label] for label in self.classes_.tolist()])
+        y = np.asarray(estimator.classes_)[own[codes]]  # it may call them otherwise
         n_trees = -(-trees_asked(self.teacher) // self.n_stages)
         self._say(f"growing {type(last_step(estimator)).__name__} by {n_trees} trees")
         return replace(self._teacher, estimator=grown(estimator, n_trees, X, y, weight))

@@ -38,7 +38,9 @@ class DistilledRegressor(RegressorMixin, Distiller):
         row has to be in one test fold.
     augmentation : None, "auto" or object with ``sample``, default="auto"
         Makes synthetic rows, see `Munge`. "auto" is `Munge()` for students that gain from it (the
-        MLP) and dense X, else None.
+        MLP) and dense X, else None. Unless it is None, there are rows with nominal cells that are
+        missing or of a level never seen, if the teacher takes them and the student is one of ours:
+        it learns what the teacher makes of them, see ``docs/teachers.md``.
     memory : str, joblib.Memory or None, default=None
         Caches the teacher's predictions, keyed by data, parameters and teacher.
     n_jobs : int or None, default=None

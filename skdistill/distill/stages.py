@@ -3,11 +3,13 @@
 Real, synthetic and fresh rows are labelled here, and what "auto" means is decided here.
 """
 
+import warnings
 from dataclasses import replace
 
 import joblib
 import numpy as np
 import scipy.sparse as sp
+from sklearn.utils import check_random_state
 
 from skdistill import __version__
 from skdistill.columns import mix_rows, take_rows
@@ -19,7 +21,24 @@ from skdistill.teacher.labelling import label_rows
 from skdistill.teacher.leaves import spread
 from skdistill.teacher.margins import PROBE_ROWS
 from skdistill.teacher.synthetic import label_by_members
-from skdistill.transfer_set import ORIGINS, Munge, TransferSet, join, not_observed
+from skdistill.transfer_set import (
+    ORIGINS,
+    Munge,
+    TransferSet,
+    join,
+    kinds_of_unknown_cells,
+    not_observed,
+    with_unknown_cells,
+)
+
+#: Rows with one kind of unknown cell, as a share of the labelled ones; also what they weigh.
+UNKNOWN_SHARE = 0.05
+
+#: Least and largest number of rows with one kind of unknown cell.
+UNKNOWN_ROWS = 50, 1_000
+
+#: What those of all kinds may weigh, as a share of the labelled, or be of the synthetic rows.
+MOST_UNKNOWN = 0.1
 
 
 def label_real_rows(in_use, fingerprint, rows, *, labelling, cv, correct_prior=False, n_jobs=None):
@@ -75,7 +94,16 @@ def label_real_rows(in_use, fingerprint, rows, *, labelling, cv, correct_prior=F
 
 
 def label_synthetic_rows(
-    in_use, fingerprint, rows, *, labelling, shift, augmentation, random_state, n_jobs=None
+    in_use,
+    fingerprint,
+    rows,
+    *,
+    labelling,
+    shift,
+    augmentation,
+    with_unknown,
+    random_state,
+    n_jobs=None,
 ):
     """Make synthetic rows and have the teacher label them.
 
@@ -92,8 +120,10 @@ def label_synthetic_rows(
         by one, if the augmentation tells what the rows were made of.
     shift : ndarray of shape (n_classes,) or None
         What is added to the margins.
-    augmentation : object with ``sample``
+    augmentation : object with ``sample`` or None
         Makes synthetic rows.
+    with_unknown : bool
+        Whether there are to be rows with levels that were never seen, and missing ones.
     random_state : int, RandomState instance or None
         Decides the synthetic rows.
     n_jobs : int or None, default=None
@@ -101,21 +131,57 @@ def label_synthetic_rows(
 
     Returns
     -------
-    transfer_set : TransferSet
-        Synthetic rows that weigh as much as a labelled row on average.
+    transfer_set : TransferSet or None
+        Synthetic rows that weigh as much as a labelled row on average; fewer and lighter ones if
+        there are only those with unknown cells. None if there are none.
     """
-    request = rows.all_rows(), len(rows.y), random_state
     teacher = in_use.corrected(shift)
-    is_half_honest = False
+    random_state = check_random_state(random_state)
+    kinds = _kinds_taken(teacher, rows.X) if with_unknown else []
+    if augmentation is None:
+        return _only_unknown(teacher, rows, in_use.classes, kinds, random_state)
+    request = rows.all_rows(), len(rows.y), random_state
+    parents = None
     if labelling == "oob" and hasattr(augmentation, "sample_with_parents"):
         X, parents = augmentation.sample_with_parents(*request)
-        margins, is_half_honest = label_by_members(teacher, X, parents, in_use.encoded_y(), n_jobs)
     else:
         X = augmentation.sample(*request)
+    if kinds:
+        n_unknown = min(_rows_per_kind(rows) * len(kinds), int(MOST_UNKNOWN * X.shape[0]))
+        X = with_unknown_cells(X, random_state.permutation(X.shape[0])[:n_unknown], kinds)
+    is_half_honest = False
+    if parents is None:
         margins = teacher.margins(X)
+    else:
+        margins, is_half_honest = label_by_members(teacher, X, parents, in_use.encoded_y(), n_jobs)
     weight = np.full(X.shape[0], rows.sample_weight.mean())
     synthetic_labelling = "half_oob" if is_half_honest else "direct"
     return not_observed(X, margins, weight, "synthetic", in_use.classes, synthetic_labelling)
+
+
+def _kinds_taken(teacher, X):
+    """Find what unknown cells a teacher takes; see `kinds_of_unknown_cells`."""
+    if sp.issparse(X):
+        return []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # encoders warn of categories that they do not know
+        return kinds_of_unknown_cells(X, teacher.margins)
+
+
+def _rows_per_kind(rows):
+    return int(np.clip(UNKNOWN_SHARE * len(rows.y), *UNKNOWN_ROWS))
+
+
+def _only_unknown(teacher, rows, classes, kinds, random_state):
+    """Have the teacher label labelled rows in which one cell is unknown."""
+    if not kinds:
+        return None
+    n_rows = _rows_per_kind(rows) * len(kinds)
+    X = take_rows(rows.X, random_state.randint(len(rows.y), size=n_rows))
+    X = with_unknown_cells(X, np.arange(n_rows), kinds)
+    share = min(MOST_UNKNOWN, UNKNOWN_SHARE * len(kinds))
+    weight = np.full(n_rows, share * rows.sample_weight.sum() / n_rows)
+    return not_observed(X, teacher.margins(X), weight, "synthetic", classes)
 
 
 def label_fresh_rows(teacher, X, observed, sample_weight, classes, augmentation, random_state):

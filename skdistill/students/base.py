@@ -12,7 +12,7 @@ from sklearn.utils.validation import (
     check_is_fitted,
 )
 
-from skdistill.columns import check_rows, column_values_as, plain_rows, take_rows
+from skdistill.columns import check_rows, column_values_as, mark_unseen, plain_rows, take_rows
 from skdistill.levels import warn_of_unknown_levels
 from skdistill.rows import check_weights, require_y
 from skdistill.soft_labels import SoftTargets, margins_from_proba, proba_from_margins
@@ -66,7 +66,7 @@ class StudentClassifier(ClassifierMixin, BaseEstimator):
             The fitted student.
         """
         self._validate_params()
-        X = self._check_X(transfer_set.X, reset=True)
+        X = mark_unseen(self._check_X(transfer_set.X, reset=True), transfer_set.is_real)
         targets = transfer_set.soft_targets(temperature, alpha)
         return self._fit_checked(X, targets, transfer_set.classes)
 
@@ -199,14 +199,36 @@ class StudentRegressor(RegressorMixin, BaseEstimator):
         ValueError
             If X, y or the weights have the wrong shape or hold impossible values.
         """
+        return self.fit_rows(X, y, sample_weight)
+
+    def fit_rows(self, X, y, sample_weight=None, real=None):
+        """Fit the student on rows of which some are synthetic, see `fit`.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+            Raw columns.
+        y : array-like of shape (n_samples,)
+            Values.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights.
+        real : ndarray of shape (n_samples,), default=None
+            Which rows are real, None for all. A level that no real row has counts as never seen.
+
+        Returns
+        -------
+        self : object
+            The fitted student.
+        """
         self._validate_params()
-        X, y, sample_weight = self._check_training_rows(X, y, sample_weight, reset=True)
+        X, y, sample_weight = self._check_training_rows(X, y, sample_weight, True, real)
         self._fit_values(X, y, sample_weight)
         return self
 
-    def _check_training_rows(self, X, y, sample_weight, reset):
+    def _check_training_rows(self, X, y, sample_weight, reset, real=None):
         """Return checked rows, values and weights, without the rows of weight 0."""
         X = plain_rows(check_rows(self, X, reset=reset))
+        X = X if real is None else mark_unseen(X, real)
         sample_weight = check_weights(sample_weight, X)
         y = _check_y(require_y(self, y), y_numeric=True, estimator=self).astype(np.float64)
         check_consistent_length(X, y)

@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 import scipy.sparse as sp
 
-from skdistill.columns import column_names, column_values, column_values_as, is_nominal
+from skdistill.columns import UNSEEN, column_names, column_values, column_values_as, is_nominal
 from skdistill.levels import level_numbers
 from skdistill.scorer.model import curve_positions
 from skdistill.students.base import weight_unit
@@ -353,9 +353,14 @@ def _fit_nominal(values, weight, max_categories, min_frequency):
         if w > 0:
             mass[value] = mass.get(value, 0.0) + w
     total = sum(mass.values())
+    has_unseen = mass.pop(UNSEEN, 0.0) > 0
     by_mass = sorted(mass, key=lambda level: (-mass[level], str(level)))
-    frequent = [level for level in by_mass if mass[level] >= min_frequency * total]
-    if len(frequent) < len(by_mass) or len(by_mass) > max_categories:
+    # What a teacher makes of missing cells is not mixed with what it makes of unseen levels.
+    least = {
+        level: 0.0 if has_unseen and level is None else min_frequency * total for level in mass
+    }
+    frequent = [level for level in by_mass if mass[level] >= least[level]]
+    if has_unseen or len(frequent) < len(by_mass) or len(by_mass) > max_categories:
         return ColumnEncoding(levels=tuple(frequent[: max_categories - 1]), has_infrequent=True)
     return ColumnEncoding(levels=tuple(frequent))
 

@@ -17,6 +17,8 @@ from skdistill.estimators import (
 )
 from skdistill.progress import UNHEARD
 from skdistill.soft_labels import margins_from_decision
+from skdistill.students.base import StudentClassifier, StudentRegressor
+from skdistill.students.column_selector import ColumnSelector
 from skdistill.students.soft_label_classifier import SoftLabelClassifier
 
 #: Who can do what, for messages.
@@ -102,6 +104,15 @@ def check_can_learn(student, loss, families):
             "columns than the teacher attributes its answers to. Put the transformers in front of "
             "the distiller, in a Pipeline, or use attribution_weight=0."
         )
+
+
+def learns_unknown_levels(student):
+    """Tell whether a student encodes raw columns itself, and so can learn of levels never seen."""
+    if isinstance(student, Pipeline):
+        *before, (_, last) = student.steps
+        keeps_columns = all(isinstance(step, ColumnSelector) for _, step in before)
+        return keeps_columns and isinstance(last, StudentClassifier)
+    return isinstance(student, StudentClassifier | StudentRegressor)
 
 
 def distill_classifier(student, transfer_set, temperature, alpha, generations=1, task=UNHEARD):
@@ -211,9 +222,11 @@ def distill_regressor(student, transfer_set, alpha, task=UNHEARD):
     fitted : estimator
         The fitted clone.
     """
-    X, values, params = _values_to_fit(student, transfer_set, alpha)
+    X, values, params, real = _values_to_fit(student, transfer_set, alpha)
     fitted = clone(student)
     with task.part("fit-student", by=fitted):
+        if isinstance(student, StudentRegressor):
+            return fitted.fit_rows(X, values, real=real, **params)
         return fitted.fit(X, values, **params)
 
 
@@ -221,15 +234,15 @@ def distill_regressor_further(student, transfer_set, alpha):
     """Let a fitted regressor with ``partial_fit`` go on learning, from another transfer set."""
     transfer_set = transfer_set.with_X(as_last_step_sees(student, transfer_set.X))
     student = last_step(student)
-    X, values, params = _values_to_fit(student, transfer_set, alpha)
+    X, values, params, _ = _values_to_fit(student, transfer_set, alpha)
     student.partial_fit(X, values, **params)
 
 
 def _values_to_fit(student, transfer_set, alpha):
-    """Return rows with a weight, their values, and keywords for the weights if they differ."""
+    """Return rows with a weight, values, keywords for weights that differ, which are real."""
     values, weight = transfer_set.blended_values(alpha)
     used = weight > 0
     same_weight = np.ptp(weight[used]) == 0  # then any regressor will do
     params = {} if same_weight else weight_params(student, weight[used])
     X = transfer_set.X if used.all() else take_rows(transfer_set.X, used)
-    return X, values[used], params
+    return X, values[used], params, transfer_set.is_real[used]

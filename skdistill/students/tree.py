@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils._param_validation import Interval
 
-from skdistill.columns import column_names, column_values, column_values_as, is_nominal
+from skdistill.columns import UNSEEN, column_names, column_values, column_values_as, is_nominal
 from skdistill.levels import level_numbers
 from skdistill.soft_labels import margins_from_proba, proba_from_margins
 from skdistill.students.base import (
@@ -337,7 +337,7 @@ def _add_up(children_left, children_right, of_leaves):
 
 def _order_levels(values, target, weight):
     """Put the levels of a nominal column in the order of their mean target."""
-    levels = sorted({value for value in values if value is not None}, key=str)
+    levels = sorted(set(values) - {None, UNSEEN}, key=str)
     if not levels:
         return ()
     position = {level: i for i, level in enumerate(levels)}

@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 
-from skdistill.estimators import see_through
+from skdistill.estimators import as_taken, see_through
 from skdistill.teacher.honest import FORESTS
 from skdistill.teacher.leaves import spread
 
@@ -47,7 +47,7 @@ def tree_attributions(teacher, X, positions):
         raise _cannot_explain(
             "its transformers mix columns, and attributions are to the columns of X"
         )
-    values = _shap_values(last.estimator, last.table)
+    values = _shap_values(last.estimator, as_taken(last.estimator, last.table))
     asked = _columns_asked(teacher, positions, values.shape[2])
     of_class = np.take_along_axis(values, asked[:, None, None], axis=2)[:, :, 0]
     if values.shape[2] == 1:  # of the second of two classes

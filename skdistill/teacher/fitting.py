@@ -1,12 +1,48 @@
 """Check a teacher, and fit it."""
 
+import re
+from contextlib import contextmanager
+
 import numpy as np
+import scipy.sparse as sp
+from scipy.optimize import linear_sum_assignment
 from sklearn.base import is_classifier, is_clusterer, is_regressor
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import StackingClassifier
 
-from skdistill.estimators import last_step, package_of, unfitted, weight_params
-from skdistill.teacher.margins import ClassifierTeacher, RegressorTeacher
+from skdistill.columns import column_values, is_nominal, table_names, take_rows
+from skdistill.estimators import (
+    ask,
+    fit_on_documented,
+    last_step,
+    n_columns_of,
+    names_of,
+    package_of,
+    weight_params,
+)
+from skdistill.soft_labels import SMALLEST_PROBABILITY
+from skdistill.teacher.margins import ClassifierTeacher, RegressorTeacher, check_probabilities
+from skdistill.teacher.rounds import check_rounds, clone_to_fit
+
+#: Rows whose answers show which of a teacher's classes is meant by which code.
+ROWS_TO_MATCH = 10_000
+
+#: What libraries say, among other things, of text where they expect numbers.
+NO_TEXT = r"[Cc](ould not|annot) convert .*to float|dtypes for data must be|DataType\(large_string"
+
+_AS_CATEGORIES = (
+    "Make them categorical, X[column] = X[column].astype('category'), or Categorical in polars"
+)
+
+_TEXT_CURES = {
+    "catboost": "Name them in its constructor, cat_features=('colour', 'size'): as a tuple.",
+    "histogram": f"{_AS_CATEGORIES}.",
+    "xgboost": f"{_AS_CATEGORIES}, and pass enable_categorical=True to the teacher.",
+}
+
+_OTHER_CURE = (
+    "Put an encoder such as OneHotEncoder(handle_unknown='ignore') in front of it, in a Pipeline."
+)
 
 
 def check_teacher(teacher, kind):
@@ -23,6 +59,8 @@ def check_teacher(teacher, kind):
     ------
     TypeError
         If it is something else, with what to pass instead.
+    ValueError
+        If it is to stop early, and is not fitted.
     """
     if isinstance(teacher, type):
         raise TypeError(
@@ -64,6 +102,7 @@ def check_teacher(teacher, kind):
             f"teacher is the clusterer {name}; a regressor was expected, such as "
             "RandomForestRegressor()."
         )
+    check_rounds(teacher)
 
 
 def check_teacher_columns(teacher, X):
@@ -74,19 +113,17 @@ def check_teacher_columns(teacher, X):
     ValueError
         If their number, names or order differ.
     """
-    n_features = getattr(teacher, "n_features_in_", None)
+    n_features = n_columns_of(teacher)
     if n_features is not None and n_features != X.shape[1]:
         raise ValueError(
             f"X has {X.shape[1]} columns, but the fitted teacher was fitted on {n_features}. Pass "
             "the columns that the teacher was fitted on."
         )
-    names = getattr(teacher, "feature_names_in_", None)
-    columns = getattr(X, "columns", None)
+    names, columns = names_of(teacher), getattr(X, "columns", None)
     if names is None or columns is None:
         return
-    names, columns = [str(name) for name in names], [str(name) for name in columns]
-    made_up = [f"Column_{j}" for j in range(len(names))]  # LightGBM fitted on an array
-    if names not in (columns, made_up):
+    columns = [str(name) for name in columns]
+    if names != columns:
         j = next(
             j for j, pair in enumerate(zip(names, columns, strict=False)) if len(set(pair)) > 1
         )
@@ -94,6 +131,26 @@ def check_teacher_columns(teacher, X):
             f"Column {j} of X is {columns[j]!r}, but the fitted teacher was fitted on {names[j]!r} "
             "there. Pass the same columns in the same order."
         )
+
+
+@contextmanager
+def naming_text_columns(teacher, X):
+    """Have the error of a teacher that takes no text say which columns hold some, and the cure."""
+    try:
+        yield
+    except Exception as error:  # CatBoost has its own
+        if sp.issparse(X) or not re.search(NO_TEXT, str(error)):
+            raise
+        texts = [name for j, name in enumerate(table_names(X)) if is_nominal(column_values(X, j))]
+        if not texts:
+            raise
+        last = last_step(teacher)
+        kind = "histogram" if hasattr(last, "categorical_features") else package_of(last)
+        cure = _TEXT_CURES.get(kind, _OTHER_CURE)
+        raise ValueError(
+            f"The teacher {type(last).__name__} cannot take the columns {texts}, which hold text. "
+            f"{cure} ({type(error).__name__}: {str(error).splitlines()[0]})"
+        ) from error
 
 
 def fit_classifier(teacher, X, y, sample_weight, classes, class_prior):
@@ -126,17 +183,74 @@ def fit_classifier(teacher, X, y, sample_weight, classes, class_prior):
         If there are weights and the teacher takes none.
     """
     labels, codes = np.unique(y, return_inverse=True)
-    fitted = unfitted(teacher) if len(labels) > 1 else DummyClassifier(strategy="prior")
+    fitted = clone_to_fit(teacher) if len(labels) > 1 else DummyClassifier(strategy="prior")
     needs_codes = package_of(last_step(fitted)) == "xgboost"
-    fitted.fit(X, codes if needs_codes else y, **weight_params(fitted, sample_weight))
+    target = codes if needs_codes else y
+    with naming_text_columns(fitted, X):
+        fit_on_documented(fitted, X, target, **weight_params(fitted, sample_weight))
     return ClassifierTeacher(fitted, labels, classes, class_prior)
 
 
 def fit_regressor(teacher, X, y, sample_weight):
     """Fit a clone of a regressor; see `fit_classifier`."""
-    fitted = unfitted(teacher)
-    fitted.fit(X, y, **weight_params(fitted, sample_weight))
+    fitted = clone_to_fit(teacher)
+    with naming_text_columns(fitted, X):
+        fit_on_documented(fitted, X, y, **weight_params(fitted, sample_weight))
     return RegressorTeacher(fitted)
+
+
+def labels_in(rows, teacher, labels):
+    """Return the labels of a fitted teacher as they are called in y.
+
+    Voting and stacking classifiers and ``cross_val_predict`` encode y as 0, 1, 2, ... before their
+    members see it, in the order of the classes.
+
+    Parameters
+    ----------
+    rows : Rows
+        The labelled rows.
+    teacher : estimator
+        A fitted classifier.
+    labels : ndarray of shape (n_labels,)
+        Label of every column of its ``predict_proba``.
+
+    Returns
+    -------
+    labels : ndarray of shape (n_labels,)
+        Their positions, where y holds exactly these; else as they are.
+
+    Raises
+    ------
+    ValueError
+        If y holds these, but the teacher finds the classes more probable in another order.
+    """
+    observed = rows.observed_classes
+    if set(observed.tolist()) <= set(labels.tolist()):
+        return labels
+    if not np.array_equal(observed, np.arange(len(labels))):
+        return labels
+    codes = np.searchsorted(np.sort(labels), labels)
+    if not _finds_probable(teacher, rows, codes):
+        raise ValueError(
+            f"y holds {observed.tolist()}, and the fitted teacher knows {labels.tolist()}. That is "
+            "how VotingClassifier, StackingClassifier and cross_val_predict encode y, but the "
+            "teacher's answers do not bear out that 0 stands for the first of its classes in "
+            "order, and so on. Pass the labels that the teacher was fitted on, or a teacher that "
+            "was fitted on the codes."
+        )
+    return codes
+
+
+def _finds_probable(teacher, rows, codes):
+    """Tell whether a teacher's answers match the observed classes, given by code, one to one."""
+    some = np.linspace(0, len(rows.y) - 1, min(len(rows.y), ROWS_TO_MATCH)).astype(int)
+    proba = ask(teacher, "predict_proba", take_rows(rows.X, some))
+    proba = check_probabilities(teacher, proba, len(codes))[:, np.argsort(codes)]
+    mean = np.stack([proba[rows.y[some] == code].mean(axis=0) for code in np.unique(rows.y[some])])
+    lift = mean / np.maximum(mean.mean(axis=0), SMALLEST_PROBABILITY)
+    return len(mean) == len(codes) and bool(
+        (linear_sum_assignment(-lift)[1] == sorted(codes)).all()
+    )
 
 
 def wrap_fitted_classifier(teacher, observed, class_prior_of, labels=None, classes=None):

@@ -3,7 +3,6 @@
 from copy import copy, deepcopy
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     GradientBoostingClassifier,
@@ -13,10 +12,14 @@ from sklearn.ensemble import (
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
-from skdistill.estimators import as_last_step_sees, last_step, package_of
-
-#: What the ensembles call the number of their trees, or of their iterations.
-_SIZE = {"lightgbm": "n_estimators", "xgboost": "n_estimators", "catboost": "iterations"}
+from skdistill.estimators import (
+    as_last_step_sees,
+    fit_on_documented,
+    is_fitted,
+    last_step,
+    package_of,
+)
+from skdistill.teacher.rounds import ROUNDS, clone_to_fit, rounds_chosen, rounds_name
 
 _FORESTS = RandomForestClassifier | ExtraTreesClassifier
 
@@ -31,7 +34,8 @@ def check_growing(teacher):
     """
     last = last_step(teacher)
     growing = _FORESTS | GradientBoostingClassifier | HistGradientBoostingClassifier
-    if not (isinstance(last, growing) or package_of(last) in _SIZE):
+    is_booster = package_of(last) in ROUNDS and getattr(last, "booster", None) != "gblinear"
+    if not (isinstance(last, growing) or is_booster):
         raise TypeError(
             f"teacher is {type(last).__name__}, which does not grow tree by tree. Random forests, "
             "extra trees and both kinds of gradient boosting of scikit-learn, XGBoost, LightGBM "
@@ -47,13 +51,12 @@ def count_trees(estimator):
     if isinstance(last, HistGradientBoostingClassifier):
         return last.n_iter_
     package = package_of(last)
+    if package in ROUNDS and rounds_chosen(last) is not None:
+        return rounds_chosen(last)
     if package == "lightgbm":
-        best = last.best_iteration_
-        return best if best else last.booster_.current_iteration()
+        return last.booster_.current_iteration()
     if package == "xgboost":
-        rounds = last.get_booster().num_boosted_rounds()
-        best = last.get_booster().attr("best_iteration")
-        return rounds if best is None else int(best) + 1
+        return last.get_booster().num_boosted_rounds()
     if package == "catboost":
         return last.tree_count_
     return last.n_estimators_ if hasattr(last, "n_estimators_") else 1
@@ -145,15 +148,17 @@ def grown(estimator, n_trees, X, y, sample_weight):
             estimator, grown(estimator.steps[-1][1], n_trees, X, y, sample_weight)
         )
     package = package_of(estimator)
-    if package in _SIZE:
+    if package in ROUNDS:
         begun = first_trees(estimator, count_trees(estimator))
         start = {
             "lightgbm": lambda: {"init_model": begun.booster_},
             "xgboost": lambda: {"xgb_model": begun.get_booster()},
             "catboost": lambda: {"init_model": begun},
         }[package]()
-        more = clone(estimator).set_params(**{_SIZE[package]: n_trees})
-        return more.fit(X, y, sample_weight=sample_weight, **start)
+        more = clone_to_fit(estimator)
+        more.set_params(**{rounds_name(more): n_trees})
+        fit_on_documented(more, X, y, sample_weight=sample_weight, **start)
+        return more
     more = deepcopy(estimator)
     more.set_params(warm_start=True, n_estimators=count_trees(estimator) + n_trees)
     return more.fit(X, y, sample_weight=sample_weight)
@@ -162,9 +167,17 @@ def grown(estimator, n_trees, X, y, sample_weight):
 def trees_asked(teacher):
     """Return how many trees an ensemble is to have, fitted or not."""
     last = last_step(teacher)
-    name = "max_iter" if hasattr(last, "max_iter") else _SIZE.get(package_of(last), "n_estimators")
+    is_booster = package_of(last) in ROUNDS
+    chosen = rounds_chosen(last) if is_booster and is_fitted(last) else None
+    if chosen is not None:
+        return chosen
+    name = rounds_name(last) if is_booster else _size_name(last)
     number = last.get_params().get(name)
     return 100 if number is None else int(number)
+
+
+def _size_name(ensemble):
+    return "max_iter" if hasattr(ensemble, "max_iter") else "n_estimators"
 
 
 def _with_last_step(pipeline, estimator):

@@ -10,6 +10,7 @@ from skdistill.teacher.fitting import (
     check_teacher_columns,
     fit_classifier,
     fit_regressor,
+    labels_in,
     wrap_fitted_classifier,
 )
 from skdistill.teacher.margins import ClassifierTeacher, RegressorTeacher, remembered_prior
@@ -134,11 +135,14 @@ class ClassifierInUse(TeacherInUse):
         return np.searchsorted(self.classes, self.rows.y)
 
     def _wrap(self):
+        labels = self._labels
+        if self._given_classes is None:
+            labels = labels_in(self.rows, self.estimator, np.asarray(self.estimator.classes_))
         return wrap_fitted_classifier(
             self.estimator,
             self.rows.observed_classes,
             self._class_prior,
-            self._labels,
+            labels,
             self._given_classes,
         )
 

@@ -6,7 +6,7 @@ from sklearn.preprocessing import OneHotEncoder
 from sklearn.utils import gen_batches
 
 from skdistill.columns import take_rows
-from skdistill.estimators import as_last_step_sees, last_step, listed_members, package_of
+from skdistill.estimators import as_last_step_sees, as_taken, last_step, listed_members, package_of
 from skdistill.teacher.honest import member_input
 
 #: Trees that are looked at, evenly spread over an ensemble.
@@ -81,7 +81,8 @@ class LeafEmbedding:
 
 
 def _leaves(estimator, X):
-    X, last = as_last_step_sees(estimator, X), last_step(estimator)
+    last = last_step(estimator)
+    X = as_taken(last, as_last_step_sees(estimator, X))
     if hasattr(last, "tree_"):
         return last.apply(X).astype(np.int32)[:, None]
     members = _members(last, X)
@@ -90,7 +91,7 @@ def _leaves(estimator, X):
     package = package_of(last)
     if package == "lightgbm":
         found = last.predict(X, pred_leaf=True)
-    elif package == "xgboost":
+    elif package == "xgboost" and last.booster != "gblinear":
         found = last.apply(X)
     elif package == "catboost":
         found = last.calc_leaf_indexes(X)

@@ -8,7 +8,7 @@ from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 from skdistill.columns import take_rows
-from skdistill.estimators import as_last_step_sees, by_label, last_step, package_of
+from skdistill.estimators import as_last_step_sees, ask, by_label, last_step, package_of
 from skdistill.soft_labels import margins_from_decision, margins_from_proba, proba_from_margins
 
 #: Rows on which raw scores are compared with predict_proba before they are trusted.
@@ -144,7 +144,7 @@ class ClassifierTeacher:
             return last.pooled_answers(as_last_step_sees(self.estimator, X), self.class_prior)
         if knows_all and self._has_raw_scores(X):
             return Answers(margins_from_decision(raw_scores(self.estimator, X)))
-        return self.answers_of(self.estimator.predict_proba(X))
+        return self.answers_of(ask(self.estimator, "predict_proba", X))
 
     def answers_of(self, proba):
         """Check probabilities over the labels and align them to the classes.
@@ -179,7 +179,7 @@ class ClassifierTeacher:
         scores = raw_scores(self.estimator, some)
         if scores is None:
             return False
-        proba = by_label(self.estimator, self.estimator.predict_proba(some), self.labels)
+        proba = by_label(self.estimator, ask(self.estimator, "predict_proba", some), self.labels)
         margins = margins_from_decision(scores)
         if margins.shape != np.shape(proba) or not np.isfinite(margins).all():
             return False
@@ -200,11 +200,11 @@ class RegressorTeacher:
 
     def margins(self, X):
         """Return predictions of shape (n_samples, 1), float64."""
-        return self.margins_of(self.estimator.predict(X))
+        return self.margins_of(ask(self.estimator, "predict", X))
 
     def answers(self, X):
         """Return predictions as `Answers`."""
-        return self.answers_of(self.estimator.predict(X))
+        return self.answers_of(ask(self.estimator, "predict", X))
 
     def answers_of(self, predictions):
         """Check predictions and return them as `Answers`."""
@@ -233,9 +233,9 @@ def raw_scores(estimator, X):
     """
     last = last_step(estimator)
     if hasattr(last, "decision_function"):
-        return last.decision_function(as_last_step_sees(estimator, X))
+        return ask(estimator, "decision_function", X)
     options = RAW_SCORE_OPTIONS.get(package_of(last))
-    return None if options is None else last.predict(as_last_step_sees(estimator, X), **options)
+    return None if options is None else ask(estimator, "predict", X, **options)
 
 
 def count_votes(estimator):

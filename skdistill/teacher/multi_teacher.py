@@ -1,6 +1,7 @@
 """Several classifiers as one teacher."""
 
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import replace
 from numbers import Integral
 
@@ -12,11 +13,18 @@ from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import check_is_fitted
 
 from skdistill.columns import check_rows, is_frame
-from skdistill.estimators import is_fitted, is_fitted_instance, nested, reusable, with_params
+from skdistill.estimators import (
+    fitted_or_clone,
+    is_fitted,
+    is_fitted_instance,
+    nested,
+    reusable,
+    with_params,
+)
 from skdistill.opinion_pool import log_losses
 from skdistill.rows import UNLABELLED, check_classification_rows
 from skdistill.soft_labels import proba_from_margins
-from skdistill.teacher.fitting import check_teacher
+from skdistill.teacher.fitting import check_teacher, labels_in
 from skdistill.teacher.in_use import ClassifierInUse
 from skdistill.teacher.labelling import label_honestly
 from skdistill.teacher.margins import ClassifierTeacher, remembered_prior
@@ -206,13 +214,16 @@ class MultiTeacher(ClassifierMixin, _BaseComposition):
     def __sklearn_clone__(self):
         """Clone the estimator, but keep fitted teachers by reference."""
         self.cv = reusable(self.cv)
-        copy = super().__sklearn_clone__()
-        if _is_list_of_teachers(self.teachers):
-            copy._pairs = [
-                (name, own if is_fitted_instance(own) else cloned)
-                for (name, own), (_, cloned) in zip(self._pairs, copy._pairs, strict=True)
-            ]
-        return copy
+        if not _is_list_of_teachers(self.teachers):
+            return super().__sklearn_clone__()
+        shell = copy(self)
+        shell.teachers = None
+        twin = super(MultiTeacher, shell).__sklearn_clone__()
+        twin.teachers = [
+            (name, fitted_or_clone(estimator), *clone(columns, safe=False))
+            for name, estimator, *columns in self.teachers
+        ]
+        return twin
 
     def __sklearn_is_fitted__(self):
         """Tell whether it can answer: after fit, or if nothing is to be fitted or found."""
@@ -349,13 +360,21 @@ class MultiTeacher(ClassifierMixin, _BaseComposition):
         else:
             estimators = [(estimator, None) for _, estimator, _ in given]
             classes = _known_classes(given)
-        classes = np.unique(rows.y) if classes is None else classes
         members = []
         for (name, _, columns), (estimator, labels) in zip(given, estimators, strict=True):
             with _naming(name):
                 own = replace(rows, X=_own_columns(estimator, columns, rows.X))
-                members.append(ClassifierInUse(estimator, own, labels, classes))
-        return members
+                if is_fitted(estimator):
+                    labels = estimator.classes_ if labels is None else labels
+                    labels = labels_in(own, estimator, np.asarray(labels))
+                    classes = np.sort(labels)  # the same for all of them
+                members.append((name, estimator, own, labels))
+        classes = np.unique(rows.y) if classes is None else classes
+        in_use = []
+        for name, estimator, own, labels in members:
+            with _naming(name):
+                in_use.append(ClassifierInUse(estimator, own, labels, classes))
+        return in_use
 
     def pooled_answers(self, X, class_prior=None):
         """Ask the teachers whose weight is not zero.

@@ -14,7 +14,7 @@ from scipy.optimize import nnls
 from scipy.stats import chi2
 from sklearn.tree import BaseDecisionTree
 
-from skdistill.estimators import as_last_step_sees, last_step, listed_members, package_of
+from skdistill.estimators import as_last_step_sees, as_taken, last_step, listed_members, package_of
 from skdistill.teacher.honest import BAGGINGS, FORESTS, as_tree_input, member_input, members
 from skdistill.teacher.leaves import spread
 from skdistill.teacher.tree_nodes import catboost_as_json
@@ -261,6 +261,7 @@ def _counted(leaf, n_leaves, one_hot):
 def _leaf_counts(model, X, one_hot):
     """Yield the leaves of the trees of a model, and of models within; none if there are none."""
     X, model = as_last_step_sees(model, X), last_step(model)
+    X = as_taken(model, X)
     reader = _READERS.get(package_of(model))
     if isinstance(model, BaseDecisionTree):
         yield _of_tree(model, as_tree_input(X), one_hot)

@@ -10,7 +10,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state, get_tags
 
 from skdistill.caller import warn_caller
-from skdistill.estimators import is_fitted, last_step
+from skdistill.estimators import is_fitted, last_step, n_columns_of, names_of
 from skdistill.teacher.tree_nodes import read_tree_nodes
 
 
@@ -180,8 +180,8 @@ def transfer_rows_from_teacher(
     _check_number("trees_per_row", trees_per_row)
     _check_fitted(teacher)
     nodes = read_tree_nodes(teacher)
-    names = _names_of(teacher)
-    keys = list(range(last_step(teacher).n_features_in_)) if names is None else names
+    names = names_of(last_step(teacher))
+    keys = list(range(n_columns_of(last_step(teacher)))) if names is None else names
     columns = _columns_of(nodes, _ranges_by_column(ranges, keys), keys)
     missing = _missing_shares(missing, keys, teacher)
     random_state = check_random_state(random_state)
@@ -466,14 +466,3 @@ def _check_fitted(teacher):
             f"The teacher {type(last_step(teacher)).__name__} is not fitted, so its trees remember "
             "nothing yet. Fit it first."
         )
-
-
-def _names_of(teacher):
-    """Return the names of the columns that a teacher was fitted on, None if it made them up."""
-    teacher = last_step(teacher)
-    names = getattr(teacher, "feature_names_in_", getattr(teacher, "feature_names_", None))
-    if names is None:
-        return None
-    names = [str(name) for name in names]
-    made_up = ([f"Column_{j}" for j in range(len(names))], [str(j) for j in range(len(names))])
-    return None if names in made_up else names

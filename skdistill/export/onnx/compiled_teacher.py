@@ -67,9 +67,8 @@ def compile_teacher(teacher, X, size_kb):
     except Exception as error:  # converters raise whatever they like
         reason = str(error).strip().partition("\n")[0]
         return None, f"it cannot be converted ({type(error).__name__}: {reason})."
-    difference = np.abs(
-        answers - by_label(teacher, teacher.predict_proba(X), teacher.classes_)
-    ).max()
+    asked = by_label(teacher, ask(teacher, "predict_proba", X), teacher.classes_)
+    difference = np.abs(answers - asked).max()
     if not difference <= TOLERANCE:
         return None, (
             f"converted to ONNX it answers differently, by up to {difference:.2g} on {len(table)} "

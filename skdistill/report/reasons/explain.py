@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
 from skdistill.columns import cell_values, is_frame, table_names, take_rows
+from skdistill.estimators import n_columns_of
 from skdistill.models import Model, student_and_teacher
 from skdistill.report.plotting import class_position
 from skdistill.report.reasons.shapley.methods import attribute
@@ -372,7 +373,7 @@ def check_table(X, name, model):
         raise ValueError(
             f"{name} has shape {X.shape}; a table of at least one row and one column was expected."
         )
-    n_columns = getattr(model.estimator, "n_features_in_", X.shape[1])
+    n_columns = n_columns_of(model.estimator) or X.shape[1]
     if X.shape[1] != n_columns:
         raise ValueError(
             f"{name} has {X.shape[1]} columns; {model.name} was fitted on {n_columns}."

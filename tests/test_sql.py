@@ -316,6 +316,7 @@ def test_a_split_between_missing_and_known_numbers_is_kept(rng):
     np.testing.assert_array_equal(result["prediction"], np.isnan(X[:, 0]))
 
 
+@pytest.mark.filterwarnings("ignore:Most categories")
 def test_categories_never_seen_go_where_the_student_sends_them(students, frame):
     strange = frame.head(50).assign(city="Ried", kind=pd.Categorical(["z"] * 50))
     strange["grade"] = pd.Categorical([99.5] * 50)

@@ -464,6 +464,12 @@ def test_a_large_offset_of_values_is_kept_apart_from_their_spread(student, offse
     assert r2_score(value, found) > 0.75
 
 
+def test_a_tree_splits_values_of_any_range():
+    x = np.arange(120.0)
+    student = TreeStudentRegressor(None, min_samples_leaf=1).fit(x[:, None], 4.0**x)
+    np.testing.assert_array_equal(student.predict(x[:, None]), 4.0**x)
+
+
 def test_a_tree_splits_rare_probabilities(rng):
     X = rng.normal(size=(400, 2))
     event = np.where(X[:, 0] > 0, 1e-9, 1e-10)

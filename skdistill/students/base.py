@@ -17,6 +17,12 @@ from skdistill.levels import warn_of_unknown_levels
 from skdistill.rows import check_weights, require_y
 from skdistill.soft_labels import SoftTargets, margins_from_proba, proba_from_margins
 
+#: Spreads of values whose squares neither vanish nor overflow.
+SPREADS = 1.0, 1e100
+
+#: Values whose mean is so many spreads from 0 are shifted there: squares would lose their digits.
+FAR = 1000.0
+
 
 class StudentClassifier(ClassifierMixin, BaseEstimator):
     """Shared half of the student classifiers; a student adds `_fit_targets` and `_margins`."""
@@ -336,8 +342,11 @@ def centre_and_spread(y, sample_weight):
     return size * centre, 1.0 if is_constant else float(size * spread)
 
 
-def round_standardised(y, sample_weight):
-    """Shift and scale values to about mean 0 and spread 1, by round numbers: equal ones stay so.
+def safely_scaled(y, sample_weight):
+    """Scale values to a spread in `SPREADS`, and shift them if they are far from 0 beside it.
+
+    By round numbers, so that equal differences stay equal; and small values keep their digits
+    unless they are drowned anyway.
 
     Parameters
     ----------
@@ -349,11 +358,12 @@ def round_standardised(y, sample_weight):
     Returns
     -------
     standardised : ndarray of shape (n_samples, n_outputs)
-        ``(y - shift) / unit``, where unit is a power of two and shift a multiple of it.
+        ``(y - shift) / unit``, where unit is a power of two and shift 0, or a multiple of it.
     """
     centre, spread = centre_and_spread(y, sample_weight)
-    unit = _power_of_two(spread)
-    return y / unit - np.rint(centre / unit)
+    unit = _power_of_two(spread / np.clip(spread, *SPREADS))
+    is_far = np.abs(centre) > FAR * spread
+    return y / unit - np.where(is_far, np.rint(centre / unit), 0.0)
 
 
 def _power_of_two(number):

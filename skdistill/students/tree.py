@@ -13,7 +13,7 @@ from skdistill.soft_labels import margins_from_proba, proba_from_margins
 from skdistill.students.base import (
     StudentClassifier,
     StudentRegressor,
-    round_standardised,
+    safely_scaled,
     weight_unit,
 )
 
@@ -299,7 +299,7 @@ def grow_tree(student, X, split_target, leaf_target, weight):
     # With two classes the second column says it all, at half the work.
     split_target = split_target[:, 1:] if split_target.shape[1] == 2 else split_target
     # The tree takes a variance of 1e-16 for none: it must not depend on units.
-    split_target = round_standardised(split_target, weight)
+    split_target = safely_scaled(split_target, weight)
     grown = DecisionTreeRegressor(
         max_leaf_nodes=student.max_leaf_nodes,
         max_depth=student.max_depth,

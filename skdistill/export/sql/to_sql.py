@@ -132,7 +132,7 @@ def to_sql(
         sql = statement.write_expressions(lean, names, dialect)
     else:
         sql = statement.write_select(lean, names, dialect, table=table, view=view, keep=keep)
-    form = {"dialect": dialect, "table": table, "view": view, "keep": keep}
+    form = {"dialect": dialect, "table": table, "view": view, "keep": keep, "rename": rename}
     sample = parity_sample(student, lean, as_deployed_sees(model, X))
     certificate = certify(
         "sql",

@@ -55,7 +55,8 @@ def to_c(model, path, X=None, *, name="student", dtype="double", main=False, tol
     TypeError
         If the student is none of skdistill's, or stands behind transformers.
     ValueError
-        If a column holds both strings and numbers, or the student takes more than 2 GB.
+        If a column holds both strings and numbers, a number is too large for `dtype`, or the
+        student takes more than 2 GB.
     FileNotFoundError
         If there is no C compiler to try the file with, or no such folder.
     ParityError
@@ -68,9 +69,10 @@ def to_c(model, path, X=None, *, name="student", dtype="double", main=False, tol
     Notes
     -----
     The file holds constant tables and a few functions, documented in its head; it allocates
-    nothing and uses ``expf`` alone. Cells are numbers, NaN where missing. A category is passed as
-    the number that ``NAME_level`` gives for its text. A row with an infinite cell gets no answer
-    but the position of that cell.
+    nothing and calls ``exp`` and ``expf`` alone. It compiles as C++ as well, and refuses to compile
+    where NaN has no meaning (``-ffast-math``, ``-Ofast``). Cells are numbers, NaN where missing. A
+    category is passed as the number that ``NAME_level`` gives for its text. A row with an infinite
+    cell gets no answer but the position of that cell.
 
     Examples
     --------

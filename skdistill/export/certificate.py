@@ -216,7 +216,7 @@ def read_certificate(path):
     """
     beside = certificate_path(path)
     try:
-        entries = json.loads(beside.read_text())
+        entries = json.loads(beside.read_text(encoding="utf-8"))
         student = entries.pop("student")
         return Certificate(**entries), None if student is None else b64decode(student)
     except FileNotFoundError:

@@ -104,7 +104,11 @@ def _other_columns(model, dialect, table, keep, rename):
     others = [*(keep or ()), POSITION, ROWS, ANSWERS]
     if table is None or keep is not None:
         usual = [name for names in usual_names(model, dialect) for name in names]
-        others += [*usual, *rename.values(), *sum(step_columns(model), [])]
+        others += [
+            *usual,
+            *rename.values(),
+            *(name for names in step_columns(model) for name in names),
+        ]
     known = {column.name.lower() for column in model.columns}
     different = {name.lower(): name for name in reversed(others) if name.lower() not in known}
     return list(different.values())
@@ -115,7 +119,7 @@ def _translated(sql, dialect):
     statement = sqlglot.parse_one(sql, read=dialect)
     for offset in statement.find_all(exp.Offset):
         offset.pop()
-    return statement.sql(dialect="duckdb")
+    return statement.sql(dialect="duckdb", copy=False)
 
 
 def _make_table(connection, table, model, rows, others):

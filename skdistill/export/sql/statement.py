@@ -51,7 +51,7 @@ def write_select(model, names, dialect, *, table, view=None, keep=None):
         One statement without a semicolon.
     """
     source = _named(expressions.table(table), ROWS)
-    # PostgreSQL would otherwise write the margins out wherever they are mentioned.
+    # PostgreSQL would otherwise compute the margins anew wherever they are mentioned.
     fence = dialect == "postgres" and len(step_columns(model)) > 1
     if keep is not None:
         query = _beside_some(model, names, source, keep, fence)
@@ -83,7 +83,7 @@ def _beside_some(model, names, source, keep, fence):
 
 def _beside_all(model, names, source):
     """Carry all columns through the steps, and leave out those of the steps in the end."""
-    added = sum(step_columns(model), [])
+    added = [name for names in step_columns(model) for name in names]
     source = _without_columns(source, [*added, *names.margins, *names.answers])
     source, alias = _through_steps(model, [_star(ROWS)], source)
     return _select([_star(alias, added), *_answers(model, names, alias)], source)
@@ -91,12 +91,16 @@ def _beside_all(model, names, source):
 
 def _beside_all_laterally(model, names, source, fence):
     """Take the steps beside every row of the table."""
-    results = [*names.margins, *names.answers]
-    inner, alias = _through_steps(model, [], None, fence)
-    answers = exp.Lateral(this=_select(_answers(model, names, alias), inner).subquery(copy=False))
-    beside = exp.Join(this=_named(answers, ANSWERS), kind="CROSS")
-    shown = [_star(ROWS), *(_column(ANSWERS, name) for name in results)]
-    return _select(shown, _without_columns(source, results)).join(beside, copy=False)
+    query = _without_columns(source, [*names.margins, *names.answers])
+    query, known = _select([_star(ROWS)], query), {}
+    for number, (columns, values) in enumerate(
+        zip(step_columns(model), _steps(model), strict=True)
+    ):
+        step = _fenced(_select(_aliased(_of(known or ROWS, values), columns)), fence)
+        known |= dict.fromkeys(columns, f"skdistill_step_{number}")
+        beside = _named(exp.Lateral(this=step.subquery(copy=False)), known[columns[0]])
+        query = query.join(exp.Join(this=beside, kind="CROSS"), copy=False)
+    return query.select(*_answers(model, names, known or ROWS), copy=False)
 
 
 def _without_columns(source, names):
@@ -115,8 +119,7 @@ def _through_steps(model, carried, source, fence=False):
     alias = ROWS
     for number, (names, values) in enumerate(zip(step_columns(model), _steps(model), strict=True)):
         query = _select([*carried, *_aliased(_of(alias, values), names)], source)
-        if fence:
-            query.offset(0, copy=False)
+        query = _fenced(query, fence)
         alias = f"skdistill_step_{number}"
         source, carried = _named(query.subquery(copy=False), alias), [_star(alias)]
     return source, alias
@@ -144,11 +147,16 @@ def _answers(model, names, alias):
     return _aliased(_of(alias, [*margins, *answers]), [*names.margins, *names.answers])
 
 
+def _fenced(query, fence):
+    """Have PostgreSQL compute the columns of a query once, if it has to."""
+    return query.offset(0, copy=False) if fence else query
+
+
 def _of(alias, expressions):
-    """Have all references name the query that they mean."""
+    """Have all references name the query that they mean: one for all, or by column."""
     for each in expressions:
         for column in each.find_all(exp.Column):
-            column.set("table", quoted(alias))
+            column.set("table", quoted(alias if isinstance(alias, str) else alias[column.name]))
     return expressions
 
 
@@ -180,7 +188,7 @@ def _written(expression, dialect):
         expression = expression.transform(_without_isnan, copy=False)
     # Before 30.30 sqlglot indents what follows a line break inside a name.
     one_line = any("\n" in name.this for name in expression.find_all(exp.Identifier))
-    return expression.sql(dialect=dialect, pretty=not one_line)
+    return expression.sql(dialect=dialect, pretty=not one_line, copy=False)
 
 
 def _without_isnan(node):

@@ -18,7 +18,7 @@ from skdistill.scorer.c_source import c_source
 from skdistill.scorer.cells import CellReader
 from skdistill.scorer.compiled import compile_library, compiler_version
 from skdistill.scorer.content import lean_model
-from skdistill.scorer.model import fingerprint, n_answers
+from skdistill.scorer.model import computed_in, fingerprint, n_answers
 from skdistill.scorer.student_file import pack
 from skdistill.scorer.tables import read_columns
 
@@ -43,7 +43,7 @@ def to_c(model, path, X=None, *, name="student", dtype="double", main=False, tol
         Whether to add a ``main`` that scores CSV from standard input.
     tolerance : float, default=1e-05
         Largest difference between file and student: of a probability, or of a prediction in shares
-        of the standard deviation of the predictions.
+        of the spread of the predictions, see `Certificate`.
 
     Returns
     -------
@@ -107,6 +107,7 @@ def to_c(model, path, X=None, *, name="student", dtype="double", main=False, tol
         model_sha256=fingerprint(lean),
         names=[column.name for column in lean.columns],
         tolerance=tolerance,
+        dtype=computed_in(lean, np.float32 if dtype == "float" else np.float64),
         notes={"name": name, "dtype": dtype},
         advice=advice,
     )

@@ -7,6 +7,7 @@ from skdistill.export.content import deployed_student, student_content
 from skdistill.export.sample import parity_sample
 from skdistill.scorer.content import lean_model
 from skdistill.scorer.lean_scorer import LeanScorer, load
+from skdistill.scorer.model import computed_in
 
 
 def lean_scorer(model, engine="auto"):
@@ -70,6 +71,7 @@ def lean_scorer(model, engine="auto"):
         model_sha256=scorer.sha256,
         names=scorer.columns,
         tolerance=TOLERANCE,
+        dtype=computed_in(lean),
         advice="",
     )
     return scorer

@@ -56,7 +56,7 @@ def to_sql(
         Other names of answers, by the name they would have: ``{"label": "churn"}``.
     tolerance : float, default=1e-05
         Largest difference from the student that is allowed: of a probability, or of a prediction
-        in shares of the standard deviation of the predictions.
+        in shares of the spread of the predictions, see `Certificate`.
 
     Returns
     -------

@@ -2,6 +2,7 @@
 
 import ctypes
 import io
+import os
 import re
 import shutil
 import subprocess
@@ -13,14 +14,19 @@ import pytest
 
 from skdistill import (
     LinearStudentClassifier,
+    LinearStudentRegressor,
     MLPStudentClassifier,
     MLPStudentRegressor,
     TreeStudentClassifier,
     TreeStudentRegressor,
+    save,
     to_c,
 )
 from skdistill.export.certificate import ParityError, read_certificate
+from skdistill.export.content import student_content
+from skdistill.export.sample import parity_sample
 from skdistill.scorer import load_library
+from skdistill.scorer.content import lean_model
 
 STRICT = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-O2"]
 
@@ -81,14 +87,16 @@ def test_c_compiles_strictly_and_scores_the_same(name, dtype, tmp_path):
     np.testing.assert_allclose(found, expected, atol=1e-5 * scale)
 
 
-def test_c_needs_no_library_but_expf_and_allocates_nothing(tmp_path):
+@pytest.mark.parametrize("dtype", ["float", "double"])
+def test_c_needs_no_library_but_the_exponential_and_allocates_nothing(dtype, tmp_path):
     student, X, y = CASES["mlp"]
-    to_c(student.fit(X, y), tmp_path / "m.c", dtype="float")
+    to_c(student.fit(X, y), tmp_path / "m.c", dtype=dtype)
     compiled(tmp_path / "m.c", tmp_path / "m.o", "-c")
     symbols = subprocess.run(
         ["nm", "--undefined-only", tmp_path / "m.o"], capture_output=True, text=True, check=True
     ).stdout.split()
-    assert set(symbols) <= {"U", "expf", "_GLOBAL_OFFSET_TABLE_", "__stack_chk_fail"}
+    exponential = {"float": "expf", "double": "exp"}[dtype]
+    assert set(symbols) <= {"U", exponential, "_GLOBAL_OFFSET_TABLE_", "__stack_chk_fail"}
     source = (tmp_path / "m.c").read_text()
     assert re.findall(r"#include <(.*)>", source) == ["float.h", "math.h", "stddef.h"]
 
@@ -99,6 +107,109 @@ def test_c_in_float_has_no_double(tmp_path):
     code = re.sub(r"/\*.*?\*/", "", (tmp_path / "m.c").read_text(), flags=re.DOTALL)
     assert "double" not in code
     compiled(tmp_path / "m.c", tmp_path / "m.o", "-c", "-Wdouble-promotion")
+
+
+COMPILERS = {
+    "gcc, gnu17": ["gcc", "-std=gnu17", "-O3"],
+    "clang": ["clang", *STRICT],
+    "g++, C++11": ["g++", "-x", "c++", "-std=c++11", *STRICT[1:]],
+    "g++, C++17": ["g++", "-x", "c++", "-std=c++17", *STRICT[1:]],
+    "ARM": ["arm-linux-gnueabihf-gcc", "-static", "-O2"],
+    "ARM, 64 bits": ["aarch64-linux-gnu-gcc", "-static", "-O2"],
+    "x86, 32 bits": ["i686-linux-gnu-gcc", "-static", "-O2"],
+    "x86, 32 bits, C99": ["i686-linux-gnu-gcc", "-static", "-std=c99", "-O2"],
+}
+EMULATORS = {"ARM": "qemu-arm", "ARM, 64 bits": "qemu-aarch64"}
+EMULATORS |= dict.fromkeys(["x86, 32 bits", "x86, 32 bits, C99"], "qemu-i386")
+
+
+def compiled_elsewhere(compiler, source, output):
+    """Compile with another compiler; return the command that runs the program."""
+    command, emulator = COMPILERS[compiler], EMULATORS.get(compiler)
+    for program in filter(None, (command[0], emulator)):
+        if shutil.which(program) is None:
+            pytest.skip(f"needs {program}")
+    done = subprocess.run(
+        [*command, str(source), "-o", str(output), "-lm"], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return [emulator, str(output)] if emulator else [str(output)]
+
+
+@pytest.mark.parametrize("dtype", ["double", "float"])
+@pytest.mark.parametrize("compiler", COMPILERS)
+@pytest.mark.parametrize("name", ["tree, strings", "linear", "mlp, 9 classes", "mlp regressor"])
+def test_every_compiler_makes_the_same_of_it(name, compiler, dtype, tmp_path):
+    student, X, y = CASES[name]
+    student.fit(X, y)
+    to_c(student, tmp_path / "m.c", dtype=dtype, main=True)
+    program = compiled_elsewhere(compiler, tmp_path / "m.c", tmp_path / "m")
+    model = lean_model(student_content(student))
+    sample = parity_sample(student, model, X)
+    rows = [np.r_[:300, -len(X) : 0]]  # some that are critical, and the real ones
+    table = pd.DataFrame({c.name: v[*rows] for c, v in zip(model.columns, sample.rows.values)})
+    code, out, err = score_csv(program, csv_text(table))
+    assert (code, err) == (0, "")
+    found, expected = pd.read_csv(io.StringIO(out)), sample.answers[*rows]
+    spread = 1.0 if hasattr(student, "classes_") else np.std(sample.answers)
+    np.testing.assert_allclose(found, expected, atol=1e-5 * spread)
+
+
+def csv_text(table):
+    """Write cells with all digits; a float32 compares numbers as it reads them."""
+    return table.to_csv(index=False, float_format=lambda value: repr(float(np.float32(value))))
+
+
+FAST = ["-Ofast", "-ffast-math", "-ffinite-math-only"]
+
+
+@pytest.mark.parametrize("flag", FAST)
+@pytest.mark.parametrize(
+    "compiler", [["gcc"], ["clang"], ["g++", "-x", "c++"], ["aarch64-linux-gnu-gcc"]], ids=" ".join
+)
+def test_compilers_that_know_no_nan_are_refused(compiler, flag, tmp_path):
+    if shutil.which(compiler[0]) is None:
+        pytest.skip(f"needs {compiler[0]}")
+    student, X, y = CASES["tree, strings"]
+    to_c(student.fit(X, y), tmp_path / "m.c")
+    command = [*compiler, flag, "-c", str(tmp_path / "m.c"), "-o", str(tmp_path / "m.o")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "without -ffast-math and -Ofast" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["tree, strings", "linear"])
+def test_fast_mathematics_with_nan_answers_the_same(name, tmp_path):
+    student, X, y = CASES[name]
+    to_c(student.fit(X, y), tmp_path / "m.c", main=True)
+    program = compiled(tmp_path / "m.c", tmp_path / "m", "-Ofast", "-fno-finite-math-only")
+    code, out, _ = score_csv([program], X.to_csv(index=False))
+    assert code == 0
+    np.testing.assert_allclose(pd.read_csv(io.StringIO(out)), student.predict_proba(X), atol=1e-6)
+
+
+@pytest.mark.parametrize("place", ["edge", "below", "category", "answer"])
+def test_numbers_beyond_float_are_refused_before_a_compiler_sees_them(place, rng, tmp_path):
+    X = pd.DataFrame({"a": rng.normal(size=200), "b": rng.normal(size=200)})
+    y = X["a"] + X["b"]
+    if place in ("edge", "below"):
+        X["b"] *= 1e39 if place == "edge" else -1e300
+    if place == "category":
+        X["b"] = pd.Categorical(np.where(X["b"] > 0, 1e39, 2.0))
+    if place == "answer":
+        y = y * 1e40
+    student = LinearStudentRegressor().fit(X, y)
+    with pytest.raises(ValueError, match=r"a float holds numbers up to 3.4e\+38. Pass dtype='dou"):
+        to_c(student, tmp_path / "m.c", dtype="float")
+    assert list(tmp_path.iterdir()) == []
+    to_c(student, tmp_path / "m.c")
+
+
+def test_a_split_off_of_missing_values_is_no_number_beyond_float(rng, tmp_path):
+    X = rng.normal(size=(200, 1))
+    X[::4] = np.nan
+    student = TreeStudentRegressor(max_leaf_nodes=2).fit(X, np.isnan(X[:, 0]).astype(float))
+    to_c(student, tmp_path / "m.c", X, dtype="float")
 
 
 def test_texts_of_the_user_are_no_names_of_functions(tmp_path):
@@ -141,7 +252,8 @@ def test_an_infinite_cell_is_told_by_its_position(tmp_path):
 
 
 def score_csv(program, text):
-    done = subprocess.run([program], input=text.encode(), capture_output=True)
+    command = program if isinstance(program, list) else [program]
+    done = subprocess.run(command, input=text.encode(), capture_output=True)
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
@@ -278,6 +390,35 @@ def test_float_that_cannot_hold_the_numbers_is_refused(tmp_path):
     with pytest.raises(ParityError, match="dtype='double'"):
         to_c(student, tmp_path / "m.c", dtype="float")
     assert to_c(student, tmp_path / "m.c").max_difference < 1e-5
+
+
+ASCII = """
+import sys
+from pathlib import Path
+from skdistill import lean_scorer, load, to_c, to_onnx, to_sql, verify
+student, folder = load(sys.argv[1]), Path(sys.argv[2])
+exports = {"m.c": to_c, "m.sql": to_sql, "m.onnx": to_onnx}
+for name, export in exports.items():
+    export(student, folder / name)
+    verify(folder / name)
+lean_scorer(student, "c")
+"""
+
+
+def test_files_do_not_depend_on_the_locale(tmp_path):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("duckdb")
+    X = pd.DataFrame({"größe": NUMBERS["a"], "straße": np.where(NUMBERS["b"] > 0, "日本", "ü")})
+    save(TreeStudentClassifier(4).fit(X, np.where(TWO == "yes", "jä", "nein")), tmp_path / "s.skd")
+    written = []
+    for locale in ({"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}, {}):
+        folder = tmp_path / f"{len(locale)}"
+        folder.mkdir()
+        command = [sys.executable, "-W", "ignore", "-c", ASCII, tmp_path / "s.skd", folder]
+        subprocess.run(command, check=True, env=os.environ | locale)
+        written.append([(folder / name).read_bytes() for name in ("m.c", "m.sql")])
+    assert written[0] == written[1]
+    assert "größe" in written[0][0].decode()
 
 
 def test_the_certificate_tells_what_was_tried(tmp_path):

@@ -4,11 +4,13 @@ import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from scipy.special import expit
 
 from skdistill import (
     DistilledClassifier,
@@ -94,6 +96,24 @@ def test_rows_and_batches_are_scored_as_the_student_does(fitted, name, engine):
     np.testing.assert_allclose(scorer.batch(X), expected, atol=5e-6)
     one_by_one = np.array([scorer(row) for row in rows_of(X)[:100]])
     np.testing.assert_allclose(one_by_one, scorer.batch(X)[:100], atol=1e-6)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_small_probabilities_of_either_class_keep_their_digits(sign, engine):
+    X = np.linspace(-1, 1, 200)[:, None]
+    student = LinearStudentClassifier(n_bins=1).fit(X, (X[:, 0] > 0).astype(int))
+    curve = np.array([[-200.0], [200.0], [-90.0]]) * sign
+    model = replace(lean_model(student_content(student)), curves=(curve,), intercept=np.zeros(1))
+    scorer, edges = LeanScorer(model, engine), model.edges[0]
+    log_odds = np.interp(X[:, 0], edges, curve[:2, 0])
+    table = scorer.batch(X)
+    assert table.min() < 1e-80
+    np.testing.assert_allclose(
+        table, np.stack([expit(-log_odds), expit(log_odds)], axis=1), rtol=1e-9
+    )
+    np.testing.assert_allclose([scorer(row) for row in X.tolist()], table, rtol=1e-12)
+    assert min(scorer([np.nan])) == pytest.approx(expit(-90.0), rel=1e-12)
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.special import softmax
+from scipy.special import expit, softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 
@@ -30,7 +30,7 @@ from skdistill import (
 from skdistill.columns import PlainColumns
 from skdistill.export.certificate import read_certificate
 from skdistill.export.content import student_content
-from skdistill.export.sample import parity_sample
+from skdistill.export.sample import parity_sample, student_answers
 from skdistill.export.sql.to_sql import DIALECTS
 from skdistill.scorer.content import lean_model
 
@@ -39,6 +39,7 @@ sqlglot = pytest.importorskip("sqlglot")
 
 from skdistill.export.sql import run, statement  # noqa: E402
 from skdistill.export.sql.names import Names  # noqa: E402
+from skdistill.export.sql.run import POSITION  # noqa: E402
 
 #: What a name may be when people are free to choose.
 NASTY = "a\"b'; DROP TABLE x; --"
@@ -454,6 +455,100 @@ def test_names_of_results_hold_no_signs_in_bigquery(nasty):
     assert parsed.named_selects == names
 
 
+# ---------------------------------------------------------------- names of the user's table
+
+
+def hostile(frame, student):
+    """Add columns called as the results and as what is inside of the queries, of other values."""
+    classes = [str(each) for each in getattr(student, "classes_", [])]
+    names = ["label", "log_odds", "prediction", POSITION, statement.ROWS, statement.ANSWERS]
+    names += [f"{kind}_{each}" for each in classes for kind in ("margin", "probability")]
+    names += [name for step in statement.step_columns(lean(student)) for name in step]
+    names += ["skdistill_step_1"]
+    return frame.assign(id=range(len(frame)), skdistill_step_0=5.0, **dict.fromkeys(names, 7.0))
+
+
+@pytest.mark.parametrize("dialect", ["duckdb", "postgres", "bigquery"])
+@pytest.mark.parametrize("form", [{}, {"table": "t", "keep": ["id"]}])
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_column_of_the_table_is_taken_for_a_result(kind, form, dialect, students, frame):
+    student = students[kind]
+    sql = to_sql(student, dialect=dialect, **form)
+    if dialect != "duckdb":
+        query = sql if form else f"SELECT {sql} FROM t"
+        sql = sqlglot.transpile(query, read=dialect, write="duckdb")[0]
+    assert_same(scored(sql, hostile(frame, student)), student, frame)
+
+
+def test_columns_called_as_results_can_be_kept(students, frame):
+    student = students["curves, two classes"]
+    table = hostile(frame, student)
+    keep = ["id", "log_odds", "skdistill_margin_0", statement.ROWS]
+    result = scored(to_sql(student, table="t", keep=keep), table)
+    assert_same(result, student, frame)
+    assert result[keep].to_numpy().tolist() == table[keep].to_numpy().tolist()
+
+
+@pytest.mark.parametrize("dialect", ["duckdb", "postgres"])
+@pytest.mark.parametrize("kind", ["tree, two classes", "curves, two classes", "curves, values"])
+def test_a_table_with_a_column_called_as_a_result_is_refused_by_the_database(
+    kind, dialect, students, frame
+):
+    student = students[kind]
+    sql = to_sql(student, table="t", dialect=dialect)
+    if dialect != "duckdb":
+        sql = sqlglot.transpile(sql, read=dialect, write="duckdb")[0]
+    assert_same(scored(sql, frame.assign(id=1)), student, frame)
+    for name in sqlglot.parse_one(sql, read="duckdb").named_selects:
+        if name != "*":
+            table = frame.assign(**{name: 7.0})
+            with pytest.raises(duckdb.BinderException, match=r"(?i)ambiguous"):
+                scored(sql, table)
+
+
+def test_a_student_is_scored_over_the_view_of_another(students, frame):
+    first, second = students["curves, two classes"], students["curves, three classes"]
+    keep = frame.columns.tolist()
+    with duckdb.connect() as connection:
+        connection.register("given", frame)
+        connection.execute("CREATE TABLE t AS SELECT * FROM given")
+        connection.execute(to_sql(first, table="t", view="v1"))
+        connection.execute(to_sql(second, table="v1", view="v2", keep=keep))
+        connection.execute(to_sql(first, table="v2", view="v3", keep=keep))
+        assert_same(connection.execute("SELECT * FROM v2").df(), second, frame)
+        assert_same(connection.execute("SELECT * FROM v3").df(), first, frame)
+
+
+def test_a_struct_called_as_the_query_inside_is_no_table(students, frame):
+    student = students["tree, values"]
+    table = frame.assign(**{statement.ROWS: [{"amount": 1e9, "count": 1e9}] * len(frame)})
+    assert_same(scored(to_sql(student, table="t", keep=[]), table), student, frame)
+
+
+@pytest.mark.parametrize("name", ["log_odds", "probability_True"])
+def test_the_comparison_notices_a_column_taken_for_a_result(name, students):
+    student = students["curves, two classes"]
+    sample = parity_sample(student, lean(student))
+    form = {"dialect": "duckdb", "table": ("t",), "keep": ["amount"]}
+    sql = to_sql(student, table="t", keep=["amount"])
+    taken = f'1e0 / (1e0 + EXP(-"skdistill_rows"."{name}"))'
+    captured = f"SELECT amount, label, 1 - {taken}, {taken} FROM t AS skdistill_rows"
+    assert (
+        np.abs(run.run_sql(sql, lean(student), sample.rows, **form) - sample.answers).max() < 1e-6
+    )
+    with pytest.raises(ParityError):
+        run.run_sql(captured, lean(student), sample.rows, **form)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_every_reference_in_a_query_names_what_it_means(dialect, students):
+    for kind in KINDS:
+        sql = to_sql(students[kind], dialect=dialect, table="t", keep=["amount"])
+        columns = list(sqlglot.parse_one(sql, read=dialect).find_all(sqlglot.exp.Column))
+        assert columns
+        assert all(column.table for column in columns)
+
+
 # ---------------------------------------------------------------- parity and files
 
 
@@ -619,6 +714,44 @@ def test_a_missing_extra_says_what_to_install(package, students, monkeypatch):
 
 
 # ---------------------------------------------------------------- size and extremes
+
+
+def many_classes(n_classes):
+    X = np.random.RandomState(0).randn(10 * n_classes, 2)
+    y = np.arange(len(X)) % n_classes
+    return LinearStudentClassifier(n_bins=2, max_iter=5).fit(X, y), X
+
+
+def test_a_query_grows_with_the_number_of_classes_not_with_its_square():
+    (few, _), (many, X) = many_classes(10), many_classes(40)
+    for dialect in ("duckdb", "postgres"):
+        lengths = [len(to_sql(each, dialect=dialect, table="t")) for each in (few, many)]
+        assert lengths[1] < 5 * lengths[0]
+    table = pd.DataFrame(X, columns=["x0", "x1"])
+    result = scored(to_sql(many, table="t"), table)
+    assert_same(result, many, X)
+    with pytest.raises(ValueError, match=r"60 classes would repeat .* Pass table="):
+        to_sql(many_classes(60)[0])
+
+
+def test_small_probabilities_keep_their_digits(students):
+    model = lean(students["curves, two classes"])
+    curves = tuple(curve * 20 for curve in model.curves)
+    model = replace(model, curves=curves, intercept=model.intercept * 20)
+    rows = parity_sample(students["curves, two classes"], model).rows
+    log_odds = 20 * students["curves, two classes"]._margins(rows)[:, 1]
+    names = Names((), ("l", "p0", "p1"))
+    for sql, form in (
+        (statement.write_expressions(model, names, "duckdb"), {}),
+        (
+            statement.write_select(model, names, "duckdb", table=["t"], keep=[]),
+            {"table": ["t"], "keep": []},
+        ),
+    ):
+        answers = run.run_sql(sql, model, rows, dialect="duckdb", **form)
+        assert answers.min() < 1e-20
+        for column, z in zip(answers.T, (-log_odds, log_odds), strict=True):
+            np.testing.assert_allclose(column, expit(z), rtol=1e-9)
 
 
 def depth_of_cases(sql):
@@ -803,6 +936,38 @@ def test_postgres_answers_as_the_student(kind, postgres, students, frame):
     np.testing.assert_allclose(answers, sample.answers, atol=2e-6)
     if model.classes is not None:
         assert labels.tolist()[-len(frame) :] == labels_in_postgres(student, frame)
+
+
+@pytest.mark.parametrize("keep", [["id"], None])
+@pytest.mark.parametrize(
+    "kind", ["tree, two classes", "curves, two classes", "curves, three classes"]
+)
+def test_postgres_takes_no_column_of_the_table_for_a_result(kind, keep, postgres, students, frame):
+    student, model = students[kind], lean(students[kind])
+    rows = parity_sample(student, model, frame).rows
+    steps = [name for step in statement.step_columns(model) for name in step]
+    others = [*(steps if keep else []), "skdistill_step_0", statement.ROWS, statement.ANSWERS]
+    if keep:
+        others += ["label", "log_odds", *(f"margin_{each}" for each in model.classes)]
+    also = "".join(f', ADD COLUMN "{name}" integer DEFAULT 7' for name in others)
+    script = table_in_postgres("t", model, rows) + f"ALTER TABLE t {also.removeprefix(', ')};"
+    sql = to_sql(student, dialect="postgres", table="t", view="v", keep=keep)
+    found = postgres.query(
+        f"{script}\n{sql};\nCOPY (SELECT * FROM v ORDER BY id) TO STDOUT (FORMAT csv, HEADER);"
+    )
+    result = pd.read_csv(io.StringIO(found))
+    np.testing.assert_allclose(
+        answers_in(result, student), student_answers(student, rows), atol=2e-6
+    )
+
+
+def test_postgres_refuses_a_table_with_a_column_called_as_a_result(postgres, students):
+    student, model = students["curves, two classes"], lean(students["curves, two classes"])
+    rows = PlainColumns(tuple(each[:5] for each in parity_sample(student, model).rows.values))
+    script = table_in_postgres("t", model, rows) + "ALTER TABLE t ADD COLUMN label integer;"
+    sql = to_sql(student, dialect="postgres", table="t")
+    with pytest.raises(AssertionError, match='"label" is ambiguous'):
+        postgres.query(f"{script}\n{sql};")
 
 
 @pytest.mark.parametrize("make", [TreeStudentClassifier, LinearStudentClassifier])

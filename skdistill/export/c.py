@@ -18,7 +18,7 @@ from skdistill.scorer.c_source import c_source
 from skdistill.scorer.cells import CellReader
 from skdistill.scorer.compiled import compile_library, compiler_version
 from skdistill.scorer.content import lean_model
-from skdistill.scorer.model import fingerprint, n_answers
+from skdistill.scorer.model import computed_in, fingerprint, n_answers
 from skdistill.scorer.student_file import pack
 from skdistill.scorer.tables import read_columns
 
@@ -43,7 +43,7 @@ def to_c(model, path, X=None, *, name="student", dtype="double", main=False, tol
         Whether to add a ``main`` that scores CSV from standard input.
     tolerance : float, default=1e-05
         Largest difference between file and student: of a probability, or of a prediction in shares
-        of the standard deviation of the predictions.
+        of the spread of the predictions, see `Certificate`.
 
     Returns
     -------
@@ -55,7 +55,8 @@ def to_c(model, path, X=None, *, name="student", dtype="double", main=False, tol
     TypeError
         If the student is none of skdistill's, or stands behind transformers.
     ValueError
-        If a column holds both strings and numbers, or the student takes more than 2 GB.
+        If a column holds both strings and numbers, a number is too large for `dtype`, or the
+        student takes more than 2 GB.
     FileNotFoundError
         If there is no C compiler to try the file with, or no such folder.
     ParityError
@@ -68,9 +69,10 @@ def to_c(model, path, X=None, *, name="student", dtype="double", main=False, tol
     Notes
     -----
     The file holds constant tables and a few functions, documented in its head; it allocates
-    nothing and uses ``expf`` alone. Cells are numbers, NaN where missing. A category is passed as
-    the number that ``NAME_level`` gives for its text. A row with an infinite cell gets no answer
-    but the position of that cell.
+    nothing and calls ``exp`` and ``expf`` alone. It compiles as C++ as well, and refuses to compile
+    where NaN has no meaning (``-ffast-math``, ``-Ofast``). Cells are numbers, NaN where missing. A
+    category is passed as the number that ``NAME_level`` gives for its text. A row with an infinite
+    cell gets no answer but the position of that cell.
 
     Examples
     --------
@@ -105,6 +107,7 @@ def to_c(model, path, X=None, *, name="student", dtype="double", main=False, tol
         model_sha256=fingerprint(lean),
         names=[column.name for column in lean.columns],
         tolerance=tolerance,
+        dtype=computed_in(lean, np.float32 if dtype == "float" else np.float64),
         notes={"name": name, "dtype": dtype},
         advice=advice,
     )

@@ -19,6 +19,10 @@ from skdistill.scorer.files import write_atomically
 #: Largest difference in probability, or in shares of the spread of a regressor's answers.
 TOLERANCE = 1e-5
 
+#: The spread is no less than so many units in the last place of the largest answer: what rounding
+#: it costs is no difference, also where answers hardly differ.
+LEAST_SPREAD = 4e5
+
 
 class ParityError(RuntimeError):
     """An exported file does not answer as its student does."""
@@ -38,7 +42,7 @@ class Certificate:
         Number of rows tried.
     max_difference : float
         Largest difference between file and student: of a probability, or of a prediction in shares
-        of the standard deviation of the predictions.
+        of `spread`.
     tolerance : float
         The largest that was allowed.
     model_sha256 : str
@@ -51,6 +55,9 @@ class Certificate:
         When, in UTC, ISO 8601.
     notes : dict
         What else was measured, by name.
+    spread : float
+        The standard deviation of the predictions of a regressor; where they are computed in
+        float32, at least a twentieth of the largest, as they have seven digits. 1 for probabilities.
 
     Examples
     --------
@@ -78,6 +85,7 @@ class Certificate:
     file_sha256: str | None = None
     created: str = ""
     notes: dict = field(default_factory=dict)
+    spread: float = 1.0
 
     def to_dict(self):
         """Return the fields as a dict that JSON can hold."""
@@ -99,6 +107,7 @@ def certify(
     model_sha256,
     names,
     tolerance,
+    dtype=np.float64,
     notes=None,
     advice="Nothing was written.",
 ):
@@ -118,6 +127,8 @@ def certify(
         Names of the columns, for the error.
     tolerance : float
         Largest difference that is allowed.
+    dtype : type, default=numpy.float64
+        In which the file, or the student, computes.
     notes : dict, default=None
         What else was measured.
     advice : str, default="Nothing was written."
@@ -139,17 +150,17 @@ def certify(
             f"The {format} answers with an array of shape {answers.shape} in {runtime}; "
             f"{expected.shape} was expected. {advice}"
         )
-    unit = 1.0 if expected.shape[1] > 1 else np.std(expected) or 1.0
-    differences = np.abs(answers - expected).max(axis=1) / unit
+    spread = spread_of(expected, dtype)
+    differences = np.abs(answers - expected).max(axis=1) / spread
     differences[np.isnan(differences)] = np.inf
     worst = int(np.argmax(differences))
     if not differences[worst] <= tolerance:
-        row = [values[worst : worst + 1].tolist()[0] for values in sample.rows.values]
+        row = _told(names, [values[worst : worst + 1].tolist()[0] for values in sample.rows.values])
         raise ParityError(
             f"The {format} does not answer as the student does ({runtime}): "
             f"{np.sum(differences > tolerance):,} of {len(expected):,} rows differ by more than "
             f"the tolerance {tolerance:g}, the worst by {differences[worst]:.3g}. The worst row: "
-            f"{dict(zip(names, row, strict=True))}; the student answers "
+            f"{row}; the student answers "
             f"{expected[worst].tolist()}, the {format} {answers[worst].tolist()}. {advice}"
         )
     return Certificate(
@@ -162,7 +173,35 @@ def certify(
         sample_sha256=sample.sha256,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         notes=notes or {},
+        spread=spread,
     )
+
+
+def spread_of(answers, dtype):
+    """Return what differences between answers are divided by; see `Certificate`.
+
+    Parameters
+    ----------
+    answers : ndarray of shape (n_samples, n_answers)
+        Probabilities, or one column of predictions.
+    dtype : type
+        In which they are computed.
+
+    Returns
+    -------
+    spread : float
+        Positive.
+    """
+    if answers.shape[1] > 1:
+        return 1.0
+    least = LEAST_SPREAD * np.finfo(dtype).eps * np.abs(answers).max()
+    return float(max(np.std(answers), least)) or 1.0
+
+
+def _told(names, row, most=20):
+    """Write a row by name, and of a wide one its first cells."""
+    shown = str(dict(zip(names[:most], row, strict=False)))
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more columns"
 
 
 def certificate_path(path):
@@ -216,7 +255,7 @@ def read_certificate(path):
     """
     beside = certificate_path(path)
     try:
-        entries = json.loads(beside.read_text())
+        entries = json.loads(beside.read_text(encoding="utf-8"))
         student = entries.pop("student")
         return Certificate(**entries), None if student is None else b64decode(student)
     except FileNotFoundError:

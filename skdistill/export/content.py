@@ -126,7 +126,7 @@ def student_content(student):
         "params": plain_params(student, kind),
         "has_names": hasattr(student, "feature_names_in_"),
         "columns": columns,
-        "classes": None if classes is None else classes.tolist(),
+        "classes": None if classes is None else _plain(classes),
         "classes_dtype": None if classes is None else classes.dtype.newbyteorder("<").str,
         "attributes": {
             name: _plain(getattr(student, name)) for name in STUDENT_ATTRIBUTES[kind.__name__]
@@ -205,7 +205,7 @@ def _encoded_column(name, column):
 def _plain(value):
     """Turn NumPy's numbers into Python's, and tuples and arrays into lists, also inside."""
     if isinstance(value, np.generic | np.ndarray):
-        return value.tolist()
+        value = value.tolist()  # whose objects may be NumPy's
     if isinstance(value, dict):
         return {name: _plain(each) for name, each in value.items()}
     if isinstance(value, list | tuple):

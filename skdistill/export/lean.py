@@ -8,6 +8,7 @@ from skdistill.export.content import deployed_student, student_content
 from skdistill.export.sample import parity_sample
 from skdistill.scorer.content import lean_model
 from skdistill.scorer.lean_scorer import LeanScorer, load
+from skdistill.scorer.model import computed_in
 
 
 def lean_scorer(model, engine="auto"):
@@ -79,5 +80,6 @@ def certified_scorer(student, lean, engine, format, advice):
         names=scorer.columns,
         tolerance=TOLERANCE,
         advice=advice,
+        dtype=computed_in(lean),
     )
     return scorer

@@ -16,8 +16,8 @@ GIVEN_ROWS = 20_000
 #: Rows whose every cell is drawn from the critical values of its column.
 MIXED_ROWS = 4_000
 
-#: Critical values of a column that are tried one at a time, at most.
-ALONE = 200
+#: Critical values of a column that are tried one at a time, at most, and of all columns together.
+ALONE, ALONE_ROWS = 200, 10_000
 
 #: A category that no column holds.
 UNSEEN = "«unseen' \"»"
@@ -75,8 +75,8 @@ def parity_rows(student, model, X=None):
     """
     random = np.random.RandomState(0)
     critical = [critical_values(model, j) for j in range(len(model.columns))]
-    mixed = [values[random.randint(len(values), size=MIXED_ROWS)] for values in critical]
-    tables = [mixed, *_one_at_a_time(critical, random)]
+    tables = [[_mixed(values, MIXED_ROWS, random) for values in critical]]
+    tables.append(_one_at_a_time(critical, random))
     if X is not None:
         tables.append(_given(student, model, X, random))
     return PlainColumns(
@@ -148,19 +148,28 @@ def _bends(model, j):
     return model.edges[j]
 
 
+def _mixed(values, n_rows, random):
+    """Draw values in random order, each as often as any other."""
+    return random.permutation(np.resize(random.permutation(values), n_rows))
+
+
 def _one_at_a_time(critical, random):
-    """Tables in which one column takes its critical values and the others stay."""
+    """Make rows in which one column takes its critical values and the others stay.
+
+    However many columns there are, there are no more than `ALONE_ROWS` rows.
+    """
+    alone = max(min(ALONE, ALONE_ROWS // len(critical)), 1)
+    own = [random.permutation(values)[:alone] for values in critical]
+    counts = [len(values) for values in own]
+    if sum(counts) > ALONE_ROWS:  # more columns than rows: some columns are left to the mixed rows
+        counts = [int(k < ALONE_ROWS) for k in random.permutation(len(critical))]
+    starts = np.cumsum([0, *counts])
+    table = []
     for j, values in enumerate(critical):
-        if len(values) > ALONE:
-            values = values[random.choice(len(values), size=ALONE, replace=False)]
-        others = [each[random.randint(len(each))] for each in critical]
-        table = []
-        for each, other in zip(critical, others, strict=True):
-            same = np.empty(len(values), dtype=each.dtype)
-            same[:] = other
-            table.append(same)
-        table[j] = values
-        yield table
+        column = np.repeat(values[random.randint(len(values), size=len(counts))], counts)
+        column[starts[j] : starts[j + 1]] = own[j][: counts[j]]
+        table.append(column)
+    return table
 
 
 def _given(student, model, X, random):

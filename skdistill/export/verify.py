@@ -16,8 +16,11 @@ from skdistill.export.sample import parity_sample
 from skdistill.export.student_file import student_from
 from skdistill.models import student_and_teacher
 from skdistill.scorer.content import lean_model
-from skdistill.scorer.model import fingerprint
+from skdistill.scorer.model import computed_in, fingerprint
 from skdistill.scorer.student_file import unpack
+
+#: What certificates call numbers with seven digits.
+_SINGLE = {"float": np.float32, "float32": np.float32}
 
 
 def verify(path, X=None, *, model=None):
@@ -95,6 +98,7 @@ def verify(path, X=None, *, model=None):
         model_sha256=certificate.model_sha256,
         names=case.names,
         tolerance=certificate.tolerance,
+        dtype=computed_in(case.model, _SINGLE.get(certificate.notes.get("dtype"), np.float64)),
         notes=certificate.notes,
         advice=f"It did on {certificate.created}, in {certificate.runtime}.",
     )

@@ -65,7 +65,10 @@ class CompiledEngine:
 
         def two_probabilities(cells):
             probability = answer(cells if type(cells) is list else as_c(cells))
-            return (1.0 - probability, probability) if probability == probability else None
+            if probability <= 0.5:
+                return 1.0 - probability, probability
+            # 1 - p has no digits of a small probability of the first class; or the row is infinite.
+            return probabilities(cells)
 
         def prediction(cells):
             predicted = answer(cells if type(cells) is list else as_c(cells))

@@ -18,11 +18,14 @@ BLOCK, LANES = 32, 16
 #: Layers of fewer outputs are narrow.
 NARROW = 8
 
+#: A threshold of this size has only missing values on its other side.
+MOST = np.finfo(np.float64).max
+
 _SNIPPETS = Path(__file__).with_name("c")
 
 
 def c_source(model, *, name="student", dtype="double", main=False):
-    """Write a model in C99, without allocation and with ``expf`` as its only library function.
+    """Write a model in C99 that is C++ as well, without allocation; it calls ``exp`` at most.
 
     Parameters
     ----------
@@ -49,6 +52,8 @@ def c_source(model, *, name="student", dtype="double", main=False):
     if dtype not in ("double", "float"):
         raise ValueError(f"dtype is {dtype!r}; 'double' or 'float' was expected.")
     _check_levels(model.columns)
+    if dtype == "float":
+        _check_range(model)
     snippets = ["interface", "answer"] if n_answers(model) <= 2 else ["interface"]
     parts = [_head(model, name, dtype), _snippet("cells", name)]
     if any(column.is_nominal for column in model.columns):
@@ -67,7 +72,7 @@ def c_source(model, *, name="student", dtype="double", main=False):
 
 
 def _snippet(file, name):
-    return (_SNIPPETS / f"{file}.c").read_text().replace("student_", f"{name}_")
+    return (_SNIPPETS / f"{file}.c").read_text(encoding="utf-8").replace("student_", f"{name}_")
 
 
 def _link(model):
@@ -87,8 +92,8 @@ def _head(model, name, dtype):
         answers = f"a probability per class: {_comment(repr(model.classes))}"
     has_levels = any(column.is_nominal for column in model.columns)
     lines = [
-        "/* Written by skdistill: a model that scores rows, in C99. It allocates nothing and needs",
-        " * no library but expf.",
+        "/* Written by skdistill: a model that scores rows, in C99 or C++. It allocates nothing and",
+        f" * calls {'expf' if dtype == 'float' else 'exp and expf'} of the library at most.",
         f" * SHA-256 of the model: {fingerprint(model)}",
         " *",
         f" * A row has {len(model.columns)} cells, NaN where missing:",
@@ -98,11 +103,17 @@ def _head(model, name, dtype):
         "#include <math.h>",
         "#include <stddef.h>",
         "",
+        _snippet("compilers", name),
         f"typedef {dtype} number; /* cells, thresholds, bin edges, answers */",
         f"#define NUMBER_MAX {'FLT_MAX' if dtype == 'float' else 'DBL_MAX'}",
+        f"#define EXP {'expf' if dtype == 'float' else 'exp'}",
         f"#define N_COLUMNS {len(model.columns)}",
         f"#define N_ANSWERS {n_answers(model)}",
         f"#define HAS_LEVELS {int(has_levels)}",
+        "",
+        "#ifdef __cplusplus",
+        'extern "C" {',
+        "#endif",
         "",
         "/* Scores a row. Returns 0, or 1 + the position of a cell that is infinite. */",
         f"int {name}_score(const number *row, number *answers);",
@@ -127,6 +138,10 @@ def _head(model, name, dtype):
         "/* Columns and classes as JSON; define STUDENT_NO_SCHEMA to leave it out. */",
         f"const char *{name}_schema(void);",
         "",
+        "#ifdef __cplusplus",
+        "}",
+        "#endif",
+        "",
     ]
     return "\n".join(lines)
 
@@ -148,6 +163,35 @@ def _check_levels(columns):
                 "Outside Python a column has one type: turn the numbers into strings before "
                 "fitting."
             )
+
+
+def _check_range(model):
+    """Insist on numbers that a float can hold; beyond, they would be infinite, which C lacks."""
+    largest = np.finfo(np.float32).max
+    for where, values in _numbers_of(model):
+        beyond = values[~(np.abs(values) <= largest)]
+        if len(beyond):
+            raise ValueError(
+                f"{where} {beyond[0]:g}; a float holds numbers up to {largest:.2g}. Pass "
+                "dtype='double', or scale the column down and fit again."
+            )
+
+
+def _numbers_of(model):
+    """Yield the numbers of a model that are written as `number`, and what they are."""
+    for j, column in enumerate(model.columns):
+        if column.is_nominal and not column.holds_text:
+            yield f"Column {column.name!r} has the category", np.array(column.levels, dtype=float)
+        elif isinstance(model, LeanTree):
+            asked = model.threshold[(model.feature == j) & (model.threshold < MOST)]
+            yield f"Column {column.name!r} has the threshold", asked
+        elif model.edges[j] is not None:
+            yield f"The curve of column {column.name!r} bends at", model.edges[j]
+    if isinstance(model, LeanTree):
+        yield "A leaf answers", model.value.ravel()
+        return
+    yield "The curves hold", np.concatenate([model.intercept, *map(np.ravel, model.curves)])
+    yield "The predictions are scaled by", np.array([model.scale, model.shift])
 
 
 def _comment(text):
@@ -237,28 +281,29 @@ def _layers(model):
         before, width = "reach", width + 1
         calls += [f"    weight reach[{width}];", "    path_probabilities(sum, reach);"]
     for k, (weights, bias) in enumerate(model.layers, start=1):
-        n_out = len(bias)
-        is_narrow = n_out < NARROW
-        ordered = weights.T.ravel() if is_narrow else _in_blocks(weights)
+        n_out, kind = len(bias), _kind_of_layer(bias)
+        ordered = weights.T.ravel() if kind == "narrow" else _in_blocks(weights)
         tables.append(_numbers(f"weights_{k}", ordered, "float", type_name="weight"))
         tables.append(_numbers(f"bias_{k}", bias, "float", type_name="weight"))
         after = "out" if k == len(model.layers) else f"hidden_{k}"
         if after != "out":
             calls.append(f"    weight {after}[{n_out}];")
         arguments = f"{before}, {width}, weights_{k}, bias_{k}, {n_out}, {after}"
-        calls.append(f"    {'narrow' if is_narrow else 'wide'}_layer({arguments});")
+        calls.append(f"    {kind}_layer({arguments});")
         before, width = after, n_out
+    kinds = sorted({_kind_of_layer(bias) for _, bias in model.layers})
     if model.layers:
-        tables = [
-            f"#define BLOCK {BLOCK}\n#define LANES {LANES}\n",
-            _snippet("layers", ""),
-            *tables,
-        ]
+        sizes = f"#define BLOCK {BLOCK}\n#define LANES {LANES}\n"
+        tables = [sizes, *(_snippet(f"{kind}_layer", "") for kind in kinds), *tables]
     else:
         calls = ["    for (int k = 0; k < N_OUTPUTS; ++k) {", "        out[k] = sum[k];", "    }"]
     body = "\n".join(calls)
-    head = "static void run_layers(const weight *restrict sum, weight *restrict out)"
+    head = "static void run_layers(const weight *RESTRICT sum, weight *RESTRICT out)"
     return "\n".join([*tables, f"{head}\n{{\n{body}\n}}\n"])
+
+
+def _kind_of_layer(bias):
+    return "narrow" if len(bias) < NARROW else "wide"
 
 
 def _in_blocks(weights):

@@ -22,7 +22,7 @@ def find_compiler():
 def compiler_version():
     """Return the first line of what the compiler says of itself."""
     command = [*_require_compiler(), "--version"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
     return done.stdout.partition("\n")[0]
 
 
@@ -46,11 +46,11 @@ def compile_library(source, path):
     compiler = _require_compiler()
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "student.c")
-        file.write_text(source)
+        file.write_text(source, encoding="utf-8")
         for flags in _FLAGS:
             made = ["-shared", "-fPIC", str(file), "-o", str(path), "-lm"]
             command = [*compiler, "-std=c99", *flags, *made]
-            done = subprocess.run(command, capture_output=True, text=True)
+            done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
             if done.returncode == 0:
                 return
     raise RuntimeError(f"{' '.join(command)} failed: {done.stderr.strip()[-2000:]}")

@@ -3,6 +3,11 @@
 A number becomes one code per bin, ``clip((x - left) / width, 0, 1)``, and the curves of all columns
 one matrix of their slopes: on short rows a matrix product is faster than a search for the bin, and
 it is exact at every edge, however narrow the bins are.
+
+The codes are computed as doubles, and those of an additive student are summed up as doubles, so
+that the error does not grow with the columns. A runtime that has other ideas, as OpenVINO with
+bfloat16, rounds what follows the first operation on the input: so that is the subtraction of a
+centre of each column, after which few digits are enough.
 """
 
 from dataclasses import dataclass, replace
@@ -34,7 +39,7 @@ def network_outputs(graph, model, inputs, cells):
         outputs, the first of which is 0.
     """
     model = _with_both_margins(model)
-    hidden_type = np.float32 if model.layers else cells.dtype  # as the students compute
+    hidden_type = np.float32 if model.layers else np.float64  # as the students compute
     total = _sum_of_curves(graph, model, inputs, cells, hidden_type)
     if model.is_soft_tree:
         total = _path_probabilities(graph, total, len(model.intercept))
@@ -106,10 +111,10 @@ def _sum_of_curves(graph, model, inputs, cells, hidden_type):
         _codes_of_levels(graph, model, cells),
         _codes_of_bins(graph, model, cells, absent),
     ]
-    for codes, weights in filter(None, blocks):
-        weights = graph.constant(weights.astype(hidden_type), "weights")
-        total = graph.add("Gemm", graph.cast(codes, hidden_type), weights, total)
-    return total
+    codes, weights = zip(*filter(None, blocks), strict=True)
+    codes = graph.join([graph.cast(each, hidden_type) for each in codes])
+    weights = graph.constant(np.concatenate(weights).astype(hidden_type), "weights")
+    return graph.add("Gemm", codes, weights, total)
 
 
 def _look_up(graph, model, inputs, cells, hidden_type):
@@ -163,18 +168,16 @@ def _codes_of_bins(graph, model, cells, absent):
     bins = _bins(model, cells)
     if not len(bins.column):
         return None
-    first = np.zeros(len(cells.position), dtype=cells.dtype)
-    for j, position in cells.position.items():
-        if model.edges[j] is not None:
-            first[position] = _rounded(model.edges[j][:1], cells.dtype)[0]
-    x = graph.add("Where", absent, graph.constant(first), cells.numbers)
-    if np.array_equal(bins.column, np.arange(len(first))):
-        x = graph.add("Reshape", x, graph.constant(np.array([0, len(first), 1])))
+    x = cells.numbers if cells.dtype == np.float64 else graph.cast(cells.numbers, np.float64)
+    x = graph.add("Sub", x, graph.constant(bins.centre, "centre"))
+    x = graph.add("Where", absent, graph.constant(bins.first), x)
+    if np.array_equal(bins.column, np.arange(len(bins.centre))):
+        x = graph.add("Reshape", x, graph.constant(np.array([0, len(bins.centre), 1])))
     else:
         x = graph.add("Gather", x, graph.constant(bins.column[:, None]), axis=1)
     above = graph.add("Sub", x, graph.constant(bins.left))
     share = graph.add("Mul", above, graph.constant(bins.inverse_width))
-    ends = [graph.constant(cells.dtype(end)) for end in (0, 1)]
+    ends = [graph.constant(np.float64(end)) for end in (0, 1)]
     codes = graph.add("Clip", share, *ends)
     return graph.add("Reshape", codes, graph.constant(np.array([0, len(bins.slope)]))), bins.slope
 
@@ -185,6 +188,8 @@ class _Bins:
 
     Attributes
     ----------
+    centre, first : ndarray of shape (n_numbers,)
+        What is subtracted from the numbers, and the first edge after that.
     column : ndarray of shape (n_rows,)
         Position among the numbers that a row is filled from.
     left, inverse_width : ndarray of shape (n_rows, length)
@@ -193,6 +198,8 @@ class _Bins:
         What the curve rises over every bin.
     """
 
+    centre: np.ndarray
+    first: np.ndarray
     column: np.ndarray
     left: np.ndarray
     inverse_width: np.ndarray
@@ -205,16 +212,30 @@ def _bins(model, cells):
     length = _row_length(n_bins)
     n_rows = -(-n_bins // length)
     column = np.repeat([cells.position[j] for j in numeric], n_rows).astype(np.int64)
-    left, inverse_width = np.zeros((2, len(column) * length), dtype=cells.dtype)
+    left, inverse_width = np.zeros((2, len(column) * length))
+    centre, first = np.zeros((2, len(cells.position)))
     slope = np.zeros((len(column) * length, model.curves[0].shape[1]))
     starts = np.cumsum(n_rows * length) - n_rows * length
     for j, start, n in zip(numeric, starts, n_bins, strict=True):
         at = slice(start, start + n)
         edges = _rounded(model.edges[j], cells.dtype)
-        left[at], inverse_width[at] = edges[:-1], _inverse_width(edges)
         slope[at] = np.diff(model.curves[j][:-1].astype(np.float64), axis=0)
+        middle = _centre(edges, slope[at])
+        centre[cells.position[j]], first[cells.position[j]] = middle, edges[0] - middle
+        left[at], inverse_width[at] = edges[:-1] - middle, _inverse_width(edges)
     shape = len(column), length
-    return _Bins(column, left.reshape(shape), inverse_width.reshape(shape), slope)
+    return _Bins(centre, first, column, left.reshape(shape), inverse_width.reshape(shape), slope)
+
+
+def _centre(edges, rises):
+    """Choose the edge from which few digits of the distance change the curve least."""
+    if len(edges) == 1:
+        return edges[0]
+    with np.errstate(over="ignore", invalid="ignore"):
+        steepness = np.abs(rises).max(axis=1) * _inverse_width(edges)
+        distance = np.abs(edges[:, None] - edges)
+        largest = np.maximum(distance[:, :-1], distance[:, 1:])
+        return edges[np.argmin(np.nan_to_num(largest * steepness).max(axis=1))]
 
 
 def _row_length(n_bins):
@@ -227,11 +248,10 @@ def _row_length(n_bins):
 def _rounded(edges, dtype):
     """Round bin edges as the numbers are, so that a number on an edge stays there."""
     largest = np.finfo(dtype).max
-    return np.clip(edges, -largest, largest).astype(dtype)
+    return np.clip(edges, -largest, largest).astype(dtype).astype(np.float64)
 
 
 def _inverse_width(edges):
     """Return 1 / width, as large as can be where rounding leaves no width: a step after it."""
     with np.errstate(over="ignore", divide="ignore"):
-        inverse = 1.0 / np.diff(edges.astype(np.float64))
-    return np.minimum(inverse, np.finfo(edges.dtype).max)
+        return np.minimum(1.0 / np.diff(edges), np.finfo(np.float32).max)

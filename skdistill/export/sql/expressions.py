@@ -16,17 +16,17 @@ from skdistill.scorer.model import LeanTree
 #: Differences of margins are cut here, so that no exponential overflows or underflows.
 LARGEST_DIFFERENCE = 700.0
 
+#: Terms of a sum that are written one after the other.
+LONGEST_SUM = 50
 
-def answers(model, margins=None):
-    """Write the answers of a student as expressions.
+
+def answers(model):
+    """Write the answers of a student as expressions of the raw columns alone.
 
     Parameters
     ----------
     model : LeanTree or LeanNetwork
         A network without layers.
-    margins : list of str, default=None
-        The columns that hold the `margins` of an additive classifier; None to write them out
-        wherever they are needed.
 
     Returns
     -------
@@ -37,12 +37,54 @@ def answers(model, margins=None):
         return _tree_answers(model)
     if model.classes is None:
         return [_sum_of_curves(model, np.array([model.scale]), model.shift)]
-    return _class_answers(model, margins)
+    if len(model.classes) == 2:
+        return _two_class_answers(model, lambda: _sum_of_curves(model, np.ones(1)))
+    return _class_answers(model)
 
 
 def margins(network):
     """Write the margins of an additive classifier as expressions, one per output."""
     return [_sum_of_curves(network, one) for one in np.eye(network.n_outputs)]
+
+
+def largest_margin(names):
+    """Write the largest of the margins; in every dialect, of one as well."""
+    margins = [reference(name) for name in names]
+    # Not exp.Greatest: sqlglot would wrap it in a test of all margins, which are NULL together.
+    return exp.Anonymous(this="GREATEST", expressions=margins) if len(names) > 1 else margins[0]
+
+
+def total_odds(network, names, largest):
+    """Write the sum of exp(margin - largest margin) over the classes."""
+    return _sum(_odds(network, names, largest))
+
+
+def answers_from_margins(network, names, largest, total):
+    """Write the answers of an additive classifier by the columns of the steps before them.
+
+    Parameters
+    ----------
+    network : LeanNetwork
+        Without layers.
+    names : list of str
+        The columns that hold the `margins`.
+    largest, total : str
+        The columns that hold `largest_margin` and `total_odds`, which two classes do not need.
+
+    Returns
+    -------
+    expressions : list of Expression
+        The label and one probability per class.
+    """
+    if len(network.classes) == 2:
+        return _two_class_answers(network, lambda: reference(names[0]))
+    branches = [
+        (exp.EQ(this=reference(name), expression=reference(largest)), label(each))
+        for name, each in zip(names, network.classes, strict=True)
+    ]
+    odds = _odds(network, names, largest)
+    shares = [exp.Div(this=each, expression=reference(total)) for each in odds]
+    return [_case(branches, exp.null()), *shares]
 
 
 def number(value):
@@ -142,16 +184,44 @@ def _goes(tree, node, to_left):
     return condition if to_left else exp.and_(condition, exp.not_(exp.IsNan(this=_value(column))))
 
 
-def _class_answers(network, names):
-    n_classes = len(network.classes)
-    # Margins of all classes from the outputs: with two classes, (0, x).
-    outputs_of = np.eye(2)[:, 1:] if n_classes == 2 else np.eye(n_classes)
+def _two_class_answers(network, log_odds):
+    """Write label and probabilities: each by its own exponential, so small ones keep digits."""
+    [bound] = _bounds(network)
+
+    def probability(against):
+        odds = exp.Exp(this=_within_limits(against, bound))
+        return exp.Div(this=number(1.0), expression=exp.paren(_sum([number(1.0), odds])))
+
+    signs = [
+        exp.LTE(this=log_odds(), expression=number(0.0)),
+        exp.GT(this=log_odds(), expression=number(0.0)),
+    ]
+    labels = [label(each) for each in network.classes]
+    return [
+        _case(zip(signs, labels, strict=True), exp.null()),
+        probability(log_odds),
+        probability(lambda: exp.Neg(this=exp.paren(log_odds()))),
+    ]
+
+
+def _odds(network, names, largest):
+    """Write exp(margin - largest margin), one per class."""
+    bound = 2 * _bounds(network).max()
+
+    def odds(name):
+        difference = {"this": reference(name), "expression": reference(largest)}
+        return exp.Exp(this=_within_limits(lambda: exp.Sub(**difference), bound))
+
+    return [odds(name) for name in names]
+
+
+def _class_answers(network):
+    """Write label and probabilities by the differences between the margins of all pairs."""
+    n_classes, bounds = len(network.classes), _bounds(network)
 
     def difference(j, k):
-        weights = outputs_of[j] - outputs_of[k]
-        if names is None:
-            return _within_limits(network, weights, lambda: _sum_of_curves(network, weights))
-        return _within_limits(network, weights, lambda: _difference_of_columns(names, j, k))
+        weights = np.eye(n_classes)[j] - np.eye(n_classes)[k]
+        return _within_limits(lambda: _sum_of_curves(network, weights), bounds[j] + bounds[k])
 
     def probability(k):
         # The only class there is has a probability of exp(0), unless it is NULL.
@@ -165,21 +235,17 @@ def _class_answers(network, names):
         return exp.and_(*later) if later else exp.not_(_is_null(exp.paren(difference(k, 0))))
 
     branches = [(is_most_probable(k), label(name)) for k, name in enumerate(network.classes)]
-    return [_case(branches, None), *[probability(k) for k in range(n_classes)]]
+    return [_case(branches, exp.null()), *[probability(k) for k in range(n_classes)]]
 
 
-def _difference_of_columns(names, j, k):
-    """Write the margin of class j minus that of class k; one column is the log-odds."""
-    if len(names) > 1:
-        return exp.Sub(this=reference(names[j]), expression=reference(names[k]))
-    return reference(names[0]) if j >= k else exp.Neg(this=reference(names[0]))
+def _bounds(network):
+    """Return what no margin exceeds, one per output."""
+    return np.abs(network.intercept) + sum(np.abs(curve).max(axis=0) for curve in network.curves)
 
 
-def _within_limits(network, weights, write):
+def _within_limits(write, bound):
     """Cut a difference of margins, if it can be too large for an exponential at all."""
-    largest = abs(network.intercept @ weights)
-    largest += sum(np.abs(curve @ weights).max() for curve in network.curves)
-    if largest <= LARGEST_DIFFERENCE:
+    if bound <= LARGEST_DIFFERENCE:
         return write()
     high, low = number(LARGEST_DIFFERENCE), number(-LARGEST_DIFFERENCE)
     branches = [
@@ -268,6 +334,15 @@ def _is_null(expression):
 
 
 def _sum(terms):
+    """Write a sum; a long one in parts, as databases limit how deep expressions nest."""
+    while len(terms) > LONGEST_SUM:
+        starts = range(0, len(terms), LONGEST_SUM)
+        parts = [terms[start : start + LONGEST_SUM] for start in starts]
+        terms = [exp.paren(_chain(part), copy=False) for part in parts]
+    return _chain(terms)
+
+
+def _chain(terms):
     return reduce(lambda total, term: exp.Add(this=total, expression=term), terms)
 
 

@@ -13,7 +13,7 @@ class Names:
     Attributes
     ----------
     margins : tuple of str
-        Of the margins of an additive classifier, if they have columns of their own.
+        Of the margins of an additive classifier, if they are shown.
     answers : tuple of str
         Of the label and the probabilities, or of the prediction.
     """
@@ -70,8 +70,8 @@ def result_names(model, dialect, *, table, keep, rename):
     names : Names
         The names.
     """
-    margins, answers = _usual_names(model, dialect)
-    if table is None or isinstance(model, LeanTree):
+    margins, answers = usual_names(model, dialect)
+    if table is None or keep is not None or isinstance(model, LeanTree):
         margins = []
     usual = [*margins, *answers]
     unknown = sorted(set(rename) - set(usual))
@@ -98,7 +98,8 @@ def first_repeated(names):
     return None
 
 
-def _usual_names(model, dialect):
+def usual_names(model, dialect):
+    """Name the margins and the answers of a student as they are called without `rename`."""
     if model.classes is None:
         return [], ["prediction"]
     labels = [str(label) for label in model.classes]

@@ -5,17 +5,23 @@ from numbers import Real
 import duckdb
 import numpy as np
 import sqlglot
+from sqlglot import exp
 
 from skdistill.export.certificate import ParityError
 from skdistill.export.sql import expressions
 from skdistill.export.sql.expressions import quoted
+from skdistill.export.sql.names import usual_names
+from skdistill.export.sql.statement import ANSWERS, ROWS, step_columns
 from skdistill.scorer.model import n_answers
 
 #: A label whose probability is this far below the largest is wrong, not a tie.
 TIE = 1e-9
 
+#: Column of the table that tells the order of the rows, where all columns are kept.
+POSITION = "skdistill_position"
 
-def run_sql(sql, model, rows, *, dialect, table=None, view=None, keep=None):
+
+def run_sql(sql, model, rows, *, dialect, table=None, view=None, keep=None, rename=None):
     """Run what `to_sql` wrote on some rows.
 
     Parameters
@@ -32,7 +38,9 @@ def run_sql(sql, model, rows, *, dialect, table=None, view=None, keep=None):
     table, view : sequence of str, default=None
         The names in it, in parts.
     keep : sequence of str, default=None
-        The columns that a SELECT has before the answers.
+        The columns that a SELECT has before the answers, None for all.
+    rename : dict of str to str, default=None
+        Other names of answers.
 
     Returns
     -------
@@ -44,22 +52,25 @@ def run_sql(sql, model, rows, *, dialect, table=None, view=None, keep=None):
     ParityError
         If a label is not that of the most probable class.
     """
+    others = _other_columns(model, dialect, table, keep, rename or {})
     if table is None:
         table = ["rows"]
         sql = f"SELECT\n{sql}\nFROM {quoted('rows').sql(dialect=dialect)}"
     if dialect != "duckdb":
-        sql = sqlglot.transpile(sql, read=dialect, write="duckdb")[0]
+        sql = _translated(sql, dialect)
     with duckdb.connect(":memory:") as connection:
         for parts in (table, view or ()):
             _make_schema(connection, parts[:-1])
-        _make_table(connection, _in_duckdb(expressions.table(table)), model, rows, keep or ())
+        _make_table(connection, _in_duckdb(expressions.table(table)), model, rows, others)
         # The file may be a stranger's: it reaches this table and nothing else.
         connection.execute("SET enable_external_access = false")
         connection.execute("SET preserve_insertion_order = true")
         connection.execute(sql)
         if view is not None:
             connection.execute(f"SELECT * FROM {_in_duckdb(expressions.table(view))}")
-        columns = list(connection.fetchnumpy().values())
+        found = connection.fetchnumpy()
+    order = np.argsort(found[POSITION]) if POSITION in found else slice(None)
+    columns = [column[order] for column in found.values()]
     n = n_answers(model)
     answers = np.stack([_floats(column) for column in columns[-n:]], axis=1)
     if model.classes is not None:
@@ -84,7 +95,34 @@ def _make_schema(connection, parts):
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {'.'.join(names)}")
 
 
-def _make_table(connection, table, model, rows, keep):
+def _other_columns(model, dialect, table, keep, rename):
+    """Name columns of the table that the student does not read.
+
+    Those that are kept; and, where the SQL has to cope with them, columns called as the results,
+    the steps and the queries inside are: it must not take them for what it means.
+    """
+    others = [*(keep or ()), POSITION, ROWS, ANSWERS]
+    if table is None or keep is not None:
+        usual = [name for names in usual_names(model, dialect) for name in names]
+        others += [
+            *usual,
+            *rename.values(),
+            *(name for names in step_columns(model) for name in names),
+        ]
+    known = {column.name.lower() for column in model.columns}
+    different = {name.lower(): name for name in reversed(others) if name.lower() not in known}
+    return list(different.values())
+
+
+def _translated(sql, dialect):
+    """Write SQL in DuckDB's dialect; OFFSET 0 changes nothing but plans, and there the order."""
+    statement = sqlglot.parse_one(sql, read=dialect)
+    for offset in statement.find_all(exp.Offset):
+        offset.pop()
+    return statement.sql(dialect="duckdb", copy=False)
+
+
+def _make_table(connection, table, model, rows, others):
     """Make the table that the SQL reads."""
     pairs = list(zip(model.columns, rows.values, strict=True))
     cells = {
@@ -96,8 +134,6 @@ def _make_table(connection, table, model, rows, keep):
         f"{_cell(name, column)} AS {_in_duckdb(quoted(column.name))}"
         for name, column in zip(cells, model.columns, strict=True)
     ]
-    known = {column.name.lower() for column in model.columns}
-    others = [name for name in keep if name.lower() not in known]
     selected += [f"position AS {_in_duckdb(quoted(name))}" for name in others]
     columns = ", ".join(selected)
     connection.execute(f"CREATE TABLE {table} AS SELECT {columns} FROM parity_rows")

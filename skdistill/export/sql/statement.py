@@ -1,12 +1,24 @@
-"""Puts the expressions of a student together, and writes them in a dialect."""
+"""Puts the expressions of a student together, and writes them in a dialect.
+
+An additive classifier takes steps: margins, their largest, the sum of the odds against it. Each is
+a query around the one before. All references name the query that they mean, so no column of the
+table is taken for another, whatever it is called.
+"""
 
 from sqlglot import exp
 
 from skdistill.export.sql import expressions
-from skdistill.export.sql.expressions import as_double, quoted
+from skdistill.export.sql.expressions import as_double, quoted, reference
+from skdistill.scorer.model import LeanTree
 
 #: Dialects without a function that recognises NaN; there NaN equals itself.
 NO_ISNAN = ("postgres", "snowflake")
+
+#: What the table is called inside a query, and the answers beside it.
+ROWS, ANSWERS = "skdistill_rows", "skdistill_answers"
+
+#: Columns of the steps after the margins.
+LARGEST, TOTAL = "skdistill_largest", "skdistill_total"
 
 
 def write_expressions(model, names, dialect):
@@ -38,18 +50,132 @@ def write_select(model, names, dialect, *, table, view=None, keep=None):
     sql : str
         One statement without a semicolon.
     """
-    source = expressions.table(table)
-    if names.margins:
-        inner = exp.select(
-            exp.Star(), *_aliased(expressions.margins(model), names.margins), copy=False
-        )
-        source = inner.from_(source, copy=False).subquery(quoted("margins"), copy=False)
-    kept = [exp.Star()] if keep is None else [expressions.reference(name) for name in keep]
-    answered = _aliased(expressions.answers(model, names.margins or None), names.answers)
-    query = exp.select(*kept, *answered, copy=False).from_(source, copy=False)
+    source = _named(expressions.table(table), ROWS)
+    # PostgreSQL would otherwise compute the margins anew wherever they are mentioned.
+    fence = dialect == "postgres" and len(step_columns(model)) > 1
+    if keep is not None:
+        query = _beside_some(model, names, source, keep, fence)
+    elif dialect == "postgres":  # it has no star without some columns
+        query = _beside_all_laterally(model, names, source, fence)
+    else:
+        query = _beside_all(model, names, source)
     if view is not None:
         query = exp.Create(this=expressions.table(view), kind="VIEW", expression=query)
     return _written(query, dialect)
+
+
+def step_columns(model):
+    """Name the columns that the steps before the answers add, step by step."""
+    if isinstance(model, LeanTree) or model.classes is None:
+        return []
+    margins = [f"skdistill_margin_{k}" for k in range(model.n_outputs)]
+    return [margins] if len(model.classes) == 2 else [margins, [LARGEST], [TOTAL]]
+
+
+def _beside_some(model, names, source, keep, fence):
+    """Carry the columns that are kept through the steps under names of their own."""
+    carried = [f"skdistill_kept_{k}" for k in range(len(keep))] if step_columns(model) else keep
+    first = _aliased([_column(ROWS, name) for name in keep], carried)
+    source, alias = _through_steps(model, first, source, fence)
+    kept = _aliased([_column(alias, name) for name in carried], keep)
+    return _select([*kept, *_answers(model, names, alias)], source)
+
+
+def _beside_all(model, names, source):
+    """Carry all columns through the steps, and leave out those of the steps in the end."""
+    added = [name for names in step_columns(model) for name in names]
+    source = _without_columns(source, [*added, *names.margins, *names.answers])
+    source, alias = _through_steps(model, [_star(ROWS)], source)
+    return _select([_star(alias, added), *_answers(model, names, alias)], source)
+
+
+def _beside_all_laterally(model, names, source, fence):
+    """Take the steps beside every row of the table."""
+    query = _without_columns(source, [*names.margins, *names.answers])
+    query, known = _select([_star(ROWS)], query), {}
+    for number, (columns, values) in enumerate(
+        zip(step_columns(model), _steps(model), strict=True)
+    ):
+        step = _fenced(_select(_aliased(_of(known or ROWS, values), columns)), fence)
+        known |= dict.fromkeys(columns, f"skdistill_step_{number}")
+        beside = _named(exp.Lateral(this=step.subquery(copy=False)), known[columns[0]])
+        query = query.join(exp.Join(this=beside, kind="CROSS"), copy=False)
+    return query.select(*_answers(model, names, known or ROWS), copy=False)
+
+
+def _without_columns(source, names):
+    """Have the database refuse a table with columns of these names: no result may be confused.
+
+    Beside a row of such columns a name without its table is ambiguous.
+    """
+    row = _named(_select(_aliased([exp.null() for _ in names], names)).subquery(), ANSWERS)
+    is_null = [exp.Is(this=reference(name), expression=exp.null()) for name in names]
+    query = _select([_star(ROWS)], source).join(exp.Join(this=row, kind="CROSS"), copy=False)
+    return _named(query.where(*is_null, copy=False).subquery(copy=False), ROWS)
+
+
+def _through_steps(model, carried, source, fence=False):
+    """Put a query around another for every step; return the last, and what it is called."""
+    alias = ROWS
+    for number, (names, values) in enumerate(zip(step_columns(model), _steps(model), strict=True)):
+        query = _select([*carried, *_aliased(_of(alias, values), names)], source)
+        query = _fenced(query, fence)
+        alias = f"skdistill_step_{number}"
+        source, carried = _named(query.subquery(copy=False), alias), [_star(alias)]
+    return source, alias
+
+
+def _steps(model):
+    """Write the columns of the steps, see `step_columns`."""
+    columns = step_columns(model)
+    if not columns:
+        return []
+    steps = [expressions.margins(model)]
+    if len(columns) > 1:
+        steps.append([expressions.largest_margin(columns[0])])
+        steps.append([expressions.total_odds(model, columns[0], LARGEST)])
+    return steps
+
+
+def _answers(model, names, alias):
+    """Write the results: the margins, if they are asked for, and the answers."""
+    steps = step_columns(model)
+    if not steps:
+        return _aliased(_of(alias, expressions.answers(model)), names.answers)
+    margins = [reference(name) for name in steps[0]] if names.margins else []
+    answers = expressions.answers_from_margins(model, steps[0], LARGEST, TOTAL)
+    return _aliased(_of(alias, [*margins, *answers]), [*names.margins, *names.answers])
+
+
+def _fenced(query, fence):
+    """Have PostgreSQL compute the columns of a query once, if it has to."""
+    return query.offset(0, copy=False) if fence else query
+
+
+def _of(alias, expressions):
+    """Have all references name the query that they mean: one for all, or by column."""
+    for each in expressions:
+        for column in each.find_all(exp.Column):
+            column.set("table", quoted(alias if isinstance(alias, str) else alias[column.name]))
+    return expressions
+
+
+def _column(alias, name):
+    return exp.Column(this=quoted(name), table=quoted(alias))
+
+
+def _star(alias, but=()):
+    excluded = [quoted(name) for name in but]
+    return exp.Column(this=exp.Star(except_=excluded or None), table=quoted(alias))
+
+
+def _select(items, source=None):
+    query = exp.select(*items, copy=False)
+    return query if source is None else query.from_(source, copy=False)
+
+
+def _named(source, alias):
+    return exp.alias_(source, quoted(alias), table=True, copy=False)
 
 
 def _aliased(expressions, names):
@@ -62,7 +188,7 @@ def _written(expression, dialect):
         expression = expression.transform(_without_isnan, copy=False)
     # Before 30.30 sqlglot indents what follows a line break inside a name.
     one_line = any("\n" in name.this for name in expression.find_all(exp.Identifier))
-    return expression.sql(dialect=dialect, pretty=not one_line)
+    return expression.sql(dialect=dialect, pretty=not one_line, copy=False)
 
 
 def _without_isnan(node):

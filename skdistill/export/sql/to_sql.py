@@ -11,6 +11,9 @@ from skdistill.scorer.student_file import pack
 #: The dialects that SQL can be written in.
 DIALECTS = ("duckdb", "postgres", "snowflake", "bigquery", "spark")
 
+#: Points of curves that expressions repeat at most, some 100 characters each.
+MOST_POINTS = 20_000
+
 
 def to_sql(
     model,
@@ -53,7 +56,7 @@ def to_sql(
         Other names of answers, by the name they would have: ``{"label": "churn"}``.
     tolerance : float, default=1e-05
         Largest difference from the student that is allowed: of a probability, or of a prediction
-        in shares of the standard deviation of the predictions.
+        in shares of the spread of the predictions, see `Certificate`.
 
     Returns
     -------
@@ -67,7 +70,8 @@ def to_sql(
         If the student is an MLP or none of skdistill's.
     ValueError
         If the dialect is unknown, a name occurs twice (case does not tell names apart in most
-        databases) or is none, or the categories of a column are both strings and numbers.
+        databases) or is none, the categories of a column are both strings and numbers, or
+        expressions for that many classes would be too long.
     ParityError
         If the SQL does not answer as the student does; then nothing is written.
     ImportError
@@ -81,10 +85,18 @@ def to_sql(
     cast to double, categories to text unless they are numbers. PostgreSQL and BigQuery refuse to
     cast booleans to double: give them as integers there.
 
+    With `table`, every reference names the query it means, so a column of the table is never taken
+    for a result, whatever it is called. Without `keep`, a table with a column of the name of a
+    result is refused by the database ("ambiguous"): pass `keep` or `rename`. Snowflake, BigQuery
+    and Spark then need ``EXCLUDE`` or ``EXCEPT`` in a SELECT, which Spark has from version 4.
+
     A tree is one CASE per answer. Of an additive student every column is one CASE, a straight line
     per bin, and their sum is a margin. A SELECT computes the margins once; expressions repeat
     them, once per pair of classes, so prefer `table` for more than two classes. A probability is
-    ``1 / (1 + sum over other classes of exp(their margin - its margin))``, which cannot overflow.
+    ``exp(margin - largest) / sum of exp(margins - largest)``, or of two classes
+    ``1 / (1 + exp(-log_odds))`` and ``1 / (1 + exp(log_odds))``: neither overflows, and small
+    probabilities keep their digits. PostgreSQL is held to computing the margins of more than two
+    classes once by ``OFFSET 0``, behind which it does not take the conditions on a view.
 
     SQL in another dialect than DuckDB's is translated for the comparison, as ``runtime`` in the
     certificate says; run it once in the database itself before relying on it.
@@ -123,6 +135,8 @@ def to_sql(
     lean = lean_model(content)
     _check_student(student, lean)
     _check_columns(lean.columns)
+    if table is None:
+        _check_length(lean)
     if dialect == "bigquery":
         columns = [column.name for column in lean.columns]
         _check_dots([*columns, *(table or ()), *(view or ()), *(keep or ())])
@@ -132,7 +146,7 @@ def to_sql(
         sql = statement.write_expressions(lean, names, dialect)
     else:
         sql = statement.write_select(lean, names, dialect, table=table, view=view, keep=keep)
-    form = {"dialect": dialect, "table": table, "view": view, "keep": keep}
+    form = {"dialect": dialect, "table": table, "view": view, "keep": keep, "rename": rename}
     sample = parity_sample(student, lean, as_deployed_sees(model, X))
     certificate = certify(
         "sql",
@@ -180,6 +194,19 @@ def _check_student(student, lean):
             f"{type(student).__name__} cannot be written as SQL; tree and linear students can: "
             "TreeStudentClassifier, TreeStudentRegressor, LinearStudentClassifier, "
             "LinearStudentRegressor. Export it with to_onnx or to_c."
+        )
+
+
+def _check_length(lean):
+    """Insist on expressions that a database can read: they grow with the square of the classes."""
+    if isinstance(lean, LeanTree) or len(lean.classes or ()) < 3:
+        return
+    n_classes, points = len(lean.classes), sum(map(len, lean.curves))
+    if n_classes**2 * points > MOST_POINTS:
+        raise ValueError(
+            f"As expressions, {n_classes} classes would repeat the {points:,} points of the curves "
+            f"{n_classes**2:,} times. Pass table='...', the name of the table: a SELECT computes "
+            "the margin of every class once."
         )
 
 

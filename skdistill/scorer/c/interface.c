@@ -15,7 +15,7 @@ long student_score_rows(const number *rows, long n_rows, number *answers)
 {
     long n_bad = 0;
     for (long i = 0; i < n_rows; ++i) {
-        n_bad += student_score(rows + i * N_COLUMNS, answers + i * N_ANSWERS) != 0;
+        n_bad += student_score(rows + (size_t)i * N_COLUMNS, answers + (size_t)i * N_ANSWERS) != 0;
     }
     return n_bad;
 }

@@ -1,4 +1,4 @@
-static void link(const weight *out, number *answers)
+static void link_answers(const weight *out, number *answers)
 {
     answers[0] = (number)out[0] * OUTPUT_SCALE + OUTPUT_SHIFT;
 }

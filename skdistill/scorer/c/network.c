@@ -1,12 +1,12 @@
 /* Adds what a column contributes at a point of its curve, or between it and the next one. */
-static void add_point(const weight *restrict point, weight share, weight *restrict sum)
+static void add_point(const weight *RESTRICT point, weight share, weight *RESTRICT sum)
 {
     for (int i = 0; i < WIDTH; ++i) {
         sum[i] += point[i] + share * (point[i + WIDTH] - point[i]);
     }
 }
 
-static void add_curve(int column, number cell, weight *restrict sum)
+static void add_curve(int column, number cell, weight *RESTRICT sum)
 {
     const weight *points = curve_points + (size_t)curve_start[column] * WIDTH;
 #if HAS_LEVELS

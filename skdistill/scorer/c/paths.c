@@ -1,6 +1,6 @@
 /* The probabilities with which a row reaches the leaves of a soft tree, level by level and in place:
  * log_odds are those of going right, at its WIDTH inner nodes. */
-static void path_probabilities(const weight *restrict log_odds, weight *restrict reach)
+static void path_probabilities(const weight *RESTRICT log_odds, weight *RESTRICT reach)
 {
     reach[0] = 1;
     for (int n_nodes = 1; n_nodes <= WIDTH; n_nodes *= 2) {

@@ -8,5 +8,5 @@ static void score(const number *row, number *answers)
         add_curve(j, row[j], sum);
     }
     run_layers(sum, out);
-    link(out, answers);
+    link_answers(out, answers);
 }

@@ -5,7 +5,10 @@
 #
 # imbalanced-learn 0.14.2, scikit-learn 1.9.1, Python 3.11.
 # Output seen:
-#     ?
+#     EasyEnsembleClassifier: 44.7 times the share, 0.302 to 0.738
+#     RUSBoostClassifier: 25.6 times the share, 0.119 to 0.881
+#     BalancedRandomForestClassifier: 29.1 times the share, 0.000 to 0.940
+#     AdaBoostClassifier: 28.5 times the share, 0.184 to 0.480
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

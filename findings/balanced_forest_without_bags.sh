@@ -4,7 +4,9 @@
 #
 # imbalanced-learn 0.14.2, scikit-learn 1.9.1, Python 3.11.
 # Output seen:
-#     ?
+#     is a RandomForestClassifier: True
+#     its relative has bags: 5
+#     AttributeError: 'BalancedRandomForestClassifier' object has no attribute '_n_samples'
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

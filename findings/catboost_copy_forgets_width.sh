@@ -4,7 +4,8 @@
 #
 # catboost 1.2.10, scikit-learn 1.9.1, Python 3.11.
 # Output seen:
-#     ?
+#     n_features_in_ fitted, pickled, copied, loaded, pickled in a pipeline: [5, 0, 0, 0, 0]
+#     names that the pickled one knows: 5
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -4,7 +4,9 @@
 #
 # catboost 1.2.10, scikit-learn 1.9.1, Python 3.11.
 # Output seen:
-#     ?
+#     Cannot clone object CatBoostClassifier(cat_features=['a']), as the constructor either does not set or modifies parameter cat_features
+#     Cannot clone object CatBoostClassifier(cat_features=array([0])), as the constructor either does not set or modifies parameter cat_features
+#     cloned
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

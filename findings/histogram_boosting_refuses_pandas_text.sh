@@ -5,7 +5,10 @@
 #
 # scikit-learn 1.9.1, pandas 3.1.1, polars 2.1.0, Python 3.11.
 # Output seen:
-#     ?
+#     pandas says: str
+#     ValueError: could not convert string to float: 'green'
+#     pandas 1.0
+#     polars.dataframe.frame 1.0
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

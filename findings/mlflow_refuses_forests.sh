@@ -5,7 +5,10 @@
 #
 # mlflow 3.17.2, scikit-learn 1.9.1, skops 0.16.0, Python 3.11.
 # Output seen:
-#     ?
+#     RandomForestClassifier Untrusted types found in the file: ['sklearn.tree._tree.Tree'].
+#     RandomForestClassifier as cloudpickle: the same True
+#     HistGradientBoostingClassifier Untrusted types found in the file: ['sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor'].
+#     HistGradientBoostingClassifier as cloudpickle: the same True
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

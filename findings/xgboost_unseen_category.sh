@@ -5,7 +5,11 @@
 #
 # xgboost 3.2.0, pandas 3.1.1, Python 3.11.
 # Output seen:
-#     ?
+#     b, d, f: [0.10000000149011612, 0.8999999761581421, 0.20000000298023224]
+#     unseen a -> 0.10000000149011612
+#     unseen c -> 0.8999999761581421
+#     unseen e -> 0.20000000298023224
+#     unseen g -> XGBoostError
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -424,13 +424,16 @@ def table_like(X, columns):
     return _side_by_side(columns).to_native()
 
 
-def row_hashes(X):
+def row_hashes(X, precision=np.float64):
     """Give rows with equal cells equal numbers, and different rows almost surely different ones.
 
     Parameters
     ----------
     X : ndarray, sparse matrix or data frame of shape (n_samples, n_features)
         The table. Containers and number types do not matter: 1, 1.0 and True are equal.
+    precision : {np.float64, np.float32}, default=np.float64
+        Numbers that are equal in this type count as equal: with float32 a row equals its copy as
+        trees and networks see it.
 
     Returns
     -------
@@ -438,7 +441,7 @@ def row_hashes(X):
         Comparable between tables, containers and processes.
     """
     if sp.issparse(X):
-        return _sparse_row_hashes(X.tocsr().astype(np.float64, copy=True))
+        return _sparse_row_hashes(X.tocsr().astype(precision).astype(np.float64))
     hashes = np.zeros(len(X), dtype=np.uint64)
     with np.errstate(over="ignore"):
         for j in range(X.shape[1]):
@@ -446,6 +449,7 @@ def row_hashes(X):
             if is_nominal(values):
                 cells = _stable_hashes(values)
             else:
+                values = values.astype(precision).astype(np.float64)
                 cells = np.where(np.isnan(values), np.nan, values + 0.0)  # one NaN, one zero
             mixed = cells.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
             mixed ^= mixed >> np.uint64(29)

@@ -27,6 +27,7 @@ __all__ = [
     "check_regression_rows",
     "check_weights",
     "encode_observed",
+    "hashes_of_seen",
     "observed_classes",
     "observed_rows",
     "require_y",
@@ -112,7 +113,7 @@ class SeenRows:
     @classmethod
     def of(cls, *tables):
         """Sketch the rows of tables; None among them is skipped."""
-        return cls.of_hashes([row_hashes(table) for table in tables if table is not None])
+        return cls.of_hashes([hashes_of_seen(table) for table in tables if table is not None])
 
     @classmethod
     def of_hashes(cls, hashes):
@@ -122,18 +123,23 @@ class SeenRows:
 
     def including(self, X):
         """Return the sketch of these rows and of more."""
-        hashes = np.union1d(self.hashes, row_hashes(X))[:SKETCH_SIZE].copy()
+        hashes = np.union1d(self.hashes, hashes_of_seen(X))[:SKETCH_SIZE].copy()
         return SeenRows(hashes, self.recurring)
 
     def excess_in(self, X):
         """Return the share of rows of X that were seen, beyond what chance explains."""
-        hashes = row_hashes(X)
+        hashes = hashes_of_seen(X)
         if len(self.hashes) == SKETCH_SIZE:  # larger hashes were not kept
             hashes = hashes[hashes <= self.hashes[-1]]
         if len(hashes) == 0 or self.recurring == 1.0:
             return 0.0
         known = np.isin(hashes, self.hashes).mean()
         return float((known - self.recurring) / (1 - self.recurring))
+
+
+def hashes_of_seen(X):
+    """Hash rows so that float32 copies of them are recognised."""
+    return row_hashes(X, np.float32)
 
 
 def check_classification_rows(

@@ -147,7 +147,9 @@ def test_every_compiler_makes_the_same_of_it(name, compiler, dtype, tmp_path):
     model = lean_model(student_content(student))
     sample = parity_sample(student, model, X)
     rows = [np.r_[:300, -len(X) : 0]]  # some that are critical, and the real ones
-    table = pd.DataFrame({c.name: v[*rows] for c, v in zip(model.columns, sample.rows.values)})
+    table = pd.DataFrame(
+        {c.name: v[*rows] for c, v in zip(model.columns, sample.rows.values, strict=True)}
+    )
     code, out, err = score_csv(program, csv_text(table))
     assert (code, err) == (0, "")
     found, expected = pd.read_csv(io.StringIO(out)), sample.answers[*rows]

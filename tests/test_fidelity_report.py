@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import scipy.sparse as sp
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import entropy, spearmanr
 from sklearn import metrics
@@ -677,6 +678,16 @@ def test_rows_that_were_fitted_on_are_recognised(binary_task, container):
     fidelity_report(model, X[450:], y[450:], **QUICK)  # a warning would be an error
     with pytest.warns(UserWarning, match="Rows of X are rows that the teacher was fitted on"):
         fidelity_report(model.student_, X[:400], teacher=model.teacher_, **QUICK)
+
+
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_matrix])
+def test_float32_copies_of_the_rows_are_recognised(binary_task, container):
+    X, y = binary_task
+    model = DistilledClassifier(RandomForestClassifier(20, random_state=0), LogisticRegression())
+    model.fit(container(X[:400]), y[:400])
+    seen = model._seen_rows
+    assert seen.excess_in(container(X[:400].astype(np.float32))) == 1.0
+    assert seen.excess_in(container(X[400:].astype(np.float32))) == 0.0
 
 
 def test_rows_that_only_the_teacher_was_fitted_on_are_recognised_as_well(binary_task):

@@ -386,6 +386,97 @@ def test_rows_that_do_not_fit_are_refused(mixed_frame, tmp_path):
         run_onnx(foreign.SerializeToString(), X)
 
 
+@students
+def test_float32_files_hold_no_doubles(student, mixed_frame, tmp_path):
+    # The builds of onnxruntime-web for WebGPU know none.
+    X, y, values = mixed_frame()
+    to_onnx(student.fit(X, values if student in REGRESSORS else y), tmp_path / "m.onnx")
+    graph = onnx.shape_inference.infer_shapes(onnx.load(tmp_path / "m.onnx")).graph
+    types = {each.data_type for each in graph.initializer}
+    types |= {each.type.tensor_type.elem_type for each in (*graph.value_info, *graph.output)}
+    assert onnx.TensorProto.FLOAT in types
+    assert onnx.TensorProto.DOUBLE not in types
+
+
+@pytest.mark.parametrize(
+    "student", [LinearStudentClassifier(C=1e4), LinearStudentRegressor(), mlp()], **by_name
+)
+def test_hundreds_of_columns_are_no_obstacle(student, rng, tmp_path):
+    X = rng.lognormal(size=(800, 400)) * 10.0 ** rng.integers(-3, 5, 400)
+    ranks = X.argsort(axis=0).argsort(axis=0)
+    y = ranks[:, :100].sum(axis=1) - ranks[:, 100:200].sum(axis=1)
+    student.fit(X, y if student in REGRESSORS else (y > 0).astype(int))
+    assert to_onnx(student, tmp_path / "m.onnx", X).max_difference < 1e-5
+
+
+def test_the_sum_of_an_additive_student_does_not_grow_with_the_columns(rng, tmp_path):
+    X = rng.normal(size=(300, 500))
+    student = LinearStudentRegressor(n_bins=4).fit(X, X.sum(axis=1))
+    to_onnx(student, tmp_path / "m.onnx", X)
+    graph = onnx.load(tmp_path / "m.onnx").graph
+    [gemm] = [node for node in graph.node if node.op_type == "Gemm"]
+    graph.output.append(onnx.helper.make_tensor_value_info(gemm.input[0], 1, None))
+    weights = {each.name: onnx.numpy_helper.to_array(each) for each in graph.initializer}
+    session = onnxruntime.InferenceSession(onnx.load(tmp_path / "m.onnx").SerializeToString())
+    assert session.run(None, {"X": X.astype(np.float32)})
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    [codes] = session.run([gemm.input[0]], {"X": X.astype(np.float32)})
+    partial = np.abs(np.cumsum(codes * weights[gemm.input[1]][:, 0], axis=1)).max()
+    assert partial < 5 * np.abs(student.predict(X)).max()
+
+
+def in_bfloat16(path):
+    """Compute as OpenVINO does in bfloat16: round all but what goes into the first operation."""
+    proto, kind = onnx.load(path), onnx.TensorProto
+    graph = onnx.shape_inference.infer_shapes(proto).graph
+    types = {
+        each.name: each.type.tensor_type.elem_type for each in (*graph.value_info, *graph.input)
+    }
+    outputs = {each.name for each in graph.output}
+    inputs = {each.name for each in graph.input}
+    nodes = []
+
+    def rounded(name):
+        for k, to in enumerate((kind.BFLOAT16, kind.FLOAT)):
+            source = name if k == 0 else f"{name}_short"
+            target = f"{name}_short" if k == 0 else f"{name}_rounded"
+            nodes.append(onnx.helper.make_node("Cast", [source], [target], to=to))
+        return f"{name}_rounded"
+
+    new_names = {name: rounded(name) for name in inputs}
+    for node in graph.node:
+        is_first = node.op_type in ("Sub", "Mul", "Add") and node.input[0] in inputs
+        if not is_first:
+            node.input[:] = [new_names.get(name, name) for name in node.input]
+        nodes.append(node)
+        if types.get(node.output[0]) == kind.FLOAT and node.output[0] not in outputs:
+            new_names[node.output[0]] = rounded(node.output[0])
+    del proto.graph.node[:]
+    proto.graph.node.extend(nodes)
+    return proto.SerializeToString()
+
+
+@pytest.mark.parametrize(
+    "student",
+    [LinearStudentClassifier(), MLPStudentClassifier((32, 32), max_epochs=20, random_state=0)],
+    **by_name,
+)
+def test_years_amounts_and_epochs_survive_bfloat16(student, rng, tmp_path):
+    year = rng.integers(1950, 2025, 3000).astype(float)
+    amount = np.float32(rng.lognormal(5, 2, 3000)).astype(float)
+    epoch = np.float32(1.6e9 + rng.integers(0, 30_000_000, 3000)).astype(float)
+    X = np.stack([year, amount, epoch], axis=1)
+    y = np.sin((year - 1950) / 8) + np.log(amount) / 2 - 2.5 + np.sin((epoch - 1.6e9) / 3e6)
+    student.fit(X, (y + rng.normal(size=3000) / 2 > 0).astype(int))
+    to_onnx(student, tmp_path / "m.onnx", tolerance=0.01)
+    found = score(in_bfloat16(tmp_path / "m.onnx"), {"X": X.astype(np.float32)})
+    expected = student.predict_proba(X)
+    assert 1e-4 < np.abs(found["probabilities"] - expected).max() < 0.04
+    assert np.mean(found["label"] != student.predict(X)) < 0.005
+
+
 # Pipelines
 
 

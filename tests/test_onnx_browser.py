@@ -54,8 +54,9 @@ def runtime_files(request):
 def score_in_browser(chromium, runtime_files, tmp_path):
     """Return a function that scores cases, each a model file and the tensors it is fed with."""
 
-    def score(cases):
-        page_files = {"/": PAGE, "/cases.json": tmp_path / "cases.json"}
+    def score(cases, bundle="wasm"):
+        (tmp_path / "page.html").write_text(PAGE.read_text().replace("ort.wasm.", f"ort.{bundle}."))
+        page_files = {"/": tmp_path / "page.html", "/cases.json": tmp_path / "cases.json"}
         described = []
         for k, (path, tensors) in enumerate(cases):
             page_files[f"/{k}.onnx"] = path
@@ -133,7 +134,8 @@ def numbers(answer, width):
     return np.array([np.nan if v is None else v for v in answer]).reshape(-1, width)
 
 
-def test_a_network_answers_in_a_browser(score_in_browser, multiclass_task, tmp_path):
+@pytest.mark.parametrize("bundle", ["wasm", "webgpu", "jspi"])
+def test_a_network_answers_in_a_browser(bundle, score_in_browser, multiclass_task, tmp_path):
     pytest.importorskip("torch")
     from skdistill import MLPStudentClassifier
 
@@ -144,7 +146,7 @@ def test_a_network_answers_in_a_browser(score_in_browser, multiclass_task, tmp_p
     to_onnx(student, tmp_path / "network.onnx")
     rows = np.vstack([X, X[:1]])
     rows[-1, 0] = np.inf
-    [answers] = score_in_browser([(tmp_path / "network.onnx", {"X": rows})])
+    [answers] = score_in_browser([(tmp_path / "network.onnx", {"X": rows})], bundle)
     proba = numbers(answers["probabilities"], 3)
     np.testing.assert_allclose(proba[:-1], student.predict_proba(X), atol=1e-6)
     assert np.isnan(proba[-1]).all()
@@ -168,3 +170,11 @@ def test_trees_and_strings_work_in_a_browser(score_in_browser, mixed_frame, tmp_
     assert of_tree["label"] == tree.predict(X).tolist()
     predicted = numbers(of_linear["variable"], 1)[:, 0]
     np.testing.assert_allclose(predicted, linear.predict(X), atol=1e-5)
+
+
+@pytest.mark.parametrize("bundle", ["webgpu", "jspi"])
+def test_bundles_without_the_operators_of_trees_say_so(bundle, score_in_browser, rng, tmp_path):
+    X = rng.normal(size=(50, 2)).astype(np.float32)
+    to_onnx(TreeStudentClassifier().fit(X, X[:, 0] > 0), tmp_path / "tree.onnx")
+    answer = score_in_browser([(tmp_path / "tree.onnx", {"X": X})], bundle)
+    assert "TreeEnsembleRegressor" in answer["error"]

@@ -840,3 +840,14 @@ def test_of_two_thousand_mutated_files_none_is_read_as_another_model(students):
 @pytest.mark.slow
 def test_of_a_hundred_thousand_mutated_files_none_is_read_as_another_model(students):
     fuzz(students, 50_000, seed=1)
+
+
+def test_labels_may_be_objects_of_numpy(rng, tmp_path):
+    X = rng.normal(size=(60, 2))
+    classes = np.array([np.str_("no"), np.str_("yes")], dtype=object)
+    student = TreeStudentClassifier().fit(X, classes[(X[:, 0] > 0).astype(int)])
+    assert isinstance(student.classes_[0], np.str_)
+    save(student, tmp_path / "s.skd")
+    loaded = load(tmp_path / "s.skd")
+    assert loaded.predict(X).tolist() == student.predict(X).tolist()
+    assert [type(each) for each in loaded.classes_] == [str, str]

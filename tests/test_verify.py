@@ -12,12 +12,18 @@ from sklearn.preprocessing import StandardScaler
 
 from skdistill import (
     LinearStudentClassifier,
+    LinearStudentRegressor,
     MLPStudentClassifier,
+    MLPStudentRegressor,
     TreeStudentClassifier,
     TreeStudentRegressor,
+    lean_scorer,
 )
 from skdistill.export.certificate import ParityError, certificate_path, read_certificate
+from skdistill.export.content import student_content
+from skdistill.export.sample import ALONE_ROWS, MIXED_ROWS, critical_values, parity_rows
 from skdistill.export.verify import verify
+from skdistill.scorer.content import lean_model
 
 
 @pytest.fixture(scope="module")
@@ -181,3 +187,62 @@ def test_rows_of_another_shape_are_refused(linear, tmp_path):
     path = export_sql(linear, tmp_path / "student.sql")
     with pytest.raises(ValueError, match="feature"):
         verify(path, pd.DataFrame(np.zeros((3, 2))).add_prefix("x"))
+
+
+# Regressors whose answers hardly differ
+
+
+@pytest.mark.parametrize("target", [0.0, 0.1, -3e8, "0.1 and a last digit", "1e6 and a hundredth"])
+@pytest.mark.parametrize(
+    "kind", [LinearStudentRegressor, TreeStudentRegressor, MLPStudentRegressor]
+)
+def test_answers_that_hardly_differ_are_exported(kind, target, rng, tmp_path):
+    X = rng.normal(size=(300, 3))
+    y = np.full(300, target if isinstance(target, float) else 0.1)
+    if isinstance(target, str):
+        y = y + 1e-16 * (X[:, 0] > 0) if "digit" in target else 1e6 + 0.01 * X[:, 0]
+    params = {"max_epochs": 2, "random_state": 0} if kind is MLPStudentRegressor else {}
+    student = kind(**params).fit(X, y)
+    for export, options in ((export_onnx, {}), (export_c, {"dtype": "float"})):
+        certificate = verify(export(student, tmp_path / "single", **options), X)
+        assert certificate.spread >= 0.04 * np.abs(y).max()  # seven digits
+    assert verify(export_c(student, tmp_path / "student")).max_difference < 1e-5
+    assert lean_scorer(student, "numpy")(X[0].tolist()) == pytest.approx(student.predict(X[:1])[0])
+    if kind is not MLPStudentRegressor:
+        certificate = verify(export_sql(student, tmp_path / "sql"))
+        assert certificate.spread <= max(1e-7 * np.abs(y).max(), 1)
+
+
+def test_a_wrong_answer_of_a_constant_regressor_is_noticed(rng, tmp_path):
+    student = TreeStudentRegressor().fit(rng.normal(size=(50, 2)), np.full(50, 0.1))
+    path = export_c(student, tmp_path / "student")
+    value = repr(float(student.predict([[0.0, 0.0]])[0]))
+    source = path.read_text()
+    assert f" {value}," in source
+    seal(path, source.replace(f" {value},", " 0.1000001,").encode())
+    with pytest.raises(ParityError, match="does not answer as the student does"):
+        verify(path)
+
+
+# The rows that are tried
+
+
+@pytest.mark.parametrize("n_columns", [3, 100, 1500])
+def test_as_many_rows_are_tried_however_many_columns_there_are(n_columns, rng):
+    X = rng.normal(size=(60, n_columns))
+    student = LinearStudentRegressor(n_bins=2).fit(X, X[:, 0])
+    model = lean_model(student_content(student))
+    rows = parity_rows(student, model)
+    assert len(rows) <= MIXED_ROWS + ALONE_ROWS
+    for j in (0, n_columns // 2, n_columns - 1):
+        critical = critical_values(model, j)
+        assert set(critical.astype(str)) == set(rows.values[j].astype(str))
+        alone = rows.values[j][MIXED_ROWS:]
+        assert len(set(alone.astype(str))) >= 2
+
+
+def test_the_worst_row_of_a_wide_table_is_told_in_part(rng, tmp_path):
+    X = rng.normal(size=(60, 50))
+    student = LinearStudentRegressor(n_bins=2).fit(X, X[:, 0])
+    with pytest.raises(ParityError, match=r"'x19': [^,]+} and 30 more columns; the student"):
+        export_c(student, tmp_path / "student", tolerance=1e-18)

@@ -12,7 +12,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, check_memory
 
 from skdistill.caller import recalled
-from skdistill.columns import check_rows, row_hashes
+from skdistill.columns import check_rows
 from skdistill.distill.label_checks import warn_of_opposite_labels
 from skdistill.distill.label_correction import (
     correct_labels,
@@ -44,6 +44,7 @@ from skdistill.rows import (
     check_classes,
     check_weights,
     encode_observed,
+    hashes_of_seen,
     observed_classes,
     warn_of_leak,
 )
@@ -191,7 +192,7 @@ class Distiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _label(self, in_use, student, rows, cv, task, correct_prior=False):
         """Build the transfer set, or take its parts from the cache, in three parts of a task."""
-        hashes = [row_hashes(table) for table in (rows.X, rows.pool) if table is not None]
+        hashes = [hashes_of_seen(table) for table in (rows.X, rows.pool) if table is not None]
         if rows.pool is not None:
             warn_of_leak(*hashes)
         self._seen_rows = SeenRows.of_hashes(hashes)  # for reports

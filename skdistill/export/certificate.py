@@ -56,8 +56,9 @@ class Certificate:
     notes : dict
         What else was measured, by name.
     spread : float
-        The standard deviation of the predictions of a regressor; where they are computed in
-        float32, at least a twentieth of the largest, as they have seven digits. 1 for probabilities.
+        What a regressor's differences are shares of: the standard deviation of the predictions, but
+        of those computed in float32, which has seven digits, at least a twentieth of the largest.
+        1 for probabilities.
 
     Examples
     --------

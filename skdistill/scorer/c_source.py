@@ -6,6 +6,7 @@ public names depend on the model.
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,7 @@ def c_source(model, *, name="student", dtype="double", main=False):
     _check_levels(model.columns)
     if dtype == "float":
         _check_range(model)
+        model = _centred(model)
     snippets = ["interface", "answer"] if n_answers(model) <= 2 else ["interface"]
     parts = [_head(model, name, dtype), _snippet("cells", name)]
     if any(column.is_nominal for column in model.columns):
@@ -92,8 +94,8 @@ def _head(model, name, dtype):
         answers = f"a probability per class: {_comment(repr(model.classes))}"
     has_levels = any(column.is_nominal for column in model.columns)
     lines = [
-        "/* Written by skdistill: a model that scores rows, in C99 or C++. It allocates nothing and",
-        f" * calls {'expf' if dtype == 'float' else 'exp and expf'} of the library at most.",
+        "/* Written by skdistill: a model that scores rows, in C99 or C++. It allocates nothing,",
+        f" * and of the library calls {'expf' if dtype == 'float' else 'exp and expf'} at most.",
         f" * SHA-256 of the model: {fingerprint(model)}",
         " *",
         f" * A row has {len(model.columns)} cells, NaN where missing:",
@@ -175,6 +177,15 @@ def _check_range(model):
                 f"{where} {beyond[0]:g}; a float holds numbers up to {largest:.2g}. Pass "
                 "dtype='double', or scale the column down and fit again."
             )
+
+
+def _centred(model):
+    """Have the curves of an additive student pass 0 in their middle: so float sums stay small."""
+    if isinstance(model, LeanTree) or model.layers:
+        return model
+    middles = [curve[(len(curve) - 1) // 2] for curve in model.curves]
+    curves = tuple(curve - each for curve, each in zip(model.curves, middles, strict=True))
+    return replace(model, curves=curves, intercept=model.intercept + sum(middles))
 
 
 def _numbers_of(model):

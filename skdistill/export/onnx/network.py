@@ -4,9 +4,10 @@ A number becomes one code per bin, ``clip((x - left) / width, 0, 1)``, and the c
 one matrix of their slopes: on short rows a matrix product is faster than a search for the bin, and
 it is exact at every edge, however narrow the bins are.
 
-The codes are computed as doubles, and those of an additive student are summed up as doubles, so
-that the error does not grow with the columns. A runtime that has other ideas, as OpenVINO with
-bfloat16, rounds what follows the first operation on the input: so that is the subtraction of a
+Everything is float32 if the numbers are: the builds of onnxruntime-web for WebGPU know no doubles.
+Bins left of the middle count from their right ends, downwards: codes are 0 in the middle of all
+columns, so the sum stays small however many columns there are. OpenVINO rounds what follows the
+first operation on the input to bfloat16 where the processor can: so that is the subtraction of a
 centre of each column, after which few digits are enough.
 """
 
@@ -16,6 +17,9 @@ import numpy as np
 
 from skdistill.export.onnx.graph import ML
 from skdistill.export.onnx.signature import distinct_levels
+
+#: A column is centred if rounding that costs its curve no more.
+MOST_CHANGE = 1e-6
 
 
 def network_outputs(graph, model, inputs, cells):
@@ -39,7 +43,7 @@ def network_outputs(graph, model, inputs, cells):
         outputs, the first of which is 0.
     """
     model = _with_both_margins(model)
-    hidden_type = np.float32 if model.layers else np.float64  # as the students compute
+    hidden_type = np.float32 if model.layers else cells.dtype  # as the students compute
     total = _sum_of_curves(graph, model, inputs, cells, hidden_type)
     if model.is_soft_tree:
         total = _path_probabilities(graph, total, len(model.intercept))
@@ -99,7 +103,7 @@ def _sum_of_curves(graph, model, inputs, cells, hidden_type):
     base = model.intercept.astype(np.float64)
     for j in cells.position:
         curve = model.curves[j]
-        base = base + (curve[-1] if model.columns[j].is_nominal else curve[0])
+        base = base + (curve[-1] if model.columns[j].is_nominal else curve[_middle(curve)])
     total = graph.constant(base.astype(hidden_type), "intercept")
     if cells.strings:
         total = graph.add("Add", _look_up(graph, model, inputs, cells, hidden_type), total)
@@ -140,12 +144,14 @@ def _look_up(graph, model, inputs, cells, hidden_type):
 
 
 def _weights_of_missing(model, cells):
-    """Return what a missing number adds to the start of its curve, or to an unknown level."""
+    """Return what a missing number adds to the middle of its curve, or to an unknown level."""
     weights = []
     for j in cells.position:
         curve = model.curves[j].astype(np.float64)
         weights.append(
-            curve[-2] - curve[-1] if model.columns[j].is_nominal else curve[-1] - curve[0]
+            curve[-2] - curve[-1]
+            if model.columns[j].is_nominal
+            else curve[-1] - curve[_middle(curve)]
         )
     return np.stack(weights)
 
@@ -168,16 +174,15 @@ def _codes_of_bins(graph, model, cells, absent):
     bins = _bins(model, cells)
     if not len(bins.column):
         return None
-    x = cells.numbers if cells.dtype == np.float64 else graph.cast(cells.numbers, np.float64)
-    x = graph.add("Sub", x, graph.constant(bins.centre, "centre"))
-    x = graph.add("Where", absent, graph.constant(bins.first), x)
+    x = graph.add("Sub", cells.numbers, graph.constant(bins.centre, "centre"))
+    x = graph.add("Where", absent, graph.constant(bins.middle), x)
     if np.array_equal(bins.column, np.arange(len(bins.centre))):
         x = graph.add("Reshape", x, graph.constant(np.array([0, len(bins.centre), 1])))
     else:
         x = graph.add("Gather", x, graph.constant(bins.column[:, None]), axis=1)
-    above = graph.add("Sub", x, graph.constant(bins.left))
+    above = graph.add("Sub", x, graph.constant(bins.start))
     share = graph.add("Mul", above, graph.constant(bins.inverse_width))
-    ends = [graph.constant(np.float64(end)) for end in (0, 1)]
+    ends = [graph.constant(cells.dtype(end)) for end in (0, 1)]
     codes = graph.add("Clip", share, *ends)
     return graph.add("Reshape", codes, graph.constant(np.array([0, len(bins.slope)]))), bins.slope
 
@@ -188,20 +193,20 @@ class _Bins:
 
     Attributes
     ----------
-    centre, first : ndarray of shape (n_numbers,)
-        What is subtracted from the numbers, and the first edge after that.
+    centre, middle : ndarray of shape (n_numbers,)
+        What is subtracted from the numbers, and the middle edge after that.
     column : ndarray of shape (n_rows,)
         Position among the numbers that a row is filled from.
-    left, inverse_width : ndarray of shape (n_rows, length)
-        Of every bin.
+    start, inverse_width : ndarray of shape (n_rows, length)
+        Of every bin: where it counts from, and how quickly; negative left of the middle.
     slope : ndarray of shape (n_rows * length, width)
-        What the curve rises over every bin.
+        What the curve changes over every bin, away from the middle.
     """
 
     centre: np.ndarray
-    first: np.ndarray
+    middle: np.ndarray
     column: np.ndarray
-    left: np.ndarray
+    start: np.ndarray
     inverse_width: np.ndarray
     slope: np.ndarray
 
@@ -212,30 +217,53 @@ def _bins(model, cells):
     length = _row_length(n_bins)
     n_rows = -(-n_bins // length)
     column = np.repeat([cells.position[j] for j in numeric], n_rows).astype(np.int64)
-    left, inverse_width = np.zeros((2, len(column) * length))
-    centre, first = np.zeros((2, len(cells.position)))
+    start, inverse_width = np.zeros((2, len(column) * length), dtype=cells.dtype)
+    centre, middle = np.zeros((2, len(cells.position)), dtype=cells.dtype)
     slope = np.zeros((len(column) * length, model.curves[0].shape[1]))
-    starts = np.cumsum(n_rows * length) - n_rows * length
-    for j, start, n in zip(numeric, starts, n_bins, strict=True):
-        at = slice(start, start + n)
-        edges = _rounded(model.edges[j], cells.dtype)
-        slope[at] = np.diff(model.curves[j][:-1].astype(np.float64), axis=0)
-        middle = _centre(edges, slope[at])
-        centre[cells.position[j]], first[cells.position[j]] = middle, edges[0] - middle
-        left[at], inverse_width[at] = edges[:-1] - middle, _inverse_width(edges)
+    firsts = np.cumsum(n_rows * length) - n_rows * length
+    for j, first, n in zip(numeric, firsts, n_bins, strict=True):
+        at, position, curve = slice(first, first + n), cells.position[j], model.curves[j]
+        edges, rises = (
+            _rounded(model.edges[j], cells.dtype),
+            np.diff(curve[:-1].astype(float), axis=0),
+        )
+        centre[position] = _centre(edges, rises)
+        edges = edges - centre[position]
+        middle[position] = edges[_middle(curve)]
+        is_left = np.arange(n) < _middle(curve)
+        start[at] = np.where(is_left, edges[1:], edges[:-1])
+        inverse_width[at] = np.where(is_left, -1, 1) * _inverse_width(edges)
+        slope[at] = np.where(is_left, -1, 1)[:, None] * rises
     shape = len(column), length
-    return _Bins(centre, first, column, left.reshape(shape), inverse_width.reshape(shape), slope)
+    return _Bins(centre, middle, column, start.reshape(shape), inverse_width.reshape(shape), slope)
+
+
+def _middle(curve):
+    """Return the number of the edge in the middle of a curve, whose last point is for missing."""
+    return (len(curve) - 1) // 2
 
 
 def _centre(edges, rises):
-    """Choose the edge from which few digits of the distance change the curve least."""
+    """Choose the edge from which few digits of the distance change the curve least.
+
+    It is 0 where even all digits of the type would change the curve: of numbers that are smaller
+    than their distance, the subtraction rounds some away.
+    """
     if len(edges) == 1:
         return edges[0]
     with np.errstate(over="ignore", invalid="ignore"):
+        exact = edges.astype(np.float64)
         steepness = np.abs(rises).max(axis=1) * _inverse_width(edges)
-        distance = np.abs(edges[:, None] - edges)
-        largest = np.maximum(distance[:, :-1], distance[:, 1:])
-        return edges[np.argmin(np.nan_to_num(largest * steepness).max(axis=1))]
+        distance = np.abs(exact[:, None] - exact)
+        rounded = np.where(distance > np.abs(exact), distance, 0.0)
+        worst, lost = (
+            (np.maximum(each[:, :-1], each[:, 1:]) * steepness).max(axis=1)
+            for each in (distance, rounded)
+        )
+    best = np.argmin(worst)
+    loses_little = np.finfo(edges.dtype).eps * lost[best] < MOST_CHANGE
+    stay_apart = len(np.unique(edges - edges[best])) == len(np.unique(edges))
+    return edges[best] if loses_little and stay_apart else edges.dtype.type(0)
 
 
 def _row_length(n_bins):
@@ -248,10 +276,11 @@ def _row_length(n_bins):
 def _rounded(edges, dtype):
     """Round bin edges as the numbers are, so that a number on an edge stays there."""
     largest = np.finfo(dtype).max
-    return np.clip(edges, -largest, largest).astype(dtype).astype(np.float64)
+    return np.clip(edges, -largest, largest).astype(dtype)
 
 
 def _inverse_width(edges):
     """Return 1 / width, as large as can be where rounding leaves no width: a step after it."""
     with np.errstate(over="ignore", divide="ignore"):
-        return np.minimum(1.0 / np.diff(edges), np.finfo(np.float32).max)
+        inverse = 1.0 / np.diff(edges.astype(np.float64))
+    return np.minimum(inverse, np.finfo(edges.dtype).max)

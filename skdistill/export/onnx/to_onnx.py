@@ -86,12 +86,11 @@ def to_onnx(model, path, X=None, *, dtype="float32", quantize=False, tolerance=N
     ``probabilities`` of shape (N, n_classes), or ``variable`` of shape (N, 1) for a regressor. A
     row with an infinite number is answered by NaN, and by the label "" or -2**63.
 
-    Sums of an additive student are doubles inside, so that they are as exact on 500 columns as on
-    five. OpenVINO computes in bfloat16 on some processors: compile with
-    ``{"INFERENCE_PRECISION_HINT": "f32"}``, which is exact. Without it the file loses a percent point
-    or two, as the columns are centred first, but categories that are numbers beyond 256 are
-    confused. What runs where is in ``docs/runtimes.md``. Score a few thousand rows at a time: the
-    codes of a row, one per bin, are in memory for all rows at once.
+    OpenVINO computes in bfloat16 on some processors: compile with
+    ``{"INFERENCE_PRECISION_HINT": "f32"}``, which is exact. Columns are centred first, so that
+    without it probabilities are off by a percent point or two; but categories that are numbers
+    beyond 256 are confused then. ``docs/runtimes.md`` tells what runs where. Score a few thousand
+    rows at a time: the codes of a row, one per bin, are in memory for all rows at once.
 
     Examples
     --------

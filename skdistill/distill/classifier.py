@@ -89,12 +89,16 @@ class DistilledClassifier(ClassifierDistiller):
 
         - "oob": by the members of a bagging ensemble that were not fitted on the row. For a
           teacher fitted outside, X has to be its training matrix in the same order; this is
-          proved by replaying the bootstrap of one member.
+          proved by replaying the bootstraps of some members. No step of a pipeline in front of it
+          may learn from y or change rows.
         - "cross_fit": by clones of the teacher, each fitted on the other folds; those of a booster
           that stopped early have as many rounds as it has chosen.
-        - "direct": by the teacher itself. Right for rows it was not fitted on.
+        - "direct": by the teacher itself. Right for rows it was not fitted on; if its trees prove
+          that it was, a warning says so.
         - "auto": "oob" where it can be had for at least 20 members, else "cross_fit" for a teacher
-          that is fitted inside, else "direct".
+          that is fitted inside, else "direct", with a warning also where nothing is known.
+
+        Rows that are copies of one another, as oversampling makes them, are held out together.
     label_correction : bool or "auto", default="auto"
         Whether to correct the teacher's labels by the observed classes. Clones of the student are
         fitted to those alone, each without one fold of `cv`, and the student learns from the

@@ -225,9 +225,11 @@ def _known_by_heart(in_use, or_on, labelling):
 def _cures(in_use, labelling):
     if in_use.rows.nothing_observed:
         return "Pass rows that it has not seen"
-    keeps_bags = _may_use_out_of_bag(in_use)
-    choice = "use labelling='cross_fit'" + (" or 'oob', " if keeps_bags else ", ")
-    return f"Pass it unfitted, {choice if labelling else ''}or pass rows that it has not seen"
+    cures = ["pass it unfitted"] if in_use.was_fitted else []
+    if labelling:
+        cures.append("use labelling='cross_fit'" + " or 'oob'" * _may_use_out_of_bag(in_use))
+    listed = ", ".join([*cures, "or pass rows that it has not seen"])
+    return listed[0].upper() + listed[1:]
 
 
 def _sign_of_memory(in_use):

@@ -42,6 +42,9 @@ FEWEST_DEGREES = 4
 #: Share of the remembered rows, or leaves, that may be missing in the very rows: float32 copies.
 LACKING_TOLERANCE = 0.01
 
+#: Weights of more classes are not told apart.
+MOST_CLASSES = 20
+
 #: Rows that the smallest leaf may have for the Hessian of a single row to be found.
 MOST_ROWS_OF_SMALLEST = 50
 
@@ -125,8 +128,8 @@ def proof_of_training_rows(estimator, X, codes=None):
         return next(p for p in (Proof.PROVED, Proof.UNKNOWN, Proof.REFUTED) if p in proofs)
     if replays_bootstraps(last, X):
         return Proof.PROVED
-    one_hot = np.ones((X.shape[0], 1)) if codes is None else _one_hot(codes)
-    trees = list(_leaf_counts(last, X, one_hot))
+    codes = np.zeros(X.shape[0], dtype=int) if codes is None else codes
+    trees = list(_leaf_counts(last, X, codes))
     if _are_filled_alike(trees):
         return Proof.PROVED
     if any(_lack_rows(tree) for tree in _by_kind(trees)) and not _repeats_rows(last):
@@ -179,7 +182,7 @@ def _fills_member(member, features, bag, matrix):
 
 def _fills_tree(tree, matrix):
     """Tell whether rows fill the leaves of a tree with the numbers it remembers."""
-    counts = _of_tree(tree, matrix, np.ones((matrix.shape[0], 1)))
+    counts = _of_tree(tree, matrix, np.zeros(matrix.shape[0], dtype=int))
     return np.array_equal(counts.remembered, counts.found[:, 0])
 
 
@@ -206,7 +209,7 @@ def _dissimilarity(trees):
     used = (remembered > 0) | (found.sum(axis=1) > 0)
     remembered, found = remembered[used], found[used]
     degrees = len(remembered) - len(trees)
-    if found.shape[1] >= degrees:  # too few leaves to tell the weights of classes
+    if not MOST_CLASSES >= found.shape[1] < degrees:  # too few leaves to tell weights of classes
         found = found.sum(axis=1, keepdims=True)
     scale = np.sqrt(remembered + found.sum(axis=1))
     weights = nnls(found / scale[:, None], remembered / scale)[0]
@@ -249,29 +252,27 @@ def _repeats_rows(ensemble):
     )
 
 
-def _one_hot(codes):
-    return (codes[:, None] == np.unique(codes)).astype(np.float64)
-
-
-def _counted(leaf, n_leaves, one_hot):
+def _counted(leaf, n_leaves, codes):
     """Count rows of every class by leaf."""
-    return np.stack([np.bincount(leaf, column, n_leaves) for column in one_hot.T], axis=1)
+    n_classes = codes.max() + 1
+    counts = np.bincount(leaf * n_classes + codes, minlength=n_leaves * n_classes)
+    return counts.reshape(n_leaves, n_classes).astype(np.float64)
 
 
-def _leaf_counts(model, X, one_hot):
+def _leaf_counts(model, X, codes):
     """Yield the leaves of the trees of a model, and of models within; none if there are none."""
     X, model = as_last_step_sees(model, X), last_step(model)
     X = as_taken(model, X)
     reader = _READERS.get(package_of(model))
     if isinstance(model, BaseDecisionTree):
-        yield _of_tree(model, as_tree_input(X), one_hot)
+        yield _of_tree(model, as_tree_input(X), codes)
     elif hasattr(model, "_predictors"):
-        yield from _of_histogram_boosting(model, X, one_hot)
+        yield from _of_histogram_boosting(model, X, codes)
     elif reader is not None and hasattr(model, "get_params"):
-        yield from reader(model, X, one_hot)
+        yield from reader(model, X, codes)
     else:
         for part, rows in _parts(model, X):
-            yield from _leaf_counts(part, rows, one_hot)
+            yield from _leaf_counts(part, rows, codes)
 
 
 def _parts(model, X):
@@ -289,14 +290,14 @@ def _parts(model, X):
     return [(parts[i], X if columns is None else X[:, columns[i]]) for i in chosen]
 
 
-def _of_tree(tree, matrix, one_hot):
+def _of_tree(tree, matrix, codes):
     is_leaf = tree.tree_.children_left < 0
-    found = _counted(tree.tree_.apply(matrix), len(is_leaf), one_hot)
+    found = _counted(tree.tree_.apply(matrix), len(is_leaf), codes)
     remembered = tree.tree_.n_node_samples[is_leaf].astype(np.float64)
     return LeafCounts(remembered, found[is_leaf], is_count=True)
 
 
-def _of_histogram_boosting(model, X, one_hot):
+def _of_histogram_boosting(model, X, codes):
     """Have the predictors of trees, whose values are replaced by numbers, name the leaves."""
     X = model._preprocess_X(X, reset=False)
     bitsets = model._bin_mapper.make_known_categories_bitsets()
@@ -307,21 +308,21 @@ def _of_histogram_boosting(model, X, one_hot):
         numbered = type(tree)(nodes, tree.binned_left_cat_bitsets, tree.raw_left_cat_bitsets)
         leaf = numbered.predict(X, *bitsets, 1).astype(int)
         is_leaf = nodes["is_leaf"].astype(bool)
-        found = _counted(leaf, len(nodes), one_hot)[is_leaf]
+        found = _counted(leaf, len(nodes), codes)[is_leaf]
         yield LeafCounts(nodes["count"][is_leaf].astype(np.float64), found, is_count=True)
 
 
-def _of_lightgbm(model, X, one_hot):
+def _of_lightgbm(model, X, codes):
     number = min(MOST_TREES, model.booster_.current_iteration())
     dump = model.booster_.dump_model(num_iteration=number)["tree_info"]
     leaves = model.predict(X, pred_leaf=True, num_iteration=number).reshape(X.shape[0], -1)
     for tree, leaf in zip(dump, leaves.T, strict=True):
         found = _nested(tree["tree_structure"], "leaf_index", "leaf_count")
         if len(found) > 1:
-            yield LeafCounts(_as_array(found), _counted(leaf, len(found), one_hot), is_count=True)
+            yield LeafCounts(_as_array(found), _counted(leaf, len(found), codes), is_count=True)
 
 
-def _of_xgboost(model, X, one_hot):
+def _of_xgboost(model, X, codes):
     """Read covers, sums of Hessians: in the first round those of all rows of a class are equal."""
     if model.get_params().get("booster") == "gblinear":
         return
@@ -335,7 +336,7 @@ def _of_xgboost(model, X, one_hot):
     leaves = leaves.reshape(X.shape[0], -1).astype(int).T
     for tree, (dump, leaf) in enumerate(zip(dumps, leaves, strict=True)):
         covers = _nested(json.loads(dump), "nodeid", "cover", is_leaf="leaf")
-        found = _counted(leaf, max(covers) + 1, one_hot)[sorted(covers)]
+        found = _counted(leaf, max(covers) + 1, codes)[sorted(covers)]
         covers, is_first = _as_array(covers), tree < of_first
         rows = _as_numbers_of_rows(covers, found.sum(axis=1)) if is_first and is_plain else None
         if rows is None:
@@ -356,12 +357,12 @@ def _as_numbers_of_rows(covers, found):
     return None
 
 
-def _of_catboost(model, X, one_hot):
+def _of_catboost(model, X, codes):
     """Read the sums of the weights of rows, which do not depend on what was sampled."""
     weights = _catboost_weights(model)
     leaves = np.asarray(model.calc_leaf_indexes(X))
     for tree in spread(len(weights), MOST_TREES):
-        found = _counted(leaves[:, tree], len(weights[tree]), one_hot)
+        found = _counted(leaves[:, tree], len(weights[tree]), codes)
         yield LeafCounts(weights[tree].astype(np.float64), found, is_count=False)
 
 

@@ -433,6 +433,10 @@ def test_the_certificate_tells_what_was_tried(tmp_path):
     assert certificate.n_rows > 4000 + len(X)
     assert certificate.model_sha256 in (tmp_path / "m.c").read_text()
     assert certificate.notes == {"name": "student", "dtype": "double"}
+    linear = CASES["linear"][0].fit(X, y)
+    for dtype in ("double", "float"):
+        certificate = to_c(linear, tmp_path / "m.c", X, dtype=dtype)
+        assert (tmp_path / "m.c").read_text().count(certificate.model_sha256) == 1
     assert len(student_file) > 0
 
 

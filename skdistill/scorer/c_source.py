@@ -55,7 +55,6 @@ def c_source(model, *, name="student", dtype="double", main=False):
     _check_levels(model.columns)
     if dtype == "float":
         _check_range(model)
-        model = _centred(model)
     snippets = ["interface", "answer"] if n_answers(model) <= 2 else ["interface"]
     parts = [_head(model, name, dtype), _snippet("cells", name)]
     if any(column.is_nominal for column in model.columns):
@@ -64,7 +63,8 @@ def c_source(model, *, name="student", dtype="double", main=False):
         parts.append(_tree_tables(model, dtype))
         snippets.insert(0, "tree")
     else:
-        parts += [_network_tables(model, dtype), _snippet("network", name), _layers(model)]
+        computed = _centred(model) if dtype == "float" else model
+        parts += [_network_tables(computed, dtype), _snippet("network", name), _layers(model)]
         snippets = [_link(model), "score_network", *snippets]
     parts += [_snippet(each, name) for each in snippets]
     parts.append(_schema(model, name, dtype))

@@ -223,10 +223,8 @@ def _bins(model, cells):
     firsts = np.cumsum(n_rows * length) - n_rows * length
     for j, first, n in zip(numeric, firsts, n_bins, strict=True):
         at, position, curve = slice(first, first + n), cells.position[j], model.curves[j]
-        edges, rises = (
-            _rounded(model.edges[j], cells.dtype),
-            np.diff(curve[:-1].astype(float), axis=0),
-        )
+        rises = np.diff(curve[:-1].astype(np.float64), axis=0)
+        edges = _rounded(model.edges[j], cells.dtype)
         centre[position] = _centre(edges, rises)
         edges = edges - centre[position]
         middle[position] = edges[_middle(curve)]

@@ -337,7 +337,7 @@ def catboost_as_json(ensemble):
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "model.json")
         ensemble.save_model(path, format="json")
-        with open(path) as file:
+        with open(path, encoding="utf-8") as file:
             return json.load(file)
 
 

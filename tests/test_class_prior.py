@@ -20,9 +20,6 @@ from skdistill.distill.class_prior import prior_shift
 from skdistill.soft_labels import proba_from_margins
 from skdistill.teacher.margins import Answers, join_answers
 
-# Many a teacher here remembers nothing of its rows.
-pytestmark = pytest.mark.filterwarnings("ignore:It cannot be known whether the teacher")
-
 #: One of so many negatives is kept by undersampling.
 KEPT = 0.02
 

@@ -37,9 +37,6 @@ from skdistill import (
 )
 from skdistill.soft_labels import calibration_temperature, margins_from_proba
 
-# Many a teacher here remembers nothing of its rows.
-pytestmark = pytest.mark.filterwarnings("ignore:It cannot be known whether the teacher")
-
 STUDENTS = {
     "tree": TreeStudentClassifier(),
     "linear": LinearStudentClassifier(),

@@ -40,9 +40,6 @@ from skdistill.teacher.margins import Answers, remembered_prior
 from skdistill.teacher.pooling import PooledAnswers, pool_opinions, pooling_weights
 from skdistill.teacher.training_rows import Proof, proof_of_training_rows
 
-# Many a teacher here remembers nothing of its rows.
-pytestmark = pytest.mark.filterwarnings("ignore:It cannot be known whether the teacher")
-
 RULES = ["mean", "log_pool", "confidence"]
 
 

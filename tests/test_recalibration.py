@@ -24,9 +24,6 @@ from skdistill import (
 from skdistill.distill.recalibration import recalibration_of
 from skdistill.soft_labels import margins_from_decision
 
-# Many a teacher here remembers nothing of its rows.
-pytestmark = pytest.mark.filterwarnings("ignore:It cannot be known whether the teacher")
-
 STUDENTS = [
     TreeStudentClassifier(8),
     LinearStudentClassifier(8),

@@ -25,12 +25,13 @@ from sklearn.ensemble import (
     StackingClassifier,
     VotingClassifier,
 )
+from sklearn.feature_selection import SelectKBest
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import StandardScaler, TargetEncoder
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from skdistill import DistilledClassifier, MultiTeacher, TreeStudentClassifier
@@ -106,7 +107,6 @@ COUNTING = {
     "HistGradientBoosting weighted": lambda: hist_boosting(class_weight="balanced"),
     "LightGBM": lightgbm_classifier,
     "LightGBM balanced": lambda: lightgbm_classifier(class_weight="balanced"),
-    "LightGBM goss": lambda: lightgbm_classifier(data_sample_strategy="goss"),
     "XGBoost": xgboost_classifier,
     "CatBoost": catboost_classifier,
     "CatBoost sampled": lambda: catboost_classifier(bootstrap_type="Bernoulli", subsample=0.5),
@@ -119,6 +119,7 @@ COUNTING = {
 
 #: What can prove its rows, but not refute those of which it sampled few, or that it weighed.
 HALF_SURE = {
+    "LightGBM goss": lambda: lightgbm_classifier(data_sample_strategy="goss"),
     "GradientBoosting stopped": lambda: boosting(n_iter_no_change=3),
     "HistGradientBoosting stopped": lambda: hist_boosting(early_stopping=True),
     "LightGBM bagging_fraction": lambda: lightgbm_classifier(bagging_fraction=0.7, bagging_freq=1),
@@ -201,6 +202,38 @@ class TestProof:
         _, _, other, codes = tables()
         for part in (slice(None), slice(700), slice(100)):
             assert proof_of_training_rows(fitted(name), other[part], codes[part]) is not PROVED
+
+    @pytest.mark.parametrize("name", ALL)
+    @pytest.mark.parametrize("size", [1200, 750, 400, 150])
+    def test_a_part_of_the_rows_of_the_fit_is_never_refuted(self, fitted, name, size):
+        X, codes, _, _ = tables()
+        part = np.random.default_rng(size).permutation(len(X))[:size]
+        assert proof_of_training_rows(fitted(name), X[part], codes[part]) is not REFUTED
+        assert proof_of_training_rows(fitted(name), X[:size]) is not REFUTED
+
+    @pytest.mark.parametrize("name", ALL)
+    def test_rows_of_the_fit_among_more_are_never_refuted(self, fitted, name):
+        X, codes, other, more = tables()
+        both, all_codes = np.concatenate([X, other]), np.concatenate([codes, more])
+        assert proof_of_training_rows(fitted(name), both, all_codes) is not REFUTED
+
+    @pytest.mark.parametrize("make", [lambda: TargetEncoder(), lambda: SelectKBest(k=2)])
+    def test_rows_behind_steps_that_learn_from_y_are_never_refuted(self, make):
+        X, codes, _, _ = tables(600)
+        X = X.round(1)
+        for last in (forest(), hist_boosting()):
+            teacher = make_pipeline(make(), last).fit(X, codes)
+            assert proof_of_training_rows(teacher, X, codes) is not REFUTED
+            inner = VotingClassifier([("a", clone(teacher))], voting="soft").fit(X, codes)
+            assert proof_of_training_rows(inner, X, codes) is not REFUTED
+
+    def test_nor_are_rows_that_a_sampler_has_added_to(self):
+        sampler = pytest.importorskip("imblearn.over_sampling").SMOTE(random_state=0)
+        pipeline = pytest.importorskip("imblearn.pipeline")
+        X, codes, _, _ = tables(600)
+        codes = codes * (X[:, 0] > 0)
+        teacher = pipeline.make_pipeline(sampler, forest()).fit(X, codes)
+        assert proof_of_training_rows(teacher, X, codes) is not REFUTED
 
     @pytest.mark.parametrize("name", UNSURE)
     def test_nobody_knows_where_too_little_is_remembered(self, fitted, name):
@@ -424,12 +457,16 @@ class TestWarning:
         lambda: xgboost_classifier(n_estimators=100, subsample=0.5),
         lambda: lightgbm_classifier(n_estimators=100, bagging_fraction=0.5, bagging_freq=1),
         lambda: boosting(n_estimators=200, max_depth=6, subsample=0.5),
+        lambda: hist_boosting(max_iter=100),
     ],
 )
-def test_weights_of_several_teachers_trust_no_answers_that_may_be_known_by_heart(make):
+@pytest.mark.parametrize("rows", [slice(None), slice(700)])
+def test_weights_of_several_teachers_trust_no_answers_that_may_be_known_by_heart(make, rows):
     X, codes, _, _ = tables()
-    teachers = [("forest", forest().fit(X, codes)), ("boosted", make().fit(X, codes))]
-    fitted_once = MultiTeacher(teachers, weights="auto", cv=3).fit(X, codes)
-    afresh = MultiTeacher([teachers[0], ("boosted", make())], weights="auto", cv=3).fit(X, codes)
+    boosted = make().fit(X, codes)
+    X, codes = X[rows], codes[rows]
+    known = ("forest", forest().fit(X, codes))
+    fitted_once = MultiTeacher([known, ("boosted", boosted)], weights="auto", cv=3).fit(X, codes)
+    afresh = MultiTeacher([known, ("boosted", make())], weights="auto", cv=3).fit(X, codes)
     np.testing.assert_allclose(fitted_once.log_losses_, afresh.log_losses_)
     np.testing.assert_allclose(fitted_once.weights_, afresh.weights_)

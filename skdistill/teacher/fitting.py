@@ -245,7 +245,8 @@ def _finds_probable(teacher, rows, codes):
     """Tell whether a teacher's answers match the observed classes, given by code, one to one."""
     some = np.linspace(0, len(rows.y) - 1, min(len(rows.y), ROWS_TO_MATCH)).astype(int)
     proba = ask(teacher, "predict_proba", take_rows(rows.X, some))
-    proba = check_probabilities(teacher, proba, len(codes))[:, np.argsort(codes)]
+    proba = check_probabilities(teacher, proba, np.asarray(teacher.classes_))
+    proba = proba[:, np.argsort(codes)]
     mean = np.stack([proba[rows.y[some] == code].mean(axis=0) for code in np.unique(rows.y[some])])
     lift = mean / np.maximum(mean.mean(axis=0), SMALLEST_PROBABILITY)
     return len(mean) == len(codes) and bool(

@@ -6,7 +6,7 @@ them alike; fresh rows of the same population do so only up to the sampling erro
 
 import itertools
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
@@ -14,7 +14,14 @@ from scipy.optimize import nnls
 from scipy.stats import chi2
 from sklearn.tree import BaseDecisionTree
 
-from skdistill.estimators import as_last_step_sees, as_taken, last_step, listed_members, package_of
+from skdistill.estimators import (
+    as_last_step_sees,
+    as_taken,
+    last_step,
+    learns_from_y,
+    listed_members,
+    package_of,
+)
 from skdistill.teacher.honest import BAGGINGS, FORESTS, as_tree_input, member_input, members
 from skdistill.teacher.leaves import spread
 from skdistill.teacher.tree_nodes import catboost_as_json
@@ -39,8 +46,11 @@ WORTH_OF_FURTHER_TREES = 1 / 16
 #: Fewer numbers are right by chance now and then.
 FEWEST_DEGREES = 4
 
-#: Share of the remembered rows, or leaves, that may be missing in the very rows: float32 copies.
-LACKING_TOLERANCE = 0.01
+#: Share of rows that may be in another leaf than in the fit: of float32 copies, or of duplicates.
+DIFFERENCE_TOLERANCE = 0.01
+
+#: What the statistic is at most for a part of the rows of the fit that is told from fresh rows.
+CLEARLY_A_PART = 0.5
 
 #: Weights of more classes are not told apart.
 MOST_CLASSES = 20
@@ -84,12 +94,21 @@ class LeafCounts:
         Whether what is remembered are numbers of rows, not sums of weights.
     is_comparable : bool, default=True
         Whether rows of a class weigh the same, if the user gave them no weights.
+    share : float or None, default=None
+        Share of the rows of the fit that the tree was grown on, if that and their numbers are
+        known.
     """
 
     remembered: np.ndarray
     found: np.ndarray
     is_count: bool
     is_comparable: bool = True
+    share: float | None = None
+
+    @property
+    def n_remembered(self):
+        """Number of rows that the tree was grown on, or the sum of their weights."""
+        return self.remembered.sum()
 
 
 def proof_of_training_rows(estimator, X, codes=None):
@@ -118,23 +137,24 @@ def proof_of_training_rows(estimator, X, codes=None):
         sum((r - w f)**2 / (w f + w r)) / degrees of freedom,
 
     is about 1 for independent samples and 1 - 2 o / (n + m) if o rows are in both. Rows are proved
-    to be known if a chi-square variable is that small with a probability below 1e-6, and refuted
-    if leaves lack rows: a leaf holds all the rows that it was made of.
+    to be known if a chi-square variable is that small with a probability below 1e-6. They are
+    refuted if some leaves lack rows that they were made of, and others hold rows that they were not
+    made of: then these rows neither contain those of the fit, nor are a part of them. Trees that
+    have seen a known share s of their rows only refute by the statistic, where it is much larger
+    than 1 - 2 s n / (n + m), that of a part of the rows of the fit.
     """
-    last, X = last_step(estimator), as_last_step_sees(estimator, X)
+    last = last_step(estimator)
     if hasattr(last, "each_with_its_columns"):  # several teachers
-        each = last.each_with_its_columns(X)
+        each = last.each_with_its_columns(as_last_step_sees(estimator, X))
         proofs = {proof_of_training_rows(*one, codes) for one in each}
         return next(p for p in (Proof.PROVED, Proof.UNKNOWN, Proof.REFUTED) if p in proofs)
-    if replays_bootstraps(last, X):
+    if replays_bootstraps(estimator, X):
         return Proof.PROVED
     codes = np.zeros(X.shape[0], dtype=int) if codes is None else codes
-    trees = list(_leaf_counts(last, X, codes))
+    trees = list(_leaf_counts(estimator, X, codes))
     if _are_filled_alike(trees):
         return Proof.PROVED
-    if any(_lack_rows(tree) for tree in _by_kind(trees)) and not _repeats_rows(last):
-        return Proof.REFUTED
-    return Proof.UNKNOWN
+    return Proof.REFUTED if _are_filled_otherwise(trees) else Proof.UNKNOWN
 
 
 def replays_bootstraps(estimator, X):
@@ -195,11 +215,46 @@ def _are_filled_alike(trees):
 
 def _are_known(trees):
     dissimilarity, degrees = _dissimilarity(trees)
-    further = degrees - min(degrees, max(len(tree.remembered) - 1 for tree in trees))
-    effective = degrees - (1 - WORTH_OF_FURTHER_TREES) * further
+    effective = _effective(trees, degrees)
     if effective < FEWEST_DEGREES:
         return False
     return chi2.cdf(dissimilarity * effective / OF_FRESH_ROWS, effective) < UNLIKELY
+
+
+def _effective(trees, degrees):
+    """Return for how many independent numbers the leaves of several trees count."""
+    further = degrees - min(degrees, max(len(tree.remembered) - 1 for tree in trees))
+    return degrees - (1 - WORTH_OF_FURTHER_TREES) * further
+
+
+def _are_filled_otherwise(trees):
+    """Tell whether rows can neither contain those of the fit nor be a part of them."""
+    whole = [tree for tree in trees if tree.share == 1]
+    partial = [tree for tree in trees if tree.share is not None and tree.share < 1]
+    return bool(
+        (whole and _lack_rows_and_have_others(whole)) or (partial and _are_unlike_a_part(partial))
+    )
+
+
+def _lack_rows_and_have_others(trees):
+    remembered = np.concatenate([tree.remembered for tree in trees])
+    found = np.concatenate([tree.found.sum(axis=1) for tree in trees])
+    lacking, others = (np.maximum(d, 0).sum() for d in (remembered - found, found - remembered))
+    least = DIFFERENCE_TOLERANCE * min(remembered.sum(), found.sum())
+    return lacking > least and others > least
+
+
+def _are_unlike_a_part(trees):
+    """Compare with what trees that have seen a share of their rows would show for some of these."""
+    n = trees[0].found.sum()
+    m = np.mean([tree.n_remembered for tree in trees])
+    n_fitted = np.mean([tree.n_remembered / tree.share for tree in trees])
+    of_part = 1 - 2 * m * min(n / n_fitted, 1) / (n + m)
+    dissimilarity, degrees = _dissimilarity(trees)
+    effective = _effective(trees, degrees)
+    if of_part > CLEARLY_A_PART or dissimilarity < OF_FRESH_ROWS:
+        return False
+    return chi2.sf(dissimilarity * effective / of_part, effective) < UNLIKELY
 
 
 def _dissimilarity(trees):
@@ -224,34 +279,6 @@ def _dissimilarity(trees):
     return excess.sum() / max(degrees, 1), degrees
 
 
-def _by_kind(trees):
-    """Put the leaves of all trees together that remember the same kind of number."""
-    for is_count in (True, False):
-        some = [tree for tree in trees if tree.is_count == is_count]
-        if some:
-            remembered = np.concatenate([tree.remembered for tree in some])
-            yield LeafCounts(remembered, np.concatenate([tree.found for tree in some]), is_count)
-
-
-def _lack_rows(leaves):
-    """Tell whether leaves lack rows that they were made of, whatever these weighed."""
-    found = leaves.found.sum(axis=1)
-    if leaves.is_count:
-        lacking = np.maximum(leaves.remembered - found, 0).sum()
-        return lacking > LACKING_TOLERANCE * leaves.remembered.sum()
-    made = leaves.remembered > 0
-    return (made & (found == 0)).sum() > LACKING_TOLERANCE * made.sum()
-
-
-def _repeats_rows(ensemble):
-    """Tell whether trees may count a row of their bags more than once."""
-    if hasattr(ensemble, "samplers_"):  # imbalanced-learn's forests
-        return True
-    return isinstance(ensemble, BAGGINGS) and not isinstance(
-        ensemble.estimators_[0], BaseDecisionTree
-    )
-
-
 def _counted(leaf, n_leaves, codes):
     """Count rows of every class by leaf."""
     n_classes = codes.max() + 1
@@ -259,20 +286,41 @@ def _counted(leaf, n_leaves, codes):
     return counts.reshape(n_leaves, n_classes).astype(np.float64)
 
 
-def _leaf_counts(model, X, codes):
-    """Yield the leaves of the trees of a model, and of models within; none if there are none."""
+def _leaf_counts(model, X, codes, share=1.0):
+    """Yield the leaves of the trees of a model, and of models within; none if there are none.
+
+    `share` is that of the rows of the fit which the model was fitted on, None if it is not known
+    or if the rows, as the model sees them, were others in fit.
+    """
+    if learns_from_y(model, X, codes):
+        share = None
     X, model = as_last_step_sees(model, X), last_step(model)
     X = as_taken(model, X)
     reader = _READERS.get(package_of(model))
     if isinstance(model, BaseDecisionTree):
-        yield _of_tree(model, as_tree_input(X), codes)
+        trees = [_of_tree(model, as_tree_input(X), codes, share)]
     elif hasattr(model, "_predictors"):
-        yield from _of_histogram_boosting(model, X, codes)
+        trees = _of_histogram_boosting(model, X, codes)
     elif reader is not None and hasattr(model, "get_params"):
-        yield from reader(model, X, codes)
+        trees = reader(model, X, codes)
     else:
-        for part, rows in _parts(model, X):
-            yield from _leaf_counts(part, rows, codes)
+        parts, share = _parts(model, X), _share_of_parts(model, share)
+        trees = (tree for part in parts for tree in _leaf_counts(*part, codes, share))
+        if isinstance(model, FORESTS + BAGGINGS) and share is not None:
+            trees = (replace(t, share=t.n_remembered / model._n_samples) for t in trees)
+    yield from (trees if share is not None else (replace(tree, share=None) for tree in trees))
+
+
+def _share_of_parts(model, share):
+    """Return the share of a model's rows that its parts were fitted on; 1 for bags, for now."""
+    draws_rows = hasattr(model, "calibrated_classifiers_") or hasattr(model, "samplers_")
+    if share is None or draws_rows:
+        return None
+    if isinstance(model, FORESTS + BAGGINGS):
+        return share if isinstance(model.estimators_[0], BaseDecisionTree) else None
+    if getattr(model, "n_iter_no_change", None) is not None:
+        return share * (1 - model.validation_fraction)
+    return share * getattr(model, "subsample", 1.0)
 
 
 def _parts(model, X):
@@ -290,17 +338,18 @@ def _parts(model, X):
     return [(parts[i], X if columns is None else X[:, columns[i]]) for i in chosen]
 
 
-def _of_tree(tree, matrix, codes):
+def _of_tree(tree, matrix, codes, share=1.0):
     is_leaf = tree.tree_.children_left < 0
     found = _counted(tree.tree_.apply(matrix), len(is_leaf), codes)
     remembered = tree.tree_.n_node_samples[is_leaf].astype(np.float64)
-    return LeafCounts(remembered, found[is_leaf], is_count=True)
+    return LeafCounts(remembered, found[is_leaf], is_count=True, share=share)
 
 
 def _of_histogram_boosting(model, X, codes):
     """Have the predictors of trees, whose values are replaced by numbers, name the leaves."""
     X = model._preprocess_X(X, reset=False)
     bitsets = model._bin_mapper.make_known_categories_bitsets()
+    share = 1 - model.validation_fraction if model.do_early_stopping_ else 1.0
     trees = [tree for iteration in model._predictors for tree in iteration]
     for tree in (trees[i] for i in spread(len(trees), MOST_TREES)):
         nodes = tree.nodes.copy()
@@ -309,17 +358,32 @@ def _of_histogram_boosting(model, X, codes):
         leaf = numbered.predict(X, *bitsets, 1).astype(int)
         is_leaf = nodes["is_leaf"].astype(bool)
         found = _counted(leaf, len(nodes), codes)[is_leaf]
-        yield LeafCounts(nodes["count"][is_leaf].astype(np.float64), found, is_count=True)
+        remembered = nodes["count"][is_leaf].astype(np.float64)
+        yield LeafCounts(remembered, found, is_count=True, share=share)
 
 
 def _of_lightgbm(model, X, codes):
     number = min(MOST_TREES, model.booster_.current_iteration())
     dump = model.booster_.dump_model(num_iteration=number)["tree_info"]
     leaves = model.predict(X, pred_leaf=True, num_iteration=number).reshape(X.shape[0], -1)
+    share = None if _samples_rows(model.booster_) else 1.0
     for tree, leaf in zip(dump, leaves.T, strict=True):
         found = _nested(tree["tree_structure"], "leaf_index", "leaf_count")
         if len(found) > 1:
-            yield LeafCounts(_as_array(found), _counted(leaf, len(found), codes), is_count=True)
+            counts = _counted(leaf, len(found), codes)
+            yield LeafCounts(_as_array(found), counts, is_count=True, share=share)
+
+
+def _samples_rows(booster):
+    """Tell whether a LightGBM booster has drawn rows; it writes parameters without aliases."""
+    written = booster.model_to_string(num_iteration=1).partition("\nparameters:")[2]
+    lines = (line.strip("[]").partition(": ") for line in written.splitlines())
+    params = {name: value for name, _, value in lines}
+    fractions = [f"{part}bagging_fraction" for part in ("", "pos_", "neg_")]
+    bags = params.get("bagging_freq", "0") != "0" and any(
+        float(params.get(name, 1)) < 1 for name in fractions
+    )
+    return bags or "goss" in (params.get("boosting"), params.get("data_sample_strategy"))
 
 
 def _of_xgboost(model, X, codes):
@@ -342,19 +406,24 @@ def _of_xgboost(model, X, codes):
         if rows is None:
             yield LeafCounts(covers, found, is_count=False, is_comparable=is_first)
         else:
-            yield LeafCounts(rows, found, is_count=True)
+            yield LeafCounts(rows, found, is_count=True, share=1.0)
 
 
 def _as_numbers_of_rows(covers, found):
-    """Divide covers by the Hessian of one row, if rows had no weights; None if they may have had.
-
-    Whole weights give whole numbers, too, but never a leaf with more rows than its number.
-    """
+    """Divide covers by the Hessian of one row; return None if rows may have had weights."""
     for of_smallest in range(1, MOST_ROWS_OF_SMALLEST + 1):
         rows = covers * of_smallest / covers.min()
         if np.abs(rows - rows.round()).max() < 0.02:
-            return rows.round() if (found > rows + 0.5).any() else None
+            return rows.round() if _are_numbers_of_rows(rows.round(), found) else None
     return None
+
+
+def _are_numbers_of_rows(weights, found):
+    """Tell whether sums of weights can be nothing but numbers of rows.
+
+    Whole weights give whole numbers, too, but never a leaf with more rows than its number.
+    """
+    return np.array_equal(weights, weights.round()) and (found > weights).any()
 
 
 def _of_catboost(model, X, codes):
@@ -363,7 +432,10 @@ def _of_catboost(model, X, codes):
     leaves = np.asarray(model.calc_leaf_indexes(X))
     for tree in spread(len(weights), MOST_TREES):
         found = _counted(leaves[:, tree], len(weights[tree]), codes)
-        yield LeafCounts(weights[tree].astype(np.float64), found, is_count=False)
+        remembered = weights[tree].astype(np.float64)
+        is_count = _are_numbers_of_rows(remembered, found.sum(axis=1))
+        share = 1.0 if is_count else None
+        yield LeafCounts(remembered, found, is_count, share=share)
 
 
 def _catboost_weights(model):

@@ -269,6 +269,7 @@ def test_sampled_values_are_those_of_the_exact_explainer_of_shap(binary_task):
         assert np.abs(found - expected).max() < 0.02 * np.abs(expected).max()
 
 
+@pytest.mark.filterwarnings("ignore:Most categories are unknown")
 @pytest.mark.parametrize("output", ["probability", "log_odds"])
 @pytest.mark.parametrize(
     "student", [MLPStudentClassifier((16, 8), max_epochs=5), LinearStudentClassifier()]

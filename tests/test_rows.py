@@ -636,7 +636,7 @@ class TestParameters:
 class TestLeak:
     @pytest.fixture
     def teacher(self, X, y):
-        return HistGradientBoostingClassifier(max_iter=3).fit(X, y)
+        return HistGradientBoostingClassifier(max_iter=3)
 
     @pytest.mark.parametrize("container", ["array", "pandas", "polars"])
     @pytest.mark.parametrize("share", [0.1, 1.0])
@@ -645,7 +645,6 @@ class TestLeak:
         teacher = HistGradientBoostingClassifier(max_iter=3)
         if container != "array":
             X, pool = (frame_of(container, table) for table in (X, pool))
-        teacher.fit(X, y)
         with pytest.warns(UserWarning, match=f"{share:.0%} of the labelled rows also") as record:
             DistilledClassifier(teacher).fit(X, y, X_unlabeled=pool)
         assert len(record) == 1
@@ -653,7 +652,7 @@ class TestLeak:
 
     def test_the_same_rows_as_another_number_type_warn(self, y):
         X = np.random.default_rng(0).integers(0, 1000, size=(120, 3))
-        teacher = HistGradientBoostingClassifier(max_iter=3).fit(X, y)
+        teacher = HistGradientBoostingClassifier(max_iter=3)
         with pytest.warns(UserWarning, match="100% of the labelled rows"):
             DistilledClassifier(teacher).fit(X, y, X_unlabeled=X.astype(np.float32))
 
@@ -661,7 +660,7 @@ class TestLeak:
         X[::3, 1] = np.nan
         table = pd.DataFrame(X, columns=list("abcde"))
         table["s"] = pd.Categorical(np.array(["x", "y", None], dtype=object)[np.arange(120) % 3])
-        teacher = HistGradientBoostingClassifier(max_iter=3).fit(table, y)
+        teacher = HistGradientBoostingClassifier(max_iter=3)
         with pytest.warns(UserWarning, match="100% of the labelled rows"):
             DistilledClassifier(teacher).fit(table, y, X_unlabeled=table[::-1])
 
@@ -679,7 +678,7 @@ class TestLeak:
         rng = np.random.default_rng(0)
         X, pool = (rng.integers(0, n_levels, size=(n, 3)) for n in (300, n_pool))
         y = rng.integers(0, 2, size=300)
-        teacher = HistGradientBoostingClassifier(max_iter=3).fit(X, y)
+        teacher = HistGradientBoostingClassifier(max_iter=3)
         assert np.isin(row_hashes(X), row_hashes(pool)).mean() > 0.5
         DistilledClassifier(teacher).fit(X, y, X_unlabeled=pool)
 
@@ -687,7 +686,7 @@ class TestLeak:
         rng = np.random.default_rng(0)
         X = rng.integers(0, 30, size=(300, 2))
         y = rng.integers(0, 2, size=300)
-        teacher = HistGradientBoostingClassifier(max_iter=3).fit(X, y)
+        teacher = HistGradientBoostingClassifier(max_iter=3)
         with pytest.warns(UserWarning, match="of the labelled rows also"):
             DistilledClassifier(teacher).fit(X, y, X_unlabeled=X)
 

@@ -679,7 +679,7 @@ def test_exports_and_reports_see_through_the_choice_of_columns(column_search, tm
     sql = to_sql(search, tmp_path / "student.sql", frame, table="t")
     assert "c4" in sql
     assert "c0" not in sql
-    with pytest.warns(UserWarning, match="Rows of X are rows that the teacher was fitted on"):
+    with pytest.warns(UserWarning, match="of the rows of X are rows that teacher and student"):
         report = fidelity_report(search, frame + 1e-9, y, n_resamples=20)
     assert report.models["teacher"] == "RandomForestClassifier"
     pytest.importorskip("shap")

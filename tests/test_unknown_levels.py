@@ -31,6 +31,12 @@ from skdistill.students.column_selector import ColumnSelector
 from skdistill.students.fitting import learns_unknown_levels
 from skdistill.transfer_set import kinds_of_unknown_cells, with_unknown_cells
 
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Most categories are unknown"),  # on purpose
+    pytest.mark.filterwarnings("ignore:The teacher was fitted on the very rows"),
+]
+
+
 LEVELS = list("abcdef")
 EFFECT = dict(zip(LEVELS, (-1.5, 1.5, -1.5, 2, 2, -2), strict=True))
 

@@ -139,7 +139,7 @@ class LinearStudentClassifier(StudentClassifier):
         self.tol = tol
 
     def _fit_targets(self, X, targets):
-        unit = weight_unit(targets.sample_weight)
+        unit = weight_unit(targets.sample_weight.sum(keepdims=True))  # of rows and of copies
         targets = replace(targets, sample_weight=targets.sample_weight / unit)
         proba, weight = targets.mixed()
         self.encoding_ = fit_encoding(self, X, weight)
@@ -237,7 +237,7 @@ class LinearStudentRegressor(StudentRegressor):
         self.min_frequency = min_frequency
 
     def _fit_values(self, X, y, sample_weight):
-        unit = weight_unit(sample_weight)
+        unit = weight_unit(sample_weight.sum(keepdims=True))
         weight = sample_weight / unit
         centre, spread = centre_and_spread(y, weight)
         self.encoding_ = fit_encoding(self, X, weight)

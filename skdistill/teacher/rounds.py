@@ -1,7 +1,6 @@
 """How many rounds a booster has, by the names its vendor has for that, and who chose them."""
 
-import warnings
-
+from skdistill.caller import warn_caller
 from skdistill.estimators import is_fitted, last_step, package_of, unfitted
 
 #: What the vendors call the number of rounds; aliases first, as they win over the name in front.
@@ -78,7 +77,7 @@ def check_rounds(teacher):
     )
     if package_of(last) != "catboost" or "use_best_model" in found:
         raise ValueError(message)
-    warnings.warn(f"{message} CatBoost fits all rounds now.", UserWarning, stacklevel=5)
+    warn_caller(f"{message} CatBoost fits all rounds now.")
 
 
 def clone_to_fit(teacher):

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from skdistill.estimators import by_label, last_step, package_of
+from skdistill.estimators import ask, by_label, last_step, package_of
 from skdistill.export.certificate import TOLERANCE
 
 #: Teachers with a larger pickle are not converted: skl2onnx would take minutes and gigabytes.
@@ -63,7 +63,7 @@ def compile_teacher(teacher, X, size_kb):
         return None, "it takes strings or a sparse X; what takes a matrix of numbers is compiled."
     try:
         payload = _convert(teacher, table.shape[1])
-        answers, ask = _runner(payload, table)
+        answers, run = _runner(payload, table)
     except Exception as error:  # converters raise whatever they like
         reason = str(error).strip().partition("\n")[0]
         return None, f"it cannot be converted ({type(error).__name__}: {reason})."
@@ -74,7 +74,7 @@ def compile_teacher(teacher, X, size_kb):
             f"converted to ONNX it answers differently, by up to {difference:.2g} on {len(table)} "
             "rows."
         )
-    return CompiledTeacher(ask, [row[None] for row in table[:500]], len(payload)), ""
+    return CompiledTeacher(run, [row[None] for row in table[:500]], len(payload)), ""
 
 
 def _convert(teacher, n_features):

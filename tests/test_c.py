@@ -137,7 +137,10 @@ def compiled_elsewhere(compiler, source, output):
 
 
 @pytest.mark.parametrize("dtype", ["double", "float"])
-@pytest.mark.parametrize("compiler", COMPILERS)
+@pytest.mark.parametrize(
+    "compiler",
+    [pytest.param(each, marks=[pytest.mark.slow] * (each in EMULATORS)) for each in COMPILERS],
+)
 @pytest.mark.parametrize("name", ["tree, strings", "linear", "mlp, 9 classes", "mlp regressor"])
 def test_every_compiler_makes_the_same_of_it(name, compiler, dtype, tmp_path):
     student, X, y = CASES[name]

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # the checks pass input that 
 
 FOREST = RandomForestClassifier(20, random_state=0)
 EXACT = LogisticRegression(solver="newton-cholesky", tol=1e-12)
-SMALL_MLP = MLPStudentClassifier((16,), learning_rate_init=0.01)
+SMALL_MLP = MLPStudentClassifier((16,), learning_rate_init=0.01, max_epochs=40)
 
 TRAINED_IN_BATCHES = MLPStudentClassifier | MLPStudentRegressor | SoftTreeStudentClassifier
 
@@ -45,8 +45,8 @@ ESTIMATORS = [
     LinearStudentClassifier(),
     LinearStudentRegressor(),
     SMALL_MLP,
-    MLPStudentRegressor((16,), learning_rate_init=0.01),
-    SoftTreeStudentClassifier(2),
+    MLPStudentRegressor((16,), learning_rate_init=0.01, max_epochs=60),
+    SoftTreeStudentClassifier(2, max_epochs=100),
     SoftLabelClassifier(LogisticRegression()),
     SoftLabelClassifier(DecisionTreeClassifier(max_depth=4, random_state=0)),
     MultiTeacher([("lr", EXACT), ("some", EXACT, [0])]),

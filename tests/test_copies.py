@@ -94,7 +94,7 @@ def test_folds_keep_copies_together(cv):
 @pytest.mark.parametrize(
     ("make", "labelling"),
     [
-        (lambda: RandomForestClassifier(60, random_state=0), "cross_fit"),
+        (lambda: RandomForestClassifier(30, random_state=0), "cross_fit"),
         (lambda: RandomForestClassifier(60, max_samples=0.01, random_state=0), "oob"),
         (lambda: HistGradientBoostingClassifier(max_iter=20), "cross_fit"),
     ],
@@ -123,7 +123,7 @@ def test_true_shares_of_oversampled_rows_give_true_probabilities(student):
     rows = oversampled(X[:4000], y[:4000])
     share = y[:4000].mean()
     model = DistilledClassifier(
-        RandomForestClassifier(60, random_state=0),
+        RandomForestClassifier(30, random_state=0),
         student,
         prior_correction={0: 1 - share, 1: share},
         random_state=0,

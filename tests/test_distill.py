@@ -457,7 +457,13 @@ def regression_task():
 
 @pytest.mark.parametrize(
     "student",
-    [None, LinearStudentRegressor(), MLPStudentRegressor((32,)), Ridge(), KNeighborsRegressor()],
+    [
+        None,
+        LinearStudentRegressor(),
+        MLPStudentRegressor((32,), max_epochs=60),
+        Ridge(),
+        KNeighborsRegressor(),
+    ],
     ids=["tree", "linear", "mlp", "ridge", "neighbours"],
 )
 def test_regressors_follow_their_teacher(student, regression_task):
@@ -517,7 +523,7 @@ def drifted(X):
 
 def test_partial_fit_follows_the_teacher_to_fresh_rows(binary_task, forest):
     X, y = binary_task
-    student = MLPStudentClassifier((32,), batch_size=128)
+    student = MLPStudentClassifier((32,), batch_size=128, max_epochs=60)
     model = DistilledClassifier(forest, student, label_correction=False, random_state=0).fit(X, y)
     fresh, later = drifted(X)[:400], drifted(X)[400:]
     target = forest.predict_proba(later)
@@ -618,7 +624,7 @@ def test_a_regressor_is_distilled_further(regression_task):
     X, y = regression_task
     model = DistilledRegressor(
         RandomForestRegressor(30, random_state=0),
-        MLPStudentRegressor((32,)),
+        MLPStudentRegressor((32,), max_epochs=60),
         label_correction=False,
         random_state=0,
     ).fit(X, y)

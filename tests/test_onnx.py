@@ -399,7 +399,7 @@ def test_float32_files_hold_no_doubles(student, mixed_frame, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "student", [LinearStudentClassifier(C=1e4), LinearStudentRegressor(), mlp()], **by_name
+    "student", [LinearStudentClassifier(4), LinearStudentRegressor(4), mlp()], **by_name
 )
 def test_hundreds_of_columns_are_no_obstacle(student, rng, tmp_path):
     X = rng.lognormal(size=(800, 400)) * 10.0 ** rng.integers(-3, 5, 400)

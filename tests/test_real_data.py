@@ -35,6 +35,7 @@ FOLDER = Path(os.environ.get("SKDISTILL_DATA", ROOT.parent / "shared" / "data"))
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:.* labelled rows are copies"),  # bookings of a group
     pytest.mark.skipif(not FOLDER.exists(), reason="needs a folder of tables in SKDISTILL_DATA"),
 ]
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -367,7 +368,7 @@ def test_no_name_or_category_gets_out_of_its_quotes(make, nasty):
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-@pytest.mark.parametrize("make", [TreeStudentClassifier, LinearStudentClassifier])
+@pytest.mark.parametrize("make", [TreeStudentClassifier, partial(LinearStudentClassifier, 4)])
 def test_every_dialect_parses_to_one_statement_that_is_the_same(make, dialect, nasty):
     X, y = nasty
     sql = to_sql(make().fit(X, y), X=X, dialect=dialect, table="s.t", view="v")
@@ -785,6 +786,7 @@ def large():
     return {"tree": (tree, X[:, :8]), "curves": (curves, X)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["tree", "curves"])
 def test_a_thousand_leaves_and_two_hundred_columns_are_no_problem(kind, large):
     student, X = large[kind]
@@ -1010,6 +1012,7 @@ def test_postgres_neither_overflows_nor_underflows(kind, postgres, students):
     np.testing.assert_allclose(answers, softmax(student._margins(rows) * 3000, axis=1), atol=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["tree", "curves"])
 def test_postgres_takes_a_thousand_leaves_and_two_hundred_columns(kind, postgres, large):
     student, X = large[kind]

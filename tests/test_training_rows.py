@@ -453,11 +453,11 @@ class TestWarning:
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: xgboost_classifier(n_estimators=100, scale_pos_weight=3),
-        lambda: xgboost_classifier(n_estimators=100, subsample=0.5),
-        lambda: lightgbm_classifier(n_estimators=100, bagging_fraction=0.5, bagging_freq=1),
-        lambda: boosting(n_estimators=200, max_depth=6, subsample=0.5),
-        lambda: hist_boosting(max_iter=100),
+        lambda: xgboost_classifier(n_estimators=30, scale_pos_weight=3),
+        lambda: xgboost_classifier(n_estimators=30, subsample=0.5),
+        lambda: lightgbm_classifier(n_estimators=30, bagging_fraction=0.5, bagging_freq=1),
+        lambda: boosting(n_estimators=30, max_depth=6, subsample=0.5),
+        lambda: hist_boosting(max_iter=30),
     ],
 )
 @pytest.mark.parametrize("rows", [slice(None), slice(700)])

@@ -22,6 +22,7 @@ from skdistill import (
     LinearStudentRegressor,
     MLPStudentClassifier,
     Munge,
+    OnlineDistilledClassifier,
     SoftTreeStudentClassifier,
     TreeStudentClassifier,
     TreeStudentRegressor,
@@ -73,12 +74,30 @@ def behind_one_hot():
 
 def mlp():
     pytest.importorskip("torch")
-    return MLPStudentClassifier(random_state=0)
+    return MLPStudentClassifier(max_epochs=60, random_state=0)
 
 
 def soft_tree():
     pytest.importorskip("torch")
-    return SoftTreeStudentClassifier(random_state=0)
+    return SoftTreeStudentClassifier(3, max_epochs=60, random_state=0)
+
+
+class Rule(LogisticRegression):
+    """Sure of one class for unseen levels, of the other for missing ones."""
+
+    of_unseen = 0.98
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict_proba(self, X):
+        kind = X["kind"].astype(object)
+        p = np.where(kind.isna(), 0.02, np.where(kind.isin(LEVELS), 0.5, self.of_unseen))
+        return np.column_stack([1 - p, p])
+
+    def decision_function(self, X):
+        return np.log(np.divide(*self.predict_proba(X).T[::-1]))
 
 
 STUDENTS = {
@@ -110,19 +129,52 @@ def test_a_student_answers_as_its_teacher_does(teacher, student):
         assert np.abs(difference).mean() < 0.12
 
 
+def gap(model, X):
+    """How far a student is from its teacher where the level is new."""
+    asked = asking(X, "other")
+    return np.abs(model.predict_proba(asked) - model.teacher_.predict_proba(asked)).mean()
+
+
+def test_a_student_that_goes_on_learning_is_shown_them_again():
+    X, y = task()
+    teacher = Rule().fit(X, y)
+    student = MLPStudentClassifier(max_epochs=30)
+    model = DistilledClassifier(teacher, student, alpha=1.0, augmentation=Munge(2), random_state=0)
+    model.fit(X, y)
+    assert gap(model, X) < 0.1
+    teacher.of_unseen = 0.02
+    for _ in range(3):
+        model.partial_fit(X)
+    assert gap(model, X) < 0.2
+
+
+@pytest.mark.parametrize("n_batches", [1, 2])
+def test_so_does_one_that_follows_a_growing_teacher(n_batches):
+    X, y = task()
+    teacher = lightgbm_classifier().fit(X[:1200], y[:1200])
+    parts = np.array_split(np.arange(1200, 2400), n_batches)
+
+    def follow(augmentation):
+        student = MLPStudentClassifier(max_epochs=30)
+        model = OnlineDistilledClassifier(
+            teacher, student, n_stages=2, augmentation=augmentation, random_state=0
+        )
+        for rows in parts:
+            model.partial_fit(X.iloc[rows], y[rows])
+        return gap(model, X)
+
+    assert follow(Munge(2)) < 0.12
+    assert follow(None) > 0.2
+
+
 @pytest.mark.parametrize("student", ["tree", "linear"])
 def test_it_would_not_without_being_shown(student):
     make, _ = STUDENTS[student]
     shown, X = distilled(boosting(), make())
     left_alone, _ = distilled(boosting(), make(), None)
-    asked = asking(X, "other")
-
-    def gap(model):
-        return np.abs(model.predict_proba(asked) - model.teacher_proba(asked)).mean()
-
     assert shown.transfer_summary_["synthetic"]["rows"] > 0
     assert left_alone.transfer_summary_["synthetic"]["rows"] == 0
-    assert gap(shown) < gap(left_alone)
+    assert gap(shown, X) < gap(left_alone, X)
 
 
 @pytest.mark.parametrize("student", [LinearStudentRegressor, TreeStudentRegressor])
@@ -137,21 +189,6 @@ def test_so_does_a_regressor(student):
 
 
 def test_a_missing_cell_is_told_from_an_unseen_level():
-    class Rule(LogisticRegression):
-        """Sure of one class for unseen levels, of the other for missing ones."""
-
-        def fit(self, X, y):
-            self.classes_ = np.unique(y)
-            return self
-
-        def predict_proba(self, X):
-            kind = X["kind"].astype(object)
-            p = np.where(kind.isna(), 0.02, np.where(kind.isin(LEVELS), 0.5, 0.98))
-            return np.column_stack([1 - p, p])
-
-        def decision_function(self, X):
-            return np.log(np.divide(*self.predict_proba(X).T[::-1]))
-
     X, y = task(4000)
     model = DistilledClassifier(Rule().fit(X, y), LinearStudentClassifier(), alpha=1.0).fit(X, y)
     unseen, missing = (model.predict_proba(asking(X, k))[:, 1].mean() for k in ("other", None))

@@ -26,6 +26,7 @@ from skdistill.distill.stages import (
     label_fresh_rows,
     label_real_rows,
     label_synthetic_rows,
+    with_made_rows,
 )
 from skdistill.estimators import (
     fitted_or_clone,
@@ -253,8 +254,9 @@ class Distiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
             self._observed(y, X),
             check_weights(sample_weight, X),
             getattr(self, "classes_", None),
-            self.augmentation_,
-            self.random_state,
+        )
+        fresh = with_made_rows(
+            fresh, self._teacher, self.augmentation_, self.student_, self.random_state
         )
         self._seen_rows = self._seen_rows.including(X)
         if self.label_correction_ is None:

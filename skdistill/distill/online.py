@@ -8,6 +8,7 @@ from sklearn.utils._param_validation import Interval
 
 from skdistill.columns import stack_rows, take_rows
 from skdistill.distill.base import CONSTRAINTS, ClassifierDistiller
+from skdistill.distill.made_rows import make_rows
 from skdistill.distill.stages import choose_augmentation, label_fresh_rows, with_made_rows
 from skdistill.estimators import last_step
 from skdistill.progress import UNHEARD, begin, with_callbacks
@@ -18,7 +19,11 @@ from skdistill.rows import (
     check_weights,
     observed_rows,
 )
-from skdistill.students.fitting import distill_classifier, distill_classifier_further
+from skdistill.students.fitting import (
+    distill_classifier,
+    distill_classifier_further,
+    learns_unknown_levels,
+)
 from skdistill.students.mlp import MLPStudentClassifier
 from skdistill.teacher.growing import (
     check_growing,
@@ -231,15 +236,23 @@ class OnlineDistilledClassifier(ClassifierDistiller):
         in_use = ClassifierInUse(teacher, rows)
         task = begin(self, n_parts=2 + self.n_stages, **observed_rows(rows))
         self.augmentation_ = choose_augmentation(self.augmentation, student, rows)
-        synthetic = self._synthetic(rows)
         self._say(f"growing {type(last_step(teacher)).__name__} on {rows.X.shape[0]} rows")
         teacher = task.run("fit-teacher", lambda: in_use.fitted.estimator)
+        made = make_rows(
+            in_use.fitted,
+            rows.X,
+            rows.sample_weight,
+            pool=rows.pool,
+            augmentation=self.augmentation_,
+            with_unknown=self.augmentation is not None and learns_unknown_levels(student),
+            random_state=self.random_state,
+        )
         self.stage_trees_ = stage_sizes(count_trees(teacher), self.n_stages)
         self.labelling_, honest = task.run("label-rows", _honest_margins, in_use, self.stage_trees_)
         self.student_ = None
         for n_trees, margins in zip(self.stage_trees_, honest, strict=True):
             self._say(f"distilling its first {n_trees} trees")
-            transfer_set = _transfer_set(in_use, n_trees, margins, synthetic)
+            transfer_set = _transfer_set(in_use, n_trees, margins, made)
             if self.student_ is None:
                 self.student_ = distill_classifier(
                     student, transfer_set, self.temperature, self.alpha, task=task
@@ -294,9 +307,11 @@ class OnlineDistilledClassifier(ClassifierDistiller):
         if has_classes.any():
             check_growing_on(self.teacher_)
         before = self._teacher
-        batch = label_fresh_rows(before, X, codes, weight, self.classes_, None, None)
+        batch = label_fresh_rows(before, X, codes, weight, self.classes_)
         after = self._grown(batch.take(has_classes)) if has_classes.any() else before
-        self._follow(with_made_rows(batch, after, self.augmentation_, self.random_state))
+        self._follow(
+            with_made_rows(batch, after, self.augmentation_, self.student_, self.random_state)
+        )
         if after is not before:  # only now: a student that fails to follow loses nothing
             self._teacher = after
             self.stage_trees_ = [*self.stage_trees_, count_trees(after.estimator)]
@@ -340,13 +355,6 @@ class OnlineDistilledClassifier(ClassifierDistiller):
             np.concatenate([labelled.sample_weight, light]),
         )
 
-    def _synthetic(self, rows):
-        """Make synthetic rows and their weights; None if there are to be none."""
-        if self.augmentation_ is None:
-            return None
-        made = self.augmentation_.sample(rows.all_rows(), len(rows.y), self.random_state)
-        return made, np.full(made.shape[0], rows.sample_weight.mean())
-
 
 def _check_goes_on(student):
     last = last_step(student)
@@ -389,7 +397,7 @@ def _young(teacher, n_trees):
     return replace(teacher, estimator=first_trees(teacher.estimator, n_trees))
 
 
-def _transfer_set(in_use, n_trees, margins, synthetic):
+def _transfer_set(in_use, n_trees, margins, made):
     """Put together what the student learns from at one stage."""
     rows, classes = in_use.rows, in_use.classes
     parts = [not_observed(rows.X, margins, rows.sample_weight, "unlabelled", classes)]
@@ -399,8 +407,8 @@ def _transfer_set(in_use, n_trees, margins, synthetic):
     young = _young(in_use.fitted, n_trees)
     if rows.pool is not None:
         parts.append(_labelled_by(young, rows.pool, rows.pool_weight, "unlabelled"))
-    if synthetic is not None:
-        parts.append(_labelled_by(young, *synthetic, "synthetic"))
+    if made is not None:
+        parts.append(_labelled_by(young, made.X, made.weight, "synthetic"))
     return join(parts)
 
 

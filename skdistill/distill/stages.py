@@ -3,42 +3,25 @@
 Real, synthetic and fresh rows are labelled here, and what "auto" means is decided here.
 """
 
-import warnings
 from dataclasses import replace
 
 import joblib
 import numpy as np
 import scipy.sparse as sp
-from sklearn.utils import check_random_state
 
 from skdistill import __version__
 from skdistill.columns import mix_rows, take_rows
 from skdistill.distill.class_prior import prior_shift
+from skdistill.distill.made_rows import make_rows
 from skdistill.estimators import last_step
 from skdistill.soft_labels import calibration_temperature
+from skdistill.students.fitting import learns_unknown_levels
 from skdistill.teacher.identity import content_key
 from skdistill.teacher.labelling import label_rows
 from skdistill.teacher.leaves import spread
 from skdistill.teacher.margins import PROBE_ROWS
 from skdistill.teacher.synthetic import label_by_members
-from skdistill.transfer_set import (
-    ORIGINS,
-    Munge,
-    TransferSet,
-    join,
-    kinds_of_unknown_cells,
-    not_observed,
-    with_unknown_cells,
-)
-
-#: Rows with one kind of unknown cell, as a share of the labelled ones; also what they weigh.
-UNKNOWN_SHARE = 0.05
-
-#: Least and largest number of rows with one kind of unknown cell.
-UNKNOWN_ROWS = 50, 1_000
-
-#: What those of all kinds may weigh, as a share of the labelled, or be of the synthetic rows.
-MOST_UNKNOWN = 0.1
+from skdistill.transfer_set import ORIGINS, Munge, TransferSet, join, not_observed
 
 
 def label_real_rows(in_use, fingerprint, rows, *, labelling, cv, correct_prior=False, n_jobs=None):
@@ -136,56 +119,31 @@ def label_synthetic_rows(
         there are only those with unknown cells. None if there are none.
     """
     teacher = in_use.corrected(shift)
-    random_state = check_random_state(random_state)
-    kinds = _kinds_taken(teacher, rows.X) if with_unknown else []
-    if augmentation is None:
-        return _only_unknown(teacher, rows, in_use.classes, kinds, random_state)
-    request = rows.all_rows(), len(rows.y), random_state
-    parents = None
-    if labelling == "oob" and hasattr(augmentation, "sample_with_parents"):
-        X, parents = augmentation.sample_with_parents(*request)
-    else:
-        X = augmentation.sample(*request)
-    if kinds:
-        n_unknown = min(_rows_per_kind(rows) * len(kinds), int(MOST_UNKNOWN * X.shape[0]))
-        X = with_unknown_cells(X, random_state.permutation(X.shape[0])[:n_unknown], kinds)
-    is_half_honest = False
-    if parents is None:
-        margins = teacher.margins(X)
-    else:
-        margins, is_half_honest = label_by_members(teacher, X, parents, in_use.encoded_y(), n_jobs)
-    weight = np.full(X.shape[0], rows.sample_weight.mean())
-    synthetic_labelling = "half_oob" if is_half_honest else "direct"
-    return not_observed(X, margins, weight, "synthetic", in_use.classes, synthetic_labelling)
-
-
-def _kinds_taken(teacher, X):
-    """Find what unknown cells a teacher takes; see `kinds_of_unknown_cells`."""
-    if sp.issparse(X):
-        return []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # encoders warn of categories that they do not know
-        return kinds_of_unknown_cells(X, teacher.margins)
-
-
-def _rows_per_kind(rows):
-    return int(np.clip(UNKNOWN_SHARE * len(rows.y), *UNKNOWN_ROWS))
-
-
-def _only_unknown(teacher, rows, classes, kinds, random_state):
-    """Have the teacher label labelled rows in which one cell is unknown."""
-    if not kinds:
+    made = make_rows(
+        teacher,
+        rows.X,
+        rows.sample_weight,
+        pool=rows.pool,
+        augmentation=augmentation,
+        with_unknown=with_unknown,
+        with_parents=labelling == "oob",
+        random_state=random_state,
+    )
+    if made is None:
         return None
-    n_rows = _rows_per_kind(rows) * len(kinds)
-    X = take_rows(rows.X, random_state.randint(len(rows.y), size=n_rows))
-    X = with_unknown_cells(X, np.arange(n_rows), kinds)
-    share = min(MOST_UNKNOWN, UNKNOWN_SHARE * len(kinds))
-    weight = np.full(n_rows, share * rows.sample_weight.sum() / n_rows)
-    return not_observed(X, teacher.margins(X), weight, "synthetic", classes)
+    if made.parents is None:
+        margins, is_half_honest = teacher.margins(made.X), False
+    else:
+        y = in_use.encoded_y()
+        margins, is_half_honest = label_by_members(teacher, made.X, made.parents, y, n_jobs)
+    synthetic_labelling = "half_oob" if is_half_honest else "direct"
+    return not_observed(
+        made.X, margins, made.weight, "synthetic", in_use.classes, synthetic_labelling
+    )
 
 
-def label_fresh_rows(teacher, X, observed, sample_weight, classes, augmentation, random_state):
-    """Have a fitted teacher label rows that came after fit, and synthetic rows made of them.
+def label_fresh_rows(teacher, X, observed, sample_weight, classes):
+    """Have a fitted teacher label rows that came after fit.
 
     Parameters
     ----------
@@ -199,22 +157,17 @@ def label_fresh_rows(teacher, X, observed, sample_weight, classes, augmentation,
         Weights.
     classes : ndarray of shape (n_classes,) or None
         Class labels; None in regression.
-    augmentation : object with ``sample`` or None
-        Makes synthetic rows.
-    random_state : int, RandomState instance or None
-        Decides the synthetic rows.
 
     Returns
     -------
     transfer_set : TransferSet
-        The fresh rows, then the synthetic ones.
+        The fresh rows.
     """
     fresh = not_observed(X, teacher.margins(X), sample_weight, "unlabelled", classes)
-    fresh = replace(fresh, y=observed)
-    return with_made_rows(fresh, teacher, augmentation, random_state)
+    return replace(fresh, y=observed)
 
 
-def with_made_rows(fresh, teacher, augmentation, random_state):
+def with_made_rows(fresh, teacher, augmentation, student, random_state):
     """Add synthetic rows, which a teacher labels, to fresh ones.
 
     Parameters
@@ -225,6 +178,8 @@ def with_made_rows(fresh, teacher, augmentation, random_state):
         Labels the synthetic rows.
     augmentation : object with ``sample`` or None
         Makes them; None for none.
+    student : estimator
+        Decides whether some get unknown cells.
     random_state : int, RandomState instance or None
         Decides them.
 
@@ -233,12 +188,18 @@ def with_made_rows(fresh, teacher, augmentation, random_state):
     transfer_set : TransferSet
         The fresh rows, then as many synthetic ones as there are to be.
     """
-    n_rows = len(fresh.y)
-    if augmentation is None or n_rows < 2:
+    if augmentation is None or len(fresh.y) < 2:
         return fresh
-    X = augmentation.sample(fresh.X, n_rows, random_state)
-    weight = np.full(X.shape[0], fresh.sample_weight.mean())
-    return join([fresh, not_observed(X, teacher.margins(X), weight, "synthetic", fresh.classes)])
+    made = make_rows(
+        teacher,
+        fresh.X,
+        fresh.sample_weight,
+        augmentation=augmentation,
+        with_unknown=learns_unknown_levels(student),
+        random_state=random_state,
+    )
+    margins = teacher.margins(made.X)
+    return join([fresh, not_observed(made.X, margins, made.weight, "synthetic", fresh.classes)])
 
 
 def choose_augmentation(augmentation, student, rows):

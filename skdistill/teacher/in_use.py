@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from skdistill.estimators import as_last_step_sees, is_fitted, last_step
+from skdistill.estimators import as_last_step_sees, is_fitted, last_step, learns_from_y
 from skdistill.teacher.fitting import (
     check_teacher_columns,
     fit_classifier,
@@ -14,7 +14,7 @@ from skdistill.teacher.fitting import (
     wrap_fitted_classifier,
 )
 from skdistill.teacher.margins import ClassifierTeacher, RegressorTeacher, remembered_prior
-from skdistill.teacher.training_rows import proof_of_training_rows
+from skdistill.teacher.training_rows import proof_of_training_rows, replays_bootstraps
 
 
 class TeacherInUse:
@@ -67,6 +67,16 @@ class TeacherInUse:
         has_classes = self.classes is not None and not self.rows.nothing_observed
         codes = self.encoded_y() if has_classes else None
         return proof_of_training_rows(self.estimator, self.rows.X, codes)
+
+    @cached_property
+    def replays_bootstraps(self):
+        """Whether a teacher that was given fitted proves by its bags that it has seen the rows."""
+        return self.was_fitted and replays_bootstraps(self.estimator, self.rows.X)
+
+    @cached_property
+    def learns_from_y(self):
+        """Whether a step in front of the last one knows the class of every row."""
+        return learns_from_y(self.estimator, self.rows.X, self.rows.y)
 
     @property
     def is_ready(self):

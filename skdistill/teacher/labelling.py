@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, check_cv
 
 from skdistill.caller import warn_caller
-from skdistill.estimators import last_step, learns_from_y, transformers_of
+from skdistill.estimators import last_step, transformers_of
 from skdistill.opinion_pool import log_losses, z_score
 from skdistill.rows import check_something_observed
 from skdistill.soft_labels import SMALLEST_PROBABILITY, proba_from_margins
@@ -216,7 +216,7 @@ def _known_by_heart(in_use, or_on, labelling):
         + (
             " Out-of-bag labels need all the rows that it was fitted on, in the same order; the "
             "folds of a cross-validation are only a part."
-            if keeps_bags and not replays_bootstraps(in_use.estimator, in_use.rows.X)
+            if keeps_bags and not in_use.replays_bootstraps
             else ""
         )
     )
@@ -255,15 +255,15 @@ def _name(in_use):
 
 def _check_out_of_bag(in_use):
     """Check that there are honest out-of-bag answers, if a teacher is fitted already."""
-    estimator, rows = in_use.estimator, in_use.rows
+    estimator = in_use.estimator
     if not has_out_of_bag(estimator):
         raise ValueError(
             f"labelling='oob' needs a forest or bagging ensemble with bootstrap=True; the "
             f"teacher is {estimator!r}. Use labelling='cross_fit'."
         )
-    if in_use.was_fitted and not replays_bootstraps(estimator, rows.X):
+    if in_use.was_fitted and not in_use.replays_bootstraps:
         raise ValueError(_NOT_AS_FITTED)
-    if learns_from_y(estimator, rows.X, rows.y):
+    if in_use.learns_from_y:
         raise ValueError(
             "labelling='oob' needs steps in front of the forest that neither learn from y, nor "
             "change the rows, nor draw random numbers without a seed: the trees know a row's class "
@@ -272,12 +272,11 @@ def _check_out_of_bag(in_use):
 
 
 def _may_use_out_of_bag(in_use):
-    estimator, rows = in_use.estimator, in_use.rows
     return (
-        has_out_of_bag(estimator)
-        and has_enough_members(estimator)
-        and (not in_use.was_fitted or replays_bootstraps(estimator, rows.X))
-        and not learns_from_y(estimator, rows.X, rows.y)
+        has_out_of_bag(in_use.estimator)
+        and has_enough_members(in_use.estimator)
+        and (not in_use.was_fitted or in_use.replays_bootstraps)
+        and not in_use.learns_from_y
     )
 
 

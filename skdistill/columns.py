@@ -20,6 +20,7 @@ from skdistill.levels import MISSING_TYPES, can_be_numbers, level_numbers
 
 __all__ = [
     "as_documented_table",
+    "as_models_take",
     "cell_values",
     "check_rows",
     "column_names",
@@ -126,6 +127,31 @@ def check_rows(estimator, X, *, reset, accept_sparse=False, name="X"):
             "Convert dates and durations into numbers first."
         )
     return X
+
+
+def as_models_take(X):
+    """Return a table of new rows as it is shown to models that check it themselves.
+
+    Parameters
+    ----------
+    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+        The table; infinite values are left for the models to refuse.
+
+    Returns
+    -------
+    X : ndarray, sparse matrix or data frame
+        The caller's own container, a list converted to an array. Sparse columns of a pandas frame
+        are dense, and `pandas.NA` in an object array is NaN, as in `check_rows`.
+    """
+    if is_frame(X):
+        return _without_sparse_columns(X)
+    if sp.issparse(X):
+        return X
+    X = check_array(X, dtype=None, ensure_all_finite=False, input_name="X")
+    if X.dtype != object:
+        return X
+    cells = X.ravel().tolist()
+    return _with_nan(X, cells, set(map(type, cells)))
 
 
 def column_names(estimator):
@@ -676,6 +702,11 @@ def _checked_objects(X, name):
             f"{name} contains infinity. Finite or missing values were expected: clip or replace "
             "the infinite ones."
         )
+    return _with_nan(X, cells, kinds)
+
+
+def _with_nan(X, cells, kinds):
+    """Have NaN, which all teachers know, stand for marks such as `pandas.NA` in an object array."""
     marks = {kind for kind in kinds if kind.__name__ in MISSING_TYPES}
     return np.where(_of_kinds(marks, cells, X.shape), np.nan, X) if marks else X
 

@@ -141,7 +141,14 @@ def compiled_elsewhere(compiler, source, output):
     "compiler",
     [pytest.param(each, marks=[pytest.mark.slow] * (each in EMULATORS)) for each in COMPILERS],
 )
-@pytest.mark.parametrize("name", ["tree, strings", "linear", "mlp, 9 classes", "mlp regressor"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "tree, strings",
+        "mlp, 9 classes",
+        *(pytest.param(each, marks=pytest.mark.slow) for each in ("linear", "mlp regressor")),
+    ],
+)
 def test_every_compiler_makes_the_same_of_it(name, compiler, dtype, tmp_path):
     student, X, y = CASES[name]
     student.fit(X, y)

@@ -524,7 +524,9 @@ def drifted(X):
 def test_partial_fit_follows_the_teacher_to_fresh_rows(binary_task, forest):
     X, y = binary_task
     student = MLPStudentClassifier((32,), batch_size=128, max_epochs=60)
-    model = DistilledClassifier(forest, student, label_correction=False, random_state=0).fit(X, y)
+    model = DistilledClassifier(
+        forest, student, augmentation=Munge(5), label_correction=False, random_state=0
+    ).fit(X, y)
     fresh, later = drifted(X)[:400], drifted(X)[400:]
     target = forest.predict_proba(later)
     before = kl_divergence(target, model.predict_proba(later))

@@ -1,5 +1,6 @@
 """The page: that it stands alone, holds what it should, and leaves out what cannot be said."""
 
+import functools
 import re
 import sys
 from html.parser import HTMLParser
@@ -336,10 +337,18 @@ def pages(binary_task):
     return page
 
 
+@pytest.fixture(scope="module")
+def whole_page(pages):
+    """Return a function that makes the HTML of a student's page, once."""
+    return functools.cache(lambda name: pages(name).to_html())
+
+
 @pytest.mark.parametrize(("failing", "name", "caption"), DRAWN)
-def test_a_figure_that_fails_is_left_out_and_said(failing, name, caption, pages, monkeypatch):
+def test_a_figure_that_fails_is_left_out_and_said(
+    failing, name, caption, pages, whole_page, monkeypatch
+):
     plt = pytest.importorskip("matplotlib.pyplot")
-    whole, n_open = pages(name).to_html(), len(plt.get_fignums())
+    whole, n_open = whole_page(name), len(plt.get_fignums())
     monkeypatch.setattr(f"skdistill.report.page.{failing}", _fail)
     html = pages(name).to_html()
     assert Page(html).open == []

@@ -12,7 +12,11 @@ from scipy.spatial.distance import jensenshannon
 from scipy.stats import entropy, spearmanr
 from sklearn import metrics
 from sklearn.base import clone
-from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, train_test_split
@@ -412,6 +416,31 @@ def test_every_student_says_what_it_is_made_of(binary_task):
     }
     for parts, student in students.items():
         assert parts_of(student.fit(X, y)) == parts
+
+
+def test_teachers_get_tables_as_they_did_in_fit(rng):
+    X = rng.normal(size=(200, 2)).astype(object)
+    X[::7, 1] = pd.NA
+    y = (X[:, 0] > 0).astype(int)
+    model = DistilledClassifier(HistGradientBoostingClassifier(max_iter=5), cv=2).fit(X, y)
+    asked = rng.normal(size=(50, 2))
+    asked[::5, 1] = np.nan
+    as_objects = asked.astype(object)
+    as_objects[::5, 1] = pd.NA
+    quick = {"cost": False, "n_resamples": 20, "random_state": 0}
+    reports = [fidelity_report(model, rows, **quick) for rows in (asked, as_objects)]
+    assert reports[0].to_dict() == reports[1].to_dict()
+
+
+def test_sparse_columns_of_frames_are_reported_on(rng):
+    frame = pd.DataFrame(rng.normal(size=(200, 2)), columns=["a", "b"])
+    y = (frame["a"] > 0).astype(int)
+    model = DistilledClassifier(HistGradientBoostingClassifier(max_iter=5), cv=2).fit(frame, y)
+    asked = frame.sample(60, random_state=0) + 1e-3
+    quick = {"cost": False, "n_resamples": 20, "random_state": 0}
+    sparse = asked.astype({"a": pd.SparseDtype(float, 0.0)})
+    reports = [fidelity_report(model, rows, **quick).to_dict() for rows in (asked, sparse)]
+    assert reports[0] == reports[1]
 
 
 def test_the_size_of_a_pickle_is_counted_without_making_it(forest):

@@ -161,7 +161,7 @@ class TestDistiller:
 
     def test_students_with_little_to_gain_are_left_alone(self, linear_task):
         X, y = linear_task
-        model = DistilledClassifier(overfitted(), LogisticRegression()).fit(X[:500], y[:500])
+        model = DistilledClassifier(overfitted(), LogisticRegression(), cv=3).fit(X[:500], y[:500])
         assert model.label_correction_ is None
         model.set_params(label_correction=True).fit(X[:500], y[:500])
         assert model.label_correction_.lead < 2 < model.label_correction_.gain
@@ -169,7 +169,7 @@ class TestDistiller:
     @pytest.mark.parametrize("alpha", [0, 1])
     def test_imitation_and_hard_labels_alone_are_left_alone(self, linear_task, alpha):
         X, y = linear_task
-        model = DistilledClassifier(overfitted(), Gaining(), alpha=alpha)
+        model = DistilledClassifier(overfitted(), Gaining(), alpha=alpha, cv=3)
         assert model.fit(X[:500], y[:500]).label_correction_ is None
         with pytest.warns(UserWarning, match=WARNING):
             model.set_params(alpha=0.5).fit(X[:500], y[:500])

@@ -154,6 +154,13 @@ def test_levels_beyond_the_most_frequent_are_counted_together():
     assert bins.count(np.array(["new", 3, pd.NA, [1]], dtype=object)).tolist() == [0, 0, 2, 1]
 
 
+def test_a_level_is_what_equals_it_for_the_student():
+    bins = bins_of_column("x", np.array(["1", "2", "2", "1.5"], dtype=object), 10, 20)
+    assert bins.labels[:3] == ["'2'", "'1'", "'1.5'"]
+    asked = np.array([1, 2.0, 1.5, True, "1", "01", 3], dtype=object)
+    assert bins.count(asked).tolist() == [1, 3, 1, 2, 0]
+
+
 # What is found
 
 

@@ -166,21 +166,17 @@ def test_displays_show_every_odd_column(column, close_figures):
     X = pd.DataFrame({column: COLUMNS[column](rng), "signal": rng.normal(size=N_ROWS)})
     y = (X["signal"] + X.isna().mean(axis=1) > 0.2).to_numpy().astype(int)
     curves, tree = LinearStudentClassifier().fit(X, y), TreeStudentClassifier(8).fit(X, y)
-    for rows in (asked_rows(X, rng), None):
-        drawn = [
-            CurvesDisplay.from_estimator(curves, rows),
-            ScorecardDisplay.from_estimator(curves, rows),
-            TreeDisplay.from_estimator(tree, rows),
-        ]
-        shown, card, rules = drawn
-        if rows is not None:
-            for display in drawn:
-                display.figure_.canvas.draw()
-            (curve,) = [curve for curve in shown.curves if curve.name == column]
-            assert curve.counts.sum() == N_ROWS
-            points = [row for row in card.rows if row.name == column]
-            assert np.isclose(sum(row.share for row in points), 1.0)
-            assert sum(rule.n_rows for rule in rules.rules) == N_ROWS
+    rows = asked_rows(X, rng)
+    shown = CurvesDisplay.from_estimator(curves, rows)
+    card = ScorecardDisplay.from_estimator(curves, rows)
+    rules = TreeDisplay.from_estimator(tree, rows)
+    for display in (shown, card, rules, CurvesDisplay.from_estimator(curves)):
+        display.figure_.canvas.draw()
+    (curve,) = [curve for curve in shown.curves if curve.name == column]
+    assert curve.counts.sum() == N_ROWS
+    points = [row for row in card.rows if row.name == column]
+    assert np.isclose(sum(row.share for row in points), 1.0)
+    assert sum(rule.n_rows for rule in rules.rules) == N_ROWS
 
 
 @pytest.mark.parametrize("name", ["tree", "curves"])

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from scipy.special import softmax
+from scipy.special import expit, softmax
 from sklearn.base import clone
 from sklearn.datasets import make_regression
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -17,10 +17,12 @@ from skdistill import (
     MLPStudentClassifier,
     MLPStudentRegressor,
     SoftLabelClassifier,
+    SoftTreeStudentClassifier,
     TransferSet,
     TreeStudentClassifier,
     TreeStudentRegressor,
 )
+from skdistill.scorer.model import path_probabilities
 from skdistill.soft_labels import SoftTargets, distillation_loss, soften
 from skdistill.students.encoding import bin_edges, fit_encoding
 
@@ -517,3 +519,28 @@ def test_numbers_of_any_size_are_learned_from(student, rng):
     y = rng.integers(0, 2, 400)
     X = np.c_[np.where(y, 1.7e308, -1.7e308), rng.normal(size=400)]
     assert (clone(student).fit(X, y).predict(X) == y).mean() > 0.95
+
+
+@pytest.mark.parametrize(
+    ("kind", "limit"), [(MLPStudentClassifier, 3e-6), (SoftTreeStudentClassifier, 1e-9)]
+)
+def test_narrow_bins_cost_a_network_no_digits(kind, limit, rng):
+    X = rng.normal(size=(400, 1))
+    student = kind(max_epochs=20, random_state=0).fit(X, (X[:, 0] > 0).astype(int))
+    is_tree = kind is SoftTreeStudentClassifier
+    coef = student.coef_ if is_tree else student.coefs_[0]
+    coef *= 50  # steep curves, as of sure students
+    asked = rng.normal(size=(2000, 1))
+    positions = student.encoding_.positions(asked, dtype=np.float64)
+    curves = student.encoding_.curves(coef.astype(np.float64))
+    sums = student.encoding_.sum_of_curves(positions, curves)
+    if is_tree:
+        reach = path_probabilities(sums + student.intercept_)
+        output = reach @ student.leaf_outputs_.astype(np.float64)
+    else:
+        output = sums + student.intercepts_[0]
+        for weight, bias in zip(student.coefs_[1:], student.intercepts_[1:], strict=True):
+            output = np.maximum(output, 0) @ weight.astype(np.float64) + bias
+    expected = expit(output[:, 0])
+    assert np.ptp(expected) > 0.1
+    assert np.abs(student.predict_proba(asked)[:, 1] - expected).max() < limit

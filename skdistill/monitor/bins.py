@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from skdistill.levels import level_numbers
 from skdistill.monitor.table import as_numbers, holds_texts
 from skdistill.scorer.cells import is_missing
 
@@ -73,7 +74,7 @@ class Bins:
 
     def _of_levels(self, values):
         n_levels = len(self.levels)
-        known = {level: position for position, level in enumerate(self.levels)}
+        known = level_numbers(self.levels)
         positions = (_position(known, cell, n_levels) for cell in values.tolist())
         return np.array([each for each in positions if each is not None], dtype=np.int64)
 

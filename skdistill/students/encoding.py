@@ -161,7 +161,7 @@ class Encoding:
         return positions
 
     def expand(self, positions):
-        """Turn positions into codes of shape (n_samples, n_codes), float32.
+        """Turn positions into codes of shape (n_samples, n_codes), of the type of the positions.
 
         Bin k of a number at position u is ``clip(u - k, 0, 1)``: 1 where the number lies above the
         bin, 0 below, the share of the bin in between, and 0 in every bin where it is missing.

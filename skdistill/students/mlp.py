@@ -382,10 +382,10 @@ def _attributes_of(network):
 def _forward(student, X):
     """Compute the last layer, float32 of shape (n_samples, n_outputs), by NumPy alone."""
     encoding, coefs, intercepts = student.encoding_, student.coefs_, student.intercepts_
-    positions = encoding.positions(X)
+    positions = encoding.positions(X, dtype=np.float64)  # in float32 narrow bins lose digits
     outputs = np.empty((len(positions), len(intercepts[-1])), dtype=np.float32)
     for block in gen_batches(len(positions), BLOCK_ROWS):
-        hidden = encoding.expand(positions[block])
+        hidden = encoding.expand(positions[block]).astype(np.float32)
         for weight, bias in zip(coefs[:-1], intercepts[:-1], strict=True):
             hidden = hidden @ weight
             hidden += bias

@@ -213,7 +213,7 @@ class SoftTreeStudentClassifier(NetworkStudentClassifier):
         check_is_fitted(self)
         X = self._check_X(X, reset=False)
         warn_of_unknown_levels(categories(self, X))
-        return self._reach(X)
+        return self._reach(X).astype(np.float32)
 
     @property
     def curves_(self):
@@ -260,11 +260,15 @@ class SoftTreeStudentClassifier(NetworkStudentClassifier):
         )
 
     def _reach(self, X):
-        """Compute path probabilities by NumPy alone."""
-        positions = self.encoding_.positions(X)
-        reach = np.empty((len(positions), self.n_leaves_), dtype=np.float32)
+        """Compute path probabilities by NumPy alone.
+
+        In float64: what exports round to float32 is then all that they are apart.
+        """
+        positions = self.encoding_.positions(X, dtype=np.float64)
+        coef = self.coef_.astype(np.float64)
+        reach = np.empty((len(positions), self.n_leaves_))
         for block in gen_batches(len(positions), BLOCK_ROWS):
-            sums = self.encoding_.expand(positions[block]) @ self.coef_ + self.intercept_
+            sums = self.encoding_.expand(positions[block]) @ coef + self.intercept_
             reach[block] = path_probabilities(sums)
         return reach
 

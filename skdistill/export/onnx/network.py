@@ -55,32 +55,32 @@ def network_outputs(graph, model, inputs, cells):
 
 
 def _path_probabilities(graph, log_odds, n_nodes):
-    """Add the way through a soft tree, in logarithms: a sum of -softplus(-z) or -softplus(z)."""
-    goes_right, is_on_path = _paths(n_nodes)
-    minus = graph.add("Neg", log_odds)
-    either = graph.add("Softplus", minus)  # softplus(z) is softplus(-z) + z
-    either = graph.add("MatMul", either, graph.constant(is_on_path, "paths"))
-    left = graph.add("MatMul", minus, graph.constant(is_on_path - goes_right, "paths"))
-    return graph.add("Exp", graph.add("Sub", left, either))
+    """Add the way through a soft tree: exp of minus a sum of softplus(-z) and softplus(z).
+
+    All of the sum is of one sign, so that nothing cancels where nodes are sure.
+    """
+    goes_right, goes_left = (graph.constant(turns, "paths") for turns in _turns(n_nodes))
+    right = graph.add("MatMul", graph.add("Softplus", graph.add("Neg", log_odds)), goes_right)
+    left = graph.add("MatMul", graph.add("Softplus", log_odds), goes_left)
+    return graph.add("Exp", graph.add("Neg", graph.add("Add", right, left)))
 
 
-def _paths(n_nodes):
-    """Tell at which nodes a path to a leaf turns right, and which it passes, as 0 and 1.
+def _turns(n_nodes):
+    """Tell at which nodes the path to a leaf turns right, and at which left, as 0 and 1.
 
     Returns
     -------
-    goes_right, is_on_path : ndarray of shape (n_inner_nodes, n_leaves), float32
+    goes_right, goes_left : ndarray of shape (n_inner_nodes, n_leaves), float32
         Nodes level by level, leaves from left to right.
     """
-    goes_right, is_on_path = np.zeros((2, n_nodes, n_nodes + 1), dtype=np.float32)
+    turns = np.zeros((2, n_nodes, n_nodes + 1), dtype=np.float32)
     for leaf in range(n_nodes + 1):
         node = n_nodes + leaf
         while node:
             parent = (node - 1) // 2
-            goes_right[parent, leaf] = node == 2 * parent + 2
-            is_on_path[parent, leaf] = 1
+            turns[0 if node == 2 * parent + 2 else 1, parent, leaf] = 1
             node = parent
-    return goes_right, is_on_path
+    return turns
 
 
 def _with_both_margins(model):

@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_array
 from sklearn.utils.validation import _check_y, check_consistent_length
 
 from skdistill.caller import warn_caller
-from skdistill.columns import is_frame, table_names
+from skdistill.columns import as_models_take, is_frame, table_names
 from skdistill.decisions.bands import DecisionBands
 from skdistill.decisions.desk import FEWEST_CLUSTERS, Desk
 from skdistill.fidelity import check_top_k
@@ -128,8 +127,7 @@ def make_case(
             f"The student {student.name} knows one class only, {student.labels.tolist()}; a report "
             "needs two or more."
         )
-    if not (is_frame(X) or hasattr(X, "tocsr")):
-        X = check_array(X, dtype=None, ensure_all_finite=False, input_name="X")
+    X = as_models_take(X)
     if X.shape[0] < 2:
         raise ValueError("X has one row; at least two are needed to compare models.")
     y = None if y is None else _observed(student, y, X)

@@ -48,19 +48,26 @@ ESTIMATORS = [
     MLPStudentRegressor((16,), learning_rate_init=0.01, max_epochs=60),
     SoftTreeStudentClassifier(2, max_epochs=100),
     SoftLabelClassifier(LogisticRegression()),
-    SoftLabelClassifier(DecisionTreeClassifier(max_depth=4, random_state=0)),
     MultiTeacher([("lr", EXACT), ("some", EXACT, [0])]),
+    DistilledClassifier(FOREST),
+    DistilledClassifier(FOREST, SMALL_MLP, augmentation=Munge(2)),
+    DistilledClassifier(LogisticRegression(), LogisticRegression(), temperature="auto"),
+    MutualDistilledClassifier([TreeStudentClassifier(8), LinearStudentClassifier(8)], n_rounds=1),
+    DistilledRegressor(RandomForestRegressor(20, random_state=0)),
+    DistilledRegressor(LinearRegression(), LinearRegression()),
+]
+
+#: The same with other parts and parameters.
+VARIANTS = [
+    SoftLabelClassifier(DecisionTreeClassifier(max_depth=4, random_state=0)),
     MultiTeacher(
         [("lr", LogisticRegression()), ("more", LogisticRegression(C=0.1))],
         combine="log_pool",
         weights="auto",
         cv=2,
     ),
-    DistilledClassifier(FOREST),
     DistilledClassifier(ExtraTreesClassifier(10), LinearStudentClassifier(8), labelling="direct"),
     DistilledClassifier(HistGradientBoostingClassifier(max_iter=5), temperature=2.0, cv=2),
-    DistilledClassifier(FOREST, SMALL_MLP, augmentation=Munge(2)),
-    DistilledClassifier(LogisticRegression(), LogisticRegression(), temperature="auto"),
     DistilledClassifier(
         make_pipeline(StandardScaler(), FOREST),
         make_pipeline(StandardScaler(), LinearStudentClassifier(8)),
@@ -69,13 +76,10 @@ ESTIMATORS = [
         MultiTeacher([("rf", FOREST), ("hgb", HistGradientBoostingClassifier(max_iter=5))]), cv=2
     ),
     DistilledClassifier(FOREST, alpha="auto", cv=2),
-    MutualDistilledClassifier([TreeStudentClassifier(8), LinearStudentClassifier(8)], n_rounds=1),
     MutualDistilledClassifier(
         [LogisticRegression(), TreeStudentClassifier(8)], teacher=FOREST, n_rounds=1
     ),
-    DistilledRegressor(RandomForestRegressor(20, random_state=0)),
     DistilledRegressor(RandomForestRegressor(20, random_state=0), LinearStudentRegressor()),
-    DistilledRegressor(LinearRegression(), LinearRegression()),
 ]
 
 
@@ -104,6 +108,12 @@ def expected_failures(estimator):
 def test_scikit_learn_compatibility(estimator, check):
     if _is_trained_in_batches(estimator) and check.func.__name__ in INVARIANCE_CHECKS:
         pytest.skip("answers are float32: test_students.py checks invariance to 1e-5, this to 1e-7")
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks(VARIANTS, expected_failed_checks=expected_failures, xfail_strict=True)
+def test_scikit_learn_compatibility_of_variants(estimator, check):
     check(estimator)
 
 

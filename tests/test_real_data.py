@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from lightgbm import LGBMClassifier
+from sklearn.base import is_regressor
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import log_loss, roc_auc_score
@@ -14,16 +15,21 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder
 
+import skdistill.scorer
 from skdistill import (
     DistillationReport,
     DistilledClassifier,
     LinearStudentClassifier,
+    LinearStudentRegressor,
     MLPStudentClassifier,
+    MLPStudentRegressor,
+    SoftTreeStudentClassifier,
     TreeStudentClassifier,
     attribution_report,
     explain,
     gap_closed,
     lean_scorer,
+    save,
     to_c,
     to_onnx,
     to_sql,
@@ -181,3 +187,37 @@ def test_every_export_is_the_student_on_real_rows(name, tmp_path):
         for engine in ("c", "numpy"):
             found = lean_scorer(student, engine).batch(X_test)
             np.testing.assert_allclose(found, expected, atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    "student",
+    [
+        TreeStudentClassifier(64),
+        LinearStudentClassifier(n_bins=16),
+        MLPStudentClassifier((64, 64), max_epochs=3, random_state=0),
+        SoftTreeStudentClassifier(4, max_epochs=10, random_state=0),
+        LinearStudentRegressor(n_bins=16),
+        MLPStudentRegressor((64, 64), max_epochs=3, random_state=0),
+    ],
+    ids=lambda student: type(student).__name__,
+)
+def test_every_export_takes_hundreds_of_real_columns(student, tmp_path):
+    card = pd.read_parquet(FOLDER / "creditcard_ulb.parquet").drop(columns="target")[:8000]
+    amount = card.pop("Amount").to_numpy()
+    before = [card.shift(n).add_suffix(f"_{n}_before") for n in range(1, 11)]
+    X = pd.concat([card, *before], axis=1)  # a transaction, and the ten before it
+    assert X.shape[1] > 300
+    X, X_test, y = X[:4000], X[4000:], amount[:4000]
+    student.fit(X, np.log1p(y) if is_regressor(student) else y > np.median(y))
+    assert to_onnx(student, tmp_path / "student.onnx", X).max_difference < 7e-6
+    to_c(student, tmp_path / "student.c", X, dtype="float")
+    files = ["student.onnx", "student.c"]
+    if isinstance(student, TreeStudentClassifier | LinearStudentClassifier):
+        to_sql(student, tmp_path / "student.sql", table="rows")
+        files.append("student.sql")
+    for file in files:
+        assert verify(tmp_path / file, X_test).max_difference < 1e-5
+    save(student, tmp_path / "student.skd")
+    ask = student.predict if is_regressor(student) else student.predict_proba
+    scorer = skdistill.scorer.load(tmp_path / "student.skd")
+    np.testing.assert_allclose(scorer.batch(X_test), ask(X_test), atol=5e-6)

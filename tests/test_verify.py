@@ -246,3 +246,11 @@ def test_the_worst_row_of_a_wide_table_is_told_in_part(rng, tmp_path):
     student = LinearStudentRegressor(n_bins=2).fit(X, X[:, 0])
     with pytest.raises(ParityError, match=r"'x19': [^,]+} and 30 more columns; the student"):
         export_c(student, tmp_path / "student", tolerance=1e-18)
+
+
+def test_a_network_that_has_learned_nothing_yet_is_compared_in_the_unit_of_y(rng, tmp_path):
+    X, y = rng.normal(size=(300, 3)), 9 + 7 * rng.normal(size=300)
+    student = MLPStudentRegressor(max_epochs=1, learning_rate_init=1e-6).fit(X, y)
+    assert np.std(student.predict(X)) < 1
+    assert export_onnx(student, tmp_path / "m").exists()
+    assert verify(tmp_path / "m", X).spread == pytest.approx(np.std(y))

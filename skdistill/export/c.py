@@ -18,7 +18,7 @@ from skdistill.scorer.c_source import c_source
 from skdistill.scorer.cells import CellReader
 from skdistill.scorer.compiled import compile_library, compiler_version
 from skdistill.scorer.content import lean_model
-from skdistill.scorer.model import computed_in, fingerprint, n_answers
+from skdistill.scorer.model import n_answers
 from skdistill.scorer.student_file import pack
 from skdistill.scorer.tables import read_columns
 
@@ -104,10 +104,10 @@ def to_c(model, path, X=None, *, name="student", dtype="double", main=False, tol
         compiler_version(),
         sample,
         run_c(source, lean, sample.rows, name),
-        model_sha256=fingerprint(lean),
+        model=lean,
         names=[column.name for column in lean.columns],
         tolerance=tolerance,
-        dtype=computed_in(lean, np.float32 if dtype == "float" else np.float64),
+        dtype=np.float32 if dtype == "float" else np.float64,
         notes={"name": name, "dtype": dtype},
         advice=advice,
     )

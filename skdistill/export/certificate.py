@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from skdistill.scorer.files import write_atomically
+from skdistill.scorer.model import fingerprint
 
 #: Largest difference in probability, or in shares of the spread of a regressor's answers.
 TOLERANCE = 1e-5
@@ -58,7 +59,8 @@ class Certificate:
     spread : float
         What a regressor's differences are shares of: the standard deviation of the predictions, but
         of those computed in float32, which has seven digits, at least a twentieth of the largest.
-        1 for probabilities.
+        Of a network at least that of y in its fit, or the largest prediction if that is smaller. 1
+        for probabilities.
 
     Examples
     --------
@@ -105,7 +107,7 @@ def certify(
     sample,
     answers,
     *,
-    model_sha256,
+    model,
     names,
     tolerance,
     dtype=np.float64,
@@ -122,14 +124,14 @@ def certify(
         Rows, and what the student answers.
     answers : ndarray of shape (n_samples, n_answers)
         What the file answers.
-    model_sha256 : str
-        Hash of the student.
+    model : LeanTree or LeanNetwork
+        The student.
     names : list of str
         Names of the columns, for the error.
     tolerance : float
         Largest difference that is allowed.
     dtype : type, default=numpy.float64
-        In which the file, or the student, computes.
+        Of the numbers in the file.
     notes : dict, default=None
         What else was measured.
     advice : str, default="Nothing was written."
@@ -151,7 +153,7 @@ def certify(
             f"The {format} answers with an array of shape {answers.shape} in {runtime}; "
             f"{expected.shape} was expected. {advice}"
         )
-    spread = spread_of(expected, dtype)
+    spread = spread_of(expected, model, dtype)
     differences = np.abs(answers - expected).max(axis=1) / spread
     differences[np.isnan(differences)] = np.inf
     worst = int(np.argmax(differences))
@@ -170,7 +172,7 @@ def certify(
         n_rows=len(expected),
         max_difference=float(differences[worst]),
         tolerance=float(tolerance),
-        model_sha256=model_sha256,
+        model_sha256=fingerprint(model),
         sample_sha256=sample.sha256,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         notes=notes or {},
@@ -178,15 +180,17 @@ def certify(
     )
 
 
-def spread_of(answers, dtype):
+def spread_of(answers, model, dtype):
     """Return what differences between answers are divided by; see `Certificate`.
 
     Parameters
     ----------
     answers : ndarray of shape (n_samples, n_answers)
         Probabilities, or one column of predictions.
+    model : LeanTree or LeanNetwork
+        What answers.
     dtype : type
-        In which they are computed.
+        Of the numbers it answers on.
 
     Returns
     -------
@@ -195,7 +199,10 @@ def spread_of(answers, dtype):
     """
     if answers.shape[1] > 1:
         return 1.0
-    least = LEAST_SPREAD * np.finfo(dtype).eps * np.abs(answers).max()
+    largest, is_network = np.abs(answers).max(), bool(getattr(model, "layers", ()))
+    least = LEAST_SPREAD * np.finfo(np.float32 if is_network else dtype).eps * largest
+    if is_network:  # what it rounds is as large as y, however little its answers differ
+        least = max(least, min(model.scale, largest))
     return float(max(np.std(answers), least)) or 1.0
 
 

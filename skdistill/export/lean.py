@@ -8,7 +8,6 @@ from skdistill.export.content import deployed_student, student_content
 from skdistill.export.sample import parity_sample
 from skdistill.scorer.content import lean_model
 from skdistill.scorer.lean_scorer import LeanScorer, load
-from skdistill.scorer.model import computed_in
 
 
 def lean_scorer(model, engine="auto"):
@@ -76,10 +75,9 @@ def certified_scorer(student, lean, engine, format, advice):
         scorer.engine,
         sample,
         answers.reshape(sample.answers.shape),
-        model_sha256=scorer.sha256,
+        model=lean,
         names=scorer.columns,
         tolerance=TOLERANCE,
         advice=advice,
-        dtype=computed_in(lean),
     )
     return scorer

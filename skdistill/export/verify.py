@@ -16,7 +16,7 @@ from skdistill.export.sample import parity_sample
 from skdistill.export.student_file import student_from
 from skdistill.models import student_and_teacher
 from skdistill.scorer.content import lean_model
-from skdistill.scorer.model import computed_in, fingerprint
+from skdistill.scorer.model import fingerprint
 from skdistill.scorer.student_file import unpack
 
 #: What certificates call numbers with seven digits.
@@ -95,10 +95,10 @@ def verify(path, X=None, *, model=None):
         runtime,
         case.sample,
         answers,
-        model_sha256=certificate.model_sha256,
+        model=case.model,
         names=case.names,
         tolerance=certificate.tolerance,
-        dtype=computed_in(case.model, _SINGLE.get(certificate.notes.get("dtype"), np.float64)),
+        dtype=_SINGLE.get(certificate.notes.get("dtype"), np.float64),
         notes=certificate.notes,
         advice=f"It did on {certificate.created}, in {certificate.runtime}.",
     )

@@ -190,11 +190,6 @@ def curve_positions(edges, values):
     return k + (inside - edges[k]) / np.diff(edges)[k]
 
 
-def computed_in(model, dtype=np.float64):
-    """Return the type with the fewest digits in which a model is computed on such numbers."""
-    return np.float32 if getattr(model, "layers", ()) else dtype
-
-
 def n_answers(model):
     """Return how many numbers a model answers with: one per class, or the prediction."""
     return 1 if model.classes is None else len(model.classes)

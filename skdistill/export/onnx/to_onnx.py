@@ -13,7 +13,6 @@ from skdistill.export.certificate import (
 )
 from skdistill.export.onnx.case import case_of
 from skdistill.export.onnx.run import run_onnx, runtime_name
-from skdistill.scorer.model import computed_in, fingerprint
 
 #: Largest difference of a file with int8 weights.
 QUANTIZED_TOLERANCE = 0.1
@@ -132,10 +131,10 @@ def to_onnx(model, path, X=None, *, dtype="float32", quantize=False, tolerance=N
         runtime_name(),
         case.sample,
         answers,
-        model_sha256=fingerprint(case.model),
+        model=case.model,
         names=[column.name for column in case.inputs],
         tolerance=tolerance,
-        dtype=computed_in(case.model, case.dtype),
+        dtype=case.dtype,
         notes=notes,
         advice=f"Nothing was written. {_advice(case, quantize)}",
     )
@@ -160,7 +159,7 @@ def _loss(case, answers):
     """Measure what int8 costs."""
     expected = case.sample.answers
     difference = np.abs(answers - expected).max(axis=1)
-    difference /= spread_of(expected, computed_in(case.model, case.dtype))
+    difference /= spread_of(expected, case.model, case.dtype)
     loss = {
         "max_difference": float(difference.max()),
         "mean_difference": float(difference.mean()),

@@ -5,7 +5,7 @@ from skdistill.export.content import as_deployed_sees, deployed_student, student
 from skdistill.export.sample import parity_sample
 from skdistill.export.sql.names import first_repeated, result_names, table_name
 from skdistill.scorer.content import lean_model
-from skdistill.scorer.model import LeanTree, fingerprint
+from skdistill.scorer.model import LeanTree
 from skdistill.scorer.student_file import pack
 
 #: The dialects that SQL can be written in.
@@ -153,7 +153,7 @@ def to_sql(
         run.runtime(dialect),
         sample,
         run.run_sql(sql, lean, sample.rows, **form),
-        model_sha256=fingerprint(lean),
+        model=lean,
         names=[column.name for column in lean.columns],
         tolerance=tolerance,
         notes=form,

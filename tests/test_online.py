@@ -124,6 +124,7 @@ def test_labels_of_an_unfitted_teacher_are_cross_fitted_at_every_stage(binary_ta
     X, y = binary_task
     model = online(n_stages=2, augmentation=Munge(1)).fit(X, y)
     assert model.labelling_ == "cross_fit"
+    assert model.transfer_summary_["labelled"]["labelling"] == "cross_fit"
     stages = [*lessons["distill"], *lessons["partial_distill"]]
     for n_trees, stage in zip(model.stage_trees_, stages, strict=True):
         young = first_trees(model.teacher_, n_trees)

@@ -252,7 +252,7 @@ class OnlineDistilledClassifier(ClassifierDistiller):
         self.student_ = None
         for n_trees, margins in zip(self.stage_trees_, honest, strict=True):
             self._say(f"distilling its first {n_trees} trees")
-            transfer_set = _transfer_set(in_use, n_trees, margins, made)
+            transfer_set = _transfer_set(in_use, n_trees, margins, self.labelling_, made)
             if self.student_ is None:
                 self.student_ = distill_classifier(
                     student, transfer_set, self.temperature, self.alpha, task=task
@@ -397,13 +397,13 @@ def _young(teacher, n_trees):
     return replace(teacher, estimator=first_trees(teacher.estimator, n_trees))
 
 
-def _transfer_set(in_use, n_trees, margins, made):
+def _transfer_set(in_use, n_trees, margins, labelling, made):
     """Put together what the student learns from at one stage."""
     rows, classes = in_use.rows, in_use.classes
     parts = [not_observed(rows.X, margins, rows.sample_weight, "unlabelled", classes)]
     if not rows.nothing_observed:
         origin = np.zeros(len(rows.y), dtype=int)
-        parts = [replace(parts[0], y=in_use.encoded_y(), origin=origin)]
+        parts = [replace(parts[0], y=in_use.encoded_y(), origin=origin, labelling=labelling)]
     young = _young(in_use.fitted, n_trees)
     if rows.pool is not None:
         parts.append(_labelled_by(young, rows.pool, rows.pool_weight, "unlabelled"))

@@ -584,7 +584,7 @@ def learns_from_y(pipeline, X, y):
     while isinstance(pipeline, Pipeline | FrozenEstimator):
         if any(is_sampler(step) for _, step in getattr(pipeline, "steps", ())[:-1]):
             return True
-        steps += [step for _, step in transformers_of(pipeline)]
+        steps += [_thawed(step) for _, step in transformers_of(pipeline)]
         pipeline = _inner(pipeline)
     if not steps:
         return False
@@ -603,6 +603,13 @@ def learns_from_y(pipeline, X, y):
     except (TypeError, ValueError):
         return True
     return False
+
+
+def _thawed(step):
+    """Take a frozen step for what it was before: it may have learned from y."""
+    while isinstance(step, FrozenEstimator):
+        step = step.estimator
+    return step
 
 
 def _needs_y(step):

@@ -9,6 +9,7 @@ import scipy.sparse as sp
 from sklearn.datasets import make_classification
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import KFold
 
 from skdistill import DistilledClassifier, LinearStudentClassifier, TreeStudentClassifier
 from skdistill.teacher.copies import find_copies
@@ -132,3 +133,17 @@ def test_true_shares_of_oversampled_rows_give_true_probabilities(student):
         warnings.filterwarnings("ignore", ".*copies of one another")
         model.fit(X[rows], y[rows])
     assert 0.7 < model.predict_proba(X[4000:])[:, 1].mean() / y[4000:].mean() < 1.4
+
+
+def test_folds_that_hold_copies_apart_are_not_called_honest():
+    X, y = coin_flips()
+    rows = oversampled(X, y)
+    model = DistilledClassifier(
+        HistGradientBoostingClassifier(max_iter=5), TreeStudentClassifier(4), labelling="cross_fit"
+    )
+    for cv, said in (
+        (3, "held out together, so that"),
+        (KFold(3), "may hold one out while others"),
+    ):
+        with pytest.warns(UserWarning, match=said):
+            model.set_params(cv=cv).fit(X[rows], y[rows])

@@ -15,6 +15,7 @@ from sklearn.ensemble import (
     HistGradientBoostingClassifier,
     RandomForestClassifier,
     RandomForestRegressor,
+    StackingRegressor,
 )
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -681,3 +682,10 @@ def test_recalibration_is_judged_by_a_student_of_the_same_generation(binary_task
 def test_fewer_than_one_generation_is_refused(binary_task, forest, generations):
     with pytest.raises(ValueError, match="generations"):
         DistilledClassifier(forest, generations=generations).fit(*binary_task)
+
+
+def test_a_stacking_regressor_with_its_own_last_layer_is_a_teacher(regression_task):
+    X, y = regression_task
+    stacked = StackingRegressor([("forest", RandomForestRegressor(5, random_state=0))], cv=2)
+    model = DistilledRegressor(stacked, cv=2, random_state=0).fit(X, y)
+    assert np.corrcoef(model.predict(X), y)[0, 1] > 0.5

@@ -265,7 +265,7 @@ def test_sampled_values_are_those_of_the_exact_explainer_of_shap(binary_task):
     masker = shap.maskers.Independent(background, max_samples=len(background))
     for model in (voting.fit(X, y), network.fit(X, y)):
         expected = shap.explainers.Exact(model.predict_proba, masker)(X[:2], silent=True).values
-        found = explain(model, X[:2], background, max_evals=10_000, random_state=0).values
+        found = explain(model, X[:2], background, max_evals=20_000, random_state=0).values
         assert np.abs(found - expected).max() < 0.02 * np.abs(expected).max()
 
 

@@ -95,6 +95,15 @@ class TestKey:
         assert content_key(scaled(1)) == content_key(scaled(1))
         assert content_key(scaled(1)) != content_key(scaled(2))
 
+    def test_a_step_that_was_edited_has_another_key(self):
+        def edited(body):
+            space = {}
+            exec(f"class Step:\n    def transform(self, X):\n        return {body}", space)
+            return content_key(space["Step"]())
+
+        assert edited("X") == edited("X")
+        assert edited("X") != edited("X * 2")
+
     def test_it_is_the_same_in_another_process(self):
         code = (
             "import numpy as np; from sklearn.ensemble import RandomForestClassifier as Forest; "

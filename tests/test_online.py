@@ -3,6 +3,7 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 from catboost import CatBoostClassifier
 from lightgbm import LGBMClassifier
@@ -360,3 +361,60 @@ def test_a_student_that_fails_to_follow_leaves_the_teacher_as_it_was(monkeypatch
     with pytest.raises(ZeroDivisionError):
         model.partial_fit(X[300:], y[300:])
     assert (model.teacher_, model.stage_trees_) == before
+
+
+def day(seed, levels, categories=None):
+    rng = np.random.default_rng(seed)
+    kind, x = rng.choice(list(levels), 300), rng.normal(size=300)
+    y = (x + 2 * (kind == "a") + rng.normal(size=300) > 0.5).astype(int)
+    return pd.DataFrame({"x": x, "kind": pd.Categorical(kind, categories=categories)}), y
+
+
+BOOSTERS_OF_CATEGORIES = [
+    LGBMClassifier(n_estimators=5, verbose=-1, n_jobs=1),
+    XGBClassifier(n_estimators=5, n_jobs=1, enable_categorical=True),
+]
+
+
+def test_lightgbm_does_not_grow_on_other_categories():
+    model = online(BOOSTERS_OF_CATEGORIES[0], n_stages=1).partial_fit(*day(0, "abc"))
+    asked = day(9, "abc")[0]
+    before = model.teacher_.predict_proba(asked), model.predict_proba(asked)
+    for batch in (day(1, "bc"), day(2, "abc", list("cba"))):
+        with pytest.raises(ValueError, match="take one category for another"):
+            model.partial_fit(*batch)
+    np.testing.assert_array_equal(model.teacher_.predict_proba(asked), before[0])
+    np.testing.assert_array_equal(model.predict_proba(asked), before[1])
+    model.partial_fit(*day(1, "bc", list("abc")))
+    assert model.stage_trees_ == [5, 10]
+
+
+@pytest.mark.parametrize(("levels", "categories"), [("bc", None), ("abc", list("cba"))])
+def test_xgboost_grows_on_other_categories_as_on_the_same(levels, categories):
+    X, y = day(0, "abc")
+    teacher = clone(BOOSTERS_OF_CATEGORIES[1]).fit(X, y)
+    batch, target = day(1, levels, categories)
+    aligned = batch.assign(kind=batch["kind"].cat.set_categories(list("abc")))
+    found, expected = (grown(teacher, 5, rows, target, np.ones(300)) for rows in (batch, aligned))
+    np.testing.assert_array_equal(found.predict_proba(X), expected.predict_proba(X))
+    old = first_trees(found, 5)
+    np.testing.assert_array_equal(old.predict_proba(X), teacher.predict_proba(X))
+    assert np.abs(found.predict_proba(X) - teacher.predict_proba(X)).max() > 0.1
+
+
+def test_catboost_with_categories_does_not_grow():
+    teacher = CatBoostClassifier(5, cat_features=("kind",), verbose=0, allow_writing_files=False)
+    model = online(teacher, n_stages=1).partial_fit(*day(0, "abc"))
+    with pytest.raises(TypeError, match="CatBoost with categories"):
+        model.partial_fit(*day(1, "abc"))
+
+
+@pytest.mark.parametrize("teacher", BOOSTERS_OF_CATEGORIES)
+def test_first_trees_know_categories_in_any_order(teacher):
+    X, y = day(0, "abc")
+    fitted = clone(teacher).fit(X, y)
+    other = X.assign(kind=X["kind"].cat.set_categories(list("cba")))
+    young = first_trees(fitted, 2)
+    expected = young.predict_proba(X)
+    assert np.abs(expected - fitted.predict_proba(X)).max() > 0.01
+    np.testing.assert_allclose(young.predict_proba(other), expected, atol=1e-6)

@@ -12,6 +12,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import make_classification
 from sklearn.ensemble import (
     AdaBoostClassifier,
+    AdaBoostRegressor,
     BaggingClassifier,
     BaggingRegressor,
     ExtraTreesClassifier,
@@ -25,7 +26,7 @@ from sklearn.ensemble import (
     StackingClassifier,
     VotingClassifier,
 )
-from sklearn.feature_selection import SelectKBest
+from sklearn.feature_selection import RFE, SelectKBest
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -470,3 +471,37 @@ def test_weights_of_several_teachers_trust_no_answers_that_may_be_known_by_heart
     afresh = MultiTeacher([known, ("boosted", make())], weights="auto", cv=3).fit(X, codes)
     np.testing.assert_allclose(fitted_once.log_losses_, afresh.log_losses_)
     np.testing.assert_allclose(fitted_once.weights_, afresh.weights_)
+
+
+def test_a_forest_that_grew_on_the_same_rows_in_another_order_is_not_replayed(rng):
+    X = rng.normal(size=(300, 4))
+    y, order = (X[:, 0] + 2 * rng.normal(size=300) > 0).astype(int), rng.permutation(300)
+    model = RandomForestClassifier(10, warm_start=True, random_state=0).fit(X, y)
+    assert replays_bootstraps(model, X)
+    model.set_params(n_estimators=40).fit(X[order], y[order])
+    assert not replays_bootstraps(model, X)
+
+
+def test_a_frozen_step_that_learned_from_y_is_noticed(rng):
+    X, y = rng.normal(size=(300, 20)), rng.integers(0, 2, 300)
+    for step, labelling in ((SelectKBest(k=2), "cross_fit"), (StandardScaler(), "oob")):
+        teacher = make_pipeline(FrozenEstimator(step.fit(X, y)), RandomForestClassifier(30))
+        model = DistilledClassifier(teacher, TreeStudentClassifier(4), cv=2).fit(X, y)
+        assert model.labelling_ == labelling
+
+
+def test_a_model_of_chosen_columns_is_known_on_its_rows(rng):
+    X = rng.normal(size=(600, 8))
+    y = (X[:, 6] + X[:, 1] * X[:, 2] + rng.normal(size=600) > 0).astype(int)
+    forest = RandomForestClassifier(20, random_state=0)
+    model = RFE(forest, n_features_to_select=4).fit(X, y)
+    assert proof_of_training_rows(model, X, y) is not Proof.REFUTED
+    assert proof_of_training_rows(model, rng.normal(size=(600, 8)), y) is not Proof.PROVED
+
+
+@pytest.mark.parametrize("tree", [None, DecisionTreeRegressor()])
+def test_trees_of_adaboost_are_grown_on_drawn_rows(tree, rng):
+    X = rng.normal(size=(600, 8))
+    model = AdaBoostRegressor(tree, n_estimators=30, random_state=0)
+    model.fit(X, X[:, 0] + rng.normal(size=600))
+    assert proof_of_training_rows(model, X) is not Proof.REFUTED

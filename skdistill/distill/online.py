@@ -28,6 +28,7 @@ from skdistill.students.mlp import MLPStudentClassifier
 from skdistill.teacher.growing import (
     check_growing,
     check_growing_on,
+    check_grown,
     count_trees,
     first_trees,
     grown,
@@ -36,7 +37,8 @@ from skdistill.teacher.growing import (
 )
 from skdistill.teacher.in_use import ClassifierInUse
 from skdistill.teacher.labelling import folds, warn_of_training_rows
-from skdistill.teacher.margins import join_answers
+from skdistill.teacher.leaves import spread
+from skdistill.teacher.margins import PROBE_ROWS, join_answers
 from skdistill.transfer_set import join, not_observed
 
 #: Folds of an unfitted teacher's clones, which label the rows that they were not fitted on.
@@ -263,6 +265,7 @@ class OnlineDistilledClassifier(ClassifierDistiller):
         self.transfer_summary_ = transfer_set.summary()
         self._teacher = in_use.fitted
         self._seen_rows = SeenRows.of(rows.X, rows.pool)  # for reports
+        self._first_rows = take_rows(rows.X, spread(rows.X.shape[0], PROBE_ROWS))
         self._remembered = {}
         self._remember(rows.X, in_use.encoded_y())
         task.end(reconstruction_attributes={}, **observed_rows(rows))
@@ -308,7 +311,10 @@ class OnlineDistilledClassifier(ClassifierDistiller):
             check_growing_on(self.teacher_)
         before = self._teacher
         batch = label_fresh_rows(before, X, codes, weight, self.classes_)
-        after = self._grown(batch.take(has_classes)) if has_classes.any() else before
+        after = before
+        if has_classes.any():
+            after = self._grown(batch.take(has_classes))
+            check_grown(before, after, self._first_rows)
         self._follow(
             with_made_rows(batch, after, self.augmentation_, self.student_, self.random_state)
         )

@@ -32,14 +32,19 @@ class Copies:
     n_copied: int
     most: int
 
-    def in_words(self):
-        """Say how many copies there are, and what to do."""
+    def in_words(self, are_together):
+        """Say how many copies there are, whether they are held out together, and what to do."""
         return (
             f"{self.n_copied:,} of the {len(self.group):,} labelled rows are copies of one another,"
             f" of one row up to {self.most:,}, as oversampling or records kept twice make them. "
-            "Copies are held out together, so that labels stay honest, but there are fewer "
-            "different rows than it seems. Pass every row once, and let class_weight count classes "
-            "more."
+            + (
+                "Copies are held out together, so that labels stay honest, but there are fewer "
+                "different rows than it seems. "
+                if are_together
+                else "The folds of cv may hold one out while others stay, and labels are too sure "
+                "then: with a number as cv they are held out together. "
+            )
+            + "Pass every row once, and let class_weight count classes more."
         )
 
 

@@ -8,7 +8,7 @@ import scipy.sparse as sp
 from scipy.optimize import linear_sum_assignment
 from sklearn.base import is_classifier, is_clusterer, is_regressor
 from sklearn.dummy import DummyClassifier
-from sklearn.ensemble import StackingClassifier
+from sklearn.ensemble import StackingClassifier, StackingRegressor
 
 from skdistill.columns import column_values, is_nominal, table_names, take_rows
 from skdistill.estimators import (
@@ -69,7 +69,8 @@ def check_teacher(teacher, kind):
         )
     last = last_step(teacher)
     # Its last layer, a logistic regression, is only there after fit.
-    gains_it_in_fit = isinstance(last, StackingClassifier) and last.final_estimator is None
+    stacking = StackingClassifier | StackingRegressor
+    gains_it_in_fit = isinstance(last, stacking) and last.final_estimator is None
     if not hasattr(teacher, "fit") or not (hasattr(teacher, "predict") or gains_it_in_fit):
         raise TypeError(
             f"teacher is {teacher!r}; a {kind} with fit and predict was expected, fitted or not."

@@ -1,6 +1,7 @@
 """Ensembles that grow tree by tree: their first trees alone, and more trees on more rows."""
 
 from copy import copy, deepcopy
+from dataclasses import replace
 
 import numpy as np
 from sklearn.ensemble import (
@@ -22,6 +23,9 @@ from skdistill.estimators import (
 from skdistill.teacher.rounds import ROUNDS, clone_to_fit, rounds_chosen, rounds_name
 
 _FORESTS = RandomForestClassifier | ExtraTreesClassifier
+
+#: Differences of margins that are no difference: what storing a booster may round.
+SAME = 1e-4
 
 
 def check_growing(teacher):
@@ -88,8 +92,9 @@ def first_trees(estimator, n_trees):
         young._Booster = type(estimator.booster_)(model_str=text)
         young._best_iteration = None
     elif package == "xgboost":
-        young._Booster = estimator.get_booster()[:n_trees]
-        young._Booster.set_attr(best_iteration=None, best_score=None)
+        young._Booster = estimator.get_booster().copy()  # a slice would forget the categories
+        stop = None if n_trees == young._Booster.num_boosted_rounds() else str(n_trees - 1)
+        young._Booster.set_attr(best_iteration=stop, best_score=None)
     elif package == "catboost":
         young = estimator.copy()
         young.shrink(ntree_end=n_trees)
@@ -116,6 +121,46 @@ def check_growing_on(teacher):
             "HistGradientBoostingClassifier cannot grow on other rows than it began with: "
             "scikit-learn bins them anew. For rows that come in batches use "
             "GradientBoostingClassifier, XGBoost, LightGBM, CatBoost or a forest."
+        )
+    if package_of(last) == "catboost" and len(last.get_cat_feature_indices()):
+        raise TypeError(
+            "CatBoost with categories (cat_features) cannot grow on other rows here: models that "
+            "were continued on other categories were seen to hang. Encode the categories in front "
+            "of it, in a Pipeline, or use LightGBM or XGBoost."
+        )
+
+
+def check_grown(before, after, X):
+    """Check that the trees that a teacher had before it grew answer as they did.
+
+    LightGBM numbers categories as the batch does that it has grown on last.
+
+    Parameters
+    ----------
+    before, after : ClassifierTeacher
+        The teacher, and with more trees.
+    X : ndarray, sparse matrix or data frame of shape (n_samples, n_features)
+        Rows of its first fit.
+
+    Raises
+    ------
+    ValueError
+        If they answer otherwise, with what to do.
+    """
+    expected = before.margins(X)
+    try:
+        old_trees = first_trees(after.estimator, count_trees(before.estimator))
+        found = replace(after, estimator=old_trees).margins(X)
+        is_same = np.allclose(found, expected, rtol=SAME, atol=SAME)
+    except Exception:  # a category that is not known any more
+        is_same = False
+    if not is_same:
+        raise ValueError(
+            f"{type(last_step(before.estimator)).__name__} was to grow on rows whose categories "
+            "are others, or in another order, than those of the first fit: its earlier trees would "
+            "take one category for another. The model stays as it was. Pass every batch with the "
+            "categories of the first fit, in pandas by X[column].cat.set_categories(categories), "
+            "in polars by an Enum, or encode them in front of the teacher, in a Pipeline."
         )
 
 
@@ -152,7 +197,7 @@ def grown(estimator, n_trees, X, y, sample_weight):
         begun = first_trees(estimator, count_trees(estimator))
         start = {
             "lightgbm": lambda: {"init_model": begun.booster_},
-            "xgboost": lambda: {"xgb_model": begun.get_booster()},
+            "xgboost": lambda: {"xgb_model": _all_rounds(begun.get_booster())},
             "catboost": lambda: {"init_model": begun},
         }[package]()
         more = clone_to_fit(estimator)
@@ -162,6 +207,12 @@ def grown(estimator, n_trees, X, y, sample_weight):
     more = deepcopy(estimator)
     more.set_params(warm_start=True, n_estimators=count_trees(estimator) + n_trees)
     return more.fit(X, y, sample_weight=sample_weight)
+
+
+def _all_rounds(booster):
+    """Return an XGBoost booster without the rounds behind the best one."""
+    best = booster.attr("best_iteration")
+    return booster if best is None else booster[: int(best) + 1]
 
 
 def trees_asked(teacher):

@@ -1,8 +1,10 @@
 """Tell teachers apart: one key for all that decides what an estimator answers."""
 
+import sys
 import types
 import uuid
 from collections.abc import Mapping
+from functools import cache
 from hashlib import blake2b
 
 import numpy as np
@@ -38,7 +40,7 @@ def content_key(value):
 
 def _update(digest, value, parents):
     """Feed an object into a digest; `parents` are the objects it is in."""
-    digest.update(f"{type(value).__module__}.{type(value).__qualname__}:".encode())
+    digest.update(f"{_class_key(type(value))}:".encode())
     if isinstance(value, _PLAIN):
         digest.update(repr(value).encode())
         return
@@ -52,6 +54,27 @@ def _update(digest, value, parents):
     for part in _parts(value):
         _update(digest, part, parents)
     digest.update(b";")
+
+
+@cache
+def _class_key(kind):
+    """Name a class, with the version of its package and the code of methods that may be edited."""
+    package = sys.modules.get(kind.__module__.partition(".")[0])
+    names = [kind.__module__, kind.__qualname__, str(getattr(package, "__version__", ""))]
+    if names[2]:
+        return ".".join(names)
+    code = [f"{name}{_code_key(part)}" for name, part in sorted(vars(kind).items())]
+    return ".".join([*names, *code, *(_class_key(base) for base in kind.__bases__)])
+
+
+def _code_key(part):
+    """Return what decides what a method or property of a class does; empty for anything else."""
+    if isinstance(part, property):
+        part = part.fget
+    function = getattr(part, "__func__", part)
+    if not isinstance(function, types.FunctionType):
+        return ""
+    return content_key([function.__code__, function.__defaults__])
 
 
 def _update_with_array(digest, array, parents):

@@ -101,10 +101,10 @@ def _label_rows(in_use, labelling, cv, n_jobs):
     rows = in_use.rows
     chosen = choose_labelling(labelling, in_use)
     copies = None if chosen == "direct" else _copies_among(in_use)
-    if copies:
-        warn_caller(copies.in_words())
     if chosen == "oob":
         answers, chosen = _label_out_of_bag(in_use, labelling, copies, n_jobs)
+    if copies:
+        warn_caller(copies.in_words(chosen == "oob" or isinstance(cv, Integral)))
     if chosen == "cross_fit":
         splits = folds(cv, rows.X, rows.y, in_use.classes is not None)
         answers = cross_fit(in_use.fit, rows.X, rows.y, rows.given_weight, splits, n_jobs)

@@ -4,7 +4,6 @@ A tree remembers how many rows of its fit fell into each of its leaves. Rows of 
 them alike; fresh rows of the same population do so only up to the sampling error of both.
 """
 
-import itertools
 import json
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -12,6 +11,7 @@ from enum import Enum
 import numpy as np
 from scipy.optimize import nnls
 from scipy.stats import chi2
+from sklearn.ensemble import AdaBoostRegressor
 from sklearn.tree import BaseDecisionTree
 
 from skdistill.estimators import (
@@ -183,15 +183,22 @@ def replays_bootstraps(estimator, X):
     ):
         return False
     matrix = as_tree_input(X)
-    some = itertools.islice(members(ensemble), PROVING_MEMBERS)
-    return all(_fills_member(member, features, bag, matrix) for member, features, bag in some)
+    return all(
+        _fills_member(member, features, bag, matrix)
+        for member, features, bag in _some_members(ensemble)
+    )
 
 
 def _may_have_had(ensemble, n_samples):
     if hasattr(ensemble, "_n_samples"):
         return ensemble._n_samples == n_samples
-    some = itertools.islice(members(ensemble), PROVING_MEMBERS)
-    return all(np.max(bag) < n_samples for _, _, bag in some)
+    return all(np.max(bag) < n_samples for _, _, bag in _some_members(ensemble))
+
+
+def _some_members(ensemble):
+    """Return members from first to last: later ones may have been fitted on other rows."""
+    chosen = set(spread(len(ensemble.estimators_), PROVING_MEMBERS).tolist())
+    return (member for i, member in enumerate(members(ensemble)) if i in chosen)
 
 
 def _fills_member(member, features, bag, matrix):
@@ -314,7 +321,7 @@ def _leaf_counts(model, X, codes, share=1.0):
 def _share_of_parts(model, share):
     """Return the share of a model's rows that its parts were fitted on; 1 for bags, for now."""
     draws_rows = hasattr(model, "calibrated_classifiers_") or hasattr(model, "samplers_")
-    if share is None or draws_rows:
+    if share is None or draws_rows or isinstance(model, AdaBoostRegressor):
         return None
     if isinstance(model, FORESTS + BAGGINGS):
         return share if isinstance(model.estimators_[0], BaseDecisionTree) else None
@@ -334,6 +341,8 @@ def _parts(model, X):
     columns = getattr(model, "estimators_features_", None)
     if isinstance(model, FORESTS + BAGGINGS):
         X = member_input(model, X)
+    elif name == "estimator_" and hasattr(model, "support_"):  # of a choice of columns, as in RFE
+        X = model.transform(X)
     chosen = spread(len(parts), MOST_TREES)
     return [(parts[i], X if columns is None else X[:, columns[i]]) for i in chosen]
 

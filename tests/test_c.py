@@ -480,3 +480,17 @@ def test_without_a_compiler_nothing_is_written(tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match="No C compiler was found: install gcc"):
         to_c(student.fit(X, y), tmp_path / "m.c")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("dtype", "limit"), [("double", 1e-9), ("float", 1e-6)])
+def test_the_program_prints_all_digits(dtype, limit, tmp_path, rng):
+    X = pd.DataFrame({"a": rng.normal(size=400)})
+    centre = 1.7e9 if dtype == "double" else 10.0
+    student = LinearStudentRegressor().fit(X, centre + 100 * X["a"])
+    to_c(student, tmp_path / "m.c", dtype=dtype, main=True)
+    compiled(tmp_path / "m.c", tmp_path / "m", "-lm")
+    rows = X.to_csv(index=False)
+    done = subprocess.run([tmp_path / "m"], input=rows, capture_output=True, text=True, check=True)
+    expected = student.predict(X)
+    found = np.array(done.stdout.split()[1:], dtype=float)
+    assert np.abs(found - expected).max() / expected.std() < limit

@@ -487,3 +487,48 @@ def test_the_scorer_class_is_made_from_a_model(fitted):
     model = lean_model(student_content(students["linear"]))
     scorer = LeanScorer(model, engine="numpy")
     np.testing.assert_allclose(scorer.batch(X), students["linear"].predict_proba(X), atol=5e-6)
+
+
+class TestArrow:
+    """Tables of pyarrow, which are neither frames nor arrays."""
+
+    def task(self, rng):
+        X = pd.DataFrame({"income": rng.normal(50, 10, 200), "kind": rng.choice(list("xy"), 200)})
+        X.loc[::3, "kind"] = None
+        y = ((X["kind"] == "x") | (X["income"] > 60)).astype(int)
+        return LinearStudentClassifier().fit(X, y), X
+
+    @pytest.mark.parametrize("engine", ["c", "numpy"])
+    @pytest.mark.parametrize("is_dictionary", [True, False])
+    def test_they_are_read_by_name_and_nulls_are_missing(self, rng, engine, is_dictionary):
+        pa = pytest.importorskip("pyarrow")
+        student, X = self.task(rng)
+        kind = pa.array([None if pd.isna(cell) else cell for cell in X["kind"]])
+        kind = kind.dictionary_encode() if is_dictionary else kind
+        table = pa.table({"kind": kind, "income": X["income"].to_numpy()})
+        scorer = lean_scorer(student, engine)
+        np.testing.assert_allclose(scorer.batch(table), student.predict_proba(X), atol=1e-9)
+
+    def test_other_names_are_refused(self, rng):
+        pa = pytest.importorskip("pyarrow")
+        student, X = self.task(rng)
+        table = pa.table({"zzz": X["income"].to_numpy(), "kind": ["x"] * 200})
+        with pytest.raises(ValueError, match="zzz"):
+            lean_scorer(student, "numpy").batch(table)
+
+
+def test_columns_of_different_lengths_are_refused(rng):
+    X = pd.DataFrame(rng.normal(size=(100, 2)), columns=["a", "b"])
+    scorer = lean_scorer(TreeStudentClassifier().fit(X, (X["a"] > 0).astype(int)), "numpy")
+    for columns in ({"a": [1.0, -1.0], "b": [3.0]}, {"a": [3.0], "b": [1.0, 2.0]}):
+        with pytest.raises(ValueError, match="one cell per row was expected"):
+            scorer.batch(columns)
+    with pytest.raises(ValueError, match="one cell per row was expected"):
+        scorer.batch({"a": 1.0, "b": 2.0})
+
+
+def test_a_row_of_dates_is_refused(rng):
+    X = rng.normal(size=(100, 2))
+    scorer = lean_scorer(TreeStudentClassifier().fit(X, (X[:, 0] > 0).astype(int)), "numpy")
+    with pytest.raises(TypeError, match="dates or durations"):
+        scorer(np.array(["2020-01-01", "2021-01-01"], dtype="M8[ns]"))

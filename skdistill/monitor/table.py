@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skdistill.scorer.cells import is_missing
+from skdistill.scorer.tables import as_array
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def read_table(X):
     if isinstance(X, Mapping):
         return _read_dict(X)
     if hasattr(X, "keys") and getattr(X, "ndim", 2) == 1:  # a Series by column
-        return _named(list(X.keys()), [_as_array([cell]) for cell in X.tolist()], is_row=True)
+        return _named(list(X.keys()), [as_array([cell]) for cell in X.tolist()], is_row=True)
     if hasattr(X, "columns") and hasattr(X, "__getitem__"):
         labels = list(getattr(X, "column_names", X.columns))
         return _named(labels, [lambda label=label: X[label] for label in labels])
@@ -131,14 +132,14 @@ def _read_array(X):
 
 def _read_dict(X):
     if all(_is_cell(value) for value in X.values()):
-        return _named(list(X), [_as_array([cell]) for cell in X.values()], is_row=True)
+        return _named(list(X), [as_array([cell]) for cell in X.values()], is_row=True)
     return _named(list(X), list(X.values()))
 
 
 def _read_list(X):
     first = X[0] if X else []
     if _is_cell(first):
-        return Table(None, [_as_array([cell]) for cell in X], 1, True)
+        return Table(None, [as_array([cell]) for cell in X], 1, True)
     if hasattr(first, "keys"):
         names = list(dict.fromkeys(name for row in X for name in row.keys()))  # noqa: SIM118
         return _named(names, [[row.get(name) for row in X] for name in names])
@@ -148,7 +149,7 @@ def _read_list(X):
             f"The rows of X have from {min(widths)} to {max(widths)} cells; all rows have to have "
             "one cell per column."
         )
-    columns = [_as_array(list(column)) for column in zip(*X, strict=True)]
+    columns = [as_array(list(column)) for column in zip(*X, strict=True)]
     return Table(None, columns, len(X))
 
 
@@ -158,7 +159,7 @@ def _named(labels, columns, is_row=False):
     if len(set(names)) < len(names):
         twice = sorted(name for name, count in Counter(names).items() if count > 1)
         raise ValueError(f"X has more than one column {twice}; every name once was expected.")
-    columns = [_as_array(column() if callable(column) else column) for column in columns]
+    columns = [as_array(column() if callable(column) else column) for column in columns]
     lengths = {column.shape for column in columns}
     if len(lengths) > 1 or any(len(shape) != 1 for shape in lengths):
         raise ValueError("The columns of X have different lengths; one cell per row was expected.")
@@ -168,9 +169,3 @@ def _named(labels, columns, is_row=False):
 
 def _is_cell(value):
     return isinstance(value, str | bytes) or not hasattr(value, "__len__")
-
-
-def _as_array(column):
-    if isinstance(column, list | tuple):  # NumPy would turn NaN among strings into "nan"
-        return np.fromiter(column, dtype=object, count=len(column))
-    return np.asarray(column)

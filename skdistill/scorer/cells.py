@@ -152,6 +152,8 @@ class CellReader:
                 self.check_names(list(row.keys()))
             return cells
         if hasattr(row, "tolist") and getattr(row, "ndim", 1) == 1:
+            if getattr(getattr(row, "dtype", None), "kind", None) in ("M", "m"):
+                raise TypeError("The row holds dates or durations; numbers were expected.")
             return row.tolist()
         raise TypeError(
             f"The row is {_of_type(row)}; a list, a tuple, a dict by column or an "

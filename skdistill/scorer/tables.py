@@ -33,7 +33,8 @@ def table_columns(reader, X):
             )
         return X.T
     if hasattr(X, "columns") or isinstance(X, dict):
-        names = list(getattr(X, "columns", X))
+        is_arrow = type(X).__module__.startswith("pyarrow")
+        names = list(X.column_names if is_arrow else getattr(X, "columns", X))
         if not all(isinstance(name, str) for name in names):  # as good as none
             return table_columns(reader, np.asarray(X))
         reader.check_names(names)
@@ -61,10 +62,18 @@ def read_columns(reader, columns):
     ------
     TypeError
         If a cell is no number where one is expected, or no string; with the column's name.
+    ValueError
+        If the columns are not equally long.
     """
     if isinstance(columns, np.ndarray) and columns.dtype.kind in "biuf" and not reader.has_texts:
         return columns.T.astype(np.float64, copy=False)
     columns = [as_array(column) for column in columns]
+    shapes = [column.shape for column in columns]
+    if any(shape != (columns[0].size,) for shape in shapes):
+        raise ValueError(
+            f"The columns have the shapes {dict(zip(reader.names, shapes, strict=True))}; one cell "
+            "per row was expected in each. One row is scored by scorer(row)."
+        )
     table = np.empty((len(columns[0]), len(columns)))
     for j, values in enumerate(columns):
         if values.dtype.kind in "Mm":
@@ -88,6 +97,8 @@ def _are_numbers(values):
 
 def as_array(column):
     """Return a column as an array, without turning anything into text."""
+    if str(getattr(column, "type", "")).startswith("dictionary<"):
+        column = column.to_pylist()  # what NumPy makes of pyarrow's has a level for every null
     if isinstance(column, list | tuple):  # NumPy would turn NaN among strings into "nan"
         return np.fromiter(column, dtype=object, count=len(column))
     return np.asarray(column)

@@ -138,7 +138,9 @@ int main(void)
             fail(column_names[bad - 1], "inf", "is no finite number");
         }
         for (int k = 0; k < N_ANSWERS; ++k) {
-            printf("%.9g%s", (double)answers[k], k + 1 < N_ANSWERS ? "," : "\n");
+            /* all digits that the numbers have */
+            const int digits = sizeof answers[k] > sizeof(float) ? 17 : 9;
+            printf("%.*g%s", digits, (double)answers[k], k + 1 < N_ANSWERS ? "," : "\n");
         }
     }
     return 0;

@@ -106,7 +106,7 @@ def _label_rows(in_use, labelling, cv, n_jobs):
     if copies:
         warn_caller(copies.in_words(chosen == "oob" or isinstance(cv, Integral)))
     if chosen == "cross_fit":
-        splits = folds(cv, rows.X, rows.y, in_use.classes is not None)
+        splits = _folds_with_copies(cv, rows.y, in_use.classes is not None, copies)
         answers = cross_fit(in_use.fit, rows.X, rows.y, rows.given_weight, splits, n_jobs)
     if chosen == "direct":
         answers = in_use.fitted.answers(rows.X)
@@ -302,15 +302,19 @@ def folds(cv, X, y, is_classification):
     is_classification : bool
         Whether an int means folds stratified by class.
     """
+    copies = find_copies(X, y) if isinstance(cv, Integral) else None
+    return _folds_with_copies(cv, y, is_classification, copies)
+
+
+def _folds_with_copies(cv, y, is_classification, copies):
+    """Return the folds, see `folds`, of rows whose `Copies` are known; None if there are none."""
     groups = None
     if isinstance(cv, Integral):
         largest = np.unique(y, return_counts=True)[1].max() if is_classification else len(y)
         cv = max(2, min(cv, largest))
-        if copies := find_copies(X, y):
-            groups, cv = (
-                copies.group,
-                (StratifiedGroupKFold if is_classification else GroupKFold)(cv),
-            )
+        if copies:
+            groups = copies.group
+            cv = StratifiedGroupKFold(cv) if is_classification else GroupKFold(cv)
     splitter = check_cv(cv, y, classifier=is_classification)
     with warnings.catch_warnings():
         # Classes that a fold lacks are dealt with: the margins are aligned by class.

@@ -506,7 +506,8 @@ class TestFitClassifier:
         X, y = labelled_rows(CLASSES["three strings"])
         teacher = forest().fit(X, y)
         some = y != "birch"
-        model = DistilledClassifier(teacher).fit(X[some], y[some])
+        with pytest.warns(UserWarning, match="on a part of them"):
+            model = DistilledClassifier(teacher).fit(X[some], y[some])
         assert_array_equal(model.classes_, CLASSES["three strings"])
         assert model.predict_proba(X).shape == (len(X), 3)
 
@@ -1216,7 +1217,8 @@ class TestLabelling:
         X_new = new_rows()
         assert DistilledClassifier(teacher).fit(X, y).labelling_ == "oob"
         assert DistilledClassifier(teacher).fit(X_new, y).labelling_ == "direct"
-        assert DistilledClassifier(teacher).fit(X[:100], y[:100]).labelling_ == "direct"
+        with pytest.warns(UserWarning, match="on a part of them"):
+            assert DistilledClassifier(teacher).fit(X[:100], y[:100]).labelling_ == "direct"
 
     def test_auto_for_a_fitted_boosting_is_direct(self):
         X, y = labelled_rows(CLASSES["three gaps"])

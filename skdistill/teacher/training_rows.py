@@ -4,34 +4,22 @@ A tree remembers how many rows of its fit fell into each of its leaves. Rows of 
 them alike; fresh rows of the same population do so only up to the sampling error of both.
 """
 
-import json
-from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
 from scipy.optimize import nnls
 from scipy.stats import chi2
-from sklearn.ensemble import AdaBoostRegressor
 from sklearn.tree import BaseDecisionTree
 
-from skdistill.estimators import (
-    as_last_step_sees,
-    as_taken,
-    last_step,
-    learns_from_y,
-    listed_members,
-    package_of,
-)
-from skdistill.teacher.honest import BAGGINGS, FORESTS, as_tree_input, member_input, members
+from skdistill.estimators import as_last_step_sees, last_step
+from skdistill.teacher.honest import BAGGINGS, FORESTS, as_tree_input, members
+from skdistill.teacher.leaf_counts import leaf_counts, of_tree
 from skdistill.teacher.leaves import spread
-from skdistill.teacher.tree_nodes import catboost_as_json
+from skdistill.teacher.met_thresholds import met_thresholds
 
 #: Members whose bootstrap is replayed. One is not enough: permuted rows fill the two leaves of a
 #: stump with the right numbers now and then.
 PROVING_MEMBERS = 10
-
-#: Trees of an ensemble whose leaves are counted.
-MOST_TREES = 32
 
 #: What the statistic of `_dissimilarity` is at least, on average, for rows that were not seen. It
 #: is 1 where leaves hold many rows, .7 to .9 where every leaf holds one, less if rows are discrete.
@@ -49,17 +37,21 @@ FEWEST_DEGREES = 4
 #: Share of rows that may be in another leaf than in the fit: of float32 copies, or of duplicates.
 DIFFERENCE_TOLERANCE = 0.01
 
-#: What the statistic is at most for a part of the rows of the fit that is told from fresh rows.
-CLEARLY_A_PART = 0.5
+#: Share of the rows, or of those of the fit if they are fewer, that may not be in both for these
+#: to be refuted.
+OVERLAP = 0.5
+
+#: Rows are refuted if with such an overlap they would be as dissimilar less often than this.
+RARELY = 1e-2
+
+#: What the statistic is at most for rows of the population of the fit: others may hide an overlap.
+OF_OTHER_POPULATIONS = 1.5
+
+#: Of more rows boosting models look at a sample when they make bins.
+MOST_BINNED = 200_000
 
 #: Weights of more classes are not told apart.
 MOST_CLASSES = 20
-
-#: Rows that the smallest leaf may have for the Hessian of a single row to be found.
-MOST_ROWS_OF_SMALLEST = 50
-
-#: What wrappers call the models that they have fitted on the rows, or on a part of them.
-_PARTS = ("calibrated_classifiers_", "estimators_", "best_estimator_", "estimator_", "regressor_")
 
 
 class Proof(Enum):
@@ -70,7 +62,8 @@ class Proof(Enum):
     PROVED
         On these rows, on a part of them, or on these and more.
     REFUTED
-        The teacher was fitted on rows that are not among these.
+        The teacher was fitted on other rows: less than half of them are among these, and less than
+        half of these are among them.
     UNKNOWN
         Nothing can be said. That is no refutation.
     """
@@ -78,37 +71,6 @@ class Proof(Enum):
     PROVED = "proved"
     REFUTED = "refuted"
     UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True)
-class LeafCounts:
-    """How many rows there are in every leaf of some trees.
-
-    Attributes
-    ----------
-    remembered : ndarray of shape (n_leaves,)
-        Rows of the fit, or a sum of their weights, in any unit.
-    found : ndarray of shape (n_leaves, n_classes)
-        Rows in question, by class.
-    is_count : bool
-        Whether what is remembered are numbers of rows, not sums of weights.
-    is_comparable : bool, default=True
-        Whether rows of a class weigh the same, if the user gave them no weights.
-    share : float or None, default=None
-        Share of the rows of the fit that the tree was grown on, if that and their numbers are
-        known.
-    """
-
-    remembered: np.ndarray
-    found: np.ndarray
-    is_count: bool
-    is_comparable: bool = True
-    share: float | None = None
-
-    @property
-    def n_remembered(self):
-        """Number of rows that the tree was grown on, or the sum of their weights."""
-        return self.remembered.sum()
 
 
 def proof_of_training_rows(estimator, X, codes=None):
@@ -137,11 +99,14 @@ def proof_of_training_rows(estimator, X, codes=None):
         sum((r - w f)**2 / (w f + w r)) / degrees of freedom,
 
     is about 1 for independent samples and 1 - 2 o / (n + m) if o rows are in both. Rows are proved
-    to be known if a chi-square variable is that small with a probability below 1e-6. They are
-    refuted if some leaves lack rows that they were made of, and others hold rows that they were not
-    made of: then these rows neither contain those of the fit, nor are a part of them. Trees that
-    have seen a known share s of their rows only refute by the statistic, where it is much larger
-    than 1 - 2 s n / (n + m), that of a part of the rows of the fit.
+    to be known if a chi-square variable is that small with a probability below 1e-6, or if they
+    meet thresholds of the trees that only the rows of the fit can have made, see `met_thresholds`.
+
+    They are refuted if some leaves lack rows that they were made of, and others hold rows that they
+    were not made of (then these rows neither contain those of the fit, nor are a part of them), and
+    if the statistic is larger than an overlap of one half would give; or if such an overlap would
+    meet more thresholds. An overlap with a smaller part may go unnoticed; so may whole numbers as
+    weights of rows, of which some are 0, in XGBoost and CatBoost, which keep no numbers of rows.
     """
     last = last_step(estimator)
     if hasattr(last, "each_with_its_columns"):  # several teachers
@@ -151,10 +116,12 @@ def proof_of_training_rows(estimator, X, codes=None):
     if replays_bootstraps(estimator, X):
         return Proof.PROVED
     codes = np.zeros(X.shape[0], dtype=int) if codes is None else codes
-    trees = list(_leaf_counts(estimator, X, codes))
-    if _are_filled_alike(trees):
+    trees = list(leaf_counts(estimator, X, codes))
+    met = met_thresholds(estimator, X)
+    if _are_filled_alike(trees) or any(one.are_made(UNLIKELY) for one in met):
         return Proof.PROVED
-    return Proof.REFUTED if _are_filled_otherwise(trees) else Proof.UNKNOWN
+    are_others = _are_filled_otherwise(trees) or _meet_too_few(met, trees)
+    return Proof.REFUTED if are_others else Proof.UNKNOWN
 
 
 def replays_bootstraps(estimator, X):
@@ -209,7 +176,7 @@ def _fills_member(member, features, bag, matrix):
 
 def _fills_tree(tree, matrix):
     """Tell whether rows fill the leaves of a tree with the numbers it remembers."""
-    counts = _of_tree(tree, matrix, np.zeros(matrix.shape[0], dtype=int))
+    counts = of_tree(tree, matrix, np.zeros(matrix.shape[0], dtype=int))
     return np.array_equal(counts.remembered, counts.found[:, 0])
 
 
@@ -225,6 +192,8 @@ def _are_known(trees):
     effective = _effective(trees, degrees)
     if effective < FEWEST_DEGREES:
         return False
+    if _lack_rows_and_have_others(_grown_on_all(trees), tolerance=0):
+        return False  # rows of which each is between two of the fit are alike, too
     return chi2.cdf(dissimilarity * effective / OF_FRESH_ROWS, effective) < UNLIKELY
 
 
@@ -235,33 +204,57 @@ def _effective(trees, degrees):
 
 
 def _are_filled_otherwise(trees):
-    """Tell whether rows can neither contain those of the fit nor be a part of them."""
-    whole = [tree for tree in trees if tree.share == 1]
+    """Tell whether rows fill leaves as those of the same population do that hardly overlap."""
     partial = [tree for tree in trees if tree.share is not None and tree.share < 1]
-    return bool(
-        (whole and _lack_rows_and_have_others(whole)) or (partial and _are_unlike_a_part(partial))
+    return any(
+        _lack_rows_and_have_others(some) and _hardly_overlap(some)
+        for some in (_grown_on_all(trees), partial)
     )
 
 
-def _lack_rows_and_have_others(trees):
+def _meet_too_few(met, trees):
+    """Tell whether rows that overlap with those of the fit would have met more thresholds."""
+    trees = [tree for tree in trees if tree.share is not None]
+    if not (met and trees) or _dissimilarity(trees)[0] < OF_FRESH_ROWS:
+        return False
+    n_fitted = _n_fitted(trees)
+    share = OVERLAP * min(trees[0].found.sum() / n_fitted, 1)
+    return n_fitted <= MOST_BINNED and all(one.are_made_elsewhere(share, RARELY) for one in met)
+
+
+def _n_fitted(trees):
+    return np.mean([tree.n_remembered / tree.share for tree in trees])
+
+
+def _grown_on_all(trees):
+    return [tree for tree in trees if tree.share == 1]
+
+
+def _lack_rows_and_have_others(trees, tolerance=DIFFERENCE_TOLERANCE):
+    """Tell whether rows can neither contain those of the fit nor be a part of them."""
+    if not trees:
+        return False
     remembered = np.concatenate([tree.remembered for tree in trees])
     found = np.concatenate([tree.found.sum(axis=1) for tree in trees])
-    lacking, others = (np.maximum(d, 0).sum() for d in (remembered - found, found - remembered))
-    least = DIFFERENCE_TOLERANCE * min(remembered.sum(), found.sum())
-    return lacking > least and others > least
+    share = np.concatenate([np.full(len(tree.remembered), tree.share) for tree in trees])
+    # A tree has drawn a binomial number of the rows in a leaf; the mean of the positive part of
+    # its deviation is at most .4 standard deviations.
+    of_draws = 0.4 * np.sqrt(share * (1 - share) * found).sum()
+    difference = remembered - share * found
+    least = tolerance * min(remembered.sum(), (share * found).sum()) + 1.5 * of_draws
+    return min(np.maximum(difference, 0).sum(), np.maximum(-difference, 0).sum()) > least
 
 
-def _are_unlike_a_part(trees):
-    """Compare with what trees that have seen a share of their rows would show for some of these."""
+def _hardly_overlap(trees):
     n = trees[0].found.sum()
     m = np.mean([tree.n_remembered for tree in trees])
-    n_fitted = np.mean([tree.n_remembered / tree.share for tree in trees])
-    of_part = 1 - 2 * m * min(n / n_fitted, 1) / (n + m)
+    of_overlap = 1 - 2 * OVERLAP * min(n / _n_fitted(trees), 1) * m / (n + m)
     dissimilarity, degrees = _dissimilarity(trees)
     effective = _effective(trees, degrees)
-    if of_part > CLEARLY_A_PART or dissimilarity < OF_FRESH_ROWS:
-        return False
-    return chi2.sf(dissimilarity * effective / of_part, effective) < UNLIKELY
+    return (
+        OF_FRESH_ROWS <= dissimilarity <= OF_OTHER_POPULATIONS
+        and chi2.sf(dissimilarity * effective / of_overlap, effective) < RARELY
+    )
 
 
 def _dissimilarity(trees):
@@ -284,192 +277,3 @@ def _dissimilarity(trees):
     variance = unit * expected + typical * remembered
     excess = (remembered - expected) ** 2 / np.maximum(variance, np.finfo(float).tiny)
     return excess.sum() / max(degrees, 1), degrees
-
-
-def _counted(leaf, n_leaves, codes):
-    """Count rows of every class by leaf."""
-    n_classes = codes.max() + 1
-    counts = np.bincount(leaf * n_classes + codes, minlength=n_leaves * n_classes)
-    return counts.reshape(n_leaves, n_classes).astype(np.float64)
-
-
-def _leaf_counts(model, X, codes, share=1.0):
-    """Yield the leaves of the trees of a model, and of models within; none if there are none.
-
-    `share` is that of the rows of the fit which the model was fitted on, None if it is not known
-    or if the rows, as the model sees them, were others in fit.
-    """
-    if learns_from_y(model, X, codes):
-        share = None
-    X, model = as_last_step_sees(model, X), last_step(model)
-    X = as_taken(model, X)
-    reader = _READERS.get(package_of(model))
-    if isinstance(model, BaseDecisionTree):
-        trees = [_of_tree(model, as_tree_input(X), codes, share)]
-    elif hasattr(model, "_predictors"):
-        trees = _of_histogram_boosting(model, X, codes)
-    elif reader is not None and hasattr(model, "get_params"):
-        trees = reader(model, X, codes)
-    else:
-        parts, share = _parts(model, X), _share_of_parts(model, share)
-        trees = (tree for part in parts for tree in _leaf_counts(*part, codes, share))
-        if isinstance(model, FORESTS + BAGGINGS) and share is not None:
-            trees = (replace(t, share=t.n_remembered / model._n_samples) for t in trees)
-    yield from (trees if share is not None else (replace(tree, share=None) for tree in trees))
-
-
-def _share_of_parts(model, share):
-    """Return the share of a model's rows that its parts were fitted on; 1 for bags, for now."""
-    draws_rows = hasattr(model, "calibrated_classifiers_") or hasattr(model, "samplers_")
-    if share is None or draws_rows or isinstance(model, AdaBoostRegressor):
-        return None
-    if isinstance(model, FORESTS + BAGGINGS):
-        return share if isinstance(model.estimators_[0], BaseDecisionTree) else None
-    if getattr(model, "n_iter_no_change", None) is not None:
-        return share * (1 - model.validation_fraction)
-    return share * getattr(model, "subsample", 1.0)
-
-
-def _parts(model, X):
-    """List models within a model, with the rows as they see them."""
-    name = next((name for name in _PARTS if hasattr(model, name)), None)
-    if name is None:
-        return []
-    parts = listed_members(getattr(model, name))
-    if name == "calibrated_classifiers_":
-        parts = [part.estimator for part in parts]
-    columns = getattr(model, "estimators_features_", None)
-    if isinstance(model, FORESTS + BAGGINGS):
-        X = member_input(model, X)
-    elif name == "estimator_" and hasattr(model, "support_"):  # of a choice of columns, as in RFE
-        X = model.transform(X)
-    chosen = spread(len(parts), MOST_TREES)
-    return [(parts[i], X if columns is None else X[:, columns[i]]) for i in chosen]
-
-
-def _of_tree(tree, matrix, codes, share=1.0):
-    is_leaf = tree.tree_.children_left < 0
-    found = _counted(tree.tree_.apply(matrix), len(is_leaf), codes)
-    remembered = tree.tree_.n_node_samples[is_leaf].astype(np.float64)
-    return LeafCounts(remembered, found[is_leaf], is_count=True, share=share)
-
-
-def _of_histogram_boosting(model, X, codes):
-    """Have the predictors of trees, whose values are replaced by numbers, name the leaves."""
-    X = model._preprocess_X(X, reset=False)
-    bitsets = model._bin_mapper.make_known_categories_bitsets()
-    share = 1 - model.validation_fraction if model.do_early_stopping_ else 1.0
-    trees = [tree for iteration in model._predictors for tree in iteration]
-    for tree in (trees[i] for i in spread(len(trees), MOST_TREES)):
-        nodes = tree.nodes.copy()
-        nodes["value"] = np.arange(len(nodes))
-        numbered = type(tree)(nodes, tree.binned_left_cat_bitsets, tree.raw_left_cat_bitsets)
-        leaf = numbered.predict(X, *bitsets, 1).astype(int)
-        is_leaf = nodes["is_leaf"].astype(bool)
-        found = _counted(leaf, len(nodes), codes)[is_leaf]
-        remembered = nodes["count"][is_leaf].astype(np.float64)
-        yield LeafCounts(remembered, found, is_count=True, share=share)
-
-
-def _of_lightgbm(model, X, codes):
-    number = min(MOST_TREES, model.booster_.current_iteration())
-    dump = model.booster_.dump_model(num_iteration=number)["tree_info"]
-    leaves = model.predict(X, pred_leaf=True, num_iteration=number).reshape(X.shape[0], -1)
-    share = None if _samples_rows(model.booster_) else 1.0
-    for tree, leaf in zip(dump, leaves.T, strict=True):
-        found = _nested(tree["tree_structure"], "leaf_index", "leaf_count")
-        if len(found) > 1:
-            counts = _counted(leaf, len(found), codes)
-            yield LeafCounts(_as_array(found), counts, is_count=True, share=share)
-
-
-def _samples_rows(booster):
-    """Tell whether a LightGBM booster has drawn rows; it writes parameters without aliases."""
-    written = booster.model_to_string(num_iteration=1).partition("\nparameters:")[2]
-    lines = (line.strip("[]").partition(": ") for line in written.splitlines())
-    params = {name: value for name, _, value in lines}
-    fractions = [f"{part}bagging_fraction" for part in ("", "pos_", "neg_")]
-    bags = params.get("bagging_freq", "0") != "0" and any(
-        float(params.get(name, 1)) < 1 for name in fractions
-    )
-    return bags or "goss" in (params.get("boosting"), params.get("data_sample_strategy"))
-
-
-def _of_xgboost(model, X, codes):
-    """Read covers, sums of Hessians: in the first round those of all rows of a class are equal."""
-    if model.get_params().get("booster") == "gblinear":
-        return
-    booster = model.get_booster()
-    number = min(MOST_TREES, booster.num_boosted_rounds())
-    dumps = booster[:number].get_dump(dump_format="json", with_stats=True)
-    leaves = model.apply(X, iteration_range=(0, number))
-    of_first = len(dumps) // number
-    params = model.get_params()
-    is_plain = all(params.get(name) in (None, 1) for name in ("subsample", "scale_pos_weight"))
-    leaves = leaves.reshape(X.shape[0], -1).astype(int).T
-    for tree, (dump, leaf) in enumerate(zip(dumps, leaves, strict=True)):
-        covers = _nested(json.loads(dump), "nodeid", "cover", is_leaf="leaf")
-        found = _counted(leaf, max(covers) + 1, codes)[sorted(covers)]
-        covers, is_first = _as_array(covers), tree < of_first
-        rows = _as_numbers_of_rows(covers, found.sum(axis=1)) if is_first and is_plain else None
-        if rows is None:
-            yield LeafCounts(covers, found, is_count=False, is_comparable=is_first)
-        else:
-            yield LeafCounts(rows, found, is_count=True, share=1.0)
-
-
-def _as_numbers_of_rows(covers, found):
-    """Divide covers by the Hessian of one row; return None if rows may have had weights."""
-    for of_smallest in range(1, MOST_ROWS_OF_SMALLEST + 1):
-        rows = covers * of_smallest / covers.min()
-        if np.abs(rows - rows.round()).max() < 0.02:
-            return rows.round() if _are_numbers_of_rows(rows.round(), found) else None
-    return None
-
-
-def _are_numbers_of_rows(weights, found):
-    """Tell whether sums of weights can be nothing but numbers of rows.
-
-    Whole weights give whole numbers, too, but never a leaf with more rows than its number.
-    """
-    return np.array_equal(weights, weights.round()) and (found > weights).any()
-
-
-def _of_catboost(model, X, codes):
-    """Read the sums of the weights of rows, which do not depend on what was sampled."""
-    weights = _catboost_weights(model)
-    leaves = np.asarray(model.calc_leaf_indexes(X))
-    for tree in spread(len(weights), MOST_TREES):
-        found = _counted(leaves[:, tree], len(weights[tree]), codes)
-        remembered = weights[tree].astype(np.float64)
-        is_count = _are_numbers_of_rows(remembered, found.sum(axis=1))
-        share = 1.0 if is_count else None
-        yield LeafCounts(remembered, found, is_count, share=share)
-
-
-def _catboost_weights(model):
-    written = catboost_as_json(model)
-    if "oblivious_trees" in written:
-        return [np.array(tree["leaf_weights"]) for tree in written["oblivious_trees"]]
-    if hasattr(model, "classes_") and len(model.classes_) > 2:
-        return []  # get_leaf_weights fails, and the file has them in another order
-    return np.split(model.get_leaf_weights(), np.cumsum(model.get_tree_leaf_counts())[:-1])
-
-
-_READERS = {"lightgbm": _of_lightgbm, "xgboost": _of_xgboost, "catboost": _of_catboost}
-
-
-def _nested(tree, number, remembered, is_leaf=None):
-    """Return what the leaves of a nested tree remember, by their numbers."""
-    found, stack = {}, [tree]
-    while stack:
-        node = stack.pop()
-        if (is_leaf or number) in node:
-            found[node[number]] = node[remembered]
-        children = [node[side] for side in ("left_child", "right_child") if side in node]
-        stack += [*children, *node.get("children", ())]
-    return found
-
-
-def _as_array(by_number):
-    return np.array([by_number[number] for number in sorted(by_number)], dtype=np.float64)

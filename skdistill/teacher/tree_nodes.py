@@ -321,7 +321,9 @@ def _read_xgboost(ensemble):
 
 def _xgboost_levels(model):
     """Return the categories of nominal columns, which XGBoost keeps since version 3.1."""
-    encoded = model["learner"]["gradient_booster"]["model"].get("cats", {}).get("enc", [])
+    booster = model["learner"]["gradient_booster"]
+    booster = booster.get("gbtree", booster)  # within that of booster="dart"
+    encoded = booster["model"].get("cats", {}).get("enc", [])
     levels = {}
     for j, column in enumerate(encoded):
         values, offsets = column["values"], column.get("offsets")

@@ -1,0 +1,217 @@
+"""Whether the thresholds of a teacher lie halfway between values of some rows.
+
+Trees split halfway between two values that rows of their fit have, one next to the other, or, in
+XGBoost, at such a value. In columns of measurements other rows hardly ever have both values. Unlike
+the numbers of rows in the leaves this does not depend on weights or sampling in the fit, nor on
+rows being of the population of the fit, and shows where but a part of the rows are known.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.stats import poisson
+
+from skdistill.columns import column_values, is_nominal
+from skdistill.estimators import (
+    as_last_step_sees,
+    as_taken,
+    last_step,
+    listed_members,
+    package_of,
+)
+from skdistill.teacher.leaf_counts import parts_of
+from skdistill.teacher.leaves import spread
+from skdistill.teacher.tree_nodes import read_tree_nodes
+
+#: Columns, and thresholds of a column, that are looked at.
+MOST_COLUMNS, MOST_THRESHOLDS = 64, 1000
+
+#: On either side of a threshold so many values are tried: the rows of the fit that are not among
+#: those in question, and these that are not of the fit, stand between the two that made it.
+NEIGHBOURS = 8
+
+#: Of the thresholds whose two values are among the rows at least such a share is met.
+OF_PAIRS_MET = 0.25
+
+#: Values next to each other in a node with such a share of the rows are close in the column.
+LARGE_NODE = 1 / 4
+
+#: A column tells nothing if rows that have not made its thresholds meet a larger share of them.
+MET_BY_OTHERS = 0.05
+
+#: Rows that a column has to have for that to be known.
+FEWEST_ROWS = 50
+
+
+@dataclass(frozen=True)
+class MetThresholds:
+    """How many thresholds of an ensemble of trees some rows meet, as if they had made them.
+
+    Attributes
+    ----------
+    n_met : int
+        Thresholds that they meet, in columns that tell something.
+    by_others : float
+        How many rows would meet, on average, that have not made them.
+    n_close, n_met_close : int
+        Thresholds between values that are close to each other in the whole column, not only in a
+        small node, and how many of them the rows meet.
+    """
+
+    n_met: int
+    by_others: float
+    n_close: int
+    n_met_close: int
+
+    def are_made(self, unlikely):
+        """Tell whether other rows would meet as many less often than this."""
+        return self.n_met > 0 and poisson.sf(self.n_met - 1, self.by_others) < unlikely
+
+    def are_made_elsewhere(self, share, rarely):
+        """Tell whether so large a share of the rows of the fit would meet so few less often."""
+        at_least = self.n_close * share**2 * OF_PAIRS_MET
+        return poisson.cdf(self.n_met_close, at_least) < rarely
+
+
+def met_thresholds(estimator, X):
+    """Count the thresholds of a fitted teacher that some rows meet, by ensemble within it.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A fitted classifier or regressor, or a pipeline ending in one.
+    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+        Rows in question, in any order.
+
+    Returns
+    -------
+    met : list of MetThresholds
+        Empty where nothing can be said.
+
+    Notes
+    -----
+    How many thresholds others would meet is estimated in the rows themselves: one half of them
+    makes thresholds, the other meets some. Columns in which it meets more than 5 % (whole numbers,
+    prices, steps of time) are left out. Of the other columns only the half counts in which the
+    fewest thresholds are met: customers who come again have the same values in some columns without
+    being the same rows.
+    """
+    met = (_met(*one) for one in _readable(estimator, X))
+    return [one for one in met if one is not None]
+
+
+def _readable(model, X):
+    """Yield the trees within a model that can be read, the rows as they see them, and the model."""
+    X, model = as_last_step_sees(model, X), last_step(model)
+    try:
+        nodes = read_tree_nodes(model)
+    except (TypeError, ValueError):
+        for part in parts_of(model, X):
+            yield from _readable(*part)
+    else:
+        yield nodes, as_taken(model, X), model
+
+
+def _met(nodes, X, model):
+    is_close = _are_of_close_values(nodes, model)
+    found = [_met_in_column(_numbers(X, j), nodes, j, is_close) for j in _columns(nodes)]
+    found = sorted((one for one in found if one is not None), key=lambda one: one[0] / one[1])
+    if not found:
+        return None
+    n_met, _, by_others, _, _ = np.sum(found[: -(-len(found) // 2)], axis=0)
+    return MetThresholds(n_met, by_others, *np.sum(found, axis=0)[3:])
+
+
+def _are_of_close_values(nodes, model):
+    if _splits_at_random(model):
+        return np.zeros(len(nodes.left), dtype=bool)
+    return _grows_on_bins(model) | (nodes.count >= LARGE_NODE * nodes.count.max())
+
+
+def _grows_on_bins(model):
+    if package_of(model) == "xgboost":
+        return model.get_params().get("tree_method") not in ("exact", "approx")
+    return package_of(model) in ("lightgbm", "catboost") or hasattr(model, "_predictors")
+
+
+def _splits_at_random(model):
+    members = listed_members(getattr(model, "estimators_", []))
+    return getattr(model, "splitter", None) == "random" or any(map(_splits_at_random, members))
+
+
+def _columns(nodes):
+    split = np.unique(nodes.column[np.isfinite(nodes.threshold)])
+    return split[spread(len(split), MOST_COLUMNS)].tolist()
+
+
+def _numbers(X, j):
+    """Return the sorted numbers of a column; none if it holds categories."""
+    values = X[:, [j]].toarray().ravel() if sp.issparse(X) else column_values(X, j)
+    return np.empty(0) if is_nominal(values) else np.sort(values[np.isfinite(values)])
+
+
+def _met_in_column(numbers, nodes, j, is_close):
+    """Count the thresholds that a column meets.
+
+    Returns
+    -------
+    counts : tuple or None
+        Thresholds met, all of them, how many others would meet; thresholds between close values,
+        and how many of them are met. None if the column tells nothing.
+    """
+    if len(numbers) < FEWEST_ROWS:
+        return None
+    asked = (nodes.column == j) & np.isfinite(nodes.threshold)
+    thresholds, close = (_some(nodes.threshold[some]) for some in (asked, asked & is_close))
+    # XGBoost and CatBoost round thresholds to float32, scikit-learn's trees the numbers themselves.
+    is_rounded = np.array_equal(thresholds, thresholds.astype(np.float32))
+    found = [
+        _met_by(some, thresholds, close, np.finfo(np.float32 if is_rounded else np.float64).eps)
+        for some in (numbers, numbers.astype(np.float32).astype(np.float64))[is_rounded:]
+    ]
+    return max((one for one in found if one is not None), default=None)
+
+
+def _met_by(numbers, thresholds, close, precision):
+    met_by_others = _met_by_others(numbers, precision)
+    if met_by_others > MET_BY_OTHERS:
+        return None
+    # With twice as many rows there are four times as many pairs.
+    rate = 4 * met_by_others + 1 / min(len(numbers), MOST_THRESHOLDS)
+    numbers = np.unique(numbers)
+    met, met_close = (_are_met(numbers, some, precision).sum() for some in (thresholds, close))
+    return met, len(thresholds), rate * len(thresholds), len(close), met_close
+
+
+def _some(thresholds):
+    thresholds = np.unique(thresholds)
+    return thresholds[spread(len(thresholds), MOST_THRESHOLDS)]
+
+
+def _met_by_others(numbers, precision):
+    """Return the share of the thresholds made by every other number that the rest meet."""
+    some, others = np.unique(numbers[::2]), np.unique(numbers[1::2])
+    halfway = _some((some[1:] + some[:-1]) / 2)
+    return _are_met(others, np.concatenate([_some(some), halfway]), precision).mean()
+
+
+def _are_met(numbers, thresholds, precision):
+    """Mark thresholds that are a number or halfway between two of them."""
+    is_met = _are_among(numbers, thresholds, thresholds, precision)
+    above = np.searchsorted(numbers, thresholds)
+    for k in range(1, min(NEIGHBOURS, len(numbers)) + 1):
+        below = numbers[np.maximum(above - k, 0)]
+        partner = 2 * thresholds - below
+        is_met |= (above >= k) & _are_among(numbers, partner, below, precision)
+    return is_met
+
+
+def _are_among(numbers, wanted, of_size, precision):
+    """Mark what is among sorted numbers but for the rounding of numbers of some size."""
+    tolerance = 2 * precision * np.maximum(np.abs(wanted), np.abs(of_size))
+    right = np.searchsorted(numbers, wanted)
+    left = np.maximum(right - 1, 0)
+    right = np.minimum(right, len(numbers) - 1)
+    nearest = np.minimum(np.abs(numbers[left] - wanted), np.abs(numbers[right] - wanted))
+    return nearest <= tolerance

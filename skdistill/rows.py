@@ -89,6 +89,13 @@ class Rows:
         return self.y[:0] if self.nothing_observed else np.unique(self.y)
 
 
+#: Share of rows known from training, beyond what chance explains, that is reported.
+SEEN_TOLERANCE = 0.01
+
+#: The same of rows that come after fit: in a stream of coarse rows more and more are equal.
+AGAIN_TOLERANCE = 0.1
+
+
 @dataclass(frozen=True)
 class SeenRows:
     """A sketch of the rows a model was fitted on, to recognise them later.
@@ -135,6 +142,25 @@ class SeenRows:
             return 0.0
         known = np.isin(hashes, self.hashes).mean()
         return float((known - self.recurring) / (1 - self.recurring))
+
+
+def warn_of_seen_rows(seen, X, consequence):
+    """Warn if rows that should be new to a model are not.
+
+    Parameters
+    ----------
+    seen : SeenRows
+        What the model was fitted on.
+    X : ndarray, sparse matrix or data frame of shape (n_samples, n_features)
+        Rows that should be new.
+    consequence : str
+        A sentence: what they do, and what to pass instead.
+    """
+    share = seen.excess_in(X)
+    if share > AGAIN_TOLERANCE:
+        warn_caller(
+            f"About {share:.0%} of these rows are rows that this model was fitted on. {consequence}"
+        )
 
 
 def hashes_of_seen(X):
@@ -349,7 +375,7 @@ def warn_of_leak(hashes, pool_hashes):
 def _recurring(hashes):
     """Share of rows that stand there more than once."""
     counts = np.unique(hashes, return_counts=True)[1]
-    return float(counts[counts > 1].sum() / len(hashes))
+    return float(counts[counts > 1].sum() / max(len(hashes), 1))
 
 
 def _as_labels(estimator, y):

@@ -537,6 +537,7 @@ def test_partial_fit_follows_the_teacher_to_fresh_rows(binary_task, forest):
     assert model.student_.n_iter_ > n_epochs
 
 
+@pytest.mark.filterwarnings("ignore:About .* of these rows are rows that this model")
 def test_partial_fit_learns_observed_classes_as_well(binary_task, forest):
     X, y = binary_task
     names = np.array(["legit", "fraud"])
@@ -546,7 +547,8 @@ def test_partial_fit_learns_observed_classes_as_well(binary_task, forest):
     ).fit(X, names[y])
     before = model.score(X, names[1 - y])
     fresh_y = np.concatenate([names[1 - y][:500].astype(object), np.full(100, -1, dtype=object)])
-    model.partial_fit(X, fresh_y)
+    with pytest.warns(UserWarning, match="About 100% of these rows are rows that this model was"):
+        model.partial_fit(X, fresh_y)
     assert model.score(X, names[1 - y]) > before + 0.2
     with pytest.raises(ValueError, match=r"y holds \['scam'\]; only .* are known"):
         model.partial_fit(X[:2], ["scam", "legit"])
@@ -567,6 +569,7 @@ def test_the_first_partial_fit_of_a_distiller_is_fit(binary_task, forest):
         clone(model).partial_fit(X, y, classes=[0, 1, 2])
 
 
+@pytest.mark.filterwarnings("ignore:About .* of these rows are rows that this model")
 @pytest.mark.parametrize("is_fitted_before", [True, False])
 def test_partial_fit_refuses_other_classes_before_it_fits_or_learns(binary_task, is_fitted_before):
     X, y = binary_task
@@ -591,8 +594,9 @@ class UnaskedForest(RandomForestClassifier):
         raise AssertionError("the teacher was fitted")
 
 
-def test_rows_that_partial_fit_refuses_do_not_count_as_seen(binary_task, forest):
+def test_rows_that_partial_fit_refuses_do_not_count_as_seen(binary_task):
     X, y = binary_task
+    forest = RandomForestClassifier(5, random_state=0)
     model = DistilledClassifier(forest, MLPStudentClassifier((4,), max_epochs=1), random_state=0)
     model.fit(X[:300], y[:300])
     before = model._seen_rows
@@ -601,6 +605,7 @@ def test_rows_that_partial_fit_refuses_do_not_count_as_seen(binary_task, forest)
     assert model._seen_rows is before
 
 
+@pytest.mark.filterwarnings("ignore:About .* of these rows are rows that this model")
 def test_partial_fit_is_there_only_where_the_student_can_go_on(binary_task, forest):
     assert not hasattr(DistilledClassifier(forest), "partial_fit")
     assert not hasattr(DistilledRegressor(forest), "partial_fit")
@@ -610,6 +615,7 @@ def test_partial_fit_is_there_only_where_the_student_can_go_on(binary_task, fore
     assert model.partial_fit(binary_task[0]).student_[-1].n_iter_ > n_epochs
 
 
+@pytest.mark.filterwarnings("ignore:About .* of these rows are rows that this model")
 def test_partial_fit_needs_the_teacher_itself(binary_task, tmp_path):
     X, y = binary_task
     model = DistilledClassifier(

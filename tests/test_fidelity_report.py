@@ -779,3 +779,25 @@ def test_bad_input_is_refused_with_what_to_do(binary_case, regression_case):
         fidelity_report("model", X, y)
     with pytest.raises(ValueError, match="features"):
         fidelity_report(model, X[:, :3], y)
+
+
+def test_reports_say_where_nothing_is_known_of_the_rows_of_a_teacher(binary_task):
+    X, y = binary_task
+    linear = LogisticRegression().fit(X[:200], y[:200])
+    model = DistilledClassifier(linear, TreeStudentClassifier(8), labelling="direct")
+    report = fidelity_report(model.fit(X[200:400], y[200:400]), X[400:], y[400:], **QUICK)
+    assert any("It cannot be known whether the teacher was" in one for one in report.limitations)
+    model = DistilledClassifier(LogisticRegression(), TreeStudentClassifier(8)).fit(X[:400], y[:400])
+    report = fidelity_report(model, X[400:], y[400:], **QUICK)
+    assert not any("cannot be known" in sentence for sentence in report.limitations)
+    other = fidelity_report(model, X[400:], y[400:], teacher=linear, **QUICK)
+    assert any("cannot be known" in sentence for sentence in other.limitations)
+
+
+def test_a_part_of_the_rows_that_the_teacher_alone_knows_is_recognised(binary_task):
+    X, y = binary_task
+    boosting = HistGradientBoostingClassifier(max_iter=20).fit(X[:300], y[:300])
+    model = DistilledClassifier(boosting, TreeStudentClassifier(8), labelling="direct")
+    model.fit(X[300:450], y[300:450])
+    with pytest.warns(UserWarning, match="Rows of X are rows that the teacher was fitted on"):
+        fidelity_report(model, np.vstack([X[:150], X[450:]]), np.r_[y[:150], y[450:]], **QUICK)

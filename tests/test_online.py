@@ -219,8 +219,10 @@ def test_rows_without_classes_do_not_let_the_teacher_grow(binary_task):
         model.partial_fit(X[300:], unlabelled)
         assert model.teacher_ is before
     assert (model.predict_proba(X) != answers).any()
-    some = np.where(np.arange(300) < 20, y[300:], -1)
+    some = np.where(np.arange(300) < 60, y[300:], -1)
     assert model.partial_fit(X[300:], some).teacher_ is not before
+    with pytest.warns(UserWarning, match=r"About \d+% of these rows are rows that this model was"):
+        model.partial_fit(X[300:], y[300:])
 
 
 def test_a_fitted_teacher_needs_no_classes_at_all(binary_task):

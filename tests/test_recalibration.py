@@ -1,5 +1,7 @@
 """The calibration of students: checked on honest rows, and restored where it was lost."""
 
+import warnings
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -299,3 +301,17 @@ def test_noise_is_not_taken_for_calibration_where_there_are_synthetic_rows():
         random_state=0,
     ).fit(X, y)
     assert model.recalibration_.slope < 1.3
+
+
+def test_rows_of_the_fit_are_named_where_later_ones_are_asked_for(rows, teacher):
+    X, y = rows
+    model = DistilledClassifier(
+        teacher, TreeStudentClassifier(8), labelling="direct", random_state=0
+    ).fit(X[:800], y[:800])
+    with pytest.warns(UserWarning, match=r"About 100% of these rows are rows that this model was"):
+        model.recalibrate(X[:800].astype(np.float32), y[:800])
+    with pytest.warns(UserWarning, match=r"About 5\d% of these rows"):
+        model.recalibrate(X[400:1150], y[400:1150])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.recalibrate(X[800:], y[800:])

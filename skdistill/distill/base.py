@@ -48,6 +48,7 @@ from skdistill.rows import (
     hashes_of_seen,
     observed_classes,
     warn_of_leak,
+    warn_of_seen_rows,
 )
 from skdistill.students.fitting import check_student, learns_unknown_levels
 from skdistill.students.tree import TreeStudentClassifier
@@ -247,14 +248,16 @@ class Distiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
     def _label_fresh(self, X, y, sample_weight):
         """Have the teacher label rows that came after fit, and synthetic ones made of them."""
         X = self._check_X(X)
-        self._say(f"labelling {X.shape[0]} fresh rows by {type(last_step(self.teacher_)).__name__}")
-        fresh = label_fresh_rows(
-            self._teacher,
+        observed, weight = self._observed(y, X), check_weights(sample_weight, X)
+        warn_of_seen_rows(
+            self._seen_rows,
             X,
-            self._observed(y, X),
-            check_weights(sample_weight, X),
-            getattr(self, "classes_", None),
+            "If its teacher was, too, the labels that it gives them now are close to the hard "
+            "labels and teach the student little. Pass rows that came after fit.",
         )
+        self._say(f"labelling {X.shape[0]} fresh rows by {type(last_step(self.teacher_)).__name__}")
+        classes = getattr(self, "classes_", None)
+        fresh = label_fresh_rows(self._teacher, X, observed, weight, classes)
         fresh = with_made_rows(
             fresh, self._teacher, self.augmentation_, self.student_, self.random_state
         )

@@ -28,6 +28,7 @@ from skdistill.rows import (
     check_something_observed,
     check_weights,
     observed_rows,
+    warn_of_seen_rows,
 )
 from skdistill.soft_labels import LOSSES
 from skdistill.students.fitting import (
@@ -564,6 +565,12 @@ class DistilledClassifier(ClassifierDistiller):
             raise ValueError(
                 "y holds one class only; rows of two or more are needed to recalibrate."
             )
+        warn_of_seen_rows(
+            self._seen_rows,
+            X,
+            "The student is surer of them than of others, and the map suits them alone. Pass rows "
+            "that came after fit.",
+        )
         self.recalibration_ = self._rescaled(found)
         return self
 

@@ -18,6 +18,7 @@ from skdistill.rows import (
     check_classification_rows,
     check_weights,
     observed_rows,
+    warn_of_seen_rows,
 )
 from skdistill.students.fitting import (
     distill_classifier,
@@ -265,6 +266,7 @@ class OnlineDistilledClassifier(ClassifierDistiller):
         self.transfer_summary_ = transfer_set.summary()
         self._teacher = in_use.fitted
         self._seen_rows = SeenRows.of(rows.X, rows.pool)  # for reports
+        self._grown_on = SeenRows.of(rows.X[:0] if rows.nothing_observed else rows.X)
         self._first_rows = take_rows(rows.X, spread(rows.X.shape[0], PROBE_ROWS))
         self._remembered = {}
         self._remember(rows.X, in_use.encoded_y())
@@ -313,7 +315,14 @@ class OnlineDistilledClassifier(ClassifierDistiller):
         batch = label_fresh_rows(before, X, codes, weight, self.classes_)
         after = before
         if has_classes.any():
-            after = self._grown(batch.take(has_classes))
+            labelled = batch.take(has_classes)
+            warn_of_seen_rows(
+                self._grown_on,
+                labelled.X,
+                "The teacher learns them once more, and is too sure of them. Pass rows that it has "
+                "not seen.",
+            )
+            after = self._grown(labelled)
             check_grown(before, after, self._first_rows)
         self._follow(
             with_made_rows(batch, after, self.augmentation_, self.student_, self.random_state)
@@ -321,6 +330,7 @@ class OnlineDistilledClassifier(ClassifierDistiller):
         if after is not before:  # only now: a student that fails to follow loses nothing
             self._teacher = after
             self.stage_trees_ = [*self.stage_trees_, count_trees(after.estimator)]
+            self._grown_on = self._grown_on.including(labelled.X)
         self._seen_rows = self._seen_rows.including(X)
         return self
 

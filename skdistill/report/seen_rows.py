@@ -1,30 +1,54 @@
 """Whether models were fitted on the rows of a report: its figures are too good then."""
 
-from skdistill.estimators import as_last_step_sees, last_step
+from skdistill.estimators import as_last_step_sees, is_fitted_instance, last_step
+from skdistill.rows import SEEN_TOLERANCE
 from skdistill.teacher.training_rows import Proof, proof_of_training_rows
-
-#: Share of rows known from training, beyond what chance explains, that is reported.
-SEEN_TOLERANCE = 0.01
 
 
 def rows_seen(model, teacher, X):
-    """Say that the models were fitted on rows of X, or return None."""
+    """Tell whether models were fitted on rows of a report.
+
+    Parameters
+    ----------
+    model : estimator
+        The student, or what has distilled it.
+    teacher : Peer or None
+        The teacher, if it is compared.
+    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+        The rows.
+
+    Returns
+    -------
+    warning, limitation : str or None
+        What the user has to hear, and what the report says of the rows. Where nothing is known of
+        the rows of a teacher that was given fitted, the report says so.
+    """
     model = getattr(model, "best_estimator_", model)
     distiller = last_step(model)
     share = 0.0
     if hasattr(distiller, "_seen_rows"):
         share = distiller._seen_rows.excess_in(as_last_step_sees(model, X))
-    if share > SEEN_TOLERANCE:
-        which, who = f"About {share:.0%} of the rows of X", "teacher and student were"
-    elif teacher is not None and _was_fitted_on(teacher, X):
+    proof = Proof.REFUTED
+    if share <= SEEN_TOLERANCE and teacher is not None and not _has_fitted(distiller, teacher):
+        proof = proof_of_training_rows(teacher.estimator, X)
+    if share > SEEN_TOLERANCE or proof is Proof.PROVED:
         which, who = "Rows of X", "the teacher was"
-    else:
-        return None
-    return (
-        f"{which} are rows that {who} fitted on. There the teacher knows the answers, so the "
-        "figures of this report are too good. Pass rows that nobody was fitted on."
-    )
+        if share > SEEN_TOLERANCE:
+            which, who = f"About {share:.0%} of the rows of X", "teacher and student were"
+        seen = (
+            f"{which} are rows that {who} fitted on. There the teacher knows the answers, so the "
+            "figures of this report are too good. Pass rows that nobody was fitted on."
+        )
+        return seen, seen
+    if proof is Proof.UNKNOWN:
+        return None, (
+            "It cannot be known whether the teacher was fitted on rows of X. If it was, its "
+            "figures, and how faithful the student is to it, are those on rows known by heart."
+        )
+    return None, None
 
 
-def _was_fitted_on(teacher, X):
-    return proof_of_training_rows(teacher.estimator, X) is Proof.PROVED
+def _has_fitted(distiller, teacher):
+    """Tell whether a distiller has fitted the teacher itself, on rows that it remembers."""
+    is_its_own = getattr(distiller, "teacher_", None) is teacher.estimator
+    return is_its_own and not is_fitted_instance(distiller.teacher)

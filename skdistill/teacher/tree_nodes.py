@@ -19,6 +19,7 @@ from sklearn.ensemble import (
     VotingClassifier,
     VotingRegressor,
 )
+from sklearn.tree import BaseDecisionTree
 
 from skdistill.estimators import last_step, listed_members, package_of, transformers_of
 
@@ -210,7 +211,7 @@ def _reader_of(ensemble):
     if hasattr(ensemble, "_predictors"):  # histogram gradient boosting
         return _read_histogram_boosting
     members = listed_members(getattr(ensemble, "estimators_", ensemble))
-    return _read_sklearn_trees if all(hasattr(m, "tree_") for m in members) else None
+    return _read_sklearn_trees if all(isinstance(m, BaseDecisionTree) for m in members) else None
 
 
 def _read_sklearn_trees(ensemble):

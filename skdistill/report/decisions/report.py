@@ -178,8 +178,9 @@ def decision_report(
     n_samples = _num_samples(X)
     positive = check_positives(y, pos_label, "y", n_samples)
     desk = Desk.of(n_samples, days=days, entities=groups, amounts=amounts)
-    if seen := rows_seen(model, teacher, X):
-        warn_caller(seen)
+    warning, limitation = rows_seen(model, teacher, X)
+    if warning:
+        warn_caller(warning)
     return decisions_on(
         {role: each.answers(X, student.labels)[:, column] for role, each in models.items()},
         positive,
@@ -191,7 +192,7 @@ def decision_report(
         n_resamples=n_resamples,
         confidence=confidence,
         random_state=check_random_state(random_state),
-        limitations=[seen] if seen else [],
+        limitations=[limitation] * (limitation is not None),
     )
 
 

@@ -141,9 +141,10 @@ def make_case(
     limitations = [*_limitations(models, kind, student.labels, y), *_of_few_days(desk)]
     if bands is not None and y is not None:
         limitations += _of_common_frauds(student.labels, y)
-    if seen := rows_seen(model, teacher, X):
-        warn_caller(seen)
-        limitations.append(seen)
+    warning, limitation = rows_seen(model, teacher, X)
+    if warning:
+        warn_caller(warning)
+    limitations += [limitation] * (limitation is not None)
     return Case(
         model=model,
         models=models,

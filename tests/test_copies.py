@@ -57,16 +57,48 @@ class TestFind:
         found = find_copies(table, y[rows])
         assert found.n_copied > 0.4 * len(rows)
 
+    @pytest.mark.parametrize("kind", ["numbers", "codes"])
+    def test_where_no_cell_is_that_of_one_row_alone(self, kind):
+        rng = np.random.default_rng(0)
+        X, y = rng.poisson(3, (1500, 6)).astype(float), (rng.random(1500) < 0.07).astype(int)
+        rows = oversampled(X, y)
+        X = X if kind == "numbers" else pd.DataFrame(X).astype(str)
+        assert find_copies(X, y) is None
+        found = find_copies(np.asarray(X)[rows] if kind == "numbers" else X.iloc[rows], y[rows])
+        again = (np.bincount(rows)[rows] > 1) & (y[rows] == 1)
+        assert found.n_copied == pytest.approx(again.sum(), rel=0.02)
+
+    @pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
+    def test_that_differ_by_rounding_alone(self, container):
+        X, y = coin_flips()
+        rows = oversampled(X, y)
+        every_other = np.where(
+            (np.arange(len(rows)) % 2 == 0)[:, None], X[rows], np.float32(X[rows])
+        )
+        noise = 1e-10 * np.random.default_rng(0).normal(size=(len(rows), 5))
+        n_copied = (np.bincount(rows)[rows] > 1).sum()
+        for table in (every_other, X[rows] + noise):
+            found = find_copies(container(table), y[rows])
+            assert found.n_copied == pytest.approx(n_copied, rel=0.03)
+
     @pytest.mark.parametrize(
         "table",
         [
             lambda rng: rng.integers(0, 3, size=(1000, 3)),  # a table of codes
+            lambda rng: np.eye(3)[rng.integers(0, 3, size=(1000, 3))].reshape(1000, 9),
             lambda rng: np.where(rng.random((1000, 4)) < 0.8, 0.0, rng.normal(size=(1000, 4))),
             lambda rng: np.where(rng.random((1000, 1)) < 0.3, 0.0, rng.normal(size=(1000, 4))),
             lambda rng: np.full((1000, 2), np.nan),
             lambda rng: np.ones((1000, 2)),
         ],
-        ids=["codes", "mostly zero", "three in ten all zero", "missing", "constant"],
+        ids=[
+            "codes",
+            "one-hot codes",
+            "mostly zero",
+            "three in ten all zero",
+            "missing",
+            "constant",
+        ],
     )
     def test_rows_that_are_equal_by_chance_are_none(self, table):
         X = table(np.random.default_rng(0)).astype(float)

@@ -787,7 +787,9 @@ def test_reports_say_where_nothing_is_known_of_the_rows_of_a_teacher(binary_task
     model = DistilledClassifier(linear, TreeStudentClassifier(8), labelling="direct")
     report = fidelity_report(model.fit(X[200:400], y[200:400]), X[400:], y[400:], **QUICK)
     assert any("It cannot be known whether the teacher was" in one for one in report.limitations)
-    model = DistilledClassifier(LogisticRegression(), TreeStudentClassifier(8)).fit(X[:400], y[:400])
+    model = DistilledClassifier(LogisticRegression(), TreeStudentClassifier(8)).fit(
+        X[:400], y[:400]
+    )
     report = fidelity_report(model, X[400:], y[400:], **QUICK)
     assert not any("cannot be known" in sentence for sentence in report.limitations)
     other = fidelity_report(model, X[400:], y[400:], teacher=linear, **QUICK)

@@ -13,6 +13,10 @@ COPIES_TOLERANCE = 0.02
 #: Share of a table that one row and its copies may be: a larger one is where customers are alike.
 LARGEST_GROUP = 1 / 8
 
+#: Classes of which more are not compared, and the share of rows that recurs, by chance, in those
+#: that were not drawn again.
+MOST_CLASSES, FEW_OF_OTHERS = 20, 0.1
+
 
 @dataclass(frozen=True)
 class Copies:
@@ -66,10 +70,12 @@ def find_copies(X, y):
     Notes
     -----
     Customers without a payment, or rows of a few short codes, are equal without being copies. Rows
-    are copies of one another if they are equal, also in y, and have a cell that no other row of
-    the table has: an amount to the cent, say.
+    are copies of one another if they are equal in float32, also in y, and have a cell that no other
+    row of the table has: an amount to the cent, say; or if most rows of their class are there more
+    than once, and hardly any of the others, as after drawing rows of a rare class again. Rows made
+    between others, as by SMOTE, are none.
     """
-    hashes = row_hashes(X)
+    hashes = row_hashes(X, np.float32)
     _, group, size = np.unique(hashes, return_inverse=True, return_counts=True)
     group_with_y = np.unique(np.stack([group, _numbered(y)]), axis=1, return_inverse=True)[
         1
@@ -78,12 +84,24 @@ def find_copies(X, y):
     recurs = (size_with_y > 1) & (size_with_y <= LARGEST_GROUP * len(group))
     if recurs.mean() <= COPIES_TOLERANCE:
         return None
-    is_copy = recurs & _has_cell_of_its_own(X, size[group])
+    is_copy = recurs & (
+        _has_cell_of_its_own(X, size[group]) | _is_oversampled(_numbered(y), recurs)
+    )
     if is_copy.mean() <= COPIES_TOLERANCE:
         return None
     alone = np.where(is_copy, group, len(size) + np.arange(len(group)))
     number = np.unique(alone, return_inverse=True)[1]
     return Copies(number, int(is_copy.sum()), int(size_with_y[is_copy].max()))
+
+
+def _is_oversampled(codes, recurs):
+    """Mark the rows of classes that were drawn again, if y is of a few classes."""
+    n_rows = np.bincount(codes)
+    if not 1 < len(n_rows) <= MOST_CLASSES:
+        return np.zeros(len(codes), dtype=bool)
+    n_recurring = np.bincount(codes, weights=recurs)
+    among_others = (n_recurring.sum() - n_recurring) / (n_rows.sum() - n_rows)
+    return ((n_recurring > n_rows / 2) & (among_others < FEW_OF_OTHERS))[codes]
 
 
 def _has_cell_of_its_own(X, size):
@@ -93,14 +111,15 @@ def _has_cell_of_its_own(X, size):
     found = np.zeros(len(size), dtype=bool)
     for j in range(X.shape[1]):
         values = column_values(X, j)
-        number = _numbered(values)
+        number = _numbered(values if is_nominal(values) else values.astype(np.float32))
         found |= (np.bincount(number)[number] == size) & ~is_missing(values)
     return found
 
 
 def _has_entry_of_its_own(X, size):
     """Do the same for a sparse matrix, of which all but the zeros are cells."""
-    entries = np.stack([X.coords[1].astype(np.float64), X.data.astype(np.float64)])
+    cells = X.data.astype(np.float32).astype(np.float64)
+    entries = np.stack([X.coords[1].astype(np.float64), cells])
     _, number, times = np.unique(entries, axis=1, return_inverse=True, return_counts=True)
     found = np.zeros(len(size), dtype=bool)
     found[X.coords[0][times[number.ravel()] == size[X.coords[0]]]] = True

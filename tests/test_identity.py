@@ -1,6 +1,7 @@
 """Keys of teachers: equal for copies, different for whatever answers differently."""
 
 import copy
+import importlib
 import pickle
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import threading
 
 import numpy as np
 import pytest
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     GradientBoostingClassifier,
@@ -97,12 +98,53 @@ class TestKey:
 
     def test_a_step_that_was_edited_has_another_key(self):
         def edited(body):
-            space = {}
+            space = {"__name__": "steps"}
             exec(f"class Step:\n    def transform(self, X):\n        return {body}", space)
             return content_key(space["Step"]())
 
         assert edited("X") == edited("X")
         assert edited("X") != edited("X * 2")
+
+    @pytest.mark.parametrize("body", ["X * scale", "helper(X)", "(lambda X: X * scale)(X)"])
+    def test_a_function_that_reads_something_else_has_another_key(self, body):
+        def key(scale, power):
+            space = {"__name__": "steps", "scale": scale}
+            exec(
+                f"def helper(X):\n    return transform(X) if X is None else X ** {power}\n\n"
+                f"def transform(X):\n    return {body}",
+                space,
+            )
+            return content_key(FunctionTransformer(space["transform"]))
+
+        assert key(2, 1) == key(2, 1)
+        assert key(2, 1) != key(3, 2)
+
+    def test_a_transformer_that_was_edited_has_another_key(self):
+        def key(body, factor=1):
+            space = {"__name__": "steps", "Mixin": TransformerMixin, "Base": BaseEstimator}
+            exec(
+                f"class Step(Mixin, Base):\n    factor = {factor}\n"
+                f"    @staticmethod\n    def times(X):\n        return {body}\n\n"
+                "    def transform(self, X):\n        return self.times(X) * self.factor",
+                space,
+            )
+            return content_key(make_pipeline(space["Step"]()))
+
+        assert key("X") == key("X")
+        assert key("X") != key("X * 2")
+        assert key("X") != key("X", factor=2)
+
+    def test_a_module_that_was_edited_gives_another_key(self, tmp_path, monkeypatch):
+        monkeypatch.syspath_prepend(tmp_path)
+        keys = []
+        for body in ("X", "X", "X * 2"):
+            (tmp_path / "own_steps.py").write_text(f"def f(X):\n    return {body}")
+            sys.modules.pop("own_steps", None)
+            space = {"__name__": "steps", "own_steps": importlib.import_module("own_steps")}
+            exec("def transform(X):\n    return own_steps.f(X)", space)
+            keys.append(content_key(space["transform"]))
+        sys.modules.pop("own_steps")
+        assert keys[0] == keys[1] != keys[2]
 
     def test_it_is_the_same_in_another_process(self):
         code = (
@@ -200,19 +242,19 @@ class TestCache:
             answers.append(self.fitted(Remote().fit(X, y), (X, y), pool, str(tmp_path)))
         assert np.abs(answers[0] - answers[1]).max() > 0.3
 
-    def test_a_teacher_that_was_loaded_again_hits_the_cache(self, rows, tmp_path):
-        class Counting(RandomForestClassifier):
-            asked = 0
+    def test_a_teacher_that_was_loaded_again_hits_the_cache(self, rows, tmp_path, monkeypatch):
+        asked, predict_proba = [], RandomForestClassifier.predict_proba
 
-            def predict_proba(self, X):
-                Counting.asked += len(X)
-                return super().predict_proba(X)
+        def counted(forest, X):
+            asked.append(len(X))
+            return predict_proba(forest, X)
 
-        teacher = Counting(25, random_state=0).fit(*rows)
+        monkeypatch.setattr(RandomForestClassifier, "predict_proba", counted)
+        teacher = RandomForestClassifier(25, random_state=0).fit(*rows)
         pool = np.random.default_rng(1).normal(size=(2000, 4))
         with pytest.warns(UserWarning, match="very rows"):
             self.fitted(teacher, rows, pool, str(tmp_path))
-        Counting.asked = 0
+        asked.clear()
         with pytest.warns(UserWarning, match="very rows"):
             self.fitted(copy.deepcopy(teacher), rows, pool, str(tmp_path))
-        assert Counting.asked < 1000  # a few for the key
+        assert sum(asked) < 1000  # a few for the key

@@ -6,11 +6,22 @@ import uuid
 from collections.abc import Mapping
 from functools import cache
 from hashlib import blake2b
+from pathlib import Path
 
 import numpy as np
 
 #: Parameters that change the time an answer takes, not the answer.
 _OF_NO_ACCOUNT = {"n_jobs", "verbose", "thread_count", "nthread"}
+
+#: Parts of a class that are compiled: they change with the version of its package alone.
+_COMPILED = (
+    types.BuiltinFunctionType,
+    types.ClassMethodDescriptorType,
+    types.GetSetDescriptorType,
+    types.MemberDescriptorType,
+    types.MethodDescriptorType,
+    types.WrapperDescriptorType,
+)
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis))
 
@@ -40,7 +51,8 @@ def content_key(value):
 
 def _update(digest, value, parents):
     """Feed an object into a digest; `parents` are the objects it is in."""
-    digest.update(f"{_class_key(type(value))}:".encode())
+    kind = type(value)
+    digest.update(f"{kind.__module__}.{kind.__qualname__}:".encode())
     if isinstance(value, _PLAIN):
         digest.update(repr(value).encode())
         return
@@ -48,33 +60,14 @@ def _update(digest, value, parents):
         digest.update(b"one of the objects it is in")
         return
     parents = [*parents, value]
+    if kind is not type:
+        _update(digest, kind, parents)
     if isinstance(value, np.ndarray) and value.dtype != object:
         _update_with_array(digest, value, parents)
         return
     for part in _parts(value):
         _update(digest, part, parents)
     digest.update(b";")
-
-
-@cache
-def _class_key(kind):
-    """Name a class, with the version of its package and the code of methods that may be edited."""
-    package = sys.modules.get(kind.__module__.partition(".")[0])
-    names = [kind.__module__, kind.__qualname__, str(getattr(package, "__version__", ""))]
-    if names[2]:
-        return ".".join(names)
-    code = [f"{name}{_code_key(part)}" for name, part in sorted(vars(kind).items())]
-    return ".".join([*names, *code, *(_class_key(base) for base in kind.__bases__)])
-
-
-def _code_key(part):
-    """Return what decides what a method or property of a class does; empty for anything else."""
-    if isinstance(part, property):
-        part = part.fget
-    function = getattr(part, "__func__", part)
-    if not isinstance(function, types.FunctionType):
-        return ""
-    return content_key([function.__code__, function.__defaults__])
 
 
 def _update_with_array(digest, array, parents):
@@ -103,11 +96,29 @@ def _parts(value):
         return sorted(content_key(part) for part in value)
     if isinstance(value, bytearray | memoryview):
         return [bytes(value)]
-    if isinstance(value, type | types.ModuleType | types.BuiltinFunctionType):
+    if isinstance(value, type):
+        names = [str(value.__module__), value.__qualname__]
+        if not _may_be_edited(names[0]):
+            return [*names, _version(names[0])]
+        own = {
+            name: part
+            for name, part in vars(value).items()
+            if (callable(part) or not name.startswith("_")) and not isinstance(part, _COMPILED)
+        }
+        return [*names, own, value.__bases__]
+    if isinstance(value, types.ModuleType):
+        own = [_source(value)] if _may_be_edited(value.__name__) else []
+        return [value.__name__, _version(value.__name__), *own]
+    if isinstance(value, types.BuiltinFunctionType):
         return [getattr(value, "__module__", None), getattr(value, "__qualname__", value.__name__)]
     if isinstance(value, types.FunctionType):
-        closure = [cell.cell_contents for cell in value.__closure__ or ()]
-        return [value.__code__, value.__defaults__, value.__kwdefaults__, closure]
+        closure = [_content(cell) for cell in value.__closure__ or ()]
+        read = _globals_of(value) if _may_be_edited(value.__module__) else {}
+        return [value.__code__, value.__defaults__, value.__kwdefaults__, closure, read]
+    if isinstance(value, property):
+        return [value.fget]
+    if isinstance(value, staticmethod | classmethod):
+        return [value.__func__]
     if isinstance(value, types.CodeType):
         return [value.co_code, value.co_consts, value.co_names]
     if isinstance(value, types.MethodType):
@@ -119,3 +130,39 @@ def _parts(value):
     if isinstance(reduced, str):
         return [reduced]
     return [list(part) if hasattr(part, "__next__") else part for part in reduced]
+
+
+@cache
+def _version(module):
+    """Return the version of the package of a module; empty if it has none."""
+    return str(getattr(sys.modules.get(module.partition(".")[0]), "__version__", ""))
+
+
+def _may_be_edited(module):
+    """Tell whether a module is neither of Python nor of a package that has versions."""
+    package = module.partition(".")[0]
+    of_python = package in sys.stdlib_module_names and package != "__main__"
+    return not of_python and not _version(module)
+
+
+def _source(module):
+    path = getattr(module, "__file__", None)
+    return Path(path).read_bytes() if path and Path(path).is_file() else None
+
+
+def _globals_of(function):
+    """Return the global objects that a function reads."""
+    names, codes = set(), [function.__code__]
+    while codes:
+        code = codes.pop()
+        names |= set(code.co_names)
+        codes += [const for const in code.co_consts if isinstance(const, types.CodeType)]
+    known = function.__globals__
+    return {name: known[name] for name in sorted(names & known.keys())}
+
+
+def _content(cell):
+    try:
+        return cell.cell_contents
+    except ValueError:  # of a name that is not bound yet
+        return None

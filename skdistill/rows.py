@@ -19,9 +19,11 @@ from skdistill.columns import (
     stack_rows,
     take_rows,
 )
+from skdistill.levels import MISSING_TYPES
 
 __all__ = [
     "Rows",
+    "SeenRows",
     "check_classes",
     "check_classification_rows",
     "check_regression_rows",
@@ -32,6 +34,7 @@ __all__ = [
     "observed_rows",
     "require_y",
     "warn_of_leak",
+    "warn_of_seen_rows",
 ]
 
 #: Marks rows of y without an observed class, as in scikit-learn's semi-supervised estimators.
@@ -205,6 +208,7 @@ def check_classification_rows(
     y = _as_labels(estimator, y)
     check_consistent_length(X, y)
     unlabelled = _unlabelled(y, known_classes)
+    _warn_of_marks_as_strings(y, known_classes)
     has_weights = sample_weight is not None
     sample_weight = check_weights(sample_weight, X)
     if unlabelled.all() and known_classes is not None:
@@ -350,12 +354,21 @@ def check_weights(sample_weight, X):
 
 
 def require_y(estimator, y):
-    """Return y, or raise if there is none."""
+    """Return y, or raise if there is none, or if pandas marks some of it as missing."""
     if y is None:
         raise ValueError(
             f"This {type(estimator).__name__} estimator requires y to be passed, but the target y "
             "is None."
         )
+    dtype = getattr(y, "dtype", None)
+    if not isinstance(dtype, np.dtype) or dtype == object:  # numbers of NumPy have no such marks
+        missing = [i for i, label in enumerate(y) if type(label).__name__ in MISSING_TYPES]
+        if missing:
+            raise ValueError(
+                f"Input y contains NaN or NA: {len(missing)} missing values, the first of them in "
+                f"row {missing[0]}. Leave these rows out; distillers of classifiers also take them "
+                "with -1 as y, which marks rows without a class."
+            )
     return y
 
 
@@ -392,6 +405,27 @@ def _unlabelled(y, known_classes):
     if y.dtype == object:
         return np.array([not isinstance(label, str) and label == UNLABELLED for label in y])
     return y == UNLABELLED if y.dtype.kind in "iuf" else np.zeros(len(y), dtype=bool)
+
+
+def _warn_of_marks_as_strings(y, known_classes):
+    """NumPy turns -1 into "-1" where it puts it among strings."""
+    labels = set(y.tolist()) if y.dtype.kind in "OU" else set()
+    known = [] if known_classes is None else known_classes.tolist()
+    mark = str(UNLABELLED)
+    if mark in labels and mark not in known and not all(map(_is_number, labels)):
+        warn_caller(
+            f"y holds the string {mark!r}, which is taken for a class. Rows without a class are "
+            "marked by the number -1; among strings it stays one in an object array only: "
+            "np.array([...], dtype=object)."
+        )
+
+
+def _is_number(label):
+    try:
+        float(label)
+    except ValueError:
+        return False
+    return True
 
 
 def _labels(y):

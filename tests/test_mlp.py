@@ -12,7 +12,7 @@ import torch
 from skorch.callbacks import Callback, EarlyStopping, EpochTimer, GradientNormClipping
 from skorch.dataset import Dataset
 
-from skdistill import MLPStudentClassifier, MLPStudentRegressor, TransferSet
+from skdistill import MLPStudentClassifier, MLPStudentRegressor, TransferSet, lean_scorer
 from skdistill.soft_labels import LOSSES, SoftTargets, distillation_loss
 from skdistill.students.network_training.batches import Batches
 from skdistill.students.network_training.losses import pack_distillation
@@ -388,3 +388,11 @@ def test_a_graphed_step_feeds_its_static_batch_and_replays(monkeypatch):
     losses = [graphed(batch)["loss"].item() for batch in batches]
     assert losses == [0.0, 2.0, 4.0, 6.0, 8.0, 10.0]
     assert len(seen) == 6 + 1  # once more when it is captured
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-9, 0.5, -3e7, 1e12])
+def test_a_constant_is_predicted_whatever_its_size(value, rng):
+    X = rng.normal(size=(300, 3))
+    model = MLPStudentRegressor((8,), max_epochs=2, random_state=0).fit(X, np.full(300, value))
+    for answers in (model.predict(X), lean_scorer(model).batch(X)):
+        np.testing.assert_allclose(answers, value, rtol=1e-6, atol=1e-6 * (value == 0))

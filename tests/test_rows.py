@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.cluster import KMeans
 from sklearn.datasets import make_classification, make_regression
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
@@ -1158,3 +1158,32 @@ class TestRegressionRows:
         assert_array_equal(rows.y, y)
         assert rows.pool is None
         assert rows.given_weight is None
+
+
+@pytest.mark.parametrize("dtype", ["string", "Int64", "boolean", object])
+@pytest.mark.parametrize(
+    "estimator", [TreeStudentClassifier(4), DistilledClassifier(RandomForestClassifier(5))]
+)
+def test_missing_classes_of_pandas_are_named(dtype, estimator):
+    X = np.arange(40.0)[:, None]
+    y = pd.Series(["1", "0"] * 20 if dtype in ("string", object) else [1, 0] * 20, dtype=dtype)
+    y[3] = pd.NA
+    with pytest.raises(ValueError, match=r"1 missing values, the first of them in row 3. Leave"):
+        clone(estimator).fit(X, y)
+
+
+def test_marks_that_numpy_has_made_strings_of_are_named():
+    X = np.arange(60.0)[:, None]
+    y = np.array([*["legit"] * 20, *["fraud"] * 20, *[-1] * 20])
+    with pytest.warns(UserWarning, match="the string '-1', which is taken for a class"):
+        DistilledClassifier(RandomForestClassifier(5), TreeStudentClassifier(4)).fit(X, y)
+    marked = y.astype(object)
+    marked[y == "-1"] = -1
+    assert (
+        len(
+            DistilledClassifier(RandomForestClassifier(5), TreeStudentClassifier(4))
+            .fit(X, marked)
+            .classes_
+        )
+        == 2
+    )

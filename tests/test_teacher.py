@@ -1299,6 +1299,17 @@ class MeanOfClass(TransformerMixin, BaseEstimator):
         return np.array([[self.known_.get(value, 0.5)] for value in X[:, 0].tolist()])
 
 
+def test_bags_of_other_members_than_trees_are_not_said_to_be_of_other_rows():
+    X, y = labelled_rows(CLASSES["three gaps"])
+    bag = BaggingClassifier(hist_boosting(), n_estimators=20, random_state=0).fit(X, y)
+    with pytest.raises(ValueError, match="members of this teacher are HistGradientBoostingClass"):
+        DistilledClassifier(bag, labelling="oob").fit(X, y)
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        DistilledClassifier(bag).fit(X, y)
+    assert not any("in the same order" in str(warning.message) for warning in seen)
+
+
 class TestPipelines:
     """Out-of-bag labels only where no step before the forest has seen the classes."""
 

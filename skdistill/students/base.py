@@ -316,6 +316,10 @@ def weight_unit(sample_weight):
     return _power_of_two(largest * np.mean(sample_weight / largest))
 
 
+#: What stands for the spread of values that are constant, as a share of the largest of them.
+OF_CONSTANT = 1e-6
+
+
 def centre_and_spread(y, sample_weight):
     """Compute mean and standard deviation of values of any size.
 
@@ -331,15 +335,15 @@ def centre_and_spread(y, sample_weight):
     centre : float or ndarray of shape (n_outputs,)
         Weighted mean.
     spread : float
-        Weighted standard deviation, over all outputs; 1 if the values are constant but for the
-        last digits.
+        Weighted standard deviation, over all outputs; a millionth of the largest value if they are
+        constant but for the last digits.
     """
     size = np.abs(y).max() or 1.0  # neither sums nor squares are to overflow or vanish
     weight = sample_weight / weight_unit(sample_weight)
     centre = np.average(y / size, axis=0, weights=weight)
     spread = np.sqrt(np.mean(np.average((y / size - centre) ** 2, axis=0, weights=weight)))
     is_constant = spread <= 4 * np.finfo(float).eps
-    return size * centre, 1.0 if is_constant else float(size * spread)
+    return size * centre, float(size * (OF_CONSTANT if is_constant else spread))
 
 
 def safely_scaled(y, sample_weight):

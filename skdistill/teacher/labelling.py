@@ -6,6 +6,7 @@ from numbers import Integral
 import joblib
 import numpy as np
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, check_cv
+from sklearn.tree import BaseDecisionTree
 
 from skdistill.caller import warn_caller
 from skdistill.estimators import last_step, transformers_of
@@ -27,6 +28,13 @@ _NOT_AS_FITTED = (
     "labelling='oob' needs the rows that the teacher was fitted on, in the same order; replaying "
     "its bootstrap shows that X, as the trees see it, is not that matrix. Use 'direct' if the "
     "teacher has not seen these rows, else 'cross_fit'."
+)
+
+
+_NOT_REPLAYED = (
+    "labelling='oob' needs the rows that the teacher was fitted on, in the same order; only the "
+    "bootstraps of decision trees can be replayed to prove that X is that matrix, and the members "
+    "of this teacher are {}. Pass it unfitted, or use 'cross_fit'."
 )
 
 
@@ -209,6 +217,7 @@ def warn_of_training_rows(in_use, labelling=None):
 
 def _known_by_heart(in_use, or_on, labelling):
     keeps_bags = in_use.was_fitted and has_out_of_bag(in_use.estimator)
+    members = last_step(in_use.estimator).estimators_ if keeps_bags else [None]
     return (
         f"The teacher was fitted on the very rows it labels directly ({_name(in_use)}){or_on}: its "
         "answers there are close to the hard labels and teach the student little. "
@@ -216,7 +225,7 @@ def _known_by_heart(in_use, or_on, labelling):
         + (
             " Out-of-bag labels need all the rows that it was fitted on, in the same order; the "
             "folds of a cross-validation are only a part."
-            if keeps_bags and not in_use.replays_bootstraps
+            if isinstance(members[0], BaseDecisionTree) and not in_use.replays_bootstraps
             else ""
         )
     )
@@ -250,7 +259,11 @@ def _sign_of_memory(in_use):
 
 
 def _name(in_use):
-    return type(last_step(in_use.estimator)).__name__
+    return _name_of(in_use.estimator)
+
+
+def _name_of(estimator):
+    return type(last_step(estimator)).__name__
 
 
 def _check_out_of_bag(in_use):
@@ -262,7 +275,9 @@ def _check_out_of_bag(in_use):
             f"teacher is {estimator!r}. Use labelling='cross_fit'."
         )
     if in_use.was_fitted and not in_use.replays_bootstraps:
-        raise ValueError(_NOT_AS_FITTED)
+        member = last_step(estimator).estimators_[0]
+        is_tree = isinstance(member, BaseDecisionTree)
+        raise ValueError(_NOT_AS_FITTED if is_tree else _NOT_REPLAYED.format(_name_of(member)))
     if in_use.learns_from_y:
         raise ValueError(
             "labelling='oob' needs steps in front of the forest that neither learn from y, nor "

@@ -103,7 +103,7 @@ def check_rows(estimator, X, *, reset, accept_sparse=False, name="X"):
     """
     if isinstance(X, PlainColumns):  # of a table that was checked before it was read
         return X
-    X = _without_sparse_columns(X)
+    X = _without_mask(_without_sparse_columns(X))
     frame = _narwhalify(X)
     is_array = not isinstance(frame, nw.DataFrame)
     if is_array:
@@ -147,7 +147,7 @@ def as_models_take(X):
         return _without_sparse_columns(X)
     if sp.issparse(X):
         return X
-    X = check_array(X, dtype=None, ensure_all_finite=False, input_name="X")
+    X = check_array(_without_mask(X), dtype=None, ensure_all_finite=False, input_name="X")
     if X.dtype != object:
         return X
     cells = X.ravel().tolist()
@@ -260,7 +260,7 @@ def column_values_as(X, j, *, levels, name):
     missing = is_missing(values)
     if levels is None:
         if all(isinstance(value, numbers.Real) for value in values[~missing]):
-            return _as_numbers(values)
+            return _as_numbers(values, name)
     elif missing.all() or _can_be_numbers(levels):
         return _mark_missing(values.tolist(), missing)
     found, expected = ("strings", "numbers") if levels is None else ("numbers", "strings")
@@ -669,26 +669,33 @@ def _object_values(values, name):
     cells = values.tolist()
     kinds = set(map(type, cells))  # few, where cells are many
     marks = {kind for kind in kinds if kind.__name__ in ("NoneType", *MISSING_TYPES)}
-    if any(issubclass(kind, str) for kind in kinds):
+    has_strings = any(issubclass(kind, str) for kind in kinds)
+    possible = numbers.Number | np.bool_ | str if has_strings else numbers.Real | np.bool_
+    for kind in kinds - marks:
+        if not issubclass(kind, possible):
+            raise TypeError(
+                f"Column {name!r} holds an object of type {kind.__name__}: an argument must be a "
+                "string or a real number. Convert the column first."
+            )
+    if has_strings:
         numeric = {kind for kind in kinds if issubclass(kind, numbers.Number)}
         missing = [
             type(cell) in marks or (type(cell) in numeric and cell != cell) for cell in cells
         ]
         return _mark_missing(cells, np.array(missing, dtype=bool))
-    for kind in kinds - marks:
-        if not issubclass(kind, numbers.Real | np.bool_):
-            raise TypeError(
-                f"Column {name!r} holds an object of type {kind.__name__}: an argument must be a "
-                "string or a real number. Convert the column first."
-            )
     if marks:
         values = _mark_missing(cells, _of_kinds(marks, cells, values.shape))
-    return _as_numbers(values)
+    return _as_numbers(values, name)
 
 
-def _as_numbers(values):
+def _as_numbers(values, name):
     """Turn an object array of numbers and None into float64."""
-    return values.astype(np.float64)  # None becomes NaN
+    try:
+        return values.astype(np.float64)  # None becomes NaN
+    except OverflowError:
+        raise ValueError(
+            f"Column {name!r} holds an integer that is too large for a float."
+        ) from None
 
 
 def _checked_objects(X, name):
@@ -723,6 +730,15 @@ def _without_sparse_columns(X):
         return X
     dense = {name: d.subtype for name, d in dtypes.items() if type(d).__name__ == "SparseDtype"}
     return X.astype(dense) if dense else X
+
+
+def _without_mask(X):
+    """Return a masked array with its masked cells missing: NumPy would show what is behind them."""
+    if not np.ma.isMaskedArray(X):
+        return X
+    if X.dtype.kind in "biuf":
+        return X.astype(np.result_type(X.dtype, np.float32)).filled(np.nan)
+    return np.where(np.ma.getmaskarray(X), None, X.data.astype(object))
 
 
 def _check_frame(frame, name):

@@ -6,11 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
+from sklearn.ensemble import RandomForestClassifier
 
 import skdistill.scorer
 from skdistill import (
     CurvesDisplay,
     DistillationReport,
+    DistilledClassifier,
     LinearStudentClassifier,
     LinearStudentRegressor,
     MLPStudentClassifier,
@@ -188,3 +190,81 @@ def test_the_page_shows_all_figures_of_odd_columns(name, close_figures):
     html = DistillationReport(student, X, y, **quick).to_html()
     assert "<svg" in html
     assert "could not be drawn" not in html
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64, object])
+def test_masked_cells_are_missing_in_every_form(dtype, rng):
+    X = rng.integers(0, 9, (300, 3)).astype(dtype)
+    is_masked = rng.random(X.shape) < 0.3
+    masked = np.ma.masked_array(X, mask=is_masked)
+    cells = np.where(is_masked, np.nan, X.astype(float))
+    y = (np.nan_to_num(cells[:, 0], nan=9) > 4).astype(int)
+    student = TreeStudentClassifier(16).fit(masked, y)
+    expected = TreeStudentClassifier(16).fit(cells, y).predict_proba(cells)
+    scorer = lean_scorer(student)
+    np.testing.assert_allclose(student.predict_proba(masked), expected)
+    np.testing.assert_allclose(scorer.batch(masked), expected)
+    np.testing.assert_allclose(
+        scorer.batch({n: masked[:, j] for j, n in enumerate(["x0", "x1", "x2"])}), expected
+    )
+    np.testing.assert_allclose([scorer(row) for row in masked[:20]], expected[:20])
+    forest = RandomForestClassifier(5, random_state=0)
+    model = DistilledClassifier(forest, student, augmentation=None, random_state=0)
+    np.testing.assert_allclose(
+        model.fit(masked, y).predict_proba(masked), clone(model).fit(cells, y).predict_proba(cells)
+    )
+
+
+@pytest.mark.parametrize("cell", [[1], {"a": 1}, {1}])
+def test_cells_that_are_neither_text_nor_number_are_named(cell):
+    frame = pd.DataFrame({"k": ["a", "b"] * 20, "x": np.arange(40.0)})
+    student = TreeStudentClassifier(4).fit(frame, np.arange(40) % 2)
+    frame["k"] = pd.Series([cell, *["a"] * 39], dtype=object)
+    for ask in (student.predict_proba, lambda X: clone(student).fit(X, np.arange(40) % 2)):
+        with pytest.raises(
+            TypeError, match=rf"Column 'k' holds an object of type {type(cell).__name__}"
+        ):
+            ask(frame)
+
+
+def test_integers_that_no_float_holds_are_named():
+    frame = pd.DataFrame({"x": pd.Series([10**400, *range(39)], dtype=object)})
+    with pytest.raises(ValueError, match="Column 'x' holds an integer that is too large"):
+        TreeStudentClassifier(4).fit(frame, np.arange(40) % 2)
+
+
+@pytest.mark.parametrize("level", [2**53 + 1, 10**30])
+def test_categories_that_floats_confuse_are_refused_in_every_form(level, tmp_path):
+    frame = pd.DataFrame(
+        {"k": pd.Categorical(np.array([level, 5], dtype=object)[np.arange(60) % 2])}
+    )
+    student = TreeStudentClassifier(4).fit(frame, np.arange(60) % 2)
+    forms = [
+        lean_scorer,
+        lambda student: save(student, tmp_path / "a.skd"),
+        lambda student: to_c(student, tmp_path / "a.c", frame),
+        lambda student: to_onnx(student, tmp_path / "a.onnx", frame),
+        lambda student: to_sql(student, tmp_path / "a.sql", frame, dialect="duckdb"),
+    ]
+    for form in forms:
+        with pytest.raises(ValueError, match=f"column 'k' has the category {level}; where"):
+            form(student)
+    assert not list(tmp_path.iterdir())
+
+
+def test_classes_beyond_the_integers_of_a_form_are_named(tmp_path, rng):
+    X = rng.normal(size=(60, 2))
+    y = np.array([3, 2**63 + 5], dtype=np.uint64)[(X[:, 0] > 0).astype(int)]
+    student = TreeStudentClassifier(4).fit(X, y)
+    for form, name in ((to_onnx, "a.onnx"), (to_sql, "a.sql")):
+        with pytest.raises(ValueError, match="The class 9223372036854775813 is larger"):
+            form(student, tmp_path / name, X)
+    assert lean_scorer(student).classes[1] == 2**63 + 5
+
+
+def test_categories_with_a_zero_byte_are_refused_in_c(tmp_path):
+    frame = pd.DataFrame({"k": ["a", "a\0b"] * 30})
+    student = TreeStudentClassifier(4).fit(frame, np.arange(60) % 2)
+    with pytest.raises(ValueError, match=r"Column 'k' has the category 'a\\x00b', with a"):
+        to_c(student, tmp_path / "a.c", frame)
+    assert np.ptp(lean_scorer(student).batch(frame)[:, 0]) > 0.9

@@ -94,6 +94,7 @@ def to_c(model, path, X=None, *, name="student", dtype="double", main=False, tol
     content = student_content(student)
     lean = lean_model(content)
     check_size(lean)
+    _check_texts(lean)
     source = c_source(lean, name=name, dtype=dtype, main=main)
     sample = parity_sample(student, lean, as_deployed_sees(model, X))
     advice = "Nothing was written."
@@ -150,3 +151,14 @@ def run_c(source, model, rows, name="student"):
     score_rows.restype = ctypes.c_long
     score_rows(table.ctypes.data, len(table), answers.ctypes.data)
     return answers.astype(np.float64)
+
+
+def _check_texts(lean):
+    """Insist on categories that C can hold: its strings end at a byte of zero."""
+    for column in lean.columns:
+        for level in column.levels or ():
+            if isinstance(level, str) and "\0" in level:
+                raise ValueError(
+                    f"Column {column.name!r} has the category {level!r}, with a byte of zero, "
+                    "where strings of C end. Replace it, and fit again."
+                )

@@ -143,6 +143,22 @@ def student_content(student):
     return content
 
 
+def check_labels_of_int64(content):
+    """Insist on classes that are no larger than the integers of ONNX and of databases.
+
+    Raises
+    ------
+    ValueError
+        If one is.
+    """
+    for label in content.header["classes"] or []:
+        if type(label) is int and label > np.iinfo(np.int64).max:
+            raise ValueError(
+                f"The class {label} is larger than the integers of ONNX and SQL, 64 bits with a "
+                "sign. Give the classes other names, and fit again."
+            )
+
+
 def check_size(model):
     """Insist that a model fits into a file: ONNX holds 2 GB, and compilers take no more of C.
 

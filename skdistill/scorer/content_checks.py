@@ -46,6 +46,9 @@ HEADER_KEYS = (
 #: Bytes that an array of class labels may take: strings are padded to the longest.
 MAX_CLASSES_BYTES = 2**26
 
+#: Whole numbers up to this are floats without loss.
+MAX_WHOLE = 2**53
+
 _CLASSES_DTYPE = re.compile(r"\|b1|\|[iu]1|<[iu][248]|<f[248]|<U[1-9][0-9]{0,7}|\|O")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _TYPE_OF_KIND = {"b": bool, "i": int, "u": int, "f": float, "U": str, "O": str}
@@ -165,6 +168,11 @@ def _check_levels(column, is_tree):
     levels, name = column["levels"], column["name"]
     require(isinstance(levels, list), f"column {name!r} has no list of levels")
     for level in levels:
+        require(
+            type(level) is not int or abs(level) <= MAX_WHOLE,
+            f"column {name!r} has the category {level!s:.40}; where categories are numbers, floats "
+            "stand for them, which confuse integers beyond 2**53",
+        )
         possible = _is_scalar(level) or (level is None and not is_tree)
         require(
             possible,

@@ -65,7 +65,8 @@ def read_columns(reader, columns):
     ValueError
         If the columns are not equally long.
     """
-    if isinstance(columns, np.ndarray) and columns.dtype.kind in "biuf" and not reader.has_texts:
+    is_plain = isinstance(columns, np.ndarray) and not np.ma.isMaskedArray(columns)
+    if is_plain and columns.dtype.kind in "biuf" and not reader.has_texts:
         return columns.T.astype(np.float64, copy=False)
     columns = [as_array(column) for column in columns]
     shapes = [column.shape for column in columns]
@@ -99,6 +100,8 @@ def as_array(column):
     """Return a column as an array, without turning anything into text."""
     if str(getattr(column, "type", "")).startswith("dictionary<"):
         column = column.to_pylist()  # what NumPy makes of pyarrow's has a level for every null
+    if np.ma.isMaskedArray(column):  # NumPy would show what is behind the mask
+        return np.where(np.ma.getmaskarray(column), None, column.data.astype(object))
     if isinstance(column, list | tuple):  # NumPy would turn NaN among strings into "nan"
         return np.fromiter(column, dtype=object, count=len(column))
     return np.asarray(column)

@@ -11,6 +11,7 @@ from sklearn.pipeline import Pipeline
 from skdistill.estimators import last_step
 from skdistill.export.content import (
     as_deployed_sees,
+    check_labels_of_int64,
     check_size,
     deployed_student,
     student_content,
@@ -100,6 +101,7 @@ def case_of(model, X, dtype):
     estimator = _without_idle_steps(selection_of(deployed.estimator)[1])
     student = deployed_student(last_step(estimator))
     content = student_content(student)
+    check_labels_of_int64(content)
     lean = lean_model(content)
     check_size(lean)
     if estimator is student:

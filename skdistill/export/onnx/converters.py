@@ -11,7 +11,12 @@ from skl2onnx.common.data_types import (
 )
 
 import skdistill
-from skdistill.export.content import STUDENTS, deployed_student, student_content
+from skdistill.export.content import (
+    STUDENTS,
+    check_labels_of_int64,
+    deployed_student,
+    student_content,
+)
 from skdistill.export.onnx.answers import add_answers
 from skdistill.export.onnx.graph import GraphBuilder
 from skdistill.export.onnx.signature import Cells, class_labels, input_columns
@@ -69,7 +74,9 @@ def _declare_outputs(operator):
 
 def _convert(scope, operator, container):
     """Add a student to a graph of skl2onnx."""
-    model = lean_model(student_content(deployed_student(operator.raw_operator)))
+    content = student_content(deployed_student(operator.raw_operator))
+    check_labels_of_int64(content)
+    model = lean_model(content)
     graph = GraphBuilder(scope.get_unique_variable_name)
     inputs = input_columns(model.columns, ())
     cells = _cells(graph, operator, model, inputs)

@@ -1,7 +1,12 @@
 """Trees and additive students as SQL: expressions, a query or a view."""
 
 from skdistill.export.certificate import TOLERANCE, certify, check_writable, write_certified
-from skdistill.export.content import as_deployed_sees, deployed_student, student_content
+from skdistill.export.content import (
+    as_deployed_sees,
+    check_labels_of_int64,
+    deployed_student,
+    student_content,
+)
 from skdistill.export.sample import parity_sample
 from skdistill.export.sql.names import first_repeated, result_names, table_name
 from skdistill.scorer.content import lean_model
@@ -132,6 +137,7 @@ def to_sql(
         check_writable(path)
     student = deployed_student(model)
     content = student_content(student)
+    check_labels_of_int64(content)
     lean = lean_model(content)
     _check_student(student, lean)
     _check_columns(lean.columns)

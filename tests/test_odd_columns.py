@@ -247,7 +247,7 @@ def test_categories_that_floats_confuse_are_refused_in_every_form(level, tmp_pat
         lambda student: to_sql(student, tmp_path / "a.sql", frame, dialect="duckdb"),
     ]
     for form in forms:
-        with pytest.raises(ValueError, match=f"column 'k' has the category {level}; where"):
+        with pytest.raises(ValueError, match=r"column 'k' has a category beyond 2\*\*53; where"):
             form(student)
     assert not list(tmp_path.iterdir())
 

@@ -170,8 +170,8 @@ def _check_levels(column, is_tree):
     for level in levels:
         require(
             type(level) is not int or abs(level) <= MAX_WHOLE,
-            f"column {name!r} has the category {level!s:.40}; where categories are numbers, floats "
-            "stand for them, which confuse integers beyond 2**53",
+            f"column {name!r} has a category beyond 2**53; where categories are integers, floats "
+            "stand for them, which confuse larger ones",
         )
         possible = _is_scalar(level) or (level is None and not is_tree)
         require(

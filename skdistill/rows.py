@@ -361,7 +361,8 @@ def require_y(estimator, y):
             "is None."
         )
     dtype = getattr(y, "dtype", None)
-    if not isinstance(dtype, np.dtype) or dtype.kind == "O":  # numbers of NumPy have no such marks
+    is_numpy = isinstance(dtype, np.dtype) and dtype.kind != "O"
+    if hasattr(y, "__iter__") and not is_numpy:  # arrays of numbers have no such marks
         missing = [i for i, label in enumerate(y) if type(label).__name__ in MISSING_TYPES]
         if missing:
             raise ValueError(

@@ -216,6 +216,9 @@ class TestProof:
         X, codes, other, more = tables()
         both, all_codes = np.concatenate([X, other]), np.concatenate([codes, more])
         assert proof_of_training_rows(fitted(name), both, all_codes) is not REFUTED
+        noise = np.random.default_rng(0).normal(scale=0.1, size=(9, *X.shape))
+        many = np.concatenate([X, *(other + noise).astype(np.float32)])
+        assert proof_of_training_rows(fitted(name), many) is not REFUTED
 
     @pytest.mark.parametrize("make", [lambda: TargetEncoder(), lambda: SelectKBest(k=2)])
     def test_rows_behind_steps_that_learn_from_y_are_never_refuted(self, make):

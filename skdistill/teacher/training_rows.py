@@ -50,6 +50,9 @@ OF_OTHER_POPULATIONS = 1.5
 #: Of more rows boosting models look at a sample when they make bins.
 MOST_BINNED = 200_000
 
+#: Among so many times as many rows the values that made a threshold are still close to each other.
+MOST_TIMES = 2
+
 #: Weights of more classes are not told apart.
 MOST_CLASSES = 20
 
@@ -217,9 +220,11 @@ def _meet_too_few(met, trees):
     trees = [tree for tree in trees if tree.share is not None]
     if not (met and trees) or _dissimilarity(trees)[0] < OF_FRESH_ROWS:
         return False
-    n_fitted = _n_fitted(trees)
-    share = OVERLAP * min(trees[0].found.sum() / n_fitted, 1)
-    return n_fitted <= MOST_BINNED and all(one.are_made_elsewhere(share, RARELY) for one in met)
+    n, n_fitted = trees[0].found.sum(), _n_fitted(trees)
+    if n_fitted > MOST_BINNED or n > MOST_TIMES * n_fitted:
+        return False
+    share = OVERLAP * min(n / n_fitted, 1)
+    return all(one.are_made_elsewhere(share, RARELY) for one in met)
 
 
 def _n_fitted(trees):

@@ -19,6 +19,7 @@ from skdistill.estimators import (
     last_step,
     listed_members,
     package_of,
+    transformers_of,
 )
 from skdistill.teacher.leaf_counts import parts_of
 from skdistill.teacher.leaves import spread
@@ -37,6 +38,12 @@ OF_PAIRS_MET = 0.25
 #: Values next to each other in a node with such a share of the rows are close in the column.
 LARGE_NODE = 1 / 4
 
+#: A column in which so much fewer thresholds are met than in all has values of other rows.
+FAR_LESS = 0.25
+
+#: Digits that numbers are rounded to at most.
+MOST_DIGITS = 9
+
 #: A column tells nothing if rows that have not made its thresholds meet a larger share of them.
 MET_BY_OTHERS = 0.05
 
@@ -50,28 +57,43 @@ class MetThresholds:
 
     Attributes
     ----------
-    n_met : int
-        Thresholds that they meet, in columns that tell something.
-    by_others : float
+    n_all, n_met : ndarray of shape (n_columns,)
+        Thresholds in columns that tell something, and how many of them the rows meet.
+    by_others : ndarray of shape (n_columns,)
         How many rows would meet, on average, that have not made them.
-    n_close, n_met_close : int
+    n_close, n_met_close : ndarray of shape (n_columns,)
         Thresholds between values that are close to each other in the whole column, not only in a
         small node, and how many of them the rows meet.
     """
 
-    n_met: int
-    by_others: float
-    n_close: int
-    n_met_close: int
+    n_all: np.ndarray
+    n_met: np.ndarray
+    by_others: np.ndarray
+    n_close: np.ndarray
+    n_met_close: np.ndarray
 
-    def are_made(self, unlikely):
-        """Tell whether other rows would meet as many less often than this."""
-        return self.n_met > 0 and poisson.sf(self.n_met - 1, self.by_others) < unlikely
+    def are_made(self, unlikely, rarely):
+        """Tell whether other rows would meet as many less often than this.
+
+        Only the half of the columns counts in which the fewest are met, and no column may be met
+        far less than all: customers who come again have the same values in many columns without
+        being the same rows.
+        """
+        n_met, share = self.n_met.sum(), self.n_met.sum() / self.n_all.sum()
+        if n_met == 0 or (poisson.cdf(self.n_met, FAR_LESS * share * self.n_all) < rarely).any():
+            return False
+        least = np.argsort(self.n_met / self.n_all)[: -(-len(self.n_met) // 2)]
+        return poisson.sf(self.n_met[least].sum() - 1, self.by_others[least].sum()) < unlikely
 
     def are_made_elsewhere(self, share, rarely):
         """Tell whether so large a share of the rows of the fit would meet so few less often."""
+        at_least = self.n_close.sum() * share**2 * OF_PAIRS_MET
+        return poisson.cdf(self.n_met_close.sum(), at_least) < rarely
+
+    def some_are_made_elsewhere(self, share, rarely):
+        """Tell the same of the thresholds of any column."""
         at_least = self.n_close * share**2 * OF_PAIRS_MET
-        return poisson.cdf(self.n_met_close, at_least) < rarely
+        return (poisson.cdf(self.n_met_close, at_least) < rarely).any()
 
 
 def met_thresholds(estimator, X):
@@ -93,34 +115,34 @@ def met_thresholds(estimator, X):
     -----
     How many thresholds others would meet is estimated in the rows themselves: one half of them
     makes thresholds, the other meets some. Columns in which it meets more than 5 % (whole numbers,
-    prices, steps of time) are left out. Of the other columns only the half counts in which the
-    fewest thresholds are met: customers who come again have the same values in some columns without
-    being the same rows.
+    prices, steps of time) are left out. Numbers that were rounded meet what others round to them.
     """
     met = (_met(*one) for one in _readable(estimator, X))
     return [one for one in met if one is not None]
 
 
-def _readable(model, X):
-    """Yield the trees within a model that can be read, the rows as they see them, and the model."""
+def _readable(model, X, is_changed=False):
+    """Yield the trees within a model that can be read, the rows as they see them, and the model.
+
+    Also whether there are steps in front of it, which change the rows.
+    """
+    is_changed = is_changed or bool(transformers_of(model))
     X, model = as_last_step_sees(model, X), last_step(model)
     try:
         nodes = read_tree_nodes(model)
     except (TypeError, ValueError):
         for part in parts_of(model, X):
-            yield from _readable(*part)
+            yield from _readable(*part, is_changed)
     else:
-        yield nodes, as_taken(model, X), model
+        yield nodes, as_taken(model, X), model, is_changed
 
 
-def _met(nodes, X, model):
+def _met(nodes, X, model, is_changed):
     is_close = _are_of_close_values(nodes, model)
-    found = [_met_in_column(_numbers(X, j), nodes, j, is_close) for j in _columns(nodes)]
-    found = sorted((one for one in found if one is not None), key=lambda one: one[0] / one[1])
-    if not found:
-        return None
-    n_met, _, by_others, _, _ = np.sum(found[: -(-len(found) // 2)], axis=0)
-    return MetThresholds(n_met, by_others, *np.sum(found, axis=0)[3:])
+    columns = [(_numbers(X, j), nodes, j, is_close, is_changed) for j in _columns(nodes)]
+    found = [_met_in_column(*column) for column in columns]
+    found = [counts for counts in found if counts is not None]
+    return MetThresholds(*np.transpose(found)) if found else None
 
 
 def _are_of_close_values(nodes, model):
@@ -151,37 +173,52 @@ def _numbers(X, j):
     return np.empty(0) if is_nominal(values) else np.sort(values[np.isfinite(values)])
 
 
-def _met_in_column(numbers, nodes, j, is_close):
-    """Count the thresholds that a column meets.
-
-    Returns
-    -------
-    counts : tuple or None
-        Thresholds met, all of them, how many others would meet; thresholds between close values,
-        and how many of them are met. None if the column tells nothing.
-    """
+def _met_in_column(numbers, nodes, j, is_close, is_changed):
+    """Count the thresholds of a column, as `MetThresholds` does; None if it tells nothing."""
     if len(numbers) < FEWEST_ROWS:
         return None
     asked = (nodes.column == j) & np.isfinite(nodes.threshold)
     thresholds, close = (_some(nodes.threshold[some]) for some in (asked, asked & is_close))
     # XGBoost and CatBoost round thresholds to float32, scikit-learn's trees the numbers themselves.
     is_rounded = np.array_equal(thresholds, thresholds.astype(np.float32))
+    precision = np.finfo(np.float32 if is_rounded else np.float64).eps
     found = [
-        _met_by(some, thresholds, close, np.finfo(np.float32 if is_rounded else np.float64).eps)
+        _met_by(some, thresholds, close, precision, is_changed)
         for some in (numbers, numbers.astype(np.float32).astype(np.float64))[is_rounded:]
     ]
-    return max((one for one in found if one is not None), default=None)
+    return max((one for one in found if one is not None), key=lambda one: one[1], default=None)
 
 
-def _met_by(numbers, thresholds, close, precision):
-    met_by_others = _met_by_others(numbers, precision)
+def _met_by(numbers, thresholds, close, precision, is_changed):
+    relative, absolute = _rounded_to(numbers)
+    tolerance = max(precision, relative), absolute
+    met_by_others = _met_by_others(numbers, tolerance)
     if met_by_others > MET_BY_OTHERS:
         return None
     # With twice as many rows there are four times as many pairs.
     rate = 4 * met_by_others + 1 / min(len(numbers), MOST_THRESHOLDS)
     numbers = np.unique(numbers)
-    met, met_close = (_are_met(numbers, some, precision).sum() for some in (thresholds, close))
-    return met, len(thresholds), rate * len(thresholds), len(close), met_close
+    met = _are_met(numbers, thresholds, tolerance).sum()
+    if is_changed:  # rounding in front of a scaler shows in the closest numbers alone
+        tolerance = tolerance[0], max(absolute, np.diff(numbers).min(initial=1.0))
+    met_close = _are_met(numbers, close, tolerance).sum()
+    return len(thresholds), met, rate * len(thresholds), len(close), met_close
+
+
+def _rounded_to(numbers):
+    """Return the relative and the absolute precision that numbers seem to have been rounded to."""
+    for kind in (np.float16, np.float32):
+        with np.errstate(over="ignore"):
+            if np.array_equal(numbers, numbers.astype(kind)):
+                return np.finfo(kind).eps, 0.0
+    for decimals in range(MOST_DIGITS):
+        if np.array_equal(numbers, numbers.round(decimals)):
+            return 0.0, 10.0**-decimals
+    size = 10.0 ** np.floor(np.log10(np.maximum(np.abs(numbers), np.finfo(float).tiny)))
+    for digits in range(MOST_DIGITS):
+        if np.allclose(numbers / size, (numbers / size).round(digits), rtol=0, atol=1e-13):
+            return 10.0**-digits, 0.0
+    return 0.0, 0.0
 
 
 def _some(thresholds):
@@ -189,27 +226,28 @@ def _some(thresholds):
     return thresholds[spread(len(thresholds), MOST_THRESHOLDS)]
 
 
-def _met_by_others(numbers, precision):
+def _met_by_others(numbers, tolerance):
     """Return the share of the thresholds made by every other number that the rest meet."""
     some, others = np.unique(numbers[::2]), np.unique(numbers[1::2])
     halfway = _some((some[1:] + some[:-1]) / 2)
-    return _are_met(others, np.concatenate([_some(some), halfway]), precision).mean()
+    return _are_met(others, np.concatenate([_some(some), halfway]), tolerance).mean()
 
 
-def _are_met(numbers, thresholds, precision):
+def _are_met(numbers, thresholds, tolerance):
     """Mark thresholds that are a number or halfway between two of them."""
-    is_met = _are_among(numbers, thresholds, thresholds, precision)
+    is_met = _are_among(numbers, thresholds, thresholds, tolerance)
     above = np.searchsorted(numbers, thresholds)
     for k in range(1, min(NEIGHBOURS, len(numbers)) + 1):
         below = numbers[np.maximum(above - k, 0)]
         partner = 2 * thresholds - below
-        is_met |= (above >= k) & _are_among(numbers, partner, below, precision)
+        is_met |= (above >= k) & _are_among(numbers, partner, below, tolerance)
     return is_met
 
 
-def _are_among(numbers, wanted, of_size, precision):
+def _are_among(numbers, wanted, of_size, tolerance):
     """Mark what is among sorted numbers but for the rounding of numbers of some size."""
-    tolerance = 2 * precision * np.maximum(np.abs(wanted), np.abs(of_size))
+    relative, absolute = tolerance
+    tolerance = 2 * relative * np.maximum(np.abs(wanted), np.abs(of_size)) + absolute
     right = np.searchsorted(numbers, wanted)
     left = np.maximum(right - 1, 0)
     right = np.minimum(right, len(numbers) - 1)

@@ -9,6 +9,7 @@ from enum import Enum
 import numpy as np
 from scipy.optimize import nnls
 from scipy.stats import chi2
+from sklearn.frozen import FrozenEstimator
 from sklearn.tree import BaseDecisionTree
 
 from skdistill.estimators import as_last_step_sees, last_step
@@ -34,18 +35,15 @@ WORTH_OF_FURTHER_TREES = 1 / 16
 #: Fewer numbers are right by chance now and then.
 FEWEST_DEGREES = 4
 
-#: Share of rows that may be in another leaf than in the fit: of float32 copies, or of duplicates.
-DIFFERENCE_TOLERANCE = 0.01
-
 #: Share of the rows, or of those of the fit if they are fewer, that may not be in both for these
 #: to be refuted.
 OVERLAP = 0.5
 
-#: Rows are refuted if with such an overlap they would be as dissimilar less often than this.
+#: Rows are refuted if with such an overlap they would meet so few thresholds less often than this.
 RARELY = 1e-2
 
-#: What the statistic is at most for rows of the population of the fit: others may hide an overlap.
-OF_OTHER_POPULATIONS = 1.5
+#: Share of the rows of the fit that are among these, at least, if they fill the leaves alike.
+MOSTLY = 0.75
 
 #: Of more rows boosting models look at a sample when they make bins.
 MOST_BINNED = 200_000
@@ -105,11 +103,11 @@ def proof_of_training_rows(estimator, X, codes=None):
     to be known if a chi-square variable is that small with a probability below 1e-6, or if they
     meet thresholds of the trees that only the rows of the fit can have made, see `met_thresholds`.
 
-    They are refuted if some leaves lack rows that they were made of, and others hold rows that they
-    were not made of (then these rows neither contain those of the fit, nor are a part of them), and
-    if the statistic is larger than an overlap of one half would give; or if such an overlap would
-    meet more thresholds. An overlap with a smaller part may go unnoticed; so may whole numbers as
-    weights of rows, of which some are 0, in XGBoost and CatBoost, which keep no numbers of rows.
+    They are refuted if rows of which one half is of the fit, or that hold one half of those of the
+    fit, would meet more thresholds. In columns of whole numbers and of few values nothing can be
+    refuted: what the leaves remember looks the same where a part of the rows is known and the rest
+    is of another population, or where rows had weights. An overlap with a smaller part than one
+    half may go unnoticed.
     """
     last = last_step(estimator)
     if hasattr(last, "each_with_its_columns"):  # several teachers
@@ -121,10 +119,14 @@ def proof_of_training_rows(estimator, X, codes=None):
     codes = np.zeros(X.shape[0], dtype=int) if codes is None else codes
     trees = list(leaf_counts(estimator, X, codes))
     met = met_thresholds(estimator, X)
-    if _are_filled_alike(trees) or any(one.are_made(UNLIKELY) for one in met):
+    if any(one.are_made(UNLIKELY, RARELY) for one in met):
         return Proof.PROVED
-    are_others = _are_filled_otherwise(trees) or _meet_too_few(met, trees)
-    return Proof.REFUTED if are_others else Proof.UNKNOWN
+    if _are_filled_alike(trees) and not any(
+        one.some_are_made_elsewhere(MOSTLY, RARELY / 100) for one in met
+    ):
+        return Proof.PROVED
+    is_refuted = _meet_too_few(met, trees) and not _holds_models_of_other_rows(last)
+    return Proof.REFUTED if is_refuted else Proof.UNKNOWN
 
 
 def replays_bootstraps(estimator, X):
@@ -195,7 +197,7 @@ def _are_known(trees):
     effective = _effective(trees, degrees)
     if effective < FEWEST_DEGREES:
         return False
-    if _lack_rows_and_have_others(_grown_on_all(trees), tolerance=0):
+    if _lack_rows_and_have_others(_grown_on_all(trees)):
         return False  # rows of which each is between two of the fit are alike, too
     return chi2.cdf(dissimilarity * effective / OF_FRESH_ROWS, effective) < UNLIKELY
 
@@ -204,15 +206,6 @@ def _effective(trees, degrees):
     """Return for how many independent numbers the leaves of several trees count."""
     further = degrees - min(degrees, max(len(tree.remembered) - 1 for tree in trees))
     return degrees - (1 - WORTH_OF_FURTHER_TREES) * further
-
-
-def _are_filled_otherwise(trees):
-    """Tell whether rows fill leaves as those of the same population do that hardly overlap."""
-    partial = [tree for tree in trees if tree.share is not None and tree.share < 1]
-    return any(
-        _lack_rows_and_have_others(some) and _hardly_overlap(some)
-        for some in (_grown_on_all(trees), partial)
-    )
 
 
 def _meet_too_few(met, trees):
@@ -235,30 +228,21 @@ def _grown_on_all(trees):
     return [tree for tree in trees if tree.share == 1]
 
 
-def _lack_rows_and_have_others(trees, tolerance=DIFFERENCE_TOLERANCE):
+def _lack_rows_and_have_others(trees):
     """Tell whether rows can neither contain those of the fit nor be a part of them."""
     if not trees:
         return False
     remembered = np.concatenate([tree.remembered for tree in trees])
     found = np.concatenate([tree.found.sum(axis=1) for tree in trees])
-    share = np.concatenate([np.full(len(tree.remembered), tree.share) for tree in trees])
-    # A tree has drawn a binomial number of the rows in a leaf; the mean of the positive part of
-    # its deviation is at most .4 standard deviations.
-    of_draws = 0.4 * np.sqrt(share * (1 - share) * found).sum()
-    difference = remembered - share * found
-    least = tolerance * min(remembered.sum(), (share * found).sum()) + 1.5 * of_draws
-    return min(np.maximum(difference, 0).sum(), np.maximum(-difference, 0).sum()) > least
+    return (remembered > found).any() and (found > remembered).any()
 
 
-def _hardly_overlap(trees):
-    n = trees[0].found.sum()
-    m = np.mean([tree.n_remembered for tree in trees])
-    of_overlap = 1 - 2 * OVERLAP * min(n / _n_fitted(trees), 1) * m / (n + m)
-    dissimilarity, degrees = _dissimilarity(trees)
-    effective = _effective(trees, degrees)
-    return (
-        OF_FRESH_ROWS <= dissimilarity <= OF_OTHER_POPULATIONS
-        and chi2.sf(dissimilarity * effective / of_overlap, effective) < RARELY
+def _holds_models_of_other_rows(model):
+    """Tell whether members of an ensemble were fitted before it, hence on other rows, perhaps."""
+    return any(
+        isinstance(value, FrozenEstimator) or (name.endswith("cv") and value == "prefit")
+        for name, value in model.get_params().items()
+        if isinstance(value, FrozenEstimator | str)
     )
 
 

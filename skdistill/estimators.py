@@ -605,6 +605,31 @@ def learns_from_y(pipeline, X, y):
     return False
 
 
+def frozen_steps_that_learn(pipeline, X, y):
+    """Name the steps of a pipeline that learn from y, but are frozen: no clone is fitted again.
+
+    Parameters
+    ----------
+    pipeline, X, y
+        See `learns_from_y`.
+
+    Returns
+    -------
+    names : list of str
+        Empty where nothing in front of the last step is frozen.
+    """
+    names, steps = [], []
+    for name, step in transformers_of(pipeline):
+        before, steps = steps, [*steps, (name, step)]
+        if isinstance(step, FrozenEstimator):
+            with_step, without = (Pipeline([*some, ("last", None)]) for some in (steps, before))
+            learns = learns_from_y(with_step, X, y) and not (
+                before and learns_from_y(without, X, y) and not _needs_y(_thawed(step))
+            )
+            names += [name] * learns
+    return names
+
+
 def _thawed(step):
     """Take a frozen step for what it was before: it may have learned from y."""
     while isinstance(step, FrozenEstimator):

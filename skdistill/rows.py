@@ -40,6 +40,9 @@ __all__ = [
 #: Marks rows of y without an observed class, as in scikit-learn's semi-supervised estimators.
 UNLABELLED = -1
 
+#: What becomes of marks of missing labels that are written as text.
+WRITTEN_MARKS = {"-1", "nan", "None", "<NA>", "NaT"}
+
 #: Number of hashes that `SeenRows` keeps.
 SKETCH_SIZE = 16_384
 
@@ -208,7 +211,7 @@ def check_classification_rows(
     y = _as_labels(estimator, y)
     check_consistent_length(X, y)
     unlabelled = _unlabelled(y, known_classes)
-    _warn_of_marks_as_strings(y, known_classes)
+    _warn_of_lost_marks(y, known_classes)
     has_weights = sample_weight is not None
     sample_weight = check_weights(sample_weight, X)
     if unlabelled.all() and known_classes is not None:
@@ -360,17 +363,25 @@ def require_y(estimator, y):
             f"This {type(estimator).__name__} estimator requires y to be passed, but the target y "
             "is None."
         )
-    dtype = getattr(y, "dtype", None)
-    is_numpy = isinstance(dtype, np.dtype) and dtype.kind != "O"
-    if hasattr(y, "__iter__") and not is_numpy:  # arrays of numbers have no such marks
-        missing = [i for i, label in enumerate(y) if type(label).__name__ in MISSING_TYPES]
-        if missing:
-            raise ValueError(
-                f"Input y contains NaN or NA: {len(missing)} missing values, the first of them in "
-                f"row {missing[0]}. Leave these rows out; distillers of classifiers also take them "
-                "with -1 as y, which marks rows without a class."
-            )
+    missing = _missing_labels(y)
+    if len(missing):
+        raise ValueError(
+            f"Input y contains NaN or NA: {len(missing)} missing values, the first of them in row "
+            f"{missing[0]}. Leave these rows out; distillers of classifiers also take them with -1 "
+            "as y, which marks rows without a class."
+        )
     return y
+
+
+def _missing_labels(y):
+    """List the rows of y that are masked, or that pandas marks as missing."""
+    if np.ma.isMaskedArray(y):
+        return np.flatnonzero(np.ma.getmaskarray(y))
+    dtype = getattr(y, "dtype", None)
+    is_plain = isinstance(dtype, np.dtype) and dtype.kind != "O"
+    if is_plain or not hasattr(y, "__iter__"):
+        return []
+    return [i for i, label in enumerate(y) if type(label).__name__ in MISSING_TYPES]
 
 
 def warn_of_leak(hashes, pool_hashes):
@@ -408,15 +419,19 @@ def _unlabelled(y, known_classes):
     return y == UNLABELLED if y.dtype.kind in "iuf" else np.zeros(len(y), dtype=bool)
 
 
-def _warn_of_marks_as_strings(y, known_classes):
-    """NumPy turns -1 into "-1" where it puts it among strings."""
-    labels = set(y.tolist()) if y.dtype.kind in "OU" else set()
+def _warn_of_lost_marks(y, known_classes):
+    """NumPy turns -1 and NaN into strings among strings, and -1 into the largest of unsigned."""
+    labels = set(y.tolist()) if y.dtype.kind in "OUu" else set()
     known = [] if known_classes is None else known_classes.tolist()
-    mark = str(UNLABELLED)
-    if mark in labels and mark not in known and not all(map(_is_number, labels)):
+    if y.dtype.kind == "u":
+        wrapped = {int(np.iinfo(y.dtype).max)} if y.dtype.itemsize > 1 else set()
+    else:
+        wrapped = set() if all(map(_is_number, labels)) else WRITTEN_MARKS
+    for label in labels & wrapped - set(known):
         warn_caller(
-            f"y holds the string {mark!r}, which is taken for a class. Rows without a class are "
-            "marked by the number -1; among strings it stays one in an object array only: "
+            f"y holds {label!r}, which is taken for a class. Rows without a class are marked by "
+            "the number -1, which NumPy turns into that where it changes the type of an array, as "
+            "it does with NaN; among strings it stays a number in an object array only: "
             "np.array([...], dtype=object)."
         )
 

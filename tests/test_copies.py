@@ -68,6 +68,17 @@ class TestFind:
         again = (np.bincount(rows)[rows] > 1) & (y[rows] == 1)
         assert found.n_copied == pytest.approx(again.sum(), rel=0.02)
 
+    @pytest.mark.parametrize("n_rare", [1, 2, 3])
+    def test_of_several_rare_classes(self, n_rare):
+        rng = np.random.default_rng(0)
+        X, y = rng.integers(0, 20, (2000, 5)).astype(float), np.zeros(2000, dtype=int)
+        y[: 60 * n_rare] = np.repeat(np.arange(1, n_rare + 1), 60)
+        again = [rng.choice(np.flatnonzero(y == k), 1500) for k in range(1, n_rare + 1)]
+        rows = np.concatenate([np.arange(2000), *again])
+        assert find_copies(X, y) is None
+        expected = ((np.bincount(rows)[rows] > 1) & (y[rows] > 0)).sum()
+        assert find_copies(X[rows], y[rows]).n_copied == expected
+
     @pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
     def test_that_differ_by_rounding_alone(self, container):
         X, y = coin_flips()

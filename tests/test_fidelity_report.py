@@ -803,3 +803,12 @@ def test_a_part_of_the_rows_that_the_teacher_alone_knows_is_recognised(binary_ta
     model.fit(X[300:450], y[300:450])
     with pytest.warns(UserWarning, match="Rows of X are rows that the teacher was fitted on"):
         fidelity_report(model, np.vstack([X[:150], X[450:]]), np.r_[y[:150], y[450:]], **QUICK)
+
+
+def test_rows_that_the_student_alone_knows_are_called_so(binary_task):
+    X, y = binary_task
+    boosting = HistGradientBoostingClassifier(max_iter=20).fit(X[:300], y[:300])
+    model = DistilledClassifier(boosting, TreeStudentClassifier(8), labelling="direct")
+    model.fit(X[300:], y[300:])
+    with pytest.warns(UserWarning, match="About 100% of the rows of X .* the student was"):
+        fidelity_report(model, X[300:], y[300:], **QUICK)

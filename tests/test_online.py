@@ -1,6 +1,7 @@
 """A student that learns while its teacher grows."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from xgboost import XGBClassifier
 
 from skdistill import (
+    DistilledClassifier,
     MLPStudentClassifier,
     Munge,
     OnlineDistilledClassifier,
@@ -420,3 +422,20 @@ def test_first_trees_know_categories_in_any_order(teacher):
     expected = young.predict_proba(X)
     assert np.abs(expected - fitted.predict_proba(X)).max() > 0.01
     np.testing.assert_allclose(young.predict_proba(other), expected, atol=1e-6)
+
+
+def test_rows_that_only_a_given_teacher_knows_are_named(binary_task):
+    X, y = binary_task
+    teacher = GradientBoostingClassifier(n_estimators=60, max_depth=4).fit(X[:300], y[:300])
+    student = MLPStudentClassifier((4,), max_epochs=1)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "It cannot be known")
+        models = [
+            kind(teacher, student, random_state=0).fit(X[300:], y[300:])
+            for kind in (DistilledClassifier, OnlineDistilledClassifier)
+        ]
+    for model in models:
+        with pytest.warns(UserWarning, match="was fitted on rows among these, which it labels now"):
+            model.partial_fit(X[:300], y[:300])
+    again = OnlineDistilledClassifier(teacher, student, random_state=0).fit(X[300:], y[300:])
+    again.partial_fit(X[300:], y[300:])  # which the teacher has not seen

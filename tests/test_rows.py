@@ -1172,18 +1172,28 @@ def test_missing_classes_of_pandas_are_named(dtype, estimator):
         clone(estimator).fit(X, y)
 
 
-def test_marks_that_numpy_has_made_strings_of_are_named():
+@pytest.mark.parametrize(
+    ("y", "mark"),
+    [
+        (np.array([*["legit"] * 20, *["fraud"] * 20, *[-1] * 20]), "'-1'"),
+        (np.array([*["legit"] * 20, *["fraud"] * 20, *[np.nan] * 20]), "'nan'"),
+        (np.repeat([0, 1, -1], 20).astype(np.uint64), "18446744073709551615"),
+    ],
+)
+def test_marks_that_numpy_has_changed_are_named(y, mark):
     X = np.arange(60.0)[:, None]
-    y = np.array([*["legit"] * 20, *["fraud"] * 20, *[-1] * 20])
-    with pytest.warns(UserWarning, match="the string '-1', which is taken for a class"):
-        DistilledClassifier(RandomForestClassifier(5), TreeStudentClassifier(4)).fit(X, y)
+    model = DistilledClassifier(RandomForestClassifier(5), TreeStudentClassifier(4))
+    with pytest.warns(UserWarning, match=f"y holds {mark}, which is taken for a class"):
+        model.fit(X, y)
     marked = y.astype(object)
-    marked[y == "-1"] = -1
-    assert (
-        len(
-            DistilledClassifier(RandomForestClassifier(5), TreeStudentClassifier(4))
-            .fit(X, marked)
-            .classes_
-        )
-        == 2
-    )
+    marked[40:] = -1
+    assert len(model.fit(X, marked).classes_) == 2
+
+
+@pytest.mark.parametrize(
+    "estimator", [TreeStudentClassifier(4), DistilledClassifier(LogisticRegression())]
+)
+def test_masked_classes_are_named(estimator):
+    y = np.ma.masked_array(np.arange(40) % 2, mask=np.arange(40) > 36)
+    with pytest.raises(ValueError, match="3 missing values, the first of them in row 37"):
+        clone(estimator).fit(np.arange(40.0)[:, None], y)

@@ -1344,6 +1344,22 @@ class TestPipelines:
         assert model.labelling_ == "cross_fit"
         assert roc_auc_score(y, model.predict_proba(X)[:, 1]) < 0.6
 
+    def test_frozen_steps_that_know_the_classes_are_named(self):
+        X, y = self.coin_flips()
+        X = X.round(1)
+        steps = {"encoder": TargetEncoder(target_type="continuous"), "scaler": StandardScaler()}
+        said = {}
+        for name, step in steps.items():
+            frozen = FrozenEstimator(step.fit(X, y))
+            for teacher in (Pipeline([(name, frozen), ("forest", forest(50))]),):
+                with warnings.catch_warnings(record=True) as seen:
+                    warnings.simplefilter("always")
+                    DistilledClassifier(teacher, labelling="cross_fit").fit(X, y)
+                said[name] = [str(w.message) for w in seen if "is frozen" in str(w.message)]
+        assert len(said["encoder"]) == 1
+        assert "The step 'encoder' of the teacher learns from y" in said["encoder"][0]
+        assert said["scaler"] == []
+
     @pytest.mark.parametrize(
         "steps",
         [

@@ -53,6 +53,7 @@ from skdistill.rows import (
 from skdistill.students.fitting import check_student, learns_unknown_levels
 from skdistill.students.tree import TreeStudentClassifier
 from skdistill.teacher.fitting import check_teacher
+from skdistill.teacher.labelling import warn_of_known_rows
 from skdistill.transfer_set import Munge, join
 
 CONSTRAINTS = {
@@ -255,6 +256,8 @@ class Distiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
             "If its teacher was, too, the labels that it gives them now are close to the hard "
             "labels and teach the student little. Pass rows that came after fit.",
         )
+        if is_fitted_instance(self.teacher):
+            warn_of_known_rows(self.teacher, X)
         self._say(f"labelling {X.shape[0]} fresh rows by {type(last_step(self.teacher_)).__name__}")
         classes = getattr(self, "classes_", None)
         fresh = label_fresh_rows(self._teacher, X, observed, weight, classes)

@@ -10,7 +10,7 @@ from skdistill.columns import stack_rows, take_rows
 from skdistill.distill.base import CONSTRAINTS, ClassifierDistiller
 from skdistill.distill.made_rows import make_rows
 from skdistill.distill.stages import choose_augmentation, label_fresh_rows, with_made_rows
-from skdistill.estimators import last_step
+from skdistill.estimators import is_fitted_instance, last_step
 from skdistill.progress import UNHEARD, begin, with_callbacks
 from skdistill.rows import (
     SeenRows,
@@ -37,7 +37,7 @@ from skdistill.teacher.growing import (
     trees_asked,
 )
 from skdistill.teacher.in_use import ClassifierInUse
-from skdistill.teacher.labelling import folds, warn_of_training_rows
+from skdistill.teacher.labelling import folds, warn_of_known_rows, warn_of_training_rows
 from skdistill.teacher.leaves import spread
 from skdistill.teacher.margins import PROBE_ROWS, join_answers
 from skdistill.transfer_set import join, not_observed
@@ -266,7 +266,7 @@ class OnlineDistilledClassifier(ClassifierDistiller):
         self.transfer_summary_ = transfer_set.summary()
         self._teacher = in_use.fitted
         self._seen_rows = SeenRows.of(rows.X, rows.pool)  # for reports
-        self._grown_on = SeenRows.of(rows.X[:0] if rows.nothing_observed else rows.X)
+        self._grown_on = SeenRows.of(rows.X[:0] if in_use.was_fitted else rows.X)
         self._first_rows = take_rows(rows.X, spread(rows.X.shape[0], PROBE_ROWS))
         self._remembered = {}
         self._remember(rows.X, in_use.encoded_y())
@@ -308,6 +308,8 @@ class OnlineDistilledClassifier(ClassifierDistiller):
         X = self._check_X(X)
         codes = self._observed(y, X)
         weight = check_weights(sample_weight, X)
+        if is_fitted_instance(self.teacher):
+            warn_of_known_rows(self.teacher, X)
         has_classes = (codes >= 0) & (weight > 0)
         if has_classes.any():
             check_growing_on(self.teacher_)

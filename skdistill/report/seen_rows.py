@@ -28,16 +28,21 @@ def rows_seen(model, teacher, X):
     share = 0.0
     if hasattr(distiller, "_seen_rows"):
         share = distiller._seen_rows.excess_in(as_last_step_sees(model, X))
+    of_student = share > SEEN_TOLERANCE
     proof = Proof.REFUTED
-    if share <= SEEN_TOLERANCE and teacher is not None and not _has_fitted(distiller, teacher):
+    if teacher is not None and not _has_fitted(distiller, teacher):
         proof = proof_of_training_rows(teacher.estimator, X)
-    if share > SEEN_TOLERANCE or proof is Proof.PROVED:
-        which, who = "Rows of X", "the teacher was"
-        if share > SEEN_TOLERANCE:
-            which, who = f"About {share:.0%} of the rows of X", "teacher and student were"
+    elif teacher is not None and of_student:
+        proof = Proof.PROVED
+    if of_student or proof is Proof.PROVED:
+        which = f"About {share:.0%} of the rows of X" if of_student else "Rows of X"
+        who, why = "the student was", "it has learned the teacher's answers"
+        if proof is Proof.PROVED:
+            who = "teacher and student were" if of_student else "the teacher was"
+            why = "the teacher knows the answers"
         seen = (
-            f"{which} are rows that {who} fitted on. There the teacher knows the answers, so the "
-            "figures of this report are too good. Pass rows that nobody was fitted on."
+            f"{which} are rows that {who} fitted on. There {why}, so the figures of this report "
+            "are too good. Pass rows that nobody was fitted on."
         )
         return seen, seen
     if proof is Proof.UNKNOWN:

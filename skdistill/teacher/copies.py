@@ -72,7 +72,7 @@ def find_copies(X, y):
     Customers without a payment, or rows of a few short codes, are equal without being copies. Rows
     are copies of one another if they are equal in float32, also in y, and have a cell that no other
     row of the table has: an amount to the cent, say; or if most rows of their class are there more
-    than once, and hardly any of the others, as after drawing rows of a rare class again. Rows made
+    than once, and hardly any of another, as after drawing rows of rare classes again. Rows made
     between others, as by SMOTE, are none.
     """
     hashes = row_hashes(X, np.float32)
@@ -99,9 +99,10 @@ def _is_oversampled(codes, recurs):
     n_rows = np.bincount(codes)
     if not 1 < len(n_rows) <= MOST_CLASSES:
         return np.zeros(len(codes), dtype=bool)
-    n_recurring = np.bincount(codes, weights=recurs)
-    among_others = (n_recurring.sum() - n_recurring) / (n_rows.sum() - n_rows)
-    return ((n_recurring > n_rows / 2) & (among_others < FEW_OF_OTHERS))[codes]
+    share = np.bincount(codes, weights=recurs) / n_rows
+    is_large = n_rows >= len(codes) / (2 * len(n_rows))
+    by_chance = share[is_large].min()  # in the class that was drawn once
+    return ((share > 0.5) & (by_chance < FEW_OF_OTHERS))[codes]
 
 
 def _has_cell_of_its_own(X, size):

@@ -9,13 +9,13 @@ from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, check_cv
 from sklearn.tree import BaseDecisionTree
 
 from skdistill.caller import warn_caller
-from skdistill.estimators import last_step, transformers_of
+from skdistill.estimators import frozen_steps_that_learn, last_step, transformers_of
 from skdistill.opinion_pool import log_losses, z_score
 from skdistill.rows import check_something_observed
 from skdistill.soft_labels import SMALLEST_PROBABILITY, proba_from_margins
 from skdistill.teacher.copies import find_copies
 from skdistill.teacher.honest import cross_fit, has_enough_members, has_out_of_bag, out_of_bag
-from skdistill.teacher.training_rows import Proof, replays_bootstraps
+from skdistill.teacher.training_rows import Proof, proof_of_training_rows, replays_bootstraps
 
 #: Share of the rows of a class that may be in every member's bag before that is said, or avoided.
 WITHOUT_VOTES_TOLERANCE = 0.01
@@ -114,11 +114,24 @@ def _label_rows(in_use, labelling, cv, n_jobs):
     if copies:
         warn_caller(copies.in_words(chosen == "oob" or isinstance(cv, Integral)))
     if chosen == "cross_fit":
+        _warn_of_frozen_steps(in_use)
         splits = _folds_with_copies(cv, rows.y, in_use.classes is not None, copies)
         answers = cross_fit(in_use.fit, rows.X, rows.y, rows.given_weight, splits, n_jobs)
     if chosen == "direct":
         answers = in_use.fitted.answers(rows.X)
     return answers, chosen
+
+
+def _warn_of_frozen_steps(in_use):
+    """Say that folds hold nothing out from steps that are not fitted again."""
+    rows = in_use.rows
+    for name in frozen_steps_that_learn(in_use.estimator, rows.X, rows.y):
+        warn_caller(
+            f"The step {name!r} of the teacher learns from y and is frozen, so that it is not "
+            "fitted again in the folds. If it was fitted on these rows, it knows their classes, "
+            "and the labels are too sure. Pass it without FrozenEstimator, or pass rows that it "
+            "has not seen."
+        )
 
 
 def _copies_among(in_use):
@@ -212,6 +225,24 @@ def warn_of_training_rows(in_use, labelling=None):
             "which it labels directly. If it was, its answers are close to the hard labels and "
             f"teach the student little{_sign_of_memory(in_use)}. {_cures(in_use, labelling)}"
             + ("; labelling='direct' says that it has not seen these." if labelling else ".")
+        )
+
+
+def warn_of_known_rows(estimator, X):
+    """Warn if a teacher that was given fitted was fitted on rows that come after fit.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The teacher.
+    X : ndarray, sparse matrix or data frame of shape (n_samples, n_features)
+        The rows.
+    """
+    if proof_of_training_rows(estimator, X) is Proof.PROVED:
+        warn_caller(
+            f"The teacher ({_name_of(estimator)}) was fitted on rows among these, which it labels "
+            "now: its answers there are close to the hard labels and teach the student little. "
+            "Pass rows that it has not seen."
         )
 
 

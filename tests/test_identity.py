@@ -6,6 +6,8 @@ import pickle
 import subprocess
 import sys
 import threading
+import types
+from functools import cached_property, lru_cache
 
 import numpy as np
 import pytest
@@ -258,3 +260,49 @@ class TestCache:
         with pytest.warns(UserWarning, match="very rows"):
             self.fitted(copy.deepcopy(teacher), rows, pool, str(tmp_path))
         assert sum(asked) < 1000  # a few for the key
+
+
+def test_a_class_keeps_its_key_when_its_objects_are_copied():
+    space = {"__name__": "steps", "Base": BaseEstimator}
+    exec("class Step(Base):\n    def transform(self, X):\n        return X", space)
+    before = content_key(space["Step"])
+    copy.deepcopy(space["Step"]())  # copyreg leaves a mark in the class
+    pickle.dumps(copy.copy(np.ones(2)))
+    assert content_key(space["Step"]) == before
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "class Step:\n    _factor = {0}\n    def f(self, X):\n        return X * self._factor",
+        "class Step:\n    @cached_property\n    def _f(self):\n        return {0}",
+        "class Step:\n    @classmethod\n    def _f(cls):\n        return {0}",
+        "@lru_cache\ndef g():\n    return {0}\n\ndef Step(X):\n    return X * g()",
+    ],
+)
+def test_what_a_class_keeps_to_itself_counts(body):
+    keys = []
+    for value in (1, 1, 2):
+        space = {"__name__": "steps", "cached_property": cached_property, "lru_cache": lru_cache}
+        exec(body.format(value), space)
+        keys.append(content_key(space["Step"]))
+    assert keys[0] == keys[1] != keys[2]
+
+
+def test_what_is_set_in_a_module_counts(monkeypatch):
+    module = types.ModuleType("own_config")
+    monkeypatch.setitem(sys.modules, "own_config", module)
+    space = {"__name__": "steps"}
+    exec("import own_config\n\ndef outside(X):\n    return X * own_config.K", space)
+    exec("def inside(X):\n    import own_config\n    return X * own_config.K", space)
+    keys = []
+    for module.K in (1, 1, 2):
+        keys.append([content_key(space[name]) for name in ("outside", "inside")])
+    assert keys[0] == keys[1]
+    assert all(a != b for a, b in zip(keys[1], keys[2], strict=True))
+
+
+def test_masks_count():
+    cells = np.arange(3.0)
+    masked = [np.ma.masked_array(cells, mask=mask) for mask in ([0, 0, 1], [0, 1, 0])]
+    assert content_key(masked[0]) != content_key(masked[1])

@@ -26,6 +26,7 @@ _OF_NO_ACCOUNT = {
     "__doc__",
     "__firstlineno__",
     "__module__",
+    "__slotnames__",
     "__static_attributes__",
     "_abc_impl",
 }

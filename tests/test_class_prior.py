@@ -101,6 +101,7 @@ class TestCorrection:
             assert log_loss(y_fresh, answers) < 1.1 * best
         assert_allclose(model.margin_shift_[1], np.log(KEPT), atol=0.15)
 
+    @pytest.mark.filterwarnings("ignore:The teacher was fitted on the very rows")  # those kept
     @pytest.mark.parametrize("student", [TreeStudentClassifier(), LinearStudentClassifier(16)])
     @pytest.mark.parametrize(
         "teacher",

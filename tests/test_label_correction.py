@@ -264,7 +264,7 @@ class TestDistiller:
         )
         assert np.corrcoef(fresh.margins[:10, 1], margins[:, 1])[0, 1] > 0.99
         n_epochs = model.student_.n_iter_
-        assert model.partial_fit(X[800:1600]).student_.n_iter_ > n_epochs
+        assert model.partial_fit(X[1600:2400]).student_.n_iter_ > n_epochs
 
     def test_callbacks_and_progress_are_for_the_main_fit(self, linear_task, capsys):
         pytest.importorskip("torch")

@@ -207,7 +207,8 @@ class TestWhatCallbacksMayDo:
         some = np.where(np.arange(len(y)) < 300, y, -1)
         weight = np.where(np.arange(len(y)) % 2, 1.0, 3.0)
         model = DistilledClassifier(forest().fit(X, y), student, recalibration=False)
-        model.fit(X, some, sample_weight=weight)
+        with pytest.warns(UserWarning, match="on a part of them"):
+            model.fit(X, some, sample_weight=weight)
         scores = [r["neg_log_loss"] for r in monitor.get_logs().data if r["task_name"] == "epoch"]
         expected = log_loss(y[:300], model.predict_proba(X[:300]), sample_weight=weight[:300])
         assert scores[-1] == pytest.approx(-expected)

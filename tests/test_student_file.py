@@ -610,7 +610,7 @@ def test_a_network_whose_parts_do_not_fit_is_refused(students, edit, reason):
         (lambda table, student, _: student["columns"][3].update(levels=None), "no list of levels"),
         (lambda table, student, _: student["columns"][3]["levels"].append("Graz"), "twice"),
         (lambda table, student, _: student["columns"][3]["levels"].append([[]]), "of type list"),
-        (lambda table, student, _: student["columns"][3]["levels"].append(2**64), "of type int"),
+        (lambda table, student, _: student["columns"][3]["levels"].append(2**64), "beyond 2"),
         (lambda table, student, _: student["columns"][3].update(has_infrequent=2), "odd"),
         (
             lambda table, student, _: student["columns"][3].update(levels=[], has_infrequent=False),

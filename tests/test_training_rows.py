@@ -575,6 +575,7 @@ def test_a_forest_that_grew_on_the_same_rows_in_another_order_is_not_replayed(rn
     assert not replays_bootstraps(model, X)
 
 
+@pytest.mark.filterwarnings("ignore:The step 'frozenestimator' of the teacher learns from y")
 def test_a_frozen_step_that_learned_from_y_is_noticed(rng):
     X, y = rng.normal(size=(300, 20)), rng.integers(0, 2, 300)
     for step, labelling in ((SelectKBest(k=2), "cross_fit"), (StandardScaler(), "oob")):

@@ -135,6 +135,7 @@ def gap(model, X):
     return np.abs(model.predict_proba(asked) - model.teacher_.predict_proba(asked)).mean()
 
 
+@pytest.mark.filterwarnings("ignore:About .* of these rows are rows that this model")
 def test_a_student_that_goes_on_learning_is_shown_them_again():
     X, y = task()
     teacher = Rule().fit(X, y)

@@ -242,7 +242,8 @@ class TestEarlyStopping:
         chosen = rounds_answering(teacher)
         student = GoesOn()
         model = OnlineDistilledClassifier(teacher, student, n_stages=1).fit(X, y)
-        model.partial_fit(X, y)
+        with pytest.warns(UserWarning, match="was fitted on rows among these"):
+            model.partial_fit(X, y)
         assert model.stage_trees_ == [chosen, 2 * chosen]
 
     def test_unfitted_it_says_so_at_once(self, name):

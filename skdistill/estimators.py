@@ -289,8 +289,7 @@ def unfitted(estimator):
     TypeError
         If CatBoost within it has a parameter that scikit-learn cannot clone.
     """
-    while isinstance(estimator, FrozenEstimator):
-        estimator = estimator.estimator
+    estimator = _thawed(estimator)
     if package_of(estimator) == "catboost":  # copies lists, which scikit-learn takes for a fault
         return type(estimator)(**estimator.get_params())
     try:
@@ -584,7 +583,7 @@ def learns_from_y(pipeline, X, y):
     while isinstance(pipeline, Pipeline | FrozenEstimator):
         if any(is_sampler(step) for _, step in getattr(pipeline, "steps", ())[:-1]):
             return True
-        steps += [_thawed(step) for _, step in transformers_of(pipeline)]
+        steps += [_thawed(step) for _, step in transformers_of(pipeline)]  # which may know y
         pipeline = _inner(pipeline)
     if not steps:
         return False
@@ -623,15 +622,15 @@ def frozen_steps_that_learn(pipeline, X, y):
         before, steps = steps, [*steps, (name, step)]
         if isinstance(step, FrozenEstimator):
             with_step, without = (Pipeline([*some, ("last", None)]) for some in (steps, before))
-            learns = learns_from_y(with_step, X, y) and not (
-                before and learns_from_y(without, X, y) and not _needs_y(_thawed(step))
+            learns = learns_from_y(with_step, X, y) and (
+                _needs_y(_thawed(step)) or not learns_from_y(without, X, y)
             )
             names += [name] * learns
     return names
 
 
 def _thawed(step):
-    """Take a frozen step for what it was before: it may have learned from y."""
+    """Take a frozen estimator for what it was before."""
     while isinstance(step, FrozenEstimator):
         step = step.estimator
     return step

@@ -1,12 +1,13 @@
 """Whether models were fitted on the rows of a report: its figures are too good then."""
 
+from skdistill.caller import warn_caller
 from skdistill.estimators import as_last_step_sees, is_fitted_instance, last_step
 from skdistill.rows import SEEN_TOLERANCE
 from skdistill.teacher.training_rows import Proof, proof_of_training_rows
 
 
-def rows_seen(model, teacher, X):
-    """Tell whether models were fitted on rows of a report.
+def limits_of_seen_rows(model, teacher, X):
+    """Warn if models were fitted on rows of a report, and return what it has to say of that.
 
     Parameters
     ----------
@@ -19,9 +20,9 @@ def rows_seen(model, teacher, X):
 
     Returns
     -------
-    warning, limitation : str or None
-        What the user has to hear, and what the report says of the rows. Where nothing is known of
-        the rows of a teacher that was given fitted, the report says so.
+    limitations : list of str
+        At most one. Where nothing is known of the rows of a teacher that was given fitted, the
+        report says so, without a warning.
     """
     model = getattr(model, "best_estimator_", model)
     distiller = last_step(model)
@@ -44,13 +45,14 @@ def rows_seen(model, teacher, X):
             f"{which} are rows that {who} fitted on. There {why}, so the figures of this report "
             "are too good. Pass rows that nobody was fitted on."
         )
-        return seen, seen
+        warn_caller(seen)
+        return [seen]
     if proof is Proof.UNKNOWN:
-        return None, (
+        return [
             "It cannot be known whether the teacher was fitted on rows of X. If it was, its "
             "figures, and how faithful the student is to it, are those on rows known by heart."
-        )
-    return None, None
+        ]
+    return []
 
 
 def _has_fitted(distiller, teacher):

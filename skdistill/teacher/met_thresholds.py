@@ -117,6 +117,8 @@ def met_thresholds(estimator, X):
     makes thresholds, the other meets some. Columns in which it meets more than 5 % (whole numbers,
     prices, steps of time) are left out. Numbers that were rounded meet what others round to them.
     """
+    if X.shape[0] < FEWEST_ROWS:  # a batch of a stream, say: the trees need not be read
+        return []
     met = (_met(*one) for one in _readable(estimator, X))
     return [one for one in met if one is not None]
 

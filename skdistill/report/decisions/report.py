@@ -10,7 +10,6 @@ from sklearn.utils._param_validation import Interval, validate_params
 from sklearn.utils.validation import _num_samples
 
 from skdistill.bootstrap import Estimate, ratio, replicate
-from skdistill.caller import warn_caller
 from skdistill.decisions.bands import DecisionBands
 from skdistill.decisions.calibration import calibration_finding, calibration_of
 from skdistill.decisions.checks import check_positives, positive_column
@@ -18,7 +17,7 @@ from skdistill.decisions.costs import APPROVE, DECLINE, REVIEW
 from skdistill.decisions.desk import Desk
 from skdistill.models import as_peer, student_and_teacher
 from skdistill.report.decisions.card import DecisionReport, ModelDecisions
-from skdistill.report.seen_rows import rows_seen
+from skdistill.report.seen_rows import limits_of_seen_rows
 from skdistill.rows import check_weights
 
 
@@ -178,9 +177,7 @@ def decision_report(
     n_samples = _num_samples(X)
     positive = check_positives(y, pos_label, "y", n_samples)
     desk = Desk.of(n_samples, days=days, entities=groups, amounts=amounts)
-    warning, limitation = rows_seen(model, teacher, X)
-    if warning:
-        warn_caller(warning)
+    limitations = limits_of_seen_rows(model, teacher, X)
     return decisions_on(
         {role: each.answers(X, student.labels)[:, column] for role, each in models.items()},
         positive,
@@ -192,7 +189,7 @@ def decision_report(
         n_resamples=n_resamples,
         confidence=confidence,
         random_state=check_random_state(random_state),
-        limitations=[limitation] * (limitation is not None),
+        limitations=limitations,
     )
 
 

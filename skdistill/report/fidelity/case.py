@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import _check_y, check_consistent_length
 
-from skdistill.caller import warn_caller
 from skdistill.columns import as_models_take, is_frame, table_names
 from skdistill.decisions.bands import DecisionBands
 from skdistill.decisions.desk import FEWEST_CLUSTERS, Desk
@@ -14,7 +13,7 @@ from skdistill.fidelity import check_top_k
 from skdistill.models import as_peer, student_and_teacher
 from skdistill.report.fidelity.daily import check_daily_k
 from skdistill.report.fidelity.groups import check_groups
-from skdistill.report.seen_rows import rows_seen
+from skdistill.report.seen_rows import limits_of_seen_rows
 from skdistill.rows import check_weights, encode_observed
 
 
@@ -141,10 +140,7 @@ def make_case(
     limitations = [*_limitations(models, kind, student.labels, y), *_of_few_days(desk)]
     if bands is not None and y is not None:
         limitations += _of_common_frauds(student.labels, y)
-    warning, limitation = rows_seen(model, teacher, X)
-    if warning:
-        warn_caller(warning)
-    limitations += [limitation] * (limitation is not None)
+    limitations += limits_of_seen_rows(model, teacher, X)
     return Case(
         model=model,
         models=models,

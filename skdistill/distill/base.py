@@ -54,6 +54,7 @@ from skdistill.students.fitting import check_student, learns_unknown_levels
 from skdistill.students.tree import TreeStudentClassifier
 from skdistill.teacher.fitting import check_teacher
 from skdistill.teacher.labelling import warn_of_known_rows
+from skdistill.teacher.split_ranges import warn_of_unseen_ranges
 from skdistill.transfer_set import Munge, join
 
 CONSTRAINTS = {
@@ -260,6 +261,7 @@ class Distiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
             warn_of_known_rows(self.teacher, X)
         self._say(f"labelling {X.shape[0]} fresh rows by {type(last_step(self.teacher_)).__name__}")
         classes = getattr(self, "classes_", None)
+        warn_of_unseen_ranges(self._teacher.estimator, X, "fresh rows")
         fresh = label_fresh_rows(self._teacher, X, observed, weight, classes)
         fresh = with_made_rows(
             fresh, self._teacher, self.augmentation_, self.student_, self.random_state

@@ -15,6 +15,7 @@ from skdistill.rows import check_something_observed
 from skdistill.soft_labels import SMALLEST_PROBABILITY, proba_from_margins
 from skdistill.teacher.copies import find_copies
 from skdistill.teacher.honest import cross_fit, has_enough_members, has_out_of_bag, out_of_bag
+from skdistill.teacher.split_ranges import warn_of_unseen_ranges
 from skdistill.teacher.training_rows import Proof, proof_of_training_rows, replays_bootstraps
 
 #: Share of the rows of a class that may be in every member's bag before that is said, or avoided.
@@ -111,6 +112,8 @@ def _label_rows(in_use, labelling, cv, n_jobs):
     copies = None if chosen == "direct" else _copies_among(in_use)
     if chosen == "oob":
         answers, chosen = _label_out_of_bag(in_use, labelling, copies, n_jobs)
+    elif in_use.was_fitted:  # of out-of-bag labels it is proved that the rows are those of its fit
+        warn_of_unseen_ranges(in_use.estimator, rows.X)
     if copies:
         warn_caller(copies.in_words(chosen == "oob" or isinstance(cv, Integral)))
     if chosen == "cross_fit":

@@ -119,11 +119,11 @@ def met_thresholds(estimator, X):
     """
     if X.shape[0] < FEWEST_ROWS:  # a batch of a stream, say: the trees need not be read
         return []
-    met = (_met(*one) for one in _readable(estimator, X))
+    met = (_met(*one) for one in readable_ensembles(estimator, X))
     return [one for one in met if one is not None]
 
 
-def _readable(model, X, is_changed=False):
+def readable_ensembles(model, X, is_changed=False):
     """Yield the trees within a model that can be read, the rows as they see them, and the model.
 
     Also whether there are steps in front of it, which change the rows.
@@ -134,14 +134,14 @@ def _readable(model, X, is_changed=False):
         nodes = read_tree_nodes(model)
     except (TypeError, ValueError):
         for part in parts_of(model, X):
-            yield from _readable(*part, is_changed)
+            yield from readable_ensembles(*part, is_changed)
     else:
         yield nodes, as_taken(model, X), model, is_changed
 
 
 def _met(nodes, X, model, is_changed):
     is_close = _are_of_close_values(nodes, model)
-    columns = [(_numbers(X, j), nodes, j, is_close, is_changed) for j in _columns(nodes)]
+    columns = [(sorted_numbers(X, j), nodes, j, is_close, is_changed) for j in _columns(nodes)]
     found = [_met_in_column(*column) for column in columns]
     found = [counts for counts in found if counts is not None]
     return MetThresholds(*np.transpose(found)) if found else None
@@ -169,7 +169,7 @@ def _columns(nodes):
     return split[spread(len(split), MOST_COLUMNS)].tolist()
 
 
-def _numbers(X, j):
+def sorted_numbers(X, j):
     """Return the sorted numbers of a column; none if it holds categories."""
     values = X[:, [j]].toarray().ravel() if sp.issparse(X) else column_values(X, j)
     return np.empty(0) if is_nominal(values) else np.sort(values[np.isfinite(values)])

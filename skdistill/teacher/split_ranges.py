@@ -1,0 +1,74 @@
+"""Whether rows lie where a fitted teacher splits, or are scaled in another way than its fit.
+
+The usual trap is a teacher that was fitted on raw columns and then put behind a scaler: the columns
+are as many as in its fit, and may bear the same names, but all rows stand on the same side of its
+thresholds.
+"""
+
+import numpy as np
+
+from skdistill.caller import warn_caller
+from skdistill.columns import table_names
+from skdistill.teacher.met_thresholds import readable_ensembles, sorted_numbers
+
+#: A column says something if the teacher has so many thresholds and X so many rows there.
+FEWEST_THRESHOLDS, FEWEST_ROWS = 5, 50
+
+#: Thresholds count that split at least such a share of the rows of the fit, and so that either side
+#: has at least such a share of them: those in tails may lie beyond a few rows.
+LARGE_NODE, SMALLER_SIDE = 0.1, 0.1
+
+#: Of n rows of the population all but some 2 in n of the thresholds lie between two.
+FEW_BETWEEN = 0.1
+
+
+def warn_of_unseen_ranges(estimator, X, rows="rows"):
+    """Warn if nearly all thresholds of a column lie outside the values that the rows have there.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A fitted classifier or regressor, or a pipeline ending in one. Other models than trees are
+        left alone.
+    X : ndarray, sparse matrix or data frame of shape (n_samples, n_features)
+        The rows that it is to label.
+    rows : str, default="rows"
+        What they are.
+    """
+    if X.shape[0] < FEWEST_ROWS:
+        return
+    for nodes, seen, _, is_changed in readable_ensembles(estimator, X):
+        names, splits = table_names(seen), _large_splits(nodes)
+        for j in np.unique(nodes.column[splits]).tolist():
+            thresholds = np.unique(nodes.threshold[splits[nodes.column[splits] == j]])
+            numbers = sorted_numbers(seen, j)
+            if _are_elsewhere(thresholds, numbers):
+                where = " (after its own transformers)" if is_changed else ""
+                warn_caller(
+                    f"The teacher splits column {names[j]!r}{where} between {thresholds[0]:.4g} "
+                    f"and {thresholds[-1]:.4g}, but the {rows} it is asked for have "
+                    f"{numbers[0]:.4g} to {numbers[-1]:.4g} there, so that it can hardly tell one "
+                    "from another. If they were scaled or encoded after it was fitted, put that "
+                    "step into the teacher, as in make_pipeline(StandardScaler(), forest), and "
+                    "pass raw columns; if they are of another time or place, it has not learned "
+                    "about them."
+                )
+                return
+
+
+def _large_splits(nodes):
+    """Return the numbers of the nodes that split many rows, neither side being small."""
+    split = np.flatnonzero(np.isfinite(nodes.threshold))
+    count = nodes.count[split]
+    smaller = np.minimum(nodes.count[nodes.left[split]], nodes.count[nodes.right[split]])
+    return split[(count >= LARGE_NODE * nodes.count.max()) & (smaller >= SMALLER_SIDE * count)]
+
+
+def _are_elsewhere(thresholds, numbers):
+    """Tell whether few thresholds lie between the smallest and the largest of sorted numbers."""
+    if len(thresholds) < FEWEST_THRESHOLDS or len(numbers) < FEWEST_ROWS:
+        return False
+    if numbers[0] == numbers[-1]:  # of one group of the population
+        return False
+    between = (thresholds >= numbers[0]) & (thresholds < numbers[-1])
+    return between.mean() < FEW_BETWEEN

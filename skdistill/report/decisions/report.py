@@ -17,8 +17,8 @@ from skdistill.decisions.costs import APPROVE, DECLINE, REVIEW
 from skdistill.decisions.desk import Desk
 from skdistill.models import as_peer, student_and_teacher
 from skdistill.report.decisions.card import DecisionReport, ModelDecisions
-from skdistill.report.seen_rows import limits_of_seen_rows
 from skdistill.rows import check_weights
+from skdistill.seen_rows import limits_of_seen_rows
 
 
 @validate_params(

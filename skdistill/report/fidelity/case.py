@@ -13,8 +13,8 @@ from skdistill.fidelity import check_top_k
 from skdistill.models import as_peer, student_and_teacher
 from skdistill.report.fidelity.daily import check_daily_k
 from skdistill.report.fidelity.groups import check_groups
-from skdistill.report.seen_rows import limits_of_seen_rows
 from skdistill.rows import check_weights, encode_observed
+from skdistill.seen_rows import limits_of_seen_rows
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,36 @@
 """Whether models were fitted on the rows of a report: its figures are too good then."""
 
+from dataclasses import dataclass
+
 from skdistill.caller import warn_caller
 from skdistill.estimators import as_last_step_sees, is_fitted_instance, last_step
 from skdistill.rows import SEEN_TOLERANCE
 from skdistill.teacher.training_rows import Proof, proof_of_training_rows
 
 
+@dataclass(frozen=True)
+class SeenRows:
+    """What a report has to say of rows that models were fitted on.
+
+    Attributes
+    ----------
+    sentence : str
+        In words.
+    is_shown : bool
+        Whether models were fitted on rows of the report; False if that cannot be known.
+    """
+
+    sentence: str
+    is_shown: bool
+
+
 def limits_of_seen_rows(model, teacher, X):
+    """Return the sentence of `find_seen_rows` as a list of limitations, empty if there is none."""
+    seen = find_seen_rows(model, teacher, X)
+    return [] if seen is None else [seen.sentence]
+
+
+def find_seen_rows(model, teacher, X):
     """Warn if models were fitted on rows of a report, and return what it has to say of that.
 
     Parameters
@@ -20,9 +44,9 @@ def limits_of_seen_rows(model, teacher, X):
 
     Returns
     -------
-    limitations : list of str
-        At most one. Where nothing is known of the rows of a teacher that was given fitted, the
-        report says so, without a warning.
+    seen : SeenRows or None
+        None if no model was. Where nothing is known of the rows of a teacher that was given fitted,
+        the report says so, without a warning.
     """
     model = getattr(model, "best_estimator_", model)
     distiller = last_step(model)
@@ -46,13 +70,14 @@ def limits_of_seen_rows(model, teacher, X):
             "are too good. Pass rows that nobody was fitted on."
         )
         warn_caller(seen)
-        return [seen]
+        return SeenRows(seen, is_shown=True)
     if proof is Proof.UNKNOWN:
-        return [
+        return SeenRows(
             "It cannot be known whether the teacher was fitted on rows of X. If it was, its "
-            "figures, and how faithful the student is to it, are those on rows known by heart."
-        ]
-    return []
+            "figures, and how faithful the student is to it, are those on rows known by heart.",
+            is_shown=False,
+        )
+    return None
 
 
 def _has_fitted(distiller, teacher):

@@ -1,5 +1,7 @@
 """Whether models were fitted on rows that should be new to them: figures are too good then."""
 
+from dataclasses import dataclass
+
 from skdistill.caller import warn_caller
 from skdistill.columns import as_models_take
 from skdistill.estimators import as_last_step_sees, is_fitted_instance, last_step
@@ -7,7 +9,29 @@ from skdistill.rows import SEEN_TOLERANCE
 from skdistill.teacher.training_rows import Proof, proof_of_training_rows
 
 
-def limits_of_seen_rows(model, teacher, X, consequence="the figures of this report are too good"):
+@dataclass(frozen=True)
+class SeenRowsFinding:
+    """What there is to say of rows that models were fitted or recalibrated on.
+
+    Attributes
+    ----------
+    sentence : str
+        In words.
+    is_shown : bool
+        Whether models were fitted on the rows; False if that cannot be known.
+    """
+
+    sentence: str
+    is_shown: bool
+
+
+def limits_of_seen_rows(model, teacher, X):
+    """Return the sentence of `find_seen_rows` as a list of limitations, empty if there is none."""
+    seen = find_seen_rows(model, teacher, X)
+    return [] if seen is None else [seen.sentence]
+
+
+def find_seen_rows(model, teacher, X, consequence="the figures of this report are too good"):
     """Warn if models were fitted or recalibrated on rows, and return what there is to say of that.
 
     Parameters
@@ -23,9 +47,9 @@ def limits_of_seen_rows(model, teacher, X, consequence="the figures of this repo
 
     Returns
     -------
-    limitations : list of str
-        At most one. Where nothing is known of the rows of a teacher that was given fitted, it says
-        so, without a warning.
+    seen : SeenRowsFinding or None
+        None if no model was. Where nothing is known of the rows of a teacher that was given fitted,
+        it says so, without a warning.
     """
     X = as_models_take(X)
     model = getattr(model, "best_estimator_", model)
@@ -55,11 +79,12 @@ def limits_of_seen_rows(model, teacher, X, consequence="the figures of this repo
             f"on. Its probabilities were made to fit there, so {consequence}."
         )
     if proof is Proof.UNKNOWN:
-        return [
+        return SeenRowsFinding(
             "It cannot be known whether the teacher was fitted on rows of X. If it was, its "
-            "figures, and how faithful the student is to it, are those on rows known by heart."
-        ]
-    return []
+            "figures, and how faithful the student is to it, are those on rows known by heart.",
+            is_shown=False,
+        )
+    return None
 
 
 def _shares_seen(distiller, model, X):
@@ -75,7 +100,7 @@ def _warned(seen):
     """Warn, and return what the report says."""
     seen += " Pass rows that nobody was fitted on."
     warn_caller(seen)
-    return [seen]
+    return SeenRowsFinding(seen, is_shown=True)
 
 
 def _has_fitted(distiller, teacher):

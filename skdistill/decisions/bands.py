@@ -20,7 +20,7 @@ from skdistill.decisions.costs import APPROVE, DECISIONS, DECLINE, REVIEW, Decis
 from skdistill.estimators import by_label
 from skdistill.models import student_and_teacher
 from skdistill.rows import check_weights
-from skdistill.seen_rows import limits_of_seen_rows
+from skdistill.seen_rows import find_seen_rows
 
 __all__ = ["DecisionBands", "savings_of_reviews", "shadow_price"]
 
@@ -230,7 +230,7 @@ class DecisionBands(BaseEstimator):
             pos_label=pos_label,
             sample_weight=sample_weight,
         )
-        limits_of_seen_rows(estimator, None, X, "the price of reviews is that of easier rows")
+        find_seen_rows(estimator, None, X, "the price of reviews is that of easier rows")
         bands.estimator_ = student.estimator
         bands._column = positive_column(student.labels, pos_label)
         return bands

@@ -214,10 +214,10 @@ class FidelityMonitor:
             will be on live rows.
         """
         from skdistill.models import student_and_teacher  # the rest needs no scikit-learn
-        from skdistill.seen_rows import limits_of_seen_rows
+        from skdistill.seen_rows import find_seen_rows
 
         student, teacher = student_and_teacher(model, teacher)
-        limits_of_seen_rows(model, teacher, X, "live rows will seem to have drifted away")
+        find_seen_rows(model, teacher, X, "the gap of live rows will seem to have grown")
         labels = student.labels
         task = "regression" if labels is None else "classification"
         answers = [None if each is None else each.answers(X, labels) for each in (student, teacher)]

@@ -171,7 +171,8 @@ class MonitorDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, array of matplotlib Axes or None, default=None
-            One axes that is filled, or one per panel; None makes a new figure.
+            One axes that is filled, or one per panel, in a figure with ``layout="constrained"``,
+            as legends stand above the axes and notes below; None makes a new figure.
 
         Returns
         -------
@@ -261,15 +262,18 @@ class MonitorDisplay:
                 not_asked, 0.03 + 0 * not_asked, "x", color="0.5", label=label, **place
             )
         title = f"Gap of student to teacher: {self._measure}"
+        tallest = [*value, *(value + ends[1])]
         if self.reference_gap is None:
             title += f" (no reference: fit got fewer than {FEWEST_PAIRS} teacher scores)"
         else:
             then, tolerance = self.reference_gap, settings["gap_tolerance"]
             ax.axhspan(then.low, then.high, color="0.5", alpha=0.2, linewidth=0)
             entries.append(ax.axhline(then.value, color="0.5", label="reference"))
-            tolerated = {"linestyle": "--", "label": f"tolerated: {tolerance:.0%} more"}
-            entries.append(ax.axhline((1 + tolerance) * then.value, color="tab:red", **tolerated))
-        ax.set_ylim(bottom=min(0.0, *low[~np.isnan(low)], 0.0))
+            tolerated = (1 + tolerance) * then.value
+            look = {"linestyle": "--", "label": f"tolerated: {tolerance:.0%} more"}
+            entries.append(ax.axhline(tolerated, color="tab:red", **look))
+            tallest += [then.high, tolerated]
+        ax.set_ylim(min(0.0, *(value - ends[0])), 1.08 * np.nanmax(tallest) or 1.0)
         _put_above(ax, title, entries)
 
 
@@ -341,7 +345,7 @@ def _notes(reports, hidden, asked):
     unit = "days" if is_dated else "buckets"
     window, n_first = max(each.n_days for each in reports), reports[0].n_days
     before = f" and the {window - 1} before" if window > 1 else ""
-    fewer = "; the first ones have fewer before them" if n_first < window else ""
+    fewer = " (the first ones fewer)" if n_first < window else ""
     own = window == min(reports[-1].settings["window"], n_first - 1 + len(reports))
     asked_for = "" if own else f"window={window}"
     judged = f"its {unit[:-1]}{before}, as report({asked_for}) does"
@@ -362,8 +366,8 @@ def _notes(reports, hidden, asked):
         )
     if hidden:
         odd = [name for name, drifts in hidden.items() if _gravity(drifts)[0] > 1]
-        rest = f"{len(odd)} of which were not stable" if odd else "none of which warned"
-        yield f"{len(hidden)} more columns, {rest}, are left out (max_columns)."
+        never = f"{len(odd)} of them in warning or alert" if odd else "never in warning or alert"
+        yield f"Left out by max_columns: {len(hidden)} column{'s' * (len(hidden) > 1)}, {never}."
     empty = _empty_days([each.last for each in reports])
     if empty:
         more = "" if len(empty) <= MAX_NAMED else f" and {len(empty) - MAX_NAMED} more"

@@ -4,10 +4,12 @@
     python examples/fraud_detection.py --data transactions.parquet --target is_fraud
 
 Without ``--data`` it simulates card transactions. The rows are in time order: a labelled period, a
-period whose labels have not arrived yet, and a test period. Needs the ``examples`` extra.
+period whose labels have not arrived yet, and a test period. Students of three kinds are distilled
+from the first two, and fitted to the labels of the first for comparison; a table shows what they
+are worth on the third, their size and speed, and a report on the last one is written. Bad options
+end it with exit code 2. Needs the ``examples`` extra.
 """
 
-import argparse
 import pickle
 import tempfile
 import time
@@ -19,7 +21,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
+from command_line import (
+    as_zero_and_one,
+    bad_input,
+    check_file_to_write,
+    make_parser,
+    parse,
+    positive,
+    read_table,
+)
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -58,12 +68,11 @@ LABELLED_UNTIL, UNLABELLED_UNTIL = 0.6, 0.7
 #: The report finds a student non-inferior that is worse by no more than this in PR-AUC.
 MARGIN = 0.03
 
+#: Fewest frauds, and fewest honest rows, of a period.
+FEWEST = 10
+
 #: A gap in PR-AUC smaller than this says nothing.
 SMALLEST_GAP = 0.005
-
-
-class BadInputError(Exception):
-    """What the user asked for cannot be done; the message says why in one line."""
 
 
 @dataclass(frozen=True)
@@ -121,43 +130,24 @@ class Stages:
 # The data: a simulation (see transactions.py), or a file.
 
 
-def read_table(path, target):
-    """Read a parquet file in time order; strings become categories."""
-    if not path.is_file():
-        raise BadInputError(f"there is no file {path}")
-    try:
-        frame = pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        reason = str(error).partition("\n")[0]
-        raise BadInputError(f"cannot read {path}: {reason}") from error
-    if target not in frame.columns:
-        raise BadInputError(f"no column {target!r} in {path}; it has {', '.join(frame.columns)}")
-    y, X = frame[target], frame.drop(columns=target)
-    if set(y.unique()) != {0, 1}:
-        found = ", ".join(map(repr, y.unique()[:5].tolist()))
-        raise BadInputError(f"{target!r} must hold 0 and 1, with 1 for fraud; it holds {found}")
-    strings = X.select_dtypes(["object", "string"]).columns
-    X = X.astype(dict.fromkeys(strings, "category"))
-    others = X.select_dtypes(exclude=["number", "bool", "category"]).columns
-    if len(others):
-        raise BadInputError(f"columns of neither numbers nor strings: {', '.join(others)}")
-    infinite = [name for name in X.select_dtypes("float") if np.isinf(X[name]).any()]
-    if infinite:
-        raise BadInputError(f"columns with infinite values: {', '.join(infinite)}")
-    return X, y.to_numpy(bool)
+def read_rows(args):
+    """Simulate transactions, or read a file in time order; 1 is fraud."""
+    if args.data is None:
+        return simulate(args.seed)[:2]
+    X, y = read_table(args.data, args.target, args.rows, args.seed)
+    return X, as_zero_and_one(y, args.positive, "fraud")
 
 
-def split_by_time(X, y, n_rows=None, seed=None):
-    """Cut the rows into three periods, after drawing `n_rows` of them."""
-    if n_rows is not None and n_rows < len(y):
-        drawn = np.sort(np.random.default_rng(seed).choice(len(y), n_rows, replace=False))
-        X, y = X.iloc[drawn].reset_index(drop=True), y[drawn]
+def split_by_time(X, y):
+    """Cut the rows into three periods."""
     y = y.astype(int)
     a, b = int(LABELLED_UNTIL * len(y)), int(UNLABELLED_UNTIL * len(y))
     for name, labels in {"labelled": y[:a], "test": y[b:]}.items():
-        if len(np.unique(labels)) < 2:
-            missing = "frauds" if not labels.any() else "honest rows"
-            raise BadInputError(f"no {missing} in the {name} period of {len(labels):,} rows")
+        if min(labels.sum(), len(labels) - labels.sum()) < FEWEST:
+            raise bad_input(
+                f"--data: {labels.sum():,} of the {len(labels):,} rows in the {name} period are "
+                f"fraud; at least {FEWEST}, and as many others, are needed"
+            )
     return Periods(X[:a], y[:a], X[a:b], X[b:], y[b:])
 
 
@@ -413,18 +403,21 @@ def save_student(console, path, student, X):
 # The command line.
 
 
-def make_parser():
+def make_options():
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(
-        description="Distil a fraud detector into small students.", usage="%(prog)s [options]"
+    parser = make_parser(__doc__)
+    parser.add_argument("--positive", help="the class that is fraud, if it is not 1 or True")
+    parser.add_argument(
+        "--teacher", choices=["forest", "lightgbm"], default="forest", help="what is distilled"
     )
-    parser.add_argument("--data", type=Path, help="parquet file, rows in time order")
-    parser.add_argument("--target", default="target", help="its column with 1 for fraud, else 0")
-    parser.add_argument("--rows", type=positive, help="draw this many rows")
-    parser.add_argument("--teacher", choices=["forest", "lightgbm"], default="forest")
     parser.add_argument("--trees", type=positive, default=500, help="trees of the teacher")
-    parser.add_argument("--students", nargs="+", choices=STUDENTS, default=list(STUDENTS))
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--students",
+        nargs="+",
+        choices=STUDENTS,
+        default=list(STUDENTS),
+        help="what it is distilled into",
+    )
     parser.add_argument(
         "--report", type=Path, default=Path("fraud_report.html"), help="where to write the report"
     )
@@ -432,29 +425,21 @@ def make_parser():
     return parser
 
 
-def positive(text):
-    """Parse a positive integer."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not positive")
-    return value
-
-
 def check_args(args, console):
     """Check what the parser cannot, and leave out the MLP where torch is missing."""
     if args.teacher == "lightgbm" and not can_import("lightgbm"):
-        raise BadInputError("lightgbm is missing: pip install 'skdistill[boosting]'")
+        raise bad_input("--teacher: lightgbm is missing: pip install 'skdistill[boosting]'")
     args.students = [name for name in STUDENTS if name in args.students]
     if "mlp" in args.students and not (can_import("torch") and can_import("skorch")):
         args.students.remove("mlp")
         console.print("No MLP, torch is missing: pip install 'skdistill[mlp]'", markup=False)
     if not args.students:
-        raise BadInputError("no student is left")
+        raise bad_input("--students: no student is left")
     if args.save and "mlp" not in args.students:
-        raise BadInputError("--save needs the mlp student")
+        raise bad_input("--save: --students has no mlp")
     for option, path in [("--save", args.save), ("--report", args.report)]:
-        if path and not path.parent.is_dir():
-            raise BadInputError(f"{option}: there is no folder {path.parent}")
+        if path:
+            check_file_to_write(path, option)
 
 
 def can_import(name):
@@ -475,8 +460,7 @@ def run(args, console):
     warnings.filterwarnings("ignore", "X does not have valid feature names")  # see as_served
     with threadpool_limits(1), stages.bar:
         with stages("read file" if args.data else "simulate transactions"):
-            X, y = read_table(args.data, args.target) if args.data else simulate(args.seed)[:2]
-            periods = split_by_time(X, y, args.rows, args.seed)
+            periods = split_by_time(*read_rows(args))
         source = args.data.name if args.data else "Simulated card transactions"
         print_periods(console, source, periods)
         results, distillers, baselines = compare(args, periods, stages)
@@ -491,16 +475,12 @@ def run(args, console):
 
 
 def main():
-    """Run the example; bad input ends it with one line and exit code 2."""
-    parser = make_parser()
-    args = parser.parse_args()
+    """Run the example."""
+    args = parse(make_options(), "positive")
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=100)  # 80 would be assumed
-    try:
-        run(args, console)
-    except BadInputError as error:
-        parser.error(str(error))
+    run(args, console)
 
 
 if __name__ == "__main__":

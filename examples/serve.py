@@ -3,20 +3,29 @@
     python examples/serve.py
     python examples/serve.py --student student.skd --background usual_rows.parquet
 
-Without ``--student`` it simulates loan applications, distils a forest, and serves that student.
+Without ``--student`` it simulates loan applications, distils a forest into an additive model,
+writes it to ``loan_student.skd`` in the current folder, and serves that. Ctrl-C ends the service.
 ``POST /score`` takes one row by column and checks it against the model's own columns;
 ``/score?reasons=3`` names what pushed the score up; ``/version``, ``/health`` and ``/docs`` tell
 the rest. Reasons need ``--background``, some rows as they usually are, and scikit-learn; scores do
-not. Needs the ``examples`` extra.
+not. Bad options end it with exit code 2. Needs the ``examples`` extra.
 
     curl localhost:8000/score -H 'Content-Type: application/json' -d '{"age": 40, ...}'
 """
 
-import argparse
+import json
 from pathlib import Path
 from typing import Annotated
 
 import uvicorn
+from command_line import (
+    as_numbers_and_categories,
+    bad_input,
+    check_columns,
+    make_parser,
+    not_negative,
+    read_frame,
+)
 from fastapi import FastAPI, HTTPException, Query
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
@@ -158,38 +167,69 @@ def plain(value):
     return None if value != value else float(value)
 
 
-def demo(folder):
+def demo(folder, seed):
     """Distil a student from simulated loan applications; return its file and usual rows."""
     from loan_report import make_teacher, simulate
 
-    X, y, _ = simulate(6_000, seed=0)
+    X, y, _ = simulate(6_000, seed)
     model = skdistill.DistilledClassifier(
-        make_teacher(0), skdistill.LinearStudentClassifier(), random_state=0
+        make_teacher(seed), skdistill.LinearStudentClassifier(), random_state=seed, verbose=1
     )
     model.fit(X, y)
     path = folder / "loan_student.skd"
     skdistill.save(model, path)
     print(f"Distilled a student into {path}")
-    return path, X.sample(100, random_state=0)
+    return path, X.sample(100, random_state=seed)
+
+
+def check_student(path):
+    """Return the columns of a student's file."""
+    if not path.is_file():
+        raise bad_input(f"--student: there is no file {path}")
+    try:
+        return load(path).columns
+    except (ValueError, OSError) as error:
+        raise bad_input(f"--student: {path}: {error}") from None
+
+
+def read_background(path, columns):
+    """Read usual rows, and keep the columns of the student."""
+    frame = read_frame(path, "--background")
+    check_columns(frame, columns, "--background", path)
+    return as_numbers_and_categories(frame[columns], "--background")
 
 
 def main():
     """Run the service."""
-    parser = argparse.ArgumentParser(description="Serve a student over HTTP.")
+    parser = make_parser(__doc__, table=False)
     parser.add_argument("--student", type=Path, help="file written by skdistill.save")
-    parser.add_argument("--background", type=Path, help="parquet file of usual rows, for reasons")
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument(
+        "--background", type=Path, help="parquet file of usual rows, for reasons; with --student"
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="where to listen")
+    parser.add_argument("--port", type=not_negative, default=8000, help="where to listen")
     args = parser.parse_args()
+    if args.port > 65_535:
+        raise bad_input(f"--port: {args.port} is above 65535")
+    if args.background and args.student is None:
+        raise bad_input("--background: pass --student as well, whose rows these are")
     if args.student is None:
-        path, background = demo(Path())
+        path, background = demo(Path(), args.seed)
     else:
-        path, background = args.student, None
-        if args.background:
-            import pandas as pd
-
-            background = pd.read_parquet(args.background)
+        path, columns = args.student, check_student(args.student)
+        background = read_background(args.background, columns) if args.background else None
+    print_first_steps(args, path, background)
     uvicorn.run(make_app(path, background), host=args.host, port=args.port, log_level="warning")
+
+
+def print_first_steps(args, path, background):
+    """Say where the service is, and how to ask it."""
+    address = f"http://{args.host}:{args.port}"
+    print(f"Serving {path} at {address}, described at {address}/docs. Ctrl-C ends it.")
+    if background is not None:
+        row = json.dumps({name: plain(cell) for name, cell in background.iloc[0].items()})
+        print("Ask for a score with its reasons:")
+        print(f"  curl '{address}/score?reasons=3' -H 'Content-Type: application/json' -d '{row}'")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,19 @@
 """Simulated card transactions, for the examples on fraud.
 
-The simulation follows the description in Le Borgne, Siblini, Lebichot and Bontempi, "Reproducible
-Machine Learning for Credit Card Fraud Detection - Practical Handbook", 2022.
+    python examples/transactions.py
+    python examples/fraud_workflow.py --data transactions.parquet --amount amount --period 86400
+
+Writes them to a parquet file, in time order, with the seconds in ``Time`` and fraud in ``target``.
+The examples on fraud draw the same ones by themselves. The simulation follows the description in
+Le Borgne, Siblini, Lebichot and Bontempi, "Reproducible Machine Learning for Credit Card Fraud
+Detection - Practical Handbook", 2022.
 """
+
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from command_line import check_file_to_write, make_parser, positive
 
 DAY = 86_400  # seconds
 LABEL_DELAY = 7  # days until it is known whether a transaction was fraud
@@ -137,3 +145,22 @@ class RollingSums:
         """Return the mean in the window of every transaction, 0 where there is none."""
         running = np.concatenate([[0.0], np.cumsum(values[self.order])])
         return (running[self.end] - running[self.first]) / np.maximum(self.count, 1)
+
+
+def main():
+    """Write transactions to a file."""
+    parser = make_parser(__doc__, table=False)
+    parser.add_argument("--customers", type=positive, default=800, help="number of customers")
+    parser.add_argument(
+        "--out", type=Path, default=Path("transactions.parquet"), help="file to write"
+    )
+    args = parser.parse_args()
+    check_file_to_write(args.out, "--out")
+    X, fraud, transactions = simulate(args.seed, args.customers)
+    seconds = transactions["time"] - DAY * WARM_UP
+    X.assign(Time=seconds, target=fraud.astype(int)).to_parquet(args.out, index=False)
+    print(f"Written to {args.out}: {len(X):,} rows, {KEPT_DAYS} days, {fraud.mean():.2%} fraud")
+
+
+if __name__ == "__main__":
+    main()

@@ -7,6 +7,7 @@ arrays gives any derived statistic, with its interval.
 """
 
 from dataclasses import dataclass
+from statistics import NormalDist  # monitors need NumPy alone
 
 import numpy as np
 
@@ -144,13 +145,34 @@ class Estimate:
         13). If the statistic is undefined in more resamples than lie beyond one end of the
         interval, there is none.
         """
-        value, resampled = replicates[0], replicates[1:]
-        known = resampled[~np.isnan(resampled)]
-        tail = (1 - confidence) / 2
-        if np.isnan(value) or len(known) < max(1.0, (1 - tail) * len(resampled)):
+        value, known, tail = replicates[0], _known(replicates, confidence), (1 - confidence) / 2
+        if known is None:
             return cls(float(value), np.nan, np.nan)
         low, high = np.quantile(known, [tail, 1 - tail])
         return cls(float(value), float(low), float(high))
 
+    @classmethod
+    def one_of(cls, n_estimates, replicates, confidence):
+        """Make one of several estimates, all of which hold together with this confidence.
+
+        Notes
+        -----
+        Normal interval with the standard error of the replicates, at Bonferroni's level: its
+        quantiles lie further out than replicates do, unless there are very many.
+        """
+        value, known = replicates[0], _known(replicates, confidence)
+        if known is None:
+            return cls(float(value), np.nan, np.nan)
+        reach = -NormalDist().inv_cdf((1 - confidence) / 2 / n_estimates) * np.std(known)
+        return cls(float(value), float(value - reach), float(value + reach))
+
     def __neg__(self):
         return Estimate(-self.value, -self.high, -self.low)
+
+
+def _known(replicates, confidence):
+    """Return the resamples in which a statistic is defined; None if they are too few."""
+    resampled = replicates[1:]
+    known = resampled[~np.isnan(resampled)]
+    least = max(1.0, (1 - (1 - confidence) / 2) * len(resampled))
+    return None if np.isnan(replicates[0]) or len(known) < least else known

@@ -178,6 +178,28 @@ def as_peer(estimator, role, student):
     return model
 
 
+def as_baseline(estimator, student):
+    """Wrap the same student fitted on hard labels; see `as_peer`.
+
+    Raises
+    ------
+    TypeError
+        If one of the two is a classifier and the other a regressor.
+    ValueError
+        If it is the student itself, or the distiller that holds it.
+    """
+    model = as_peer(estimator, "baseline", student)
+    inside = last_step(getattr(model.estimator, "best_estimator_", model.estimator))
+    own = last_step(student.estimator)
+    if own is inside or own is getattr(inside, "student_", None):
+        raise ValueError(
+            f"baseline is the {student.name} that is reported on itself, so that they cannot "
+            "differ. Pass the same student fitted on the observed labels alone, such as "
+            "clone(model.student).fit(X_train, y_train)."
+        )
+    return model
+
+
 def _in_place_of_last(model, estimator):
     """Return the estimator behind the transformers of a fitted pipeline, if there are any."""
     if isinstance(model, FrozenEstimator):

@@ -234,6 +234,8 @@ def test_docstrings_name_every_fitted_attribute(name, binary_task):
     elif name == "DecisionBands":  # is fitted on probabilities
         estimator = estimator_class(skdistill.DecisionCosts(missed_fraud=9, declined_legit=1))
         X = 0 * X[:, 0] + y.mean()
+    elif name == "FidelityMonitor":  # on scores
+        estimator, y = estimator_class(), 0.9 * y
     else:
         estimator = estimator_class()
     if "MLP" in name:

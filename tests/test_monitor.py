@@ -538,6 +538,37 @@ def test_a_reference_that_cannot_be_counted_raises():
         FidelityMonitor().fit([[1.0], [2.0]], [None, 0.5])
 
 
+@pytest.mark.parametrize("shape", ["one column", "two columns"])
+def test_labels_in_place_of_scores_are_reported(monitor, batch, shape):
+    def passed(scores):
+        return scores if shape == "one column" else np.column_stack([1 - scores, scores])
+
+    rows, student, teacher = batch
+    for scores, whose in ((((student > 0.4) * 1.0, teacher), "300 student"),
+                          ((student, (teacher > 0.4) * 1.0), "300 teacher")):  # fmt: skip
+        with pytest.warns(UserWarning, match=rf"All {whose}_scores of this batch.*predict_proba"):
+            monitor.update(rows, *map(passed, scores))
+    with pytest.warns(UserWarning, match=r"All 300 student_scores of the reference"):
+        hard = FidelityMonitor().fit(rows, (student > 0.4) * 1.0)
+    hard.update(rows, (student > 0.4) * 1.0)  # as the reference was
+    monitor.update(rows[:5], student[:5] > 0.4)  # too few to tell
+
+
+@pytest.mark.parametrize(
+    ("task", "fitted", "scores", "message"),
+    [
+        ("classification", [0.1, 0.2], [[0.1, 0.9]], r"\(2,\) was.*predict_proba\(X\)\[:, "),
+        ("classification", [[0.2, 0.3, 0.5]] * 2, [0, 2], r"\(2, 3\) was.*a column per class"),
+        ("classification", [[0.2, 0.3, 0.5]] * 2, ["a", "b"], "no array of numbers.*not the labe"),
+        ("regression", [5.0, 7.0], [[0.1, 0.9]] * 2, "probabilities need task='classification'"),
+    ],
+)  # fmt: skip
+def test_scores_of_another_form_say_what_to_pass(task, fitted, scores, message):
+    monitor = FidelityMonitor(task=task).fit([[1.0], [2.0]], fitted)
+    with pytest.raises((TypeError, ValueError), match=message):
+        monitor.update([[1.0], [2.0]], scores)
+
+
 # By time
 
 
@@ -595,6 +626,76 @@ def test_only_recent_buckets_are_judged(monitor, rng):
     assert monitor.report(window=4).alerts
 
 
+def test_the_history_is_what_the_report_said_at_each_time(monitor, rng):
+    monitor.window, said = 3, []
+    for day in range(7):
+        monitor.update(*live_rows(300, rng, shift=day / 4), at=day)
+        said.append(monitor.report())
+    found = monitor.history(None)  # the first windows of the five days kept reach back further
+    assert [each.last for each in found] == [4, 5, 6]
+    assert [each.columns for each in found] == [each.columns for each in said[4:]]
+    assert found[-1] == monitor.report()
+    assert [each.n_days for each in monitor.history()] == [1] * 5
+    with pytest.raises(ValueError, match="window is 0"):
+        monitor.history(0)
+
+
+def rows_of_days(days, rng, n=500, shift=0.0):
+    """n rows a day: larger amounts on weekends, and a column that is constant within a day."""
+    days = np.repeat(np.asarray(days, dtype="datetime64[D]"), n)
+    is_weekend = np.is_busday(days) == 0
+    amount = rng.normal(shift + is_weekend, size=len(days))
+    scores = 1 / (1 + np.exp(-amount))
+    return {"amount": amount, "is_weekend": is_weekend.astype(float)}, scores, days
+
+
+def test_days_are_compared_with_the_same_weekdays(rng, close_figures):
+    X, scores, days = rows_of_days(np.arange("2025-03-03", "2025-03-31", dtype="M8[D]"), rng)
+    matched = FidelityMonitor().fit(X, scores, at=days)
+    plain = FidelityMonitor().fit(X, scores)
+    for day in np.arange("2025-03-31", "2025-04-07", dtype="M8[D]"):
+        X, scores, at = rows_of_days([day], rng)
+        for monitor in (matched, plain):
+            monitor.update(X, scores, at=at)
+    days = matched.history()
+    assert {drift.status for day in days for drift in (*day.columns, *day.scores)} == {"stable"}
+    assert "same weekdays of the reference" in str(days[0])
+    assert {drift_of(day, "is_weekend").status for day in plain.history()} == {"alert"}
+    assert "what\ndiffers by weekday looks like drift" in str(plain.history()[0])
+    assert drift_of(plain.report(), "is_weekend").status == "stable"
+    assert plain.report().same_weekdays is False
+    other = FidelityMonitor.from_json(matched.to_json())
+    X, scores, at = rows_of_days(["2025-04-07"], rng, shift=1.0)  # a Monday like a Sunday
+    other.update(X, scores, at=at)
+    assert drift_of(other.report(window=1), "amount").status == "alert"
+    assert MonitorDisplay.from_monitor(other, window=1).status["amount"][-1] == "alert"
+    with pytest.raises(ValueError, match="different references"):
+        matched.merge(plain)
+
+
+def test_weekdays_with_few_reference_rows_are_compared_with_all_of_them(rng):
+    X, scores, days = rows_of_days(["2025-03-22", "2025-03-29", "2025-03-30"], rng, n=200)
+    monitor = FidelityMonitor().fit(X, scores, at=days)
+    for at, is_matched in (("2025-04-05", True), ("2025-04-06", False), (5, False)):
+        other = FidelityMonitor.from_json(monitor.to_json())
+        other.update({"amount": [1.0], "is_weekend": [1.0]}, [0.5], at=at)
+        assert other.report().same_weekdays is is_matched
+
+
+def test_the_matched_reference_is_that_of_a_stratified_sample(rng):
+    X, scores, days = rows_of_days(["2025-03-29", "2025-03-31", "2025-04-07"], rng)
+    monitor = FidelityMonitor().fit(X, scores, at=days)
+    monitor.update({"is_weekend": [0.0] * 90 + [1.0] * 10}, [0.5] * 100, at=[
+        *["2025-04-14"] * 90, *["2025-04-12"] * 10
+    ])  # fmt: skip
+    drift = drift_of(monitor.report(), "is_weekend")
+    worth = 1 / (0.9**2 / 1000 + 0.1**2 / 500)
+    live, reference = np.array([90, 10]), np.array([0.9, 0.1]) * worth
+    assert drift.psi == pytest.approx(population_stability_index(live, reference))
+    assert drift.noise == pytest.approx(psi_noise(live, reference))
+    assert drift_of(monitor.report(), "amount").status == "absent"
+
+
 # State
 
 
@@ -632,7 +733,7 @@ def test_the_state_does_not_grow_with_the_rows(monitor, batch):
         (lambda text: text[: len(text) // 2], "no complete JSON"),
         (lambda text: "", "no complete JSON"),
         (lambda text: text.replace('"rows": 300', '"rows": 301', 1), "damaged or changed by hand"),
-        (lambda text: text.replace('"version": 1', '"version": 2'), "reads versions up to 1"),
+        (lambda text: text.replace('"version": 2', '"version": 3'), "reads versions up to 2"),
         (lambda text: '{"format": "skdistill.student"}', "no state of a FidelityMonitor"),
         (lambda text: "[1, 2]", "no state of a FidelityMonitor"),
     ],
@@ -646,6 +747,15 @@ def test_a_file_that_is_damaged_or_foreign_is_refused(monitor, batch, tmp_path, 
     path.write_bytes(b"PK\x03\x04\xff\xfe")
     with pytest.raises(MonitorFileError, match="no complete JSON"):
         FidelityMonitor.load(path)
+
+
+def test_a_file_of_version_1_is_read_and_goes_on():
+    monitor = FidelityMonitor.load(Path(__file__).parent / "monitor_files" / "version_1.json")
+    report = monitor.report()
+    assert (report.n_rows, report.n_lifetime, report.same_weekdays) == (150, 200, False)
+    assert drift_of(report, "amount").psi == pytest.approx(0.01355, abs=1e-5)
+    monitor.update({"amount": 12.0, "city": "Graz"}, 0.1, at="2025-04-01")
+    assert FidelityMonitor.from_json(monitor.to_json()).report().n_lifetime == 201
 
 
 def test_a_state_that_fits_its_hash_but_not_itself_is_refused(monitor):
@@ -831,7 +941,7 @@ for number in range(int(sys.argv[2]), 10**9):
 
 def test_a_killed_process_loses_no_update_and_counts_none_twice(tmp_path, rng):
     path, next_number = tmp_path / "monitor.json", 0
-    for _ in range(6):
+    for _ in range(4):
         command = [sys.executable, "-c", SERVICE, str(path), str(next_number)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as service:
             said = [service.stdout.readline() for _ in range(int(rng.integers(1, 60)))]
@@ -896,6 +1006,11 @@ def test_merged_monitors_have_counted_what_one_would(monitor, rng):
         one.merge(two)
     with pytest.raises(ValueError, match="different references"):
         one.merge(FidelityMonitor().fit(*live_rows(500, rng)))
+    with pytest.raises(ValueError, match="this monitor itself"):
+        one.merge(one)
+    for other, kind in ((one.to_json(), "a str"), (FidelityMonitor, "the class FidelityMonitor")):
+        with pytest.raises(TypeError, match=rf"other is {kind}.*FidelityMonitor\.load\(path\)"):
+            one.merge(other)
 
 
 # Sampling
@@ -963,6 +1078,8 @@ def test_a_distiller_gives_student_and_teacher(binary_task, forest):
     np.testing.assert_allclose(reference.gap_sums, other.gap_sums)
     assert reference.n_pairs == 300
     assert not hasattr(monitor, "feature_names_in_")
+    with pytest.warns(UserWarning, match=r"fitted on\. There.*the gap of live rows will seem"):
+        FidelityMonitor.from_estimator(model, X[:300])
 
 
 def test_any_classifier_or_regressor_can_be_the_student(multiclass_task):
@@ -987,30 +1104,80 @@ def test_any_classifier_or_regressor_can_be_the_student(multiclass_task):
 # The plot
 
 
-def test_the_display_shows_drift_by_bucket_and_the_gap(monitor, rng, close_figures):
-    for day in range(3):
-        rows, student, teacher = live_rows(500, rng, shift=float(day == 2))
-        monitor.update(rows, student, None if day == 1 else teacher, at=day)
+def test_the_display_says_what_the_report_said(monitor, rng, close_figures):
+    monitor.window = 2
+    for day in (0, 1, 3, 4):
+        rows, student, teacher = live_rows(500, rng, shift=float(day == 4))
+        monitor.update(rows, student, None if day < 3 else teacher, at=day)
     display = MonitorDisplay.from_monitor(monitor, max_columns=2)
     assert list(display.psi)[:2] == ["score", "amount"]
     assert len(display.psi) == 3
-    assert display.psi["amount"][2] > 0.2 > display.psi["amount"][0]
+    report = monitor.report()
+    for name, psi in display.psi.items():
+        drift = drift_of(report, name)
+        assert (psi[-1], display.status[name][-1]) == (drift.psi, drift.status)
+    assert display.days == [0, 1, 3, 4]
     assert display.gap[1] is None
-    image = display.axes_[0].images[0].get_array()
-    np.testing.assert_allclose(image[1], display.psi["amount"])
-    line = display.axes_[1].lines[0]
-    np.testing.assert_allclose(line.get_ydata(), [display.gap[0].value, display.gap[2].value])
-    assert display.days == [0, 1, 2]
+    assert display.gap[3] == report.gaps[0].live
+    assert display.gap_status == ["too few rows", "too few rows", "held", "held"]
+    drift, gap = display.axes_
+    colors = drift.images[0].get_array()
+    assert colors[1].tolist()[:3] == [0, 0, 0]
+    assert colors[1, 3] == {"warn": 2, "alert": 3}[drift_of(report, "amount").status]
+    assert [text.get_text() for text in gap.get_legend().get_texts()] == [
+        "held",
+        "teacher not asked",
+        "reference",
+        "tolerated: 20% more",
+    ]
+    note = gap.get_xlabel().replace("\n", " ")
+    assert "its bucket and the 1 before, as report() does (the first ones fewer)." in note
+    ends = [each.high for each in display.gap if each is not None]
+    assert gap.get_ylim()[1] > max(*ends, 1.2 * display.reference_gap.value)
+    assert "Left out by max_columns: 1 column, never in warning or alert." in note
+    assert "Left out, as no row came: 2" in note
+    note = MonitorDisplay.from_monitor(monitor, window=1).notes[0]
+    assert note == "Each cell and point judges its bucket, as report(window=1) does."
 
 
-def test_the_display_leaves_out_a_gap_that_is_not_known(rng, close_figures):
+def test_cells_that_chance_explains_are_hatched_and_what_is_missing_is_said(rng, close_figures):
     monitor = FidelityMonitor().fit(*live_rows(500, rng)[:2])
     with pytest.raises(ValueError, match="no live rows"):
         MonitorDisplay.from_monitor(monitor)
-    monitor.update(*live_rows(5, rng)[:2])
+    rows, student, _ = live_rows(5, rng)
+    monitor.update(rows.drop(columns="hour"), student)
     display = MonitorDisplay.from_monitor(monitor)
-    assert len(display.axes_) == 1
-    assert display.psi["score"] == [None]
+    (ax,) = display.axes_
+    assert display.status["score"] == ["too few rows"]
+    assert display.psi["hour"] == [None]
+    assert [patch.get_hatch() for patch in ax.patches] == ["/////"] * 3
+    texts = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert texts[-2:] == ["too few rows: chance explains it", "absent"]
+    assert "The teacher was asked on none of these rows" in ax.get_xlabel()
+
+
+@pytest.mark.parametrize("other", ["monitor.json", LinearRegression(), FidelityMonitor])
+def test_the_display_of_something_else_says_how_to_make_a_monitor(other):
+    with pytest.raises(
+        TypeError, match=r"monitor is of .*; a FidelityMonitor that.*from_estimator"
+    ):
+        MonitorDisplay.from_monitor(other)
+
+
+def test_long_names_and_many_days_are_not_clipped(rng, close_figures):
+    names = [f"a_name_that_is_much_longer_than_there_is_room_for_{i:02}" for i in range(32)]
+    X = dict(zip(names, rng.normal(size=(32, 1000)), strict=True))
+    monitor = FidelityMonitor().fit(X, rng.random(1000), at="2025-01-01")
+    for day in np.arange("2025-01-01", "2025-03-02", dtype="M8[D]"):
+        monitor.update({name: cells[:20] for name, cells in X.items()}, rng.random(20), at=day)
+    display = MonitorDisplay.from_monitor(monitor, max_columns=40)
+    display.figure_.draw_without_rendering()
+    (ax,), width = display.axes_, display.figure_.bbox.width
+    boxes = [text.get_window_extent() for text in (*ax.get_yticklabels(), *ax.get_xticklabels())]
+    boxes += [ax.get_legend().get_window_extent(), ax.xaxis.label.get_window_extent()]
+    assert all(box.x0 >= 0 and box.x1 <= width and box.y0 >= 0 for box in boxes)
+    heights = sorted(box.y0 for box in boxes[:33])
+    assert min(np.diff(heights)) >= boxes[0].height - 1  # the names do not overlap
 
 
 # Real data

@@ -15,12 +15,16 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skdistill import (
+    CostCurveDisplay,
+    DecisionBands,
+    DecisionCosts,
     DistilledClassifier,
     LinearStudentClassifier,
     MLPStudentClassifier,
     Munge,
     SoftLabelClassifier,
     TreeStudentClassifier,
+    decision_report,
     lean_scorer,
 )
 from skdistill.distill.recalibration import recalibration_of
@@ -315,3 +319,37 @@ def test_rows_of_the_fit_are_named_where_later_ones_are_asked_for(rows, teacher)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model.recalibrate(X[800:], y[800:])
+
+
+def test_rows_that_a_student_was_recalibrated_on_are_no_rows_to_judge_it_on(rows, teacher):
+    X, y = rows
+    model = DistilledClassifier(
+        teacher, TreeStudentClassifier(8), labelling="direct", random_state=0
+    ).fit(X[:800], y[:800])
+    for part in (slice(800, 1000), slice(800, 1100)):  # the last weeks, again with one more: fine
+        model.recalibrate(X[part], y[part])
+    bands = DecisionBands(DecisionCosts(missed_fraud=100, declined_legit=25, review=4))
+    seen = r"About 100% of the rows of X are rows that the student was recalibrated on"
+    with pytest.warns(UserWarning, match=seen):
+        DecisionBands.from_estimator(model, X[800:1100], costs=bands.costs)
+    with pytest.warns(UserWarning, match=seen):
+        decision_report(model, X[900:1100], y[900:1100], bands, n_resamples=20)
+    DecisionBands.from_estimator(model, X[1100:], costs=bands.costs)  # a warning would be an error
+    model.fit(X[:800], y[:800])
+    DecisionBands.from_estimator(model, X[800:], costs=bands.costs)
+
+
+def test_bands_and_cost_curves_of_rows_of_the_fit_are_warned_of(rows):
+    X, y = rows
+    costs = DecisionCosts(missed_fraud=100, declined_legit=25, review=4)
+    forest = RandomForestClassifier(20, random_state=0).fit(X[:800], y[:800])
+    model = DistilledClassifier(forest, TreeStudentClassifier(8)).fit(X[:800], y[:800])
+    with pytest.warns(UserWarning, match="student was fitted on.*price of reviews"):
+        DecisionBands.from_estimator(model, X[:800].tolist(), costs=costs)
+    with pytest.warns(UserWarning, match="the model was fitted on.*price of reviews"):
+        DecisionBands.from_estimator(forest, X[:800], costs=costs)
+    with pytest.warns(UserWarning, match="teacher and student were fitted on.*costs are too low"):
+        CostCurveDisplay.from_estimator(model, X[:800], y[:800], costs=costs)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        DecisionBands.from_estimator(forest, X[800:], costs=costs)

@@ -20,6 +20,7 @@ from skdistill.decisions.costs import APPROVE, DECISIONS, DECLINE, REVIEW, Decis
 from skdistill.estimators import by_label
 from skdistill.models import student_and_teacher
 from skdistill.rows import check_weights
+from skdistill.seen_rows import find_seen_rows
 
 __all__ = ["DecisionBands", "savings_of_reviews", "shadow_price"]
 
@@ -182,7 +183,7 @@ class DecisionBands(BaseEstimator):
         estimator : estimator
             A fitted classifier with calibrated probabilities; of a distiller its student is taken.
         X : array-like or data frame of shape (n_samples, n_features)
-            Rows that the model was not fitted on.
+            Rows that the model was neither fitted nor recalibrated on.
         y : array-like of shape (n_samples,) or None, default=None
             Observed classes, to check the calibration.
         costs : DecisionCosts
@@ -202,6 +203,21 @@ class DecisionBands(BaseEstimator):
         -------
         bands : DecisionBands
             The fitted bands, which can `predict`.
+
+        Raises
+        ------
+        NotFittedError
+            If the model is not fitted.
+        TypeError
+            If it is no classifier with ``predict_proba``.
+        ValueError
+            As `fit` says.
+
+        Warns
+        -----
+        UserWarning
+            If the model was fitted or recalibrated on rows of X, or its probabilities are far from
+            what was observed.
         """
         student = student_and_teacher(estimator)[0]
         bands = cls(costs, review_capacity)
@@ -214,6 +230,7 @@ class DecisionBands(BaseEstimator):
             pos_label=pos_label,
             sample_weight=sample_weight,
         )
+        find_seen_rows(estimator, None, X, "the price of reviews is that of easier rows")
         bands.estimator_ = student.estimator
         bands._column = positive_column(student.labels, pos_label)
         return bands

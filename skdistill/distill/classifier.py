@@ -23,6 +23,7 @@ from skdistill.estimators import last_step
 from skdistill.models import student_and_teacher
 from skdistill.progress import begin, with_callbacks
 from skdistill.rows import (
+    SeenRows,
     check_classes,
     check_classification_rows,
     check_something_observed,
@@ -400,6 +401,7 @@ class DistilledClassifier(ClassifierDistiller):
         shift = log_factors(self._class_factors)
         shift = shift if self._prior_shift is None else shift + self._prior_shift
         self.margin_shift_ = shift - shift[0]
+        self._recalibrated_on = None
         self._finish(in_use, transfer_set)
         task.end(reconstruction_attributes={}, **observed_rows(rows))
         return self
@@ -527,7 +529,8 @@ class DistilledClassifier(ClassifierDistiller):
 
         This is for labelled rows that came after fit, such as the last weeks: the share of fraud
         may have changed, or the teacher be too sure. The map of the margins, see the parameter
-        `recalibration`, becomes part of the student.
+        `recalibration`, becomes part of the student. Reports and bands on the same rows warn later;
+        recalibrating on them once more changes nothing, and on rows that overlap does no harm.
 
         Parameters
         ----------
@@ -572,6 +575,8 @@ class DistilledClassifier(ClassifierDistiller):
             "that came after fit.",
         )
         self.recalibration_ = self._rescaled(found)
+        before, seen = self._recalibrated_on, rows.take(observed >= 0).X
+        self._recalibrated_on = SeenRows.of(seen) if before is None else before.including(seen)
         return self
 
     def teacher_proba(self, X):

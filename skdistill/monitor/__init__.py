@@ -7,9 +7,10 @@
                                                     state file, journal
 
 `table` reads rows of any container, `bins` sorts cells, `layout` counts a batch, `ledger` keeps
-the counts by time, `state_file` and `journal` keep them on disk, `psi` and `gap` are the maths,
-`report` judges, `fidelity_monitor` is what users hold. Nothing here needs more than NumPy, except
-`FidelityMonitor.from_estimator`, which asks fitted models.
+the counts by time, `state_file` and `journal` keep them on disk, `weekdays` compares with the same
+weekdays, `psi` and `gap` are the maths, `report` judges, `fidelity_monitor` is what users hold.
+Nothing here needs more than NumPy, except `FidelityMonitor.from_estimator`, which asks fitted
+models.
 """
 
 from skdistill.monitor.batch_summary import BatchSummary

@@ -11,7 +11,7 @@ from skdistill.caller import warn_caller
 from skdistill.monitor.batch_summary import BatchSummary
 from skdistill.monitor.days import days_of_rows
 from skdistill.monitor.journal import Journal, read_state
-from skdistill.monitor.layout import Batch, align, choose_layout, count, read_scores
+from skdistill.monitor.layout import Batch, align, choose_layout, count, label_faults, read_scores
 from skdistill.monitor.ledger import Entry, Ledger
 from skdistill.monitor.report import make_report
 from skdistill.monitor.sampling import chosen_rows
@@ -23,6 +23,7 @@ from skdistill.monitor.state_file import (
     write_state_file,
 )
 from skdistill.monitor.table import read_table
+from skdistill.monitor.weekdays import counts_by_weekday
 
 #: Letters that the identifier of a batch may have.
 _LONGEST_BATCH_ID = 200
@@ -88,6 +89,12 @@ class FidelityMonitor:
     "warn" if at least `psi_warn`, but only if the index is above what chance stays below in 99.9 %
     of cases; "too few rows" if it is not, and chance alone could reach `psi_warn`.
 
+    **Weekdays.** Fewer than seven days are not like all days of the reference: on a Monday no row
+    is of a weekend. Where `fit` got the days of the reference, live rows are compared with
+    reference rows of the same weekdays, mixed as they are among the live ones, if there are at
+    least 300 of each. Days that are numbers repeat after seven. Flagged rows and gap are compared
+    with all.
+
     **Gap.** With classes it is the Kullback-Leibler divergence of the student from the teacher, in
     regression the absolute difference; others are reported beside it. It has grown if the interval
     of live mean minus ``1 + gap_tolerance`` times the reference's lies above 0, and has held if
@@ -96,7 +103,7 @@ class FidelityMonitor:
 
     **Distil again** if the gap has grown; or if a score is in state "alert" or a column is absent
     from all rows, and the teacher's scores do not show that the gap has held. Columns that drift
-    while the score does not, such as the day of the week on a Monday, are alerts and no more.
+    while the score does not are alerts and no more.
 
     The attributes `window`, `bucket_rows`, `psi_warn`, `psi_alert`, `gap_tolerance`, `confidence`
     and `teacher_share` may be changed at any time; all others stay as they were in `fit`.
@@ -170,7 +177,7 @@ class FidelityMonitor:
         self._state = self._journal = None
 
     @classmethod
-    def from_estimator(cls, model, X, *, teacher=None, **settings):
+    def from_estimator(cls, model, X, *, teacher=None, at=None, **settings):
         """Make a monitor of a fitted model: student and teacher are asked on the reference rows.
 
         Parameters
@@ -183,6 +190,8 @@ class FidelityMonitor:
             as the first weeks after deployment.
         teacher : estimator or None, default=None
             A fitted teacher; None for the one of the distiller.
+        at : int, str, date, datetime, array-like of shape (n_rows,) or None, default=None
+            The days of the reference rows, as in `fit`.
         **settings : dict
             Parameters of `FidelityMonitor`.
 
@@ -195,17 +204,27 @@ class FidelityMonitor:
         ------
         NotFittedError
             If the model is not fitted.
+        ValueError, TypeError
+            As `fit` says.
+
+        Warns
+        -----
+        UserWarning
+            If models were fitted on rows of X: there the student is closer to its teacher than it
+            will be on live rows.
         """
         from skdistill.models import student_and_teacher  # the rest needs no scikit-learn
+        from skdistill.seen_rows import find_seen_rows
 
         student, teacher = student_and_teacher(model, teacher)
+        find_seen_rows(model, teacher, X, "the gap of live rows will seem to have grown")
         labels = student.labels
         task = "regression" if labels is None else "classification"
         answers = [None if each is None else each.answers(X, labels) for each in (student, teacher)]
         labels = None if labels is None else labels.tolist()
-        return cls(**{"task": task} | settings)._fit(X, *answers, labels)
+        return cls(**{"task": task} | settings)._fit(X, *answers, at, labels)
 
-    def fit(self, X, student_scores, teacher_scores=None):
+    def fit(self, X, student_scores, teacher_scores=None, *, at=None):
         """Choose the bins and count the reference rows.
 
         Parameters
@@ -217,6 +236,10 @@ class FidelityMonitor:
         teacher_scores : array-like of the same shape, default=None
             The teacher's scores, NaN where there is none. Without them the gap of live rows has
             nothing to be compared with.
+        at : int, str, date, datetime, array-like of shape (n_rows,) or None, default=None
+            The days of the reference rows, in the form that `update` will have: with them live rows
+            are compared with those of the same weekdays. None compares with all rows; so leave it
+            out if `at` will not be days but hours, say.
 
         Returns
         -------
@@ -226,13 +249,19 @@ class FidelityMonitor:
         Raises
         ------
         ValueError
-            If a parameter is out of range, numbers of rows differ, or no score can be counted.
+            If a parameter is out of range, numbers of rows differ, `at` has another length, or no
+            score can be counted.
         TypeError
             If a column holds dates or objects, or scores are no numbers.
         RuntimeError
             If the monitor is kept on disk: fitting would discard its counts.
+
+        Warns
+        -----
+        UserWarning
+            If cells or scores cannot be counted, or scores look like labels: 0 or 1, all of them.
         """
-        return self._fit(X, student_scores, teacher_scores)
+        return self._fit(X, student_scores, teacher_scores, at)
 
     def update(self, X, student_scores, teacher_scores=None, *, at=None, batch_id=None):
         """Count a batch of live rows: all that can be counted of it.
@@ -270,6 +299,12 @@ class FidelityMonitor:
         OSError
             If the monitor is kept on disk and cannot be written. It is as it was.
 
+        Warns
+        -----
+        UserWarning
+            If scores look like labels: 0 or 1, all of them, and the student's of the reference were
+            not. They are counted.
+
         Notes
         -----
         A column that the batch lacks, and cells that cannot be read, are skipped; the other columns
@@ -282,6 +317,8 @@ class FidelityMonitor:
             return BatchSummary(0)
         batch = _read_batch(table, layout, student_scores, teacher_scores)
         days = days_of_rows(at, batch.n_rows)
+        for fault in label_faults(layout, batch, self._state.reference):
+            warn_caller(fault)
         counted = {
             day: count(layout, batch if rows.all() else batch.of_rows(rows))
             for day, rows in days.items()
@@ -357,20 +394,35 @@ class FidelityMonitor:
             Drift, gap, alerts, and whether to distil again.
         """
         state = self._current()
-        window = self.window if window is None else window
-        check_setting("window", window)
-        return make_report(state, state.ledger.newest(window))
+        return make_report(state, state.ledger.newest(self._checked_window(window)))
 
-    def history(self):
-        """Judge every bucket on its own.
+    def history(self, window=1):
+        """Judge every bucket, on its own or with those before it.
+
+        Parameters
+        ----------
+        window : int or None, default=1
+            How many buckets each report judges, the last of which is its own. None for the
+            monitor's own `window`: what `report` said, or would have said, at that time.
 
         Returns
         -------
         reports : list of MonitorReport
-            One per bucket that is kept, in the order of time.
+            One per bucket that is kept, in the order of time; the last one is
+            ``report(window)``. The first ones are left out if their windows would reach back to
+            buckets that are only kept added up.
+
+        Raises
+        ------
+        ValueError
+            If `window` is out of range.
         """
         state = self._current()
-        return [make_report(state, [day]) for day in state.ledger.buckets]
+        window = self._checked_window(window)
+        days = list(state.ledger.buckets)
+        n_cut = min(window, len(days)) - 1 if state.ledger.older.n_rows else 0
+        ends = range(n_cut + 1, len(days) + 1)
+        return [make_report(state, days[max(0, end - window) : end]) for end in ends]
 
     def merge(self, other):
         """Add what another monitor of the same reference has counted, as that of another process.
@@ -387,14 +439,26 @@ class FidelityMonitor:
 
         Raises
         ------
+        TypeError
+            If it is no monitor.
         ValueError
-            If the two have other bins or another reference, or have counted the same `batch_id`.
+            If it is this monitor, the two have other bins or another reference, or have counted the
+            same `batch_id`.
         """
+        if not isinstance(other, FidelityMonitor):
+            raise TypeError(
+                f"other is {_some_kind(other)}; another FidelityMonitor was expected. One that was "
+                "saved is read by FidelityMonitor.load(path)."
+            )
+        if other is self:
+            raise ValueError(
+                "other is this monitor itself; merged, all its rows would count twice. Pass the "
+                "monitor of another process."
+            )
         theirs = other._fitted()
         with self._lock:
             mine = self._fitted()
-            same = np.array_equal(mine.reference.cells, theirs.reference.cells)
-            if mine.layout != theirs.layout or not same:
+            if mine.layout != theirs.layout or not _is_same_reference(mine, theirs):
                 raise ValueError(
                     "The monitors have different references, so their bins differ. Fit one, and "
                     "give every process a copy: FidelityMonitor.from_json(monitor.to_json())."
@@ -564,7 +628,7 @@ class FidelityMonitor:
                 self._journal.close()
             self._journal = None
 
-    def _fit(self, X, student_scores, teacher_scores, labels=None):
+    def _fit(self, X, student_scores, teacher_scores, at, labels=None):
         check_settings(self._settings())
         if self._journal is not None:
             raise RuntimeError(
@@ -580,14 +644,18 @@ class FidelityMonitor:
                 f"The reference has {table.n_rows} rows and no student score that can be counted: "
                 f"{skipped or 'none was passed'}. Probabilities or finite predictions are needed."
             )
+        days = days_of_rows(at, table.n_rows)
         choices = {name: getattr(self, name) for name in ("n_bins", "max_levels", "threshold")}
         layout = choose_layout(table, student, kind, labels=labels, **choices)
         batch = Batch(table.n_rows, table.columns, student, teacher)
         reference, unreadable = count(layout, batch)
         for why, n in (skipped | skipped_too | unreadable).items():
             warn_caller(f"Not counted in the reference: {why}: {n} rows.")
+        for fault in label_faults(layout, batch):
+            warn_caller(fault)
         ledger = Ledger({}, reference.zero(), self.max_buckets)
-        self._set_state(MonitorState(self._settings(), layout, reference, ledger))
+        weekdays = counts_by_weekday(layout, batch, days)
+        self._set_state(MonitorState(self._settings(), layout, reference, ledger, weekdays))
         return self
 
     @classmethod
@@ -616,6 +684,11 @@ class FidelityMonitor:
                 self._state = self._journal.write_state(self._current())
             except OSError as error:  # all is in the journal, so the update counts
                 warn_caller(f"The journal goes on growing: {error}")
+
+    def _checked_window(self, window):
+        window = self.window if window is None else window
+        check_setting("window", window)
+        return window
 
     def _fitted(self):
         if self._state is None:
@@ -669,6 +742,16 @@ def _read_batch(table, layout, student_scores, teacher_scores):
     student, skipped = read_scores(student_scores, "student", table, *size)
     teacher, skipped_too = read_scores(teacher_scores, "teacher", table, *size)
     return Batch(table.n_rows, columns, student, teacher, skipped | skipped_too, unknown)
+
+
+def _is_same_reference(mine, theirs):
+    same = np.array_equal(mine.reference.cells, theirs.reference.cells)
+    weekdays = ({name: each.n_rows for name, each in s.weekdays.items()} for s in (mine, theirs))
+    return same and next(weekdays) == next(weekdays)
+
+
+def _some_kind(value):
+    return f"the class {value.__name__}" if isinstance(value, type) else f"a {type(value).__name__}"
 
 
 def _added_up(dicts):

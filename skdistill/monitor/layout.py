@@ -14,8 +14,20 @@ _PROBABILITY_TOLERANCE, _SUM_TOLERANCE = 1e-6, 1e-3
 #: Predictions beyond it have squares that overflow when they are added up.
 _LARGEST_PREDICTION = 1e100
 
+#: Scores of 0 or 1 from which on they may be taken for labels, and the probability with which
+#: chance may make them.
+_FEWEST_LABELS, _CHANCE_OF_LABELS = 10, 1e-3
+
 #: What is wrong with cells that are not counted, by whether numbers were expected.
 _UNREADABLE = {True: "not a number", False: "neither text nor number"}
+
+
+#: What is to be passed as scores.
+_WANTED = {
+    "binary": "predict_proba(X)[:, 1], not the labels of predict",
+    "multiclass": "predict_proba(X) with a column per class, not the labels of predict",
+    "regression": "what predict(X) returns (probabilities need task='classification')",
+}
 
 
 @dataclass(frozen=True)
@@ -86,6 +98,11 @@ class Layout:
         """Where each histogram lies among the cells."""
         ends = np.cumsum([bins.n_cells for bins in (*self.columns, *self.scores)]).tolist()
         return [slice(a, b) for a, b in zip([0, *ends], ends, strict=False)]
+
+    @property
+    def starts(self):
+        """Where each histogram begins among the cells."""
+        return [place.start for place in self._places]
 
     def split(self, cells):
         """Cut the cells of `Counts` into the histograms of the columns and those of the scores."""
@@ -248,8 +265,8 @@ def read_scores(scores, whose, table, kind, n_scores):
         scores = np.array(scores, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise TypeError(
-            f"{whose}_scores are no array of numbers: {error}. Pass one probability per row, NaN "
-            "or None where there is none."
+            f"{whose}_scores are no array of numbers: {error}. Pass {_WANTED[kind]}, NaN or None "
+            "where there is none."
         ) from None
     if table.is_row:
         scores = scores.reshape(1, -1)
@@ -260,7 +277,7 @@ def read_scores(scores, whose, table, kind, n_scores):
         shape = f"({table.n_rows},)" if n_scores == 1 else f"({table.n_rows}, {n_scores})"
         raise ValueError(
             f"{whose}_scores have shape {given}; {shape} was expected, one score for every "
-            "row of X. Nothing was counted."
+            f"row of X: {_WANTED[kind]}. Nothing was counted."
         )
     return _drop_impossible(scores, whose, kind)
 
@@ -317,6 +334,55 @@ def count(layout, batch):
     gaps = gap_of_rows(batch.teacher[both], batch.student[both], layout.kind, layout.threshold)
     counts = Counts(batch.n_rows, np.concatenate(parts), int(both.sum()), moments(gaps))
     return counts, skipped
+
+
+def label_faults(layout, batch, reference=None):
+    """Say which scores look like the labels of ``predict``: all of them are exactly 0 or 1.
+
+    Parameters
+    ----------
+    layout : Layout
+        Where what is counted.
+    batch : Batch
+        What was passed.
+    reference : Counts or None, default=None
+        Of the reference rows; None if these are they.
+
+    Returns
+    -------
+    faults : list of str
+        At most one for the student and one for the teacher. Of live rows the student's scores are
+        not mentioned where those of the reference explain them: with a share p of these in the bins
+        of 0 and 1, n are all there with probability ``p**n``. The teacher's are if the student's
+        are not 0 or 1, and both numbers occur: frauds are rare, and a forest often is sure.
+    """
+    if layout.kind == "regression":
+        return []
+    student, teacher = batch.student[batch.has_student], batch.teacher[batch.has_both]
+    likely, of_student = 0.0, _are_labels(student)
+    if of_student and reference is not None:
+        likely = min(map(_share_at_ends, layout.scores, layout.split(reference.cells)[1]))
+    odd = []
+    if of_student and likely ** len(student) < _CHANCE_OF_LABELS:
+        odd.append(("student", len(student)))
+    elif not of_student and _are_labels(teacher) and len(np.unique(teacher)) == 2:
+        odd.append(("teacher", len(teacher)))
+    whose_rows = "the reference" if reference is None else "this batch"
+    return [
+        f"All {n:,} {whose}_scores of {whose_rows} are exactly 0 or 1, as labels are. Drift and "
+        f"gap are those of probabilities: pass {_WANTED[layout.kind]}."
+        for whose, n in odd
+    ]
+
+
+def _are_labels(scores):
+    return len(scores) >= _FEWEST_LABELS and bool(np.isin(scores, [0.0, 1.0]).all())
+
+
+def _share_at_ends(bins, histogram):
+    """Return the share of scores in the bins that 0 and 1 belong to."""
+    ends = np.unique(np.searchsorted(bins.edges, [0.0, 1.0], side="left"))
+    return histogram[ends].sum() / max(1, histogram[:-1].sum())
 
 
 def _some(names):

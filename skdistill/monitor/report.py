@@ -13,6 +13,7 @@ from skdistill.monitor.psi import (
     population_stability_index,
     psi_noise,
 )
+from skdistill.monitor.weekdays import FEWEST_ROWS, by_weekday, matched_reference
 
 #: What people read instead of the names of measures.
 TITLES = {
@@ -123,6 +124,10 @@ class MonitorReport:
         Columns that were passed since the start and are not the model's.
     settings : dict
         Parameters of the monitor.
+    n_days : int
+        Days, or buckets, that were judged together.
+    same_weekdays : bool
+        Whether drift is measured against reference rows of the same weekdays; else against all.
 
     See Also
     --------
@@ -168,6 +173,8 @@ class MonitorReport:
     skipped: dict
     unknown_columns: tuple
     settings: dict
+    n_days: int
+    same_weekdays: bool
 
     def section(self, name):
         """Return one part of the report as rows, for instance for ``pandas.DataFrame``.
@@ -191,6 +198,13 @@ class MonitorReport:
             raise ValueError(f"section={name!r}; 'columns', 'scores' or 'gaps' was expected.")
         return [_row_of(item) for item in getattr(self, name)]
 
+    @property
+    def may_be_weekdays(self):
+        """Whether columns have drifted on fewer than seven dates, compared with all weekdays."""
+        is_short = self.n_days < 7 and isinstance(self.first, str)
+        drifted = any(each.status in ("warn", "alert") for each in self.columns)
+        return is_short and drifted and not self.same_weekdays
+
     def to_dict(self):
         """Return everything as nested dicts and lists of plain numbers and strings."""
         return _plain(asdict(self))
@@ -211,11 +225,12 @@ class MonitorReport:
         )
 
     def _verdict(self):
+        alerts = [alert for alert in self.alerts if alert not in self.reasons]
         return [
             f"Distil again: {'yes' if self.should_redistill else 'no'}",
             *(f"- {reason}" for reason in self.reasons),
-            *(["Alerts"] if self.alerts else []),
-            *(f"- {alert}" for alert in self.alerts if alert not in self.reasons),
+            *(["Alerts"] if alerts else []),
+            *(f"- {alert}" for alert in alerts),
         ]
 
     def _tables(self):
@@ -236,6 +251,14 @@ class MonitorReport:
             yield _aligned(["", "live", "reference"], rows)
 
     def _remarks(self):
+        if self.same_weekdays:
+            yield "\nDrift is measured against the same weekdays of the reference."
+        elif self.may_be_weekdays:
+            yield (
+                "\nDrift is measured against all days of the reference, and here are fewer than "
+                "seven: what\ndiffers by weekday looks like drift. With their dates in fit(at=), "
+                f"and {FEWEST_ROWS} rows of each\nweekday, it does not."
+            )
         if self.skipped:
             yield "\nNot counted since the start (rows)"
             yield from (f"- {why}: {n:,}" for why, n in self.skipped.items())
@@ -260,15 +283,14 @@ def make_report(state, days):
     """
     settings, layout, reference = state.settings, state.layout, state.reference
     live = state.ledger.total(days)
+    pairs = by_weekday(state, days)
+    expected = matched_reference(layout, pairs, reference) if pairs else reference.cells
     columns, scores = (
-        tuple(
-            _drift(*item, live.n_rows, reference.n_rows, settings)
-            for item in zip(bins, mine, theirs, strict=True)
-        )
+        tuple(_drift(*item, live.n_rows, settings) for item in zip(bins, mine, theirs, strict=True))
         for bins, mine, theirs in zip(
             (layout.columns, layout.scores),
             layout.split(live.cells),
-            layout.split(reference.cells),
+            layout.split(expected),
             strict=True,
         )
     )
@@ -294,10 +316,12 @@ def make_report(state, days):
         dict(state.ledger.skipped),
         state.ledger.unknown_columns,
         dict(settings),
+        len(days),
+        bool(pairs),
     )
 
 
-def _drift(bins, live, reference, n_rows, n_reference, settings):
+def _drift(bins, live, reference, n_rows, settings):
     """Judge the histogram of one column or score."""
     n_live = int(live.sum())
     if n_live == 0 or not reference.any():

@@ -2,12 +2,13 @@
 
 One object. ``format`` and ``version`` say what it is, ``sha256`` is the hash of all the rest.
 ``columns`` and ``scores`` hold the bins, one line each; ``reference``, ``older`` and every line of
-``buckets`` hold counts: the histogram of each column and score, and sum and sum of squares of every
-measure of the gap. `VERSION` rises with every change that an older skdistill would not understand.
+``buckets`` and ``weekdays`` (the reference by weekday) hold counts: the histogram of each column
+and score, and sum and sum of squares of every measure of the gap. `VERSION` rises with every change
+that an older skdistill would not understand; files of version 1 have no ``weekdays``.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from skdistill.monitor.ledger import Entry, Ledger
 from skdistill.scorer.digest import sha256
 from skdistill.scorer.files import write_atomically
 
-VERSION = 1
+VERSION = 2
 
 _FORMAT = "skdistill.monitor"
 
@@ -43,6 +44,8 @@ class MonitorState:
         Of the reference rows.
     ledger : Ledger
         Of the live rows.
+    weekdays : dict of str to Counts
+        Of the reference rows by weekday; empty if their days are not known.
     journal : str or None
         Identifier of the journal that continues it.
     """
@@ -51,6 +54,7 @@ class MonitorState:
     layout: Layout
     reference: Counts
     ledger: Ledger
+    weekdays: dict = field(default_factory=dict)
     journal: str | None = None
 
 
@@ -65,6 +69,9 @@ def state_to_text(state):
         "columns": [_bins_to_dict(bins) for bins in layout.columns],
         "scores": [_bins_to_dict(bins) for bins in layout.scores],
         "reference": _counts_to_dict(layout, state.reference),
+        "weekdays": [
+            {"on": name} | _counts_to_dict(layout, c) for name, c in state.weekdays.items()
+        ],
         "buckets": [{"at": d} | _counts_to_dict(layout, c) for d, c in ledger.buckets.items()],
         "older": _counts_to_dict(layout, ledger.older),
         "max_buckets": ledger.max_buckets,
@@ -118,7 +125,12 @@ def state_from_text(text, name):
             tuple(content["batch_ids"]),
         )
         reference = _counts_from_dict(layout, content["reference"])
-        return MonitorState(content["settings"], layout, reference, ledger, content["journal"])
+        weekdays = {
+            each["on"]: _counts_from_dict(layout, each) for each in content.get("weekdays", [])
+        }
+        return MonitorState(
+            content["settings"], layout, reference, ledger, weekdays, content["journal"]
+        )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise MonitorFileError(
             f"{name} holds no possible state of a monitor: {type(error).__name__}, {error}."

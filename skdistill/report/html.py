@@ -123,8 +123,6 @@ def _environment():
         "title_of": title_of,
         "shown": lambda fidelity, section: fidelity.shown(section),
         "subtitle": _subtitle,
-        "tone": _tone,
-        "headline": _headline,
     }
     environment.tests["wordy"] = lambda name, rows: isinstance(rows[0][name], str)
     return environment
@@ -139,18 +137,3 @@ def _subtitle(fidelity):
     if "baseline" in fidelity.models:
         parts.append(f"baseline on hard labels: {fidelity.models['baseline']}")
     return " · ".join(parts)
-
-
-def _tone(fidelity):
-    non_inferior = fidelity.verdict.non_inferior
-    return "" if non_inferior is None else "good" if non_inferior else "bad"
-
-
-def _headline(fidelity):
-    verdict = fidelity.verdict
-    title = title_of(verdict.metric)
-    if verdict.non_inferior is None:
-        return "No verdict: not enough is known"
-    if verdict.non_inferior:
-        return f"As good as its teacher, within {verdict.margin:g} in {title}"
-    return f"Not shown to be as good as its teacher, within {verdict.margin:g} in {title}"

@@ -15,10 +15,10 @@ from skdistill.decisions.calibration import calibration_finding, calibration_of
 from skdistill.decisions.checks import check_positives, positive_column
 from skdistill.decisions.costs import APPROVE, DECLINE, REVIEW
 from skdistill.decisions.desk import Desk
-from skdistill.models import as_peer, student_and_teacher
+from skdistill.models import as_baseline, student_and_teacher
 from skdistill.report.decisions.card import DecisionReport, ModelDecisions
-from skdistill.report.seen_rows import limits_of_seen_rows
 from skdistill.rows import check_weights
+from skdistill.seen_rows import limits_of_seen_rows
 
 
 @validate_params(
@@ -172,7 +172,7 @@ def decision_report(
     if teacher is not None:
         models["teacher"] = teacher
     if baseline is not None:
-        models["baseline"] = as_peer(baseline, "baseline", student)
+        models["baseline"] = as_baseline(baseline, student)
     column = positive_column(student.labels, pos_label)
     n_samples = _num_samples(X)
     positive = check_positives(y, pos_label, "y", n_samples)

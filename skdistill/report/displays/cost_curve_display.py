@@ -6,6 +6,7 @@ from skdistill.decisions.checks import positive_column
 from skdistill.decisions.cost_curve import review_cost_curve
 from skdistill.models import student_and_teacher
 from skdistill.report.plotting import import_pyplot
+from skdistill.seen_rows import find_seen_rows
 
 
 class CostCurveDisplay:
@@ -115,9 +116,15 @@ class CostCurveDisplay:
         -------
         display : CostCurveDisplay
             The display, drawn.
+
+        Warns
+        -----
+        UserWarning
+            If models were fitted or recalibrated on rows of X.
         """
         student, teacher = student_and_teacher(estimator, teacher)
         column = positive_column(student.labels, pos_label)
+        find_seen_rows(estimator, teacher, X, "the costs are too low")
         models = {"student": student} | ({} if teacher is None else {"teacher": teacher})
         return cls.from_predictions(
             y,

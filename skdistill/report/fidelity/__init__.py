@@ -2,5 +2,6 @@
 
 `case` checks models and rows and asks the models; `closeness`, `scores` and `groups` turn the
 answers into statistics of the rows' weights, which `bootstrap` repeats on resamples; `segments`
-looks for weak spots, `cost` measures, `verdict` judges, and `card` holds what came out.
+looks for weak spots, `cost` measures, `verdict` judges, and `card` holds what came out, with
+`notes` to its tables and a `gate` of conditions.
 """

@@ -7,8 +7,10 @@ from skdistill.bootstrap import Estimate
 from skdistill.report.decisions.card import DecisionReport
 from skdistill.report.fidelity.closeness import MEASURES
 from skdistill.report.fidelity.daily import NEEDS
+from skdistill.report.fidelity.gate import check_conditions
+from skdistill.report.fidelity.notes import note_on
 from skdistill.report.fidelity.scores import SCORES
-from skdistill.report.fidelity.verdict import Verdict
+from skdistill.report.fidelity.verdict import STATUSES, Verdict
 from skdistill.report.html import render, write
 from skdistill.report.plotting import pandas_frame
 from skdistill.report.tables import columns_of, plain, text_table, title_of
@@ -130,7 +132,7 @@ class FidelityReport:
     models : dict of str to str
         Class names of "student", "teacher" and "baseline", those that are there.
     verdict : Verdict
-        The finding, with its rule.
+        Green, amber or red, in words, and with its rule.
     scores : dict of str to ScoreComparison
         Scores on the observed classes or values; empty without y.
     fidelity : dict of str to Estimate
@@ -152,7 +154,8 @@ class FidelityReport:
     limitations : tuple of str
         What cannot be said, and why.
     settings : dict
-        What the report was made with.
+        What the report was made with; with groups and two classes also ``selected_class`` and
+        ``selection_threshold``, the class and its probability from which rows are selected.
 
     See Also
     --------
@@ -247,6 +250,22 @@ class FidelityReport:
         left_out = empty | {"greater_is_better"} | ({"column"} if name == "segments" else set())
         return [{key: row[key] for key in row if key not in left_out} for row in rows]
 
+    def note(self, name):
+        """Say what has to be known to read one part of the report.
+
+        Parameters
+        ----------
+        name : str
+            See `section`.
+
+        Returns
+        -------
+        note : str
+            Which rows are the top k, which are selected, or what intervals hold for; empty where
+            there is nothing of the kind.
+        """
+        return note_on(self, name) if self.section(name) else ""
+
     def to_frame(self, section="scores"):
         """Return one part of the report as a data frame.
 
@@ -313,31 +332,45 @@ class FidelityReport:
             return None  # notebooks then show the text
 
     def __str__(self):
-        parts = [f"{self._headline()}\n", *self.verdict.sentences, f"({self.verdict.rule})"]
+        verdict = self.verdict
+        parts = [f"{self._headline()}\n", f"{verdict.status.upper()}: {verdict.headline}"]
+        parts += [f"- {sentence}" for sentence in verdict.concerns]
+        parts += [*verdict.remarks, f"({verdict.rule}.)"]
+        said = set()
         for name in ("scores", "fidelity", "thresholds", "by_class"):
             if rows := self.shown(name)[:12]:
-                parts.append(f"\n{SECTIONS[name]}\n{text_table(rows)}")
+                parts.append(self._as_text(name, rows, said))
         if self.decisions is not None:
             parts.append(f"\n{self.decisions.tables()}")
         if rows := self.shown("segments")[:5]:
             parts.append(f"\n{SECTIONS['segments']}, the 5 worst\n{text_table(rows)}")
         for name in ("group_rates", "group_gaps", "cost"):
             if rows := self.shown(name):
-                parts.append(f"\n{SECTIONS[name]}\n{text_table(rows)}")
+                parts.append(self._as_text(name, rows, said))
         if self.limitations:
             parts.append("\nNot in this report\n" + "\n".join(self.limitations))
         return "\n".join(parts)
+
+    def _as_text(self, name, rows, said):
+        """Write a table with its note, unless that was said before."""
+        note = self.note(name)
+        text = f"\n{SECTIONS[name]}\n{text_table(rows)}"
+        text += f"\n{note}" if note not in said | {""} else ""
+        said.add(note)
+        return text
 
     def _headline(self):
         teacher = self.models.get("teacher")
         of = f" distilled from {teacher}" if teacher else ""
         return f"{self.models['student']}{of}, {self.n_samples:,} rows"
 
-    def require(self, *, non_inferior=None, helped=None, at_interval=False, **limits):
+    def require(self, *, status=None, non_inferior=None, helped=None, at_interval=False, **limits):
         """Raise unless the model is good enough: one line that makes a deployment stop.
 
         Parameters
         ----------
+        status : {"green", "amber"} or None, default=None
+            The worst verdict that will do.
         non_inferior : bool or None, default=None
             True asks that the verdict finds the student non-inferior to its teacher.
         helped : bool or None, default=None
@@ -347,7 +380,8 @@ class FidelityReport:
             the estimate.
         **limits : float
             Names of `fidelity` or `scores` with the smallest value allowed, or the largest for
-            losses and divergences, such as ``agreement=0.98, kl_divergence=0.01``.
+            losses and divergences, such as ``agreement=0.98, kl_divergence=0.01``. At least one
+            condition of any kind is needed.
 
         Returns
         -------
@@ -358,15 +392,23 @@ class FidelityReport:
         ------
         RequirementNotMetError
             With every reason.
+        TypeError
+            If a limit is no number, or a switch not True, False or None.
         ValueError
-            If a name is none that a report of this kind has.
+            If there is no condition, a name is none that a report of this kind has, or a limit is
+            outside the range of what it limits.
         """
+        check_conditions(
+            self.kind,
+            limits,
+            status=status,
+            non_inferior=non_inferior,
+            helped=helped,
+            at_interval=at_interval,
+        )
         known = MEASURES[self.kind] | SCORES[self.kind]
-        unknown = sorted(set(limits) - set(known))
-        if unknown:
-            raise ValueError(f"No measure or score {unknown}; there are {sorted(known)}.")
         reasons = [
-            *self._reasons_of_verdict(non_inferior, helped),
+            *self._reasons_of_verdict(status, non_inferior, helped),
             *(
                 reason
                 for name, limit in limits.items()
@@ -379,8 +421,11 @@ class FidelityReport:
             )
         return self
 
-    def _reasons_of_verdict(self, non_inferior, helped):
+    def _reasons_of_verdict(self, status, non_inferior, helped):
         verdict = self.verdict
+        if status is not None and STATUSES.index(verdict.status) > STATUSES.index(status):
+            asked = "green" if status == "green" else "green or amber"
+            yield f"The verdict is {verdict.status}, {asked} was required: {verdict.headline}"
         if non_inferior and not verdict.non_inferior:
             yield f"Non-inferiority to the teacher was not shown: {verdict.sentences[0]}"
         if helped and verdict.helped != "yes":

@@ -10,11 +10,11 @@ from skdistill.columns import as_models_take, is_frame, table_names
 from skdistill.decisions.bands import DecisionBands
 from skdistill.decisions.desk import FEWEST_CLUSTERS, Desk
 from skdistill.fidelity import check_top_k
-from skdistill.models import as_peer, student_and_teacher
+from skdistill.models import as_baseline, student_and_teacher
 from skdistill.report.fidelity.daily import check_daily_k
 from skdistill.report.fidelity.groups import check_groups
-from skdistill.report.seen_rows import limits_of_seen_rows
 from skdistill.rows import check_weights, encode_observed
+from skdistill.seen_rows import SeenRowsFinding, find_seen_rows
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,8 @@ class Case:
         Probabilities, or predictions, by role.
     limitations : tuple of str
         What cannot be said, and why.
+    seen_rows : SeenRowsFinding or None
+        Whether models were fitted on the rows; None if they were not.
     """
 
     model: Any
@@ -70,6 +72,7 @@ class Case:
     bands: DecisionBands | None
     answers: dict
     limitations: tuple
+    seen_rows: SeenRowsFinding | None
 
     @property
     def n_samples(self):
@@ -119,7 +122,7 @@ def make_case(
     if teacher is not None:
         models["teacher"] = teacher
     if baseline is not None:
-        models["baseline"] = as_peer(baseline, "baseline", student)
+        models["baseline"] = as_baseline(baseline, student)
     kind = student.kind
     if kind != "regression" and len(student.labels) == 1:
         raise ValueError(
@@ -133,14 +136,15 @@ def make_case(
     weight = check_weights(sample_weight, X)
     top_k = max(1, min(100, X.shape[0] // 10)) if top_k is None else top_k
     check_top_k(top_k, X.shape[0])
-    groups = check_groups(groups, X.shape[0])
+    groups = check_groups(groups, X.shape[0], table_names(X) if is_frame(X) else [])
     desk_of_rows = {"days": days, "entities": entities, "amounts": amounts}
     _check_kind_of_desk(kind, desk_of_rows | {"bands": bands})
     desk = Desk.of(X.shape[0], **desk_of_rows, name="entities")
     limitations = [*_limitations(models, kind, student.labels, y), *_of_few_days(desk)]
     if bands is not None and y is not None:
         limitations += _of_common_frauds(student.labels, y)
-    limitations += limits_of_seen_rows(model, teacher, X)
+    seen = find_seen_rows(model, teacher, X)
+    limitations += [] if seen is None else [seen.sentence]
     return Case(
         model=model,
         models=models,
@@ -157,6 +161,7 @@ def make_case(
         bands=bands,
         answers={role: each.answers(X, student.labels) for role, each in models.items()},
         limitations=tuple(limitations),
+        seen_rows=seen,
     )
 
 

@@ -11,6 +11,9 @@ from skdistill.bootstrap import Estimate, ratio
 #: Groups with fewer rows are shown, but do not count for the gap between groups.
 SMALLEST_GROUP = 30
 
+#: What `groups` takes.
+EXPECTED_GROUPS = "an array of shape (n_samples,), a dict of those or a data frame"
+
 #: What is compared between groups, by kind of task.
 RATES = {
     "binary": ("selection_rate", "true_positive_rate", "false_positive_rate"),
@@ -62,7 +65,8 @@ class GroupGap:
     teacher, student : float
         Largest rate minus smallest, for each model.
     change : Estimate
-        Student's gap minus teacher's, with its bootstrap interval.
+        Student's gap minus teacher's. Its interval is wide enough for those of all gaps of a
+        report to hold together (Bonferroni, with the standard error of the bootstrap).
     """
 
     attribute: str
@@ -79,7 +83,7 @@ class GroupGap:
         return "reduced" if self.change.high < 0 else "inherited"
 
 
-def check_groups(groups, n_samples):
+def check_groups(groups, n_samples, names):
     """Turn groups into arrays of strings.
 
     Parameters
@@ -88,6 +92,8 @@ def check_groups(groups, n_samples):
         One or more attributes that the rows are grouped by.
     n_samples : int
         Number of rows.
+    names : list of str
+        Columns of X, if it is a data frame: some pass them in place of their values.
 
     Returns
     -------
@@ -96,11 +102,14 @@ def check_groups(groups, n_samples):
 
     Raises
     ------
+    TypeError
+        If an attribute is no sequence of values.
     ValueError
-        If an attribute has another length.
+        If an attribute has another length, or is a name.
     """
     if groups is None:
         return {}
+    _refuse_names(groups, n_samples, names)
     native = nw.from_native(groups, eager_only=True, allow_series=True, pass_through=True)
     if isinstance(native, nw.DataFrame):
         groups = {name: native[name].to_list() for name in native.columns}
@@ -187,12 +196,37 @@ def _group_means(group_of_row, values, n_groups, weight):
     return np.stack([ratio(total, mass) for total in sums], axis=1)
 
 
+def _refuse_names(groups, n_samples, columns):
+    """Raise if names were passed in place of values: of columns, or any word."""
+    given = [groups] if isinstance(groups, str) else groups
+    if not isinstance(given, list | tuple) or not all(isinstance(one, str) for one in given):
+        return
+    are_columns = bool(given) and set(given) <= set(columns)
+    if isinstance(groups, str) or (are_columns and len(given) != n_samples):
+        hint = f" Pass X[{groups!r}]." if are_columns else ""
+        raise ValueError(
+            f"groups={groups!r} holds no values; {EXPECTED_GROUPS} was expected: the group of "
+            f"every row.{hint}"
+        )
+
+
 def _as_strings(name, values, n_samples):
-    values = np.asarray(values, dtype=object).reshape(len(values), -1)
-    if values.shape != (n_samples, 1):
+    if isinstance(values, str) or not hasattr(values, "__len__"):
+        raise TypeError(
+            f"groups is {values!r} for {name!r}; {EXPECTED_GROUPS} was expected: the group of "
+            "every row."
+        )
+    values = np.asarray(values, dtype=object)
+    values = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
+    if values.ndim != 1:
+        raise ValueError(
+            f"groups has shape {values.shape} for {name!r}; {EXPECTED_GROUPS} was expected. "
+            "Several attributes go into a dict or data frame, one column each."
+        )
+    if len(values) != n_samples:
         raise ValueError(
             f"groups has {len(values)} entries for {name!r}; one for each of the {n_samples} rows "
             "of X was expected."
         )
-    text = values[:, 0].astype(str)
+    text = values.astype(str)
     return np.where(np.isin(text, ["None", "nan", "<NA>", "NaT"]), "missing", text)

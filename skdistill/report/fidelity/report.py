@@ -50,6 +50,9 @@ VERDICT_METRIC = {"binary": "roc_auc", "multiclass": "roc_auc", "regression": "r
 #: Segments with fewer rows, or a smaller share of them, are left out.
 SMALLEST_SEGMENT, SMALLEST_SEGMENT_SHARE = 30, 0.01
 
+#: Where no thresholds are asked for, rows of the groups are selected from this probability on.
+DEFAULT_THRESHOLD = 0.5
+
 #: Share of the days, entities or rows on which the price of reviews is set; money is counted on
 #: the others.
 THRESHOLD_SHARE = 0.5
@@ -178,7 +181,8 @@ def fidelity_report(
         student are of different kinds.
     ValueError
         If rows, classes, weights, groups, days, entities, amounts, `bands`, `top_k` or
-        `top_k_per_day` do not fit each other or the model.
+        `top_k_per_day` do not fit each other or the model, `baseline` is the student itself, or
+        `thresholds` are no probabilities.
 
     Warns
     -----
@@ -188,11 +192,17 @@ def fidelity_report(
     Notes
     -----
     Intervals are percentile intervals of a paired bootstrap: every resample of the rows is scored
-    by all models. Non-inferiority holds if the whole interval of the student's score minus the
-    teacher's lies above ``-margin`` (for losses: below ``margin``). Scores of a day's top k are
-    those of `precision_at_k`, `recall_at_k` and `card_precision_at_k`; their resamples are of whole
-    days, and with fewer than ten days there is no interval. If `bands` has a capacity, the price of
-    reviews is set on the first half of the days and money is counted on the other.
+    by all models; those of segments and of gaps between groups are normal. Non-inferiority holds if
+    the whole interval of the student's score minus the teacher's lies above ``-margin`` (for
+    losses: below ``margin``). Scores of a day's top k are those of `precision_at_k`, `recall_at_k`
+    and `card_precision_at_k`; their resamples are of whole days, and with fewer than ten days there
+    is no interval. If `bands` has a capacity, the price of reviews is set on the first half of the
+    days and money is counted on the other.
+
+    The verdict is green, amber or red by the rule in ``report.verdict.rule``, which has all limits.
+    Some of many segments, or gaps between groups, look bad by chance. So their intervals are those
+    of Bonferroni: a student without a fault is blamed for any segment in at most
+    ``(1 - confidence) / 2`` of the reports, and as often for any gap.
 
     References
     ----------
@@ -215,6 +225,7 @@ def fidelity_report(
     0.97
     >>> _ = report.require(agreement=0.9)
     """
+    thresholds = check_thresholds(thresholds)
     case = make_case(
         model,
         X,
@@ -259,7 +270,25 @@ def fidelity_options(given):
     parameters = inspect.signature(fidelity_report).parameters
     options = {name: parameters[name].default for name in _OPTIONS} | given
     validate_parameter_constraints(_OPTIONS, options, caller_name="fidelity_report")
-    return options
+    return options | {"thresholds": check_thresholds(options["thresholds"])}
+
+
+def check_thresholds(thresholds):
+    """Return thresholds as a list of float; each has to be a probability.
+
+    Raises
+    ------
+    ValueError
+        If one is not.
+    """
+    found = np.asarray(thresholds)
+    is_number = found.dtype.kind in "fiu" or found.size == 0
+    if found.ndim != 1 or not is_number or not ((found >= 0) & (found <= 1)).all():
+        raise ValueError(
+            f"thresholds={thresholds!r}; a sequence of probabilities between 0 and 1 was expected, "
+            "such as (0.2, 0.5): from each on, the decision is yes."
+        )
+    return [float(threshold) for threshold in found]
 
 
 def report_on(
@@ -272,9 +301,10 @@ def report_on(
             f"metric={metric!r} is no score of a {case.kind} task; one of "
             f"{list(SCORES[case.kind])} was expected."
         )
-    thresholds = [float(t) for t in thresholds] if case.kind == "binary" else []
+    thresholds = thresholds if case.kind == "binary" else []
+    selection_threshold = thresholds[0] if thresholds else DEFAULT_THRESHOLD
     random_state = check_random_state(random_state)
-    replicates = _replicate(case, thresholds, n_resamples, random_state)
+    replicates = _replicate(case, thresholds, selection_threshold, n_resamples, random_state)
 
     def estimate(values):
         return Estimate.of(values, confidence)
@@ -285,7 +315,7 @@ def report_on(
     fidelity = _likeness(replicates, case, estimate) if has_teacher else {}
     by_class = _by_class(replicates, case, estimate) if has_teacher else ()
     segments = _segments(case, n_bins, confidence) if has_teacher else ()
-    rates, gaps, unsaid = _groups(replicates, case, estimate)
+    rates, gaps, unsaid = _groups(replicates, case, confidence)
     settings = {
         "metric": metric,
         "margin": float(margin),
@@ -295,12 +325,26 @@ def report_on(
         "n_resamples": int(n_resamples),
         "confidence": float(confidence),
     }
+    if case.groups and case.kind == "binary":
+        settings["selected_class"] = case.classes[1].item()
+        settings["selection_threshold"] = selection_threshold
+    seen = case.seen_rows
     return FidelityReport(
         kind=case.kind,
         classes=None if case.classes is None else tuple(case.classes.tolist()),
         n_samples=case.n_samples,
         models={role: model.name for role, model in case.models.items()},
-        verdict=judge(scores, fidelity, by_class, segments, gaps, decisions, settings),
+        verdict=judge(
+            scores,
+            fidelity,
+            by_class,
+            segments,
+            gaps,
+            decisions,
+            settings,
+            n_samples=case.n_samples,
+            seen_rows=seen.sentence if seen is not None and seen.is_shown else None,
+        ),
         scores=scores,
         fidelity=fidelity,
         thresholds=_at_thresholds(replicates, thresholds, estimate) if has_teacher else (),
@@ -315,7 +359,7 @@ def report_on(
     )
 
 
-def _replicate(case, thresholds, n_resamples, random_state):
+def _replicate(case, thresholds, selection_threshold, n_resamples, random_state):
     """Compute all statistics of all models on the rows and on the same resamples of them."""
     means, statistics = {}, {}
     if "teacher" in case.models:
@@ -332,9 +376,8 @@ def _replicate(case, thresholds, n_resamples, random_state):
         for attribute, groups in case.groups.items():
             if rates_known(case.kind, case.y):
                 position = np.unique(groups, return_inverse=True)[1]
-                threshold = thresholds[0] if thresholds else 0.5
                 statistics["group", role, attribute] = group_statistics(
-                    position, case.kind, answers, case.y, threshold
+                    position, case.kind, answers, case.y, selection_threshold
                 )
     return replicate(means, statistics, case.sample_weight, n_resamples, random_state)
 
@@ -482,10 +525,10 @@ def _losses_of_rows(answers, case):
     return log_losses_of_rows(answers, case.y)
 
 
-def _groups(replicates, case, estimate):
+def _groups(replicates, case, confidence):
     """Return rates per group, gaps between groups, and what cannot be said about them."""
     names = rates_known(case.kind, case.y)
-    rates, gaps, unsaid = [], [], []
+    rates, changes, unsaid = [], [], []
     for attribute, groups in case.groups.items() if names else ():
         labels, sizes = np.unique(groups, return_counts=True)
         of_role = {role: replicates["group", role, attribute] for role in case.models}
@@ -510,16 +553,19 @@ def _groups(replicates, case, estimate):
             )
         if "teacher" in of_role and counts.sum() > 1:
             teacher, student = (gaps_of(of_role[r], counts) for r in ("teacher", "student"))
-            gaps += [
-                GroupGap(
-                    attribute=attribute,
-                    rate=name,
-                    teacher=float(teacher[0, r]),
-                    student=float(student[0, r]),
-                    change=estimate(student[:, r] - teacher[:, r]),
-                )
-                for r, name in enumerate(names)
+            changes += [
+                (attribute, name, teacher[:, r], student[:, r]) for r, name in enumerate(names)
             ]
+    gaps = [
+        GroupGap(
+            attribute=attribute,
+            rate=name,
+            teacher=float(teacher[0]),
+            student=float(student[0]),
+            change=Estimate.one_of(len(changes), student - teacher, confidence),
+        )
+        for attribute, name, teacher, student in changes
+    ]
     return tuple(rates), tuple(gaps), unsaid
 
 

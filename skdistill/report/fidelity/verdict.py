@@ -1,8 +1,28 @@
-"""The verdict of a report: non-inferior or not, helped or not, by rules that are said."""
+"""The verdict of a report: green, amber or red by one rule, which is said with it."""
 
+import math
 from dataclasses import dataclass
 
+from scipy.stats import norm
+
+from skdistill.decisions.calibration import calibration_finding
 from skdistill.report.tables import number, title_of
+
+#: From the best to the worst.
+STATUSES = ("green", "amber", "red")
+
+#: A loss that matters is more than this share: of what the teacher loses in money, and of the
+#: margin against the same student on hard labels, which costs no more than the student.
+MATERIAL_SHARE = 0.1
+
+#: By how much the calibration error may be larger than the teacher's.
+CALIBRATION_MARGIN = 0.01
+
+#: A smaller share of the teacher's top k that the student has as well is a concern.
+SMALLEST_OVERLAP = 0.5
+
+#: Probability of showing non-inferiority with as many rows as `rows_needed` says.
+POWER = 0.8
 
 
 @dataclass(frozen=True)
@@ -11,6 +31,14 @@ class Verdict:
 
     Attributes
     ----------
+    status : {"green", "amber", "red"}
+        The worst of all findings: red if a loss that matters is shown, amber if it is not shown
+        that the student is as good as its teacher or something else is a concern, green if there
+        is nothing of the kind. `rule` has the limits.
+    headline : str
+        The same in one sentence, with every concern.
+    concerns : tuple of str
+        What made it amber or red, the worst first; empty if it is green.
     metric : str
         The score it is about.
     margin : float
@@ -21,21 +49,44 @@ class Verdict:
     helped : {"yes", "no", "unclear"} or None
         Whether the student is better ("yes") or worse ("no") than the same student on hard
         labels, the interval of the difference not containing 0; None without a baseline.
+    rows_needed : int or None
+        About how many rows it would take to show non-inferiority, see `rows_needed`; None if it
+        is shown, or more rows are not likely to show it.
     sentences : tuple of str
-        The same, and what else matters, in words.
+        All findings in words, concerns included.
     rule : str
         How it was found.
     """
 
+    status: str
+    headline: str
+    concerns: tuple
     metric: str
     margin: float
     non_inferior: bool | None
     helped: str | None
+    rows_needed: int | None
     sentences: tuple
     rule: str
 
+    @property
+    def remarks(self):
+        """The findings that are no concern."""
+        return tuple(sentence for sentence in self.sentences if sentence not in self.concerns)
 
-def judge(scores, fidelity, by_class, segments, gaps, decisions, settings):
+
+@dataclass(frozen=True)
+class Finding:
+    """One finding: the sentence, and if it is a concern, how grave and in how few words."""
+
+    sentence: str
+    status: str = "green"
+    words: str = ""
+
+
+def judge(
+    scores, fidelity, by_class, segments, gaps, decisions, settings, *, n_samples, seen_rows=None
+):
     """Find the verdict.
 
     Parameters
@@ -44,6 +95,10 @@ def judge(scores, fidelity, by_class, segments, gaps, decisions, settings):
         The parts of a `FidelityReport`.
     settings : dict
         ``metric``, ``margin``, ``top_k``, ``confidence`` and ``n_resamples``.
+    n_samples : int
+        Number of rows.
+    seen_rows : str or None, default=None
+        What is to be said if models were fitted on rows of the report.
 
     Returns
     -------
@@ -52,65 +107,196 @@ def judge(scores, fidelity, by_class, segments, gaps, decisions, settings):
     """
     metric, margin = settings["metric"], settings["margin"]
     score = scores.get(metric)
-    non_inferior, first = _compare_with_teacher(score, metric, margin)
-    helped, second = _compare_with_baseline(score, metric)
-    sentences = [
-        first,
-        second,
-        *_about_likeness(fidelity, by_class, settings["top_k"]),
-        *([] if decisions is None else [decisions.sentence]),
+    non_inferior, needed, of_teacher = _compare_with_teacher(
+        score, settings, n_samples, _missing(scores, fidelity)
+    )
+    helped, of_baseline = _compare_with_baseline(score, metric, margin)
+    findings = [
+        of_teacher,
+        of_baseline,
+        *_about_seen_rows(seen_rows),
+        *_about_money(decisions),
+        *_about_calibration(scores, decisions, metric),
         *_about_segments(segments),
         *_about_groups(gaps),
+        *_about_likeness(fidelity, by_class),
+        *_about_the_top(fidelity, scores, settings["top_k"]),
+    ]
+    concerns = [
+        finding for status in ("red", "amber") for finding in findings if finding.status == status
     ]
     return Verdict(
+        status=concerns[0].status if concerns else "green",
+        headline=_headline(concerns, of_teacher, non_inferior, helped, settings),
+        concerns=tuple(finding.sentence for finding in concerns),
         metric=metric,
         margin=margin,
         non_inferior=non_inferior,
         helped=helped,
-        sentences=tuple(sentences),
-        rule=(
-            f"Rule: {100 * settings['confidence']:g} % intervals of a paired bootstrap with "
-            f"{settings['n_resamples']:,} resamples; a difference counts where the whole interval "
-            "lies on one side of the limit"
-        ),
+        rows_needed=needed,
+        sentences=tuple(finding.sentence for finding in findings),
+        rule=_rule(settings),
     )
 
 
-def _compare_with_teacher(score, metric, margin):
-    """Return whether the student is non-inferior, and a sentence."""
-    title = title_of(metric)
+def rows_needed(gain, margin, n_samples, confidence):
+    """Estimate how many rows it would take to show that a student is non-inferior.
+
+    Parameters
+    ----------
+    gain : Estimate
+        Student's score minus teacher's, more being better, on `n_samples` rows.
+    margin : float
+        By how much the student may be worse.
+    n_samples : int
+        Number of rows.
+    confidence : float
+        Of the interval.
+
+    Returns
+    -------
+    n : int or None
+        With two digits, rounded up; None if the difference itself is beyond the margin, or it has
+        no interval.
+
+    Notes
+    -----
+    Standard errors shrink with the root of the number of rows, and to show it with probability
+    `POWER` the distance to the margin has to be as many of them as the two normal quantiles
+    together: ``n = n_samples * ((1 + z_power / z_tail) * h / (margin + gain)) ** 2``, where ``h``
+    is the distance from the difference to the bad end of its interval.
+
+    References
+    ----------
+    Julious, "Sample sizes for clinical trials with Normal data", Statistics in Medicine 23 (2004),
+    doi:10.1002/sim.1783.
+    """
+    room = margin + gain.value
+    if math.isnan(gain.low) or room <= 0:
+        return None
+    z_tail = norm.isf((1 - confidence) / 2)
+    n = n_samples * ((1 + norm.ppf(POWER) / z_tail) * (gain.value - gain.low) / room) ** 2
+    unit = 10 ** max(0, math.floor(math.log10(n)) - 1)
+    return math.ceil(n / unit) * unit
+
+
+def percent(share):
+    """Write a share with as many digits as tell it from 100 %."""
+    if share == 1:
+        return "100 %"
+    return f"{100 * share:.2f} %" if share > 0.99 else f"{100 * share:.1f} %"
+
+
+def _headline(concerns, of_teacher, non_inferior, helped, settings):
+    """Say the worst first, and that the student is as good as its teacher only if that is all."""
+    title, margin = title_of(settings["metric"]), f"{settings['margin']:g}"
+    words = [finding.words for finding in concerns]
+    if not concerns:
+        also = ", and distillation helped" if helped == "yes" else ""
+        return f"As good as its teacher, within {margin} in {title}{also}."
+    if non_inferior and concerns[0].status == "amber":
+        return f"Within {margin} of its teacher in {title}, but {_listed(words)}."
+    first, *others = words
+    if non_inferior is None and concerns[0] is of_teacher:
+        first = f"no verdict: {first}"
+    return f"{first[0].upper()}{first[1:]}{'; also, ' if others else ''}{_listed(others)}."
+
+
+def _listed(words):
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def _rule(settings):
+    within = f"{settings['margin']:g} in {title_of(settings['metric'])}"
+    return (
+        f"Rule: red where a loss that matters is shown: over {within} against the teacher; over "
+        f"{_in_percent(MATERIAL_SHARE)} of that against the same student on hard labels, which "
+        f"costs no more; or over {_in_percent(MATERIAL_SHARE)} more money than the teacher's "
+        f"decisions. Amber where it is not shown that the student is within {within} of its "
+        "teacher, where a smaller loss on hard labels or in money, a segment predicted worse, a "
+        "larger gap between groups or a calibration error larger by over "
+        f"{CALIBRATION_MARGIN:g} is shown, or where the student has less than "
+        f"{_in_percent(SMALLEST_OVERLAP)} of the teacher's top k, probabilities that decide are "
+        "not calibrated, or models were fitted on rows of this report. Green otherwise. Shown "
+        f"means that the whole {_in_percent(settings['confidence'])} interval (paired bootstrap, "
+        f"{settings['n_resamples']:,} resamples; of segments, normal) is beyond the limit. Some of "
+        "many segments or gaps would be so by chance: their intervals are widened until those of "
+        "all segments, and of all gaps, hold together (Bonferroni)"
+    )
+
+
+def _in_percent(share):
+    return f"{100 * share:g} %"
+
+
+def _missing(scores, fidelity):
+    """Say for want of what the student cannot be compared with its teacher."""
+    if not fidelity:
+        return "without a teacher"
+    return "from these rows" if scores else "without y"
+
+
+def _compare_with_teacher(score, settings, n_samples, missing):
+    """Return whether the student is non-inferior, the rows that would show it, and a finding."""
+    title, margin = title_of(settings["metric"]), settings["margin"]
     if score is None or score.student_minus_teacher is None:
-        return None, (
-            f"Whether the student is as good as its teacher in {title} cannot be told from these "
-            "rows."
-        )
+        sentence = f"Whether the student is as good as its teacher in {title} cannot be told"
+        words = f"whether it is as good as its teacher in {title} cannot be told {missing}"
+        return None, None, Finding(f"{sentence} {missing}.", "amber", words)
     difference = score.student_minus_teacher
     figures = (
         f"{number(score.student)} against {number(score.teacher)}, difference {number(difference)}"
     )
     gain = difference if score.greater_is_better else -difference
     if gain.low > 0:
-        return True, f"The student is better than its teacher in {title}: {figures}."
+        sentence = f"The student is better than its teacher in {title}: {figures}."
+        return True, None, Finding(sentence)
     if gain.low > -margin:
-        return True, (
-            f"The student is not worse than its teacher by more than {margin:g} in {title}: "
-            f"{figures}."
+        return (
+            True,
+            None,
+            Finding(
+                f"The student is not worse than its teacher by more than {margin:g} in {title}: "
+                f"{figures}."
+            ),
         )
     if gain.high < -margin:
-        return False, (
-            f"The student is worse than its teacher by more than {margin:g} in {title}: {figures}."
-        )
-    return False, (
+        words = f"worse than its teacher by more than {margin:g} in {title}"
+        return False, None, Finding(f"The student is {words}: {figures}.", "red", words)
+    needed = rows_needed(gain, margin, n_samples, settings["confidence"])
+    finding = Finding(
         f"It is not shown that the student is within {margin:g} of its teacher in {title}: "
-        f"{figures}. More rows would narrow the interval."
+        f"{figures}. {_about_more_rows(gain, margin, n_samples, needed)}",
+        "amber",
+        f"not shown to be within {margin:g} of its teacher in {title}",
+    )
+    return False, needed, finding
+
+
+def _about_more_rows(gain, margin, n_samples, needed):
+    if math.isnan(gain.low):
+        return "The difference has no interval on these rows."
+    if needed is None:
+        return (
+            f"More rows are not likely to show it: the difference itself is beyond {-margin:g}."
+            if margin
+            else "More rows are not likely to show it: the difference itself is a loss."
+        )
+    if needed > 100 * n_samples:
+        return f"It would take over 100 times as many rows as the {n_samples:,} here."
+    return (
+        f"About {needed:,} rows instead of {n_samples:,} would show it with a probability of "
+        f"{_in_percent(POWER)}, if the difference stays as it is."
     )
 
 
-def _compare_with_baseline(score, metric):
-    """Return whether distillation helped, and a sentence."""
+def _compare_with_baseline(score, metric, margin):
+    """Return whether distillation helped, and a finding."""
     title = title_of(metric)
     if score is None or score.student_minus_baseline is None:
-        return None, "Whether distillation helped cannot be told without a baseline on hard labels."
+        return None, Finding(
+            "Whether distillation helped cannot be told without a baseline on hard labels."
+        )
     difference = score.student_minus_baseline
     figures = (
         f"{number(score.student)} against {number(score.baseline)} on hard labels alone, "
@@ -118,13 +304,22 @@ def _compare_with_baseline(score, metric):
     )
     gain = difference if score.greater_is_better else -difference
     if gain.low > 0:
-        return "yes", f"Distillation helped in {title}: {figures}."
+        return "yes", Finding(f"Distillation helped in {title}: {figures}.")
     if gain.high < 0:
-        return "no", f"Distillation did harm in {title}: {figures}."
-    return "unclear", f"Distillation made no difference that these rows show in {title}: {figures}."
+        status = "red" if gain.high < -MATERIAL_SHARE * margin else "amber"
+        words = f"distillation did harm in {title}"
+        return "no", Finding(f"Distillation did harm in {title}: {figures}.", status, words)
+    return "unclear", Finding(
+        f"Distillation made no difference that these rows show in {title}: {figures}."
+    )
 
 
-def _about_likeness(fidelity, by_class, top_k):
+def _about_seen_rows(sentence):
+    if sentence is not None:
+        yield Finding(sentence, "amber", "models were fitted on rows of this report")
+
+
+def _about_likeness(fidelity, by_class):
     if "agreement" in fidelity:
         sentence = (
             f"Both find the same class most probable on {percent(fidelity['agreement'].value)} of "
@@ -134,13 +329,70 @@ def _about_likeness(fidelity, by_class, top_k):
         if len(by_class) == 2 and rare.teacher_share > 0:
             share = percent(rare.agreement.value)
             sentence += f", and on {share} of those that the teacher finds to be {rare.label}"
-        yield f"{sentence}."
-    if "top_k_overlap" in fidelity:
-        share = percent(fidelity["top_k_overlap"].value)
-        yield (
-            f"Of the {top_k:,} rows that the teacher scores highest, {share} are among the "
-            f"{top_k:,} that the student scores highest."
+        yield Finding(f"{sentence}.")
+
+
+def _about_the_top(fidelity, scores, top_k):
+    if "top_k_overlap" not in fidelity:
+        return
+    overlap = fidelity["top_k_overlap"].value
+    sentence = (
+        f"Of the {top_k:,} rows that the teacher scores highest, {percent(overlap)} are among the "
+        f"{top_k:,} that the student scores highest."
+    )
+    precision = scores.get("precision_at_k")
+    if precision is not None:
+        sentence += (
+            f" Of its own {top_k:,}, the student has {percent(precision.student)} right, the "
+            f"teacher {percent(precision.teacher)}."
         )
+    if overlap < SMALLEST_OVERLAP:
+        words = f"it shares only {percent(overlap)} of its teacher's top {top_k:,}"
+        yield Finding(sentence, "amber", words)
+    else:
+        yield Finding(sentence)
+
+
+def _about_money(decisions):
+    if decisions is None:
+        return
+    difference = decisions.student_minus_teacher
+    if difference is None or not difference.low > 0:
+        yield Finding(decisions.sentence)
+    elif difference.low > MATERIAL_SHARE * decisions.decisions["teacher"].money_lost.value:
+        words = f"its decisions lose over {_in_percent(MATERIAL_SHARE)} more than its teacher's"
+        yield Finding(decisions.sentence, "red", words)
+    else:
+        words = "its decisions lose more than its teacher's"
+        yield Finding(decisions.sentence, "amber", words)
+
+
+def _about_calibration(scores, decisions, metric):
+    error = scores.get("calibration_error")
+    difference = None if error is None else error.student_minus_teacher
+    if metric == "calibration_error":
+        difference = None  # it is what the student was compared with its teacher by
+    if difference is not None and difference.low > CALIBRATION_MARGIN:
+        yield Finding(
+            "The student's calibration error is larger than the teacher's by more than "
+            f"{CALIBRATION_MARGIN:g}: {number(error.student)} against {number(error.teacher)}, "
+            f"difference {number(difference)}.",
+            "amber",
+            "its probabilities are less well calibrated",
+        )
+    consequences = {
+        "student": "so that its thresholds are off",
+        "teacher": "so that comparing money is unfair to it",
+    }
+    for role, consequence in consequences.items():
+        bands = None if decisions is None else decisions.calibration.get(role)
+        if bands is not None and calibration_finding(bands):
+            yield Finding(
+                f"The {role}'s probabilities are not calibrated, {consequence}: see the notes on "
+                "decisions and money.",
+                "amber",
+                f"the {role}'s probabilities are not calibrated",
+            )
 
 
 def _about_segments(segments):
@@ -149,33 +401,34 @@ def _about_segments(segments):
     worse = [segment.condition for segment in segments if segment.student_is_worse]
     if worse:
         listed = "; ".join(worse[:3]) + ("; ..." if len(worse) > 3 else "")
-        yield (
+        yield Finding(
             f"On {len(worse)} of {len(segments)} segments the student predicts worse than its "
-            f"teacher: {listed}."
+            f"teacher: {listed}.",
+            "amber",
+            f"it is worse on {len(worse)} of {len(segments)} segments",
         )
     else:
-        yield f"On none of {len(segments)} segments is it shown to predict worse than its teacher."
+        yield Finding(
+            f"On none of {len(segments)} segments is it shown to predict worse than its teacher."
+        )
 
 
 def _about_groups(gaps):
     for attribute in dict.fromkeys(gap.attribute for gap in gaps):
         of_attribute = [gap for gap in gaps if gap.attribute == attribute]
-        for finding, words in (("added", "larger"), ("reduced", "smaller")):
+        for finding, size in (("added", "larger"), ("reduced", "smaller")):
             changed = [gap for gap in of_attribute if gap.finding == finding]
             if changed:
                 rates = ", ".join(
                     f"{title_of(gap.rate)} ({number(gap.student)}, teacher {number(gap.teacher)})"
                     for gap in changed
                 )
-                yield (
-                    f"Gaps between groups of {attribute} are {words} than the teacher's in {rates}."
+                yield Finding(
+                    f"Gaps between groups of {attribute} are {size} than the teacher's in {rates}.",
+                    "amber" if finding == "added" else "green",
+                    f"gaps between groups of {attribute} are {size}",
                 )
         if all(gap.finding == "inherited" for gap in of_attribute):
-            yield (
+            yield Finding(
                 f"Gaps between groups of {attribute} are those of the teacher: no change is shown."
             )
-
-
-def percent(share):
-    """Write a share with as many digits as tell it from 100 %."""
-    return f"{100 * share:.2f} %" if share > 0.99 else f"{100 * share:.1f} %"

@@ -181,10 +181,10 @@ def rows_needed(gain, margin, n_samples, confidence):
 
 
 def percent(share):
-    """Write a share with as many digits as tell it from 100 %."""
+    """Write a share with as many digits as tell it from 100%."""
     if share == 1:
-        return "100 %"
-    return f"{100 * share:.2f} %" if share > 0.99 else f"{100 * share:.1f} %"
+        return "100%"
+    return f"{100 * share:.2f}%" if share > 0.99 else f"{100 * share:.1f}%"
 
 
 def _headline(concerns, of_teacher, non_inferior, helped, settings):
@@ -226,7 +226,7 @@ def _rule(settings):
 
 
 def _in_percent(share):
-    return f"{100 * share:g} %"
+    return f"{100 * share:g}%"
 
 
 def _missing(scores, fidelity):

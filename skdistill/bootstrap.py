@@ -7,7 +7,7 @@ arrays gives any derived statistic, with its interval.
 """
 
 from dataclasses import dataclass
-from statistics import NormalDist
+from statistics import NormalDist  # monitors need NumPy alone
 
 import numpy as np
 

@@ -1,13 +1,14 @@
-"""Regenerate what the README shows: what its code prints, and its figures.
+"""Regenerate what README and docs show: what their code prints, and the README's figures.
 
     python benchmarks/readme.py                      # run the code, write what it prints
     python benchmarks/readme.py --check              # run the code, fail if it prints other words
     python benchmarks/readme.py --figures fraud_detection latency
     python benchmarks/readme.py --figures quality --data FOLDER
 
-The code blocks are run in order, as one program in an empty folder, which is what a reader does who
-copies them from top to bottom; a block of output after a block of code is what it prints. Figures
-stand between a comment with their name and ``<!-- end -->``; they take minutes (quality: hours).
+The code blocks of a page are run in order, as one program in an empty folder, which is what a reader
+does who copies them from top to bottom; a block of output after a block of code is what it prints.
+Blocks after ``<!-- needs PACKAGE -->`` are left out where it is not installed. Figures stand between
+a comment with their name and ``<!-- end -->``; they take minutes (quality: hours).
 """
 
 import argparse
@@ -19,14 +20,17 @@ import subprocess
 import sys
 import tempfile
 from contextlib import chdir, redirect_stdout
+from importlib.util import find_spec
 from pathlib import Path
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 README = ROOT / "README.md"
 
-#: A fenced block: its language and its text.
-BLOCK = re.compile(r"^```(python|bash|text)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+#: A fenced block: what it needs, its language and its text.
+BLOCK = re.compile(
+    r"^(?:<!-- needs (\w+) -->\n\n)?```(python|bash|text)\n(.*?)^```$", re.DOTALL | re.MULTILINE
+)
 
 #: New processes of `latency.py` that the README names.
 NEW_PROCESSES = "lean scorer, NumPy", "C by ctypes, no NumPy", "scikit-learn, joblib"
@@ -35,26 +39,41 @@ NEW_PROCESSES = "lean scorer, NumPy", "C by ctypes, no NumPy", "scikit-learn, jo
 NUMBER = re.compile(r"[-+]?\d[\d,]*\.?\d*(e[-+]?\d+)?|\s+")
 
 
-def run_code(text):
-    """Run the code blocks of a page; return it with what they print."""
+def run_code(page):
+    """Run the code blocks of a page in a new folder; return it with what they print."""
+    text = page.read_text(encoding="utf-8")
     pieces, end, names, printed = [], 0, {"__name__": "__main__"}, ""
-    for block in BLOCK.finditer(text):
-        language, code = block.groups()
-        if language == "text":
-            pieces += [text[end : block.start(2)], printed]
-            end = block.end(2)
-            continue
-        print(f"  {code.splitlines()[0]}", file=sys.stderr, flush=True)
-        if language == "bash":
-            printed = subprocess.run(
-                ["bash", "-e", "-c", code], check=True, capture_output=True, text=True
-            ).stdout
-            continue
-        line = text.count("\n", 0, block.start(2))
-        with redirect_stdout(io.StringIO()) as out:
-            exec(compile("\n" * line + code, README.name, "exec"), names)
-        printed = out.getvalue()
+    with tempfile.TemporaryDirectory() as folder, chdir(folder):
+        for block in BLOCK.finditer(text):
+            needed, language, code = block.groups()
+            if language == "text":
+                pieces += [text[end : block.start(3)], printed]
+                end = block.end(3)
+                continue
+            if needed and not find_spec(needed):
+                print(f"  left out, for want of {needed}", file=sys.stderr)
+                continue
+            print(f"  {code.splitlines()[0]}", file=sys.stderr, flush=True)
+            first_line = text.count("\n", 0, block.start(3))
+            printed = (
+                run_python("\n" * first_line + code, page, names)
+                if language == "python"
+                else run_bash(code)
+            )
     return "".join([*pieces, text[end:]])
+
+
+def run_python(code, page, names):
+    """Run code of a page with what is defined so far; return what it prints."""
+    with redirect_stdout(io.StringIO()) as out:
+        exec(compile(code, str(page), "exec"), names)
+    return out.getvalue()
+
+
+def run_bash(code):
+    """Run a command line; return what it prints."""
+    done = subprocess.run(["bash", "-e", "-c", code], check=True, capture_output=True, text=True)
+    return done.stdout
 
 
 def words(text):
@@ -203,22 +222,23 @@ def main():
     parser.add_argument("--data", type=Path, help="folder of Parquet files, for quality")
     args = parser.parse_args()
     os.environ.setdefault("MPLBACKEND", "agg")
-    text = README.read_text(encoding="utf-8")
-    with tempfile.TemporaryDirectory() as folder:
-        folder = Path(folder)
-        new = text
-        for name in args.figures:
-            new = with_figures(new, name, FIGURES[name](folder, args))
-        if not args.figures:
-            with chdir(folder):
-                new = run_code(text)
-    if not args.check:
-        README.write_text(new, encoding="utf-8")
-    elif words(new) != words(text):
-        raise SystemExit(
-            "The README's code prints other words than the README shows. Run: "
-            "python benchmarks/readme.py"
-        )
+    if args.figures:
+        text = README.read_text(encoding="utf-8")
+        with tempfile.TemporaryDirectory() as folder:
+            for name in args.figures:
+                text = with_figures(text, name, FIGURES[name](Path(folder), args))
+        README.write_text(text, encoding="utf-8")
+        return
+    for page in [README, *sorted((ROOT / "docs").glob("*.md"))]:
+        print(page.relative_to(ROOT), file=sys.stderr, flush=True)
+        new = run_code(page)
+        if not args.check:
+            page.write_text(new, encoding="utf-8")
+        elif words(new) != words(page.read_text(encoding="utf-8")):
+            raise SystemExit(
+                f"The code of {page.name} prints other words than it shows. Run: "
+                "python benchmarks/readme.py"
+            )
 
 
 if __name__ == "__main__":

@@ -17,12 +17,14 @@ from skdistill.report.displays.curves import additive_curves
 from skdistill.report.displays.points import Scaling, points_of_curve
 from skdistill.report.plotting import (
     class_position,
+    draw_if_possible,
     make_panels,
     pandas_frame,
     rows_for,
     shorten,
     shown_student,
 )
+from skdistill.report.tables import percent
 from skdistill.students.linear import LinearStudentClassifier
 
 #: Letters of a bin that are shown in the picture.
@@ -187,7 +189,7 @@ class ScorecardDisplay:
         Returns
         -------
         display : ScorecardDisplay
-            The display, drawn.
+            The display, drawn; without matplotlib, and with a UserWarning, not drawn.
 
         Raises
         ------
@@ -206,7 +208,7 @@ class ScorecardDisplay:
                 f"The student knows {len(classes)} classes, {classes.tolist()}; points speak for "
                 "one class against one other. Use CurvesDisplay."
             )
-        good = 0 if good_class is None else class_position(classes, good_class)
+        good = 0 if good_class is None else class_position(classes, good_class, "good_class")
         scaling = Scaling(points_to_double_odds, base_points, base_odds)
         rows = None if X is None else rows_for(student, X)
         additive = additive_curves(plain, good, rows)
@@ -220,7 +222,7 @@ class ScorecardDisplay:
         if X is not None:
             proba = card.proba_from_points(card.points(rows))[:, good]
             card.fidelity = _compare(proba, student.answers(X, classes)[:, good])
-        return card.plot(ax, **plot_kw)
+        return draw_if_possible(card, ax, plot_kw, "points(), proba_from_points() and to_frame()")
 
     def points(self, X):
         """Add up the points of each row.
@@ -397,7 +399,7 @@ def _write_points(ax, y, line):
     ax.annotate(text, (line.points, y), (side, 0), ha=ha, **where)
     if line.share is not None:
         edge = ax.get_yaxis_transform()
-        ax.annotate(f"{line.share:.1%}", (1, y), (0, 0), xycoords=edge, ha="right", **where)
+        ax.annotate(percent(line.share), (1, y), (0, 0), xycoords=edge, ha="right", **where)
 
 
 def _table(additive, scaling, n_bins, rows):

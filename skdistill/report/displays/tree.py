@@ -5,7 +5,13 @@ import numpy as np
 from skdistill.models import student_and_teacher
 from skdistill.report.displays.tree_picture import draw_tree
 from skdistill.report.displays.tree_rules import leaf_facts, rules_of
-from skdistill.report.plotting import class_position, import_pyplot, pandas_frame, shown_student
+from skdistill.report.plotting import (
+    class_position,
+    draw_if_possible,
+    import_pyplot,
+    pandas_frame,
+    shown_student,
+)
 from skdistill.students.tree import TreeStudentClassifier, TreeStudentRegressor
 
 #: Heading and format of what is known of a rule; None stands for the format of scores.
@@ -120,7 +126,7 @@ class TreeDisplay:
         Returns
         -------
         display : TreeDisplay
-            The display, drawn.
+            The display, drawn; without matplotlib, and with a UserWarning, not drawn.
 
         Raises
         ------
@@ -146,7 +152,7 @@ class TreeDisplay:
             missing_occurs=None if facts is None else facts.missing_occurs,
             name=type(plain).__name__ if name is None else name,
         )
-        return display.plot(ax, **plot_kw)
+        return draw_if_possible(display, ax, plot_kw, "text() and to_frame()")
 
     def plot(self, ax=None, *, cmap=None, fontsize=8.0):
         """Draw the tree from left to right; its leaves are the rows of a table.

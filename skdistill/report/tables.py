@@ -109,7 +109,7 @@ def cell(name, value):
         return size_text(value)
     if name == "threshold":
         return f"{value:g}"
-    return title_of(value) if name in ("score", "measure", "rate") else number(value)
+    return title_of(value) if name in ("score", "measure", "rate", "model") else number(value)
 
 
 def size_text(n_bytes):

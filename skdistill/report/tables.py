@@ -107,6 +107,8 @@ def cell(name, value):
     """Write one cell of a table; columns of names in code show what people read."""
     if name == "n_bytes" and value is not None:
         return size_text(value)
+    if name in ("row_p50", "row_p99"):
+        return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
     if name == "threshold":
         return f"{value:g}"
     return title_of(value) if name in ("score", "measure", "rate", "model") else number(value)
@@ -117,6 +119,13 @@ def size_text(n_bytes):
     units = ("B", "kB", "MB", "GB", "TB")
     power = min(len(units) - 1, int(math.log(max(n_bytes, 1), 1000)))
     return f"{n_bytes / 1000**power:.3g} {units[power]}"
+
+
+def time_text(microseconds):
+    """Write a time with three digits and a unit."""
+    units = ("µs", "ms", "s")
+    power = min(len(units) - 1, int(math.log(max(microseconds, 1), 1000)))
+    return f"{microseconds / 1000**power:.3g} {units[power]}"
 
 
 def text_table(rows):

@@ -135,25 +135,7 @@ class CurvesDisplay:
         ValueError
             If there is no such column or class, or more than two classes and none of interest.
         """
-        student, _ = student_and_teacher(estimator)
-        plain = shown_student(cls, student, (LinearStudentClassifier, LinearStudentRegressor))
-        position = class_position(student.labels, class_of_interest)
-        if position is None:
-            raise ValueError(
-                f"There are the classes {student.labels.tolist()}, each with curves of its own. "
-                "Pass one of them as class_of_interest."
-            )
-        additive = additive_curves(plain, position, None if X is None else rows_for(student, X))
-        display = cls(
-            tuple(sorted(additive.curves, key=lambda curve: -curve.importance)),
-            additive.intercept,
-            unit=(
-                "contribution to the prediction"
-                if student.labels is None
-                else f"log-odds of class {student.labels[position]}"
-            ),
-            n_rows=additive.n_rows,
-        )
+        display = read_curves(cls, estimator, X, class_of_interest=class_of_interest)
         return display.plot(ax, columns=columns, n_columns=n_columns, **plot_kw)
 
     def plot(self, ax=None, *, columns=None, n_columns=6, n_cols=3, max_levels=10, **line_kw):
@@ -231,6 +213,29 @@ class CurvesDisplay:
                 f"columns holds {unknown}; names or positions of the columns {names} were expected."
             )
         return tuple(by_key[column] for column in columns)
+
+
+def read_curves(cls, estimator, X=None, *, class_of_interest=None):
+    """Make a `CurvesDisplay` that is not drawn, see `CurvesDisplay.from_estimator`."""
+    student, _ = student_and_teacher(estimator)
+    plain = shown_student(cls, student, (LinearStudentClassifier, LinearStudentRegressor))
+    position = class_position(student.labels, class_of_interest)
+    if position is None:
+        raise ValueError(
+            f"There are the classes {student.labels.tolist()}, each with curves of its own. "
+            "Pass one of them as class_of_interest."
+        )
+    additive = additive_curves(plain, position, None if X is None else rows_for(student, X))
+    return cls(
+        tuple(sorted(additive.curves, key=lambda curve: -curve.importance)),
+        additive.intercept,
+        unit=(
+            "contribution to the prediction"
+            if student.labels is None
+            else f"log-odds of class {student.labels[position]}"
+        ),
+        n_rows=additive.n_rows,
+    )
 
 
 def _shared_limits(curves):

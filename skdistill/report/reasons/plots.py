@@ -44,7 +44,7 @@ def draw_importance(ax, importance, names, unit):
     ax.set_xlabel(f"mean |SHAP value|, {unit}")
     ax.set_facecolor("none")
     ax.locator_params(axis="x", nbins=5)
-    ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1))  # bars may be anywhere
+    ax.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1))  # bars may be anywhere
 
 
 def draw_dependence(axes, columns, names, unit):

@@ -137,6 +137,17 @@ def test_the_page_says_what_the_numbers_say(report):
     assert f'class="verdict {tone}"' in html
 
 
+def test_notes_are_on_what_is_there_and_cells_of_wide_tables_know_their_headings(report):
+    html = report.to_html()
+    scores = report.fidelity.scores.values()
+    assert ("The gap closed is" in html) == any(score.gap_closed is not None for score in scores)
+    assert html.count('data-title="student - teacher"') == len(scores)
+    assert "lean scorer" not in html  # cost was not measured
+    assert "logarithmic" not in html
+    assert not re.search(r"\d %", html[html.index("Performance on what was observed") :])
+    assert not re.search(r">-?[\d.]+e-\d", html)
+
+
 def test_figures_take_the_colours_of_the_page(report):
     html = report.to_html()
     assert "var(--student)" in html

@@ -84,7 +84,7 @@ def tiles_of(fidelity):
         tiles[f"{title_of('agreement')} with the teacher"] = share
     elif "margin_r2" in fidelity.fidelity:
         r2 = number(fidelity.fidelity["margin_r2"].value)
-        tiles[f"{title_of('margin_r2')} with the teacher"] = r2
+        tiles["R² of the student's predictions with the teacher's"] = r2
     if "top_k_overlap" in fidelity.fidelity:
         k = fidelity.settings["top_k"]
         overlap = percent(fidelity.fidelity["top_k_overlap"].value)
@@ -93,7 +93,7 @@ def tiles_of(fidelity):
         per_day = fidelity.decisions.student_minus_teacher_per_day
         difference = per_day or fidelity.decisions.student_minus_teacher
         unit = " a day" if per_day else ""
-        tiles[f"money lost{unit}, student - teacher"] = number(difference.value)
+        tiles[f"money lost{unit}, student - teacher"] = estimate_texts(difference)[0]
     if {"student", "teacher"} <= set(fidelity.cost):
         teacher = fidelity.cost["teacher"]
         deployed = fidelity.cost.get("lean_scorer", fidelity.cost["student"])
@@ -183,11 +183,11 @@ def _on_scores(fidelity, columns):
 def _on_fidelity(fidelity, columns):
     yield "↑ more is better, ↓ less is better. Below each value: its interval."
     if fidelity.kind == "regression":
-        yield "Differences are of predicted values."
-    else:
-        yield "Divergences are in nats, differences of probabilities" + (
-            "." if fidelity.kind == "binary" else ": half of the sum over the classes."
-        )
+        yield "Differences are of predicted values, and so is R²."
+        return
+    several = "" if fidelity.kind == "binary" else ", half of their sum over the classes"
+    yield f"Divergences are in nats. Differences are of probabilities{several}."
+    yield "Margins are log-odds."
 
 
 def _on_cost(fidelity, columns):

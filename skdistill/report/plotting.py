@@ -77,7 +77,7 @@ def rows_for(student, X):
     return plain_rows(check_rows(last_step(student.estimator), rows, reset=False))
 
 
-def class_position(classes, class_of_interest, parameter="class_of_interest"):
+def class_position(classes, class_of_interest, name="class_of_interest"):
     """Return the position of a class, the second one for None if there are two.
 
     Parameters
@@ -86,7 +86,7 @@ def class_position(classes, class_of_interest, parameter="class_of_interest"):
         The classes; None in regression.
     class_of_interest : int, float, bool, str or None
         One of them, or None.
-    parameter : str, default="class_of_interest"
+    name : str, default="class_of_interest"
         What messages call it.
 
     Returns
@@ -103,7 +103,7 @@ def class_position(classes, class_of_interest, parameter="class_of_interest"):
     if classes is None:
         if class_of_interest is not None:
             raise ValueError(
-                f"{parameter}={class_of_interest!r} was passed with a regressor, which has "
+                f"{name}={class_of_interest!r} was passed with a regressor, which has "
                 "no classes. Leave it out."
             )
         return 0
@@ -111,7 +111,7 @@ def class_position(classes, class_of_interest, parameter="class_of_interest"):
         return None if len(classes) > 2 else len(classes) - 1
     if class_of_interest not in classes.tolist():
         raise ValueError(
-            f"{parameter}={class_of_interest!r} was passed; one of the classes {classes.tolist()} "
+            f"{name}={class_of_interest!r} was passed; one of the classes {classes.tolist()} "
             "was expected."
         )
     return classes.tolist().index(class_of_interest)

@@ -74,7 +74,8 @@ def estimate_texts(estimate):
     value, low, high = estimate.value, estimate.low, estimate.high
     if math.isnan(low):
         return number(value), "", ""
-    places = _decimals_for(max(abs(value), abs(low), abs(high)))
+    size = max(abs(value), abs(low), abs(high))
+    places = 0 if size == 0 else _decimals_for(size)
     return tuple(decimals(each, places) for each in (value, low, high))
 
 

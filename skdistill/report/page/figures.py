@@ -176,15 +176,18 @@ def draw_calibration(ax, case):
 
 def draw_confusion(ax, case):
     """Draw how the teacher's most probable classes spread over the student's."""
+    from matplotlib.patches import Rectangle
+
     teacher, student = (case.answers[role].argmax(axis=1) for role in ("teacher", "student"))
     n_classes = len(case.classes)
     counts = np.zeros((n_classes, n_classes))
     np.add.at(counts, (teacher, student), case.sample_weight)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1e-12)
     rows, columns = np.nonzero(shares >= 0.001)
-    sizes = shares[rows, columns]
-    scale = (200 / n_classes) ** 2 * 0.8
-    ax.scatter(columns, rows, s=sizes * scale, marker="s", color=THEME["student"], linewidths=0)
+    for row, column, share in zip(rows, columns, shares[rows, columns], strict=True):
+        side = 0.9 * np.sqrt(share)
+        corner = column - side / 2, row - side / 2
+        ax.add_patch(Rectangle(corner, side, side, color=THEME["student"], linewidth=0))
     labels = [shorten(str(label), MAX_LETTERS) for label in case.classes.tolist()]
     ax.set(
         xlabel="student",

@@ -7,7 +7,7 @@ from skdistill.report.displays.curves_display import CurvesDisplay, read_curves
 from skdistill.report.displays.loss_curve import LossCurveDisplay
 from skdistill.report.displays.scorecard import ScorecardDisplay, make_scorecard
 from skdistill.report.displays.tree import TreeDisplay, read_tree
-from skdistill.report.page.svg import display_svg, panel_svgs
+from skdistill.report.page.svg import display_svg, draw_svg, panel_svgs
 from skdistill.report.tables import percent
 from skdistill.students.linear import LinearStudentClassifier, LinearStudentRegressor
 from skdistill.students.mlp import MLPStudentClassifier, MLPStudentRegressor
@@ -161,7 +161,7 @@ def _show_soft_tree(student):
 def _loss_curve(student):
     if not student.history_.get("train_loss"):
         return {}
-    _, svg = display_svg("loss", lambda: LossCurveDisplay.from_estimator(student))
+    svg = draw_svg("loss", lambda ax: LossCurveDisplay.from_estimator(student, ax=ax))
     return {"Loss while it was trained": svg}
 
 

@@ -36,7 +36,7 @@ from skdistill.report.displays.conditions import (
     shortest_between,
 )
 from skdistill.report.displays.points import best_bins
-from skdistill.report.plotting import readable_on, shorten
+from skdistill.report.plotting import readable_on, short_numbers, shorten, value_axis
 
 plt = pytest.importorskip("matplotlib.pyplot")
 pytestmark = pytest.mark.usefixtures("close_figures")
@@ -535,8 +535,10 @@ def test_columns_are_chosen_by_importance_name_or_position(mixed, additive):
     assert [title.split()[0] for title in titles] == ["kind", "amount"]
     with pytest.raises(ValueError, match=r"columns holds \['age'\].*'amount', 'count'"):
         display.plot(columns=["age", "kind"])
-    with pytest.raises(ValueError, match="No column was chosen"):
+    with pytest.raises(ValueError, match="one name or more was expected"):
         display.plot(columns=[])
+    with pytest.raises(ValueError, match="n_columns=-1 was passed"):
+        display.plot(n_columns=-1)
 
 
 def test_curves_are_drawn_within_one_axes_or_into_several(mixed, additive):
@@ -698,6 +700,8 @@ def test_more_points_speak_for_the_good_class(mixed, additive):
     for good, sign in ((None, -1), (0, -1), (1, 1)):
         card = ScorecardDisplay.from_estimator(additive, frame, good_class=good)
         assert sign * spearmanr(card.points(frame), proba)[0] > 0.9
+    with pytest.raises(ValueError, match=r"good_class=7 was passed; one of the classes \[0, 1\]"):
+        ScorecardDisplay.from_estimator(additive, frame, good_class=7)
 
 
 def test_fidelity_compares_table_and_student(mixed, additive):
@@ -830,6 +834,36 @@ def test_without_matplotlib_the_errors_name_the_extra(mixed, tree, additive, mon
     for display in displays:
         with pytest.raises(ImportError, match=r"pip install 'skdistill\[report\]'"):
             display.plot()
+    with pytest.warns(UserWarning, match=r"not drawn, but text\(\).*pip install"):
+        assert TreeDisplay.from_estimator(tree).text() == displays[0].text()
+    with pytest.warns(UserWarning, match=r"not drawn, but points\(\).*pip install"):
+        card = ScorecardDisplay.from_estimator(additive)
+    assert card.rows == displays[2].rows
+
+
+def test_a_long_tail_gets_its_room_on_an_axis_by_rank():
+    amounts = np.random.default_rng(0).lognormal(4, 2, 500)
+    _, (rank, linear) = plt.subplots(1, 2)
+    value_axis(rank, amounts)
+    value_axis(linear, np.log(amounts))
+    lowest, median, highest = rank.transData.transform(
+        [(x, 0) for x in np.quantile(amounts, [0, 0.5, 1])]
+    )[:, 0]
+    np.testing.assert_allclose((median - lowest) / (highest - lowest), 0.5, atol=0.01)
+    assert rank.get_xlabel() == "value, on an axis by rank"
+    assert [tick.get_text() for tick in rank.get_xticklabels()][-1] == "25.1k"
+    assert linear.get_xscale() == "linear"
+    assert not linear.get_xlabel()
+    assert short_numbers([2013.0, 2014.0, -1e7, 0.00002]) == ["2,013", "2,014", "-10M", "0.00002"]
+
+
+def test_rows_under_a_long_tailed_curve_are_counted_where_they_are_drawn():
+    x = np.random.default_rng(0).lognormal(4, 2, (2000, 1))
+    student = LinearStudentClassifier().fit(x, (x[:, 0] > 50).astype(int))
+    (curve,) = CurvesDisplay.from_estimator(student, x).curves
+    inside = np.histogram(np.clip(x, *curve.range), curve.slices)[0]
+    np.testing.assert_array_equal(curve.counts[:-1], inside)
+    assert curve.counts.max() < 0.1 * len(x)  # of slices equally wide in x, one has nine in ten
 
 
 def test_without_pandas_the_errors_name_the_extra(tree, additive, monkeypatch):

@@ -569,6 +569,8 @@ def test_cost_counts_bytes_and_parts_and_times(binary_case, regression_case):
     n_leaves = sum(tree.tree_.n_leaves for tree in model.teacher_.estimators_)
     assert cost["teacher"].parts == f"30 trees, {n_leaves:,} leaves"
     assert cost["student"].n_bytes < cost["teacher"].n_bytes / 20
+    assert list(cost) == ["student", "lean_scorer", "teacher"]
+    assert cost["lean_scorer"].parts in ("compiled C", "NumPy")
     for each in cost.values():
         assert 0 < each.row_p50 <= each.row_p99
         assert each.rows_per_second > 0

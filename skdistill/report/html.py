@@ -1,7 +1,15 @@
 """Reports as HTML: the template, and how numbers look in it."""
 
 from skdistill.bootstrap import Estimate
-from skdistill.report.tables import cell, number, size_text, title_of
+from skdistill.report.tables import (
+    cell,
+    estimate_texts,
+    number,
+    percent,
+    size_text,
+    time_text,
+    title_of,
+)
 
 
 def render(fidelity, *, title=None, tiles=None, drawn=None, whole_page=True, **parts):
@@ -71,25 +79,29 @@ def tiles_of(fidelity):
     if score is not None:
         of_teacher = "" if score.teacher is None else f" (teacher {number(score.teacher)})"
         tiles[f"{title} of the student{of_teacher}"] = number(score.student)
-    for name in ("agreement", "margin_r2"):
-        if name in fidelity.fidelity:
-            tiles[f"{title_of(name)} with the teacher"] = number(fidelity.fidelity[name].value)
-            break
+    if "agreement" in fidelity.fidelity:
+        share = percent(fidelity.fidelity["agreement"].value)
+        tiles[f"{title_of('agreement')} with the teacher"] = share
+    elif "margin_r2" in fidelity.fidelity:
+        r2 = number(fidelity.fidelity["margin_r2"].value)
+        tiles["R² of the student's predictions with the teacher's"] = r2
     if "top_k_overlap" in fidelity.fidelity:
         k = fidelity.settings["top_k"]
-        overlap = number(fidelity.fidelity["top_k_overlap"].value)
+        overlap = percent(fidelity.fidelity["top_k_overlap"].value)
         tiles[f"of the teacher's top {k:,} rows are the student's"] = overlap
     if fidelity.decisions is not None and fidelity.decisions.student_minus_teacher is not None:
         per_day = fidelity.decisions.student_minus_teacher_per_day
         difference = per_day or fidelity.decisions.student_minus_teacher
         unit = " a day" if per_day else ""
-        tiles[f"money lost{unit}, student - teacher"] = number(difference.value)
+        tiles[f"money lost{unit}, student - teacher"] = estimate_texts(difference)[0]
     if {"student", "teacher"} <= set(fidelity.cost):
-        student, teacher = fidelity.cost["student"], fidelity.cost["teacher"]
-        if student.n_bytes and teacher.n_bytes:
-            tiles[f"size (teacher {size_text(teacher.n_bytes)})"] = size_text(student.n_bytes)
-        speed = student.rows_per_second / teacher.rows_per_second
-        tiles["times the teacher's rows per second"] = f"{speed:,.1f}"
+        teacher = fidelity.cost["teacher"]
+        deployed = fidelity.cost.get("lean_scorer", fidelity.cost["student"])
+        if deployed.n_bytes and teacher.n_bytes:
+            tiles[f"size (teacher {size_text(teacher.n_bytes)})"] = size_text(deployed.n_bytes)
+        scorer = " by the lean scorer" if "lean_scorer" in fidelity.cost else ""
+        caption = f"for one row{scorer} (teacher {time_text(teacher.row_p50)})"
+        tiles[caption] = time_text(deployed.row_p50)
     return tiles
 
 
@@ -104,10 +116,10 @@ def _environment():
         ) from error
 
     def html_cell(value, name):
-        if isinstance(value, Estimate) and value.low == value.low:
-            text = f"{number(value.value)}"
-            ends = f"{number(value.low)} to {number(value.high)}"
-            return Markup('{}<br><span class="range">{}</span>').format(text, ends)
+        if isinstance(value, Estimate):
+            text, low, high = estimate_texts(value)
+            ends = Markup('<br><span class="range">{} to {}</span>').format(low, high)
+            return Markup("{}{}").format(text, ends if low else "")
         if value is True:
             return Markup('<span class="flag">yes</span>')
         return escape(cell(name, value))
@@ -122,10 +134,71 @@ def _environment():
         "cell": html_cell,
         "title_of": title_of,
         "shown": lambda fidelity, section: fidelity.shown(section),
+        "note": _note,
         "subtitle": _subtitle,
     }
-    environment.tests["wordy"] = lambda name, rows: isinstance(rows[0][name], str)
+    environment.tests["wordy"] = _is_wordy
     return environment
+
+
+def _is_wordy(name, rows, words):
+    """Tell whether a column holds words: those named, or strings."""
+    return name in words if words is not None else isinstance(rows[0][name], str)
+
+
+def _note(fidelity, section):
+    """Say what has to be known to read a table: of what is in it, and of nothing else."""
+    columns = set(fidelity.shown(section)[0])
+    says = {"scores": _on_scores, "fidelity": _on_fidelity, "cost": _on_cost}
+    sentences = list(says[section](fidelity, columns)) if section in says else []
+    if section == "by_class":
+        sentences.append(
+            "Agreement: of the rows to which the teacher gives this class, the share to which the "
+            "student does."
+        )
+    if "student_is_worse" in columns:
+        sentences.append(
+            "Student is worse: its loss is larger than the teacher's there by more than a tenth of "
+            "the teacher's loss on all rows, and certain enough for so many segments. Where it is "
+            "not, more rows might show it."
+        )
+    of_report = getattr(fidelity, "note", lambda section: "")(section)
+    return " ".join([*sentences, of_report]).strip()
+
+
+def _on_scores(fidelity, columns):
+    yield "↑ more is better, ↓ less is better."
+    if columns & {"student_minus_teacher", "student_minus_baseline"}:
+        yield "Below each difference: its interval."
+    if "gap_closed" in columns:
+        yield (
+            "The gap closed is the share of the teacher's lead over the same student on hard "
+            "labels that distillation closes; none is given where it is not certain that there is "
+            "a lead."
+        )
+
+
+def _on_fidelity(fidelity, columns):
+    yield "↑ more is better, ↓ less is better. Below each value: its interval."
+    if fidelity.kind == "regression":
+        yield "Differences are of predicted values, and so is R²."
+        return
+    several = "" if fidelity.kind == "binary" else ", half of their sum over the classes"
+    yield f"Divergences are in nats. Differences are of probabilities{several}."
+    yield "Margins are log-odds."
+
+
+def _on_cost(fidelity, columns):
+    if "lean_scorer" in fidelity.cost:
+        yield (
+            "The lean scorer is what skdistill.lean_scorer makes of the student to answer in "
+            f"production, here in {fidelity.cost['lean_scorer'].parts}; its size is that of the "
+            "file that skdistill.save writes."
+        )
+    yield (
+        "Models answer through predict_proba or predict in this process, as configured; their "
+        "sizes are those of their pickles."
+    )
 
 
 def _subtitle(fidelity):

@@ -2,8 +2,16 @@
 
 import numpy as np
 
+from skdistill.caller import warn_caller
 from skdistill.columns import check_rows, plain_rows
 from skdistill.estimators import as_last_step_sees, last_step
+
+#: A column is long-tailed if there are so many distinct values, and half of them lie on less than
+#: this share of the axis; its axis has so many knots at most.
+FEWEST_SPREAD, NARROW, MOST_SPREAD = 6, 1 / 8, 101
+
+#: From which size on numbers on an axis are written in which unit.
+UNITS = {1e9: (1e9, "G"), 1e6: (1e6, "M"), 1e4: (1e3, "k")}
 
 #: What shows a student that a display was not made for, by the first words of its class's name.
 _SHOWN_BY = {
@@ -69,7 +77,7 @@ def rows_for(student, X):
     return plain_rows(check_rows(last_step(student.estimator), rows, reset=False))
 
 
-def class_position(classes, class_of_interest):
+def class_position(classes, class_of_interest, name="class_of_interest"):
     """Return the position of a class, the second one for None if there are two.
 
     Parameters
@@ -78,6 +86,8 @@ def class_position(classes, class_of_interest):
         The classes; None in regression.
     class_of_interest : int, float, bool, str or None
         One of them, or None.
+    name : str, default="class_of_interest"
+        What messages call it.
 
     Returns
     -------
@@ -93,7 +103,7 @@ def class_position(classes, class_of_interest):
     if classes is None:
         if class_of_interest is not None:
             raise ValueError(
-                f"class_of_interest={class_of_interest!r} was passed with a regressor, which has "
+                f"{name}={class_of_interest!r} was passed with a regressor, which has "
                 "no classes. Leave it out."
             )
         return 0
@@ -101,8 +111,8 @@ def class_position(classes, class_of_interest):
         return None if len(classes) > 2 else len(classes) - 1
     if class_of_interest not in classes.tolist():
         raise ValueError(
-            f"class_of_interest={class_of_interest!r} was passed; one of the classes "
-            f"{classes.tolist()} was expected."
+            f"{name}={class_of_interest!r} was passed; one of the classes {classes.tolist()} "
+            "was expected."
         )
     return classes.tolist().index(class_of_interest)
 
@@ -117,6 +127,34 @@ def import_pyplot():
             "pip install 'skdistill[report]'"
         ) from error
     return plt
+
+
+def draw_if_possible(display, ax, plot_kw, instead):
+    """Draw a display, or say that it is not drawn for want of matplotlib.
+
+    Parameters
+    ----------
+    display : display
+        Has a ``plot`` method.
+    ax : matplotlib Axes, array of matplotlib Axes or None
+        Where to draw.
+    plot_kw : dict
+        Passed to ``plot``.
+    instead : str
+        What works without a picture.
+
+    Returns
+    -------
+    display : display
+        The same; without matplotlib, and with a UserWarning, not drawn.
+    """
+    try:
+        import_pyplot()
+    except ImportError as error:
+        name = type(display).__name__
+        warn_caller(f"This {name} is not drawn, but {instead} work. {error}")
+        return display
+    return display.plot(ax, **plot_kw)
 
 
 def pandas_frame(columns):
@@ -163,6 +201,92 @@ def shorten(text, max_letters):
         return text
     kept = max_letters - 1
     return f"{text[: kept - kept // 2]}…{text[len(text) - kept // 2 :]}"
+
+
+def value_axis(ax, values, n_ticks=5):
+    """Make the x-axis one of values, on which every part of a long-tailed column has its room.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+        Its x-axis may change its scale; everything is still drawn at its value.
+    values : ndarray of shape (n_values,)
+        The known values of a column: those of rows, or the knots of a curve.
+    n_ticks : int, default=5
+        About how many ticks there are to be.
+    """
+    knots = rank_knots(values)
+    if knots is None:
+        ax.locator_params(axis="x", nbins=n_ticks - 1)
+        ax.xaxis.set_major_formatter(lambda value, _: _short_number(value, 6))
+        return
+    place = np.linspace(0, 1, len(knots))
+    ax.set_xscale(
+        "function",
+        functions=(lambda x: _through(x, knots, place), lambda x: _through(x, place, knots)),
+    )
+    at = knots[np.unique(np.round(np.linspace(0, len(knots) - 1, n_ticks)).astype(int))]
+    ax.set_xticks(at, short_numbers(at))
+    ax.set_xticks([], minor=True)
+    ax.set_xlabel("value, on an axis by rank")
+
+
+def rank_knots(values):
+    """Choose the axis of a column by its values.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_values,)
+        Known values of a column.
+
+    Returns
+    -------
+    knots : ndarray of shape (n_knots,) or None
+        Values that are to stand at equal distances, so that equal distances are equal numbers of
+        distinct values; None where the axis can be linear.
+
+    Notes
+    -----
+    It cannot if some half of the distinct values lies on less than `NARROW` of it, as with amounts
+    and counts: of a uniform distribution it takes a half, of 1,000 normal values a fifth.
+    """
+    distinct = np.unique(values)
+    half = len(distinct) // 2
+    if len(distinct) < FEWEST_SPREAD or (
+        np.min(distinct[half:] - distinct[:-half]) >= NARROW * (distinct[-1] - distinct[0])
+    ):
+        return None
+    return np.unique(np.quantile(distinct, np.linspace(0, 1, min(len(distinct), MOST_SPREAD))))
+
+
+def right_of(ax, low, high):
+    """Return a value that stands to the right of others, by a seventh of their room on the axis."""
+    scale = ax.xaxis.get_transform()
+    low, high = scale.transform(np.array([low, high], dtype=np.float64))
+    return float(scale.inverted().transform(np.array([high + 0.15 * ((high - low) or 1.0)]))[0])
+
+
+def _through(x, knots, values):
+    """Interpolate, and beyond the ends go on as between them, so that every axis can be drawn."""
+    x = np.asarray(x, dtype=np.float64)
+    slope = (values[-1] - values[0]) / (knots[-1] - knots[0])
+    beyond = np.minimum(x - knots[0], 0) + np.maximum(x - knots[-1], 0)
+    return np.interp(x, knots, values) + slope * beyond
+
+
+def short_numbers(values):
+    """Write numbers for an axis with three digits, or as many as tell them apart: 15k, 1.2M."""
+    for digits in range(3, 18):
+        texts = [_short_number(value, digits) for value in values]
+        if len(set(texts)) == len(set(values)):
+            break
+    return texts
+
+
+def _short_number(value, digits):
+    rounded = float(f"{value:.{digits}g}") + 0.0  # no negative zero
+    size, unit = next((each for least, each in UNITS.items() if abs(rounded) >= least), (1, ""))
+    return f"{rounded / size:,.12f}".rstrip("0").rstrip(".") + unit
 
 
 def make_panels(ax, n_panels, n_cols, size):

@@ -20,20 +20,20 @@ TITLES = {
     "margin_r2": "R² of margins",
     "max_difference": "difference, largest",
     "mean_difference": "difference, mean",
-    "p95_difference": "difference, 95 % quantile",
-    "p99_difference": "difference, 99 % quantile",
+    "p95_difference": "difference, 95% quantile",
+    "p99_difference": "difference, 99% quantile",
     "precision_at_k": "precision in the top k",
     "precision_at_k_per_day": "precision in a day's top k",
     "r2": "R²",
     "rank_correlation": "rank correlation",
-    "recall_at_1_percent_fpr": "recall at 1 % false positives",
-    "recall_at_5_percent_fpr": "recall at 5 % false positives",
+    "recall_at_1_percent_fpr": "recall at 1% false positives",
+    "recall_at_5_percent_fpr": "recall at 5% false positives",
     "recall_at_k_per_day": "recall in a day's top k",
     "n_bytes": "size",
     "n_rows": "number",
     "n_samples": "rows",
     "row_p50": "one row, median (µs)",
-    "row_p99": "one row, 99 % (µs)",
+    "row_p99": "one row, 99% (µs)",
     "rows_per_second": "rows per second",
     "student_minus_baseline": "student - baseline",
     "student_minus_teacher": "student - teacher",
@@ -43,6 +43,9 @@ TITLES = {
     "top_k_rank_correlation": "rank correlation in the top k",
 }
 
+#: Sizes below it are taken for rounding errors, and written as 0.0000.
+SMALLEST_SHOWN = 1e-9
+
 
 def title_of(name):
     """Return what people read for a name in code."""
@@ -51,7 +54,7 @@ def title_of(name):
 
 
 def number(value):
-    """Write a number with about four digits; "-" where there is none."""
+    """Write a number with about four digits, and without an exponent; "-" where there is none."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "-"
     if isinstance(value, bool):
@@ -59,23 +62,57 @@ def number(value):
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, Estimate):
-        if math.isnan(value.low):
-            return number(value.value)
-        return f"{number(value.value)} [{number(value.low)}, {number(value.high)}]"
+        text, low, high = estimate_texts(value)
+        return f"{text} [{low}, {high}]" if low else text
     if isinstance(value, float):
-        if value == 0:
-            return "0"
-        if abs(value) >= 10:
-            return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.2f}"
-        return f"{value:.2g}" if abs(value) < 1e-4 else f"{value:.4f}"
+        return "0" if value == 0 else decimals(value, _decimals_for(abs(value)))
     return str(value)
+
+
+def estimate_texts(estimate):
+    """Write an estimate and the ends of its interval, "" without one, to the same decimals."""
+    value, low, high = estimate.value, estimate.low, estimate.high
+    if math.isnan(low):
+        return number(value), "", ""
+    size = max(abs(value), abs(low), abs(high))
+    places = 0 if size == 0 else _decimals_for(size)
+    return tuple(decimals(each, places) for each in (value, low, high))
+
+
+def decimals(value, places):
+    """Write a number with so many decimals, and never a negative zero."""
+    text = f"{value:,.{places}f}"
+    return text if any(digit in text for digit in "123456789") else text.removeprefix("-")
+
+
+def percent(share):
+    """Write a share in percent, with as many digits as tell it from 0% and 100%; "-" for NaN."""
+    if math.isnan(share):
+        return "-"
+    rest = min(abs(share), abs(1 - share))
+    if rest == 0:
+        return f"{100 * abs(share):.0f}%"
+    return f"{decimals(100 * share, max(1, min(3, math.ceil(-math.log10(rest)) - 2)))}%"
+
+
+def _decimals_for(size):
+    """Decimals that show two digits of a number of this size, 4 or more where it is small."""
+    if size >= 10:
+        return 0 if size >= 1000 else 2
+    if size >= 1e-4 or size < SMALLEST_SHOWN:
+        return 4
+    return 1 + math.ceil(-math.log10(size))
 
 
 def cell(name, value):
     """Write one cell of a table; columns of names in code show what people read."""
     if name == "n_bytes" and value is not None:
         return size_text(value)
-    return title_of(value) if name in ("score", "measure", "rate") else number(value)
+    if name in ("row_p50", "row_p99"):
+        return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    if name == "threshold":
+        return f"{value:g}"
+    return title_of(value) if name in ("score", "measure", "rate", "model") else number(value)
 
 
 def size_text(n_bytes):
@@ -83,6 +120,13 @@ def size_text(n_bytes):
     units = ("B", "kB", "MB", "GB", "TB")
     power = min(len(units) - 1, int(math.log(max(n_bytes, 1), 1000)))
     return f"{n_bytes / 1000**power:.3g} {units[power]}"
+
+
+def time_text(microseconds):
+    """Write a time with three digits and a unit."""
+    units = ("µs", "ms", "s")
+    power = min(len(units) - 1, int(math.log(max(microseconds, 1), 1000)))
+    return f"{microseconds / 1000**power:.3g} {units[power]}"
 
 
 def text_table(rows):

@@ -318,7 +318,10 @@ def _described(student, n_columns, decimals, node=0, indent=""):
 def _knots(column):
     """Name the knots of a column's curve, see `Encoding.knots`."""
     if column.edges is not None:
-        knots = [f"{edge:.4g}" for edge in column.edges.tolist()]
+        knots = [
+            np.format_float_positional(edge, precision=4, fractional=False, trim="-")
+            for edge in column.edges.tolist()
+        ]
         return [*knots, "missing"] if column.has_missing_code else knots
     levels = ["missing" if level is None else str(level) for level in column.levels]
     return [*levels, "other categories"] if column.has_infrequent else levels

@@ -330,7 +330,7 @@ def _notes(bands, desk, unit, confidence, calibration):
     """Yield what has to be known to read the figures."""
     if bands.costs.need_amounts:
         yield f"Thresholds are those of the median amount, {np.median(desk.amounts):,.2f}."
-    yield f"Intervals: {100 * confidence:g} %, of a paired bootstrap that resamples {unit}."
+    yield f"Intervals: {100 * confidence:g}%, of a paired bootstrap that resamples {unit}."
     for role, each in calibration.items():
         if finding := calibration_finding(each, f"The {role}"):
             yield finding

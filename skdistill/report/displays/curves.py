@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from skdistill.columns import column_values_as
+from skdistill.report.plotting import rank_knots
 from skdistill.students.encoding import ColumnEncoding, Encoding
 
-#: Equal slices of the range of a numeric column that rows are counted in.
+#: Slices of the axis of a numeric column that rows are counted in.
 N_SLICES = 40
 
 
@@ -31,8 +32,8 @@ class Curve:
     importance : float
         Mean of the absolute values, over the rows of X or else over the knots.
     counts : ndarray or None, default=None
-        Rows of X at each level, or in each of equal slices of the range, and as a last entry those
-        that are missing or at an unknown level; None without X.
+        Rows of X at each level, or in each of the `slices`, and as a last entry those that are
+        missing or at an unknown level; None without X.
     """
 
     column: int
@@ -52,6 +53,11 @@ class Curve:
     def range(self):
         """Smallest and largest number at fit, or a longer range if they are nearly the same."""
         return _range(self.encoding)
+
+    @property
+    def slices(self):
+        """Ends of the parts of the axis that rows are counted in; they look equally wide on it."""
+        return _slices(self.encoding)
 
     @property
     def level_names(self):
@@ -167,10 +173,15 @@ def _counts(column, x):
         unknown = column.n_levels
         return np.bincount(np.where(positions < 0, unknown, positions), minlength=unknown + 1)
     known = np.clip(x[~np.isnan(x)], column.edges[0], column.edges[-1])
-    low, high = _range(column)
-    part = ((known - low) / (high - low) * N_SLICES).astype(int)
-    counts = np.bincount(np.minimum(part, N_SLICES - 1), minlength=N_SLICES)
+    inner = _slices(column)[1:-1]
+    counts = np.bincount(np.searchsorted(inner, known, side="right"), minlength=N_SLICES)
     return np.append(counts, len(x) - len(known))
+
+
+def _slices(column):
+    knots = rank_knots(column.edges)
+    knots = _range(column) if knots is None else knots
+    return np.interp(np.linspace(0, 1, N_SLICES + 1), np.linspace(0, 1, len(knots)), knots)
 
 
 def _range(column):

@@ -1,5 +1,7 @@
 """Show the curves of an additive student."""
 
+from numbers import Integral
+
 import numpy as np
 
 from skdistill.models import student_and_teacher
@@ -7,10 +9,13 @@ from skdistill.report.displays.curves import additive_curves
 from skdistill.report.plotting import (
     class_position,
     make_panels,
+    right_of,
     rows_for,
     shorten,
     shown_student,
+    value_axis,
 )
+from skdistill.report.tables import percent
 from skdistill.students.linear import LinearStudentClassifier, LinearStudentRegressor
 
 #: What is drawn beside the curves: seen on light ground and on dark.
@@ -107,7 +112,7 @@ class CurvesDisplay:
             Names or positions of the columns to draw, as the student sees them; None for the most
             important ones.
         n_columns : int, default=6
-            How many to draw if `columns` is None.
+            Largest number of curves to draw if `columns` is None.
         class_of_interest : int, float, bool, str or None, default=None
             The class whose log-odds are shown; None for ``classes_[1]`` if there are two classes.
         ax : matplotlib Axes, array of matplotlib Axes or None, default=None
@@ -130,25 +135,7 @@ class CurvesDisplay:
         ValueError
             If there is no such column or class, or more than two classes and none of interest.
         """
-        student, _ = student_and_teacher(estimator)
-        plain = shown_student(cls, student, (LinearStudentClassifier, LinearStudentRegressor))
-        position = class_position(student.labels, class_of_interest)
-        if position is None:
-            raise ValueError(
-                f"There are the classes {student.labels.tolist()}, each with curves of its own. "
-                "Pass one of them as class_of_interest."
-            )
-        additive = additive_curves(plain, position, None if X is None else rows_for(student, X))
-        display = cls(
-            tuple(sorted(additive.curves, key=lambda curve: -curve.importance)),
-            additive.intercept,
-            unit=(
-                "contribution to the prediction"
-                if student.labels is None
-                else f"log-odds of class {student.labels[position]}"
-            ),
-            n_rows=additive.n_rows,
-        )
+        display = read_curves(cls, estimator, X, class_of_interest=class_of_interest)
         return display.plot(ax, columns=columns, n_columns=n_columns, **plot_kw)
 
     def plot(self, ax=None, *, columns=None, n_columns=6, n_cols=3, max_levels=10, **line_kw):
@@ -165,7 +152,7 @@ class CurvesDisplay:
         columns : list of str or int, or None, default=None
             Names or positions of the columns to draw; None for the most important ones.
         n_columns : int, default=6
-            How many to draw if `columns` is None.
+            Largest number of curves to draw if `columns` is None.
         n_cols : int, default=3
             Largest number of curves side by side.
         max_levels : int, default=10
@@ -211,10 +198,12 @@ class CurvesDisplay:
         return self
 
     def _chosen(self, columns, n_columns):
-        if not (n_columns if columns is None else len(columns)):
-            raise ValueError("No column was chosen. Pass columns, or n_columns of 1 or more.")
         if columns is None:
+            if not isinstance(n_columns, Integral) or n_columns < 1:
+                raise ValueError(f"n_columns={n_columns!r} was passed; 1 or more was expected.")
             return self.curves[:n_columns]
+        if not len(columns):
+            raise ValueError(f"columns={columns!r} was passed; one name or more was expected.")
         by_column = {curve.column: curve for curve in self.curves}
         by_key = by_column | {curve.name: curve for curve in self.curves}
         unknown = [column for column in columns if column not in by_key]
@@ -224,6 +213,29 @@ class CurvesDisplay:
                 f"columns holds {unknown}; names or positions of the columns {names} were expected."
             )
         return tuple(by_key[column] for column in columns)
+
+
+def read_curves(cls, estimator, X=None, *, class_of_interest=None):
+    """Make a `CurvesDisplay` that is not drawn, see `CurvesDisplay.from_estimator`."""
+    student, _ = student_and_teacher(estimator)
+    plain = shown_student(cls, student, (LinearStudentClassifier, LinearStudentRegressor))
+    position = class_position(student.labels, class_of_interest)
+    if position is None:
+        raise ValueError(
+            f"There are the classes {student.labels.tolist()}, each with curves of its own. "
+            "Pass one of them as class_of_interest."
+        )
+    additive = additive_curves(plain, position, None if X is None else rows_for(student, X))
+    return cls(
+        tuple(sorted(additive.curves, key=lambda curve: -curve.importance)),
+        additive.intercept,
+        unit=(
+            "contribution to the prediction"
+            if student.labels is None
+            else f"log-odds of class {student.labels[position]}"
+        ),
+        n_rows=additive.n_rows,
+    )
 
 
 def _shared_limits(curves):
@@ -237,14 +249,15 @@ def _shared_limits(curves):
 def _draw_line(ax, curve, line_kw):
     edges = curve.encoding.edges
     marker = "" if len(edges) > 1 else "o"
+    value_axis(ax, edges)
     ax.axhline(0, color=GREY, lw=0.8)
     line = ax.plot(edges, curve.values[: len(edges)], **{"marker": marker, **line_kw})[0]
     if curve.missing is not None:
-        at = edges[-1] + 0.15 * np.ptp(curve.range)
+        at = right_of(ax, *curve.range)
         ax.plot([at], [curve.missing], "D", color=line.get_color())
-        ax.annotate("missing", (at, curve.missing), (0, 8), textcoords="offset points", ha="center")
+        ax.annotate("missing", (at, curve.missing), (4, 8), textcoords="offset points", ha="right")
     if curve.counts is not None:
-        _draw_rows(ax, np.linspace(*curve.range, len(curve.counts)), curve.counts[:-1])
+        _draw_rows(ax, curve.slices, curve.counts[:-1])
 
 
 def _draw_rows(ax, slices, counts):
@@ -266,7 +279,7 @@ def _draw_levels(ax, curve, max_levels, color):
     labels = [shorten(name, MAX_LETTERS) for name in names[shown]]
     if curve.counts is not None:
         shares = curve.counts[shown] / curve.counts.sum()
-        labels = [f"{label} {share:.0%}" for label, share in zip(labels, shares, strict=True)]
+        labels = [f"{label} {percent(share)}" for label, share in zip(labels, shares, strict=True)]
     ax.axvline(0, color=GREY, lw=0.8)
     ax.barh(np.arange(len(shown)), values[shown], height=0.7, color=color)
     if len(rest):

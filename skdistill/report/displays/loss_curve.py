@@ -130,6 +130,7 @@ class LossCurveDisplay:
             label = f"kept: epoch {self.best_epoch}"
             ax.axvline(self.best_epoch, color="0.6", linestyle="--", linewidth=1, label=label)
         ax.set(xlabel="Epoch", ylabel="Loss", title=self.name)
+        ax.locator_params(axis="x", integer=True)
         ax.legend()
         self.ax_, self.figure_ = ax, ax.figure
         return self

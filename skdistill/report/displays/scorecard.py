@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from itertools import groupby
 from numbers import Integral, Real
+from textwrap import fill
 
 import numpy as np
 from scipy.special import expit
@@ -17,12 +18,14 @@ from skdistill.report.displays.curves import additive_curves
 from skdistill.report.displays.points import Scaling, points_of_curve
 from skdistill.report.plotting import (
     class_position,
+    draw_if_possible,
     make_panels,
     pandas_frame,
     rows_for,
     shorten,
     shown_student,
 )
+from skdistill.report.tables import decimals, percent
 from skdistill.students.linear import LinearStudentClassifier
 
 #: Letters of a bin that are shown in the picture.
@@ -30,6 +33,12 @@ MAX_LETTERS = 32
 
 #: What is drawn beside the bars: seen on light ground and on dark.
 GREY = "0.6"
+
+#: Points of a scorecard if nothing else is asked for.
+SCALING = Scaling(points_to_double_odds=20, base_points=600, base_odds=50)
+
+#: Letters in a line of the title of the picture.
+TITLE_LETTERS = 75
 
 #: Size of the picture in inches: the width of a panel, and the height of a row.
 WIDTH, ROW = 6.0, 0.22
@@ -187,7 +196,7 @@ class ScorecardDisplay:
         Returns
         -------
         display : ScorecardDisplay
-            The display, drawn.
+            The display, drawn; without matplotlib, and with a UserWarning, not drawn.
 
         Raises
         ------
@@ -198,29 +207,9 @@ class ScorecardDisplay:
         ValueError
             If a parameter is out of range, or there is no such class.
         """
-        student, _ = student_and_teacher(estimator)
-        plain = shown_student(cls, student, (LinearStudentClassifier,))
-        classes = plain.classes_
-        if len(classes) != 2:
-            raise TypeError(
-                f"The student knows {len(classes)} classes, {classes.tolist()}; points speak for "
-                "one class against one other. Use CurvesDisplay."
-            )
-        good = 0 if good_class is None else class_position(classes, good_class)
         scaling = Scaling(points_to_double_odds, base_points, base_odds)
-        rows = None if X is None else rows_for(student, X)
-        additive = additive_curves(plain, good, rows)
-        card = cls(
-            round(scaling.points(additive.intercept)),
-            _table(additive, scaling, n_bins, rows),
-            scaling,
-            classes=classes,
-            good_class=classes.tolist()[good],
-        )
-        if X is not None:
-            proba = card.proba_from_points(card.points(rows))[:, good]
-            card.fidelity = _compare(proba, student.answers(X, classes)[:, good])
-        return card.plot(ax, **plot_kw)
+        card = make_scorecard(cls, estimator, X, scaling, n_bins=n_bins, good_class=good_class)
+        return draw_if_possible(card, ax, plot_kw, "points(), proba_from_points() and to_frame()")
 
     def points(self, X):
         """Add up the points of each row.
@@ -257,6 +246,28 @@ class ScorecardDisplay:
         good = expit(self.scaling.log_odds(np.asarray(points, dtype=np.float64)))
         is_good = self.classes == self.good_class
         return np.where(is_good, good[:, None], 1.0 - good[:, None])
+
+    def sentences(self):
+        """Say how points add up and what they mean, and how closely they follow the student.
+
+        Returns
+        -------
+        sentences : list of str
+            The last one is about the rows that the table was made with, if there were any.
+        """
+        scaling, fidelity = self.scaling, self.fidelity
+        sentences = [
+            f"Everybody starts with {self.base} points.",
+            f"{scaling.base_points:g} points are odds of {scaling.base_odds:g} to 1 for class "
+            f"{self.good_class}, {scaling.points_to_double_odds:g} more double them.",
+        ]
+        if fidelity is not None:
+            sentences.append(
+                f"On {fidelity.n_rows:,} rows the probability differs from the student's by "
+                f"{fidelity.mean_difference:.3f} on average, {fidelity.largest_difference:.3f} at "
+                f"most; rank correlation {decimals(fidelity.rank_correlation, 4)}."
+            )
+        return sentences
 
     def to_frame(self):
         """Put the table into a data frame.
@@ -315,11 +326,12 @@ class ScorecardDisplay:
         for panel, lines in zip(self.axes_, columns, strict=True):
             _draw_lines(panel, lines)
             panel.set(xlim=limits, ylim=(longest - 0.4, -0.6), xlabel="points")
+        title = "\n".join(fill(sentence, TITLE_LETTERS) for sentence in self.sentences())
         like_text = {"size": "medium", "parse_math": False}
         if ax is None:
-            self.figure_.suptitle(self._title(), x=0.01, ha="left", **like_text)
+            self.figure_.suptitle(title, x=0.01, ha="left", **like_text)
         else:
-            self.axes_[0].set_title(self._title(), loc="left", **like_text)
+            self.axes_[0].set_title(title, loc="left", **like_text)
         return self
 
     def _blocks(self, max_levels):
@@ -329,21 +341,31 @@ class ScorecardDisplay:
             for name, rows in groupby(self.rows, key=lambda row: row.name)
         ]
 
-    def _title(self):
-        scaling, fidelity = self.scaling, self.fidelity
-        lines = [
-            f"Everybody starts with {self.base} points.",
-            f"{scaling.base_points:g} points are odds of {scaling.base_odds:g} to 1 for class "
-            f"{self.good_class}, {scaling.points_to_double_odds:g} more double them.",
-        ]
-        if fidelity is not None:
-            lines += [
-                f"On {fidelity.n_rows:,} rows the probability differs from the student's by "
-                f"{fidelity.mean_difference:.3f} on average,",
-                f"{fidelity.largest_difference:.3f} at most; rank correlation "
-                f"{fidelity.rank_correlation:.4f}.",
-            ]
-        return "\n".join(lines)
+
+def make_scorecard(cls, estimator, X=None, scaling=SCALING, *, n_bins=5, good_class=None):
+    """Make a `ScorecardDisplay` that is not drawn, see `ScorecardDisplay.from_estimator`."""
+    student, _ = student_and_teacher(estimator)
+    plain = shown_student(cls, student, (LinearStudentClassifier,))
+    classes = plain.classes_
+    if len(classes) != 2:
+        raise TypeError(
+            f"The student knows {len(classes)} classes, {classes.tolist()}; points speak for "
+            "one class against one other. Use CurvesDisplay."
+        )
+    good = 0 if good_class is None else class_position(classes, good_class, "good_class")
+    rows = None if X is None else rows_for(student, X)
+    additive = additive_curves(plain, good, rows)
+    card = cls(
+        round(scaling.points(additive.intercept)),
+        _table(additive, scaling, n_bins, rows),
+        scaling,
+        classes=classes,
+        good_class=classes.tolist()[good],
+    )
+    if X is not None:
+        proba = card.proba_from_points(card.points(rows))[:, good]
+        card.fidelity = _compare(proba, student.answers(X, classes)[:, good])
+    return card
 
 
 @dataclass(frozen=True)
@@ -397,7 +419,7 @@ def _write_points(ax, y, line):
     ax.annotate(text, (line.points, y), (side, 0), ha=ha, **where)
     if line.share is not None:
         edge = ax.get_yaxis_transform()
-        ax.annotate(f"{line.share:.1%}", (1, y), (0, 0), xycoords=edge, ha="right", **where)
+        ax.annotate(percent(line.share), (1, y), (0, 0), xycoords=edge, ha="right", **where)
 
 
 def _table(additive, scaling, n_bins, rows):

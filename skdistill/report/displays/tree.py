@@ -5,7 +5,13 @@ import numpy as np
 from skdistill.models import student_and_teacher
 from skdistill.report.displays.tree_picture import draw_tree
 from skdistill.report.displays.tree_rules import leaf_facts, rules_of
-from skdistill.report.plotting import class_position, import_pyplot, pandas_frame, shown_student
+from skdistill.report.plotting import (
+    class_position,
+    draw_if_possible,
+    import_pyplot,
+    pandas_frame,
+    shown_student,
+)
 from skdistill.students.tree import TreeStudentClassifier, TreeStudentRegressor
 
 #: Heading and format of what is known of a rule; None stands for the format of scores.
@@ -120,7 +126,7 @@ class TreeDisplay:
         Returns
         -------
         display : TreeDisplay
-            The display, drawn.
+            The display, drawn; without matplotlib, and with a UserWarning, not drawn.
 
         Raises
         ------
@@ -131,22 +137,10 @@ class TreeDisplay:
         ValueError
             If y or a teacher is passed without X, or there is no such class.
         """
-        if X is None and (y is not None or teacher is not None):
-            raise ValueError(
-                f"{'y' if teacher is None else 'A teacher'} was passed without X. Pass the rows "
-                "that it is to be shown on, too."
-            )
-        student, teacher = student_and_teacher(estimator, teacher)
-        plain = shown_student(cls, student, (TreeStudentClassifier, TreeStudentRegressor))
-        position = class_position(student.labels, class_of_interest)
-        facts = None if X is None else leaf_facts(student, teacher, X, y)
-        display = cls(
-            plain.tree_,
-            rules_of(plain.tree_, student.labels, position, facts),
-            missing_occurs=None if facts is None else facts.missing_occurs,
-            name=type(plain).__name__ if name is None else name,
+        display = read_tree(
+            cls, estimator, X, y, teacher=teacher, class_of_interest=class_of_interest, name=name
         )
-        return display.plot(ax, **plot_kw)
+        return draw_if_possible(display, ax, plot_kw, "text() and to_frame()")
 
     def plot(self, ax=None, *, cmap=None, fontsize=8.0):
         """Draw the tree from left to right; its leaves are the rows of a table.
@@ -183,7 +177,7 @@ class TreeDisplay:
             self.rules,
             cells,
             fills=fills,
-            title=self._title(),
+            title=self.title(),
             missing_occurs=self.missing_occurs,
             fontsize=fontsize,
         )
@@ -204,13 +198,48 @@ class TreeDisplay:
         text : str
             The rules, by class and then by the student's score, the highest first.
         """
-        cells = self._cells()
-        widths = {heading: max(map(len, [heading, *column])) for heading, column in cells.items()}
+        rows = self.section(max_levels)
+        widths = {heading: max(len(row[heading]) for row in rows) for heading in rows[0]}
+        widths = {h: max(len(h), width) for h, width in widths.items() if h != "rule"}
         lines = ["  ".join([*(h.rjust(width) for h, width in widths.items()), "rule"])]
-        for i, rule in enumerate(self.rules):
-            row = [cells[heading][i].rjust(width) for heading, width in widths.items()]
-            lines.append("  ".join([*row, rule.text(max_levels)]))
-        return "\n".join([self._title(), *lines])
+        for row in rows:
+            cells = [row[heading].rjust(width) for heading, width in widths.items()]
+            lines.append("  ".join([*cells, row["rule"]]))
+        return "\n".join([self.title(), *lines])
+
+    def section(self, max_levels=None):
+        """Return the rules as rows of a table, written as `text` writes them.
+
+        Parameters
+        ----------
+        max_levels : int or None, default=None
+            Largest number of levels to name in a condition before the rest is counted; None for
+            no limit.
+
+        Returns
+        -------
+        rows : list of dict of str to str
+            Heading and cell, in the order of the rules; the last one is the "rule".
+        """
+        cells = {**self._cells(), "rule": [rule.text(max_levels) for rule in self.rules]}
+        return [dict(zip(cells, row, strict=True)) for row in zip(*cells.values(), strict=True)]
+
+    def title(self):
+        """Say what the scores are, and of how many rows.
+
+        Returns
+        -------
+        title : str
+            The first line of `text`.
+        """
+        if not self._one_label():
+            score = "probability of the most probable class"
+        elif self.rules[0].label is None:
+            score = "prediction"
+        else:
+            score = f"probability of class {self.rules[0].label}"
+        n_rows = "" if self.rules[0].n_rows is None else f", {sum(self._known()['n_rows']):,} rows"
+        return f"{self.name}: {score}{n_rows}"
 
     def to_frame(self):
         """Put the rules into a data frame.
@@ -248,16 +277,6 @@ class TreeDisplay:
     def _one_label(self):
         return len({rule.label for rule in self.rules}) == 1
 
-    def _title(self):
-        if not self._one_label():
-            score = "probability of the most probable class"
-        elif self.rules[0].label is None:
-            score = "prediction"
-        else:
-            score = f"probability of class {self.rules[0].label}"
-        n_rows = "" if self.rules[0].n_rows is None else f", {sum(self._known()['n_rows']):,} rows"
-        return f"{self.name}: {score}{n_rows}"
-
     def _format_of_scores(self):
         """Three decimals for probabilities, more if the smallest has no two digits then."""
         if self.rules[0].label is None:
@@ -276,6 +295,25 @@ class TreeDisplay:
         labels = list(dict.fromkeys(rule.label for rule in self.rules))
         colors = get_cmap(cmap or "tab10")(np.linspace(0, 1, len(labels)))
         return [colors[labels.index(rule.label)] for rule in self.rules]
+
+
+def read_tree(cls, estimator, X=None, y=None, *, teacher=None, class_of_interest=None, name=None):
+    """Make a `TreeDisplay` that is not drawn, see `TreeDisplay.from_estimator`."""
+    if X is None and (y is not None or teacher is not None):
+        raise ValueError(
+            f"{'y' if teacher is None else 'A teacher'} was passed without X. Pass the rows "
+            "that it is to be shown on, too."
+        )
+    student, teacher = student_and_teacher(estimator, teacher)
+    plain = shown_student(cls, student, (TreeStudentClassifier, TreeStudentRegressor))
+    position = class_position(student.labels, class_of_interest)
+    facts = None if X is None else leaf_facts(student, teacher, X, y)
+    return cls(
+        plain.tree_,
+        rules_of(plain.tree_, student.labels, position, facts),
+        missing_occurs=None if facts is None else facts.missing_occurs,
+        name=type(plain).__name__ if name is None else name,
+    )
 
 
 def _write(value, form):

@@ -150,7 +150,8 @@ class FidelityReport:
     group_gaps : tuple of GroupGap
         Differences between groups, of teacher and student.
     cost : dict of str to Cost
-        What each model costs; empty if it was not measured.
+        What each model costs, and as "lean_scorer" what the student does once it is deployed by
+        `skdistill.lean_scorer`; empty if it was not measured.
     limitations : tuple of str
         What cannot be said, and why.
     settings : dict

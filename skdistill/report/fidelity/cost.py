@@ -1,14 +1,21 @@
 """What a model costs: bytes, parameters, and time to answer."""
 
 import pickle
+import warnings
 from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
+import scipy.sparse as sp
 from sklearn.pipeline import Pipeline
 
-from skdistill.columns import take_rows
+from skdistill.caller import warn_caller
+from skdistill.columns import column_values, take_rows
 from skdistill.estimators import last_step
+from skdistill.export.certificate import ParityError
+from skdistill.export.content import as_deployed_sees, deployed_student, student_content
+from skdistill.export.lean import lean_scorer
+from skdistill.scorer.student_file import pack
 from skdistill.students.soft_label_classifier import SoftLabelClassifier
 from skdistill.students.soft_tree import SoftTreeStudentClassifier
 
@@ -26,9 +33,11 @@ class Cost:
     Attributes
     ----------
     n_bytes : int or None
-        Size of its pickle; None if it cannot be pickled.
+        Size of its pickle, None if it cannot be pickled; of the file that `save` writes for the
+        lean scorer.
     parts : str
-        What it is made of, such as "16 leaves" or "24,961 weights"; empty if that is not known.
+        What it is made of, such as "16 leaves" or "24,961 weights", empty if that is not known;
+        what the lean scorer runs in.
     row_p50, row_p99 : float
         Microseconds to answer for one row: median and 99 % quantile of separate calls.
     rows_per_second : float
@@ -66,6 +75,49 @@ def measure_cost(model, X):
         row_p50=row_p50,
         row_p99=row_p99,
         rows_per_second=BATCH_ROWS / batch_seconds,
+    )
+
+
+def measure_scorer(model, X):
+    """Measure the lean scorer of a student on this machine, in C if that can be compiled here.
+
+    Parameters
+    ----------
+    model : Model
+        The student.
+    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+        Rows to answer for.
+
+    Returns
+    -------
+    cost : Cost or None
+        Size and times; None if the student is none of skdistill's, or stands behind transformers,
+        or, with a UserWarning, if its scorer answers differently.
+    """
+    try:
+        student = deployed_student(model.estimator)
+        scorer = lean_scorer(student)
+    except TypeError:
+        return None
+    except ParityError as error:
+        warn_caller(f"The cost of the lean scorer was not measured: {error}")
+        return None
+    X = as_deployed_sees(model.estimator, take_rows(X, np.arange(min(X.shape[0], BATCH_ROWS))))
+    X = X.toarray() if sp.issparse(X) else X
+    columns = [column_values(X, j) for j in range(X.shape[1])]
+    rows = [list(row) for row in zip(*(values[:100].tolist() for values in columns), strict=True)]
+    batch = np.arange(BATCH_ROWS) % X.shape[0]
+    table = {name: values[batch] for name, values in zip(scorer.columns, columns, strict=True)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of unknown levels, once per call
+        seconds = _times(scorer.batch, [table], 1).min()
+        p50, p99 = np.quantile(_times(scorer, rows, FEWEST_CALLS), [0.5, 0.99])
+    return Cost(
+        n_bytes=len(pack(student_content(student))),
+        parts="compiled C" if scorer.engine == "c" else "NumPy",
+        row_p50=float(p50 * 1e6),
+        row_p99=float(p99 * 1e6),
+        rows_per_second=float(BATCH_ROWS / seconds),
     )
 
 

@@ -30,7 +30,7 @@ from skdistill.report.fidelity.closeness import (
     differences_of_rows,
     threshold_statistics,
 )
-from skdistill.report.fidelity.cost import measure_cost
+from skdistill.report.fidelity.cost import measure_cost, measure_scorer
 from skdistill.report.fidelity.daily import daily_scores
 from skdistill.report.fidelity.groups import (
     SMALLEST_GROUP,
@@ -575,4 +575,9 @@ def _first(replicates, group, rate):
 
 
 def _costs(case):
-    return {role: measure_cost(model, case.X) for role, model in case.models.items()}
+    costs = {}
+    for role, model in case.models.items():
+        costs[role] = measure_cost(model, case.X)
+        if role == "student" and (scorer := measure_scorer(model, case.X)) is not None:
+            costs["lean_scorer"] = scorer
+    return costs

@@ -6,12 +6,16 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 from skdistill.decisions.cost_curve import review_costs
 from skdistill.report.fidelity.scores import confidence_and_hit
 from skdistill.report.page.svg import THEME, draw_svg
+from skdistill.report.plotting import shorten
 
 #: Models in the order they are drawn, the student last and so on top.
 ROLES = ("baseline", "teacher", "student")
 
 #: Points of a scatter plot, and of a curve, at most.
 MOST_POINTS, MOST_KNOTS = 1500, 400
+
+#: Letters of a class label that are shown, and how many stand side by side below an axis.
+MAX_LETTERS, MOST_LETTERS_ABREAST = 22, 30
 
 #: Bins of a calibration curve.
 CALIBRATION_BINS = 10
@@ -60,8 +64,6 @@ def _of_performance(case):
         drawings["Precision and recall"] = lambda ax: draw_precision_recall(ax, case)
         drawings["ROC curve"] = lambda ax: draw_roc(ax, case)
     caption = "Calibration: how often what was predicted was observed"
-    if case.kind == "binary":
-        caption += " (on logarithmic axes, points without any event are left out)"
     drawings[caption] = lambda ax: draw_calibration(ax, case)
     return drawings
 
@@ -70,7 +72,10 @@ def _of_likeness(case, rows):
     """Return what to draw, by caption."""
     drawings = {_likeness_caption(case): lambda ax: draw_likeness(ax, case, rows)}
     if case.kind == "multiclass":
-        caption = "Most probable classes: how the teacher's spread over the student's"
+        caption = (
+            "Most probable classes: how the rows of each of the teacher's spread over the "
+            "student's (area: their share)"
+        )
         drawings[caption] = lambda ax: draw_confusion(ax, case)
     return drawings
 
@@ -99,7 +104,8 @@ def draw_costs(ax, case):
         x, y = _thinned(np.append(capacity, end), np.append(cost, cost[-1]))
         ax.plot(x, y, color=THEME[role], label=role)
     x_label = "share of rows reviewed" if day is None else "reviews per day"
-    ax.set(xlabel=x_label, ylabel="money lost", xlim=(0, end), ylim=(0, None))
+    unit = "a row" if day is None else "a day"
+    ax.set(xlabel=x_label, ylabel=f"money lost {unit}", xlim=(0, end), ylim=(0, None))
     _legend(ax)
 
 
@@ -113,6 +119,8 @@ def draw_likeness(ax, case, rows):
         _label_log_odds(ax.xaxis, ends)
         _label_log_odds(ax.yaxis, ends)
     ax.set(xlabel="teacher", ylabel="student")
+    if len(rows) < case.n_samples:
+        _say(ax, f"{len(rows):,} of {case.n_samples:,} rows")
 
 
 def draw_precision_recall(ax, case):
@@ -148,14 +156,19 @@ def draw_calibration(ax, case):
     shares = np.concatenate([share for curve in curves.values() for share in curve])
     low = max(shares[shares > 0].min(), 1e-5) / 2
     is_rare = case.kind == "binary" and shares.max() / low > 100  # crowded on a linear scale
+    n_left_out = 0
     for role, (predicted, observed) in curves.items():
-        seen = observed > 0 if is_rare else slice(None)
+        seen = observed > 0 if is_rare else np.ones(len(observed), dtype=bool)
+        n_left_out += int(np.sum(~seen))
         line = {"color": THEME[role], "label": role, "markersize": 4}
         ax.plot(predicted[seen], observed[seen], "o-", **line)
     ends = [low, 1] if is_rare else [0, 1]
     ax.plot(ends, ends, color=THEME["faint"], linewidth=1)
     if is_rare:
         ax.set(xscale="log", yscale="log", xlim=(low, 1.2), ylim=(low, 1.2))
+    if n_left_out:
+        points = "1 point is" if n_left_out == 1 else f"{n_left_out} points are"
+        _say(ax, f"{points} not shown: nothing observed,\nwhich has no place on a logarithmic axis")
     what = "probability" if case.kind == "binary" else "probability of the most probable class"
     ax.set(xlabel=f"predicted {what}", ylabel="observed share")
     _legend(ax)
@@ -163,24 +176,31 @@ def draw_calibration(ax, case):
 
 def draw_confusion(ax, case):
     """Draw how the teacher's most probable classes spread over the student's."""
+    from matplotlib.patches import Rectangle
+
     teacher, student = (case.answers[role].argmax(axis=1) for role in ("teacher", "student"))
     n_classes = len(case.classes)
     counts = np.zeros((n_classes, n_classes))
     np.add.at(counts, (teacher, student), case.sample_weight)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1e-12)
     rows, columns = np.nonzero(shares >= 0.001)
-    sizes = shares[rows, columns]
-    scale = (200 / n_classes) ** 2 * 0.8
-    ax.scatter(columns, rows, s=sizes * scale, marker="s", color=THEME["student"], linewidths=0)
-    labels = [str(label) for label in case.classes.tolist()]
+    for row, column, share in zip(rows, columns, shares[rows, columns], strict=True):
+        side = 0.9 * np.sqrt(share)
+        corner = column - side / 2, row - side / 2
+        ax.add_patch(Rectangle(corner, side, side, color=THEME["student"], linewidth=0))
+    labels = [shorten(str(label), MAX_LETTERS) for label in case.classes.tolist()]
     ax.set(
         xlabel="student",
         ylabel="teacher",
         xlim=(-0.6, n_classes - 0.4),
         ylim=(n_classes - 0.4, -0.6),
     )
-    ax.set_xticks(range(n_classes), labels, fontsize=8 if n_classes < 15 else 6)
-    ax.set_yticks(range(n_classes), labels, fontsize=8 if n_classes < 15 else 6)
+    size = 8 if n_classes < 15 else 6
+    is_crowded = n_classes * max(map(len, labels)) > MOST_LETTERS_ABREAST
+    ax.set_xticks(
+        range(n_classes), labels, fontsize=size, rotation=90 if is_crowded else 0, parse_math=False
+    )
+    ax.set_yticks(range(n_classes), labels, fontsize=size, parse_math=False)
 
 
 def draw_reliability(ax, case):
@@ -221,7 +241,7 @@ def _label_log_odds(axis, ends):
         shares = shares[[0, 1, 3, 5, 6]]
     at = np.log(shares / (1 - shares))
     seen = (at >= ends[0] - 0.5) & (at <= ends[1] + 0.5)
-    axis.set_ticks(at[seen], [f"{100 * share:g} %" for share in shares[seen]])
+    axis.set_ticks(at[seen], [f"{100 * share:g}%" for share in shares[seen]])
 
 
 def _roles(case):
@@ -236,6 +256,12 @@ def _legend(ax):
     """Label the curves, the student first."""
     handles, labels = ax.get_legend_handles_labels()
     ax.legend(handles[::-1], labels[::-1])
+
+
+def _say(ax, text):
+    """Write what is not on a figure in its lower right corner, where there is least."""
+    where = {"xycoords": "axes fraction", "ha": "right", "va": "bottom", "size": "small"}
+    ax.annotate(text, (0.99, 0.02), **where)
 
 
 def _some_rows(n_samples, random_state):

@@ -40,7 +40,9 @@ def provenance_of(case, settings):
         "SHA-256": fingerprint_of_rows(case),
     }
     parts["Settings of this report"] = {
-        title_of(name): str(value) for name, value in settings.items()
+        title_of(name): _in_words(value)
+        for name, value in settings.items()
+        if value is not None and value != []
     }
     parts["Versions"] = _versions(case)
     return parts
@@ -53,6 +55,10 @@ def fingerprint_of_rows(case):
         digest.update(np.ascontiguousarray(case.y, dtype=np.float64).tobytes())
     digest.update(np.ascontiguousarray(case.sample_weight).tobytes())
     return digest.hexdigest()
+
+
+def _in_words(value):
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else title_of(str(value))
 
 
 def _describe(model):

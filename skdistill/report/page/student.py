@@ -1,13 +1,14 @@
 """The student itself, as far as people can read it: rules, curves, or how it was trained."""
 
-from functools import partial
+from itertools import groupby
 
 from skdistill.estimators import last_step
-from skdistill.report.displays.curves_display import CurvesDisplay
+from skdistill.report.displays.curves_display import CurvesDisplay, read_curves
 from skdistill.report.displays.loss_curve import LossCurveDisplay
-from skdistill.report.displays.scorecard import ScorecardDisplay
-from skdistill.report.displays.tree import TreeDisplay
-from skdistill.report.page.svg import display_svg
+from skdistill.report.displays.scorecard import ScorecardDisplay, make_scorecard
+from skdistill.report.displays.tree import TreeDisplay, read_tree
+from skdistill.report.page.svg import display_svg, draw_svg, panel_svgs
+from skdistill.report.tables import percent
 from skdistill.students.linear import LinearStudentClassifier, LinearStudentRegressor
 from skdistill.students.mlp import MLPStudentClassifier, MLPStudentRegressor
 from skdistill.students.soft_tree import SoftTreeStudentClassifier
@@ -16,8 +17,8 @@ from skdistill.students.tree import TreeStudentClassifier, TreeStudentRegressor
 #: A tree with more leaves is shown as rules only.
 MOST_LEAVES_DRAWN = 40
 
-#: Lines of a scorecard below each other.
-MOST_LINES = 100
+#: Curves of an additive student that are drawn.
+MOST_CURVES = 6
 
 #: Of more classes, the curves of the first few are drawn.
 MOST_CLASSES = 3
@@ -37,40 +38,43 @@ def show_student(case):
     Returns
     -------
     shown : dict
-        ``sentence``, ``figures`` (caption to SVG) and ``rules``, text or None.
+        ``sentence``, ``figures`` and ``wide_figures`` (caption to SVG), ``scorecard`` (sentences
+        and columns), ``rules`` (rows of a table) with their ``rules_title``, and ``text``; what
+        there is not is empty.
     """
     student = last_step(case.models["student"].estimator)
+    shown = {"figures": {}, "wide_figures": {}, "scorecard": None, "rules": [], "text": ""}
     if isinstance(student, TreeStudentClassifier | TreeStudentRegressor):
-        return _show_tree(case, student)
+        return shown | _show_tree(case, student)
     if isinstance(student, LinearStudentClassifier | LinearStudentRegressor):
-        return _show_curves(case, student)
+        return shown | _show_curves(case, student)
     if isinstance(student, MLPStudentClassifier | MLPStudentRegressor):
-        return _show_network(student)
+        return shown | _show_network(student)
     if isinstance(student, SoftTreeStudentClassifier):
-        return _show_soft_tree(student)
-    return {
-        "sentence": f"The student is a {type(student).__name__}, which this page cannot show.",
-        "figures": {},
-        "rules": None,
-    }
+        return shown | _show_soft_tree(student)
+    name = type(student).__name__
+    return shown | {"sentence": f"The student is a {name}, which this page cannot show."}
 
 
 def _show_tree(case, student):
-    display, svg = display_svg(
-        "tree",
-        lambda: TreeDisplay.from_estimator(
-            case.models["student"].estimator,
-            case.X,
-            None if case.y is None else _labels(case),
-            teacher=case.models.get("teacher"),
-        ),
+    y = None if case.y is None else _labels(case)
+    display = read_tree(
+        TreeDisplay,
+        case.models["student"].estimator,
+        case.X,
+        y,
+        teacher=case.models.get("teacher"),
+        name=type(student).__name__,
     )
-    is_drawn = display is None or student.n_leaves_ <= MOST_LEAVES_DRAWN
+    figures = {}
+    if student.n_leaves_ <= MOST_LEAVES_DRAWN:
+        _, figures["Every path from the left is a rule"] = display_svg("tree", display.plot)
     return {
         "sentence": f"The student is a tree of {student.n_leaves_} leaves, at most "
         f"{student.depth_} questions deep.",
-        "figures": {"Every path from the left is a rule": svg} if is_drawn else {},
-        "rules": None if display is None else display.text(MOST_LEVELS),
+        "wide_figures": figures,
+        "rules": display.section(MOST_LEVELS),
+        "rules_title": f"{display.title()}.",
     }
 
 
@@ -79,25 +83,56 @@ def _show_curves(case, student):
     labels = case.classes.tolist()[:MOST_CLASSES] if case.kind == "multiclass" else [None]
     figures = {}
     for number, label in enumerate(labels):
-        _, svg = display_svg(
-            f"curves-{number}",
-            partial(
-                CurvesDisplay.from_estimator, estimator, case.X, class_of_interest=label, n_cols=2
-            ),
-        )
+        names, svgs = _draw_curves(case, estimator, f"curves-{number}", label)
         of_class = "" if label is None else f" of class {label}"
-        caption = "The six most important columns: what each value adds to the score"
-        figures[caption + of_class] = svg
-    if case.kind == "binary":
-        _, figures["The same as a table of points, for those who add up by hand"] = display_svg(
-            "scorecard",
-            lambda: ScorecardDisplay.from_estimator(estimator, case.X, max_lines=MOST_LINES),
-        )
+        captions = [f"What {name} adds to the score{of_class}" for name in names]
+        figures |= dict(zip(captions, svgs, strict=True))
+    n_drawn = min(MOST_CURVES, len(student.curves_))
+    most = f" The {n_drawn} most important ones:" if n_drawn < len(student.curves_) else ""
+    of_classes = (
+        f" Of {len(case.classes)} classes, those of the first {MOST_CLASSES} are drawn."
+        if len(labels) > 1 and len(case.classes) > MOST_CLASSES
+        else ""
+    )
     return {
-        "sentence": f"The student adds up one curve for each of {len(student.curves_)} columns.",
+        "sentence": f"The student adds up one curve for each of {len(student.curves_)} columns."
+        f"{of_classes}{most}",
         "figures": figures,
-        "rules": None,
+        "scorecard": _scorecard(case, estimator) if case.kind == "binary" else None,
     }
+
+
+def _draw_curves(case, estimator, name, label):
+    """Return the names of the most important columns, and their curves."""
+    display = read_curves(CurvesDisplay, estimator, case.X, class_of_interest=label)
+    shown = display.curves[:MOST_CURVES]
+    svgs = panel_svgs(
+        name, len(shown), lambda axes: display.plot(axes, n_columns=len(shown)), size=(3.9, 2.9)
+    )
+    return [curve.name for curve in shown], svgs
+
+
+def _scorecard(case, estimator):
+    """Return a table of points, column by column."""
+    card = make_scorecard(ScorecardDisplay, estimator, case.X)
+    largest = max((abs(row.points) for row in card.rows), default=0) or 1
+    columns = [
+        (
+            name,
+            [
+                {
+                    "text": row.text(MOST_LEVELS).replace("<=", "≤").replace(">=", "≥"),
+                    "points": f"{row.points:+d}" if row.points else "0",
+                    "tone": " against" if row.points < 0 else "",
+                    "part": round(100 * abs(row.points) / largest),
+                    "share": None if row.share is None else percent(row.share),
+                }
+                for row in rows
+            ],
+        )
+        for name, rows in groupby(card.rows, key=lambda row: row.name)
+    ]
+    return {"sentences": card.sentences(), "columns": columns}
 
 
 def _show_network(student):
@@ -108,7 +143,6 @@ def _show_network(student):
         f"{student.best_epoch_} was kept. Nobody can read it; the reasons above are those of its "
         "answers.",
         "figures": _loss_curve(student),
-        "rules": None,
     }
 
 
@@ -120,14 +154,14 @@ def _show_soft_tree(student):
         "for themselves; the answer to a row is the mean of their margins, weighted by how much of "
         "the row reaches them.",
         "figures": _loss_curve(student),
-        "rules": student.export_text(),
+        "text": student.export_text(),
     }
 
 
 def _loss_curve(student):
     if not student.history_.get("train_loss"):
         return {}
-    _, svg = display_svg("loss", lambda: LossCurveDisplay.from_estimator(student))
+    svg = draw_svg("loss", lambda ax: LossCurveDisplay.from_estimator(student, ax=ax))
     return {"Loss while it was trained": svg}
 
 

@@ -4,6 +4,8 @@ import re
 from html import escape
 from io import StringIO
 
+import numpy as np
+
 from skdistill.report.plotting import import_pyplot, shorten
 from skdistill.report.reasons.plots import STUDENT, TEACHER
 
@@ -94,16 +96,58 @@ def display_svg(name, make):
     return _drawn(name, make)
 
 
+def panel_svgs(name, n_panels, draw, size=(4.2, 3.2)):
+    """Draw panels that belong together as figures of their own, in the style of the page.
+
+    Parameters
+    ----------
+    name : str
+        Unique within the page; all ids of the figures begin with it.
+    n_panels : int
+        How many there are.
+    draw : callable
+        Gets an array of as many axes to draw on.
+    size : tuple of float, default=(4.2, 3.2)
+        Width and height of each in inches.
+
+    Returns
+    -------
+    svgs : list of str
+        As of `draw_svg`.
+    """
+
+    def make():
+        figures = [
+            import_pyplot().subplots(figsize=size, layout="constrained") for _ in range(n_panels)
+        ]
+        draw(np.array([ax for _, ax in figures]))
+        return [figure for figure, _ in figures]
+
+    return _in_style(
+        lambda: [svg_of(figure, f"{name}-{i}") for i, figure in enumerate(make())],
+        lambda reason: [reason] * n_panels,
+    )
+
+
 def _drawn(name, make):
-    """Return what was made and its ``svg`` element: a figure that fails does not lose the page."""
+    """Return what was made and its ``svg`` element."""
+
+    def draw():
+        made = make()
+        return made, svg_of(getattr(made, "figure_", made), name)
+
+    return _in_style(draw, lambda reason: (None, reason))
+
+
+def _in_style(draw, instead):
+    """Draw in the style of the page; a figure that fails does not lose the page."""
     plt = import_pyplot()
     open_before = plt.get_fignums()
     try:
         with plt.rc_context(_STYLE):
-            made = make()
-            return made, svg_of(getattr(made, "figure_", made), name)
+            return draw()
     except Exception as error:
-        return None, _reason(error)
+        return instead(_reason(error))
     finally:
         for number in set(plt.get_fignums()) - set(open_before):
             plt.close(number)

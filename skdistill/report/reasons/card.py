@@ -8,7 +8,7 @@ import numpy as np
 from skdistill.report.plotting import class_position, import_pyplot, pandas_frame
 from skdistill.report.reasons.likeness import RowLikeness
 from skdistill.report.reasons.plots import draw_dependence, draw_importance
-from skdistill.report.tables import plain, text_table
+from skdistill.report.tables import decimals, percent, plain, text_table
 
 #: The parts of a report that are tables, and their headings.
 SECTIONS = {
@@ -104,15 +104,17 @@ class AttributionReport:
         sentences = [
             f"The columns' importances in the student ({self.models['student']}) and in the "
             f"teacher ({self.models['teacher']}) have a rank correlation of "
-            f"{self.rank_correlation:.2f}.",
-            f"On the median row the contributions have a cosine of {overall.median_cosine:.2f}; on "
-            f"5 % of the rows it is below {overall.low_cosine:.2f}.",
-            f"Of the teacher's {top} of a row, {overall.sign_flips:.1%} push the other way in the "
-            f"student; {overall.top_overlap:.0%} of the {top} are the same.",
+            f"{decimals(self.rank_correlation, 2)}.",
+            f"On the median row the contributions have a cosine of "
+            f"{decimals(overall.median_cosine, 2)}; on 5% of the rows it is below "
+            f"{decimals(overall.low_cosine, 2)}.",
+            f"Of the teacher's {top} of a row, {percent(overall.sign_flips)} push the other way in "
+            f"the student; {percent(overall.top_overlap)} of the {top} are the same.",
         ]
         sentences += [
-            f"For comparison, {item.compared}: a median cosine of {item.median_cosine:.2f}, "
-            f"{item.sign_flips:.1%} flipped, {item.top_overlap:.0%} the same."
+            f"For comparison, {item.compared}: a median cosine of "
+            f"{decimals(item.median_cosine, 2)}, {percent(item.sign_flips)} flipped, "
+            f"{percent(item.top_overlap)} the same."
             for item in self.stability
             if item.rows == "all rows"
         ]
@@ -231,7 +233,7 @@ class AttributionReport:
             Where to draw: one axes that is filled with a grid, or one axes per column; None makes
             a new figure.
         n_columns : int, default=6
-            How many to draw if `columns` is None.
+            Largest number of columns to draw if `columns` is None.
         class_of_interest : str or None, default=None
             The class whose values are drawn, as in ``output_names`` of the explanations; None for
             the second of two, and of more for the one that the student finds most often.

@@ -4,7 +4,7 @@ import numbers
 
 import numpy as np
 
-from skdistill.report.plotting import make_panels, shorten
+from skdistill.report.plotting import make_panels, right_of, shorten, value_axis
 
 #: Colours that are seen on light ground and on dark.
 TEACHER, STUDENT, GREY = "#888888", "#2a78d6", "0.6"
@@ -15,8 +15,8 @@ PANEL = (3.4, 2.6)
 #: Points of the mean line of a numeric column, and levels of a nominal one that are drawn.
 MOST_POINTS, MOST_LEVELS = 12, 8
 
-#: Letters that a name may have before it is cut short.
-MAX_LETTERS = 30
+#: Letters that a name may have before it is cut short, and those of the title of a panel.
+MAX_LETTERS, MAX_TITLE = 30, 26
 
 
 def draw_importance(ax, importance, names, unit):
@@ -43,7 +43,8 @@ def draw_importance(ax, importance, names, unit):
     ax.invert_yaxis()
     ax.set_xlabel(f"mean |SHAP value|, {unit}")
     ax.set_facecolor("none")
-    ax.legend(frameon=False, loc="lower right")
+    ax.locator_params(axis="x", nbins=5)
+    ax.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1))  # bars may be anywhere
 
 
 def draw_dependence(axes, columns, names, unit):
@@ -70,13 +71,14 @@ def draw_dependence(axes, columns, names, unit):
         panel.set_facecolor("none")
         known = np.array([cell is not None and cell == cell for cell in cells])
         if all(isinstance(cell, numbers.Real | np.bool_) for cell in cells[known]):
+            if known.any():
+                value_axis(panel, cells[known].astype(np.float64))
             _draw_numbers(panel, cells, known, values)
-            panel.locator_params(axis="x", nbins=4)
             panel.set_ylabel(unit)
         else:
             _draw_levels(panel, np.where(known, cells, "missing"), values)
             panel.set_xlabel(unit)
-        panel.set_title(shorten(name, MAX_LETTERS), parse_math=False)
+        panel.set_title(shorten(name, MAX_TITLE), size="medium", parse_math=False)
     for role, color, name in zip(("teacher", "student"), (TEACHER, STUDENT), names, strict=True):
         panels[0].plot([], [], color=color, lw=4, label=f"{role}: {name}")
     if axes is None:
@@ -90,7 +92,7 @@ def _draw_numbers(ax, cells, known, both):
     """Draw faint points with a line of means, and what is missing at the right."""
     ax.axhline(0, color=GREY, lw=0.8)
     x = cells[known].astype(np.float64)
-    right = x.max() + 0.15 * (np.ptp(x) or 1.0) if len(x) else 0.0
+    right = right_of(ax, x.min(), x.max()) if len(x) else 0.0
     for values, color in zip(both, (TEACHER, STUDENT), strict=True):
         ax.scatter(x, values[known], s=8, color=color, alpha=0.3, lw=0)
         ax.plot(*_means(x, values[known]), color=color)

@@ -17,6 +17,9 @@ from skdistill.search.trials import mean_of
 #: Folds of a first look.
 FIRST_FOLDS = 2
 
+#: So many pairs of temperature and alpha are taken over by the students that are cheap to train.
+TAKEN_OVER = 2
+
 #: Training rows on which temperature and alpha are chosen, and rows of the rarest class among them.
 SUBSAMPLE, FEWEST_OF_A_CLASS = 2000, 60
 
@@ -71,7 +74,7 @@ def screen(trials, costs, budget):
         )
         notes += note
         left_behind |= lost
-        entered = [i for i in members if trials.plans[i].setting == chosen]
+        entered = [i for i in members if trials.plans[i].setting in chosen]
         why = _why_it_cannot_win(trials, quick, budget) if learns_more else ""
         if why:
             left_behind |= {i: LeftBehind(why) for i in entered} | lost
@@ -113,7 +116,11 @@ def _coordinates(plans, members):
 def _most_trials(trials, members, temperatures, alphas):
     n_students = len({trials.plans[i].name for i in members})
     n_settings = len(temperatures) + len(alphas) - 1
-    return trials.n_folds * n_students + (n_settings > 1) * FIRST_FOLDS * n_settings
+    if n_settings == 1:
+        return trials.n_folds * n_students
+    is_cheap = not learns_from_synthetic_rows(trials.plans[members[0]])
+    folds = trials.n_folds if is_cheap else FIRST_FOLDS
+    return trials.n_folds * n_students * (TAKEN_OVER if is_cheap else 1) + folds * n_settings
 
 
 def _choose_setting(trials, members, costs, temperatures, alphas, learns_more):
@@ -121,8 +128,8 @@ def _choose_setting(trials, members, costs, temperatures, alphas, learns_more):
 
     Returns
     -------
-    setting : tuple of temperature and alpha
-        The best.
+    settings : list of tuple of temperature and alpha
+        The best; of students that are cheap to train the second best, too.
     quick : tuple of (Plan, list of float) or None
         The student it was chosen on, and its scores on the first folds with it.
     left_behind : dict of int to LeftBehind
@@ -132,8 +139,9 @@ def _choose_setting(trials, members, costs, temperatures, alphas, learns_more):
     """
     plans = trials.plans
     first = plans[members[0]].setting
-    if len(members) == len({plans[i].name for i in members}) and not learns_more:
-        return first, None, {}, []  # a single setting
+    is_single = len(members) == len({plans[i].name for i in members})
+    if is_single and not (learns_more and trials.complete()):
+        return [first], None, {}, []  # nothing to choose, and nobody to compare with
     student = _representative(plans, members, costs, learns_more)
     of_setting = {plans[i].setting: i for i in members if plans[i].name == student}
     n_rows = _rows_of_first_look(trials.arena.folds)
@@ -156,20 +164,23 @@ def _choose_setting(trials, members, costs, temperatures, alphas, learns_more):
     for temperature in temperatures[1:]:
         if score((temperature, best_alpha)) > mean_of(scores[best]):
             best = (temperature, best_alpha)
-    chosen = f"temperature {best[0]}, alpha {best[1]}"
+    n_taken = 1 if learns_more else TAKEN_OVER
+    others = sorted(set(scores) - {best}, key=lambda each: -mean_of(scores[each]))
+    taken = [best, *(each for each in others if scores[each])][:n_taken]
+    chosen = " and ".join(f"temperature {each[0]}, alpha {each[1]}" for each in taken)
     rows = "all rows" if n_rows is None else f"{n_rows:,} rows"
     rows += " without synthetic ones, trained briefly" if learns_more else ""
     on = f"{student} ({rows}, {len(folds)} folds)"
-    others = [i for i in members if plans[i].setting != best and i not in trials.complete()]
+    others = [i for i in members if plans[i].setting not in taken and i not in trials.complete()]
     left_behind = {}
     for i in others:
         seen = scores.get(plans[i].setting, []) if plans[i].name == student else []
-        reason = f"{chosen} was chosen on {on}"
+        reason = f"{chosen} did best on {on}"
         left_behind[i] = LeftBehind(reason, n_rows or trials.arena.n_rows, tuple(seen))
         if not seen:
             left_behind[i] = LeftBehind(reason)
-    notes = [f"{plans[members[0]].family}: {chosen} was chosen on {on}."] if others else []
-    return best, (plans[of_setting[best]], scores[best]), left_behind, notes
+    notes = [f"{plans[members[0]].family}: {chosen} did best on {on}."] if others else []
+    return taken, (plans[of_setting[best]], scores[best]), left_behind, notes
 
 
 def _representative(plans, members, costs, learns_more):
@@ -222,33 +233,34 @@ def _race(trials, entered, costs, budget, expensive):
     """
     first = range(min(FIRST_FOLDS, trials.n_folds))
     trials.make(entered, first)
+    reasons = {}
+    if len(first) < trials.n_folds:
+        seen = [i for i in entered if first.stop <= len(trials.of(i)) < trials.n_folds]
+        for i in seen:
+            other = _who_beats(trials, i, costs, budget, first)
+            if other is not None:
+                reasons[i] = _why_beaten(trials, i, other, first)
+        stay = [i for i in seen if i not in reasons]
+        if expensive:
+            stay.sort(key=lambda i: -np.nan_to_num(trials.score(i), nan=-np.inf))
+            half = f"only the better half of {len(stay)} went on after {first.stop} folds"
+            reasons |= dict.fromkeys(stay[-(-len(stay) // 2) :], half)
     left_behind = {}
-    for i in entered:
-        if len(first) == trials.n_folds or len(trials.of(i)) != len(first):
-            continue
-        other = _who_beats(trials, i, costs, budget, first)
-        if other is not None:
-            scores = tuple(trial.score for trial in trials.of(i))
-            beaten_by = mean_of([trials.found[other, f].score for f in first])
-            reason = (
-                f"{trials.plans[other].title} costs no more and scored higher on each of the first "
-                f"{len(first)} folds ({beaten_by:.4f} against {mean_of(scores):.4f})"
-            )
-            left_behind[i] = LeftBehind(reason, trials.arena.n_rows, scores)
-            trials.ahead[trials.plans[i].family] -= trials.n_folds - len(first)
-    stay = [i for i in entered if i not in left_behind]
-    if expensive and len(first) < trials.n_folds:
-        stay.sort(key=lambda i: -np.nan_to_num(trials.score(i), nan=-np.inf))
-        half = -(-len(stay) // 2)
-        for i in stay[half:]:
-            scores = tuple(trial.score for trial in trials.of(i))
-            reason = (
-                f"only the better half of {len(stay)} went on after the first {len(first)} folds"
-            )
-            left_behind[i] = LeftBehind(reason, trials.arena.n_rows, scores)
-        stay = stay[:half]
-    trials.make(stay)
+    for i, reason in reasons.items():
+        scores = tuple(trial.score for trial in trials.of(i))
+        left_behind[i] = LeftBehind(reason, trials.arena.n_rows, scores)
+        trials.ahead[trials.plans[i].family] -= trials.n_folds - first.stop
+    trials.make([i for i in entered if i not in left_behind])
     return left_behind
+
+
+def _why_beaten(trials, i, other, folds):
+    """Say in a line by whom a plan was beaten on the first folds."""
+    means = [mean_of([trials.found[k, f].score for f in folds]) for k in (other, i)]
+    return (
+        f"{trials.plans[other].title} costs no more and scored higher on each of the first "
+        "{} folds ({:.4f} against {:.4f})".format(folds.stop, *means)
+    )
 
 
 def _who_beats(trials, i, costs, budget, folds):

@@ -152,10 +152,11 @@ class StudentSearchCV(ClassifierDistiller):
     come last. (1) Alpha is chosen at the first temperature, and then the temperature, on one
     student, with at most 2000 rows (more if a class is rare): the middle one on all folds, or the
     smallest MLP on two of them, without synthetic rows and trained for 300 steps. The other sizes
-    take both over. (2) MLPs go on if they can win: if that small one was not worse on both folds than the best of the
-    others, or the teacher is better than that one by more than a standard error. (3) Every size
-    is tried on two folds, and on the others unless a candidate that costs no more, in all that the
-    budget limits, scored higher on both; of MLPs only the better half goes on. What was given up, and why, is in ``candidates_``
+    take the best two pairs over, MLPs the best one. (2) MLPs go on if they can win: if that small
+    one was not worse on both folds than the best of the others, or the teacher is better than that
+    one by more than a standard error. (3) Every size is tried on two folds, and on the others
+    unless a candidate that costs no more, in all that the budget limits, scored higher on both; of
+    MLPs only the better half goes on. What was given up, and why, is in ``candidates_``
     (``why_not``) and ``notes_``. Whether the labels are corrected is decided once per fold for all
     MLPs, by the smallest, trained briefly.
 

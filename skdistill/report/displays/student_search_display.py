@@ -184,6 +184,7 @@ class StudentSearchDisplay:
         self._frame(ax)
         self._draw_budget(ax)
         left, right = ax.get_xlim()
+        self._extend_front(ax, right)
         steps = (1, 2, 5) if right < 100 * left else (1,)
         ax.xaxis.set_major_locator(plt.matplotlib.ticker.LogLocator(subs=steps))
         ax.xaxis.set_major_formatter("{x:g}")
@@ -260,6 +261,12 @@ class StudentSearchDisplay:
         bottom, top = ax.get_ylim()
         ax.set_ylim(max(bottom, low), min(top, high))
 
+    def _extend_front(self, ax, right):
+        """Draw the last step on to the right: as good a score can be had for more, too."""
+        line, end = self.front_, (self.front_.get_xdata()[-1], self.front_.get_ydata()[-1])
+        ax.plot([end[0], right], [end[1]] * 2, color=line.get_color(), lw=line.get_lw(), zorder=2)
+        ax.set_xlim(right=right)
+
     def _say_what_is_missing(self, ax):
         self.missing_ = None
         if self.missing:
@@ -291,7 +298,8 @@ def _missing(search, shown, points, title):
     if stages:
         counts = ", ".join(f"{n} {stage}" for stage, n in stages.items())
         n = len(search.candidates_) - len(shown)
-        said.append(f"{n} candidates that were not scored on all folds ({counts}).")
+        who = "1 candidate that was" if n == 1 else f"{n} candidates that were"
+        said.append(f"{who} not scored on all folds ({counts}).")
     without = list(dict.fromkeys(each["name"] for each in points if each["x"] is None))
     if without:
         said.append(f"candidates that have no {title}: {'; '.join(without)}.")

@@ -338,6 +338,7 @@ def test_if_the_fitted_student_is_over_the_budget_the_next_best_is_taken(
     search = search_trees(forest, budget=Budget(latency_us=5)).fit(*binary_task)
     assert search.student_.n_leaves_ == 4
     assert "latency_us 99 (limit 5" in search.candidates_[2].why_not
+    assert "tree, 8 leaves, fitted on all rows, is over the budget: latency" in search.notes_[-1]
     assert search.best_index_ == 1
 
 

@@ -417,6 +417,9 @@ class StudentSearchCV(ClassifierDistiller):
             if not over:
                 break
             candidates[i] = replace(candidates[i], costs=costs, excesses=over)
+            late = f"{candidates[i].name}, fitted on all rows, is over the budget"
+            self._say(f"{late}: {candidates[i].why_not}")
+            self.notes_ += (f"{late}: {candidates[i].why_not}.",)
         else:
             self.candidates_ = tuple(candidates)
             message = _message(candidates, budget)

@@ -1,13 +1,14 @@
-"""Measure what a search within a budget finds, and what successive halving saves.
+"""Measure what a search within a budget finds, and what screening saves.
 
     python benchmarks/student_search.py --data phoneme.parquet adult.parquet
 
 Every file is a Parquet table with a column ``target`` of two classes. 70 % of at most ``--rows`` of
 its rows are searched on, with an unfitted forest as teacher; on the others the chosen student, the
-same student on hard labels and the teacher are scored. Prints for each budget, searched by halving
-and by the full grid, what was chosen, its scores, what it costs, and the search's CPU seconds.
-Trees, additive models and small MLPs compete, with five synthetic rows per labelled one, so that
-the full grid does not take too long.
+same student on hard labels and the teacher are scored. Prints for each budget, searched by
+screening and by the full grid, what was chosen, its scores, what it costs, and the search's CPU
+seconds. Trees, additive models and small MLPs compete, with five synthetic rows per labelled one,
+so that the full grid does not take too long; with ``--students auto`` those that the search tries
+by default, with all its defaults.
 """
 
 import argparse
@@ -37,14 +38,20 @@ BUDGETS = {
     "20 us, 40 kB": Budget(latency_us=20, size_kb=40),
     "16 leaves": Budget(leaves=16),
     "3 columns": Budget(columns=3),
+    "5 us, 50 kB": Budget(latency_us=5, size_kb=50),
 }
-
 
 STUDENTS = [
     (TreeStudentClassifier(), {"max_leaf_nodes": [4, 8, 16, 32, 64]}),
     (LinearStudentClassifier(), {"n_bins": [1, 8, 32]}),
     (MLPStudentClassifier(), {"hidden_layer_sizes": [(16,), (32, 32)]}),
 ]
+LIGHT = {
+    "students": STUDENTS,
+    "cv": 3,
+    "alphas": (0.5, 0.8),
+    "distiller_params": {"label_correction": False, "augmentation": Munge(5)},
+}
 
 
 def make_teacher(seed):
@@ -60,7 +67,9 @@ def main():
     parser.add_argument("--data", type=Path, nargs="+", required=True)
     parser.add_argument("--rows", type=int, default=4000)
     parser.add_argument("--budgets", nargs="+", choices=BUDGETS, default=list(BUDGETS))
-    parser.add_argument("--ways", nargs="+", default=["halving", "grid"])
+    parser.add_argument("--ways", nargs="+", default=["screening", "grid"])
+    parser.add_argument("--students", choices=["few", "auto"], default="few")
+    parser.add_argument("--time-limit", type=float)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     warnings.filterwarnings("ignore", category=UserWarning)
@@ -76,14 +85,12 @@ def main():
             for way in args.ways:
                 search = StudentSearchCV(
                     make_teacher(args.seed),
-                    STUDENTS,
                     budget=BUDGETS[budget],
                     search=way,
-                    cv=3,
-                    alphas=(0.5, 0.8),
-                    distiller_params={"label_correction": False, "augmentation": Munge(5)},
                     references=False,
+                    time_limit=args.time_limit,
                     random_state=args.seed,
+                    **({} if args.students == "auto" else LIGHT),
                 )
                 began = time.process_time()
                 search.fit(X, y)

@@ -1,11 +1,11 @@
 import pickle
 import sys
+import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
-from sklearn.datasets import make_classification
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     HistGradientBoostingClassifier,
@@ -21,8 +21,11 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+import skdistill.distill.label_correction
 import skdistill.search.costs
+import skdistill.search.screening
 import skdistill.search.space
+import skdistill.search.time_limit
 from skdistill import (
     Budget,
     BudgetError,
@@ -55,9 +58,12 @@ from skdistill.search.candidates import (
 from skdistill.search.column_path import column_path
 from skdistill.search.costs import Costs, measure_latency, time_calls
 from skdistill.search.folds import make_folds
-from skdistill.search.halving import same_costs
+from skdistill.search.screening import screen
 from skdistill.search.space import Plan, listed_students, make_plans
+from skdistill.search.trials import Trial, Trials
 from skdistill.students.column_selector import ColumnSelector
+
+pytestmark = pytest.mark.filterwarnings("ignore:StudentSearchCV was given a fitted teacher")
 
 TREES = [(TreeStudentClassifier(), {"max_leaf_nodes": [2, 4, 8]})]
 QUICK = {"temperatures": [1.0], "alphas": [0.8], "cv": 3, "references": False, "random_state": 0}
@@ -69,14 +75,9 @@ def latency(monkeypatch):
 
     def fake(student, X):
         student = getattr(student, "steps", [(None, student)])[-1][1]
-        return 0.5, float(getattr(student, "n_leaves_", 100)), "numpy"
+        return 0.5, float(getattr(student, "n_leaves_", 100)), "numpy", 0.0
 
     monkeypatch.setattr(skdistill.search.costs, "measure_latency", fake)
-
-
-@pytest.fixture(scope="module")
-def large_task():
-    return make_classification(2400, 8, n_informative=5, flip_y=0.1, random_state=0)
 
 
 def search_trees(teacher, **params):
@@ -331,12 +332,13 @@ def test_if_the_fitted_student_is_over_the_budget_the_next_best_is_taken(
     binary_task, forest, monkeypatch
 ):
     def slow_on_all_rows(student, X):
-        return 1.0, 99.0 if len(X) == 600 and student.n_leaves_ == 8 else 1.0, "numpy"
+        return 1.0, 99.0 if len(X) == 600 and student.n_leaves_ == 8 else 1.0, "numpy", 0.0
 
     monkeypatch.setattr(skdistill.search.costs, "measure_latency", slow_on_all_rows)
     search = search_trees(forest, budget=Budget(latency_us=5)).fit(*binary_task)
     assert search.student_.n_leaves_ == 4
     assert "latency_us 99 (limit 5" in search.candidates_[2].why_not
+    assert "tree, 8 leaves, fitted on all rows, is over the budget: latency" in search.notes_[-1]
     assert search.best_index_ == 1
 
 
@@ -355,52 +357,218 @@ def test_if_nothing_fits_the_error_says_what_came_closest_and_keeps_it(binary_ta
     assert len(copy.candidates) == 4
 
 
+def test_the_error_explains_limits_and_says_if_the_machine_was_busy(
+    binary_task, forest, monkeypatch
+):
+    monkeypatch.setattr(
+        skdistill.search.costs, "measure_latency", lambda *_: (1.0, 12.0, "numpy", 0.4)
+    )
+    search = search_trees(forest, budget=Budget(latency_us=5))
+    with pytest.raises(BudgetError) as caught:
+        search.fit(*binary_task)
+    message = str(caught.value)
+    assert "3 do not keep latency_us 5 (a first look allows 50% for noise: 7.5)" in message
+    assert "latency_us 12 (limit 5, and 50% for noise: 7.5, over it by 60%)" in message
+    assert "The machine was busy" in message
+    assert "for 40% of the time" in message
+    assert search.candidates_ == caught.value.candidates_ == caught.value.candidates
+    with pytest.raises(NotFittedError):
+        search.predict(binary_task[0])
+
+
+def test_one_quiet_round_decides_the_latency_and_waiting_is_told(monkeypatch):
+    clock = {"wall": 0.0, "used": 0.0, "calls": 0}
+
+    def ask(_):
+        clock["calls"] += 1
+        is_quiet = 21 <= clock["calls"] - 3 <= 30  # three calls warm it, a round has ten
+        clock["wall"] += 1e-6 if is_quiet else 9e-6
+        clock["used"] += 1e-6
+
+    monkeypatch.setattr(skdistill.search.costs, "CALLS", 10)
+    monkeypatch.setattr(skdistill.search.costs, "perf_counter", lambda: clock["wall"])
+    monkeypatch.setattr(skdistill.search.costs, "process_time", lambda: clock["used"])
+    p50, p99, waiting = time_calls(ask, [1, 2, 3])
+    assert (p50, p99) == pytest.approx((1.0, 1.0))
+    assert waiting == pytest.approx(1 - 50 / (10 + 40 * 9))
+
+
 def test_if_none_is_faithful_enough_the_error_has_the_scores(binary_task, forest):
     with pytest.raises(BudgetError, match=r"score -.*min_fidelity .*short of it by") as caught:
         search_trees(forest, budget=Budget(min_fidelity=1.0)).fit(*binary_task)
     assert all(each.is_evaluated and each.score < 0 for each in caught.value.candidates)
 
 
-def test_halving_leaves_behind_who_loses_and_keeps_every_size(large_task):
-    X, y = large_task
-    more = {"temperatures": [1.0, 2.0], "alphas": [0.0, 0.8, 1.0]}
-    halving, grid = (
-        search_trees(LogisticRegression(), search=how, **more).fit(X, y)
-        for how in ("halving", "grid")
+def test_the_best_temperatures_and_alphas_of_one_student_are_taken_over(binary_task):
+    more = {"temperatures": [1.0, 2.0], "alphas": [0.0, 0.8, 1.0], "cv": 2}
+    search = search_trees(LogisticRegression(), **more).fit(*binary_task)
+    scored = [each for each in search.candidates_ if each.is_evaluated]
+    middle = [each for each in scored if each.name == "tree, 4 leaves"]
+    assert len(middle) == 4  # three alphas, then a temperature
+    best = sorted(middle, key=lambda each: -each.score)[:2]
+    taken = [(each.params["temperature"], each.params["alpha"]) for each in best]
+    for leaves in (2, 8):
+        found = [each for each in scored if each.name == f"tree, {leaves} leaves"]
+        settings = [(each.params["temperature"], each.params["alpha"]) for each in found]
+        assert sorted(settings) == sorted(taken)
+    lost = next(each for each in search.candidates_ if not each.is_evaluated)
+    words = " and ".join(f"temperature {t}, alpha {alpha}" for t, alpha in taken)
+    assert lost.why_not == f"not tried: {words} did best on tree, 4 leaves (all rows, 2 folds)"
+    assert search.notes_[0].endswith("did best on tree, 4 leaves (all rows, 2 folds).")
+
+
+def test_a_grid_leaves_nothing_out(binary_task):
+    more = {"temperatures": [1.0, 2.0], "alphas": [0.8, 1.0], "cv": 2}
+    search = search_trees(LogisticRegression(), search="grid", **more).fit(*binary_task)
+    assert [each.stage for each in search.candidates_] == ["evaluated"] * 12
+
+
+def test_with_many_rows_temperature_and_alpha_are_chosen_on_some(binary_task, monkeypatch):
+    monkeypatch.setattr(skdistill.search.screening, "SUBSAMPLE", 150)
+    search = search_trees(LogisticRegression(), alphas=[0.0, 0.8, 1.0]).fit(*binary_task)
+    assert {each.n_rows for each in search.candidates_} == {0, 150, 400}
+    assert "tree, 4 leaves (150 rows, 3 folds)" in search.notes_[0]
+
+
+SCORES = {  # on three folds
+    "small": (-0.5, -0.5, -0.5),
+    "large": (-0.6, -0.4, -0.4),
+    "poor": (-0.6, -0.6, -0.1),
+    "MLP 4": (-0.45, -0.45, -0.45),
+    "MLP 8": (-0.42, -0.42, -0.42),
+    "MLP 9": (-0.44, -0.44, -0.44),
+}
+
+
+class KnownTrials(Trials):
+    """Trials of which the scores are known."""
+
+    def make(self, positions, folds=None):
+        for i in positions:
+            for f in range(3) if folds is None else folds:
+                measures = {"agreement": 0.5 if self.plans[i].name == "small" else 1.0}
+                score = SCORES[self.plans[i].name][f]
+                self.found[i, f] = Trial(score, measures, None, 1.0, None)
+
+    def make_quickly(self, arena, positions, folds, n_rows):
+        return {i: [self.arena.quick_score for f in folds] for i in positions}
+
+
+class KnownArena:
+    n_rows = 100
+
+    def __init__(self, quick_score, teacher_score):
+        y = np.repeat([0, 1], 50)
+        self.folds = [type("Fold", (), {"n_rows": 100, "y": y}) for _ in range(3)]
+        self.quick_score, self.teacher_score = quick_score, teacher_score
+
+    def for_a_first_look(self):
+        return self
+
+    def teacher_scores(self, f):
+        return self.teacher_score - 0.01 * f, {}
+
+
+def screened(budget, quick_score=-0.9, teacher_score=-0.51):
+    """Screen the students of `SCORES`; names of those given up, and the notes."""
+    sizes = {"small": 1.0, "large": 2.0, "poor": 3.0, "MLP 4": 4.0, "MLP 8": 8.0, "MLP 9": 9.0}
+    kinds = {name: "MLP" in name and MLPStudentClassifier() for name in sizes}
+    plans = [Plan(n, kinds[n] or TreeStudentClassifier(), 1.0, 0.8, None) for n in sizes]
+    costs = [Costs(size, 3, 3) for size in sizes.values()]
+    trials = KnownTrials(KnownArena(quick_score, teacher_score), plans)
+    left_behind, notes = screen(trials, costs, budget)
+    return {plans[i].name: found for i, found in left_behind.items()}, notes
+
+
+def test_who_loses_to_a_cheaper_one_on_the_first_folds_is_not_tried_on_the_others():
+    given_up, _ = screened(Budget(size_kb=50))
+    assert "large" not in given_up  # better on one of them
+    assert given_up["poor"].fold_scores == (-0.6, -0.6)
+    assert given_up["poor"].reason == (
+        "small, temperature 1.0, alpha 0.8 costs no more and scored higher on each of the first 2 "
+        "folds (-0.5000 against -0.6000)"
     )
-    stages = [each.stage for each in halving.candidates_]
-    assert stages.count("evaluated") == 6  # one of three
-    assert stages.count("left behind") == 12
-    evaluated = [each for each in halving.candidates_ if each.is_evaluated]
-    assert [each.params["student"].max_leaf_nodes for each in evaluated] == [2, 2, 4, 4, 8, 8]
-    lost = next(each for each in halving.candidates_ if not each.is_evaluated)
-    assert 500 <= lost.n_rows < 1600
-    assert lost.why_not == "left behind"
-    assert all(each.is_evaluated for each in grid.candidates_)
-    assert halving.best_score_ > grid.best_score_ - 0.005
-    best = halving.best_index_  # both have the same candidates in the same order
-    assert grid.candidates_[best].fold_scores == halving.candidates_[best].fold_scores
-    assert halving.cv_results_["rank_test_score"][stages.index("left behind")] > 6
+    assert "poor" not in screened(Budget(size_kb=50, min_fidelity=0.9))[0]  # small is not faithful
 
 
-def test_only_students_that_cost_the_same_race_each_other():
-    def entry(family, size, leaves=None, n_columns=None):
-        costs = Costs(size, 5, 5, leaves)
-        return Plan("", family, 1.0, 0.8, n_columns), costs
+def test_networks_are_tried_only_where_they_can_win():
+    given_up, notes = screened(Budget())
+    assert {"MLP 4", "MLP 8", "MLP 9"} < set(given_up)
+    assert "no better than large by more than a standard error" in given_up["MLP 9"].reason
+    assert notes[-1].startswith("MLPStudentClassifier was left out: the teacher is no better")
+    for promising in ({"quick_score": -0.5}, {"teacher_score": -0.2}, {"teacher_score": np.nan}):
+        given_up, _ = screened(Budget(), **promising)
+        assert "MLP 8" not in given_up
+        assert "costs no more" in given_up["MLP 9"].reason
 
-    tree, linear = TreeStudentClassifier(), LinearStudentClassifier()
-    entries = [
-        entry(tree, 1.00, 4),
-        entry(linear, 1.0),
-        entry(tree, 1.01, 4),
-        entry(tree, 1.02, 5),
-        entry(linear, 1.2),
-        entry(linear, 1.09),
-        entry(linear, 1.0, n_columns=3),
-    ]
-    plans, costs = zip(*entries, strict=True)
-    groups = same_costs(plans, costs)
-    assert sorted(map(sorted, groups)) == [[0, 2], [1, 5], [3], [4], [6]]
+
+def test_all_networks_have_their_teacher_judged_by_the_smallest(binary_task, monkeypatch):
+    judged = []
+    stack = skdistill.distill.label_correction._stack
+    monkeypatch.setattr(
+        skdistill.distill.label_correction,
+        "_stack",
+        lambda labelled, opinion, students: (
+            judged.append(students[0].hidden_layer_sizes) or stack(labelled, opinion, students)
+        ),
+    )
+    students = [MLPStudentClassifier((3,), max_epochs=1), MLPStudentClassifier((2,), max_epochs=1)]
+    params = {"label_correction": True, "augmentation": None, "cv": 2, "recalibration": False}
+    search = StudentSearchCV(
+        LogisticRegression(), students, distiller_params=params, **QUICK | {"cv": 2}
+    ).fit(*(each[:200] for each in binary_task))
+    assert judged == [(2,), (2,), search.best_params_["student"].hidden_layer_sizes]
+
+
+def test_a_search_out_of_time_takes_what_it_has_and_says_what_is_missing(binary_task):
+    CountingForest.fits = 0
+    search = search_trees(CountingForest(20), time_limit=1e-6, references=True).fit(*binary_task)
+    assert CountingForest.fits == 1 + 1
+    assert search.n_splits_ == 1
+    assert [each.stage for each in search.candidates_] == ["evaluated", "not tried", "not tried"]
+    assert search.student_.n_leaves_ == 2
+    assert search.candidates_[2].why_not == "not tried: time_limit=1e-06 s was over"
+    notes = " ".join(search.notes_)
+    assert "1 of 3 folds, which are all that candidates were scored on" in notes
+    assert "2 candidates were not (tree, 4 leaves; tree, 8 leaves)" in notes
+    assert "was over before references were measured" in notes
+    assert search.predict(binary_task[0]).shape == (600,)
+
+
+def test_if_time_is_over_between_folds_those_tried_on_most_compete(binary_task, monkeypatch):
+    rooms = iter([True] * 5)
+    monkeypatch.setattr(
+        skdistill.search.time_limit.TimeLimit, "has_room_for", lambda *_: next(rooms, False)
+    )
+    search = search_trees(LogisticRegression(), search="grid", time_limit=60).fit(*binary_task)
+    found = [len(each.fold_scores) for each in search.candidates_]
+    assert found == [3, 0, 0]  # two rooms for folds of the teacher, three for trials
+    assert search.best_index_ == 0
+
+
+def test_every_candidate_is_told_with_the_time_left(binary_task, capsys):
+    students = [TreeStudentClassifier(4), LinearStudentClassifier(8)]
+    StudentSearchCV(LogisticRegression(), students, verbose=1, **QUICK).fit(*binary_task)
+    lines = capsys.readouterr().out.splitlines()
+    tree = next(line for line in lines if "(3 of 3 folds, " in line)
+    assert tree.startswith("[StudentSearchCV] tree, 4 leaves, temperature 1.0, alpha 0.8: -0.")
+    assert tree.endswith("s left, not counting LinearStudentClassifier)")
+    assert any("the teacher has answered on 1 of 3 folds" in line for line in lines)
+
+
+def test_a_fitted_teacher_is_warned_of_unless_it_knows_none_of_the_rows(binary_task, rng):
+    X, y = binary_task
+    teacher = RandomForestClassifier(20, random_state=0).fit(X, y)
+    with pytest.warns(UserWarning, match=r"which was fitted on these rows.*clone\(teacher\)"):
+        search_trees(teacher).fit(X, y)
+    direct = {"labelling": "direct"}
+    with pytest.warns(UserWarning, match="may have been fitted on these rows"):
+        search_trees(LogisticRegression().fit(X, y), distiller_params=direct).fit(X, y)
+    others = rng.normal(size=X.shape)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("error", message="StudentSearchCV was given a fitted teacher")
+        search_trees(teacher).fit(others, teacher.predict(others))
 
 
 def test_optuna_tries_as_many_candidates_as_it_is_told(binary_task, forest):
@@ -646,7 +814,7 @@ def column_search(few_columns):
     students = [(TreeStudentClassifier(), {"max_leaf_nodes": [8, 16]})]
     search = StudentSearchCV(teacher, students, budget=Budget(columns=3), **QUICK)
     with pytest.MonkeyPatch.context() as patch:
-        fake = lambda student, X: (1.0, 1.0, "numpy")  # noqa: E731
+        fake = lambda student, X: (1.0, 1.0, "numpy", 0.0)  # noqa: E731
         patch.setattr(skdistill.search.costs, "measure_latency", fake)
         return search.fit(frame, y), frame, y
 
@@ -770,8 +938,9 @@ def test_latency_is_that_of_the_lean_scorer_on_real_rows(binary_task, forest, mo
     monkeypatch.setattr(skdistill.search.costs, "CALLS", 20)
     X, y = binary_task
     student = TreeStudentClassifier(4).fit(X, y)
-    p50, p99, engine = measure_latency(student, X)
+    p50, p99, engine, waiting = measure_latency(student, X)
     assert 0 < p50 <= p99
+    assert 0 <= waiting < 1
     assert engine == lean_scorer(student).engine
     assert measure_latency(forest, X)[2] == "predict_proba"
     asked = []
@@ -781,6 +950,13 @@ def test_latency_is_that_of_the_lean_scorer_on_real_rows(binary_task, forest, mo
 
 
 # Display
+
+
+def is_inside(artist, figure):
+    figure.canvas.draw()
+    box, whole = artist.get_window_extent(), figure.bbox
+    assert whole.x0 <= box.x0 < box.x1 <= whole.x1
+    assert whole.y0 <= box.y0 < box.y1 <= whole.y1
 
 
 def test_the_display_shows_candidates_front_budget_and_references(binary_task, close_figures):
@@ -795,10 +971,20 @@ def test_the_display_shows_candidates_front_budget_and_references(binary_task, c
     legend = [text.get_text() for text in display.ax_.get_legend().get_texts()]
     assert legend[:3] == ["Tree", "Pareto front", "chosen: tree, 4 leaves"]
     assert {"teacher", "hard labels", "over the budget"} <= set(legend)
+    assert "Not shown: 1 candidate that was not scored on all folds (1 over budget)" in (
+        display.missing_.get_text()
+    )
+    ring = next(each for each in display.ax_.collections if "chosen" in each.get_label())
+    assert len(ring.get_facecolor()) == 0  # hides nothing
+    is_inside(display.missing_, display.figure_)
+    is_inside(display.ax_.get_legend(), display.figure_)
     assert display.ax_.get_xscale() == "log"
     ax = plt.figure().subplots()
+    search.set_params(references=False)
     display = StudentSearchDisplay.from_estimator(search, x="size", y="kl_divergence", ax=ax)
     assert display.ax_ is ax
+    is_inside(ax.get_legend(), ax.figure)
+    assert "which were not measured (references=False)" in display.missing_.get_text()
     assert ax.get_ylabel() == "KL divergence, mean over the folds"
     assert len(display.front_.get_xdata()) == 2
     with pytest.raises(ValueError, match="x='price' was passed"):

@@ -1,16 +1,19 @@
 """Where candidates compete: the same folds, scores and distiller for all of them."""
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.metrics import average_precision_score, get_scorer
 from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_memory
 
 from skdistill.columns import table_names, take_rows
 from skdistill.distill import DistilledClassifier
-from skdistill.estimators import is_fitted
+from skdistill.distill.label_correction import correct_labels, silenced
+from skdistill.estimators import is_fitted, last_step, with_seeds
 from skdistill.fidelity import agreement, kl_divergence
 from skdistill.models import as_model
 from skdistill.search.column_path import column_path
@@ -21,6 +24,9 @@ from skdistill.students.column_selector import ColumnSelector
 from skdistill.students.tree import TreeStudentClassifier
 from skdistill.teacher.labelling import folds as folds_of
 from skdistill.teacher.margins import align_probabilities
+
+#: Steps of training of a first look.
+QUICK_STEPS = 300
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,11 @@ class Arena:
         What greater is better of.
     distiller_params : dict
         Parameters of `DistilledClassifier` that all candidates share.
+    judges : dict of str to estimator
+        By family the student whose fits to the observed classes decide for all of it whether the
+        teacher's labels are corrected.
+    is_quick : bool
+        Whether students are trained for a few steps only.
     """
 
     folds: tuple
@@ -46,26 +57,42 @@ class Arena:
     classes: np.ndarray
     scoring: Any
     distiller_params: dict
+    judges: dict = field(default_factory=dict)
+    is_quick: bool = False
 
-    def __sklearn_clone__(self):
-        return self  # searches clone parameters; nothing in here changes
+    @property
+    def n_rows(self):
+        """Number of training rows that every fold has at least."""
+        return min(fold.n_rows for fold in self.folds)
 
     def fit(self, plan, f, n_rows=None):
         """Distil the student of a plan on the first rows of a fold; None for all."""
         fold = self.folds[f]
         rows = np.arange(fold.n_rows if n_rows is None else min(n_rows, fold.n_rows))
         weight = None if fold.sample_weight is None else fold.sample_weight[rows]
+        if self.is_quick:
+            plan = replace(plan, student=quick(plan.student, len(rows)))
         distiller = DistilledClassifier(
             fold.teacher,
             self.student(plan, f),
             temperature=plan.temperature,
             alpha=plan.alpha,
-            **self.distiller_params | {"labelling": "direct"},
+            **self.distiller_params | {"labelling": "direct", "memory": self._memory_for(plan, f)},
         )
         pool = None if fold.pool is None else (fold.pool,)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the final fit says it, once
             return distiller.fit(take_rows(fold.X, rows), fold.y[rows], weight, X_unlabeled=pool)
+
+    def _memory_for(self, plan, f):
+        """Return a cache in which one student of the family judges the teacher for all."""
+        memory = self.distiller_params.get("memory")
+        judge = self.judges.get(plan.family)
+        if memory is None or judge is None:
+            return memory
+        judge = self.student(replace(plan, student=quick(judge, self.folds[f].n_rows)), f)
+        seed = np.random.RandomState(self.distiller_params["random_state"])
+        return SharedCorrection(check_memory(memory), silenced(with_seeds(clone(judge), seed)))
 
     def student(self, plan, f):
         """Return the student of a plan, behind the choice of columns of a fold if there is one."""
@@ -76,6 +103,13 @@ class Arena:
     def with_params(self, **params):
         """Return the arena with other parameters of the distiller."""
         return replace(self, distiller_params=self.distiller_params | params)
+
+    def for_a_first_look(self):
+        """Return an arena without synthetic rows and corrected labels, where training is short."""
+        cheap = {"label_correction": False}
+        if self.distiller_params.get("augmentation", "auto") == "auto":
+            cheap["augmentation"] = None
+        return replace(self.with_params(**cheap), is_quick=True)
 
     def scores(self, distiller, f):
         """Score a fitted distiller on a fold.
@@ -121,7 +155,30 @@ class Arena:
             return float(scorer(model, fold.X_test, fold.y_test, **params))
 
 
-def build_arena(teacher, rows, cv, scoring, shared, numbers, n_jobs, random_state):
+class SharedCorrection:
+    """A cache in which one student, whoever asks, decides whether labels are corrected.
+
+    Parameters
+    ----------
+    memory : joblib.Memory
+        The cache.
+    judge : estimator
+        Not fitted.
+    """
+
+    def __init__(self, memory, judge):
+        self.memory = memory
+        self.judge = judge
+
+    def cache(self, function, ignore=()):
+        """Return the function with a memory, see `joblib.Memory.cache`."""
+        cached = self.memory.cache(function, ignore=list(ignore))
+        if getattr(function, "__wrapped__", None) is not correct_labels:
+            return cached
+        return lambda student, *args: cached(self.judge, *args)
+
+
+def build_arena(teacher, rows, cv, scoring, shared, numbers, n_jobs, random_state, goes_on):
     """Have the teacher answer on every fold, and find the columns to keep.
 
     Parameters
@@ -142,6 +199,9 @@ def build_arena(teacher, rows, cv, scoring, shared, numbers, n_jobs, random_stat
         For the teacher.
     random_state : RandomState instance
         Decides the order of rows, and draws some to choose columns by.
+    goes_on : callable
+        Takes the numbers of folds that are ready and of all, and tells whether there is time for
+        another.
 
     Returns
     -------
@@ -159,6 +219,7 @@ def build_arena(teacher, rows, cv, scoring, shared, numbers, n_jobs, random_stat
         shared.get("cv", 5),
         n_jobs,
         random_state,
+        goes_on,
     )
     classes = folds[0].teacher.classes_ if is_fitted(teacher) else np.unique(rows.y)
     paths = path = None
@@ -168,6 +229,17 @@ def build_arena(teacher, rows, cv, scoring, shared, numbers, n_jobs, random_stat
         paths = tuple(column_path(*each, *how) for each in labels)
         path = column_path(*out_of_fold_labels(folds, rows, classes), *how)
     return Arena(tuple(folds), paths, classes, scoring, shared), path
+
+
+def quick(student, n_rows):
+    """Return a student that trains for about `QUICK_STEPS` steps at most, if it has epochs."""
+    student = clone(student)
+    last = last_step(student)
+    params = last.get_params(deep=False)
+    if "max_epochs" in params and "batch_size" in params:
+        epochs = max(1, QUICK_STEPS * min(params["batch_size"], n_rows) // n_rows)
+        last.set_params(max_epochs=min(epochs, params["max_epochs"] or epochs))
+    return student
 
 
 def behind_selector(student, columns):

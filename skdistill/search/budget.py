@@ -96,11 +96,14 @@ class Excess:
         What the student has; None if it has nothing of the kind.
     allowed : float
         What it may have.
+    tolerance : float, default=0.0
+        Share by which it may have more, because the measurement is noisy.
     """
 
     limit: str
     value: float | None
     allowed: float
+    tolerance: float = 0.0
 
     @property
     def ratio(self):
@@ -109,7 +112,12 @@ class Excess:
             return np.inf
         if self.limit == "min_fidelity":
             return self.allowed / max(self.value, 1e-12)
-        return self.value / self.allowed
+        return self.value / self.tolerated
+
+    @property
+    def tolerated(self):
+        """What it may have, with tolerance."""
+        return (1 + self.tolerance) * self.allowed
 
     def __str__(self):
         if self.value is None:
@@ -118,10 +126,13 @@ class Excess:
         by = f"{self.ratio - 1:.2g}" if self.ratio > 10 else f"{self.ratio - 1:.0%}"
         words = "short of it by" if self.limit == "min_fidelity" else "over it by"
         times = " times" if self.ratio > 10 else ""
-        return f"{self.limit} {value:g} (limit {self.allowed:g}, {words} {by}{times})"
+        limit = f"{self.allowed:g}"
+        if self.tolerance:
+            limit += f", and {self.tolerance:.0%} for noise: {self.tolerated:g}"
+        return f"{self.limit} {value:g} (limit {limit}, {words} {by}{times})"
 
 
-def excesses(budget, costs, agreement=None):
+def excesses(budget, costs, agreement=None, latency_tolerance=0.0):
     """List the limits that a student does not keep.
 
     Parameters
@@ -132,6 +143,8 @@ def excesses(budget, costs, agreement=None):
         What the student costs; a latency that is None was not measured, and is not judged.
     agreement : float or None, default=None
         Its agreement with the teacher; None if it is not known yet.
+    latency_tolerance : float, default=0.0
+        Share by which the latency may be over its limit.
 
     Returns
     -------
@@ -150,11 +163,13 @@ def excesses(budget, costs, agreement=None):
         value = values[name]
         if value is None and name != "leaves":
             continue
+        tolerance = latency_tolerance if name == "latency_us" else 0.0
+        excess = Excess(name, value, allowed, tolerance)
         is_kept = value is not None and (
-            value >= allowed if name == "min_fidelity" else value <= allowed
+            value >= allowed if name == "min_fidelity" else value <= excess.tolerated
         )
         if not is_kept:
-            found.append(Excess(name, value, allowed))
+            found.append(excess)
     return tuple(found)
 
 
@@ -165,11 +180,13 @@ class BudgetError(ValueError):
     ----------
     candidates : tuple of Candidate
         All that was measured.
+    candidates_ : tuple of Candidate
+        The same, by the name that it has in `StudentSearchCV`.
     """
 
     def __init__(self, message, candidates=()):
         super().__init__(message)
-        self.candidates = candidates
+        self.candidates = self.candidates_ = candidates
 
     def __reduce__(self):
         return BudgetError, (self.args[0], self.candidates)

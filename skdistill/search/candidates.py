@@ -38,18 +38,20 @@ class Candidate:
         Means over the folds of ``neg_log_loss``, ``average_precision`` (of two classes),
         ``agreement`` with the teacher and ``kl_divergence`` from it.
     n_rows : int
-        Training rows of a fold that it was scored with; fewer for those that a race left behind.
+        Training rows of a fold that it was scored with; 0 if it never was.
     fit_seconds : float
         Mean over the folds, teacher not included.
-    stage : {"evaluated", "left behind", "over budget"}
-        Whether it was scored on all rows, lost a race of successive halving, or cost too much to
-        be scored.
+    stage : {"evaluated", "left behind", "not tried", "over budget"}
+        Whether it was scored on all folds, given up after some rows or folds, given up before it
+        was scored, or cost too much to be scored.
     excesses : tuple of Excess
         The limits of the budget it does not keep.
     difference : float
         Score minus that of the best of all evaluated candidates, NaN if not evaluated.
     difference_error : float
         Standard error of the difference, from its values on the folds.
+    reason : str
+        Why it was left behind or not tried.
     """
 
     name: str
@@ -64,10 +66,11 @@ class Candidate:
     excesses: tuple[Excess, ...] = ()
     difference: float = float("nan")
     difference_error: float = float("nan")
+    reason: str = ""
 
     @property
     def is_evaluated(self):
-        """Whether it was scored on all rows."""
+        """Whether it was scored on all folds."""
         return self.stage == "evaluated"
 
     @property
@@ -80,12 +83,11 @@ class Candidate:
         """Why it cannot be chosen; empty if it can."""
         if self.excesses:
             return "; ".join(map(str, self.excesses))
-        return "" if self.is_evaluated else self.stage
+        return "" if self.is_evaluated else ": ".join(filter(None, (self.stage, self.reason)))
 
     def cost(self, limit):
         """Return what a limit of the budget is about; infinite if it has nothing of the kind."""
-        value = None if self.costs is None else getattr(self.costs, COST_OF_LIMIT[limit])
-        return np.inf if value is None else value
+        return cost_of(self.costs, limit)
 
 
 @dataclass(frozen=True)
@@ -198,6 +200,12 @@ def pareto_front(candidates, limits):
         if not any(all(kept.cost(n) <= each.cost(n) for n in names) for kept in front):
             front.append(each)
     return CandidateTable(tuple(front))
+
+
+def cost_of(costs, limit):
+    """Return what a limit of the budget is about; infinite if there is nothing of the kind."""
+    value = None if costs is None else getattr(costs, COST_OF_LIMIT[limit])
+    return np.inf if value is None else value
 
 
 def cost_names(limits):

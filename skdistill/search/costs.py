@@ -2,7 +2,7 @@
 
 import warnings
 from dataclasses import dataclass, replace
-from time import perf_counter
+from time import perf_counter, process_time
 
 import numpy as np
 
@@ -13,11 +13,16 @@ from skdistill.export.lean import lean_scorer
 from skdistill.models import as_model
 from skdistill.report.fidelity.cost import measure_row, pickled_size
 from skdistill.scorer.student_file import pack
-from skdistill.search.budget import excesses
 from skdistill.students.column_selector import selection_of
 
-#: Calls of one round, and rounds: the 99 % quantile is the median over the rounds.
+#: Calls of one round, and rounds: the 99 % quantile is the smallest over the rounds.
 CALLS, ROUNDS = 1000, 5
+
+#: So many times a latency is measured at most while it is over a limit.
+MEASUREMENTS = 3
+
+#: A machine is busy if a measurement waits for a core for this share of the time.
+BUSY = 0.1
 
 #: Rows that are scored in turn.
 TIMED_ROWS = 500
@@ -42,6 +47,9 @@ class Costs:
         Microseconds to answer for a single row, median and 99 % quantile; None if not measured.
     engine : str or None
         What answered: "c", "numpy", "predict_proba" or "onnxruntime".
+    waiting : float or None
+        Share of the time of the measurement in which other processes had the core: well above 0
+        the latency is that of a busy machine. None if it is not known.
     """
 
     size_kb: float | None
@@ -51,6 +59,7 @@ class Costs:
     latency_p50_us: float | None = None
     latency_p99_us: float | None = None
     engine: str | None = None
+    waiting: float | None = None
 
 
 def static_costs(student):
@@ -96,31 +105,35 @@ def with_latency(costs, student, X):
     costs : Costs
         With latency.
     """
-    p50, p99, engine = measure_latency(student, X)
-    return replace(costs, latency_p50_us=p50, latency_p99_us=p99, engine=engine)
+    p50, p99, engine, waiting = measure_latency(student, X)
+    return replace(costs, latency_p50_us=p50, latency_p99_us=p99, engine=engine, waiting=waiting)
 
 
-def measured_twice(student, X, budget):
-    """Measure a student, and once more if it is over the budget: something else may have run.
+def judged_latency(costs, student, X, limit):
+    """Add the latency of a student, measured again while it is over a limit.
 
     Parameters
     ----------
+    costs : Costs
+        Of `static_costs`.
     student : estimator
         A fitted student, maybe behind a `ColumnSelector`, or any other classifier.
     X : ndarray or data frame of shape (n_samples, n_features)
         Real rows, with all columns.
-    budget : Budget
-        The limits.
+    limit : float or None
+        Microseconds; None for no limit.
 
     Returns
     -------
     costs : Costs
-        Of the faster measurement.
+        Of the fastest measurement.
     """
-    costs = with_latency(static_costs(student), student, X)
-    if not excesses(budget, costs):
-        return costs
-    return min(costs, with_latency(costs, student, X), key=lambda each: each.latency_p99_us)
+    measured = [with_latency(costs, student, X)]
+    while (
+        limit is not None and measured[-1].latency_p99_us > limit and len(measured) < MEASUREMENTS
+    ):
+        measured.append(with_latency(costs, student, X))
+    return min(measured, key=lambda each: each.latency_p99_us)
 
 
 def measure_latency(student, X):
@@ -132,14 +145,17 @@ def measure_latency(student, X):
         Microseconds.
     engine : str
         What answered.
+    waiting : float or None
+        See `Costs`.
     """
     X = take_rows(X, np.linspace(0, X.shape[0] - 1, min(X.shape[0], TIMED_ROWS)).astype(int))
     selector, behind = selection_of(student)
     if not isinstance(behind, STUDENTS):
-        return *measure_row(as_model(student, "student"), X), "predict_proba"
+        return *measure_row(as_model(student, "student"), X), "predict_proba", None
     scorer = lean_scorer(behind)
     rows = plain_cells(X if selector is None else selector.transform(X))
-    return *time_calls(scorer, rows), scorer.engine
+    p50, p99, waiting = time_calls(scorer, rows)
+    return p50, p99, scorer.engine, waiting
 
 
 def plain_cells(X):
@@ -162,12 +178,15 @@ def time_calls(ask, inputs):
     Returns
     -------
     p50, p99 : float
-        Microseconds: medians over rounds of the rounds' quantiles, so that a process that
-        interrupts one of them does not decide.
+        Microseconds: the smallest over rounds of the rounds' quantiles, so that a process that
+        interrupts some of them does not decide.
+    waiting : float
+        Share of the time in which this process had no core.
     """
     for each in inputs:  # warm
         ask(each)
     quantiles = []
+    began, used = perf_counter(), process_time()
     for _ in range(ROUNDS):
         times = np.empty(CALLS)
         for i in range(CALLS):
@@ -176,8 +195,9 @@ def time_calls(ask, inputs):
             ask(each)
             times[i] = perf_counter() - start
         quantiles.append(np.quantile(times, [0.5, 0.99]))
-    p50, p99 = np.median(quantiles, axis=0) * 1e6
-    return float(p50), float(p99)
+    seconds, used = perf_counter() - began, process_time() - used
+    p50, p99 = np.min(quantiles, axis=0) * 1e6
+    return float(p50), float(p99), max(0.0, 1 - used / seconds)
 
 
 def measure_teacher(estimator, X):

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state, get_tags
 
+from skdistill.caller import warn_caller
 from skdistill.columns import row_hashes, take_rows
 from skdistill.rows import Rows
 from skdistill.soft_labels import proba_from_margins
@@ -16,6 +17,7 @@ from skdistill.teacher.identity import content_key
 from skdistill.teacher.in_use import ClassifierInUse
 from skdistill.teacher.labelling import label_rows
 from skdistill.teacher.margins import align_probabilities, check_probabilities
+from skdistill.teacher.training_rows import Proof
 
 
 class RememberingTeacher(ClassifierMixin, BaseEstimator):
@@ -141,7 +143,7 @@ class Fold:
         return align_probabilities(proba, labels, classes)
 
 
-def make_folds(teacher, rows, splits, labelling, cv, n_jobs, random_state):
+def make_folds(teacher, rows, splits, labelling, cv, n_jobs, random_state, goes_on=None):
     """Have the teacher answer for the rows of every fold, once.
 
     Parameters
@@ -161,18 +163,42 @@ def make_folds(teacher, rows, splits, labelling, cv, n_jobs, random_state):
         For the teacher.
     random_state : RandomState instance
         Decides the order of the training rows.
+    goes_on : callable or None, default=None
+        Takes the numbers of folds that are ready and of all, and tells whether there is time for
+        another; None for always.
 
     Returns
     -------
     folds : list of Fold
-        One per split.
+        One per split, at least one.
     """
     in_use = ClassifierInUse(teacher, rows)
-    shared = _remember(in_use, labelling, cv, n_jobs, []) if in_use.was_fitted else None
-    return [
-        _make_fold(teacher, rows, train, test, shared, labelling, cv, n_jobs, random_state)
-        for train, test in splits
-    ]
+    shared = None
+    if in_use.was_fitted:
+        _warn_of_fitted_teacher(in_use)
+        shared = _remember(in_use, labelling, cv, n_jobs, [])
+    how = shared, labelling, cv, n_jobs, random_state
+    folds = []
+    for train, test in splits:
+        if folds and goes_on is not None and not goes_on(len(folds), len(splits)):
+            break
+        folds.append(_make_fold(teacher, rows, train, test, *how))
+    return folds
+
+
+def _warn_of_fitted_teacher(in_use):
+    """Warn of scores that are too good, unless the teacher is proved to know none of the rows."""
+    if in_use.proof is Proof.REFUTED or in_use.rows.nothing_observed:
+        return
+    was = "was" if in_use.proof is Proof.PROVED else "may have been"
+    warn_caller(
+        f"StudentSearchCV was given a fitted teacher, which {was} fitted on these rows. It has "
+        "then learned from the test rows of every fold, and through it students know something of "
+        "the classes that they are scored on: scores are too good, those of MLPs above all. Pass "
+        "the teacher unfitted (clone(teacher)), which costs a fit per fold. To accept such scores, "
+        "and judge the chosen student on other rows: warnings.filterwarnings('ignore', "
+        "message='StudentSearchCV was given a fitted teacher')."
+    )
 
 
 def _make_fold(teacher, rows, train, test, shared, labelling, cv, n_jobs, random_state):

@@ -8,7 +8,7 @@ from skdistill.columns import take_rows
 from skdistill.export.onnx.compiled_teacher import compile_teacher
 from skdistill.search.candidates import Reference
 from skdistill.search.costs import Costs, measure_teacher, time_calls, with_latency
-from skdistill.search.trials import largest_costs, mean_measures, mean_of, try_all
+from skdistill.search.trials import Trials, largest_costs, mean_measures, mean_of
 
 #: Rows on which a compiled teacher has to answer as the teacher does.
 COMPARED_ROWS = 2000
@@ -43,12 +43,13 @@ def teacher_references(arena, teacher, X):
     compiled, note = compile_teacher(teacher, take_rows(X, some), costs.size_kb)
     if compiled is None:
         return references, [f"The compiled teacher is left out: {note}"]
-    p50, p99 = time_calls(compiled.ask, compiled.rows)
-    costs = Costs(compiled.n_bytes / 1000, X.shape[1], X.shape[1], None, p50, p99, "onnxruntime")
+    p50, p99, waiting = time_calls(compiled.ask, compiled.rows)
+    size_kb, n_columns = compiled.n_bytes / 1000, X.shape[1]
+    costs = Costs(size_kb, n_columns, n_columns, None, p50, p99, "onnxruntime", waiting)
     return [*references, Reference(name, "compiled teacher", costs, *found)], []
 
 
-def hard_references(arena, plans, n_jobs, X):
+def hard_references(arena, plans, X, n_jobs, say, time_limit):
     """Fit students to the observed classes, and score and measure them.
 
     Parameters
@@ -57,25 +58,41 @@ def hard_references(arena, plans, n_jobs, X):
         The folds.
     plans : list of Plan
         Whose students to fit, each once.
-    n_jobs : int or None
-        Fits at a time.
     X : ndarray or data frame of shape (n_samples, n_features)
         Rows to time.
+    n_jobs : int or None
+        Fits at a time.
+    say : callable
+        Takes messages.
+    time_limit : TimeLimit
+        When the search has to end.
 
     Returns
     -------
     references : list of Reference
         One per student.
+    notes : list of str
+        What is missing for want of time.
     """
     hard = {plan.name: replace(plan, temperature=1.0, alpha=0.0) for plan in plans}
     references = []
     arena = arena.with_params(augmentation=None)  # synthetic rows have no observed class
-    trials_of = try_all(arena, list(hard.values()), n_jobs)
-    for name, trials in zip(hard, trials_of, strict=True):
+    made = Trials(arena, list(hard.values()), n_jobs, say, time_limit)
+    for plan in made.plans:
+        made.ahead[plan.family] += made.n_folds
+    made.make(range(len(hard)))
+    missing = [name for i, name in enumerate(hard) if i not in made.complete()]
+    for i, name in enumerate(hard):
+        if name in missing:
+            continue
+        trials = made.of(i)
         fold_scores = tuple(trial.score for trial in trials)
         costs = largest_costs([trial.costs for trial in trials])
         costs = with_latency(costs, trials[0].student, X)
         measures = mean_measures([trial.measures for trial in trials])
         score = mean_of(fold_scores)
         references.append(Reference(name, "hard labels", costs, score, fold_scores, measures))
-    return references
+    if not missing:
+        return references, []
+    why = f"{time_limit} was over before these were fitted to hard labels: {'; '.join(missing)}."
+    return references, [why]

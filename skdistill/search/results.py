@@ -6,7 +6,7 @@ import numpy as np
 
 from skdistill.search.budget import excesses
 from skdistill.search.candidates import Candidate, paired_difference
-from skdistill.search.costs import with_latency
+from skdistill.search.costs import judged_latency
 from skdistill.search.trials import largest_costs, mean_measures, mean_of
 
 
@@ -41,14 +41,15 @@ def _candidate(entry, arena, budget):
         return Candidate(name, params, entry.costs, excesses=entry.excesses)
     if entry.trials is None:
         scores, n_rows = entry.left_behind.fold_scores, entry.left_behind.n_rows
-        stage = "left behind"
+        stage = "left behind" if scores else "not tried"
+        found = mean_of(scores), scores, {}, n_rows
         return Candidate(
-            name, params, entry.costs, mean_of(scores), scores, {}, n_rows, stage=stage
+            name, params, entry.costs, *found, stage=stage, reason=entry.left_behind.reason
         )
     scores = tuple(trial.score for trial in entry.trials)
     measures = mean_measures([trial.measures for trial in entry.trials])
     costs = largest_costs([trial.costs for trial in entry.trials])
-    costs = with_latency(costs, entry.trials[0].student, arena.folds[0].X_test)
+    costs = judged_latency(costs, entry.trials[0].student, arena.folds[0].X_test, budget.latency_us)
     return Candidate(
         name,
         params,
@@ -56,7 +57,7 @@ def _candidate(entry, arena, budget):
         mean_of(scores),
         scores,
         measures,
-        min(fold.n_rows for fold in arena.folds),
+        arena.n_rows,
         mean_of([trial.seconds for trial in entry.trials]),
         "evaluated",
         excesses(budget, costs, measures["agreement"]),

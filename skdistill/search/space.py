@@ -54,6 +54,16 @@ class Plan:
         return type(last_step(self.student)).__name__
 
     @property
+    def setting(self):
+        """Temperature and alpha."""
+        return self.temperature, self.alpha
+
+    @property
+    def title(self):
+        """What it is in a few words, with temperature and alpha."""
+        return f"{self.name}, temperature {self.temperature}, alpha {self.alpha}"
+
+    @property
     def params(self):
         """As `Candidate.params` has them."""
         return {

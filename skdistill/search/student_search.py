@@ -1,10 +1,10 @@
 """Choose the student within a budget."""
 
+import os
 import tempfile
-from collections import Counter
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
-from numbers import Integral
+from numbers import Integral, Real
 
 import joblib
 import numpy as np
@@ -23,11 +23,13 @@ from skdistill.rows import check_classification_rows, check_something_observed, 
 from skdistill.search.arena import behind_selector, build_arena
 from skdistill.search.budget import Budget, BudgetError, excesses
 from skdistill.search.candidates import closest, in_order_of_choice, pareto_front
-from skdistill.search.costs import measured_twice
+from skdistill.search.costs import BUSY, judged_latency, static_costs
 from skdistill.search.references import hard_references, teacher_references
 from skdistill.search.results import as_candidates, cv_results
 from skdistill.search.space import listed_students, make_plans
-from skdistill.search.tournament import hold
+from skdistill.search.time_limit import SHARE_OF_TEACHER, TimeLimit
+from skdistill.search.tournament import LATENCY_TOLERANCE, hold
+from skdistill.search.trials import Trials
 from skdistill.students.column_selector import selection_of
 from skdistill.teacher.fitting import check_teacher
 
@@ -58,9 +60,8 @@ class StudentSearchCV(ClassifierDistiller):
         precision are reported in any case.
     cv : int, cross-validation generator or iterable, default=5
         Folds, the same for all candidates.
-    search : {"halving", "grid", "optuna"}, default="halving"
-        - "halving": scikit-learn's successive halving between candidates whose students cost the
-          same; the winners, one for about every size, get all rows.
+    search : {"screening", "grid", "optuna"}, default="screening"
+        - "screening": what is cheap first, and only what can win, see Notes.
         - "grid": all rows for all candidates.
         - "optuna": all rows for `n_iter` candidates that its TPE sampler proposes. Needs the
           ``search`` extra.
@@ -88,10 +89,15 @@ class StudentSearchCV(ClassifierDistiller):
         fit.
     n_jobs : int or None, default=None
         Trials at a time. Latencies are measured afterwards, one after the other.
+    time_limit : float or None, default=None
+        Seconds after which the best so far is taken; None for no limit. What is under way is
+        finished, and what was not tried is said in ``notes_``. The teacher gets two fifths of the
+        time: if that does not suffice for all folds, there are fewer. Searches with a limit that
+        is reached do not repeat exactly.
     random_state : int, RandomState instance or None, default=None
         Decides everything that has no ``random_state`` of its own.
     verbose : int, default=0
-        Whether to print the stages.
+        Whether to print the stages, and a line per candidate with the time left.
 
     Attributes
     ----------
@@ -121,7 +127,7 @@ class StudentSearchCV(ClassifierDistiller):
     columns_ : list of str
         Names of the columns that the student needs.
     notes_ : tuple of str
-        What was left out, and why.
+        What was decided on the way, what was left out, and why.
     classes_ : ndarray of shape (n_classes,)
         The class labels.
     n_splits_ : int
@@ -142,11 +148,27 @@ class StudentSearchCV(ClassifierDistiller):
     (latency: by half). The chosen one is measured again after its fit on all rows; if it then is
     over a limit, the next best is taken.
 
+    Screening goes family by family, and those that learn from synthetic rows (MLPs, soft trees)
+    come last. (1) Alpha is chosen at the first temperature, and then the temperature, on one
+    student, with at most 2000 rows (more if a class is rare): the middle one on all folds, or the
+    smallest MLP on two of them, without synthetic rows and trained for 300 steps. The other sizes
+    take the best two pairs over, MLPs the best one. (2) MLPs go on if they can win: if that small
+    one was not worse on both folds than the best of the others, or the teacher is better than that
+    one by more than a standard error. (3) Every size is tried on two folds, and on the others
+    unless a candidate that costs no more, in all that the budget limits, scored higher on both; of
+    MLPs only the better half goes on. What was given up, and why, is in ``candidates_``
+    (``why_not``) and ``notes_``. Whether the labels are corrected is decided once per fold for all
+    MLPs, by the smallest, trained briefly.
+
+    The latency that is held against the budget is the smallest over five rounds of the 99 %
+    quantile of a thousand calls, measured up to three times while it is over the limit.
+
     With ``Budget(columns=k)`` students see k columns and the teacher all of them. Columns are given
     up one after the other by what that costs in held-out fidelity, fold by fold; the teacher's
     labels decide, not the observed classes.
 
-    A fitted teacher has learned from the rows of all folds. Its answers to these rows are honest
+    A fitted teacher has learned from the rows of all folds, and the search warns of it unless it
+    can be proved that these are others. Its answers to these rows are honest
     where they can be (out-of-bag, cross-fitted), but through what it says of rows between them,
     synthetic ones above all, students learn something of the classes they are scored on: scores are
     too good, and those of MLPs more than others. Pass the teacher unfitted, which costs a fit per
@@ -156,10 +178,10 @@ class StudentSearchCV(ClassifierDistiller):
 
     References
     ----------
-    Jamieson and Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter
-    Optimization", AISTATS 2016, arXiv:1502.07943. Bergstra et al., "Algorithms for Hyper-Parameter
-    Optimization", NeurIPS 2011. Breiman et al., "Classification and Regression Trees", 1984, for
-    the rule of one standard error.
+    Maron and Moore, "The Racing Algorithm: Model Selection for Lazy Learners", Artificial
+    Intelligence Review 1997, doi:10.1023/A:1006556606079, for giving up by folds. Bergstra et al.,
+    "Algorithms for Hyper-Parameter Optimization", NeurIPS 2011. Breiman et al., "Classification and
+    Regression Trees", 1984, for the rule of one standard error.
 
     Examples
     --------
@@ -169,9 +191,12 @@ class StudentSearchCV(ClassifierDistiller):
     >>> from sklearn.ensemble import RandomForestClassifier
     >>> from skdistill import Budget, StudentSearchCV
     >>> X, y = load_breast_cancer(return_X_y=True)
-    >>> forest = RandomForestClassifier(50, random_state=0).fit(X, y)
     >>> search = StudentSearchCV(
-    ...     forest, budget=Budget(leaves=6), cv=3, references=False, random_state=0
+    ...     RandomForestClassifier(50),
+    ...     budget=Budget(leaves=6),
+    ...     cv=3,
+    ...     references=False,
+    ...     random_state=0,
     ... )
     >>> search = search.fit(X, y)
     >>> search.best_params_["student"]
@@ -187,7 +212,7 @@ class StudentSearchCV(ClassifierDistiller):
         "budget": [Budget, None],
         "scoring": [str, callable],
         "cv": ["cv_object"],
-        "search": [StrOptions({"halving", "grid", "optuna"})],
+        "search": [StrOptions({"screening", "grid", "optuna"})],
         "temperatures": ["array-like"],
         "alphas": ["array-like"],
         "n_columns": [Interval(Integral, 1, None, closed="left"), "array-like", None],
@@ -197,6 +222,7 @@ class StudentSearchCV(ClassifierDistiller):
         "distiller_params": [dict, None],
         "memory": [str, HasMethods(["cache"]), None],
         "n_jobs": [Integral, None],
+        "time_limit": [Interval(Real, 0, None, closed="neither"), None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -209,7 +235,7 @@ class StudentSearchCV(ClassifierDistiller):
         budget=None,
         scoring="neg_log_loss",
         cv=5,
-        search="halving",
+        search="screening",
         temperatures=(1.0, 2.0),
         alphas=(0.5, 0.8, 1.0),
         n_columns=None,
@@ -219,6 +245,7 @@ class StudentSearchCV(ClassifierDistiller):
         distiller_params=None,
         memory=None,
         n_jobs=None,
+        time_limit=None,
         random_state=None,
         verbose=0,
     ):
@@ -237,6 +264,7 @@ class StudentSearchCV(ClassifierDistiller):
         self.distiller_params = distiller_params
         self.memory = memory
         self.n_jobs = n_jobs
+        self.time_limit = time_limit
         self.random_state = random_state
         self.verbose = verbose
 
@@ -265,13 +293,16 @@ class StudentSearchCV(ClassifierDistiller):
         ------
         BudgetError
             A ValueError: if no candidate is within the budget. It says which came closest, and
-            keeps all that was measured in ``candidates``.
+            whether the machine was busy; all that was measured is in its ``candidates``, and in
+            ``candidates_`` of the search.
         TypeError
             If teacher or a student is no classifier with ``predict_proba``.
         ValueError
             If a parameter, the rows, the classes or the weights are not what is described here.
         """
         self._validate_params()
+        time_limit = TimeLimit(self.time_limit)
+        vars(self).pop("best_estimator_", None)
         check_teacher(self.teacher, "classifier")
         budget = Budget() if self.budget is None else self.budget
         shared = self._shared_params()
@@ -296,22 +327,26 @@ class StudentSearchCV(ClassifierDistiller):
             teacher = self._seeded_teacher(random_state)
             numbers = [plan.n_columns for plan in plans if plan.n_columns is not None]
             folds = self._cv(), self.scoring, shared, numbers, self.n_jobs, random_state
-            arena, self.column_path_ = task.run("label-folds", build_arena, teacher, rows, *folds)
+            self.notes_ = ()
+            arena, self.column_path_ = task.run(
+                "label-folds", build_arena, teacher, rows, *folds, self._goes_on(time_limit)
+            )
             self.classes_, self.n_splits_ = arena.classes, len(arena.folds)
-            entries = task.run(
+            trials = Trials(arena, plans, self.n_jobs, self._say, time_limit)
+            trials.last_fit_seconds = time_limit.elapsed / self.n_splits_
+            entries, notes = task.run(
                 "try-candidates",
                 hold,
-                arena,
-                plans,
+                trials,
                 budget,
                 self.search,
                 n_iter=self.n_iter,
-                n_jobs=self.n_jobs,
                 random_state=random_state.randint(2**31 - 1),
-                say=self._say,
             )
+            self.notes_ += tuple(notes)
             self._say("measuring latencies")
             candidates = task.run("measure-latencies", as_candidates, entries, arena, budget)
+            self.candidates_ = candidates
             shared["memory"] = self.memory
             fit_params = {
                 "X": X,
@@ -321,10 +356,10 @@ class StudentSearchCV(ClassifierDistiller):
             }
             with task.part("fit-best", n_parts=None) as fitting:
                 self._choose(candidates, budget, shared, rows.X, fit_params, fitting)
-            self.reference_points_, self.notes_ = (), ()
+            self.reference_points_ = ()
             with task.part("measure-references"):
                 if self.references:
-                    self._refer(arena, entries, rows)
+                    self._refer(arena, entries, rows, time_limit)
         task.end(reconstruction_attributes={}, **observed_rows(rows))
         return self
 
@@ -376,13 +411,19 @@ class StudentSearchCV(ClassifierDistiller):
             model = self._distiller(params, shared, self._deployed(params))
             with task.part("fit-candidate", by=model):
                 model.fit(**fit_params)
-            costs = measured_twice(model.student_, X, budget)
+            costs = static_costs(model.student_)
+            costs = judged_latency(costs, model.student_, X, budget.latency_us)
             over = excesses(budget, costs)
             if not over:
                 break
             candidates[i] = replace(candidates[i], costs=costs, excesses=over)
+            late = f"{candidates[i].name}, fitted on all rows, is over the budget"
+            self._say(f"{late}: {candidates[i].why_not}")
+            self.notes_ += (f"{late}: {candidates[i].why_not}.",)
         else:
-            raise BudgetError(_message(candidates, budget), tuple(candidates))
+            self.candidates_ = tuple(candidates)
+            message = _message(candidates, budget)
+            raise BudgetError(message, self.candidates_)
         self.candidates_ = tuple(candidates)
         self.pareto_front_ = pareto_front(candidates, budget.limits)
         self.cv_results_ = cv_results(candidates, self.n_splits_)
@@ -409,8 +450,26 @@ class StudentSearchCV(ClassifierDistiller):
             return params["student"]
         return behind_selector(params["student"], self.column_path_.best(params["n_columns"]))
 
-    def _refer(self, arena, entries, rows):
+    def _goes_on(self, time_limit):
+        """Return what is told after every fold of the teacher, and decides on the next."""
+
+        def goes_on(n_ready, n_folds):
+            self._say(f"the teacher has answered on {n_ready} of {n_folds} folds")
+            if time_limit.has_room_for(time_limit.elapsed / n_ready, SHARE_OF_TEACHER):
+                return True
+            self.notes_ += (
+                f"{time_limit}: the teacher took {time_limit.elapsed:.0f} s for {n_ready} of "
+                f"{n_folds} folds, which are all that candidates were scored on.",
+            )
+            return False
+
+        return goes_on
+
+    def _refer(self, arena, entries, rows, time_limit):
         """Measure what the candidates have to beat."""
+        if not time_limit.has_room_for():
+            self.notes_ += (f"{time_limit} was over before references were measured.",)
+            return
         self._say("measuring references")
         of_fold = arena.folds[0].teacher.teacher  # if all other answers came from `memory`
         teacher = (self._teacher or of_fold).estimator
@@ -418,8 +477,12 @@ class StudentSearchCV(ClassifierDistiller):
         chosen = {each.name for each in self.pareto_front_ if each.within_budget}
         chosen.add(self.candidates_[self.best_index_].name)
         plans = [entry.plan for entry in entries if entry.plan.name in chosen]
-        references += hard_references(arena, plans, self.n_jobs, rows.X)
-        self.reference_points_, self.notes_ = tuple(references), tuple(notes)
+        hard, late = hard_references(arena, plans, rows.X, self.n_jobs, self._say, time_limit)
+        self.reference_points_ = (*references, *hard)
+        self.notes_ += (*notes, *late)
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "best_estimator_")  # not if no candidate was within the budget
 
     @property
     def student_(self):
@@ -460,10 +523,39 @@ def _temporary_memory():
 
 
 def _message(candidates, budget):
-    counts = Counter(excess.limit for each in candidates for excess in each.excesses)
-    limits = ", ".join(f"{limit} ({n})" for limit, n in counts.most_common())
+    """Say by how many candidates each limit was missed, and which came closest."""
+    lines = [f"No student is within {budget!r}. Of {len(candidates)} candidates"]
+    for limit, allowed in budget.limits.items():
+        over = [excess for each in candidates for excess in each.excesses if excess.limit == limit]
+        first = [excess.tolerated for excess in over if excess.tolerance]
+        how = f"{limit} {allowed:g}"
+        if first:
+            how += f" (a first look allows {LATENCY_TOLERANCE:.0%} for noise: {first[0]:g})"
+        lines.append(f"  {len(over)} do not keep {how}")
+    others = [each for each in candidates if not each.excesses and not each.is_evaluated]
+    if others:
+        lines.append(f"  {len(others)} were not scored on all folds, see why_not")
+    lines += ["Closest came:", closest(candidates)]
+    lines += filter(None, [_how_busy(candidates)])
+    lines.append(
+        "Raise a limit or pass other students; candidates_ of the error and of the search have all "
+        "that was measured."
+    )
+    return "\n".join(lines)
+
+
+def _how_busy(candidates):
+    """Say that the machine was busy while latencies were measured, if they decided and it was."""
+    over = {
+        id(each.costs): each.costs.waiting
+        for each in candidates
+        if each.costs and any(excess.limit == "latency_us" for excess in each.excesses)
+    }
+    waiting = np.median([share for share in over.values() if share is not None] or [0.0])
+    if waiting < BUSY:
+        return ""
+    load = f"load average {os.getloadavg()[0]:.1f}, " if hasattr(os, "getloadavg") else ""
     return (
-        f"No student is within {budget!r}. Of {len(candidates)} candidates so many are over: "
-        f"{limits}. Closest came:\n{closest(candidates)}\n"
-        "Raise a limit or pass other students; error.candidates has all that was measured."
+        f"The machine was busy: while latencies were measured, other processes had the core for "
+        f"{waiting:.0%} of the time ({load}{os.cpu_count()} cores). Search again when it is quiet."
     )

@@ -5,17 +5,22 @@ from dataclasses import dataclass, replace
 from sklearn.base import clone
 
 from skdistill.search.budget import Excess, excesses
-from skdistill.search.costs import Costs, static_costs, with_latency
-from skdistill.search.halving import LeftBehind, race
+from skdistill.search.costs import Costs, judged_latency, static_costs
+from skdistill.search.screening import (
+    LeftBehind,
+    learns_from_synthetic_rows,
+    screen,
+    smallest_of_family,
+)
 from skdistill.search.space import Plan, certain_excesses
 from skdistill.search.tpe import sample
-from skdistill.search.trials import Trial, try_all
+from skdistill.search.trials import Trial
 
 #: Rows that a student is fitted on to see what it costs.
 PROBE_ROWS = 1000
 
-#: A latency has to be this many times the limit before a student is ruled out by a first look.
-LATENCY_TOLERANCE = 1.5
+#: By this share a latency may be over the limit in a first look: that much is noise.
+LATENCY_TOLERANCE = 0.5
 
 
 @dataclass(frozen=True)
@@ -31,9 +36,10 @@ class Entry:
     excesses : tuple of Excess
         Why it was not tried.
     trials : tuple of Trial or None
-        One per fold, on all rows.
+        One per fold, on all rows; on the first folds, if the time did not suffice for any plan
+        to be tried on all.
     left_behind : LeftBehind or None
-        If it lost a race.
+        If it was given up.
     """
 
     plan: Plan
@@ -42,56 +48,90 @@ class Entry:
     trials: tuple[Trial, ...] | None = None
     left_behind: LeftBehind | None = None
 
+    @property
+    def why_left(self):
+        """Why it was given up; empty if it was not."""
+        return "" if self.left_behind is None else self.left_behind.reason
 
-def hold(arena, plans, budget, search, *, n_iter, n_jobs, random_state, say):
-    """Rule out, race and try.
+
+def hold(trials, budget, search, *, n_iter, random_state):
+    """Rule out, screen and try.
 
     Parameters
     ----------
-    arena : Arena
-        The folds.
-    plans : list of Plan
-        What may be tried.
+    trials : Trials
+        What may be tried, on which folds, and until when.
     budget : Budget
         The limits.
-    search : {"halving", "grid", "optuna"}
-        How the others are tried.
+    search : {"screening", "grid", "optuna"}
+        How those are tried that may be within the budget.
     n_iter : int
         Number of plans that optuna tries.
-    n_jobs : int or None
-        Trials at a time.
     random_state : int
         Seed.
-    say : callable
-        Takes messages.
 
     Returns
     -------
     entries : list of Entry
         One per plan; without those that optuna did not propose.
+    notes : list of str
+        What was decided on the way.
     """
-    entries = look_at_costs(arena, plans, budget)
+    plans = trials.plans
+    entries = look_at_costs(trials.arena, plans, budget)
     running = [i for i, entry in enumerate(entries) if not entry.excesses]
-    say(f"{len(running)} of {len(plans)} candidates may be within the budget")
+    trials.say(f"{len(running)} of {len(plans)} candidates may be within the budget")
     if not running:
-        return entries
-    others = [entries[i].plan for i in running], [entries[i].costs for i in running]
+        return entries, []
+    costs = [entries[i].costs for i in running]
+    trials.plans = [plans[i] for i in running]
+    trials.arena = replace(trials.arena, judges=_judges(trials.plans, costs))
+    left_behind, notes = {}, []
     if search == "optuna":
-        tried = sample(arena, *others, n_iter, n_jobs, random_state)
-        for k, trials in tried.items():
-            entries[running[k]] = replace(entries[running[k]], trials=tuple(trials))
-        return [entry for entry in entries if entry.excesses or entry.trials]
-    winners, left_behind = list(range(len(running))), {}
-    if search == "halving":
-        winners, left_behind = race(arena, *others, n_jobs, random_state)
-        say(f"{len(winners)} of them get all rows")
-    for k, found in left_behind.items():
-        entries[running[k]] = replace(entries[running[k]], left_behind=found)
-    for k, trials in zip(
-        winners, try_all(arena, [others[0][k] for k in winners], n_jobs), strict=True
-    ):
-        entries[running[k]] = replace(entries[running[k]], trials=tuple(trials))
-    return entries
+        trials.ahead.update({trials.plans[0].family: min(n_iter, len(running)) * trials.n_folds})
+        sample(trials, costs, n_iter, random_state)
+    elif search == "grid":
+        for plan in trials.plans:
+            trials.ahead[plan.family] += trials.n_folds
+        trials.make(range(len(running)))
+    else:
+        left_behind, notes = screen(trials, costs, budget)
+    if not trials.found:
+        trials.try_one(min(range(len(running)), key=lambda k: costs[k].size_kb or float("inf")))
+    n_folds = max(len(trials.of(k)) for k in range(len(running)))
+    for k, i in enumerate(running):
+        found = trials.of(k)
+        if len(found) == n_folds:
+            entries[i] = replace(entries[i], trials=found)
+        elif k in left_behind:
+            entries[i] = replace(entries[i], left_behind=left_behind[k])
+        elif trials.was_stopped:
+            scores = tuple(trial.score for trial in found)
+            rows = trials.arena.n_rows if scores else 0
+            late = LeftBehind(f"{trials.time_limit} was over", rows, scores)
+            entries[i] = replace(entries[i], left_behind=late)
+    if trials.was_stopped:
+        notes.append(_what_time_cost(trials, entries, n_folds))
+    return [each for each in entries if each.excesses or each.trials or each.left_behind], notes
+
+
+def _judges(plans, costs):
+    """Return the smallest student of every family that is expensive: it judges the teacher."""
+    expensive = [learns_from_synthetic_rows(plan) for plan in plans]
+    some = [each for each, is_one in zip(plans, expensive, strict=True) if is_one]
+    return smallest_of_family(
+        some, [each for each, is_one in zip(costs, expensive, strict=True) if is_one]
+    )
+
+
+def _what_time_cost(trials, entries, n_folds):
+    """Say what was not tried for want of time."""
+    late = [each for each in entries if each.left_behind and "time_limit" in each.why_left]
+    names = list(dict.fromkeys(each.plan.name for each in late))
+    note = f"{trials.time_limit} was over before all was tried: {len(late)} candidates were not"
+    if n_folds < trials.n_folds:
+        note += f", the others only on the first {n_folds} of {trials.n_folds} folds"
+    return note + (f" ({'; '.join(names)})." if names else ".")
 
 
 def look_at_costs(arena, plans, budget):
@@ -109,7 +149,8 @@ def look_at_costs(arena, plans, budget):
         key = id(plan.student), plan.n_columns
         if key not in seen:
             seen[key] = _first_costs(arena, plan, budget)
-        entries.append(Entry(plan, seen[key], excesses(_lenient(budget), seen[key])))
+        over = excesses(budget, seen[key], latency_tolerance=LATENCY_TOLERANCE)
+        entries.append(Entry(plan, seen[key], over))
     return entries
 
 
@@ -122,10 +163,5 @@ def _first_costs(arena, plan, budget):
     costs = static_costs(student)
     if budget.latency_us is None or excesses(budget, costs):
         return costs
-    return with_latency(costs, student, arena.folds[0].X_test)
-
-
-def _lenient(budget):
-    if budget.latency_us is None:
-        return budget
-    return replace(budget, latency_us=LATENCY_TOLERANCE * budget.latency_us)
+    limit = (1 + LATENCY_TOLERANCE) * budget.latency_us
+    return judged_latency(costs, student, arena.folds[0].X_test, limit)

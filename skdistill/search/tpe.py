@@ -2,33 +2,22 @@
 
 import numpy as np
 
-from skdistill.search.trials import mean_of, try_all
 
-
-def sample(arena, plans, costs, n_iter, n_jobs, random_state):
+def sample(trials, costs, n_iter, random_state):
     """Try plans that optuna's tree-structured Parzen estimator proposes.
 
     It looks for high scores and small files at once, so that its proposals spread along the front.
 
     Parameters
     ----------
-    arena : Arena
-        The folds.
-    plans : list of Plan
-        Those within the budget as far as is known.
+    trials : Trials
+        Makes the trials, of plans within the budget as far as is known, and keeps them.
     costs : list of Costs
         What their students cost.
     n_iter : int
         Number of plans to try.
-    n_jobs : int or None
-        Folds at a time.
     random_state : int
         Seed of the sampler.
-
-    Returns
-    -------
-    tried : dict of int to list of Trial
-        Position of the plan, and a trial per fold.
 
     Raises
     ------
@@ -43,12 +32,13 @@ def sample(arena, plans, costs, n_iter, n_jobs, random_state):
             directions=["maximize", "minimize"],
             sampler=optuna.samplers.TPESampler(seed=random_state),
         )
-        return _ask_and_tell(study, arena, plans, costs, n_iter, n_jobs)
+        _ask_and_tell(study, trials, costs, n_iter)
     finally:
         optuna.logging.set_verbosity(level)
 
 
-def _ask_and_tell(study, arena, plans, costs, n_iter, n_jobs):
+def _ask_and_tell(study, trials, costs, n_iter):
+    plans = trials.plans
     students = list(dict.fromkeys((plan.name, plan.n_columns) for plan in plans))
     position = {
         (students.index((plan.name, plan.n_columns)), plan.temperature, plan.alpha): i
@@ -56,7 +46,7 @@ def _ask_and_tell(study, arena, plans, costs, n_iter, n_jobs):
     }
     temperatures = list(dict.fromkeys(plan.temperature for plan in plans))
     alphas = list(dict.fromkeys(plan.alpha for plan in plans))
-    tried = {}
+    tried = set()
     for _ in range(20 * n_iter):  # proposals may come twice
         if len(tried) == min(n_iter, len(plans)):
             break
@@ -66,11 +56,12 @@ def _ask_and_tell(study, arena, plans, costs, n_iter, n_jobs):
             proposal.suggest_categorical("temperature", temperatures),
             proposal.suggest_categorical("alpha", alphas),
         ]
-        if i not in tried:
-            tried[i] = try_all(arena, [plans[i]], n_jobs)[0]
-        score = mean_of([trial.score for trial in tried[i]])
-        study.tell(proposal, [np.nan_to_num(score, nan=-1e9), costs[i].size_kb or 0.0])
-    return tried
+        trials.make([i])
+        if trials.was_stopped:
+            break
+        tried.add(i)
+        score = np.nan_to_num(trials.score(i), nan=-1e9)
+        study.tell(proposal, [score, costs[i].size_kb or 0.0])
 
 
 def _import_optuna():

@@ -1,6 +1,8 @@
 """Plot what students cost against how good they are."""
 
 import itertools
+import textwrap
+from collections import Counter
 
 from sklearn.utils.validation import check_is_fitted
 
@@ -44,6 +46,8 @@ class StudentSearchDisplay:
         What y is.
     limit : float or None, default=None
         Largest x within the budget; None for no limit.
+    missing : sequence of str, default=()
+        What is not shown, and why; written below the plot.
 
     Attributes
     ----------
@@ -52,7 +56,9 @@ class StudentSearchDisplay:
     figure_ : matplotlib Figure
         The figure they belong to.
     front_ : matplotlib Line2D
-        The front.
+        The front, a step at every point of it.
+    missing_ : matplotlib Annotation or None
+        What is written below the plot.
 
     See Also
     --------
@@ -75,13 +81,16 @@ class StudentSearchDisplay:
     'leaves'
     """
 
-    def __init__(self, candidates, references, chosen, *, x="latency", y="score", limit=None):
+    def __init__(
+        self, candidates, references, chosen, *, x="latency", y="score", limit=None, missing=()
+    ):
         self.candidates = candidates
         self.references = references
         self.chosen = chosen
         self.x = x
         self.y = y
         self.limit = limit
+        self.missing = missing
 
     @classmethod
     def from_estimator(cls, search, *, x="latency", y="score", ax=None):
@@ -137,6 +146,7 @@ class StudentSearchDisplay:
             x=x,
             y=search.scoring if y == "score" and isinstance(search.scoring, str) else y,
             limit=budget_limit,
+            missing=_missing(search, shown, points, title),
         )
         return display.plot(ax)
 
@@ -144,7 +154,9 @@ class StudentSearchDisplay:
         """Draw the candidates.
 
         Filled markers are within the budget, hollow ones beyond another of its limits, or this one;
-        what lies right of the budget's limit is shaded. A reference without such a cost is a line.
+        what lies right of the budget's limit is shaded. A ring is around the chosen one. The front
+        is a line of steps: so good a score can be had for so much. A teacher without such a cost is
+        a horizontal line. What could not be shown is said below.
 
         Parameters
         ----------
@@ -163,18 +175,22 @@ class StudentSearchDisplay:
         """
         plt = import_pyplot()
         if ax is None:
-            ax = plt.subplots(figsize=(8, 5), layout="constrained")[1]
+            ax = plt.subplots(figsize=(9, 5), layout="constrained")[1]
+        elif ax.figure.get_layout_engine() is None:
+            ax.figure.set_layout_engine("constrained")  # makes room for legend and notes
         ax.set_xscale("log", subs=())
         self._draw_candidates(ax, plt)
         self._draw_references(ax)
         self._frame(ax)
         self._draw_budget(ax)
         left, right = ax.get_xlim()
+        self._extend_front(ax, right)
         steps = (1, 2, 5) if right < 100 * left else (1,)
         ax.xaxis.set_major_locator(plt.matplotlib.ticker.LogLocator(subs=steps))
         ax.xaxis.set_major_formatter("{x:g}")
         ax.set(xlabel=COSTS[self.x][2], ylabel=f"{title_of(self.y)}, mean over the folds")
         ax.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.01, 0.5))
+        self._say_what_is_missing(ax)
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
@@ -204,12 +220,13 @@ class StudentSearchDisplay:
         front = sorted((each["x"], each["y"]) for each in points if each["on_front"])
         xs, ys = zip(*front, strict=True)
         (self.front_,) = ax.plot(
-            xs, ys, color="0.3", lw=1, drawstyle="steps-post", label="Pareto front", zorder=2
+            xs, ys, color="0.2", lw=1.5, drawstyle="steps-post", label="Pareto front", zorder=2
         )
         chosen = self.candidates[self.chosen]
-        if chosen["x"] is not None:
-            style = {"marker": "*", "s": 240, "color": "gold", "edgecolor": "black", "zorder": 4}
-            ax.scatter([chosen["x"]], [chosen["y"]], label=f"chosen: {chosen['name']}", **style)
+        if chosen["x"] is not None:  # a ring, so that nothing lies under it
+            style = {"s": 150, "facecolor": "none", "edgecolor": "black", "lw": 1.8, "zorder": 5}
+            label = textwrap.fill(f"chosen: {chosen['name']}", 26)
+            ax.scatter([chosen["x"]], [chosen["y"]], label=label, **style)
 
     def _draw_references(self, ax):
         low, high = self._range()
@@ -244,6 +261,27 @@ class StudentSearchDisplay:
         bottom, top = ax.get_ylim()
         ax.set_ylim(max(bottom, low), min(top, high))
 
+    def _extend_front(self, ax, right):
+        """Draw the last step on to the right: as good a score can be had for more, too."""
+        line, end = self.front_, (self.front_.get_xdata()[-1], self.front_.get_ydata()[-1])
+        ax.plot([end[0], right], [end[1]] * 2, color=line.get_color(), lw=line.get_lw(), zorder=2)
+        ax.set_xlim(right=right)
+
+    def _say_what_is_missing(self, ax):
+        self.missing_ = None
+        if self.missing:
+            lines = "\n".join(textwrap.fill(f"Not shown: {each}", 95) for each in self.missing)
+            self.missing_ = ax.annotate(
+                lines,
+                (0, 0),
+                (0, -42),
+                xycoords="axes fraction",
+                textcoords="offset points",
+                va="top",
+                fontsize="small",
+                color="0.3",
+            )
+
     def _draw_budget(self, ax):
         if self.limit is None:
             return
@@ -251,6 +289,25 @@ class StudentSearchDisplay:
         high = max(high, self.limit * 1.5)
         ax.axvspan(self.limit, high, color="0.5", alpha=0.15, lw=0, label="over the budget")
         ax.set_xlim(min(low, self.limit), high)
+
+
+def _missing(search, shown, points, title):
+    """Say which candidates and references are not shown, and why; a list of sentences."""
+    said = []
+    stages = Counter(each.stage for each in search.candidates_ if not each.is_evaluated)
+    if stages:
+        counts = ", ".join(f"{n} {stage}" for stage, n in stages.items())
+        n = len(search.candidates_) - len(shown)
+        who = "1 candidate that was" if n == 1 else f"{n} candidates that were"
+        said.append(f"{who} not scored on all folds ({counts}).")
+    without = list(dict.fromkeys(each["name"] for each in points if each["x"] is None))
+    if without:
+        said.append(f"candidates that have no {title}: {'; '.join(without)}.")
+    if not search.references:
+        said.append("teacher and hard labels, which were not measured (references=False).")
+    about = ("The compiled teacher is left out: ", "references were measured", "to hard labels")
+    notes = [note for note in search.notes_ if any(each in note for each in about)]
+    return said + [note.replace(about[0], "the compiled teacher: ") for note in notes]
 
 
 def _point(candidate, cost, y):

@@ -16,7 +16,7 @@ import time
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -427,10 +427,10 @@ def make_options():
 
 def check_args(args, console):
     """Check what the parser cannot, and leave out the MLP where torch is missing."""
-    if args.teacher == "lightgbm" and not can_import("lightgbm"):
+    if args.teacher == "lightgbm" and find_spec("lightgbm") is None:
         raise bad_input("--teacher: lightgbm is missing: pip install 'skdistill[boosting]'")
     args.students = [name for name in STUDENTS if name in args.students]
-    if "mlp" in args.students and not (can_import("torch") and can_import("skorch")):
+    if "mlp" in args.students and None in (find_spec("torch"), find_spec("skorch")):
         args.students.remove("mlp")
         console.print("No MLP, torch is missing: pip install 'skdistill[mlp]'", markup=False)
     if not args.students:
@@ -440,15 +440,6 @@ def check_args(args, console):
     for option, path in [("--save", args.save), ("--report", args.report)]:
         if path:
             check_file_to_write(path, option)
-
-
-def can_import(name):
-    """Import a package that may be missing, and tell whether it is there."""
-    try:
-        import_module(name)
-    except ImportError:
-        return False
-    return True
 
 
 def run(args, console):

@@ -42,7 +42,7 @@ from command_line import (
     positive_number,
     read_table,
 )
-from pandas.api.types import is_datetime64_any_dtype, is_numeric_dtype
+from pandas.api.types import is_numeric_dtype
 from scipy.special import logit
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.compose import make_column_selector, make_column_transformer
@@ -206,14 +206,12 @@ def read_rows(args):
         own = simulated(args.seed)
         partner = simulated(args.seed + 1, **PARTNER)
         return own.joined(partner.take(partner.period >= PARTNER_FROM))
-    X, y = read_table(args.data, args.target, args.rows, args.seed)
+    X, y = read_table(args.data, args.target, args.rows, args.seed, args.time)
     y = as_zero_and_one(y, args.positive, "fraud")
     check_columns(X, [args.amount], "--amount", args.data)
     amount = X[args.amount]
     if not is_numeric_dtype(amount) or amount.isna().any() or (amount < 0).any():
-        raise bad_input(
-            f"--amount: {args.amount!r} does not hold an amount of 0 or more in each row"
-        )
+        raise bad_input(f"--amount: {args.amount!r} does not hold 0 or more in each row")
     order, period = periods_of(X, args)
     rows = Rows(X.drop(columns=args.time or []), y, period, amount.to_numpy(np.float64))
     return Rows(rows.X.iloc[order].reset_index(drop=True), y[order], period, rows.amount[order])
@@ -232,8 +230,6 @@ def periods_of(X, args):
         print(f"No --time: the rows are taken to be in time order, in {EQUAL_PERIODS} periods.")
         return np.arange(len(X)), np.arange(len(X)) * EQUAL_PERIODS // len(X)
     seconds = X[args.time]
-    if is_datetime64_any_dtype(seconds):
-        seconds = (seconds - seconds.min()).dt.total_seconds()
     if not is_numeric_dtype(seconds) or seconds.isna().any():
         raise bad_input(f"--time: {args.time!r} does not hold seconds or dates in each row")
     order = np.argsort(seconds.to_numpy(), kind="stable")

@@ -108,6 +108,7 @@ def test_options_that_name_what_is_not_there_are_answered_with_what_is(run, tmp_
         ("serve", ("--student", path), "no student file"),
         ("temperature_and_alpha", ("--data", tmp_path, "--tables", "x"), "x.parquet; it has loans"),
         ("fraud_workflow", (*of_table, "--positive", "yes"), "--amount: .* no column 'Amount'"),
+        ("fraud_workflow", (*of_table, "--time", "when"), "--time: .* no column 'when'"),
         (
             "fraud_workflow",
             (*of_table, "--positive", "yes", "--amount", "amount", "--time", "city"),

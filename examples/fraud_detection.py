@@ -376,7 +376,13 @@ def with_prefix(number, unit=""):
 
 
 def write_report(path, model, baseline, periods, seed):
-    """Write the page that answers whether the last student deserves its teacher's trust."""
+    """Write the page that answers whether the last student deserves its teacher's trust.
+
+    Returns
+    -------
+    verdict : str
+        Its answer in one sentence.
+    """
     report = DistillationReport(
         model,
         periods.X_test,
@@ -388,6 +394,8 @@ def write_report(path, model, baseline, periods, seed):
         random_state=seed,
     )
     report.to_html(path)
+    verdict = report.fidelity.verdict
+    return f"{verdict.status}: {verdict.headline}"
 
 
 def save_student(console, path, student, X):
@@ -457,10 +465,13 @@ def run(args, console):
         results, distillers, baselines = compare(args, periods, stages)
         last = args.students[-1]
         with stages(f"report on {last}"):
-            write_report(args.report, distillers[last], baselines[last], periods, args.seed)
+            verdict = write_report(
+                args.report, distillers[last], baselines[last], periods, args.seed
+            )
     print_results(console, results)
     print_conclusion(console, results, last)
     console.print(f"Report on the distilled {last}: {args.report}", markup=False)
+    console.print(f"Its verdict is {verdict}", markup=False)
     if args.save:
         save_student(console, args.save, distillers["mlp"].student_, periods.X_test)
 

@@ -7,9 +7,9 @@ arrays gives any derived statistic, with its interval.
 """
 
 from dataclasses import dataclass
+from statistics import NormalDist  # monitors need NumPy alone
 
 import numpy as np
-from scipy.stats import norm
 
 #: Resamples that are worked on at a time, and how many weights they may have together.
 MOST_RESAMPLES, MOST_WEIGHTS = 32, 2**23
@@ -163,7 +163,7 @@ class Estimate:
         value, known = replicates[0], _known(replicates, confidence)
         if known is None:
             return cls(float(value), np.nan, np.nan)
-        reach = norm.isf((1 - confidence) / 2 / n_estimates) * np.std(known)
+        reach = -NormalDist().inv_cdf((1 - confidence) / 2 / n_estimates) * np.std(known)
         return cls(float(value), float(value - reach), float(value + reach))
 
     def __neg__(self):

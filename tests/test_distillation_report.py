@@ -133,8 +133,11 @@ def test_the_page_says_what_the_numbers_say(report):
     for sentence in report.fidelity.verdict.sentences:
         assert sentence.replace("'", "&#39;") in html
     assert report.provenance["Rows of this report"]["SHA-256"] in html
-    tone = "good" if report.fidelity.verdict.non_inferior else "bad"
-    assert f'class="verdict {tone}"' in html
+    verdict = report.fidelity.verdict
+    assert f'class="verdict {verdict.status}"' in html
+    headline = verdict.headline.replace("'", "&#39;")
+    assert f"{verdict.status.capitalize()}</span> {headline}" in html
+    assert verdict.rule.replace("'", "&#39;") in html
 
 
 def test_figures_take_the_colours_of_the_page(report):
@@ -174,7 +177,9 @@ def test_the_provenance_tells_rows_by_origin_parameters_and_versions(report):
     assert found["Distillation"]["alpha"] == "0.8000"
 
 
-def test_the_fingerprint_of_the_rows_is_that_of_their_values(frame_case):
+def test_the_fingerprint_of_the_rows_is_that_of_their_values(frame_case, monkeypatch):
+    for name in ("figures_of", "show_student"):  # which take long
+        monkeypatch.setattr(f"skdistill.report.page.distillation_report.{name}", lambda *_: None)
     frame, labels, _ = frame_case
     student = TreeStudentClassifier().fit(frame[:300], labels[:300])
 
@@ -239,7 +244,7 @@ def test_without_teacher_and_y_the_page_says_so(binary_task):
     html = report.to_html()
     assert report.attributions is None
     assert "What this report does not say" in html
-    assert "No verdict: not enough is known" in html
+    assert "Amber</span> No verdict: whether it is as good as its teacher" in html
 
 
 def test_the_page_counts_the_money_of_a_fraud_desk(binary_task, rng):

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 import scipy.sparse as sp
 from scipy.spatial.distance import jensenshannon
-from scipy.stats import entropy, spearmanr
+from scipy.stats import entropy, norm, spearmanr
 from sklearn import metrics
 from sklearn.base import clone
 from sklearn.ensemble import (
@@ -41,7 +41,14 @@ from skdistill import (
     precision_at_k,
     recall_at_k,
 )
+from skdistill.bootstrap import Estimate
+from skdistill.decisions.calibration import BandCalibration
+from skdistill.report.decisions.card import DecisionReport, ModelDecisions
+from skdistill.report.fidelity.card import ScoreComparison
 from skdistill.report.fidelity.cost import parts_of
+from skdistill.report.fidelity.groups import GroupGap
+from skdistill.report.fidelity.segments import Segment
+from skdistill.report.fidelity.verdict import judge, rows_needed
 
 QUICK = {"n_resamples": 40, "random_state": 0, "cost": False}
 
@@ -53,6 +60,12 @@ def binary_case(binary_task):
     forest = RandomForestClassifier(30, random_state=0)
     model = DistilledClassifier(forest, random_state=0).fit(X, y)
     return model, clone(model.student_).fit(X, y), X_test, y_test
+
+
+@pytest.fixture(scope="module")
+def binary_report(binary_case):
+    model, _, X, y = binary_case
+    return fidelity_report(model, X, y, **QUICK)
 
 
 @pytest.fixture(scope="module")
@@ -200,6 +213,8 @@ def test_a_model_is_perfectly_like_itself(binary_case):
     difference = report.scores["roc_auc"].student_minus_teacher
     assert (difference.value, difference.low, difference.high) == (0, 0, 0)
     assert report.verdict.non_inferior
+    assert report.verdict.status == "green"
+    assert report.verdict.concerns == ()
 
 
 def test_the_gap_closed_is_between_baseline_and_teacher(binary_case):
@@ -238,8 +253,151 @@ def test_the_verdict_follows_the_interval_and_the_margin(binary_case):
     assert helped.verdict.helped == "yes"  # a loss: less is better
     harmed = fidelity_report(poor, X, y, baseline=model, metric="log_loss", **QUICK)
     assert harmed.verdict.helped == "no"
-    same = fidelity_report(model, X, y, baseline=model, **QUICK)
+    same = fidelity_report(poor, X, y, baseline=clone(poor).fit(X, y), **QUICK)
     assert same.verdict.helped == "unclear"
+
+
+def estimate(value, reach=0.001):
+    return Estimate(value, value - reach, value + reach)
+
+
+def compared(to_teacher, to_baseline=None):
+    """Return a score by how much more the student has than teacher and baseline."""
+    return ScoreComparison(True, 0.9, 0.9, 0.9, to_teacher, to_baseline, None)
+
+
+def judged(score=None, *, seen_rows=None, overlap=1.0, error=0.0, **parts):
+    """Return the verdict on a faultless student, but for what is passed."""
+    scores = {
+        "roc_auc": compared(estimate(0.0)) if score is None else score,
+        "calibration_error": compared(estimate(error)),
+    }
+    settings = {
+        "metric": "roc_auc",
+        "margin": 0.01,
+        "top_k": 50,
+        "confidence": 0.95,
+        "n_resamples": 100,
+    }
+    return judge(
+        scores,
+        {"top_k_overlap": estimate(overlap)},
+        by_class=(),
+        segments=parts.get("segments", ()),
+        gaps=parts.get("gaps", ()),
+        decisions=parts.get("decisions"),
+        settings=settings,
+        n_samples=1000,
+        seen_rows=seen_rows,
+    )
+
+
+def money(difference, probability=0.1):
+    """Return decisions that lose so much more than the teacher's, which lose 1000."""
+    lost = ModelDecisions(None, None, 1.0, 1.0, 1.0, 1.0, 1.0, estimate(1000.0), None, 0.5)
+    band = BandCalibration("all", 1000, probability, 0.1, abs(probability - 0.1) > 0.05)
+    return DecisionReport(
+        n_samples=1000,
+        n_frauds=100.0,
+        n_days=None,
+        models={},
+        decisions={"student": lost, "teacher": lost},
+        student_minus_teacher=difference,
+        student_minus_teacher_per_day=None,
+        calibration={"student": (band,)},
+        notes=(),
+        settings={},
+    )
+
+
+def segment(is_worse):
+    return Segment("a", "a > 1", 100, 0.1, 0.9, 0.3, 0.5, estimate(0.2), is_worse)
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "parts"),
+    [
+        ("green", "As good as its teacher, within 0.01 in ROC-AUC.", {}),
+        ("green", "distillation helped", {"score": compared(estimate(0.0), estimate(0.02))}),
+        ("amber", "distillation did harm", {"score": compared(estimate(0.0), estimate(-0.0015))}),
+        ("red", "Distillation did harm", {"score": compared(estimate(0.0), estimate(-0.004))}),
+        ("amber", "Not shown to be within 0.01", {"score": compared(estimate(-0.0095))}),
+        ("red", "Worse than its teacher by more", {"score": compared(estimate(-0.02))}),
+        ("amber", "worse on 1 of 2 segments", {"segments": (segment(True), segment(False))}),
+        ("amber", "groups of sex are larger", {"gaps": (GroupGap("sex", "r", 0, 1, estimate(1)),)}),
+        ("green", "As good", {"gaps": (GroupGap("sex", "r", 1, 0, estimate(-1)),)}),
+        ("amber", "shares only 49.0% of its teacher's top 50", {"overlap": 0.49}),
+        ("green", "As good", {"overlap": 0.5}),
+        ("amber", "less well calibrated", {"error": 0.02}),
+        ("amber", "decisions lose more than its teacher's", {"decisions": money(estimate(50.0))}),
+        ("red", "Its decisions lose over 10% more", {"decisions": money(estimate(101.0))}),
+        ("green", "As good", {"decisions": money(estimate(0.0))}),
+        ("amber", "student's probabilities are not", {"decisions": money(estimate(0.0), 0.3)}),
+        ("amber", "fitted on rows of this report", {"seen_rows": "Rows were seen."}),
+    ],
+)
+def test_the_verdict_is_the_worst_of_what_is_known(status, words, parts):
+    verdict = judged(**parts)
+    assert (verdict.status, bool(verdict.concerns)) == (status, status != "green")
+    assert words in verdict.headline
+    assert ("As good as" in verdict.headline) == (status == "green")
+    assert set(verdict.sentences) == {*verdict.concerns, *verdict.remarks}
+
+
+def test_the_worst_concern_comes_first_and_none_is_left_out():
+    verdict = judged(
+        compared(estimate(-0.0095), estimate(-0.02)), overlap=0.2, segments=(segment(True),)
+    )
+    assert verdict.headline == (
+        "Distillation did harm in ROC-AUC; also, not shown to be within 0.01 of its teacher in "
+        "ROC-AUC, it is worse on 1 of 1 segments and it shares only 20.0% of its teacher's top 50."
+    )
+    assert len(verdict.concerns) == 4
+    assert verdict.concerns[0].startswith("Distillation did harm")
+
+
+def test_the_rows_that_would_show_non_inferiority_show_it_as_often_as_is_said():
+    gain = Estimate(-0.004, -0.012, 0.004)
+    n = rows_needed(gain, 0.01, 500, 0.95)
+    error = 0.008 / norm.isf(0.025) * np.sqrt(500 / n)
+    assert norm.cdf((0.01 - 0.004) / error - norm.isf(0.025)) == pytest.approx(0.8, abs=0.02)
+    verdict = judged(compared(gain))
+    assert verdict.rows_needed == rows_needed(gain, 0.01, 1000, 0.95)
+    assert "About 3,700 rows instead of 1,000 would show it" in verdict.concerns[0]
+    beyond = judged(compared(Estimate(-0.011, -0.02, -0.002)))
+    assert beyond.rows_needed is None
+    assert "the difference itself is beyond -0.01" in beyond.concerns[0]
+    assert judged(compared(Estimate(0.0, np.nan, np.nan))).status == "amber"
+
+
+def test_a_good_student_is_green_on_many_rows_and_amber_on_few(case_without_ties, binary_task):
+    _, teacher, X, y = case_without_ties
+    student = LogisticRegression(C=0.07).fit(*train_test_split(*binary_task, random_state=0)[::2])
+    rows = np.tile(np.arange(150), 8)
+    many = fidelity_report(student, X[rows], y[rows], teacher=teacher, **QUICK)
+    few = fidelity_report(student, X[:40], y[:40], teacher=teacher, **QUICK)
+    assert many.verdict.status == "green"
+    assert few.verdict.status == "amber"
+    assert few.verdict.rows_needed > 40
+    for report in (many, few):
+        verdict, html = report.verdict, report.to_html()
+        text = str(report)
+        assert f"\n{verdict.status.upper()}: {verdict.headline}\n" in text
+        assert verdict.rule in text
+        assert all(f"\n- {sentence}\n" in text for sentence in verdict.concerns)
+        assert f'class="verdict {verdict.status}"' in html
+        assert f"{verdict.status.capitalize()}</span>" in html
+        assert report.to_dict()["verdict"]["status"] == verdict.status
+        assert report.to_dict()["verdict"]["concerns"] == list(verdict.concerns)
+
+
+def test_the_more_gaps_are_looked_at_the_wider_is_each_interval(binary_case, rng):
+    model, _, X, y = binary_case
+    groups = {name: rng.choice(["a", "b"], len(y)) for name in ("one", "two")}
+    both = fidelity_report(model, X, groups=groups, **QUICK).group_gaps
+    alone = fidelity_report(model, X, groups={"one": groups["one"]}, **QUICK).group_gaps
+    reach = [each[0].change.high - each[0].change.value for each in (both, alone)]
+    assert reach[0] / reach[1] == pytest.approx(norm.isf(0.0125) / norm.isf(0.025))
 
 
 def test_decisions_at_thresholds_are_counted(binary_case):
@@ -329,6 +487,22 @@ def test_groups_without_y_have_selection_rates_only(binary_case, multiclass_case
     model, _, X, y = binary_case
     report = fidelity_report(model, X, groups=np.arange(len(y)) % 2, **QUICK)
     assert {each.rate for each in report.group_rates} == {"selection_rate"}
+    assert report.note("group_rates") == (
+        "A model selects the rows to which it gives class yes a probability of 0.5 or more. The "
+        "selection rate is their share of a group."
+    )
+    other = fidelity_report(
+        model, X, y, groups=np.arange(len(y)) % 2, thresholds=(0.2, 0.5), top_k=7, **QUICK
+    )
+    assert (other.settings["selected_class"], other.settings["selection_threshold"]) == ("yes", 0.2)
+    for name, words in {
+        "group_rates": "class yes a probability of 0.2 or more",
+        "fidelity": "top k are the 7 rows to which it gives class yes the highest",
+        "group_gaps": "hold for all 3 gaps together with 95% confidence",
+    }.items():
+        assert words in other.note(name)
+        assert other.note(name) in str(other)
+    assert other.note("cost") == ""
     model, _, X, y = multiclass_case
     report = fidelity_report(model, X, y, groups=np.arange(len(y)) % 2, **QUICK)
     accuracy = np.mean(model.predict(X)[::2] == y[::2])
@@ -458,7 +632,13 @@ def test_a_report_prints_and_turns_into_frames_dicts_and_json(binary_case, tmp_p
         model, X, y, baseline=baseline, groups=np.arange(len(y)) % 2, n_resamples=40
     )
     text = str(report)
-    for word in ("ROC-AUC", "KL divergence", "rows per second", "selection rate", "Rule: 95 %"):
+    for word in (
+        "ROC-AUC",
+        "KL divergence",
+        "rows per second",
+        "selection rate",
+        "Red: a loss is shown",
+    ):
         assert word in text
     frame = report.to_frame()
     assert frame["score"].tolist() == list(report.scores)
@@ -490,6 +670,7 @@ def test_requirements_are_checked_by_name_with_the_reason(binary_case):
         assert reason in str(raised.value)
     with pytest.raises(ValueError, match=r"No measure or score \['agrement'\]"):
         report.require(agrement=0.9)
+    assert report.require(status="amber" if report.verdict.status == "amber" else "green")
     worse = fidelity_report(baseline, X, y, teacher=model.teacher_, margin=0.0, **QUICK)
     with pytest.raises(
         RequirementNotMetError, match="Non-inferiority to the teacher was not shown"
@@ -497,6 +678,31 @@ def test_requirements_are_checked_by_name_with_the_reason(binary_case):
         worse.require(non_inferior=True)
     with pytest.raises(RequirementNotMetError, match="no baseline"):
         worse.require(helped=True)
+    with pytest.raises(RequirementNotMetError, match="The verdict is red, green or amber was req"):
+        worse.require(status="amber")
+
+
+@pytest.mark.parametrize(
+    ("conditions", "error", "message"),
+    [
+        ({}, ValueError, r"No condition was passed.*status='amber'.*'agreement'"),
+        ({"non_inferior": False}, ValueError, "No condition was passed"),
+        ({"at_interval": True, "roc_auc": 0.5}, ValueError, "about limits on likeness"),
+        ({"status": "red"}, ValueError, "status='red'; 'green' or 'amber' was expected"),
+        ({"agreement": 98}, ValueError, r"has values 0 to 1\. Shares are written as 0\.98, not 98"),
+        ({"kl_divergence": -0.1}, ValueError, "kl_divergence has values of 0 or more"),
+        ({"margin_r2": 1.5}, ValueError, "margin_r2 has values of 1 or less"),
+        ({"rank_correlation": -2}, ValueError, "rank_correlation has values -1 to 1"),
+        ({"roc_auc": np.nan}, ValueError, "roc_auc=nan can be no limit"),
+        ({"log_loss": np.inf}, ValueError, "log_loss=inf can be no limit"),
+        ({"agreement": True}, TypeError, "agreement=True; a number was expected"),
+        ({"agreement": "0.9"}, TypeError, "agreement='0.9'; a number was expected"),
+        ({"helped": "yes"}, TypeError, "helped='yes'; True, False or None was expected"),
+    ],
+)
+def test_conditions_that_make_no_sense_are_refused(binary_report, conditions, error, message):
+    with pytest.raises(error, match=message):
+        binary_report.require(**conditions)
 
 
 def test_scores_of_a_days_top_k_are_those_of_the_metrics(binary_case, rng):
@@ -700,6 +906,7 @@ def test_rows_that_were_fitted_on_are_recognised(binary_task, container):
     with pytest.warns(UserWarning, match="About 100% of the rows of X are rows that"):
         report = fidelity_report(model, X[100:400], y[100:400], **QUICK)
     assert "the figures of this report are too good" in report.limitations[-1]
+    assert report.limitations[-1] in report.verdict.concerns
     with pytest.warns(UserWarning, match="100% of the rows"):
         fidelity_report(model, X[400:450], **QUICK)
     with pytest.warns(UserWarning, match="About 50% of the rows"):
@@ -755,6 +962,20 @@ def test_bad_input_is_refused_with_what_to_do(binary_case, regression_case):
         fidelity_report(clone(model), X, y)
     with pytest.raises(ValueError, match="groups has 3 entries for 'sex'; one for each of the 150"):
         fidelity_report(model, X, y, groups={"sex": ["a", "b", "c"]})
+    expected = r"an array of shape \(n_samples,\), a dict of those or a data frame was expected"
+    for groups in ("sex", {"sex": "sex"}, 3, np.ones((150, 2))):
+        with pytest.raises((TypeError, ValueError), match=f"groups.*{expected}"):
+            fidelity_report(model, X, y, groups=groups)
+    frame = pd.DataFrame(X).add_prefix("x")
+    for groups in ("x0", ["x0", "x1"]):
+        with pytest.raises(ValueError, match=rf"{expected}.* Pass X\[.*x0"):
+            fidelity_report(model, frame, y, groups=groups)
+    for baseline in (model, model.student_):
+        with pytest.raises(ValueError, match="baseline is the TreeStudentClassifier that is repor"):
+            fidelity_report(model, X, y, baseline=baseline)
+    for thresholds in ((2,), (0.5, np.nan), ("a",), (True,), [[0.5]]):
+        with pytest.raises(ValueError, match=r"thresholds=.*probabilities between 0 and 1 was exp"):
+            fidelity_report(model, X, y, thresholds=thresholds)
     with pytest.raises(ValueError, match="top 200 of 150 rows were asked for"):
         fidelity_report(model, X, y, top_k=200)
     with pytest.raises(ValueError, match=r"y holds \['maybe'\]"):

@@ -112,7 +112,7 @@ def decision_report(
         If a model is no classifier with ``predict_proba``.
     ValueError
         If there is one class only, the capacity is above the number of rows, days or amounts are
-        needed and not there, or shapes differ.
+        needed and not there, shapes differ, or `baseline` is the student itself.
 
     Warns
     -----

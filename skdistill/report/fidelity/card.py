@@ -335,7 +335,7 @@ class FidelityReport:
         verdict = self.verdict
         parts = [f"{self._headline()}\n", f"{verdict.status.upper()}: {verdict.headline}"]
         parts += [f"- {sentence}" for sentence in verdict.concerns]
-        parts += [*verdict.remarks, f"({verdict.rule}.)"]
+        parts += [*verdict.remarks, f"\nHow the colour is found\n{verdict.rule}"]
         said = set()
         for name in ("scores", "fidelity", "thresholds", "by_class"):
             if rows := self.shown(name)[:12]:

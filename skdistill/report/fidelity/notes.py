@@ -83,5 +83,5 @@ def _on_group_gaps(report):
     yield (
         f"A gap is the largest difference between two groups of {SMALLEST_GROUP} rows or more. The "
         "change is added or reduced where its interval does not contain 0; the intervals hold"
-        f"{together} with {100 * report.settings['confidence']:g} % confidence."
+        f"{together} with {100 * report.settings['confidence']:g}% confidence."
     )

@@ -281,9 +281,10 @@ def check_thresholds(thresholds):
     ValueError
         If one is not.
     """
-    found = np.asarray(thresholds)
-    is_number = found.dtype.kind in "fiu" or found.size == 0
-    if found.ndim != 1 or not is_number or not ((found >= 0) & (found <= 1)).all():
+    found = np.asarray(thresholds, dtype=object)
+    if found.ndim != 1 or not all(
+        isinstance(each, Real) and not isinstance(each, bool) and 0 <= each <= 1 for each in found
+    ):
         raise ValueError(
             f"thresholds={thresholds!r}; a sequence of probabilities between 0 and 1 was expected, "
             "such as (0.2, 0.5): from each on, the decision is yes."

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from scipy.stats import norm
 
 from skdistill.decisions.calibration import calibration_finding
+from skdistill.report.fidelity.segments import MATERIAL_SHARE as MATERIAL_LOSS
 from skdistill.report.tables import number, title_of
 
 #: From the best to the worst.
@@ -55,7 +56,7 @@ class Verdict:
     sentences : tuple of str
         All findings in words, concerns included.
     rule : str
-        How it was found.
+        How it was found: one line for each colour, and one on what is taken for shown.
     """
 
     status: str
@@ -181,10 +182,10 @@ def rows_needed(gain, margin, n_samples, confidence):
 
 
 def percent(share):
-    """Write a share with as many digits as tell it from 100 %."""
+    """Write a share with as many digits as tell it from 100%."""
     if share == 1:
-        return "100 %"
-    return f"{100 * share:.2f} %" if share > 0.99 else f"{100 * share:.1f} %"
+        return "100%"
+    return f"{100 * share:.2f}%" if share > 0.99 else f"{100 * share:.1f}%"
 
 
 def _headline(concerns, of_teacher, non_inferior, helped, settings):
@@ -208,25 +209,31 @@ def _listed(words):
 
 def _rule(settings):
     within = f"{settings['margin']:g} in {title_of(settings['metric'])}"
-    return (
-        f"Rule: red where a loss that matters is shown: over {within} against the teacher; over "
-        f"{_in_percent(MATERIAL_SHARE)} of that against the same student on hard labels, which "
-        f"costs no more; or over {_in_percent(MATERIAL_SHARE)} more money than the teacher's "
-        f"decisions. Amber where it is not shown that the student is within {within} of its "
-        "teacher, where a smaller loss on hard labels or in money, a segment predicted worse, a "
-        "larger gap between groups or a calibration error larger by over "
-        f"{CALIBRATION_MARGIN:g} is shown, or where the student has less than "
-        f"{_in_percent(SMALLEST_OVERLAP)} of the teacher's top k, probabilities that decide are "
-        "not calibrated, or models were fitted on rows of this report. Green otherwise. Shown "
-        f"means that the whole {_in_percent(settings['confidence'])} interval (paired bootstrap, "
-        f"{settings['n_resamples']:,} resamples; of segments, normal) is beyond the limit. Some of "
-        "many segments or gaps would be so by chance: their intervals are widened until those of "
-        "all segments, and of all gaps, hold together (Bonferroni)"
+    tenth = _in_percent(MATERIAL_SHARE)
+    return "\n".join(
+        [
+            f"Red: a loss is shown of over {within} against the teacher, of over {tenth} of that "
+            "against the same student on hard labels, which costs no more, or of over "
+            f"{tenth} more money than the teacher's decisions lose.",
+            f"Amber: it is not shown that the student is within {within} of its teacher; a smaller "
+            "loss on hard labels or in money, a segment predicted worse by over "
+            f"{_in_percent(MATERIAL_LOSS)} of the teacher's loss on all rows, a larger gap between "
+            f"groups, or a calibration error larger by over {CALIBRATION_MARGIN:g} is shown; the "
+            f"student has less than {_in_percent(SMALLEST_OVERLAP)} of the teacher's top k; "
+            "probabilities that decide are not calibrated; or models were fitted on rows of this "
+            "report.",
+            "Green: none of these.",
+            f"Shown: the whole {_in_percent(settings['confidence'])} interval is beyond the limit "
+            f"(paired bootstrap, {settings['n_resamples']:,} resamples; normal for segments and "
+            "gaps). Some of many segments or gaps would be beyond it by chance, so their intervals "
+            "are widened until those of all segments, and those of all gaps, hold together "
+            "(Bonferroni).",
+        ]
     )
 
 
 def _in_percent(share):
-    return f"{100 * share:g} %"
+    return f"{100 * share:g}%"
 
 
 def _missing(scores, fidelity):
@@ -400,7 +407,7 @@ def _about_segments(segments):
         return
     worse = [segment.condition for segment in segments if segment.student_is_worse]
     if worse:
-        listed = "; ".join(worse[:3]) + ("; ..." if len(worse) > 3 else "")
+        listed = "; ".join(worse[:3]) + (f"; and {len(worse) - 3} more" if worse[3:] else "")
         yield Finding(
             f"On {len(worse)} of {len(segments)} segments the student predicts worse than its "
             f"teacher: {listed}.",

@@ -6,7 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from pandas.api.types import infer_dtype, is_bool_dtype, is_numeric_dtype
+from pandas.api.types import (
+    infer_dtype,
+    is_bool_dtype,
+    is_datetime64_any_dtype,
+    is_numeric_dtype,
+)
 
 #: More columns than this are not listed in a message.
 LISTED = 40
@@ -157,7 +162,7 @@ def check_columns(frame, names, option, path):
         raise bad_input(f"{option}: {path} has no column {names}; it has {listed}")
 
 
-def read_table(path, target, n_rows=None, seed=0):
+def read_table(path, target, n_rows=None, seed=0, time=None):
     """Read columns and classes from a parquet file, of at most `n_rows` rows.
 
     Parameters
@@ -170,6 +175,8 @@ def read_table(path, target, n_rows=None, seed=0):
         If there are more rows, so many are drawn, and kept in their order.
     seed : int, default=0
         Draws them.
+    time : str or None, default=None
+        A column that may hold dates, which become seconds since the first one.
 
     Returns
     -------
@@ -180,6 +187,10 @@ def read_table(path, target, n_rows=None, seed=0):
     """
     frame = read_frame(path)
     check_columns(frame, [target], "--target", path)
+    if time is not None:
+        check_columns(frame, [time], "--time", path)
+        if is_datetime64_any_dtype(frame[time]):
+            frame[time] = (frame[time] - frame[time].min()).dt.total_seconds()
     if frame.shape[1] == 1:
         raise bad_input(f"--data: {path} has no column but {target!r}")
     if n_rows is not None and n_rows < len(frame):
@@ -190,7 +201,9 @@ def read_table(path, target, n_rows=None, seed=0):
             f"--target: {y.isna().sum():,} of {len(y):,} rows have no class in {target!r}"
         )
     if y.nunique() < 2:
-        raise bad_input(f"--target: {target!r} holds {y.iloc[0]!r} alone; two classes are needed")
+        raise bad_input(
+            f"--target: {target!r} holds {shown(y.iloc[0])} alone; two classes are needed"
+        )
     if y.nunique() > MOST_CLASSES:
         raise bad_input(f"--target: {target!r} holds {y.nunique():,} different values, no classes")
     return as_numbers_and_categories(frame), y
@@ -227,13 +240,18 @@ def _as_numbers_or_category(column):
     return column.astype("category") if kind in ("string", "empty") else None
 
 
+def shown(value):
+    """Return a class as it is shown in a message."""
+    return repr(value.item() if isinstance(value, np.generic) else value)
+
+
 def check_class_sizes(y, least, target="target"):
     """Check that every class has enough rows to be split."""
     sizes = pd.Series(y).value_counts()
     if sizes.iloc[-1] < least:
         raise bad_input(
-            f"--target: class {sizes.index[-1]!r} of {target!r} has {sizes.iloc[-1]} of {len(y):,} "
-            f"rows; at least {least} of every class are needed"
+            f"--target: class {shown(sizes.index[-1])} of {target!r} has {sizes.iloc[-1]} of "
+            f"{len(y):,} rows; at least {least} of every class are needed"
         )
 
 

@@ -16,7 +16,7 @@ import time
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -376,7 +376,13 @@ def with_prefix(number, unit=""):
 
 
 def write_report(path, model, baseline, periods, seed):
-    """Write the page that answers whether the last student deserves its teacher's trust."""
+    """Write the page that answers whether the last student deserves its teacher's trust.
+
+    Returns
+    -------
+    verdict : str
+        Its answer in one sentence.
+    """
     report = DistillationReport(
         model,
         periods.X_test,
@@ -388,6 +394,8 @@ def write_report(path, model, baseline, periods, seed):
         random_state=seed,
     )
     report.to_html(path)
+    verdict = report.fidelity.verdict
+    return f"{verdict.status}: {verdict.headline}"
 
 
 def save_student(console, path, student, X):
@@ -427,10 +435,10 @@ def make_options():
 
 def check_args(args, console):
     """Check what the parser cannot, and leave out the MLP where torch is missing."""
-    if args.teacher == "lightgbm" and not can_import("lightgbm"):
+    if args.teacher == "lightgbm" and find_spec("lightgbm") is None:
         raise bad_input("--teacher: lightgbm is missing: pip install 'skdistill[boosting]'")
     args.students = [name for name in STUDENTS if name in args.students]
-    if "mlp" in args.students and not (can_import("torch") and can_import("skorch")):
+    if "mlp" in args.students and None in (find_spec("torch"), find_spec("skorch")):
         args.students.remove("mlp")
         console.print("No MLP, torch is missing: pip install 'skdistill[mlp]'", markup=False)
     if not args.students:
@@ -440,15 +448,6 @@ def check_args(args, console):
     for option, path in [("--save", args.save), ("--report", args.report)]:
         if path:
             check_file_to_write(path, option)
-
-
-def can_import(name):
-    """Import a package that may be missing, and tell whether it is there."""
-    try:
-        import_module(name)
-    except ImportError:
-        return False
-    return True
 
 
 def run(args, console):
@@ -466,10 +465,13 @@ def run(args, console):
         results, distillers, baselines = compare(args, periods, stages)
         last = args.students[-1]
         with stages(f"report on {last}"):
-            write_report(args.report, distillers[last], baselines[last], periods, args.seed)
+            verdict = write_report(
+                args.report, distillers[last], baselines[last], periods, args.seed
+            )
     print_results(console, results)
     print_conclusion(console, results, last)
     console.print(f"Report on the distilled {last}: {args.report}", markup=False)
+    console.print(f"Its verdict is {verdict}", markup=False)
     if args.save:
         save_student(console, args.save, distillers["mlp"].student_, periods.X_test)
 

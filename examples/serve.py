@@ -1,4 +1,4 @@
-"""Serve a student over HTTP: scores in microseconds, reasons in milliseconds.
+"""Serve a student over HTTP: scores in microseconds, and reasons for those who ask.
 
     python examples/serve.py
     python examples/serve.py --student student.skd --background usual_rows.parquet
@@ -8,7 +8,8 @@ writes it to ``loan_student.skd`` in the current folder, and serves that. Ctrl-C
 ``POST /score`` takes one row by column and checks it against the model's own columns;
 ``/score?reasons=3`` names what pushed the score up; ``/version``, ``/health`` and ``/docs`` tell
 the rest. Reasons need ``--background``, some rows as they usually are, and scikit-learn; scores do
-not. Bad options end it with exit code 2. Needs the ``examples`` extra.
+not. They take milliseconds of an additive student, and up to a second of an MLP. Bad options end
+it with exit code 2. Needs the ``examples`` extra.
 
     curl localhost:8000/score -H 'Content-Type: application/json' -d '{"age": 40, ...}'
 """
@@ -40,6 +41,9 @@ Number = Annotated[float, Field(strict=True, allow_inf_nan=False)] | None
 Category = Annotated[str, Field(strict=True)] | None
 
 MAX_REASONS = 20
+
+#: Rows that reasons compare with; more of them take more time for each answer.
+BACKGROUND_ROWS = 100
 
 
 def row_schema(scorer):
@@ -157,6 +161,7 @@ def make_explainer(path, background):
             for each in reasons
         ]
 
+    explain(background.iloc[0].tolist(), 1)  # so that the first who asks does not wait for imports
     return explain
 
 
@@ -179,7 +184,7 @@ def demo(folder, seed):
     path = folder / "loan_student.skd"
     skdistill.save(model, path)
     print(f"Distilled a student into {path}")
-    return path, X.sample(100, random_state=seed)
+    return path, X.sample(BACKGROUND_ROWS, random_state=seed)
 
 
 def check_student(path):
@@ -192,10 +197,12 @@ def check_student(path):
         raise bad_input(f"--student: {path}: {error}") from None
 
 
-def read_background(path, columns):
-    """Read usual rows, and keep the columns of the student."""
+def read_background(path, columns, seed):
+    """Read usual rows, some if there are many, with the columns of the student."""
     frame = read_frame(path, "--background")
     check_columns(frame, columns, "--background", path)
+    if len(frame) > BACKGROUND_ROWS:
+        frame = frame.sample(BACKGROUND_ROWS, random_state=seed)
     return as_numbers_and_categories(frame[columns], "--background")
 
 
@@ -204,7 +211,9 @@ def main():
     parser = make_parser(__doc__, table=False)
     parser.add_argument("--student", type=Path, help="file written by skdistill.save")
     parser.add_argument(
-        "--background", type=Path, help="parquet file of usual rows, for reasons; with --student"
+        "--background",
+        type=Path,
+        help="parquet file of usual rows, for reasons; at most 100 are drawn",
     )
     parser.add_argument("--host", default="127.0.0.1", help="where to listen")
     parser.add_argument("--port", type=not_negative, default=8000, help="where to listen")
@@ -217,9 +226,15 @@ def main():
         path, background = demo(Path(), args.seed)
     else:
         path, columns = args.student, check_student(args.student)
-        background = read_background(args.background, columns) if args.background else None
+        background = None
+        if args.background:
+            background = read_background(args.background, columns, args.seed)
+    try:
+        app = make_app(path, background)
+    except (TypeError, ValueError) as error:  # the background is none of this student
+        raise bad_input(f"--background: {error}") from None
     print_first_steps(args, path, background)
-    uvicorn.run(make_app(path, background), host=args.host, port=args.port, log_level="warning")
+    uvicorn.run(app, host=args.host, port=args.port, log_level="warning")
 
 
 def print_first_steps(args, path, background):

@@ -21,7 +21,7 @@ from skdistill.distill.row_alpha import choose_row_alpha, warn_of_refusal
 from skdistill.distill.stages import choose_temperature, fingerprint_of
 from skdistill.estimators import last_step
 from skdistill.models import student_and_teacher
-from skdistill.progress import begin, with_callbacks
+from skdistill.progress import Task, begin, with_callbacks
 from skdistill.rows import (
     check_classes,
     check_classification_rows,
@@ -39,6 +39,7 @@ from skdistill.students.fitting import (
 from skdistill.students.tree import TreeStudentClassifier
 from skdistill.teacher.in_use import ClassifierInUse
 from skdistill.transfer_set import not_observed
+from skdistill.verbose import note, told
 
 
 class DistilledClassifier(ClassifierDistiller):
@@ -416,6 +417,7 @@ class DistilledClassifier(ClassifierDistiller):
         }
 
     @available_if(student_has("partial_distill"))
+    @told
     def partial_fit(self, X, y=None, classes=None, sample_weight=None):
         """Go on distilling on fresh rows, which the fitted teacher labels; the first call is `fit`.
 
@@ -464,7 +466,7 @@ class DistilledClassifier(ClassifierDistiller):
         weights = self._hint_weights()
         told, _ = tell(self._teacher, fresh, tuple(weights), self._embedding)
         fresh = replace(fresh, loss=self.loss, hints=as_hints(told, weights))
-        distill_classifier_further(self.student_, fresh, self.temperature_, self._alpha)
+        distill_classifier_further(self.student_, fresh, self.temperature_, self._alpha, Task(self))
         return self
 
     @property
@@ -477,11 +479,11 @@ class DistilledClassifier(ClassifierDistiller):
         self.alpha_choice_ = None
         if self.alpha != "auto":
             return transfer_set
-        self._say("judging the teacher by students fitted to what was observed")
+        note("the teacher against students fitted to what was observed")
         row_alpha, self.alpha_choice_ = recalled(check_memory(self.memory), choose_row_alpha)(
             silenced(student), transfer_set, cv
         )
-        self._say(self.alpha_choice_.in_words())
+        note(self.alpha_choice_.in_words())
         if self.alpha_choice_.is_refused:
             warn_of_refusal()
         return replace(transfer_set, row_alpha=row_alpha)
@@ -497,7 +499,7 @@ class DistilledClassifier(ClassifierDistiller):
         transfer_set = replace(transfer_set, loss=self.loss)
         if not weights:
             return transfer_set
-        self._say(f"asking the teacher for hints: {', '.join(weights)}")
+        note(", ".join(weights))
         fingerprint = None if self.memory is None else fingerprint_of(in_use)
         told, self._embedding = recalled(check_memory(self.memory), tell_in_fit, ignore=["in_use"])(
             in_use, fingerprint, transfer_set, tuple(weights)
@@ -508,20 +510,22 @@ class DistilledClassifier(ClassifierDistiller):
         """Restore the student's calibration if the rule says so."""
         if not may_be_recalibrated(student, self.recalibration, self.temperature_, self.loss):
             return None
-        self._say("judging the calibration on labelled rows held out from a clone of the student")
+        note("judged on labelled rows held out from a clone of the student")
         found = honest_recalibration(
             silenced(student), transfer_set, self.temperature_, self._alpha, cv, self.generations
         )
         if found is None or (self.recalibration == "auto" and not found.is_called_for):
+            note("it stays as it is")
             return None
         return self._rescaled(found)
 
     def _rescaled(self, found):
         """Make a recalibration part of the student, and return it."""
-        self._say(f"recalibrated, {found.in_words()}")
+        note(found.in_words())
         last_step(self.student_).rescale_margins(found.slope, found.intercept)
         return found
 
+    @told
     def recalibrate(self, X, y, sample_weight=None):
         """Recalibrate the fitted student on rows that neither it nor the teacher was fitted on.
 

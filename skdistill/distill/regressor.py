@@ -10,6 +10,7 @@ from skdistill.rows import check_regression_rows, observed_rows
 from skdistill.students.fitting import distill_regressor, distill_regressor_further
 from skdistill.students.tree import TreeStudentRegressor
 from skdistill.teacher.in_use import RegressorInUse
+from skdistill.verbose import stage, told
 
 
 class DistilledRegressor(RegressorMixin, Distiller):
@@ -170,6 +171,7 @@ class DistilledRegressor(RegressorMixin, Distiller):
         return self
 
     @available_if(student_has("partial_fit"))
+    @told
     def partial_fit(self, X, y=None, sample_weight=None):
         """Go on distilling on fresh rows, which the fitted teacher labels; the first call is `fit`.
 
@@ -200,7 +202,8 @@ class DistilledRegressor(RegressorMixin, Distiller):
             return self.fit(X, y, sample_weight)
         self._validate_params()
         transfer_set = self._label_fresh(X, y, sample_weight)
-        distill_regressor_further(self.student_, transfer_set, self.alpha)
+        with stage("fit-student", by=self.student_):
+            distill_regressor_further(self.student_, transfer_set, self.alpha)
         return self
 
     def _observed(self, y, X):

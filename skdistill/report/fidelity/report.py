@@ -43,6 +43,7 @@ from skdistill.report.fidelity.groups import (
 from skdistill.report.fidelity.scores import SCORES, log_losses_of_rows, score_statistics, scores_of
 from skdistill.report.fidelity.segments import RowValues, find_segments
 from skdistill.report.fidelity.verdict import judge
+from skdistill.verbose import note, stage, told
 
 #: The score a verdict is about, unless another is asked for.
 VERDICT_METRIC = {"binary": "roc_auc", "multiclass": "roc_auc", "regression": "r2"}
@@ -82,9 +83,11 @@ _OPTIONS = {
         "bands": [DecisionBands, None],
         **_OPTIONS,
         "random_state": ["random_state"],
+        "verbose": ["verbose"],
     },
     prefer_skip_nested_validation=True,
 )
+@told
 def fidelity_report(
     model,
     X,
@@ -108,6 +111,7 @@ def fidelity_report(
     confidence=0.95,
     cost=True,
     random_state=None,
+    verbose=0,
 ):
     """Compare a student with its teacher on rows that neither was fitted on.
 
@@ -163,6 +167,8 @@ def fidelity_report(
         Whether to measure size and speed, which takes seconds.
     random_state : int, RandomState instance or None, default=None
         Draws the resamples.
+    verbose : int, default=0
+        Whether to print the stages with their seconds on stderr, with bars where they take long.
 
     Returns
     -------
@@ -274,7 +280,9 @@ def report_on(
         )
     thresholds = [float(t) for t in thresholds] if case.kind == "binary" else []
     random_state = check_random_state(random_state)
-    replicates = _replicate(case, thresholds, n_resamples, random_state)
+    with stage("compare"):
+        note(f"{case.n_samples:,} rows, {n_resamples:,} resamples")
+        replicates = _replicate(case, thresholds, n_resamples, random_state)
 
     def estimate(values):
         return Estimate.of(values, confidence)
@@ -284,7 +292,8 @@ def report_on(
     decisions = _decisions(case, n_resamples, confidence, random_state)
     fidelity = _likeness(replicates, case, estimate) if has_teacher else {}
     by_class = _by_class(replicates, case, estimate) if has_teacher else ()
-    segments = _segments(case, n_bins, confidence) if has_teacher else ()
+    with stage("find-segments"):
+        segments = _segments(case, n_bins, confidence) if has_teacher else ()
     rates, gaps, unsaid = _groups(replicates, case, estimate)
     settings = {
         "metric": metric,
@@ -528,4 +537,5 @@ def _first(replicates, group, rate):
 
 
 def _costs(case):
-    return {role: measure_cost(model, case.X) for role, model in case.models.items()}
+    with stage("measure-costs"):
+        return {role: measure_cost(model, case.X) for role, model in case.models.items()}

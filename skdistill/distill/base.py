@@ -250,8 +250,8 @@ class Distiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
             note("its labels stay")
             return transfer_set
         note(self.label_correction_.in_words())
-        if self.label_correction == "auto":
-            warn_of_correction()
+        if self.label_correction == "auto" and self.label_correction_.is_costly:
+            warn_of_correction(self.label_correction_)
         return replace(transfer_set, margins=margins)
 
     def _label_fresh(self, X, y, sample_weight):

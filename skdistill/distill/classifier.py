@@ -107,8 +107,10 @@ class DistilledClassifier(ClassifierDistiller):
         logarithmic opinion pool of teacher and clones that predicts the observed classes best.
 
         - "auto": for students that gain from it (the MLP), if the teacher is no better than the
-          clones, and significantly worse than the pool, on at least 100 labelled rows. A warning
-          says so. A teacher that is clearly better costs one such fit, others `cv`.
+          clones, and significantly worse than the pool, on at least 100 labelled rows. What that
+          gains and costs is in ``label_correction_``, and a warning says so if one label in ten
+          or more decides otherwise than the teacher. A teacher that is clearly better costs one
+          such fit, others `cv`.
         - True: always. The student may become better than its teacher, and less like it.
         - False: never. The student imitates the teacher, whatever that is worth.
 
@@ -158,7 +160,8 @@ class DistilledClassifier(ClassifierDistiller):
         Decides the synthetic rows, and everything in teacher and student that has no
         ``random_state`` of its own.
     verbose : int, default=0
-        Whether to print the stages.
+        Whether to print the stages with their seconds on stderr, those of the student's training
+        among them, and a bar where something takes more than five seconds.
 
     Attributes
     ----------
@@ -177,12 +180,14 @@ class DistilledClassifier(ClassifierDistiller):
         What `prior_correction` and `class_weight` added to the teacher's margins, relative to the
         first class; zeros for nothing.
     recalibration_ : Recalibration or None
-        The map of the student's margins, and what it is worth; None if they are as distilled.
+        The map of the student's margins, and what it is worth; prints as a sentence. None if they
+        are as distilled.
     alpha_choice_ : AlphaChoice or None
         How ``alpha="auto"`` chose; None for a number.
     label_correction_ : LabelCorrection or None
-        Weights of teacher and student in the labels, and their losses on held-out labelled rows;
-        None if the labels are the teacher's own.
+        Weights of teacher and student in the labels, their losses on held-out labelled rows, and
+        how like the teacher the labels are; prints as a sentence. None if the labels are the
+        teacher's own.
     augmentation_ : object or None
         What made the synthetic rows.
     transfer_summary_ : dict

@@ -69,7 +69,7 @@ class MutualDistilledClassifier(ClassifierDistiller):
         Decides the synthetic rows, and everything in teacher and students that has no
         ``random_state`` of its own.
     verbose : int, default=0
-        Whether to print the rounds.
+        Whether to print the rounds with their seconds on stderr.
 
     Attributes
     ----------

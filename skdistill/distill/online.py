@@ -87,7 +87,8 @@ class OnlineDistilledClassifier(ClassifierDistiller):
         Decides the synthetic rows, and everything in teacher and student that has no
         ``random_state`` of its own.
     verbose : int, default=0
-        Whether to print the stages.
+        Whether to print the stages with their seconds on stderr, those of the student's training
+        among them, and a bar where something takes more than five seconds.
 
     Attributes
     ----------

@@ -50,7 +50,8 @@ class DistilledRegressor(RegressorMixin, Distiller):
         Decides the synthetic rows, and everything in teacher and student that has no
         ``random_state`` of its own.
     verbose : int, default=0
-        Whether to print the stages.
+        Whether to print the stages with their seconds on stderr, those of the student's training
+        among them, and a bar where something takes more than five seconds.
 
     Attributes
     ----------
@@ -61,8 +62,9 @@ class DistilledRegressor(RegressorMixin, Distiller):
     labelling_ : {"oob", "cross_fit", "direct"}
         How the labelled rows were labelled.
     label_correction_ : LabelCorrection or None
-        Weights of teacher and student in the labels, and their losses on held-out labelled rows;
-        None if the labels are the teacher's own.
+        Weights of teacher and student in the labels, their losses on held-out labelled rows, and
+        how like the teacher the labels are; prints as a sentence. None if the labels are the
+        teacher's own.
     augmentation_ : object or None
         What made the synthetic rows.
     transfer_summary_ : dict

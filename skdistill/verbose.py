@@ -23,6 +23,9 @@ LONG = 5.0
 #: Seconds below which a stage that nothing was noted of is not worth a line.
 SHORT = 0.1
 
+#: Steps of a bar that are counted in thousands.
+MANY = 10_000
+
 #: The innermost stage that is told; None where nobody wants to know.
 _current = ContextVar("stage", default=None)
 
@@ -212,7 +215,10 @@ def bar_of(name, n_items, unit=" steps"):
             from tqdm.auto import tqdm
         except ImportError:
             return _Lines(name, n_items, unit)
-        return tqdm(total=n_items, desc=name, unit=unit, unit_scale=True, delay=LONG, leave=False)
+        are_many = n_items is None or n_items >= MANY
+        return tqdm(
+            total=n_items, desc=name, unit=unit, unit_scale=are_many, delay=LONG, leave=False
+        )
     return _Lines(name, n_items, unit)
 
 

@@ -11,7 +11,6 @@ from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from functools import wraps
 from inspect import signature
-from multiprocessing import parent_process
 from threading import Timer, current_thread, main_thread
 from time import perf_counter
 
@@ -206,6 +205,8 @@ def bar_of(name, n_items, unit=" steps"):
         A context manager with ``update(n=1)``, ``set_postfix(**shown)`` and ``close()``: tqdm's
         bar, or lines now and then in workers, in files, and without tqdm.
     """
+    from multiprocessing import parent_process  # monitors, which load next to nothing, have no bars
+
     below = _current.get()
     name = _Stage(name, below).prefix() + name
     is_worker = parent_process() is not None or current_thread() is not main_thread()

@@ -68,6 +68,24 @@ SETTINGS = (
     replace(BASE, n_rows=16_000),
 )
 
+#: What is timed in which settings: the longest last, and not in the largest.
+WORK = (
+    (
+        (
+            "fit of the forest",
+            "labels out of bag",
+            "labels cross-fitted (boosting)",
+            "training of a tree",
+            "training of an additive student",
+            "`fidelity_report`",
+            "`DistillationReport`",
+        ),
+        SETTINGS,
+    ),
+    (("training of the MLP",), SETTINGS[:-2]),
+    (("search, trees and additive",), SETTINGS[:2]),
+)
+
 #: Stages by the name of the task that scikit-learn's callbacks are told of.
 TASKS = {
     "label-rows": "labels",
@@ -123,8 +141,8 @@ def import_everything():
     DistillationReport(model.fit(X, y), X[:50], y[:50], n_explained=2, cost=False).to_html()
 
 
-def measure(setting, done, keep):
-    """Time what is not done yet in a setting; `keep` is called when there is more."""
+def measure(setting, names, done, keep):
+    """Time what is not done yet of some work in a setting; `keep` is called when there is more."""
     X, y, X_test, y_test = setting.rows()
     teacher = forest(setting).fit(X, y)
     booster = HistGradientBoostingClassifier(max_iter=setting.n_trees, random_state=0)
@@ -169,25 +187,25 @@ def measure(setting, done, keep):
             name, lambda: StudentSearchCV(teacher, students, random_state=0).fit(X, y)
         ),
     }
-    for name, measured in work.items():
+    for name in names:
         if name not in done:
-            done |= measured(name)
+            done |= work[name](name)
             keep()
 
 
 def table(results):
     """Write the table in markdown: a line per stage, a column per setting."""
     settings = list(results)  # as they were measured
-    names = dict.fromkeys(name for done in results.values() for name in done)
-    parameters = zip(
+    names = list(dict.fromkeys(name for done in results.values() for name in done))
+    head, *parameters = zip(
         ("rows", "columns", "classes", "trees"),
         *(setting.split(" | ") for setting in settings),
         strict=True,
     )
     lines = [
-        "| | " + " | ".join([""] * (len(settings) - 1)) + " | |",
+        f"| {' | '.join(head)} |",
         "|---" + "|---:" * len(settings) + "|",
-        *(f"| {name} | " + " | ".join(cells) + " |" for name, *cells in parameters),
+        *(f"| {' | '.join(cells)} |" for cells in parameters),
     ]
     for name in names:
         cells = [f"{results[s][name]:.1f} s" if name in results[s] else "" for s in settings]
@@ -208,12 +226,18 @@ def main():
     warnings.simplefilter("ignore")
     results = json.loads(args.results.read_text()) if args.results.exists() else {}
     import_everything()
-    for setting in SETTINGS:
-        if args.quick:
-            setting = replace(setting, n_rows=setting.n_rows // 4)
-        done = results.setdefault(str(setting), {})
-        with threadpool_limits(1):
-            measure(setting, done, lambda: args.results.write_text(json.dumps(results, indent=1)))
+    sized = {s: replace(s, n_rows=s.n_rows // (4 if args.quick else 1)) for s in SETTINGS}
+    for setting in sized.values():
+        results.setdefault(str(setting), {})
+    for names, settings in WORK:
+        for setting in (sized[s] for s in settings):
+            with threadpool_limits(1):
+                measure(
+                    setting,
+                    names,
+                    results[str(setting)],
+                    lambda: args.results.write_text(json.dumps(results, indent=1)),
+                )
     print(f"{os.cpu_count()} CPUs, load average {os.getloadavg()[0]:.1f} at the end\n")
     print(table(results))
 

@@ -455,7 +455,8 @@ def test_lightgbm_is_a_student(multiclass_task):
 
 
 def test_repr_html_works(forest):
-    assert "TreeStudentClassifier" in DistilledClassifier(forest)._repr_html_()
+    model = DistilledClassifier(forest, TreeStudentClassifier())
+    assert "TreeStudentClassifier" in model._repr_html_()
 
 
 @pytest.fixture(scope="module")

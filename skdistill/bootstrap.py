@@ -11,6 +11,8 @@ from statistics import NormalDist  # monitors need NumPy alone
 
 import numpy as np
 
+from skdistill.verbose import steps
+
 #: Resamples that are worked on at a time, and how many weights they may have together.
 MOST_RESAMPLES, MOST_WEIGHTS = 32, 2**23
 
@@ -40,7 +42,10 @@ def replicate(means, statistics, sample_weight, n_resamples, random_state):
     """
     columns = np.column_stack(list(means.values())) if means else np.empty((len(sample_weight), 0))
     blocks = []
-    for weights in _blocks_of_weights(sample_weight, n_resamples, random_state):
+    at_once = int(np.clip(MOST_WEIGHTS // len(sample_weight), 1, MOST_RESAMPLES))
+    weights_of_blocks = _blocks_of_weights(sample_weight, n_resamples, at_once, random_state)
+    n_blocks = 1 + -(-n_resamples // at_once)
+    for weights in steps(weights_of_blocks, "resampling", n_blocks, " blocks"):
         of_means = weights @ columns / weights.sum(axis=1, keepdims=True)
         block = dict(zip(means, of_means.T, strict=True))
         for name, statistic in statistics.items():
@@ -49,13 +54,12 @@ def replicate(means, statistics, sample_weight, n_resamples, random_state):
     return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
 
 
-def _blocks_of_weights(sample_weight, n_resamples, random_state):
+def _blocks_of_weights(sample_weight, n_resamples, at_once, random_state):
     """Yield the weights as they are, then those of the resamples, a few at a time."""
     yield sample_weight[None, :]
     n_samples = len(sample_weight)
-    n_at_once = int(np.clip(MOST_WEIGHTS // n_samples, 1, MOST_RESAMPLES))
-    for start in range(0, n_resamples, n_at_once):
-        size = min(n_at_once, n_resamples - start)
+    for start in range(0, n_resamples, at_once):
+        size = min(at_once, n_resamples - start)
         counts = [
             np.bincount(random_state.randint(n_samples, size=n_samples), minlength=n_samples)
             for _ in range(size)

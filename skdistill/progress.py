@@ -1,11 +1,14 @@
-"""Progress of a fit, for scikit-learn's callbacks; before scikit-learn 1.9 there are none."""
+"""Progress of a fit, for `verbose` and scikit-learn's callbacks, which came with 1.9."""
 
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+from skdistill.verbose import stage, told, untold
+
 try:
-    from sklearn.callback import AutoPropagatedCallback, CallbackSupportMixin, with_callbacks
+    from sklearn.callback import AutoPropagatedCallback, CallbackSupportMixin
+    from sklearn.callback import with_callbacks as _heard
 except ImportError:
 
     class CallbackSupportMixin:
@@ -13,27 +16,31 @@ except ImportError:
 
     AutoPropagatedCallback = type("AutoPropagatedCallback", (), {})
 
-    def with_callbacks(method):
-        """Return the method as it is."""
+    def _heard(method):
         return method
 
 
 __all__ = ["UNHEARD", "CallbackSupportMixin", "Task", "begin", "refuse_callbacks", "with_callbacks"]
 
 
+def with_callbacks(method):
+    """Have a method of an estimator tell what it does, to `verbose` and to callbacks."""
+    return told(_heard(method))
+
+
 @dataclass(frozen=True)
 class Task:
-    """A part of a fit that callbacks are told of.
+    """A part of a fit that callbacks, and those who want it verbose, are told of.
 
-    What they are told besides, ``X``, ``y``, ``metadata`` and ``reconstruction_attributes``, may be
-    functions, which are called if a callback asks.
+    What callbacks are told besides, ``X``, ``y``, ``metadata`` and ``reconstruction_attributes``,
+    may be functions, which are called if a callback asks.
 
     Attributes
     ----------
     estimator : estimator or None
-        What is fitted.
+        What is fitted; None for nothing that anybody is told of.
     context : sklearn.callback.CallbackContext or None
-        None if nobody can listen.
+        None if no callback can listen.
     """
 
     estimator: Any = None
@@ -54,7 +61,7 @@ class Task:
 
     @contextmanager
     def part(self, name, n_parts=0, by=None):
-        """Begin a part, and end it after the block.
+        """Begin a part, which is a stage, and end it after the block.
 
         Parameters
         ----------
@@ -65,15 +72,16 @@ class Task:
         by : estimator or None, default=None
             What is fitted by it, and is heard in its place if it takes callbacks.
         """
-        if self.context is None:
-            yield self
-            return
-        context = self.context.subcontext(task_name=name, max_subtasks=n_parts)
-        is_heard = hasattr(by, "set_callbacks")
-        with context.propagate_callback_context(by) if is_heard else nullcontext():
-            part = Task(self.estimator, context)._said()
-            yield part
-            part.end()
+        with untold() if self.estimator is None else stage(name, by):
+            if self.context is None:
+                yield self
+                return
+            context = self.context.subcontext(task_name=name, max_subtasks=n_parts)
+            is_heard = hasattr(by, "set_callbacks")
+            with context.propagate_callback_context(by) if is_heard else nullcontext():
+                part = Task(self.estimator, context)._said()
+                yield part
+                part.end()
 
     def run(self, name, function, *args, **kwargs):
         """Call a function as a part."""
@@ -92,7 +100,7 @@ UNHEARD = Task()
 def begin(estimator, n_parts, **told):
     """Begin the fit of an estimator, which has so many parts at most, within `with_callbacks`."""
     if not hasattr(estimator, "_init_callback_context"):
-        return UNHEARD
+        return Task(estimator)
     context = estimator._init_callback_context(max_subtasks=n_parts)
     return Task(estimator, context)._said(**told)
 

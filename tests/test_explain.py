@@ -565,7 +565,8 @@ def test_explanations_can_be_sliced_and_plotted_by_shap(mixed_frame, close_figur
         shap.plots.beeswarm(one_class, show=False)
 
 
-def test_a_bar_shows_progress_if_asked_for(binary_task, forest, capsys):
+def test_progress_is_shown_if_asked_for(binary_task, forest, capsys, monkeypatch):
+    monkeypatch.setattr("skdistill.verbose.LONG", 0.0)
     X, y = binary_task
     network = MLPStudentClassifier((8,), max_epochs=2).fit(X, y)
     for model, unit in ((forest, "trees"), (network, "rows")):
@@ -573,7 +574,7 @@ def test_a_bar_shows_progress_if_asked_for(binary_task, forest, capsys):
         assert capsys.readouterr().err == ""
         explain(model, X[:3], X[50:80], max_evals=700, verbose=1)
         shown = capsys.readouterr().err
-        assert f"Explaining {type(model).__name__}" in shown
+        assert f"[explain] explaining {type(model).__name__}: 1 of" in shown
         assert unit in shown
 
 

@@ -8,6 +8,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import (
     GradientBoostingClassifier,
     GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
     RandomForestClassifier,
 )
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -25,7 +26,7 @@ from skdistill import (
 from skdistill.opinion_pool import pool_linearly, pool_log_linearly, z_score
 from skdistill.soft_labels import margins_from_decision, proba_from_margins
 
-WARNING = "predicts them about as well as the teacher"
+WARNING = "had the student learn from a pool"
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,9 @@ def curved_task():
 
 def overfitted():
     """Boosting with too many rounds for noisy labels: its log-odds are far too large."""
-    return GradientBoostingClassifier(n_estimators=150, max_depth=4, random_state=0)
+    return HistGradientBoostingClassifier(
+        learning_rate=0.3, max_leaf_nodes=16, min_samples_leaf=5, random_state=0
+    )
 
 
 class Gaining(LogisticRegression):
@@ -134,9 +137,25 @@ class TestDistiller:
         assert found.lead < 2 < found.gain
         assert found.pooled_loss < min(found.teacher_loss, found.student_loss) + 1e-3
         assert 0 <= found.teacher_weight < found.student_weight
+        said = str(record[0].message)
+        assert found.in_words() in said
+        assert found.in_words() in str(found)
+        assert found.in_words() in repr(found)
+        assert f"held-out log loss {found.pooled_loss:.4g}, of the teacher" in said
+        assert "label_correction=False imitates" in said
         assert imitator.label_correction_ is None
         losses = [log_loss(y[2000:], m.predict_proba(X[2000:])) for m in (corrected, imitator)]
         assert losses[0] < losses[1] - 0.004
+
+    def test_a_gain_that_costs_little_likeness_is_told_but_no_warning(self, linear_task):
+        X, y = linear_task
+        teacher = HistGradientBoostingClassifier(max_iter=30, random_state=0)
+        found = DistilledClassifier(teacher, Gaining(), cv=3).fit(X, y).label_correction_
+        assert found.lead < 2 < found.gain
+        of_teacher = cross_val_predict(teacher, X, y, cv=3)
+        of_student = cross_val_predict(Gaining(), X, y, cv=3)
+        assert found.likeness > 0.9
+        assert found.likeness == pytest.approx(np.mean(of_teacher == of_student), abs=0.02)
 
     def test_a_better_teacher_is_imitated_after_one_fold(self, curved_task):
         X, y = curved_task
@@ -283,9 +302,9 @@ class TestDistiller:
         forest = RandomForestClassifier(30, random_state=0)
         model = DistilledClassifier(forest, student, label_correction=True, verbose=1).fit(X, y)
         assert Counter.begun == 1
-        captured = capsys.readouterr()
-        assert "corrected the labels" in captured.out
-        assert f"{model.label_correction_.teacher_weight:.2f} teacher +" in captured.out
+        told = capsys.readouterr().err
+        assert told.count("at most 2 epochs") == 1
+        assert model.label_correction_.in_words() in told
 
     @pytest.mark.parametrize("wrong", ["yes", None, 2])
     def test_other_values_are_refused(self, linear_task, wrong):
@@ -306,7 +325,7 @@ class TestRegressor:
         X, y = make_regression(1500, 8, n_informative=8, noise=30, random_state=0)
         teacher = GradientBoostingRegressor(n_estimators=30, random_state=0)
         model = DistilledRegressor(teacher, GainingRidge())
-        with pytest.warns(UserWarning, match=WARNING):
+        with pytest.warns(UserWarning, match="held-out squared error .* R2 of 0.178 by"):
             corrected = clone(model).fit(X[:500], y[:500])
         imitator = clone(model).set_params(label_correction=False).fit(X[:500], y[:500])
         assert (

@@ -191,6 +191,13 @@ class TestInFit:
             ).fit(*rows)
             assert len(fits) == expected
 
+    def test_what_was_done_prints_as_a_sentence(self, rows, teacher):
+        found = DistilledClassifier(teacher, recalibration=True).fit(*rows).recalibration_
+        said = f"margins times {found.slope:.2f}, {found.intercept[1] - found.intercept[0]:+.2f}: "
+        assert str(found).startswith(f"The student is recalibrated, {said}")
+        assert said in repr(found)
+        assert f"log loss {found.recalibrated_loss:.4g} instead of" in str(found)
+
     def test_true_always_recalibrates(self, rows, teacher):
         model = DistilledClassifier(teacher, recalibration=True).fit(*rows)
         plain = DistilledClassifier(teacher, recalibration=False).fit(*rows)

@@ -56,6 +56,10 @@ from skdistill.teacher.fitting import check_teacher
 from skdistill.teacher.labelling import warn_of_known_rows
 from skdistill.teacher.split_ranges import warn_of_unseen_ranges
 from skdistill.transfer_set import Munge, join
+from skdistill.verbose import note, say, stage
+
+#: What `labelling_` means, in words.
+LABELLED = {"oob": "out of bag", "cross_fit": "cross-fitted", "direct": "as they come"}
 
 CONSTRAINTS = {
     "teacher": "no_validation",  # check_teacher says more
@@ -201,19 +205,21 @@ class Distiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
             warn_of_leak(*hashes)
         self._seen_rows = SeenRows.of_hashes(hashes)  # for reports
         self.augmentation_ = choose_augmentation(self.augmentation, student, rows)
-        self._say(f"labelling {rows.X.shape[0]} rows by {type(last_step(self.teacher)).__name__}")
         memory = check_memory(self.memory)
         fingerprint = None if self.memory is None else fingerprint_of(in_use)
         of_teacher = {"in_use": in_use, "fingerprint": fingerprint, "rows": rows}
-        transfer_set, self._prior_shift = task.run(
-            "label-rows",
-            recalled(memory, label_real_rows, ignore=["in_use", "n_jobs"]),
-            **of_teacher,
-            labelling=self.labelling,
-            cv=cv,
-            correct_prior=correct_prior,
-            n_jobs=self.n_jobs,
-        )
+        with task.part("label-rows"):
+            note(f"{_count(rows.X)} by {type(last_step(self.teacher)).__name__}")
+            transfer_set, self._prior_shift = recalled(
+                memory, label_real_rows, ignore=["in_use", "n_jobs"]
+            )(
+                **of_teacher,
+                labelling=self.labelling,
+                cv=cv,
+                correct_prior=correct_prior,
+                n_jobs=self.n_jobs,
+            )
+            note(LABELLED[transfer_set.labelling])
         warn_of_opposite_labels(transfer_set)
         with_unknown = self.augmentation is not None and learns_unknown_levels(student)
         with task.part("label-synthetic-rows"):
@@ -228,6 +234,7 @@ class Distiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
                     n_jobs=self.n_jobs,
                 )
                 if synthetic is not None:
+                    note(_count(synthetic.X))
                     transfer_set = join([transfer_set, synthetic])
         return task.run("correct-labels", self._correct, student, transfer_set, cv)
 
@@ -236,15 +243,16 @@ class Distiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         self.label_correction_ = None
         if self.alpha in (0, 1, "auto") or not may_be_corrected(student, self.label_correction):
             return transfer_set
-        self._say("judging the teacher by students fitted to what was observed")
+        note("the teacher against students fitted to what was observed")
         margins, self.label_correction_ = recalled(check_memory(self.memory), correct_labels)(
             silenced(student), transfer_set, self.label_correction, cv
         )
         if self.label_correction_ is None:
+            note("its labels stay")
             return transfer_set
-        self._say(f"corrected the labels, {self.label_correction_.in_words()}")
-        if self.label_correction == "auto":
-            warn_of_correction()
+        note(self.label_correction_.in_words())
+        if self.label_correction == "auto" and self.label_correction_.is_costly:
+            warn_of_correction(self.label_correction_)
         return replace(transfer_set, margins=margins)
 
     def _label_fresh(self, X, y, sample_weight):
@@ -259,13 +267,14 @@ class Distiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         )
         if is_fitted_instance(self.teacher):
             warn_of_known_rows(self.teacher, X)
-        self._say(f"labelling {X.shape[0]} fresh rows by {type(last_step(self.teacher_)).__name__}")
         classes = getattr(self, "classes_", None)
         warn_of_unseen_ranges(self._teacher.estimator, X, "fresh rows")
-        fresh = label_fresh_rows(self._teacher, X, observed, weight, classes)
-        fresh = with_made_rows(
-            fresh, self._teacher, self.augmentation_, self.student_, self.random_state
-        )
+        with stage("label-rows"):
+            note(f"{_count(X)} by {type(last_step(self.teacher_)).__name__}")
+            fresh = label_fresh_rows(self._teacher, X, observed, weight, classes)
+            fresh = with_made_rows(
+                fresh, self._teacher, self.augmentation_, self.student_, self.random_state
+            )
         self._seen_rows = self._seen_rows.including(X)
         if self.label_correction_ is None:
             return fresh
@@ -276,12 +285,10 @@ class Distiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         self._teacher = in_use.corrected(self._prior_shift) if in_use.is_ready else None
         self.labelling_ = transfer_set.labelling
         self.transfer_summary_ = transfer_set.summary()
-        self._say(f"fitted {type(last_step(self.student_)).__name__}")
         return self
 
     def _say(self, message):
-        if self.verbose:
-            print(f"[{type(self).__name__}] {message}")
+        say(message)
 
     def __sklearn_tags__(self):
         """Return the scikit-learn tags, with the input that teacher and student take."""
@@ -368,6 +375,10 @@ class ClassifierDistiller(ClassifierMixin, Distiller):
         """
         X = self._check_X(X)
         return self.student_.decision_function(X)
+
+
+def _count(X):
+    return f"{X.shape[0]:,} rows"
 
 
 def _has_tags(estimator):

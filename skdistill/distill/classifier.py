@@ -21,7 +21,7 @@ from skdistill.distill.row_alpha import choose_row_alpha, warn_of_refusal
 from skdistill.distill.stages import choose_temperature, fingerprint_of
 from skdistill.estimators import last_step
 from skdistill.models import student_and_teacher
-from skdistill.progress import begin, with_callbacks
+from skdistill.progress import Task, begin, with_callbacks
 from skdistill.rows import (
     SeenRows,
     check_classes,
@@ -40,6 +40,7 @@ from skdistill.students.fitting import (
 from skdistill.students.tree import TreeStudentClassifier
 from skdistill.teacher.in_use import ClassifierInUse
 from skdistill.transfer_set import not_observed
+from skdistill.verbose import note, told
 
 
 class DistilledClassifier(ClassifierDistiller):
@@ -107,8 +108,10 @@ class DistilledClassifier(ClassifierDistiller):
         logarithmic opinion pool of teacher and clones that predicts the observed classes best.
 
         - "auto": for students that gain from it (the MLP), if the teacher is no better than the
-          clones, and significantly worse than the pool, on at least 100 labelled rows. A warning
-          says so. A teacher that is clearly better costs one such fit, others `cv`.
+          clones, and significantly worse than the pool, on at least 100 labelled rows. What that
+          gains and costs is in ``label_correction_``, and a warning says so if one label in ten
+          or more decides otherwise than the teacher. A teacher that is clearly better costs one
+          such fit, others `cv`.
         - True: always. The student may become better than its teacher, and less like it.
         - False: never. The student imitates the teacher, whatever that is worth.
 
@@ -158,7 +161,8 @@ class DistilledClassifier(ClassifierDistiller):
         Decides the synthetic rows, and everything in teacher and student that has no
         ``random_state`` of its own.
     verbose : int, default=0
-        Whether to print the stages.
+        Whether to print the stages with their seconds on stderr, those of the student's training
+        among them, and a bar where something takes more than five seconds.
 
     Attributes
     ----------
@@ -177,12 +181,14 @@ class DistilledClassifier(ClassifierDistiller):
         What `prior_correction` and `class_weight` added to the teacher's margins, relative to the
         first class; zeros for nothing.
     recalibration_ : Recalibration or None
-        The map of the student's margins, and what it is worth; None if they are as distilled.
+        The map of the student's margins, and what it is worth; prints as a sentence. None if they
+        are as distilled.
     alpha_choice_ : AlphaChoice or None
         How ``alpha="auto"`` chose; None for a number.
     label_correction_ : LabelCorrection or None
-        Weights of teacher and student in the labels, and their losses on held-out labelled rows;
-        None if the labels are the teacher's own.
+        Weights of teacher and student in the labels, their losses on held-out labelled rows, and
+        how like the teacher the labels are; prints as a sentence. None if the labels are the
+        teacher's own.
     augmentation_ : object or None
         What made the synthetic rows.
     transfer_summary_ : dict
@@ -418,6 +424,7 @@ class DistilledClassifier(ClassifierDistiller):
         }
 
     @available_if(student_has("partial_distill"))
+    @told
     def partial_fit(self, X, y=None, classes=None, sample_weight=None):
         """Go on distilling on fresh rows, which the fitted teacher labels; the first call is `fit`.
 
@@ -466,7 +473,7 @@ class DistilledClassifier(ClassifierDistiller):
         weights = self._hint_weights()
         told, _ = tell(self._teacher, fresh, tuple(weights), self._embedding)
         fresh = replace(fresh, loss=self.loss, hints=as_hints(told, weights))
-        distill_classifier_further(self.student_, fresh, self.temperature_, self._alpha)
+        distill_classifier_further(self.student_, fresh, self.temperature_, self._alpha, Task(self))
         return self
 
     @property
@@ -479,11 +486,11 @@ class DistilledClassifier(ClassifierDistiller):
         self.alpha_choice_ = None
         if self.alpha != "auto":
             return transfer_set
-        self._say("judging the teacher by students fitted to what was observed")
+        note("the teacher against students fitted to what was observed")
         row_alpha, self.alpha_choice_ = recalled(check_memory(self.memory), choose_row_alpha)(
             silenced(student), transfer_set, cv
         )
-        self._say(self.alpha_choice_.in_words())
+        note(self.alpha_choice_.in_words())
         if self.alpha_choice_.is_refused:
             warn_of_refusal()
         return replace(transfer_set, row_alpha=row_alpha)
@@ -499,7 +506,7 @@ class DistilledClassifier(ClassifierDistiller):
         transfer_set = replace(transfer_set, loss=self.loss)
         if not weights:
             return transfer_set
-        self._say(f"asking the teacher for hints: {', '.join(weights)}")
+        note(", ".join(weights))
         fingerprint = None if self.memory is None else fingerprint_of(in_use)
         told, self._embedding = recalled(check_memory(self.memory), tell_in_fit, ignore=["in_use"])(
             in_use, fingerprint, transfer_set, tuple(weights)
@@ -510,20 +517,22 @@ class DistilledClassifier(ClassifierDistiller):
         """Restore the student's calibration if the rule says so."""
         if not may_be_recalibrated(student, self.recalibration, self.temperature_, self.loss):
             return None
-        self._say("judging the calibration on labelled rows held out from a clone of the student")
+        note("judged on labelled rows held out from a clone of the student")
         found = honest_recalibration(
             silenced(student), transfer_set, self.temperature_, self._alpha, cv, self.generations
         )
         if found is None or (self.recalibration == "auto" and not found.is_called_for):
+            note("it stays as it is")
             return None
         return self._rescaled(found)
 
     def _rescaled(self, found):
         """Make a recalibration part of the student, and return it."""
-        self._say(f"recalibrated, {found.in_words()}")
+        note(found.in_words())
         last_step(self.student_).rescale_margins(found.slope, found.intercept)
         return found
 
+    @told
     def recalibrate(self, X, y, sample_weight=None):
         """Recalibrate the fitted student on rows that neither it nor the teacher was fitted on.
 

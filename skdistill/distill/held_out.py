@@ -8,6 +8,7 @@ from skdistill.opinion_pool import log_losses, squared_errors, z_score
 from skdistill.soft_labels import margins_from_decision
 from skdistill.students.fitting import distill_classifier, distill_regressor
 from skdistill.teacher.labelling import folds
+from skdistill.verbose import steps
 
 #: With fewer labelled rows of positive weight there is too little to judge teacher or student by.
 SMALLEST_SET = 100
@@ -46,7 +47,8 @@ def held_out_opinions(student, labelled, cv):
     """
     opinion = np.full(labelled.margins.shape, np.nan)
     students = []
-    for train, test in folds(cv, labelled.X, labelled.y, labelled.classes is not None):
+    splits = folds(cv, labelled.X, labelled.y, labelled.classes is not None)
+    for train, test in steps(splits, "fitting students to observed values", unit=" folds"):
         fold = labelled.take(train[labelled.sample_weight[train] > 0])
         students.append(_fit_to_observed(student, fold))
         opinion[test] = margins_of(students[-1], take_rows(labelled.X, test))

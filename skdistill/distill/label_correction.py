@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 
 import numpy as np
-from sklearn.base import clone
+from sklearn.base import clone, is_classifier
+from sklearn.metrics import r2_score
 
 from skdistill.caller import warn_caller
 from skdistill.columns import take_rows
@@ -20,12 +21,15 @@ from skdistill.distill.held_out import (
 from skdistill.estimators import last_step
 from skdistill.opinion_pool import OpinionPool, pool_linearly, pool_log_linearly, z_score
 
+#: Labels that are less like the teacher's cost likeness that is worth a warning.
+ALIKE = 0.9
+
 #: A teacher is worth following as it is if its loss is lower than the students' by more than this
 #: share: they know fewer rows than the final student would, which never quite reaches its teacher.
 WORTH_FOLLOWING = 0.02
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LabelCorrection:
     """A pool of the teacher and of students that were fitted to the observed classes alone.
 
@@ -42,6 +46,10 @@ class LabelCorrection:
         By how many standard errors the teacher's loss is lower than 98 % of the students'.
     gain : float
         By how many standard errors the pool's loss is lower than the teacher's.
+    likeness : float
+        Share of the weight of these rows on which pool and teacher find the same class most
+        probable; in regression R2, of the pool by the teacher. The student will not be more like
+        its teacher than this, or only by chance.
     students : tuple of estimator
         The fitted students, one per fold.
     """
@@ -52,6 +60,7 @@ class LabelCorrection:
     pooled_loss: float
     lead: float
     gain: float
+    likeness: float
     students: tuple = field(repr=False)
 
     @property
@@ -65,11 +74,29 @@ class LabelCorrection:
         return float(self.pool.weights[1])
 
     def in_words(self):
-        """Say in a line what is pooled, and what it is worth."""
+        """Say in a line what is pooled, what it is worth, and what it costs."""
+        is_regression = not is_classifier(self.students[0])
+        loss = "squared error" if is_regression else "log loss"
+        alike = f"{self.likeness:.1%} of these rows decided as by the teacher"
+        if is_regression:
+            alike = f"R2 of {self.likeness:.3f} by the teacher's values"
         return (
-            f"{self.teacher_weight:.2f} teacher + {self.student_weight:.2f} student: "
-            f"loss {self.teacher_loss:.4g} -> {self.pooled_loss:.4g}"
+            f"{self.teacher_weight:.2f} x teacher + {self.student_weight:.2f} x students of the "
+            f"observed {'values' if is_regression else 'classes'}: held-out {loss} "
+            f"{self.pooled_loss:.4g}, of the teacher {self.teacher_loss:.4g}, of the students "
+            f"{self.student_loss:.4g}; {alike}"
         )
+
+    @property
+    def is_costly(self):
+        """Whether the student will be so much less like its teacher that a warning is due."""
+        return self.likeness < ALIKE
+
+    def __str__(self):
+        return f"Labels are a pool, {self.in_words()}."
+
+    def __repr__(self):
+        return f"<LabelCorrection: {self.in_words()}>"
 
     def corrected(self, margins, X):
         """Correct the teacher's margins of rows that none of the students was fitted on.
@@ -164,13 +191,11 @@ def silenced(student):
     return student
 
 
-def warn_of_correction():
-    """Warn that the teacher is no better than the student would be without it."""
-    # No figures: warnings of one text are shown once, not for every candidate of a grid search.
+def warn_of_correction(correction):
+    """Warn that a correction that nobody asked for makes the student less like its teacher."""
     warn_caller(
-        "The student, fitted to the observed classes or values alone, predicts them about as well "
-        "as the teacher. The student learns from a pool of both, see label_correction_. "
-        "label_correction=False imitates the teacher as it is; True pools without this warning."
+        f"label_correction='auto' had the student learn from a pool, {correction.in_words()}; "
+        "label_correction=False imitates the teacher as it is, True pools without this warning."
     )
 
 
@@ -179,14 +204,22 @@ def _stack(labelled, opinion, students):
     sides, y, weight = answered(labelled, opinion)
     best_pool = pool_linearly if labelled.classes is None else pool_log_linearly
     pool = best_pool(sides, y, weight)
-    teacher, student, pooled = (losses_of(labelled)(z, y) for z in (*sides, pool.pooled(sides)))
+    answers = pool.pooled(sides)
+    teacher, student, pooled = (losses_of(labelled)(z, y) for z in (*sides, answers))
     return LabelCorrection(
         pool,
         *(float(np.average(losses, weights=weight)) for losses in (teacher, student, pooled)),
         lead=lead_of_teacher(labelled, opinion, WORTH_FOLLOWING),
         gain=z_score(teacher - pooled, weight),
+        likeness=_likeness(sides[0], answers, weight, labelled.classes is None),
         students=students,
     )
+
+
+def _likeness(teacher, pooled, weight, is_regression):
+    if is_regression:
+        return float(r2_score(teacher, pooled, sample_weight=weight))
+    return float(np.average(teacher.argmax(axis=1) == pooled.argmax(axis=1), weights=weight))
 
 
 def _mean_margins(students, X):

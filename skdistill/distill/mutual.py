@@ -19,6 +19,7 @@ from skdistill.rows import SeenRows, check_classification_rows, observed_rows
 from skdistill.teacher.fitting import check_teacher
 from skdistill.teacher.in_use import ClassifierInUse
 from skdistill.teacher.labelling import folds
+from skdistill.verbose import note
 
 #: Constraints of a distiller of one student that a cohort has no use for.
 _NOT_TAKEN = {"student", "label_correction"}
@@ -68,7 +69,7 @@ class MutualDistilledClassifier(ClassifierDistiller):
         Decides the synthetic rows, and everything in teacher and students that has no
         ``random_state`` of its own.
     verbose : int, default=0
-        Whether to print the rounds.
+        Whether to print the rounds with their seconds on stderr.
 
     Attributes
     ----------
@@ -261,7 +262,7 @@ class MutualDistilledClassifier(ClassifierDistiller):
             for _ in range(self.n_rounds_ + 1):
                 self.students_ = fitting.run("round", next, rounds)
         self.student_ = self.students_[self.best_index_]
-        self._say(f"kept {self.names_[self.best_index_]} after {self.n_rounds_} rounds")
+        note(f"kept {self.names_[self.best_index_]} after {self.n_rounds_} rounds")
         task.end(reconstruction_attributes={}, **observed_rows(rows))
         return self
 
@@ -296,8 +297,9 @@ class MutualDistilledClassifier(ClassifierDistiller):
         transfer_set, held_out = hold_out(transfer_set, rows, course.has_teacher)
         losses, rounds = [], quiet.rounds(transfer_set)
         for _ in range(self.n_rounds + 1):
-            losses.append(mean_losses(task.run("round", next, rounds), held_out))
-            self._say(f"round {len(losses) - 1}: held-out log loss {min(losses[-1]):.4g} at best")
+            with task.part("round"):
+                losses.append(mean_losses(next(rounds), held_out))
+                note(f"held-out log loss {min(losses[-1]):.4g} at best")
         return np.array(losses)
 
     def _seeded(self, students):

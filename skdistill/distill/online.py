@@ -11,7 +11,7 @@ from skdistill.distill.base import CONSTRAINTS, ClassifierDistiller
 from skdistill.distill.made_rows import make_rows
 from skdistill.distill.stages import choose_augmentation, label_fresh_rows, with_made_rows
 from skdistill.estimators import is_fitted_instance, last_step
-from skdistill.progress import UNHEARD, begin, with_callbacks
+from skdistill.progress import Task, begin, with_callbacks
 from skdistill.rows import (
     SeenRows,
     check_classes,
@@ -41,6 +41,7 @@ from skdistill.teacher.labelling import folds, warn_of_known_rows, warn_of_train
 from skdistill.teacher.leaves import spread
 from skdistill.teacher.margins import PROBE_ROWS, join_answers
 from skdistill.transfer_set import join, not_observed
+from skdistill.verbose import note, stage, told
 
 #: Folds of an unfitted teacher's clones, which label the rows that they were not fitted on.
 N_FOLDS = 5
@@ -86,7 +87,8 @@ class OnlineDistilledClassifier(ClassifierDistiller):
         Decides the synthetic rows, and everything in teacher and student that has no
         ``random_state`` of its own.
     verbose : int, default=0
-        Whether to print the stages.
+        Whether to print the stages with their seconds on stderr, those of the student's training
+        among them, and a bar where something takes more than five seconds.
 
     Attributes
     ----------
@@ -239,8 +241,9 @@ class OnlineDistilledClassifier(ClassifierDistiller):
         in_use = ClassifierInUse(teacher, rows)
         task = begin(self, n_parts=2 + self.n_stages, **observed_rows(rows))
         self.augmentation_ = choose_augmentation(self.augmentation, student, rows)
-        self._say(f"growing {type(last_step(teacher)).__name__} on {rows.X.shape[0]} rows")
-        teacher = task.run("fit-teacher", lambda: in_use.fitted.estimator)
+        with task.part("fit-teacher"):
+            note(f"{type(last_step(teacher)).__name__} on {rows.X.shape[0]:,} rows")
+            teacher = in_use.fitted.estimator
         made = make_rows(
             in_use.fitted,
             rows.X,
@@ -254,14 +257,14 @@ class OnlineDistilledClassifier(ClassifierDistiller):
         self.labelling_, honest = task.run("label-rows", _honest_margins, in_use, self.stage_trees_)
         self.student_ = None
         for n_trees, margins in zip(self.stage_trees_, honest, strict=True):
-            self._say(f"distilling its first {n_trees} trees")
             transfer_set = _transfer_set(in_use, n_trees, margins, self.labelling_, made)
-            if self.student_ is None:
-                self.student_ = distill_classifier(
-                    student, transfer_set, self.temperature, self.alpha, task=task
-                )
-            else:
-                self._follow(transfer_set, task)
+            with stage(f"distil {n_trees} trees"):
+                if self.student_ is None:
+                    self.student_ = distill_classifier(
+                        student, transfer_set, self.temperature, self.alpha, task=task
+                    )
+                else:
+                    self._follow(transfer_set, task)
         self.classes_, self.temperature_ = in_use.classes, float(self.temperature)
         self.transfer_summary_ = transfer_set.summary()
         self._teacher = in_use.fitted
@@ -273,6 +276,7 @@ class OnlineDistilledClassifier(ClassifierDistiller):
         task.end(reconstruction_attributes={}, **observed_rows(rows))
         return self
 
+    @told
     def partial_fit(self, X, y=None, classes=None, sample_weight=None):
         """Let the teacher grow on a batch of rows, and the student follow; the first call is `fit`.
 
@@ -326,9 +330,10 @@ class OnlineDistilledClassifier(ClassifierDistiller):
             )
             after = self._grown(labelled)
             check_grown(before, after, self._first_rows)
-        self._follow(
-            with_made_rows(batch, after, self.augmentation_, self.student_, self.random_state)
+        followed = with_made_rows(
+            batch, after, self.augmentation_, self.student_, self.random_state
         )
+        self._follow(followed, Task(self))
         if after is not before:  # only now: a student that fails to follow loses nothing
             self._teacher = after
             self.stage_trees_ = [*self.stage_trees_, count_trees(after.estimator)]
@@ -336,7 +341,7 @@ class OnlineDistilledClassifier(ClassifierDistiller):
         self._seen_rows = self._seen_rows.including(X)
         return self
 
-    def _follow(self, transfer_set, task=UNHEARD):
+    def _follow(self, transfer_set, task):
         distill_classifier_further(self.student_, transfer_set, self.temperature, self.alpha, task)
 
     def _grown(self, labelled):
@@ -348,8 +353,9 @@ class OnlineDistilledClassifier(ClassifierDistiller):
         own = np.array([position[label] for label in self.classes_.tolist()])
         y = np.asarray(estimator.classes_)[own[codes]]  # it may call them otherwise
         n_trees = -(-trees_asked(self.teacher) // self.n_stages)
-        self._say(f"growing {type(last_step(estimator)).__name__} by {n_trees} trees")
-        return replace(self._teacher, estimator=grown(estimator, n_trees, X, y, weight))
+        with stage("grow-teacher"):
+            note(f"{type(last_step(estimator)).__name__} by {n_trees} trees")
+            return replace(self._teacher, estimator=grown(estimator, n_trees, X, y, weight))
 
     def _remember(self, X, codes):
         """Keep one row of every class."""

@@ -13,7 +13,7 @@ from skdistill.students.fitting import distill_classifier
 from skdistill.teacher.labelling import folds
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Recalibration:
     """An affine map of a student's margins that predicts the classes of honest rows best.
 
@@ -51,10 +51,20 @@ class Recalibration:
 
     def in_words(self):
         """Say in a line what the map is, and what it is worth."""
+        shift = self.intercept - self.intercept[0]
+        shifts = ", ".join(f"{each:+.2f}" for each in shift[1:])
         return (
-            f"margins times {self.slope:.2f}: log loss {self.student_loss:.4g} -> "
-            f"{self.recalibrated_loss:.4g} on {self.n_samples:,} honest rows"
+            f"margins times {self.slope:.2f}, {shifts}: log loss {self.recalibrated_loss:.4g} "
+            f"instead of {self.student_loss:.4g} on {self.n_samples:,} honest rows, where a map of "
+            f"its own would take the teacher from {self.teacher_loss:.4g} to "
+            f"{self.recalibrated_teacher_loss:.4g}"
         )
+
+    def __str__(self):
+        return f"The student is recalibrated, {self.in_words()}."
+
+    def __repr__(self):
+        return f"<Recalibration: {self.in_words()}>"
 
 
 def recalibration_of(student_margins, teacher_margins, codes, sample_weight):

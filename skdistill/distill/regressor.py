@@ -10,6 +10,7 @@ from skdistill.rows import check_regression_rows, observed_rows
 from skdistill.students.fitting import distill_regressor, distill_regressor_further
 from skdistill.students.tree import TreeStudentRegressor
 from skdistill.teacher.in_use import RegressorInUse
+from skdistill.verbose import stage, told
 
 
 class DistilledRegressor(RegressorMixin, Distiller):
@@ -49,7 +50,8 @@ class DistilledRegressor(RegressorMixin, Distiller):
         Decides the synthetic rows, and everything in teacher and student that has no
         ``random_state`` of its own.
     verbose : int, default=0
-        Whether to print the stages.
+        Whether to print the stages with their seconds on stderr, those of the student's training
+        among them, and a bar where something takes more than five seconds.
 
     Attributes
     ----------
@@ -60,8 +62,9 @@ class DistilledRegressor(RegressorMixin, Distiller):
     labelling_ : {"oob", "cross_fit", "direct"}
         How the labelled rows were labelled.
     label_correction_ : LabelCorrection or None
-        Weights of teacher and student in the labels, and their losses on held-out labelled rows;
-        None if the labels are the teacher's own.
+        Weights of teacher and student in the labels, their losses on held-out labelled rows, and
+        how like the teacher the labels are; prints as a sentence. None if the labels are the
+        teacher's own.
     augmentation_ : object or None
         What made the synthetic rows.
     transfer_summary_ : dict
@@ -170,6 +173,7 @@ class DistilledRegressor(RegressorMixin, Distiller):
         return self
 
     @available_if(student_has("partial_fit"))
+    @told
     def partial_fit(self, X, y=None, sample_weight=None):
         """Go on distilling on fresh rows, which the fitted teacher labels; the first call is `fit`.
 
@@ -200,7 +204,8 @@ class DistilledRegressor(RegressorMixin, Distiller):
             return self.fit(X, y, sample_weight)
         self._validate_params()
         transfer_set = self._label_fresh(X, y, sample_weight)
-        distill_regressor_further(self.student_, transfer_set, self.alpha)
+        with stage("fit-student", by=self.student_):
+            distill_regressor_further(self.student_, transfer_set, self.alpha)
         return self
 
     def _observed(self, y, X):

@@ -25,7 +25,7 @@ BELIEVED = 0.8
 TAIL = 0.1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class AlphaChoice:
     """How alpha was chosen row by row, and whether the teacher was refused.
 
@@ -81,6 +81,13 @@ class AlphaChoice:
         if self.is_refused:
             return f"alpha 0, the teacher is refused: {against}"
         return f"alpha from {BELIEVED} to 1, {self.noise:.0%} of the labels say nothing: {against}"
+
+    def __str__(self):
+        words = self.in_words()
+        return f"{words[0].upper()}{words[1:]}."
+
+    def __repr__(self):
+        return f"<AlphaChoice: {self.in_words()}>"
 
 
 def choose_row_alpha(student, transfer_set, cv):

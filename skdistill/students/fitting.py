@@ -20,6 +20,7 @@ from skdistill.soft_labels import margins_from_decision
 from skdistill.students.base import StudentClassifier, StudentRegressor
 from skdistill.students.column_selector import ColumnSelector
 from skdistill.students.soft_label_classifier import SoftLabelClassifier
+from skdistill.verbose import note
 
 #: Who can do what, for messages.
 _ABLE = {
@@ -168,7 +169,13 @@ def _distill_once(student, transfer_set, temperature, alpha, task):
         return pipeline
     student = clone(student) if hasattr(student, "distill") else SoftLabelClassifier(student)
     with task.part("fit-student", by=student):
+        note(_name(student))
         return student.distill(transfer_set, temperature, alpha)
+
+
+def _name(student):
+    last = last_step(student)
+    return type(last.estimator if isinstance(last, SoftLabelClassifier) else last).__name__
 
 
 def _of_generation(student, generation):
@@ -200,6 +207,7 @@ def distill_classifier_further(student, transfer_set, temperature, alpha, task=U
     transfer_set = transfer_set.with_X(as_last_step_sees(student, transfer_set.X))
     last = last_step(student)
     with task.part("fit-student", by=last):
+        note(_name(last))
         last.partial_distill(transfer_set, temperature, alpha)
 
 
@@ -225,6 +233,7 @@ def distill_regressor(student, transfer_set, alpha, task=UNHEARD):
     X, values, params, real = _values_to_fit(student, transfer_set, alpha)
     fitted = clone(student)
     with task.part("fit-student", by=fitted):
+        note(_name(fitted))
         if isinstance(student, StudentRegressor):
             return fitted.fit_rows(X, values, real=real, **params)
         return fitted.fit(X, values, **params)

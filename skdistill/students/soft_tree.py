@@ -68,7 +68,8 @@ class SoftTreeStudentClassifier(NetworkStudentClassifier):
     random_state : int, RandomState instance or None, default=None
         Decides the initial weights, the held-out rows and the order of the batches.
     verbose : int, default=0
-        Whether to show a progress bar, with losses and the time left.
+        Whether to print epochs, losses and seconds on stderr, with a bar where it takes more than
+        five seconds.
 
     Attributes
     ----------

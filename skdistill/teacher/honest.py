@@ -19,6 +19,7 @@ from sklearn.ensemble import (
 from skdistill.columns import take_rows
 from skdistill.estimators import as_last_step_sees, last_step, package_of
 from skdistill.teacher.margins import join_answers
+from skdistill.verbose import steps
 
 FORESTS = (
     RandomForestClassifier,
@@ -106,7 +107,8 @@ def out_of_bag(teacher, X, groups=None, n_jobs=None):
         for member, features, bag in members(ensemble)
     )
     pool = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
-    for rows, answers in pool(jobs):
+    found = steps(pool(jobs), "asking its members", len(ensemble.estimators_), " members")
+    for rows, answers in found:
         average.add(answers.reshape(len(rows), average.total.shape[1]), rows)
     voted = average.votes[:, 0] > 0
     if not voted.any():
@@ -159,7 +161,9 @@ def cross_fit(fit, X, y, sample_weight, splits, n_jobs=None):
         weight = None if sample_weight is None else sample_weight[train]
         return fit(take_rows(X, train), y[train], weight).answers(take_rows(X, test))
 
-    folds = Parallel(n_jobs=n_jobs)(delayed(answer_fold)(*split) for split in splits)
+    pool = Parallel(n_jobs=n_jobs, return_as="generator")
+    answered = pool(delayed(answer_fold)(*split) for split in splits)
+    folds = list(steps(answered, "fitting and asking clones", len(splits), " folds"))
     return join_answers(folds, [test for _, test in splits])
 
 

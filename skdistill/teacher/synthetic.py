@@ -12,6 +12,7 @@ from skdistill.teacher.honest import (
     member_input,
     members,
 )
+from skdistill.verbose import steps
 
 #: Synthetic rows on which it is measured what the members' memories are worth.
 TESTED_ROWS = 20_000
@@ -84,7 +85,8 @@ def label_by_members(teacher, X, parents, y, n_jobs=None):
 
     n_jobs = getattr(ensemble, "n_jobs", None) if n_jobs is None else n_jobs
     pool = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
-    for knows, answers in pool(delayed(ask)(*member) for member in members(ensemble)):
+    asked = pool(delayed(ask)(*member) for member in members(ensemble))
+    for knows, answers in steps(asked, "asking its members", len(ensemble.estimators_), " members"):
         everyone.add(answers)
         rows = np.flatnonzero(~knows[:, 0])
         strangers.add(answers[rows], rows)

@@ -43,6 +43,7 @@ from skdistill.report.fidelity.groups import (
 from skdistill.report.fidelity.scores import SCORES, log_losses_of_rows, score_statistics, scores_of
 from skdistill.report.fidelity.segments import RowValues, find_segments
 from skdistill.report.fidelity.verdict import judge
+from skdistill.verbose import note, stage, told
 
 #: The score a verdict is about, unless another is asked for.
 VERDICT_METRIC = {"binary": "roc_auc", "multiclass": "roc_auc", "regression": "r2"}
@@ -85,9 +86,11 @@ _OPTIONS = {
         "bands": [DecisionBands, None],
         **_OPTIONS,
         "random_state": ["random_state"],
+        "verbose": ["verbose"],
     },
     prefer_skip_nested_validation=True,
 )
+@told
 def fidelity_report(
     model,
     X,
@@ -111,6 +114,7 @@ def fidelity_report(
     confidence=0.95,
     cost=True,
     random_state=None,
+    verbose=0,
 ):
     """Compare a student with its teacher on rows that neither was fitted on.
 
@@ -166,6 +170,8 @@ def fidelity_report(
         Whether to measure size and speed, which takes seconds.
     random_state : int, RandomState instance or None, default=None
         Draws the resamples.
+    verbose : int, default=0
+        Whether to print the stages with their seconds on stderr, with bars where they take long.
 
     Returns
     -------
@@ -305,7 +311,9 @@ def report_on(
     thresholds = thresholds if case.kind == "binary" else []
     selection_threshold = thresholds[0] if thresholds else DEFAULT_THRESHOLD
     random_state = check_random_state(random_state)
-    replicates = _replicate(case, thresholds, selection_threshold, n_resamples, random_state)
+    with stage("compare"):
+        note(f"{case.n_samples:,} rows, {n_resamples:,} resamples")
+        replicates = _replicate(case, thresholds, selection_threshold, n_resamples, random_state)
 
     def estimate(values):
         return Estimate.of(values, confidence)
@@ -315,7 +323,8 @@ def report_on(
     decisions = _decisions(case, n_resamples, confidence, random_state)
     fidelity = _likeness(replicates, case, estimate) if has_teacher else {}
     by_class = _by_class(replicates, case, estimate) if has_teacher else ()
-    segments = _segments(case, n_bins, confidence) if has_teacher else ()
+    with stage("find-segments"):
+        segments = _segments(case, n_bins, confidence) if has_teacher else ()
     rates, gaps, unsaid = _groups(replicates, case, confidence)
     settings = {
         "metric": metric,
@@ -576,8 +585,9 @@ def _first(replicates, group, rate):
 
 def _costs(case):
     costs = {}
-    for role, model in case.models.items():
-        costs[role] = measure_cost(model, case.X)
-        if role == "student" and (scorer := measure_scorer(model, case.X)) is not None:
-            costs["lean_scorer"] = scorer
+    with stage("measure-costs"):
+        for role, model in case.models.items():
+            costs[role] = measure_cost(model, case.X)
+            if role == "student" and (scorer := measure_scorer(model, case.X)) is not None:
+                costs["lean_scorer"] = scorer
     return costs

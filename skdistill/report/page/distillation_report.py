@@ -13,6 +13,7 @@ from skdistill.report.page.reasons import show_reasons
 from skdistill.report.page.student import show_student
 from skdistill.report.reasons.report import attribution_report
 from skdistill.report.tables import plain
+from skdistill.verbose import stage, told
 
 
 class DistillationReport:
@@ -56,7 +57,7 @@ class DistillationReport:
     random_state : int, RandomState instance or None, default=None
         Draws resamples and rows.
     verbose : int, default=0
-        Whether to show a progress bar while explaining.
+        Whether to print the stages with their seconds on stderr, with bars where they take long.
     **options : dict
         Other parameters of `fidelity_report`, such as ``metric``, ``margin`` or ``top_k``.
 
@@ -96,6 +97,7 @@ class DistillationReport:
     >>> report.to_html("report.html")  # doctest: +SKIP
     """
 
+    @told
     def __init__(
         self,
         model,
@@ -149,12 +151,12 @@ class DistillationReport:
                 n_rows=n_explained,
                 refits=refits,
                 random_state=random_state,
-                verbose=verbose,
             )
         self.title = default_title(self.fidelity) if title is None else title
         self.provenance = provenance_of(case, self.fidelity.settings)
-        self._drawn = figures_of(case, random_state)
-        self._student = show_student(case)
+        with stage("draw"):
+            self._drawn = figures_of(case, random_state)
+            self._student = show_student(case)
 
     def to_html(self, path=None):
         """Write the page.

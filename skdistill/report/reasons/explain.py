@@ -16,6 +16,7 @@ from skdistill.models import Model, student_and_teacher
 from skdistill.report.plotting import class_position
 from skdistill.report.reasons.shapley.methods import attribute
 from skdistill.report.reasons.shapley.question import Question, RowPool
+from skdistill.verbose import note, steps, told
 
 #: With fewer rows to explain than this, a background has to be passed.
 FEWEST_ROWS_TO_DRAW_FROM = 20
@@ -60,6 +61,7 @@ class Reason(NamedTuple):
 
 
 @validate_params(CONSTRAINTS, prefer_skip_nested_validation=True)
+@told
 def explain(
     model,
     X,
@@ -103,7 +105,7 @@ def explain(
     random_state : int, RandomState instance or None, default=None
         Draws the background and the orders of columns.
     verbose : int, default=0
-        Whether to show a progress bar.
+        Whether to tell on stderr how long it took, with a bar if it takes long.
 
     Returns
     -------
@@ -205,8 +207,9 @@ def explain(
         pool,
         max_evals=max_evals,
         random_state=check_random_state(random_state),
-        bar=partial(_progress_bar, model.name) if verbose else iter,
+        bar=partial(_bar, model.name),
     )
+    note(f"{len(found.values):,} rows, {found.method}")
     explanation = shap.Explanation(
         values=found.values,
         base_values=np.tile(found.base, (len(found.values), 1)),
@@ -226,6 +229,7 @@ def explain(
     },
     prefer_skip_nested_validation=True,
 )
+@told
 def reason_codes(
     model,
     X,
@@ -265,7 +269,7 @@ def reason_codes(
     random_state : int, RandomState instance or None, default=None
         Draws the background and the orders of columns.
     verbose : int, default=0
-        Whether to show a progress bar.
+        Whether to tell on stderr how long it took, with a bar if it takes long.
 
     Returns
     -------
@@ -444,8 +448,6 @@ def _import_shap():
     return shap
 
 
-def _progress_bar(name, items):
-    from tqdm.auto import tqdm  # comes with shap
-
+def _bar(name, items):
     unit = " trees" if isinstance(items, list) else " rows"
-    return tqdm(items, desc=f"Explaining {name}", unit=unit)
+    return steps(items, f"explaining {name}", unit=unit)

@@ -2,7 +2,6 @@
 
 from copy import copy
 from dataclasses import dataclass, replace
-from functools import partial
 from numbers import Integral
 
 import numpy as np
@@ -14,6 +13,7 @@ from skdistill.models import student_and_teacher
 from skdistill.report.reasons.card import AttributionReport, ColumnImportance
 from skdistill.report.reasons.explain import CONSTRAINTS, check_table, draw_background, explain
 from skdistill.report.reasons.likeness import likeness_of_rows, rank_correlation, summarise
+from skdistill.verbose import stage, told
 
 __all__ = ["AttributionReport", "attribution_report"]
 
@@ -31,6 +31,7 @@ REDRAWN_ROWS = 50
     },
     prefer_skip_nested_validation=True,
 )
+@told
 def attribution_report(
     model,
     X,
@@ -78,7 +79,7 @@ def attribution_report(
     random_state : int, RandomState instance or None, default=None
         Draws rows, background and orders of columns.
     verbose : int, default=0
-        Whether to show progress bars.
+        Whether to print the stages with their seconds on stderr, with bars where they take long.
 
     Returns
     -------
@@ -151,27 +152,32 @@ def attribution_report(
     rows, origin = _choose_rows(X, student, teacher, n_rows, random_state)
     X = take_rows(X, rows)
     seed, other_seed = random_state.randint(2**31 - 1, size=2)
-    ask = partial(
-        explain,
-        background=background,
-        output=output,
-        max_background=max_background,
-        max_evals=max_evals,
-        verbose=verbose,
-    )
-    of_student = ask(student, X, random_state=seed)
-    of_teacher = _in_classes(ask(teacher, X, random_state=seed), teacher, student)
+
+    def ask(role, model, X, random_state):
+        with stage(f"explain-{role}"):
+            return explain(
+                model,
+                X,
+                background=background,
+                output=output,
+                max_background=max_background,
+                max_evals=max_evals,
+                random_state=random_state,
+            )
+
+    of_student = ask("student", student, X, random_state=seed)
+    of_teacher = _in_classes(ask("teacher", teacher, X, random_state=seed), teacher, student)
     comparison = Comparison(_classes_of_rows(of_teacher), _parts(origin), top)
     stability = []
     for i, other in enumerate(others, 1):
-        refitted = comparison.of_rows(of_student, ask(other, X, random_state=seed))
+        again = ask(f"refit-{i}", other, X, random_state=seed)
+        refitted = comparison.of_rows(of_student, again)
         stability += comparison.summaries(refitted, f"student and refit {i}")
     for role, one, first in (("teacher", teacher, of_teacher), ("student", student, of_student)):
         if first.method.startswith("sampled"):
             again, part = comparison.thinned(REDRAWN_ROWS)
-            second = _in_classes(
-                ask(one, take_rows(X, again), random_state=other_seed), one, student
-            )
+            second = ask(f"{role}-again", one, take_rows(X, again), random_state=other_seed)
+            second = _in_classes(second, one, student)
             redrawn = part.of_rows(first[again], second)
             stability += part.summaries(redrawn, f"{role} and itself, drawn again")
     likeness = comparison.of_rows(of_teacher, of_student)

@@ -4,7 +4,8 @@ import math
 
 import torch
 from skorch.callbacks import Callback
-from tqdm.auto import tqdm
+
+from skdistill.verbose import bar_of
 
 #: Share of the training in which the learning rate rises.
 WARM_UP = 0.1
@@ -176,7 +177,7 @@ class TaskPerEpoch(Callback):
 
 
 class ProgressBar(Callback):
-    """Show rows done, speed, time left and the losses of the last epoch.
+    """Show rows done, speed, time left and the losses of the last epoch, if training takes long.
 
     Parameters
     ----------
@@ -192,7 +193,7 @@ class ProgressBar(Callback):
 
     def on_train_begin(self, net, **kwargs):
         """Open the bar."""
-        self.bar_ = tqdm(total=self.n_rows, desc=self.title, unit=" rows", unit_scale=True)
+        self.bar_ = bar_of(self.title, self.n_rows, unit=" rows")
 
     def on_batch_end(self, net, batch=None, training=False, **kwargs):
         """Move on by a batch."""

@@ -22,6 +22,7 @@ from skdistill.students.network_training.callbacks import (
     WarmUpThenCosine,
 )
 from skdistill.students.network_training.net import DistillationNet, NonFiniteLossError
+from skdistill.verbose import is_told, note
 
 #: Without this many rows none are held out: too few would be left to tell epochs apart.
 SMALLEST_SET_WITH_VALIDATION = 500
@@ -87,7 +88,7 @@ def train(student, build, positions, packed, criterion, goes_on, attributes_of, 
         own.append(("best", best))
     if getattr(student, "_skl_callbacks", None):
         own.append(("tasks", TaskPerEpoch(task, attributes_of, rows)))
-    if student.verbose:
+    if is_told():
         own.append(("progress", ProgressBar(type(student).__name__, n_steps * batch_size)))
     with _seeded(seed, device):
         net = DistillationNet(
@@ -119,6 +120,7 @@ def train(student, build, positions, packed, criterion, goes_on, attributes_of, 
     if net.was_interrupted_:
         _warn_of_interruption(net, best, max_epochs)
     _keep_losses(student, net.history, best.epoch_ if len(hold_out) else None, goes_on)
+    note(_in_words(student, len(net.history), max_epochs))
     vars(student).update(attributes_of(net.served))
     task.end(reconstruction_attributes={}, **rows)
 
@@ -200,6 +202,17 @@ def _warn_of_interruption(net, best, max_epochs):
         f"Training was interrupted after {n_epochs} of at most {max_epochs} epochs; the weights "
         f"of {kept}, are kept."
     )
+
+
+def _in_words(student, n_epochs, max_epochs):
+    """Say in a line how the training went."""
+    best = student.best_epoch_ - 1
+    losses = [
+        f"{name} {student.history_[key][best]:.4g}"
+        for key, name in (("train_loss", "loss"), ("valid_loss", "held-out loss"))
+        if 0 <= best < len(student.history_.get(key, ()))
+    ]
+    return ", ".join([f"{n_epochs} of at most {max_epochs} epochs", *losses])
 
 
 def _keep_losses(student, history, best_epoch, goes_on):

@@ -20,6 +20,7 @@ from skdistill.columns import (
     table_like,
     take_rows,
 )
+from skdistill.parameters import ParametersMixin
 from skdistill.soft_labels import SoftTargets
 
 #: Where a row of a transfer set comes from.
@@ -308,7 +309,7 @@ def _unseen_levels(known):
     return sorted(set(names) - set(known)) or [f"{known[-1]}??"]
 
 
-class Munge(BaseEstimator):
+class Munge(ParametersMixin, BaseEstimator):
     """Make synthetic rows by mixing each row with a near neighbour.
 
     Every synthetic row starts as a real one. Each of its cells is, with probability `swap_prob`,

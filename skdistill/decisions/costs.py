@@ -218,17 +218,18 @@ class DecisionCosts:
         """
         if amounts is None:
             return self._thresholds(*self.of_errors(1), review_price)[0]
-        return self._thresholds(*self.of_errors(len(amounts), amounts), review_price)
+        return self._thresholds(*self.of_errors(np.size(amounts), amounts), review_price)
 
     def of_errors(self, n_samples, amounts=None):
         """Return what a missed fraud and a declined legitimate payment cost, each (n_samples,)."""
-        if not self.need_amounts:
-            amounts = np.zeros(n_samples)
-        elif amounts is None:
+        if amounts is not None:
+            amounts = check_amounts(amounts, n_samples)
+        elif self.need_amounts:
             raise ValueError(
                 f"{self} depends on the amounts of the payments. Pass amounts, one for each row."
             )
-        amounts = check_amounts(amounts, n_samples)
+        if not self.need_amounts:
+            amounts = np.zeros(n_samples)
         return (
             self.missed_fraud + self.missed_fraud_per_amount * amounts,
             self.declined_legit + self.declined_legit_per_amount * amounts,

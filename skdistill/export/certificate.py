@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from skdistill.scorer.files import write_atomically
+from skdistill.scorer.files import as_path, write_atomically
 from skdistill.scorer.model import fingerprint
 
 #: Largest difference in probability, or in shares of the spread of a regressor's answers.
@@ -282,8 +282,10 @@ def check_writable(path):
     ------
     IsADirectoryError, FileNotFoundError, PermissionError
         With what to do.
+    TypeError
+        If it is no path.
     """
-    path = Path(path)
+    path = as_path(path)
     if path.is_dir():
         raise IsADirectoryError(f"{str(path)!r} is a folder; the name of a file was expected.")
     if not path.parent.is_dir():

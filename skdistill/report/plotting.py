@@ -4,6 +4,7 @@ import numpy as np
 
 from skdistill.columns import check_rows, plain_rows
 from skdistill.estimators import as_last_step_sees, last_step
+from skdistill.messages import shown
 
 #: What shows a student that a display was not made for, by the first words of its class's name.
 _SHOWN_BY = {
@@ -69,7 +70,7 @@ def rows_for(student, X):
     return plain_rows(check_rows(last_step(student.estimator), rows, reset=False))
 
 
-def class_position(classes, class_of_interest):
+def class_position(classes, class_of_interest, name="class_of_interest"):
     """Return the position of a class, the second one for None if there are two.
 
     Parameters
@@ -78,6 +79,8 @@ def class_position(classes, class_of_interest):
         The classes; None in regression.
     class_of_interest : int, float, bool, str or None
         One of them, or None.
+    name : str, default="class_of_interest"
+        What messages call it.
 
     Returns
     -------
@@ -93,7 +96,7 @@ def class_position(classes, class_of_interest):
     if classes is None:
         if class_of_interest is not None:
             raise ValueError(
-                f"class_of_interest={class_of_interest!r} was passed with a regressor, which has "
+                f"{name}={shown(class_of_interest)} was passed with a regressor, which has "
                 "no classes. Leave it out."
             )
         return 0
@@ -101,7 +104,7 @@ def class_position(classes, class_of_interest):
         return None if len(classes) > 2 else len(classes) - 1
     if class_of_interest not in classes.tolist():
         raise ValueError(
-            f"class_of_interest={class_of_interest!r} was passed; one of the classes "
+            f"{name}={shown(class_of_interest)} was passed; one of the classes "
             f"{classes.tolist()} was expected."
         )
     return classes.tolist().index(class_of_interest)

@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state, get_tags
 
 from skdistill.caller import warn_caller
 from skdistill.estimators import is_fitted, last_step, n_columns_of, names_of
+from skdistill.messages import shown
 from skdistill.teacher.tree_nodes import read_tree_nodes
 
 
@@ -460,7 +461,7 @@ def _check_number(name, value):
 
 def _check_fitted(teacher):
     if isinstance(teacher, type) or not hasattr(teacher, "fit"):
-        raise TypeError(f"teacher is {teacher!r}; a fitted ensemble of trees was expected.")
+        raise TypeError(f"teacher is {shown(teacher)}; a fitted ensemble of trees was expected.")
     if not is_fitted(teacher):
         raise NotFittedError(
             f"The teacher {type(last_step(teacher)).__name__} is not fitted, so its trees remember "

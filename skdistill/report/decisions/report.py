@@ -6,7 +6,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import _num_samples
 
 from skdistill.bootstrap import Estimate, ratio, replicate
@@ -16,6 +16,7 @@ from skdistill.decisions.checks import check_positives, positive_column
 from skdistill.decisions.costs import APPROVE, DECLINE, REVIEW
 from skdistill.decisions.desk import Desk
 from skdistill.models import as_peer, student_and_teacher
+from skdistill.parameters import validate_params
 from skdistill.report.decisions.card import DecisionReport, ModelDecisions
 from skdistill.report.seen_rows import limits_of_seen_rows
 from skdistill.rows import check_weights
@@ -38,8 +39,7 @@ from skdistill.rows import check_weights
         "n_resamples": [Interval(Integral, 20, None, closed="left")],
         "confidence": [Interval(Real, 0.0, 1.0, closed="neither")],
         "random_state": ["random_state"],
-    },
-    prefer_skip_nested_validation=True,
+    }
 )
 def decision_report(
     model,

@@ -7,10 +7,11 @@ from numbers import Integral, Real
 import numpy as np
 from scipy.special import expit
 from scipy.stats import rankdata
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import Interval
 
 from skdistill.columns import column_values_as
 from skdistill.models import student_and_teacher
+from skdistill.parameters import validate_params
 from skdistill.ranking import weighted_correlation
 from skdistill.report.displays.conditions import NumberCondition
 from skdistill.report.displays.curves import additive_curves
@@ -143,7 +144,6 @@ class ScorecardDisplay:
             "base_points": [Interval(Real, None, None, closed="neither")],
             "base_odds": [Interval(Real, 0.0, None, closed="neither")],
         },
-        prefer_skip_nested_validation=True,
     )
     def from_estimator(
         cls,
@@ -206,7 +206,7 @@ class ScorecardDisplay:
                 f"The student knows {len(classes)} classes, {classes.tolist()}; points speak for "
                 "one class against one other. Use CurvesDisplay."
             )
-        good = 0 if good_class is None else class_position(classes, good_class)
+        good = 0 if good_class is None else class_position(classes, good_class, "good_class")
         scaling = Scaling(points_to_double_odds, base_points, base_odds)
         rows = None if X is None else rows_for(student, X)
         additive = additive_curves(plain, good, rows)

@@ -6,15 +6,12 @@ from numbers import Integral, Real
 import numpy as np
 import scipy.sparse as sp
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import (
-    Interval,
-    validate_parameter_constraints,
-    validate_params,
-)
+from sklearn.utils._param_validation import Interval
 
 from skdistill.bootstrap import Estimate, confusion, ratio, replicate
 from skdistill.decisions.bands import DecisionBands
 from skdistill.fidelity import kl_of_rows
+from skdistill.parameters import check_parameters, validate_params
 from skdistill.report.decisions.report import decisions_on
 from skdistill.report.fidelity.card import (
     ClassAgreement,
@@ -82,8 +79,7 @@ _OPTIONS = {
         "bands": [DecisionBands, None],
         **_OPTIONS,
         "random_state": ["random_state"],
-    },
-    prefer_skip_nested_validation=True,
+    }
 )
 def fidelity_report(
     model,
@@ -258,7 +254,7 @@ def fidelity_options(given):
         raise TypeError(f"There are no options {unknown}; there are {sorted(_OPTIONS)}.")
     parameters = inspect.signature(fidelity_report).parameters
     options = {name: parameters[name].default for name in _OPTIONS} | given
-    validate_parameter_constraints(_OPTIONS, options, caller_name="fidelity_report")
+    check_parameters(_OPTIONS, options, "fidelity_report")
     return options
 
 

@@ -281,7 +281,7 @@ def fidelity_scorer(measure="kl", *, teacher=None, k=100):
     """
     known = sorted(set().union(*_MEASURES.values()))
     if measure not in known:
-        raise ValueError(f"measure={measure!r}; one of {known} was expected.")
+        raise ValueError(f"measure={shown(measure)}; one of {known} was expected.")
     return _FidelityScorer(measure, teacher, k)
 
 

@@ -7,6 +7,7 @@ from numbers import Real
 import numpy as np
 
 from skdistill.decisions.checks import check_amounts, check_positives, check_probabilities
+from skdistill.messages import shown
 
 __all__ = ["APPROVE", "DECISIONS", "DECLINE", "REVIEW", "DecisionCosts"]
 
@@ -291,7 +292,7 @@ def _check_cost(name, value):
     if value is None and name == "review":
         return
     if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
-        raise ValueError(f"{name}={value!r} was passed; a finite number was expected.")
+        raise ValueError(f"{name}={shown(value)} was passed; a finite number was expected.")
     if name == "review_catches":
         if not 0 < value <= 1:
             raise ValueError(

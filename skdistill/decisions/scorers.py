@@ -100,7 +100,7 @@ def decision_cost(
 ):
     """Mean cost of a row if those predicted to be frauds are flagged; see `fraud_scorer`."""
     if flagged not in ("review", "decline"):
-        raise ValueError(f"flagged={flagged!r}; 'decline' or 'review' was expected.")
+        raise ValueError(f"flagged={shown(flagged)}; 'decline' or 'review' was expected.")
     if flagged == "review" and costs.review is None:
         raise ValueError("flagged='review' was passed, and costs.review is None: nobody reviews.")
     _check_routed(costs, amounts)

@@ -421,14 +421,15 @@ def _missing_shares(missing, keys, teacher):
     shares = [by_column.get(key, 0.0) for key in keys]
     if not all(isinstance(share, Real) and 0 <= share < 1 for share in shares):
         raise ValueError(
-            f"missing={missing!r}; shares of at least 0 and less than 1 were expected."
+            f"missing={shown(missing)}; shares of at least 0 and less than 1 were expected."
         )
     takes_missing = (
         not hasattr(teacher, "__sklearn_tags__") or get_tags(teacher).input_tags.allow_nan
     )
     if any(shares) and not takes_missing:
         raise ValueError(
-            f"missing={missing!r}, but {type(last_step(teacher)).__name__} takes no missing values."
+            f"missing={shown(missing)}, but {type(last_step(teacher)).__name__} takes no missing "
+            "values."
         )
     return shares
 
@@ -456,7 +457,7 @@ def _table(values, columns, backend):
 
 def _check_number(name, value):
     if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name}={value!r}; a whole number of at least 1 was expected.")
+        raise ValueError(f"{name}={shown(value)}; a whole number of at least 1 was expected.")
 
 
 def _check_fitted(teacher):

@@ -13,6 +13,7 @@ from skdistill.export.certificate import (
 )
 from skdistill.export.onnx.case import case_of
 from skdistill.export.onnx.run import run_onnx, runtime_name
+from skdistill.messages import shown
 
 #: Largest difference of a file with int8 weights.
 QUANTIZED_TOLERANCE = 0.1
@@ -114,7 +115,7 @@ def to_onnx(model, path, X=None, *, dtype="float32", quantize=False, tolerance=N
     """
     path = check_writable(path)
     if dtype not in ("float32", "float64"):
-        raise ValueError(f"dtype={dtype!r} was passed; 'float32' or 'float64' was expected.")
+        raise ValueError(f"dtype={shown(dtype)} was passed; 'float32' or 'float64' was expected.")
     if tolerance is None:
         tolerance = QUANTIZED_TOLERANCE if quantize else TOLERANCE
     case = case_of(model, X, np.dtype(dtype).type)

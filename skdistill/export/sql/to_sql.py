@@ -9,6 +9,7 @@ from skdistill.export.content import (
 )
 from skdistill.export.sample import parity_sample
 from skdistill.export.sql.names import first_repeated, result_names, table_name
+from skdistill.messages import shown
 from skdistill.scorer.content import lean_model
 from skdistill.scorer.model import LeanTree
 from skdistill.scorer.student_file import pack
@@ -184,11 +185,11 @@ def _import_sql():
 def _check_request(dialect, table, view, keep):
     if dialect not in DIALECTS:
         raise ValueError(
-            f"dialect={dialect!r} is not supported. One of these was expected: "
+            f"dialect={shown(dialect)} is not supported. One of these was expected: "
             f"{', '.join(DIALECTS)}."
         )
     if keep is not None and (isinstance(keep, str) or not all(isinstance(k, str) for k in keep)):
-        raise ValueError(f"keep={keep!r} was passed; a list of names of columns was expected.")
+        raise ValueError(f"keep={shown(keep)} was passed; a list of names of columns was expected.")
     for name, value in (("view", view), ("keep", keep)):
         if value is not None and table is None:
             raise ValueError(f"{name} was passed without table: name the table that is read.")

@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import Interval
 from skdistill.bootstrap import Estimate, confusion, ratio, replicate
 from skdistill.decisions.bands import DecisionBands
 from skdistill.fidelity import kl_of_rows
+from skdistill.messages import shown
 from skdistill.parameters import check_parameters, validate_params
 from skdistill.report.decisions.report import decisions_on
 from skdistill.report.fidelity.card import (
@@ -265,7 +266,7 @@ def report_on(
     metric = VERDICT_METRIC[case.kind] if metric is None else metric
     if metric not in SCORES[case.kind]:
         raise ValueError(
-            f"metric={metric!r} is no score of a {case.kind} task; one of "
+            f"metric={shown(metric)} is no score of a {case.kind} task; one of "
             f"{list(SCORES[case.kind])} was expected."
         )
     thresholds = [float(t) for t in thresholds] if case.kind == "binary" else []

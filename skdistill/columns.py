@@ -173,6 +173,7 @@ def as_models_take(X):
         The caller's own container, a list converted to an array. Sparse columns of a pandas frame
         are dense, and `pandas.NA` in an object array is NaN, as in `check_rows`.
     """
+    require_table(X)
     if is_frame(X):
         return _without_sparse_columns(X)
     if sp.issparse(X):

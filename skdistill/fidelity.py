@@ -6,9 +6,11 @@ import numpy as np
 from scipy.special import rel_entr
 from scipy.stats import spearmanr
 from sklearn.metrics import mean_absolute_error, r2_score
+from sklearn.utils._param_validation import Interval
 
 from skdistill.messages import shown
 from skdistill.models import student_and_teacher
+from skdistill.parameters import validate_params
 from skdistill.ranking import Ranking
 from skdistill.soft_labels import SMALLEST_PROBABILITY
 
@@ -190,7 +192,7 @@ def top_k_overlap(teacher_score, student_score, k):
 
 def check_top_k(k, n_samples):
     """Raise if there are not k rows to look at."""
-    if isinstance(k, bool) or not isinstance(k, Integral):
+    if isinstance(k, bool) or not isinstance(k, int | np.integer):
         raise TypeError(f"k is {shown(k)}; a whole number of rows was expected.")
     if not 1 <= k <= n_samples:
         raise ValueError(
@@ -237,6 +239,7 @@ def gap_closed(teacher_score, student_score, baseline_score, *, greater_is_bette
     return sign * (student_score - baseline_score) / gap if gap > 0 else float("nan")
 
 
+@validate_params({"measure": [str], "k": [Interval(Integral, 1, None, closed="left")]})
 def fidelity_scorer(measure="kl", *, teacher=None, k=100):
     """Make a scorer of how closely a student follows its teacher, for searches.
 

@@ -351,6 +351,11 @@ def observed_rows(rows):
 
 def check_weights(sample_weight, X):
     """Return float64 weights of shape (n_samples,): non-negative, finite and not all zero."""
+    if sample_weight is not None and np.ndim(sample_weight) == 0:
+        raise TypeError(
+            f"sample_weight is {shown(sample_weight)}; an array was expected, with one weight per "
+            "row of X."
+        )
     sample_weight = _check_sample_weight(
         sample_weight, X, dtype=np.float64, ensure_non_negative=True
     )

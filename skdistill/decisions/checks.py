@@ -68,6 +68,8 @@ def check_positives(y_true, pos_label=None, name="y_true", n_samples=None):
         raise ValueError(f"{name} has shape {y_true.shape}; one class per row was expected.")
     if n_samples is not None:
         _check_length(y_true, n_samples, name)
+    if len(y_true) == 0:
+        raise ValueError(f"{name} is empty; the observed class of at least one row was expected.")
     _refuse_missing(y_true, name, "Pass rows with an observed class.")
     classes = np.unique(y_true)
     if len(classes) > 2:
@@ -91,8 +93,8 @@ def positive_column(classes, pos_label=None):
             f"The model has the classes {labels}; two were expected: fraud and legitimate."
         )
     pos_label = _check_pos_label_consistency(pos_label, np.asarray(classes))
-    if pos_label not in labels:
-        raise ValueError(f"pos_label={pos_label!r} is none of the classes {labels}.")
+    if np.ndim(pos_label) or pos_label not in labels:
+        raise ValueError(f"pos_label={shown(pos_label)} is none of the classes {labels}.")
     return labels.index(pos_label)
 
 

@@ -10,9 +10,11 @@ from base64 import b64decode, b64encode
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
+from sklearn.utils._param_validation import Interval
 
 from skdistill.scorer.files import as_path, write_atomically
 from skdistill.scorer.model import fingerprint
@@ -23,6 +25,9 @@ TOLERANCE = 1e-5
 #: The spread is no less than so many units in the last place of the largest answer: what rounding
 #: it costs is no difference, also where answers hardly differ.
 LEAST_SPREAD = 4e5
+
+#: What a tolerance may be, as scikit-learn has it.
+TOLERANCES = [Interval(Real, 0.0, None, closed="left")]
 
 
 class ParityError(RuntimeError):

@@ -102,7 +102,7 @@ def class_position(classes, class_of_interest, name="class_of_interest"):
         return 0
     if class_of_interest is None:
         return None if len(classes) > 2 else len(classes) - 1
-    if class_of_interest not in classes.tolist():
+    if np.ndim(class_of_interest) or class_of_interest not in classes.tolist():
         raise ValueError(
             f"{name}={shown(class_of_interest)} was passed; one of the classes "
             f"{classes.tolist()} was expected."

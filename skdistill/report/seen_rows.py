@@ -3,6 +3,7 @@
 from skdistill.caller import warn_caller
 from skdistill.estimators import as_last_step_sees, is_fitted_instance, last_step
 from skdistill.rows import SEEN_TOLERANCE
+from skdistill.teacher.fitting import check_teacher_columns
 from skdistill.teacher.training_rows import Proof, proof_of_training_rows
 
 
@@ -24,6 +25,8 @@ def limits_of_seen_rows(model, teacher, X):
         At most one. Where nothing is known of the rows of a teacher that was given fitted, the
         report says so, without a warning.
     """
+    if teacher is not None:
+        check_teacher_columns(teacher.estimator, X)
     model = getattr(model, "best_estimator_", model)
     distiller = last_step(model)
     share = 0.0

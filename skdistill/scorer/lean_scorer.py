@@ -169,7 +169,7 @@ class LeanScorer:
 
 def _make_engine(model, engine):
     """Return the engine asked for, or the best there is."""
-    if engine not in ("auto", "c", "numpy"):
+    if not isinstance(engine, str) or engine not in ("auto", "c", "numpy"):
         raise ValueError(f"engine is {shown(engine)}; 'auto', 'c' or 'numpy' was expected.")
     if engine == "numpy":
         return numpy_engine(model)

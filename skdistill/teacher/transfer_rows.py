@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state, get_tags
 from skdistill.caller import warn_caller
 from skdistill.estimators import is_fitted, last_step, n_columns_of, names_of
 from skdistill.messages import shown
+from skdistill.parameters import validate_params
 from skdistill.teacher.tree_nodes import read_tree_nodes
 
 
@@ -56,6 +57,7 @@ class Column:
         return high - (high - low) * random_state.random_sample(len(cell))
 
 
+@validate_params({"backend": [str, None], "random_state": ["random_state"]})
 def transfer_rows_from_teacher(
     teacher,
     ranges=None,

@@ -6,6 +6,7 @@ import numpy as np
 
 from skdistill.export.certificate import (
     TOLERANCE,
+    TOLERANCES,
     certify,
     check_writable,
     spread_of,
@@ -14,11 +15,13 @@ from skdistill.export.certificate import (
 from skdistill.export.onnx.case import case_of
 from skdistill.export.onnx.run import run_onnx, runtime_name
 from skdistill.messages import shown
+from skdistill.parameters import validate_params
 
 #: Largest difference of a file with int8 weights.
 QUANTIZED_TOLERANCE = 0.1
 
 
+@validate_params({"dtype": [str], "quantize": ["boolean"], "tolerance": [*TOLERANCES, None]})
 def to_onnx(model, path, X=None, *, dtype="float32", quantize=False, tolerance=None):
     """Write a model as an ONNX file: raw columns in, classes and probabilities out.
 

@@ -1,6 +1,12 @@
 """Trees and additive students as SQL: expressions, a query or a view."""
 
-from skdistill.export.certificate import TOLERANCE, certify, check_writable, write_certified
+from skdistill.export.certificate import (
+    TOLERANCE,
+    TOLERANCES,
+    certify,
+    check_writable,
+    write_certified,
+)
 from skdistill.export.content import (
     as_deployed_sees,
     check_labels_of_int64,
@@ -10,6 +16,7 @@ from skdistill.export.content import (
 from skdistill.export.sample import parity_sample
 from skdistill.export.sql.names import first_repeated, result_names, table_name
 from skdistill.messages import shown
+from skdistill.parameters import validate_params
 from skdistill.scorer.content import lean_model
 from skdistill.scorer.model import LeanTree
 from skdistill.scorer.student_file import pack
@@ -21,6 +28,14 @@ DIALECTS = ("duckdb", "postgres", "snowflake", "bigquery", "spark")
 MOST_POINTS = 20_000
 
 
+@validate_params(
+    {
+        "dialect": [str],
+        "keep": ["array-like", str, None],
+        "rename": [dict, None],
+        "tolerance": TOLERANCES,
+    }
+)
 def to_sql(
     model,
     path=None,

@@ -7,9 +7,9 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import _num_samples
 
 from skdistill.bootstrap import Estimate, ratio, replicate
+from skdistill.columns import as_models_take
 from skdistill.decisions.bands import DecisionBands
 from skdistill.decisions.calibration import calibration_finding, calibration_of
 from skdistill.decisions.checks import check_positives, positive_column
@@ -174,7 +174,8 @@ def decision_report(
     if baseline is not None:
         models["baseline"] = as_peer(baseline, "baseline", student)
     column = positive_column(student.labels, pos_label)
-    n_samples = _num_samples(X)
+    X = as_models_take(X)
+    n_samples = X.shape[0]
     positive = check_positives(y, pos_label, "y", n_samples)
     desk = Desk.of(n_samples, days=days, entities=groups, amounts=amounts)
     limitations = limits_of_seen_rows(model, teacher, X)

@@ -376,7 +376,7 @@ def test_scorers_refuse_what_they_do_not_have():
         fraud_scorer("precision")
     with pytest.raises(TypeError, match=r"'recall_at_fpr' has no parameters \['k'\]"):
         fraud_scorer("recall_at_fpr", k=3)
-    with pytest.raises(TypeError, match=r"\['days'\] belong to rows.*set_score_request\(days=True\)"):
+    with pytest.raises(TypeError, match=r"belong to rows.*set_score_request\(days=True\)"):
         fraud_scorer("precision_at_k", k=3, days=[1, 2])
     with pytest.raises(TypeError, match=r"'precision_at_k' needs \['k'\]"):
         fraud_scorer("precision_at_k")

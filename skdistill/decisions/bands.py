@@ -143,7 +143,7 @@ class DecisionBands(ParametersMixin, BaseEstimator):
         Warns
         -----
         UserWarning
-            If probabilities are far from what was observed.
+            If probabilities are far from what was observed, or all are 0 or 1, as classes are.
         """
         self._validate_params()
         probability = check_probabilities(scores)

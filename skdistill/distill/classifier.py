@@ -370,7 +370,14 @@ class DistilledClassifier(ClassifierDistiller):
             though there are some.
         ValueError
             If a parameter, the rows, the classes, the weights or the teacher's answers are not
-            what is described here; before anything is fitted where that can be told.
+            what is described here, or student and teacher look swapped, see Warns, and the student
+            is fitted; before anything is fitted where that can be told.
+
+        Warns
+        -----
+        UserWarning
+            If the teacher is a single tree or additive student and the student an ensemble, or y
+            holds one class only.
         """
         self._validate_params()
         teacher, student = self._checked_members()

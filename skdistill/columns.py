@@ -93,10 +93,11 @@ def require_table(X, name="X"):
             )
         shape = np.shape(X[:1]) if isinstance(X, list | tuple) else np.asarray(X).shape
     if len(shape) != 2:
+        is_y = f" If it is y: {name} comes first, then y." if len(shape) == 1 else ""
         raise ValueError(
             f"{name} is {shown(X)}; a table was expected, with a row per sample and a column per "
             f"feature. Reshape your data: {name}.reshape(1, -1) is one row, "
-            f"{name}.reshape(-1, 1) one column."
+            f"{name}.reshape(-1, 1) one column.{is_y}"
         )
 
 

@@ -60,12 +60,13 @@ def validate_params(constraints):
 
     def decorate(function):
         signature = inspect.signature(function)
+        owner = function.__qualname__.removesuffix(".__init__")
 
         @wraps(function)
         def checked(*args, **kwargs):
             bound = signature.bind(*args, **kwargs)
             bound.apply_defaults()
-            check_parameters(constraints, bound.arguments, function.__qualname__)
+            check_parameters(constraints, bound.arguments, owner)
             return function(*args, **kwargs)
 
         return checked

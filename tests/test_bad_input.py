@@ -155,14 +155,14 @@ def test_nor_are_they_in_a_search(options, name, binary_task):
 def test_nor_in_decisions_and_reports(binary_task, tree):
     X, y = binary_task
     score = tree.predict_proba(X)[:, 1]
-    for call, args, kind in (
-        (DecisionBands(DecisionCosts).fit, (score,), DecisionCosts),
-        (skdistill.decision_report, (tree, X, y, DecisionBands), DecisionBands),
-        (fraud_scorer, ("band_cost",), DecisionBands),
+    for call, kind in (
+        (lambda: DecisionBands(DecisionCosts).fit(score), DecisionCosts),
+        (lambda: skdistill.decision_report(tree, X, y, DecisionBands), DecisionBands),
+        (lambda: skdistill.fidelity_report(tree, X, y, bands=DecisionBands), DecisionBands),
+        (lambda: skdistill.DistillationReport(tree, X, y, bands=DecisionBands), DecisionBands),
+        (lambda: fraud_scorer("band_cost", bands=DecisionBands), DecisionBands),
     ):
-        options = {"bands": kind} if call is fraud_scorer else {}
-        message = message_of(TypeError, call, *args, **options)
-        assert f"the class {kind.__name__}" in message
+        assert f"the class {kind.__name__}" in message_of(TypeError, call)
 
 
 def test_arrays_as_parameters_are_not_printed(binary_task):

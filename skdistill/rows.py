@@ -351,7 +351,7 @@ def observed_rows(rows):
 
 def check_weights(sample_weight, X):
     """Return float64 weights of shape (n_samples,): non-negative, finite and not all zero."""
-    if sample_weight is not None and np.ndim(sample_weight) == 0:
+    if sample_weight is not None and np.asarray(sample_weight).ndim == 0:
         raise TypeError(
             f"sample_weight is {shown(sample_weight)}; an array was expected, with one weight per "
             "row of X."

@@ -225,7 +225,7 @@ def rows_by_day(day_of_row):
 
 def _as_array(values, name, what):
     """Return an array, unless something else was passed, such as a model."""
-    if isinstance(values, str | type) or hasattr(values, "fit") or np.ndim(values) == 0:
+    if isinstance(values, str | type) or hasattr(values, "fit") or np.asarray(values).ndim == 0:
         raise TypeError(f"{name} is {shown(values)}; an array was expected: {what}.")
     return np.asarray(values)
 

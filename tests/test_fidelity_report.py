@@ -775,7 +775,7 @@ def test_bad_input_is_refused_with_what_to_do(binary_case, regression_case):
         fidelity_report(model, X, y, baseline=regression_case[0].teacher_)
     with pytest.raises(TypeError, match="has no predict_proba"):
         fidelity_report(LinearSVC().fit(X, y), X, y)
-    with pytest.raises(TypeError, match="is not an estimator instance"):
+    with pytest.raises(TypeError, match="a fitted estimator was expected"):
         fidelity_report("model", X, y)
     with pytest.raises(ValueError, match="features"):
         fidelity_report(model, X[:, :3], y)

@@ -10,7 +10,6 @@ from sklearn.tree import BaseDecisionTree
 
 from skdistill.caller import warn_caller
 from skdistill.estimators import frozen_steps_that_learn, last_step, transformers_of
-from skdistill.messages import shown
 from skdistill.opinion_pool import log_losses, z_score
 from skdistill.rows import check_something_observed
 from skdistill.soft_labels import SMALLEST_PROBABILITY, proba_from_margins
@@ -304,7 +303,7 @@ def _check_out_of_bag(in_use):
     if not has_out_of_bag(estimator):
         raise ValueError(
             f"labelling='oob' needs a forest or bagging ensemble with bootstrap=True; the "
-            f"teacher is {shown(estimator)}. Use labelling='cross_fit'."
+            f"teacher is {estimator!r}. Use labelling='cross_fit'."
         )
     if in_use.was_fitted and not in_use.replays_bootstraps:
         member = last_step(estimator).estimators_[0]

@@ -777,7 +777,7 @@ def test_bad_input_is_refused_with_what_to_do(binary_case, regression_case):
         fidelity_report(LinearSVC().fit(X, y), X, y)
     with pytest.raises(TypeError, match="a fitted estimator was expected"):
         fidelity_report("model", X, y)
-    with pytest.raises(ValueError, match="features"):
+    with pytest.raises(ValueError, match="X has 3 columns"):
         fidelity_report(model, X[:, :3], y)
 
 

@@ -5,10 +5,10 @@
     python benchmarks/readme.py --figures fraud_detection latency
     python benchmarks/readme.py --figures quality --data FOLDER
 
-The code blocks of a page are run in order, as one program in an empty folder, which is what a reader
-does who copies them from top to bottom; a block of output after a block of code is what it prints.
-Blocks after ``<!-- needs PACKAGE -->`` are left out where it is not installed. Figures stand between
-a comment with their name and ``<!-- end -->``; they take minutes (quality: hours).
+The code blocks of a page are run in order, as one program in an empty folder: what a reader does who
+copies them from top to bottom. A block of output after a block of code is what it prints. Blocks
+after ``<!-- needs PACKAGE -->`` are left out where it is not installed. Figures stand between a
+comment with their name and ``<!-- end -->``; they take minutes (quality: hours).
 """
 
 import argparse

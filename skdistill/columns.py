@@ -17,6 +17,7 @@ from sklearn.utils import _safe_indexing, check_array
 from sklearn.utils.validation import validate_data
 
 from skdistill.levels import MISSING_TYPES, can_be_numbers, level_numbers
+from skdistill.messages import shown
 
 __all__ = [
     "as_documented_table",
@@ -29,6 +30,7 @@ __all__ = [
     "is_missing",
     "is_nominal",
     "plain_rows",
+    "require_table",
     "row_hashes",
     "stack_rows",
     "table_names",
@@ -71,6 +73,34 @@ def is_frame(X):
     return isinstance(_narwhalify(X), nw.DataFrame)
 
 
+def require_table(X, name="X"):
+    """Raise before any work if something was passed that is no table, without reading its cells.
+
+    Raises
+    ------
+    TypeError
+        If it is no table, array or list at all, such as a model, a path or None.
+    ValueError
+        If it has not two dimensions.
+    """
+    shape = getattr(X, "shape", None)
+    if not isinstance(shape, tuple):
+        is_listed = isinstance(X, list | tuple) or hasattr(X, "__array__")
+        if not is_listed or hasattr(X, "fit"):
+            raise TypeError(
+                f"{name} is {shown(X)}; a table was expected, with a row per sample and a column "
+                "per feature: an array, a data frame or a list of rows."
+            )
+        shape = np.shape(X[:1]) if isinstance(X, list | tuple) else np.asarray(X).shape
+    if len(shape) != 2:
+        is_y = f" If it is y: {name} comes first, then y." if len(shape) == 1 else ""
+        raise ValueError(
+            f"{name} is {shown(X)}; a table was expected, with a row per sample and a column per "
+            f"feature. Reshape your data: {name}.reshape(1, -1) is one row, "
+            f"{name}.reshape(-1, 1) one column.{is_y}"
+        )
+
+
 def check_rows(estimator, X, *, reset, accept_sparse=False, name="X"):
     """Check a table, and its columns against those the estimator was fitted on.
 
@@ -103,6 +133,7 @@ def check_rows(estimator, X, *, reset, accept_sparse=False, name="X"):
     """
     if isinstance(X, PlainColumns):  # of a table that was checked before it was read
         return X
+    require_table(X, name)
     X = _without_mask(_without_sparse_columns(X))
     frame = _narwhalify(X)
     is_array = not isinstance(frame, nw.DataFrame)
@@ -143,6 +174,7 @@ def as_models_take(X):
         The caller's own container, a list converted to an array. Sparse columns of a pandas frame
         are dense, and `pandas.NA` in an object array is NaN, as in `check_rows`.
     """
+    require_table(X)
     if is_frame(X):
         return _without_sparse_columns(X)
     if sp.issparse(X):

@@ -1,11 +1,16 @@
 """How closely a student follows a teacher: numbers from arrays, and scorers for searches."""
 
+from numbers import Integral, Real
+
 import numpy as np
 from scipy.special import rel_entr
 from scipy.stats import spearmanr
 from sklearn.metrics import mean_absolute_error, r2_score
+from sklearn.utils._param_validation import Interval
 
+from skdistill.messages import shown
 from skdistill.models import student_and_teacher
+from skdistill.parameters import validate_params
 from skdistill.ranking import Ranking
 from skdistill.soft_labels import SMALLEST_PROBABILITY
 
@@ -170,12 +175,15 @@ def top_k_overlap(teacher_score, student_score, k):
     >>> print(top_k_overlap([0.9, 0.8, 0.1], [0.7, 0.2, 0.3], k=2))
     0.5
     """
-    teacher_score, student_score = np.asarray(teacher_score), np.asarray(student_score)
+    teacher_score = _as_numbers(teacher_score, "teacher_score")
+    student_score = _as_numbers(student_score, "student_score")
     if teacher_score.ndim != 1 or teacher_score.shape != student_score.shape:
         raise ValueError(
             f"teacher_score has shape {teacher_score.shape} and student_score "
             f"{student_score.shape}; both must be (n_samples,)."
         )
+    if np.isnan(teacher_score).any() or np.isnan(student_score).any():
+        raise ValueError("Scores are NaN on some rows, which cannot be ranked. Leave these out.")
     check_top_k(k, len(teacher_score))
     weight = np.ones(len(teacher_score))
     within = [Ranking.of(score).top(k, weight) for score in (teacher_score, student_score)]
@@ -184,6 +192,8 @@ def top_k_overlap(teacher_score, student_score, k):
 
 def check_top_k(k, n_samples):
     """Raise if there are not k rows to look at."""
+    if isinstance(k, bool) or not isinstance(k, int | np.integer):
+        raise TypeError(f"k is {shown(k)}; a whole number of rows was expected.")
     if not 1 <= k <= n_samples:
         raise ValueError(
             f"The top {k} of {n_samples} rows were asked for. Pass a number from 1 to {n_samples}, "
@@ -220,11 +230,16 @@ def gap_closed(teacher_score, student_score, baseline_score, *, greater_is_bette
     >>> print(f"{gap_closed(0.90, 0.88, 0.86):.2f}")
     0.50
     """
+    scores = {"teacher": teacher_score, "student": student_score, "baseline": baseline_score}
+    for name, score in scores.items():
+        if not isinstance(score, Real):
+            raise TypeError(f"{name}_score is {shown(score)}; a number was expected.")
     sign = 1.0 if greater_is_better else -1.0
     gap = sign * (teacher_score - baseline_score)
     return sign * (student_score - baseline_score) / gap if gap > 0 else float("nan")
 
 
+@validate_params({"measure": [str], "k": [Interval(Integral, 1, None, closed="left")]})
 def fidelity_scorer(measure="kl", *, teacher=None, k=100):
     """Make a scorer of how closely a student follows its teacher, for searches.
 
@@ -269,7 +284,7 @@ def fidelity_scorer(measure="kl", *, teacher=None, k=100):
     """
     known = sorted(set().union(*_MEASURES.values()))
     if measure not in known:
-        raise ValueError(f"measure={measure!r}; one of {known} was expected.")
+        raise ValueError(f"measure={shown(measure)}; one of {known} was expected.")
     return _FidelityScorer(measure, teacher, k)
 
 
@@ -335,11 +350,32 @@ _MEASURES = {
 
 
 def _check_pair(teacher_proba, student_proba):
-    teacher_proba = np.asarray(teacher_proba, dtype=np.float64)
-    student_proba = np.asarray(student_proba, dtype=np.float64)
+    pair = {
+        "teacher_proba": _as_numbers(teacher_proba, "teacher_proba"),
+        "student_proba": _as_numbers(student_proba, "student_proba"),
+    }
+    teacher_proba, student_proba = pair.values()
     if teacher_proba.ndim != 2 or teacher_proba.shape != student_proba.shape:
         raise ValueError(
             f"teacher_proba has shape {teacher_proba.shape} and student_proba "
-            f"{student_proba.shape}; both must be (n_samples, n_classes)."
+            f"{student_proba.shape}; both must be (n_samples, n_classes), as predict_proba gives "
+            "them."
         )
+    for name, proba in pair.items():
+        if not ((proba >= 0) & (proba <= 1)).all():
+            raise ValueError(
+                f"{name} has entries that do not lie between 0 and 1, or are NaN; probabilities "
+                "were expected, as predict_proba gives them."
+            )
     return teacher_proba, student_proba
+
+
+def _as_numbers(values, name):
+    """Return float64 numbers, finite or not."""
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"{name} is {shown(values)}; numbers were expected, of teacher and student on the same "
+            "rows."
+        ) from None

@@ -7,10 +7,27 @@ import numpy as np
 from sklearn.base import is_regressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
+from sklearn.tree import BaseDecisionTree
 from sklearn.utils.validation import check_is_fitted
 
-from skdistill.estimators import ask, is_fitted, last_step, transformers_of
+from skdistill.caller import warn_caller
+from skdistill.columns import require_table
+from skdistill.estimators import VENDORS, ask, is_fitted, last_step, package_of, transformers_of
+from skdistill.messages import refuse_class, shown
+from skdistill.students.linear import LinearStudentClassifier, LinearStudentRegressor
+from skdistill.students.soft_tree import SoftTreeStudentClassifier
+from skdistill.students.tree import TreeStudentClassifier, TreeStudentRegressor
 from skdistill.teacher.margins import align_probabilities, check_predictions, check_probabilities
+
+#: Models that people can read, each smaller than any ensemble.
+_READABLE = (
+    BaseDecisionTree,
+    TreeStudentClassifier,
+    TreeStudentRegressor,
+    LinearStudentClassifier,
+    LinearStudentRegressor,
+    SoftTreeStudentClassifier,
+)
 
 
 @dataclass(frozen=True)
@@ -60,9 +77,12 @@ class Model:
 
         Raises
         ------
+        TypeError
+            If X is no table.
         ValueError
-            If the model's answers are not finite, or no probabilities.
+            If X has not two dimensions, or the model's answers are not finite, or no probabilities.
         """
+        require_table(X)
         if classes is None:
             return check_predictions(self.estimator, ask(self.estimator, "predict", X))
         proba = ask(self.estimator, "predict_proba", X)
@@ -99,6 +119,7 @@ def student_and_teacher(model, teacher=None):
     TypeError
         If one of the two is a classifier and the other a regressor, or neither.
     """
+    _check_estimator(model, "model")
     model = getattr(model, "best_estimator_", model)
     check_is_fitted(model)
     model = model.estimator if isinstance(model, FrozenEstimator) else model
@@ -116,6 +137,45 @@ def student_and_teacher(model, teacher=None):
         _in_place_of_last(model, inside.estimator),
         getattr(inside, "labels", None),
         getattr(distiller, "margin_shift_", None),
+    )
+
+
+def check_order(teacher, student):
+    """Say so if a small model is to be distilled into an ensemble, as if both were swapped.
+
+    Parameters
+    ----------
+    teacher, student : estimator
+        As users pass them.
+
+    Raises
+    ------
+    ValueError
+        If the ensemble is fitted: as a student it would lose that.
+
+    Warns
+    -----
+    UserWarning
+        If it is not. It can be meant, as where only one kind of model can be served.
+    """
+    small, large = last_step(teacher), last_step(student)
+    if not (isinstance(small, _READABLE) and _is_ensemble(large)):
+        return
+    names = type(small).__name__, type(large).__name__
+    message = (
+        f"teacher is the single model {names[0]} and student the ensemble {names[1]}: that distils "
+        "a small model into a large one, which can at best repeat it. The teacher comes first, "
+        f"then the student: pass the {names[1]} as teacher and the {names[0]} as student."
+    )
+    if is_fitted(large):
+        raise ValueError(message)
+    warn_caller(message)
+
+
+def _is_ensemble(estimator):
+    modules = [each.__module__ for each in type(estimator).__mro__]
+    return package_of(estimator) in VENDORS or any(
+        module.startswith("sklearn.ensemble") for module in modules
     )
 
 
@@ -143,11 +203,7 @@ def as_model(estimator, role):
     """
     if isinstance(estimator, Model):
         return estimator
-    if not hasattr(estimator, "predict") or isinstance(estimator, type):
-        raise TypeError(
-            f"{role} is {estimator!r}; a fitted estimator was expected: a distiller, a classifier "
-            "with predict_proba or a regressor."
-        )
+    _check_estimator(estimator, role)
     if not is_fitted(estimator):
         check_is_fitted(last_step(estimator))
     if hasattr(estimator, "predict_proba"):
@@ -158,6 +214,17 @@ def as_model(estimator, role):
             "no regressor. Probabilities or predicted values are what is compared."
         )
     return Model(estimator, None)
+
+
+def _check_estimator(estimator, role):
+    """Raise if something else was passed, such as the rows, or a class."""
+    refuse_class(estimator, role)
+    if not hasattr(estimator, "predict") or not hasattr(estimator, "fit"):
+        of_order = " The model comes first, then the rows or the path." if role == "model" else ""
+        raise TypeError(
+            f"{role} is {shown(estimator)}; a fitted estimator was expected: a distiller, a "
+            f"classifier with predict_proba or a regressor.{of_order}"
+        )
 
 
 def as_peer(estimator, role, student):

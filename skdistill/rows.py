@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, _check_y, check_consistent_length
+from sklearn.utils.validation import _check_sample_weight, _check_y, _num_samples
 
 from skdistill.caller import warn_caller
 from skdistill.columns import (
@@ -20,6 +20,7 @@ from skdistill.columns import (
     take_rows,
 )
 from skdistill.levels import MISSING_TYPES
+from skdistill.messages import shown
 
 __all__ = [
     "Rows",
@@ -27,6 +28,8 @@ __all__ = [
     "check_classes",
     "check_classification_rows",
     "check_regression_rows",
+    "check_length",
+    "check_values",
     "check_weights",
     "encode_observed",
     "hashes_of_seen",
@@ -34,6 +37,7 @@ __all__ = [
     "observed_rows",
     "require_y",
     "warn_of_leak",
+    "warn_of_one_class",
     "warn_of_seen_rows",
 ]
 
@@ -209,7 +213,7 @@ def check_classification_rows(
     """
     X = check_rows(estimator, X, reset=True, accept_sparse=accept_sparse)
     y = _as_labels(estimator, y)
-    check_consistent_length(X, y)
+    check_length(y, X)
     unlabelled = _unlabelled(y, known_classes)
     _warn_of_lost_marks(y, known_classes)
     has_weights = sample_weight is not None
@@ -227,6 +231,8 @@ def check_classification_rows(
             f"y holds one class, {y.tolist()[0]!r}, and -1, which marks rows without a class: "
             "there is nothing to learn. If -1 is a class here, give it another name, such as 0."
         )
+    if known_classes is None:
+        warn_of_one_class(np.unique(y))
     weight = check_weights(sample_weight[~unlabelled], y[:, None])
     tables, pool_weight = [], [sample_weight[unlabelled]]
     if unlabelled.any():
@@ -242,8 +248,8 @@ def check_classification_rows(
 def check_regression_rows(estimator, X, y, sample_weight, X_unlabeled, *, accept_sparse):
     """Check the rows of a regression task; see `check_classification_rows`."""
     X = check_rows(estimator, X, reset=True, accept_sparse=accept_sparse)
-    y = _check_y(require_y(estimator, y), y_numeric=True, estimator=estimator).astype(np.float64)
-    check_consistent_length(X, y)
+    y = check_values(estimator, y)
+    check_length(y, X)
     weight = check_weights(sample_weight, X)
     tables = _check_pool(estimator, X_unlabeled, X, accept_sparse)
     pool = stack_rows(tables) if tables else None
@@ -299,7 +305,7 @@ def encode_observed(estimator, y, X, classes):
         If y has another length than X, or classes that are not known.
     """
     y = _as_labels(estimator, y)
-    check_consistent_length(X, y)
+    check_length(y, X)
     codes = np.full(len(y), UNLABELLED)
     observed = ~_unlabelled(y, classes)
     if observed.any():
@@ -345,6 +351,11 @@ def observed_rows(rows):
 
 def check_weights(sample_weight, X):
     """Return float64 weights of shape (n_samples,): non-negative, finite and not all zero."""
+    if sample_weight is not None and np.asarray(sample_weight).ndim == 0:
+        raise TypeError(
+            f"sample_weight is {shown(sample_weight)}; an array was expected, with one weight per "
+            "row of X."
+        )
     sample_weight = _check_sample_weight(
         sample_weight, X, dtype=np.float64, ensure_non_negative=True
     )
@@ -363,6 +374,8 @@ def require_y(estimator, y):
             f"This {type(estimator).__name__} estimator requires y to be passed, but the target y "
             "is None."
         )
+    if isinstance(y, str | type) or hasattr(y, "fit"):
+        raise TypeError(f"y is {shown(y)}; an array was expected, with one entry per row of X.")
     missing = _missing_labels(y)
     if len(missing):
         raise ValueError(
@@ -371,6 +384,38 @@ def require_y(estimator, y):
             "as y, which marks rows without a class."
         )
     return y
+
+
+def check_length(y, X):
+    """Raise unless there is one y per row of X."""
+    if _num_samples(y) != _num_samples(X):
+        raise ValueError(
+            f"y has {_num_samples(y)} entries and X {_num_samples(X)} rows (inconsistent numbers "
+            "of samples); one entry for each row was expected. Were both filtered alike?"
+        )
+
+
+def check_values(estimator, y):
+    """Return the values that a regressor is fitted to, as finite float64."""
+    y = require_y(estimator, y)
+    try:
+        return _check_y(y, y_numeric=True, estimator=estimator).astype(np.float64)
+    except (TypeError, ValueError) as error:
+        if "could not convert" not in str(error):
+            raise
+        raise ValueError(
+            f"y is {shown(y)} that holds text; the numbers that {type(estimator).__name__} is to "
+            "predict were expected. A classifier takes classes."
+        ) from None
+
+
+def warn_of_one_class(classes):
+    """Warn if there is nothing to tell apart, so that every answer will be the same."""
+    if len(classes) == 1:
+        warn_caller(
+            f"y holds one class only, {np.asarray(classes).tolist()[0]!r}, and so will every "
+            "answer. Check the filter or the comparison that y was made by."
+        )
 
 
 def _missing_labels(y):

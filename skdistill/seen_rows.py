@@ -6,6 +6,7 @@ from skdistill.caller import warn_caller
 from skdistill.columns import as_models_take
 from skdistill.estimators import as_last_step_sees, is_fitted_instance, last_step
 from skdistill.rows import SEEN_TOLERANCE
+from skdistill.teacher.fitting import check_teacher_columns
 from skdistill.teacher.training_rows import Proof, proof_of_training_rows
 
 
@@ -52,6 +53,8 @@ def find_seen_rows(model, teacher, X, consequence="the figures of this report ar
         it says so, without a warning.
     """
     X = as_models_take(X)
+    if teacher is not None:
+        check_teacher_columns(teacher.estimator, X)
     model = getattr(model, "best_estimator_", model)
     distiller = last_step(model)
     distiller = getattr(distiller, "best_estimator_", distiller)

@@ -16,10 +16,12 @@ from skdistill.columns import (
     is_nominal,
     replace_cells,
     replace_levels,
+    require_table,
     stack_rows,
     table_like,
     take_rows,
 )
+from skdistill.parameters import ParametersMixin, check_parameters
 from skdistill.soft_labels import SoftTargets
 
 #: Where a row of a transfer set comes from.
@@ -308,7 +310,13 @@ def _unseen_levels(known):
     return sorted(set(names) - set(known)) or [f"{known[-1]}??"]
 
 
-class Munge(BaseEstimator):
+_OF_SAMPLE = {
+    "n_labelled": [Interval(Integral, 0, None, closed="left"), None],
+    "random_state": ["random_state"],
+}
+
+
+class Munge(ParametersMixin, BaseEstimator):
     """Make synthetic rows by mixing each row with a near neighbour.
 
     Every synthetic row starts as a real one. Each of its cells is, with probability `swap_prob`,
@@ -422,8 +430,14 @@ class Munge(BaseEstimator):
             Numbers of the row it started from and of its neighbour.
         """
         self._validate_params()
+        require_table(X)
+        X = X if hasattr(X, "shape") else np.asarray(X)
+        given = {"n_labelled": n_labelled, "random_state": random_state}
+        check_parameters(_OF_SAMPLE, given, "Munge.sample")
         random_state = check_random_state(random_state)
         n_samples = X.shape[0]
+        if n_samples == 0:
+            raise ValueError("X has no rows; some are needed to mix.")
         wanted = self.size * (n_samples if n_labelled is None else n_labelled)
         n_rows = int(max(1, min(self.max_rows, round(wanted))))
         columns = [column_values(X, j) for j in range(X.shape[1])]

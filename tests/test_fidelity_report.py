@@ -998,9 +998,9 @@ def test_bad_input_is_refused_with_what_to_do(binary_case, regression_case):
         fidelity_report(model, X, y, baseline=regression_case[0].teacher_)
     with pytest.raises(TypeError, match="has no predict_proba"):
         fidelity_report(LinearSVC().fit(X, y), X, y)
-    with pytest.raises(TypeError, match="is not an estimator instance"):
+    with pytest.raises(TypeError, match="a fitted estimator was expected"):
         fidelity_report("model", X, y)
-    with pytest.raises(ValueError, match="features"):
+    with pytest.raises(ValueError, match="X has 3 columns"):
         fidelity_report(model, X[:, :3], y)
 
 

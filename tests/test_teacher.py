@@ -541,7 +541,7 @@ class TestCheckTeacher:
             (RandomForestClassifier, "the class RandomForestClassifier; an instance was expected"),
             ("forest", "'forest'; a classifier with fit and predict"),
             (None, "None; a classifier with fit and predict"),
-            (StandardScaler(), r"StandardScaler\(\); a classifier with fit and predict"),
+            (StandardScaler(), r"a StandardScaler; a classifier with fit and predict"),
             (RandomForestRegressor(), "the regressor RandomForestRegressor.*DistilledRegressor"),
             (
                 make_pipeline(StandardScaler(), LinearRegression()),

@@ -15,17 +15,19 @@ from skdistill.decisions.checks import (
     check_probabilities,
     positive_column,
     rows_by_day,
+    warn_of_classes,
 )
 from skdistill.decisions.costs import APPROVE, DECISIONS, DECLINE, REVIEW, DecisionCosts
 from skdistill.estimators import by_label
 from skdistill.models import student_and_teacher
+from skdistill.parameters import ParametersMixin
 from skdistill.rows import check_weights
 from skdistill.seen_rows import find_seen_rows
 
 __all__ = ["DecisionBands", "savings_of_reviews", "shadow_price"]
 
 
-class DecisionBands(BaseEstimator):
+class DecisionBands(ParametersMixin, BaseEstimator):
     """Approve, review or decline, whichever is expected to cost least.
 
     Parameters
@@ -142,10 +144,11 @@ class DecisionBands(BaseEstimator):
         Warns
         -----
         UserWarning
-            If probabilities are far from what was observed.
+            If probabilities are far from what was observed, or all are 0 or 1, as classes are.
         """
         self._validate_params()
         probability = check_probabilities(scores)
+        warn_of_classes(probability, "scores")
         weight = check_weights(sample_weight, probability)
         day = None if days is None else check_days(days, len(probability))
         savings, _ = savings_of_reviews(self.costs, probability, amounts)
@@ -261,6 +264,7 @@ class DecisionBands(BaseEstimator):
         """
         check_is_fitted(self)
         probability = check_probabilities(scores)
+        warn_of_classes(probability, "scores")
         day = None if days is None else check_days(days, len(probability))
         return DECISIONS[self.decide_codes(probability, amounts, day, np.ones(len(probability)))]
 

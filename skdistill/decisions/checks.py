@@ -3,13 +3,16 @@
 import re
 
 import numpy as np
-from sklearn.utils.validation import _check_pos_label_consistency, column_or_1d
+from sklearn.utils.validation import _check_pos_label_consistency
 
+from skdistill.caller import warn_caller
+from skdistill.messages import shown
 from skdistill.rows import check_weights
 from skdistill.scorer.cells import is_missing
 
 __all__ = [
     "check_amounts",
+    "check_both_classes",
     "check_days",
     "check_entities",
     "check_k",
@@ -19,7 +22,14 @@ __all__ = [
     "check_scores",
     "positive_column",
     "rows_by_day",
+    "warn_of_classes",
 ]
+
+#: What scores are, for messages.
+OF_MODEL = "model.predict_proba(X)[:, 1]"
+
+#: Fewer scores that are all 0 or 1 may be chance.
+FEWEST_SCORES = 30
 
 
 def check_ranked(y_true, y_score, pos_label, sample_weight):
@@ -34,22 +44,32 @@ def check_ranked(y_true, y_score, pos_label, sample_weight):
     """
     positive = check_positives(y_true, pos_label)
     score = check_scores(y_score, len(positive))
+    warn_of_classes(score, "y_score")
     weight = check_weights(sample_weight, score)
+    check_both_classes(positive, weight)
+    return positive, score, weight
+
+
+def check_both_classes(positive, weight):
+    """Raise unless rows of both classes have a weight."""
     found = np.unique(positive[weight > 0])
     if len(found) < 2:
-        only = "positive" if found[0] else "negative"
+        only = "positive" if found.any() else "negative"
         raise ValueError(
             f"Every row of y_true is {only}, so that there is nothing to tell apart. Pass rows of "
             "both classes; in a cross-validation, stratified folds, and fewer of them."
         )
-    return positive, score, weight
 
 
 def check_positives(y_true, pos_label=None, name="y_true", n_samples=None):
     """Return 1.0 for rows of the positive class and 0.0 for those of the other."""
-    y_true = column_or_1d(np.asarray(y_true))
+    y_true = _as_array(y_true, name, "the observed class of each row")
+    if y_true.ndim != 1:
+        raise ValueError(f"{name} has shape {y_true.shape}; one class per row was expected.")
     if n_samples is not None:
         _check_length(y_true, n_samples, name)
+    if len(y_true) == 0:
+        raise ValueError(f"{name} is empty; the observed class of at least one row was expected.")
     _refuse_missing(y_true, name, "Pass rows with an observed class.")
     classes = np.unique(y_true)
     if len(classes) > 2:
@@ -73,20 +93,26 @@ def positive_column(classes, pos_label=None):
             f"The model has the classes {labels}; two were expected: fraud and legitimate."
         )
     pos_label = _check_pos_label_consistency(pos_label, np.asarray(classes))
-    if pos_label not in labels:
-        raise ValueError(f"pos_label={pos_label!r} is none of the classes {labels}.")
+    if np.ndim(pos_label) or pos_label not in labels:
+        raise ValueError(f"pos_label={shown(pos_label)} is none of the classes {labels}.")
     return labels.index(pos_label)
 
 
 def check_scores(scores, n_samples=None, name="y_score"):
     """Return finite scores of shape (n_samples,) as float64."""
-    scores = np.asarray(scores)
+    what = "the amount of each row" if name == "amounts" else OF_MODEL
+    scores = _as_array(scores, name, what)
     if scores.ndim != 1:
         raise ValueError(
-            f"{name} has shape {scores.shape}; one score per row was expected, such as "
-            "model.predict_proba(X)[:, 1]."
+            f"{name} has shape {scores.shape}; one number per row was expected: {what}."
         )
-    scores = scores.astype(np.float64)
+    try:
+        scores = scores.astype(np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"{name} holds {shown(scores[0])}, which is no number; one number per row was "
+            f"expected: {what}."
+        ) from None
     if n_samples is not None:
         _check_length(scores, n_samples, name)
     if not np.isfinite(scores).all():
@@ -106,6 +132,16 @@ def check_probabilities(scores, n_samples=None, name="scores"):
             "of fraud were expected, from 0 to 1: they are multiplied by money."
         )
     return scores
+
+
+def warn_of_classes(scores, name):
+    """Warn of scores that are predicted classes: no row ranks above another of its class."""
+    if len(scores) >= FEWEST_SCORES and np.array_equal(np.unique(scores), [0.0, 1.0]):
+        warn_caller(
+            f"{name} is 0 or 1 on every row, as predicted classes are; probabilities tell more. "
+            f"Pass {OF_MODEL}, not model.predict(X). If they are, the model is sure of every row: "
+            "calibrate it first."
+        )
 
 
 def check_days(days, n_samples):
@@ -185,6 +221,13 @@ def rows_by_day(day_of_row):
     """Return the numbers of the rows of each day, in their order."""
     order = np.argsort(day_of_row, kind="stable")
     return np.split(order, np.cumsum(np.bincount(day_of_row))[:-1])
+
+
+def _as_array(values, name, what):
+    """Return an array, unless something else was passed, such as a model."""
+    if isinstance(values, str | type) or hasattr(values, "fit") or np.asarray(values).ndim == 0:
+        raise TypeError(f"{name} is {shown(values)}; an array was expected: {what}.")
+    return np.asarray(values)
 
 
 def _check_length(values, n_samples, name):

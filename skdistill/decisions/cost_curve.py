@@ -3,16 +3,18 @@
 from numbers import Real
 
 import numpy as np
-from sklearn.utils._param_validation import validate_params
 
 from skdistill.decisions.bands import savings_of_reviews
 from skdistill.decisions.checks import (
+    check_both_classes,
     check_days,
     check_positives,
     check_probabilities,
     rows_by_day,
+    warn_of_classes,
 )
 from skdistill.decisions.costs import REVIEW, DecisionCosts
+from skdistill.parameters import validate_params
 from skdistill.rows import check_weights
 
 __all__ = ["review_cost_curve", "review_costs"]
@@ -27,8 +29,7 @@ __all__ = ["review_cost_curve", "review_costs"]
         "days": ["array-like", None],
         "pos_label": [Real, str, "boolean", None],
         "sample_weight": ["array-like", None],
-    },
-    prefer_skip_nested_validation=True,
+    }
 )
 def review_cost_curve(
     y_true, y_proba, *, costs, amounts=None, days=None, pos_label=None, sample_weight=None
@@ -94,7 +95,9 @@ def review_cost_curve(
     """
     positive = check_positives(y_true, pos_label)
     probability = check_probabilities(y_proba, len(positive), "y_proba")
+    warn_of_classes(probability, "y_proba")
     weight = check_weights(sample_weight, probability)
+    check_both_classes(positive, weight)
     if costs.review is None:
         raise ValueError("costs.review is None: nobody reviews. Pass what a review costs.")
     day = None if days is None else check_days(days, len(positive))

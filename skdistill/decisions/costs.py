@@ -7,6 +7,7 @@ from numbers import Real
 import numpy as np
 
 from skdistill.decisions.checks import check_amounts, check_positives, check_probabilities
+from skdistill.messages import shown
 
 __all__ = ["APPROVE", "DECISIONS", "DECLINE", "REVIEW", "DecisionCosts"]
 
@@ -218,17 +219,18 @@ class DecisionCosts:
         """
         if amounts is None:
             return self._thresholds(*self.of_errors(1), review_price)[0]
-        return self._thresholds(*self.of_errors(len(amounts), amounts), review_price)
+        return self._thresholds(*self.of_errors(np.size(amounts), amounts), review_price)
 
     def of_errors(self, n_samples, amounts=None):
         """Return what a missed fraud and a declined legitimate payment cost, each (n_samples,)."""
-        if not self.need_amounts:
-            amounts = np.zeros(n_samples)
-        elif amounts is None:
+        if amounts is not None:
+            amounts = check_amounts(amounts, n_samples)
+        elif self.need_amounts:
             raise ValueError(
                 f"{self} depends on the amounts of the payments. Pass amounts, one for each row."
             )
-        amounts = check_amounts(amounts, n_samples)
+        if not self.need_amounts:
+            amounts = np.zeros(n_samples)
         return (
             self.missed_fraud + self.missed_fraud_per_amount * amounts,
             self.declined_legit + self.declined_legit_per_amount * amounts,
@@ -290,7 +292,7 @@ def _check_cost(name, value):
     if value is None and name == "review":
         return
     if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
-        raise ValueError(f"{name}={value!r} was passed; a finite number was expected.")
+        raise ValueError(f"{name}={shown(value)} was passed; a finite number was expected.")
     if name == "review_catches":
         if not 0 < value <= 1:
             raise ValueError(

@@ -3,7 +3,7 @@
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import Interval
 
 from skdistill.bootstrap import ratio
 from skdistill.decisions.checks import (
@@ -13,6 +13,7 @@ from skdistill.decisions.checks import (
     check_ranked,
     rows_by_day,
 )
+from skdistill.parameters import validate_params
 from skdistill.ranking import Ranking, recall_at
 
 __all__ = [
@@ -38,8 +39,7 @@ _K = {"k": [Interval(Integral, 1, None, closed="left")]}
     {
         **{name: _ROWS[name] for name in ("y_true", "y_score", "pos_label", "sample_weight")},
         "fpr": [Interval(Real, 0.0, 1.0, closed="left")],
-    },
-    prefer_skip_nested_validation=True,
+    }
 )
 def recall_at_fpr(y_true, y_score, *, fpr=0.01, pos_label=None, sample_weight=None):
     """Share of the frauds that are found while few legitimate rows raise an alarm.
@@ -91,7 +91,7 @@ def recall_at_fpr(y_true, y_score, *, fpr=0.01, pos_label=None, sample_weight=No
     return float(recall_at(fpr, *Ranking.of(score).tallies(positive, weight)))
 
 
-@validate_params({**_ROWS, **_K}, prefer_skip_nested_validation=True)
+@validate_params({**_ROWS, **_K})
 def precision_at_k(y_true, y_score, *, k, days=None, pos_label=None, sample_weight=None):
     """Share of frauds among the k rows of a day that score highest, the mean over the days.
 
@@ -150,7 +150,7 @@ def precision_at_k(y_true, y_score, *, k, days=None, pos_label=None, sample_weig
     return float(np.nanmean(ratio(found, looked_at)))
 
 
-@validate_params({**_ROWS, **_K}, prefer_skip_nested_validation=True)
+@validate_params({**_ROWS, **_K})
 def recall_at_k(y_true, y_score, *, k, days=None, pos_label=None, sample_weight=None):
     """Share of a day's frauds that are among the k rows that score highest, the mean over the days.
 
@@ -205,8 +205,7 @@ def recall_at_k(y_true, y_score, *, k, days=None, pos_label=None, sample_weight=
         **_K,
         "groups": ["array-like"],
         "remove_found": ["boolean"],
-    },
-    prefer_skip_nested_validation=True,
+    }
 )
 def card_precision_at_k(
     y_true, y_score, groups, *, k, days=None, remove_found=True, pos_label=None

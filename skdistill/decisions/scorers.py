@@ -1,19 +1,22 @@
 """Scorers of what a fraud desk gets, for searches and for tuned thresholds."""
 
 import inspect
+from numbers import Integral
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.metrics import average_precision_score, make_scorer
 
+from skdistill.decisions.bands import DecisionBands
 from skdistill.decisions.checks import check_days, check_positives, check_probabilities
-from skdistill.decisions.costs import APPROVE, DECISIONS
+from skdistill.decisions.costs import APPROVE, DECISIONS, DecisionCosts
 from skdistill.decisions.metrics import (
     card_precision_at_k,
     precision_at_k,
     recall_at_fpr,
     recall_at_k,
 )
+from skdistill.messages import shown
 from skdistill.rows import check_weights
 
 __all__ = ["fraud_scorer"]
@@ -83,8 +86,8 @@ def fraud_scorer(metric="average_precision", **params):
     >>> print(f"{model.fit(X, y).best_threshold_:.2f}")
     0.20
     """
-    if metric not in _METRICS:
-        raise ValueError(f"metric={metric!r}; one of {list(_METRICS)} was expected.")
+    if not isinstance(metric, str) or metric not in _METRICS:
+        raise ValueError(f"metric={shown(metric)}; one of {list(_METRICS)} was expected.")
     function, response, greater_is_better = _METRICS[metric]
     _check_params(metric, function, params)
     return make_scorer(
@@ -97,9 +100,10 @@ def decision_cost(
 ):
     """Mean cost of a row if those predicted to be frauds are flagged; see `fraud_scorer`."""
     if flagged not in ("review", "decline"):
-        raise ValueError(f"flagged={flagged!r}; 'decline' or 'review' was expected.")
+        raise ValueError(f"flagged={shown(flagged)}; 'decline' or 'review' was expected.")
     if flagged == "review" and costs.review is None:
         raise ValueError("flagged='review' was passed, and costs.review is None: nobody reviews.")
+    _check_routed(costs, amounts)
     positive = check_positives(y_true, pos_label)
     code = DECISIONS.tolist().index(flagged)
     predicted = np.asarray(y_pred) == (1 if pos_label is None else pos_label)
@@ -111,6 +115,7 @@ def band_cost(
     y_true, y_proba, *, bands, amounts=None, days=None, pos_label=None, sample_weight=None
 ):
     """Mean cost of a row if bands decide, set on the same rows; see `fraud_scorer`."""
+    _check_routed(bands.costs, amounts, bands.review_capacity, days)
     positive = check_positives(y_true, pos_label)
     probability = check_probabilities(y_proba, len(positive), "y_proba")
     weight = check_weights(sample_weight, probability)
@@ -118,6 +123,31 @@ def band_cost(
     day = None if days is None else check_days(days, len(positive))
     codes = bands.decide_codes(probability, amounts, day, weight)
     return float(np.average(bands.costs.of_codes(positive, codes, amounts), weights=weight))
+
+
+def cards_found(y_true, y_score, groups=None, *, k, days=None, remove_found=True, pos_label=None):
+    """`card_precision_at_k`, which says how the groups get here; see `fraud_scorer`."""
+    if groups is None:
+        raise ValueError(_how_to_route("groups", "the card of each row"))
+    options = {"k": k, "days": days, "remove_found": remove_found, "pos_label": pos_label}
+    return card_precision_at_k(y_true, y_score, groups, **options)
+
+
+def _check_routed(costs, amounts, capacity=None, days=None):
+    """Raise if amounts or days are needed, and did not get to the scorer."""
+    if costs.need_amounts and amounts is None:
+        raise ValueError(_how_to_route("amounts", "the amount of each row"))
+    if isinstance(capacity, Integral) and days is None:
+        raise ValueError(_how_to_route("days", "the day of each row"))
+
+
+def _how_to_route(name, what):
+    return (
+        f"The scorer needs {name}, {what}, and scikit-learn passes them on only if it is asked to: "
+        "call sklearn.set_config(enable_metadata_routing=True), pass "
+        f"scoring=scorer.set_score_request({name}=True) to the search, and {name}={name} to its "
+        "fit."
+    )
 
 
 _SCORES = ("decision_function", "predict_proba")
@@ -128,7 +158,7 @@ _METRICS = {
     "recall_at_fpr": (recall_at_fpr, _SCORES, True),
     "precision_at_k": (precision_at_k, _SCORES, True),
     "recall_at_k": (recall_at_k, _SCORES, True),
-    "card_precision_at_k": (card_precision_at_k, _SCORES, True),
+    "card_precision_at_k": (cards_found, _SCORES, True),
     "band_cost": (band_cost, "predict_proba", False),
     "decision_cost": (decision_cost, "predict", False),
 }
@@ -139,6 +169,12 @@ _OF_ROWS = {"days", "groups", "amounts", "sample_weight"}
 
 def _check_params(metric, function, params):
     """Raise unless the parameters are those of the metric that do not belong to rows."""
+    kinds = {"costs": DecisionCosts, "bands": DecisionBands}
+    for name, kind in kinds.items():
+        if name in params and not isinstance(params[name], kind):
+            raise TypeError(
+                f"{name} is {shown(params[name])}; an instance of {kind.__name__} was expected."
+            )
     known = list(inspect.signature(function).parameters.values())[2:]
     own = {each.name: each for each in known if each.name not in _OF_ROWS}
     unknown = sorted(set(params) - set(own))
@@ -146,7 +182,7 @@ def _check_params(metric, function, params):
         of_rows = [name for name in unknown if name in _OF_ROWS]
         hint = ""
         if of_rows:
-            hint = f" {of_rows} belong to rows: use scorer.set_score_request and pass them to fit."
+            hint = f" {of_rows} belong to rows. {_how_to_route(of_rows[0], 'one for each row')}"
         raise TypeError(f"{metric!r} has no parameters {unknown}; it has {sorted(own)}.{hint}")
     needed = [name for name, each in own.items() if each.default is inspect.Parameter.empty]
     if missing := sorted(set(needed) - set(params)):

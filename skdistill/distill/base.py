@@ -39,6 +39,9 @@ from skdistill.estimators import (
     with_params,
     with_seeds,
 )
+from skdistill.messages import shown
+from skdistill.models import check_order
+from skdistill.parameters import ParametersMixin
 from skdistill.progress import CallbackSupportMixin, refuse_callbacks
 from skdistill.rows import (
     SeenRows,
@@ -85,7 +88,7 @@ def student_has(method):
     return check
 
 
-class Distiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
+class Distiller(ParametersMixin, CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
     """What both distillers do to behave as estimators around a teacher that may be fitted."""
 
     #: What `student` is if it is None; None where there is no such parameter.
@@ -137,7 +140,7 @@ class Distiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
             return Munge()
         if not hasattr(value, "set_params"):
             raise ValueError(
-                f"A parameter {name}__... was passed, but {name} is {value!r}, which has no "
+                f"A parameter {name}__... was passed, but {name} is {shown(value)}, which has no "
                 f"parameters. Pass an estimator as {name} as well."
             )
         return value
@@ -182,6 +185,7 @@ class Distiller(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         teacher = self.teacher
         student = self._default_student() if self.student is None else self.student
         check_student(student, kind)
+        check_order(teacher, student)
         for part in (student, last_step(student)):
             refuse_callbacks(part, self)
         if self.random_state is not None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from skdistill.caller import warn_caller
+from skdistill.messages import shown
 from skdistill.opinion_pool import pool_log_linearly, z_score
 from skdistill.soft_labels import SMALLEST_PROBABILITY, proba_from_margins
 
@@ -119,8 +120,8 @@ def check_class_weight(class_weight, classes, shares):
     weights = np.array([class_weight.get(label, 1.0) for label in labels], dtype=np.float64)
     if not (np.isfinite(weights).all() and (weights >= 0).all() and weights @ shares > 0):
         raise ValueError(
-            f"class_weight={class_weight!r}; finite weights of 0 or more were expected, not all "
-            "of them 0."
+            f"class_weight={shown(class_weight)}; finite weights of 0 or more were expected, not "
+            "all of them 0."
         )
     return weights
 

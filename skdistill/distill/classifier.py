@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_memory
 from skdistill.caller import recalled
 from skdistill.distill.base import CONSTRAINTS, ClassifierDistiller, student_has
 from skdistill.distill.class_prior import class_factors, log_factors, warn_if_far_off, weigh_classes
-from skdistill.distill.hints import FAMILIES, as_hints, tell, tell_in_fit
+from skdistill.distill.hints import FAMILIES, as_hints, check_can_tell, tell, tell_in_fit
 from skdistill.distill.label_correction import silenced
 from skdistill.distill.recalibration import (
     honest_recalibration,
@@ -377,11 +377,17 @@ class DistilledClassifier(ClassifierDistiller):
             though there are some.
         ValueError
             If a parameter, the rows, the classes, the weights or the teacher's answers are not
-            what is described here; before anything is fitted where that can be told.
+            what is described here, or student and teacher look swapped, see Warns, and the student
+            is fitted; before anything is fitted where that can be told.
+
+        Warns
+        -----
+        UserWarning
+            If the teacher is a single tree or additive student and the student an ensemble, or y
+            holds one class only.
         """
         self._validate_params()
-        teacher, student = self._members("classifier")
-        check_can_learn(student, self.loss, self._hint_weights())
+        teacher, student = self._checked_members()
         rows = check_classification_rows(
             self, X, y, sample_weight, X_unlabeled, **self._takes_with(teacher)
         )
@@ -411,6 +417,13 @@ class DistilledClassifier(ClassifierDistiller):
         self._finish(in_use, transfer_set)
         task.end(reconstruction_attributes={}, **observed_rows(rows))
         return self
+
+    def _checked_members(self):
+        """Return teacher and student, checked for what the one is to tell the other."""
+        teacher, student = self._members("classifier")
+        check_can_learn(student, self.loss, self._hint_weights())
+        check_can_tell(teacher, self._hint_weights())
+        return teacher, student
 
     def _needs_classes(self):
         """Tell which parameters were passed that need observed classes."""

@@ -9,6 +9,7 @@ from sklearn.base import clone
 
 from skdistill.distill.held_out import margins_of
 from skdistill.estimators import last_step, seeds_of
+from skdistill.messages import shown
 from skdistill.opinion_pool import log_losses
 from skdistill.soft_labels import margins_from_proba, proba_from_margins, soften
 from skdistill.students.fitting import (
@@ -137,7 +138,7 @@ def cohort_of(students, n_students):
         return _numbered(given), given
     if not isinstance(students, list | tuple) or len(students) < 2:
         raise ValueError(
-            f"students is {students!r}; a list of two or more students was expected, or one "
+            f"students is {shown(students)}; a list of two or more students was expected, or one "
             "student and n_students: a student alone has no peers to learn from."
         )
     if n_students is not None:

@@ -4,8 +4,14 @@ import numpy as np
 
 from skdistill.columns import take_rows
 from skdistill.soft_labels import Hint, soften
-from skdistill.teacher.attributions import tree_attributions
-from skdistill.teacher.leaves import LeafEmbedding, leaves_of, spread
+from skdistill.teacher.attributions import check_can_be_attributed, tree_attributions
+from skdistill.teacher.leaves import (
+    LeafEmbedding,
+    leaves_of,
+    may_have_leaves,
+    spread,
+    without_leaves,
+)
 
 #: What there is to tell, see `skdistill.soft_labels.Hint`.
 FAMILIES = ("feature", "relation", "attribution", "adversarial")
@@ -15,6 +21,27 @@ EMBEDDED_ROWS = 10_000
 
 #: Rows whose answers are attributed to the columns: that takes milliseconds each.
 EXPLAINED_ROWS = 2_000
+
+
+def check_can_tell(teacher, families):
+    """Raise before any work if a teacher cannot tell what is wanted, fitted or not.
+
+    Parameters
+    ----------
+    teacher : estimator
+        As the user passed it.
+    families : iterable of str
+        Which families of hints are wanted, see `skdistill.soft_labels.Hint`.
+
+    Raises
+    ------
+    ValueError
+        If it is known by its class that it cannot.
+    """
+    if {"feature", "relation"} & set(families) and not may_have_leaves(teacher):
+        raise without_leaves(teacher)
+    if "attribution" in families:
+        check_can_be_attributed(teacher)
 
 
 def tell_in_fit(in_use, fingerprint, transfer_set, families):

@@ -6,7 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from skdistill.export.certificate import TOLERANCE, certify, check_writable, write_certified
+from skdistill.export.certificate import (
+    TOLERANCE,
+    TOLERANCES,
+    certify,
+    check_writable,
+    write_certified,
+)
 from skdistill.export.content import (
     as_deployed_sees,
     check_size,
@@ -14,6 +20,7 @@ from skdistill.export.content import (
     student_content,
 )
 from skdistill.export.sample import parity_sample
+from skdistill.parameters import validate_params
 from skdistill.scorer.c_source import c_source
 from skdistill.scorer.cells import CellReader
 from skdistill.scorer.compiled import compile_library, compiler_version
@@ -23,6 +30,7 @@ from skdistill.scorer.student_file import pack
 from skdistill.scorer.tables import read_columns
 
 
+@validate_params({"dtype": [str], "main": ["boolean"], "tolerance": TOLERANCES})
 def to_c(model, path, X=None, *, name="student", dtype="double", main=False, tolerance=TOLERANCE):
     """Write a student as one C99 file that needs no other.
 

@@ -10,11 +10,13 @@ from base64 import b64decode, b64encode
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
+from sklearn.utils._param_validation import Interval
 
-from skdistill.scorer.files import write_atomically
+from skdistill.scorer.files import as_path, write_atomically
 from skdistill.scorer.model import fingerprint
 
 #: Largest difference in probability, or in shares of the spread of a regressor's answers.
@@ -23,6 +25,9 @@ TOLERANCE = 1e-5
 #: The spread is no less than so many units in the last place of the largest answer: what rounding
 #: it costs is no difference, also where answers hardly differ.
 LEAST_SPREAD = 4e5
+
+#: What a tolerance may be, as scikit-learn has it.
+TOLERANCES = [Interval(Real, 0.0, None, closed="left")]
 
 
 class ParityError(RuntimeError):
@@ -282,8 +287,10 @@ def check_writable(path):
     ------
     IsADirectoryError, FileNotFoundError, PermissionError
         With what to do.
+    TypeError
+        If it is no path.
     """
-    path = Path(path)
+    path = as_path(path)
     if path.is_dir():
         raise IsADirectoryError(f"{str(path)!r} is a folder; the name of a file was expected.")
     if not path.parent.is_dir():

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from skdistill.export.sample import parity_sample
 from skdistill.export.student_file import student_from
 from skdistill.models import student_and_teacher
 from skdistill.scorer.content import lean_model
+from skdistill.scorer.files import as_path
 from skdistill.scorer.model import fingerprint
 from skdistill.scorer.student_file import unpack
 
@@ -80,7 +80,7 @@ def verify(path, X=None, *, model=None):
     >>> certificate.max_difference < certificate.tolerance
     True
     """
-    payload = Path(path).read_bytes()
+    payload = as_path(path).read_bytes()
     certificate, student_file = read_certificate(path)
     file_sha256 = sha256(payload).hexdigest()
     if file_sha256 != certificate.file_sha256:

@@ -5,6 +5,7 @@ import numpy as np
 from skdistill.caller import warn_caller
 from skdistill.columns import check_rows, plain_rows
 from skdistill.estimators import as_last_step_sees, last_step
+from skdistill.messages import shown
 
 #: A column is long-tailed if there are so many distinct values, and half of them lie on less than
 #: this share of the axis; its axis has so many knots at most.
@@ -103,16 +104,16 @@ def class_position(classes, class_of_interest, name="class_of_interest"):
     if classes is None:
         if class_of_interest is not None:
             raise ValueError(
-                f"{name}={class_of_interest!r} was passed with a regressor, which has "
+                f"{name}={shown(class_of_interest)} was passed with a regressor, which has "
                 "no classes. Leave it out."
             )
         return 0
     if class_of_interest is None:
         return None if len(classes) > 2 else len(classes) - 1
-    if class_of_interest not in classes.tolist():
+    if np.ndim(class_of_interest) or class_of_interest not in classes.tolist():
         raise ValueError(
-            f"{name}={class_of_interest!r} was passed; one of the classes {classes.tolist()} "
-            "was expected."
+            f"{name}={shown(class_of_interest)} was passed; one of the classes "
+            f"{classes.tolist()} was expected."
         )
     return classes.tolist().index(class_of_interest)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from skdistill.messages import shown
 from skdistill.scorer.model import LeanTree, fingerprint, n_answers
 
 #: Outputs that a wide layer computes side by side, and partial sums of a narrow one.
@@ -47,11 +48,11 @@ def c_source(model, *, name="student", dtype="double", main=False):
     """
     if re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) is None:
         raise ValueError(
-            f"name is {name!r}; the beginning of a C identifier was expected: a letter, then "
+            f"name is {shown(name)}; the beginning of a C identifier was expected: a letter, then "
             "letters, digits and underscores."
         )
     if dtype not in ("double", "float"):
-        raise ValueError(f"dtype is {dtype!r}; 'double' or 'float' was expected.")
+        raise ValueError(f"dtype is {shown(dtype)}; 'double' or 'float' was expected.")
     _check_levels(model.columns)
     if dtype == "float":
         _check_range(model)

@@ -1,6 +1,25 @@
 """Files that are there as a whole or not at all."""
 
 import os
+from pathlib import Path
+
+from skdistill.messages import shown
+
+
+def as_path(path):
+    """Return the path of a file that a user passed.
+
+    Raises
+    ------
+    TypeError
+        If it is something else, such as the model.
+    """
+    if isinstance(path, str | os.PathLike):
+        return Path(path)
+    raise TypeError(
+        f"path is {shown(path)}; a str or path-like was expected. Where a model is written, it "
+        "comes first, then the path of the file, then rows."
+    )
 
 
 def write_atomically(path, payload):

@@ -6,6 +6,7 @@ import numpy as np
 
 from skdistill.caller import warn_caller
 from skdistill.levels import warn_of_unknown_levels
+from skdistill.messages import shown
 from skdistill.scorer.cells import CellReader
 from skdistill.scorer.content import lean_model
 from skdistill.scorer.model import fingerprint
@@ -168,8 +169,8 @@ class LeanScorer:
 
 def _make_engine(model, engine):
     """Return the engine asked for, or the best there is."""
-    if engine not in ("auto", "c", "numpy"):
-        raise ValueError(f"engine is {engine!r}; 'auto', 'c' or 'numpy' was expected.")
+    if not isinstance(engine, str) or engine not in ("auto", "c", "numpy"):
+        raise ValueError(f"engine is {shown(engine)}; 'auto', 'c' or 'numpy' was expected.")
     if engine == "numpy":
         return numpy_engine(model)
     # What compiling takes is imported only here: it is a tenth of the memory of a scorer.

@@ -20,6 +20,7 @@ from skdistill import __version__
 from skdistill.scorer.content import StudentContent
 from skdistill.scorer.content_checks import StudentFileError, check_content, require
 from skdistill.scorer.digest import sha256
+from skdistill.scorer.files import as_path
 
 __all__ = ["StudentFileError", "pack", "read_student_file", "unpack"]
 
@@ -134,6 +135,7 @@ def read_student_file(path):
     StudentFileError
         If it is no student file, or a damaged one; see `unpack`.
     """
+    path = as_path(path)
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         return unpack(file.read(min(size, MAX_BYTES + 1)), repr(os.fspath(path)))

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from skdistill.messages import shown
+
 
 def table_columns(reader, X):
     """Find the columns of a table of any kind.
@@ -39,6 +41,11 @@ def table_columns(reader, X):
             return table_columns(reader, np.asarray(X))
         reader.check_names(names)
         return [X[name] for name in reader.names]
+    if isinstance(X, str) or not hasattr(X, "__iter__") or hasattr(X, "fit"):
+        raise TypeError(
+            f"X is {shown(X)}; a table was expected: an array, a data frame, a dict of columns or "
+            "a list of rows."
+        )
     rows = [reader.in_order(row) for row in X]
     return list(zip(*rows, strict=True)) or [()] * reader.n_columns
 

@@ -5,6 +5,8 @@ from numbers import Integral, Real
 
 import numpy as np
 
+from skdistill.messages import shown
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -57,7 +59,7 @@ class Budget:
             kind = Integral if name in ("leaves", "columns") else Real
             if not isinstance(value, kind) or isinstance(value, bool | np.bool_):
                 expected = "a whole number" if kind is Integral else "a number"
-                raise TypeError(f"{name}={value!r} was passed; {expected} or None was expected.")
+                raise TypeError(f"{name} is {shown(value)}; {expected} or None was expected.")
             if not (np.isfinite(value) and value > 0):
                 raise ValueError(
                     f"{name}={value!r} was passed, which no student can keep; a finite number "

@@ -3,6 +3,7 @@
 import itertools
 from dataclasses import dataclass
 from importlib.util import find_spec
+from numbers import Integral
 from typing import Any
 
 from sklearn.base import clone
@@ -11,6 +12,7 @@ from sklearn.pipeline import Pipeline
 
 from skdistill.caller import warn_caller
 from skdistill.estimators import last_step
+from skdistill.messages import shown
 from skdistill.search.budget import Excess
 from skdistill.students.fitting import check_student
 from skdistill.students.linear import LinearStudentClassifier
@@ -107,6 +109,23 @@ def make_plans(students, temperatures, alphas, n_columns, budget, n_features):
     return plans
 
 
+def check_numbers_of_columns(numbers, n_features):
+    """Raise if the students are to see no columns, or more than there are.
+
+    Raises
+    ------
+    ValueError
+        If a number is none from 1 to `n_features`, nor None.
+    """
+    for number in numbers:
+        is_whole = isinstance(number, Integral) and not isinstance(number, bool)
+        if number is not None and not (is_whole and 1 <= number <= n_features):
+            raise ValueError(
+                f"n_columns holds {shown(number)}; X has {n_features} columns, so whole numbers "
+                f"from 1 to {n_features} were expected, or None for all of them."
+            )
+
+
 def auto_students(budget):
     """List the students that a budget does not rule out, with their names."""
     leaves = sorted({min(n, budget.leaves or n) for n in TREE_LEAVES})
@@ -155,8 +174,8 @@ def listed_students(students):
         )
         if not hasattr(student, "fit") or not isinstance(grid, dict | list):
             raise TypeError(
-                f"students holds {entry!r}; a student, or a pair of a student and a dict of lists "
-                "of its parameters, was expected."
+                f"students holds {shown(entry)}; a student, or a pair of a student and a dict of "
+                "lists of its parameters, was expected."
             )
         check_student(student, "classifier")
         for params in ParameterGrid(grid):

@@ -26,7 +26,7 @@ from skdistill.search.candidates import closest, in_order_of_choice, pareto_fron
 from skdistill.search.costs import BUSY, judged_latency, static_costs
 from skdistill.search.references import hard_references, teacher_references
 from skdistill.search.results import as_candidates, cv_results
-from skdistill.search.space import listed_students, make_plans
+from skdistill.search.space import check_numbers_of_columns, listed_students, make_plans
 from skdistill.search.time_limit import SHARE_OF_TEACHER, TimeLimit
 from skdistill.search.tournament import LATENCY_TOLERANCE, hold
 from skdistill.search.trials import Trials
@@ -318,7 +318,12 @@ class StudentSearchCV(ClassifierDistiller):
             accept_sparse=self._takes_sparse(),
         )
         check_something_observed(rows, {f"scoring={self.scoring!r}": True})
-        plans = self._plans(budget, rows.X.shape[1])
+        if len(np.unique(rows.y)) < 2:
+            raise ValueError(
+                f"y holds one class only, {rows.y.tolist()[0]!r}, so that candidates cannot be "
+                "compared. Pass rows of two classes or more."
+            )
+        plans = self._plans(budget, shared, rows.X.shape[1])
         random_state = check_random_state(self.random_state)
         task = begin(self, n_parts=5, **observed_rows(rows))
         with _folder(self.memory) as memory:
@@ -376,7 +381,7 @@ class StudentSearchCV(ClassifierDistiller):
             )
         return {name: reusable(value) for name, value in given.items()}
 
-    def _plans(self, budget, n_features):
+    def _plans(self, budget, shared, n_features):
         """List what may be tried."""
         for name in ("temperatures", "alphas"):
             if len(getattr(self, name)) == 0:
@@ -387,13 +392,18 @@ class StudentSearchCV(ClassifierDistiller):
                 "expected."
             )
         numbers = [budget.columns] if self.n_columns is None else np.ravel(self.n_columns).tolist()
+        if self.n_columns is not None:
+            check_numbers_of_columns(numbers, n_features)
         plans = make_plans(
             self.students, self.temperatures, self.alphas, numbers, budget, n_features
         )
+        checked = None
         for plan in plans:  # raises before any work
-            DistilledClassifier(
-                None, None, temperature=plan.temperature, alpha=plan.alpha
-            )._validate_params()
+            distiller = self._distiller(plan.params, shared, plan.student)
+            distiller._validate_params()
+            if plan.student is not checked:  # those of one student stand together
+                checked = plan.student
+                distiller._checked_members()
         return plans
 
     def _seeded_teacher(self, random_state):

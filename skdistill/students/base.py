@@ -8,13 +8,19 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     _check_y,
-    check_consistent_length,
     check_is_fitted,
 )
 
 from skdistill.columns import check_rows, column_values_as, mark_unseen, plain_rows, take_rows
 from skdistill.levels import warn_of_unknown_levels
-from skdistill.rows import check_weights, require_y
+from skdistill.parameters import ParametersMixin
+from skdistill.rows import (
+    check_length,
+    check_values,
+    check_weights,
+    require_y,
+    warn_of_one_class,
+)
 from skdistill.soft_labels import SoftTargets, margins_from_proba, proba_from_margins
 
 #: Spreads of values whose squares neither vanish nor overflow.
@@ -24,7 +30,7 @@ SPREADS = 1.0, 1e100
 FAR = 1000.0
 
 
-class StudentClassifier(ClassifierMixin, BaseEstimator):
+class StudentClassifier(ParametersMixin, ClassifierMixin, BaseEstimator):
     """Shared half of the student classifiers; a student adds `_fit_targets` and `_margins`."""
 
     def fit(self, X, y, sample_weight=None):
@@ -180,7 +186,7 @@ class StudentClassifier(ClassifierMixin, BaseEstimator):
         return _raw_column_tags(super().__sklearn_tags__())
 
 
-class StudentRegressor(RegressorMixin, BaseEstimator):
+class StudentRegressor(ParametersMixin, RegressorMixin, BaseEstimator):
     """Shared half of the student regressors; a student adds `_fit_values` and `_values`."""
 
     def fit(self, X, y, sample_weight=None):
@@ -236,8 +242,8 @@ class StudentRegressor(RegressorMixin, BaseEstimator):
         X = plain_rows(check_rows(self, X, reset=reset))
         X = X if real is None else mark_unseen(X, real)
         sample_weight = check_weights(sample_weight, X)
-        y = _check_y(require_y(self, y), y_numeric=True, estimator=self).astype(np.float64)
-        check_consistent_length(X, y)
+        y = check_values(self, y)
+        check_length(y, X)
         used = sample_weight > 0
         if not used.all():
             X, y, sample_weight = take_rows(X, used), y[used], sample_weight[used]
@@ -400,11 +406,14 @@ def make_targets(estimator, X, y, sample_weight, classes=None):
     sample_weight = check_weights(sample_weight, X)
     soft_labels = as_soft_labels(y)
     if soft_labels is None:
+        is_known = classes is not None
         codes, classes = encode_classes(estimator, y, classes)
-        check_consistent_length(X, codes)
+        if not is_known:
+            warn_of_one_class(classes)
+        check_length(codes, X)
         margins = np.zeros((len(codes), len(classes)))
         return SoftTargets(margins, codes, sample_weight, alpha=0.0), classes
-    check_consistent_length(X, soft_labels)
+    check_length(soft_labels, X)
     if classes is None:
         classes = np.arange(soft_labels.shape[1])
     elif len(classes) != soft_labels.shape[1]:

@@ -15,6 +15,7 @@ from skdistill.estimators import (
     seeds_of,
     weight_params,
 )
+from skdistill.messages import refuse_class
 from skdistill.progress import UNHEARD
 from skdistill.soft_labels import margins_from_decision
 from skdistill.students.base import StudentClassifier, StudentRegressor
@@ -39,11 +40,7 @@ def check_student(student, kind):
     TypeError
         If it is something else, or frozen, with what to pass instead.
     """
-    if isinstance(student, type):
-        raise TypeError(
-            f"student is the class {student.__name__}; an instance was expected. Pass "
-            f"{student.__name__}()."
-        )
+    refuse_class(student, "student")
     refuse_frozen(student, "student")
     last = last_step(student)
     name = type(last).__name__

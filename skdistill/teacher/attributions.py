@@ -4,10 +4,16 @@ import copy
 import warnings
 
 import numpy as np
+from sklearn.ensemble import (
+    AdaBoostClassifier,
+    BaggingClassifier,
+    StackingClassifier,
+    VotingClassifier,
+)
 
-from skdistill.estimators import as_taken, see_through
+from skdistill.estimators import as_taken, last_step, see_through
 from skdistill.teacher.honest import FORESTS
-from skdistill.teacher.leaves import spread
+from skdistill.teacher.leaves import may_have_leaves, spread
 
 #: Trees of a forest that explain it: time grows with them, and the mean of so many is close.
 MOST_TREES = 64
@@ -55,6 +61,20 @@ def tree_attributions(teacher, X, positions):
     attributions = np.zeros((len(positions), last.n_columns))
     np.add.at(attributions.T, last.owner, of_class.T)
     return attributions
+
+
+def check_can_be_attributed(estimator):
+    """Raise before any work if it is certain that TreeSHAP explains no such estimator.
+
+    Raises
+    ------
+    ValueError
+        If it is.
+    """
+    last = last_step(estimator)
+    averages = VotingClassifier | StackingClassifier | BaggingClassifier | AdaBoostClassifier
+    if isinstance(last, averages) or hasattr(last, "teachers") or not may_have_leaves(last):
+        raise _cannot_explain(f"it is a {type(last).__name__}")
 
 
 def _columns_asked(teacher, positions, n_outputs):

@@ -20,6 +20,7 @@ from skdistill.estimators import (
     package_of,
     weight_params,
 )
+from skdistill.messages import refuse_class, shown
 from skdistill.soft_labels import SMALLEST_PROBABILITY
 from skdistill.teacher.margins import ClassifierTeacher, RegressorTeacher, check_probabilities
 from skdistill.teacher.rounds import check_rounds, clone_to_fit
@@ -62,18 +63,15 @@ def check_teacher(teacher, kind):
     ValueError
         If it is to stop early, and is not fitted.
     """
-    if isinstance(teacher, type):
-        raise TypeError(
-            f"teacher is the class {teacher.__name__}; an instance was expected. Pass "
-            f"{teacher.__name__}(), fitted or not."
-        )
+    refuse_class(teacher, "teacher")
     last = last_step(teacher)
     # Its last layer, a logistic regression, is only there after fit.
     stacking = StackingClassifier | StackingRegressor
     gains_it_in_fit = isinstance(last, stacking) and last.final_estimator is None
     if not hasattr(teacher, "fit") or not (hasattr(teacher, "predict") or gains_it_in_fit):
         raise TypeError(
-            f"teacher is {teacher!r}; a {kind} with fit and predict was expected, fitted or not."
+            f"teacher is {shown(teacher)}; a {kind} with fit and predict was expected, fitted or "
+            "not. The teacher comes first, then the student; rows are for fit."
         )
     name = type(last).__name__
     if kind == "classifier":

@@ -2,6 +2,12 @@
 
 import numpy as np
 from sklearn.decomposition import TruncatedSVD
+from sklearn.ensemble import (
+    AdaBoostClassifier,
+    BaggingClassifier,
+    StackingClassifier,
+    VotingClassifier,
+)
 from sklearn.preprocessing import OneHotEncoder
 from sklearn.utils import gen_batches
 
@@ -52,6 +58,46 @@ def leaves_of(estimator, X):
     return np.concatenate([_leaves(estimator, take_rows(X, block)) for block in blocks])
 
 
+def may_have_leaves(estimator):
+    """Tell by its class, fitted or not, whether an estimator may be made of trees.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A model, or a pipeline that ends in one.
+
+    Returns
+    -------
+    may_have : bool
+        False if it is certain that `leaves_of` finds none; models of unknown packages may.
+    """
+    last = last_step(estimator)
+    if isinstance(last, VotingClassifier | StackingClassifier):
+        members = [each for _, each in last.estimators if each != "drop"]
+    elif isinstance(last, BaggingClassifier | AdaBoostClassifier):
+        members = [] if last.estimator is None else [last.estimator]
+    else:
+        members = [each for _, each, *_ in getattr(last, "teachers", ())]  # of a MultiTeacher
+    if members:
+        return all(map(may_have_leaves, members))
+    if getattr(last, "booster", None) == "gblinear":
+        return False
+    has_trees = ("sklearn.tree", "sklearn.ensemble")
+    is_of_trees = any(each.__module__.startswith(has_trees) for each in type(last).__mro__)
+    is_of_trees = is_of_trees or hasattr(last, "apply")  # as of a tree student
+    return is_of_trees or package_of(last) not in ("sklearn", "skdistill")
+
+
+def without_leaves(estimator):
+    """Return the error that says that an estimator has no leaves."""
+    return ValueError(
+        f"{type(last_step(estimator)).__name__} has no leaves, which feature_weight and "
+        "relation_weight need. Trees, forests, boosting models of scikit-learn, LightGBM, XGBoost "
+        "and CatBoost, and ensembles of them have. Use one as the teacher, or set both weights to "
+        "0."
+    )
+
+
 class LeafEmbedding:
     """Few numbers that say in which leaves a row falls.
 
@@ -98,11 +144,7 @@ def _leaves(estimator, X):
     elif hasattr(last, "staged_decision_function"):  # HistGradientBoosting hides its leaves
         return _leaves_by_answers(last, X)
     else:
-        raise ValueError(
-            f"{type(last).__name__} has no leaves, which feature_weight and relation_weight need. "
-            "Trees, forests, boosting models of scikit-learn, LightGBM, XGBoost and CatBoost, and "
-            "ensembles of them have. Use one as the teacher, or set both weights to 0."
-        )
+        raise without_leaves(last)
     found = np.asarray(found).reshape(X.shape[0], -1)
     return found[:, spread(found.shape[1])].astype(np.int32)
 

@@ -21,7 +21,9 @@ from skdistill.estimators import (
     reusable,
     with_params,
 )
+from skdistill.messages import shown
 from skdistill.opinion_pool import log_losses
+from skdistill.parameters import ParametersMixin
 from skdistill.rows import UNLABELLED, check_classification_rows
 from skdistill.soft_labels import proba_from_margins
 from skdistill.teacher.fitting import check_teacher, labels_in
@@ -31,7 +33,7 @@ from skdistill.teacher.margins import ClassifierTeacher, remembered_prior
 from skdistill.teacher.pooling import PooledAnswers, pooling_weights
 
 
-class MultiTeacher(ClassifierMixin, _BaseComposition):
+class MultiTeacher(ParametersMixin, ClassifierMixin, _BaseComposition):
     r"""Several classifiers whose answers are pooled: one teacher to distil.
 
     Parameters
@@ -474,8 +476,8 @@ class MultiTeacher(ClassifierMixin, _BaseComposition):
         self.cv = reusable(self.cv)
         if not _is_list_of_teachers(self.teachers):
             raise ValueError(
-                f"teachers is {self.teachers!r}; a list of tuples (name, classifier) or (name, "
-                "classifier, columns) was expected, with at least one."
+                f"teachers is {shown(self.teachers)}; a list of tuples (name, classifier) or "
+                "(name, classifier, columns) was expected, with at least one."
             )
         self._validate_names([name for name, _ in self._pairs])
         for name, estimator in self._pairs:

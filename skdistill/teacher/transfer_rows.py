@@ -11,6 +11,8 @@ from sklearn.utils import check_random_state, get_tags
 
 from skdistill.caller import warn_caller
 from skdistill.estimators import is_fitted, last_step, n_columns_of, names_of
+from skdistill.messages import shown
+from skdistill.parameters import validate_params
 from skdistill.teacher.tree_nodes import read_tree_nodes
 
 
@@ -55,6 +57,7 @@ class Column:
         return high - (high - low) * random_state.random_sample(len(cell))
 
 
+@validate_params({"backend": [str, None], "random_state": ["random_state"]})
 def transfer_rows_from_teacher(
     teacher,
     ranges=None,
@@ -420,14 +423,15 @@ def _missing_shares(missing, keys, teacher):
     shares = [by_column.get(key, 0.0) for key in keys]
     if not all(isinstance(share, Real) and 0 <= share < 1 for share in shares):
         raise ValueError(
-            f"missing={missing!r}; shares of at least 0 and less than 1 were expected."
+            f"missing={shown(missing)}; shares of at least 0 and less than 1 were expected."
         )
     takes_missing = (
         not hasattr(teacher, "__sklearn_tags__") or get_tags(teacher).input_tags.allow_nan
     )
     if any(shares) and not takes_missing:
         raise ValueError(
-            f"missing={missing!r}, but {type(last_step(teacher)).__name__} takes no missing values."
+            f"missing={shown(missing)}, but {type(last_step(teacher)).__name__} takes no missing "
+            "values."
         )
     return shares
 
@@ -455,12 +459,12 @@ def _table(values, columns, backend):
 
 def _check_number(name, value):
     if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name}={value!r}; a whole number of at least 1 was expected.")
+        raise ValueError(f"{name}={shown(value)}; a whole number of at least 1 was expected.")
 
 
 def _check_fitted(teacher):
     if isinstance(teacher, type) or not hasattr(teacher, "fit"):
-        raise TypeError(f"teacher is {teacher!r}; a fitted ensemble of trees was expected.")
+        raise TypeError(f"teacher is {shown(teacher)}; a fitted ensemble of trees was expected.")
     if not is_fitted(teacher):
         raise NotFittedError(
             f"The teacher {type(last_step(teacher)).__name__} is not fitted, so its trees remember "

@@ -6,6 +6,7 @@ import numpy as np
 
 from skdistill.export.certificate import (
     TOLERANCE,
+    TOLERANCES,
     certify,
     check_writable,
     spread_of,
@@ -13,11 +14,14 @@ from skdistill.export.certificate import (
 )
 from skdistill.export.onnx.case import case_of
 from skdistill.export.onnx.run import run_onnx, runtime_name
+from skdistill.messages import shown
+from skdistill.parameters import validate_params
 
 #: Largest difference of a file with int8 weights.
 QUANTIZED_TOLERANCE = 0.1
 
 
+@validate_params({"dtype": [str], "quantize": ["boolean"], "tolerance": [*TOLERANCES, None]})
 def to_onnx(model, path, X=None, *, dtype="float32", quantize=False, tolerance=None):
     """Write a model as an ONNX file: raw columns in, classes and probabilities out.
 
@@ -114,7 +118,7 @@ def to_onnx(model, path, X=None, *, dtype="float32", quantize=False, tolerance=N
     """
     path = check_writable(path)
     if dtype not in ("float32", "float64"):
-        raise ValueError(f"dtype={dtype!r} was passed; 'float32' or 'float64' was expected.")
+        raise ValueError(f"dtype={shown(dtype)} was passed; 'float32' or 'float64' was expected.")
     if tolerance is None:
         tolerance = QUANTIZED_TOLERANCE if quantize else TOLERANCE
     case = case_of(model, X, np.dtype(dtype).type)

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 
+from skdistill.messages import shown
 from skdistill.scorer.model import LeanTree
 
 
@@ -43,8 +44,9 @@ def table_name(parameter, name):
     are_names = isinstance(parts, tuple) and all(isinstance(each, str) and each for each in parts)
     if not are_names or not 1 <= len(parts) <= 3:
         raise ValueError(
-            f"{parameter}={name!r} is no name of a table. A string like 'table', 'schema.table' or "
-            "'catalog.schema.table' was expected, or a tuple of these names if one has a dot in it."
+            f"{parameter}={shown(name)} is no name of a table. A string like 'table', "
+            "'schema.table' or 'catalog.schema.table' was expected, or a tuple of these names if "
+            "one has a dot in it."
         )
     return parts
 

@@ -1,6 +1,12 @@
 """Trees and additive students as SQL: expressions, a query or a view."""
 
-from skdistill.export.certificate import TOLERANCE, certify, check_writable, write_certified
+from skdistill.export.certificate import (
+    TOLERANCE,
+    TOLERANCES,
+    certify,
+    check_writable,
+    write_certified,
+)
 from skdistill.export.content import (
     as_deployed_sees,
     check_labels_of_int64,
@@ -9,6 +15,8 @@ from skdistill.export.content import (
 )
 from skdistill.export.sample import parity_sample
 from skdistill.export.sql.names import first_repeated, result_names, table_name
+from skdistill.messages import shown
+from skdistill.parameters import validate_params
 from skdistill.scorer.content import lean_model
 from skdistill.scorer.model import LeanTree
 from skdistill.scorer.student_file import pack
@@ -20,6 +28,14 @@ DIALECTS = ("duckdb", "postgres", "snowflake", "bigquery", "spark")
 MOST_POINTS = 20_000
 
 
+@validate_params(
+    {
+        "dialect": [str],
+        "keep": ["array-like", str, None],
+        "rename": [dict, None],
+        "tolerance": TOLERANCES,
+    }
+)
 def to_sql(
     model,
     path=None,
@@ -184,11 +200,11 @@ def _import_sql():
 def _check_request(dialect, table, view, keep):
     if dialect not in DIALECTS:
         raise ValueError(
-            f"dialect={dialect!r} is not supported. One of these was expected: "
+            f"dialect={shown(dialect)} is not supported. One of these was expected: "
             f"{', '.join(DIALECTS)}."
         )
     if keep is not None and (isinstance(keep, str) or not all(isinstance(k, str) for k in keep)):
-        raise ValueError(f"keep={keep!r} was passed; a list of names of columns was expected.")
+        raise ValueError(f"keep={shown(keep)} was passed; a list of names of columns was expected.")
     for name, value in (("view", view), ("keep", keep)):
         if value is not None and table is None:
             raise ValueError(f"{name} was passed without table: name the table that is read.")

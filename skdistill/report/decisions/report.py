@@ -6,16 +6,17 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, validate_params
-from sklearn.utils.validation import _num_samples
+from sklearn.utils._param_validation import Interval
 
 from skdistill.bootstrap import Estimate, ratio, replicate
+from skdistill.columns import as_models_take
 from skdistill.decisions.bands import DecisionBands
 from skdistill.decisions.calibration import calibration_finding, calibration_of
 from skdistill.decisions.checks import check_positives, positive_column
 from skdistill.decisions.costs import APPROVE, DECLINE, REVIEW
 from skdistill.decisions.desk import Desk
 from skdistill.models import as_baseline, student_and_teacher
+from skdistill.parameters import validate_params
 from skdistill.report.decisions.card import DecisionReport, ModelDecisions
 from skdistill.rows import check_weights
 from skdistill.seen_rows import limits_of_seen_rows
@@ -38,8 +39,7 @@ from skdistill.seen_rows import limits_of_seen_rows
         "n_resamples": [Interval(Integral, 20, None, closed="left")],
         "confidence": [Interval(Real, 0.0, 1.0, closed="neither")],
         "random_state": ["random_state"],
-    },
-    prefer_skip_nested_validation=True,
+    }
 )
 def decision_report(
     model,
@@ -174,7 +174,8 @@ def decision_report(
     if baseline is not None:
         models["baseline"] = as_baseline(baseline, student)
     column = positive_column(student.labels, pos_label)
-    n_samples = _num_samples(X)
+    X = as_models_take(X)
+    n_samples = X.shape[0]
     positive = check_positives(y, pos_label, "y", n_samples)
     desk = Desk.of(n_samples, days=days, entities=groups, amounts=amounts)
     limitations = limits_of_seen_rows(model, teacher, X)

@@ -1,12 +1,23 @@
 """Plot what decisions cost over how many payments can be reviewed, for teacher and student."""
 
+from numbers import Real
+
 import numpy as np
+from sklearn.utils._param_validation import HasMethods, Interval
 
 from skdistill.decisions.checks import positive_column
 from skdistill.decisions.cost_curve import review_cost_curve
+from skdistill.decisions.costs import DecisionCosts
 from skdistill.models import student_and_teacher
+from skdistill.parameters import validate_params
 from skdistill.report.plotting import import_pyplot
 from skdistill.seen_rows import find_seen_rows
+
+_CONSTRAINTS = {
+    "costs": [DecisionCosts],
+    "review_capacity": [Interval(Real, 0.0, None, closed="left"), None],
+    "ax": [HasMethods(["plot"]), None],
+}
 
 
 class CostCurveDisplay:
@@ -69,6 +80,7 @@ class CostCurveDisplay:
         self.name = name
 
     @classmethod
+    @validate_params(_CONSTRAINTS)
     def from_estimator(
         cls,
         estimator,
@@ -141,6 +153,7 @@ class CostCurveDisplay:
         )
 
     @classmethod
+    @validate_params(_CONSTRAINTS)
     def from_predictions(
         cls,
         y_true,

@@ -3,8 +3,10 @@
 from numbers import Integral
 
 import numpy as np
+from sklearn.utils._param_validation import Interval
 
 from skdistill.models import student_and_teacher
+from skdistill.parameters import validate_params
 from skdistill.report.displays.curves import additive_curves
 from skdistill.report.plotting import (
     class_position,
@@ -88,6 +90,12 @@ class CurvesDisplay:
         self.n_rows = n_rows
 
     @classmethod
+    @validate_params(
+        {
+            "columns": ["array-like", None],
+            "n_columns": [Interval(Integral, 0, None, closed="left")],
+        }
+    )
     def from_estimator(
         cls,
         estimator,

@@ -6,15 +6,13 @@ from numbers import Integral, Real
 import numpy as np
 import scipy.sparse as sp
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import (
-    Interval,
-    validate_parameter_constraints,
-    validate_params,
-)
+from sklearn.utils._param_validation import Interval
 
 from skdistill.bootstrap import Estimate, confusion, ratio, replicate
 from skdistill.decisions.bands import DecisionBands
 from skdistill.fidelity import kl_of_rows
+from skdistill.messages import shown
+from skdistill.parameters import check_parameters, validate_params
 from skdistill.report.decisions.report import decisions_on
 from skdistill.report.fidelity.card import (
     ClassAgreement,
@@ -87,8 +85,7 @@ _OPTIONS = {
         **_OPTIONS,
         "random_state": ["random_state"],
         "verbose": ["verbose"],
-    },
-    prefer_skip_nested_validation=True,
+    }
 )
 @told
 def fidelity_report(
@@ -275,7 +272,7 @@ def fidelity_options(given):
         raise TypeError(f"There are no options {unknown}; there are {sorted(_OPTIONS)}.")
     parameters = inspect.signature(fidelity_report).parameters
     options = {name: parameters[name].default for name in _OPTIONS} | given
-    validate_parameter_constraints(_OPTIONS, options, caller_name="fidelity_report")
+    check_parameters(_OPTIONS, options, "fidelity_report")
     return options | {"thresholds": check_thresholds(options["thresholds"])}
 
 
@@ -292,8 +289,8 @@ def check_thresholds(thresholds):
         isinstance(each, Real) and not isinstance(each, bool) and 0 <= each <= 1 for each in found
     ):
         raise ValueError(
-            f"thresholds={thresholds!r}; a sequence of probabilities between 0 and 1 was expected, "
-            "such as (0.2, 0.5): from each on, the decision is yes."
+            f"thresholds={shown(thresholds)}; a sequence of probabilities between 0 and 1 was "
+            "expected, such as (0.2, 0.5): from each on, the decision is yes."
         )
     return [float(threshold) for threshold in found]
 
@@ -305,7 +302,7 @@ def report_on(
     metric = VERDICT_METRIC[case.kind] if metric is None else metric
     if metric not in SCORES[case.kind]:
         raise ValueError(
-            f"metric={metric!r} is no score of a {case.kind} task; one of "
+            f"metric={shown(metric)} is no score of a {case.kind} task; one of "
             f"{list(SCORES[case.kind])} was expected."
         )
     thresholds = thresholds if case.kind == "binary" else []

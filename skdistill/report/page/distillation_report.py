@@ -1,9 +1,13 @@
 """The whole report as one page: verdict, performance, likeness, reasons, student and origin."""
 
 import json
+from numbers import Integral
 
 from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval
 
+from skdistill.decisions.bands import DecisionBands
+from skdistill.parameters import validate_params
 from skdistill.report.fidelity.case import make_case
 from skdistill.report.fidelity.report import fidelity_options, report_on
 from skdistill.report.html import default_title, render, write
@@ -11,6 +15,7 @@ from skdistill.report.page.figures import figures_of
 from skdistill.report.page.provenance import provenance_of
 from skdistill.report.page.reasons import show_reasons
 from skdistill.report.page.student import show_student
+from skdistill.report.reasons.explain import CONSTRAINTS
 from skdistill.report.reasons.report import attribution_report
 from skdistill.report.tables import plain
 from skdistill.verbose import stage, told
@@ -97,6 +102,16 @@ class DistillationReport:
     >>> report.to_html("report.html")  # doctest: +SKIP
     """
 
+    @validate_params(
+        {
+            "bands": [DecisionBands, None],
+            "attributions": ["boolean"],
+            "n_explained": [Interval(Integral, 2, None, closed="left")],
+            "output": CONSTRAINTS["output"],
+            "random_state": ["random_state"],
+            "verbose": CONSTRAINTS["verbose"],
+        }
+    )
     @told
     def __init__(
         self,

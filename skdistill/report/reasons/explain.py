@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse as sp
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from skdistill.columns import cell_values, is_frame, table_names, take_rows
 from skdistill.estimators import n_columns_of
 from skdistill.models import Model, student_and_teacher
+from skdistill.parameters import validate_params
 from skdistill.report.plotting import class_position
 from skdistill.report.reasons.shapley.methods import attribute
 from skdistill.report.reasons.shapley.question import Question, RowPool
@@ -60,7 +61,7 @@ class Reason(NamedTuple):
     contribution: float
 
 
-@validate_params(CONSTRAINTS, prefer_skip_nested_validation=True)
+@validate_params(CONSTRAINTS)
 @told
 def explain(
     model,
@@ -193,10 +194,10 @@ def explain(
     >>> print(abs(log_odds[:, 1] - student.decision_function(X[:5])).max() < 1e-9)
     True
     """
-    shap = _import_shap()
     model = model if isinstance(model, Model) else student_and_teacher(model)[0]
     X = check_table(X, "X", model)
     space = _space(model, output)
+    shap = _import_shap()
     background = draw_background(
         X, background, model, max_background, check_random_state(random_state)
     )
@@ -226,8 +227,7 @@ def explain(
         **CONSTRAINTS,
         "top": [Interval(Integral, 1, None, closed="left")],
         "class_of_interest": "no_validation",
-    },
-    prefer_skip_nested_validation=True,
+    }
 )
 @told
 def reason_codes(

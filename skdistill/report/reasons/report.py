@@ -6,10 +6,11 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import Interval
 
 from skdistill.columns import take_rows
 from skdistill.models import student_and_teacher
+from skdistill.parameters import validate_params
 from skdistill.report.reasons.card import AttributionReport, ColumnImportance
 from skdistill.report.reasons.explain import CONSTRAINTS, check_table, draw_background, explain
 from skdistill.report.reasons.likeness import likeness_of_rows, rank_correlation, summarise
@@ -28,8 +29,7 @@ REDRAWN_ROWS = 50
         "n_rows": [Interval(Integral, 2, None, closed="left")],
         "refits": ["array-like"],
         "top": [Interval(Integral, 1, None, closed="left")],
-    },
-    prefer_skip_nested_validation=True,
+    }
 )
 @told
 def attribution_report(

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from skdistill.messages import shown
 from skdistill.students.encoding import LEVEL, MISSING
 
 
@@ -127,7 +128,7 @@ def _hidden_layer_sizes(student):
     sizes = np.atleast_1d(student.hidden_layer_sizes).tolist()
     if any(not isinstance(size, int) or size < 1 for size in sizes):
         raise ValueError(
-            f"hidden_layer_sizes is {student.hidden_layer_sizes!r}; the width of every hidden "
+            f"hidden_layer_sizes is {shown(student.hidden_layer_sizes)}; the width of every hidden "
             "layer was expected, as integers of at least 1, such as (128, 128)."
         )
     return sizes

@@ -11,6 +11,7 @@ from skorch.dataset import Dataset
 from skorch.helper import predefined_split
 
 from skdistill.caller import warn_caller
+from skdistill.messages import shown
 from skdistill.progress import begin, with_callbacks
 from skdistill.students.network_training.batches import CHUNK_BYTES, Batches, has_room
 from skdistill.students.network_training.callbacks import (
@@ -146,7 +147,7 @@ def choose_device(device):
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         found = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
         raise ValueError(
-            f"device={device!r} cannot be used here ({str(error).splitlines()[0]}). "
+            f"device={shown(device)} cannot be used here ({str(error).splitlines()[0]}). "
             f"Devices found: {', '.join(found)}. Pass one of them, or 'auto'."
         ) from error
     return device
@@ -160,8 +161,8 @@ def _users_callbacks(student):
         kind = callback if isinstance(callback, type) else type(callback)
         if not issubclass(kind, Callback):
             raise ValueError(
-                f"callbacks[{i}] is {entry!r}; a skorch callback or a pair (name, callback) was "
-                "expected, such as skorch.callbacks.EpochTimer()."
+                f"callbacks[{i}] is {shown(entry)}; a skorch callback or a pair (name, callback) "
+                "was expected, such as skorch.callbacks.EpochTimer()."
             )
     return callbacks
 

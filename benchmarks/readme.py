@@ -5,7 +5,7 @@
     python benchmarks/readme.py --figures fraud_detection latency
     python benchmarks/readme.py --figures quality --data FOLDER
 
-The code blocks of a page are run in order, as one program in an empty folder: what a reader does who
+The code blocks of a page are run in order, as one program in an empty folder: what readers do who
 copies them from top to bottom. A block of output after a block of code is what it prints. Blocks
 after ``<!-- needs PACKAGE -->`` are left out where it is not installed. Figures stand between a
 comment with their name and ``<!-- end -->``; they take minutes (quality: hours).

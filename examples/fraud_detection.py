@@ -436,11 +436,11 @@ def make_options():
 def check_args(args, console):
     """Check what the parser cannot, and leave out the MLP where torch is missing."""
     if args.teacher == "lightgbm" and find_spec("lightgbm") is None:
-        raise bad_input("--teacher: lightgbm is missing: pip install 'skdistill[boosting]'")
+        raise bad_input("--teacher: lightgbm is missing: pip install lightgbm")
     args.students = [name for name in STUDENTS if name in args.students]
     if "mlp" in args.students and None in (find_spec("torch"), find_spec("skorch")):
         args.students.remove("mlp")
-        console.print("No MLP, torch is missing: pip install 'skdistill[mlp]'", markup=False)
+        console.print("No MLP, torch is missing: pip install torch skorch tqdm", markup=False)
     if not args.students:
         raise bad_input("--students: no student is left")
     if args.save and "mlp" not in args.students:

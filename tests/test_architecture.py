@@ -3,8 +3,10 @@
 import ast
 import importlib
 import inspect
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpydoc.docscrape
@@ -247,6 +249,15 @@ def test_docstrings_name_every_fitted_attribute(name, binary_task):
     assert fitted <= documented
     computed = {a for a, v in vars(estimator_class).items() if isinstance(v, property)}
     assert documented - fitted - computed <= {"feature_names_in_", "teacher_"}
+
+
+def test_errors_advise_to_install_what_is_there_today():
+    project = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["project"]
+    extras = " ".join(sum(project["optional-dependencies"].values(), [])).replace("xgboost-cpu", "")
+    known = set(re.findall(r"[a-z][\w-]+", extras))
+    for path in ROOT.rglob("*.py"):
+        for advised in re.findall(r"pip install ([^{\"\n]+)", path.read_text()):
+            assert set(advised.split()) <= known - {"skdistill"}, f"{path.name}: {advised}"
 
 
 def test_no_file_grows_beyond_reading():

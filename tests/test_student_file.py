@@ -453,7 +453,7 @@ def test_a_file_of_a_newer_version_says_to_upgrade(students):
     newer = forge(
         payload_of(students["tree"]), lambda *parts: None, version="3", written_by="9.1.0"
     )
-    refused(newer, r"written by a newer skdistill, 9\.1\.0, in version 3.*pip install -U skdistill")
+    refused(newer, r"written by a newer skdistill, 9\.1\.0, in version 3.*Upgrade skdistill")
 
 
 @pytest.mark.parametrize("version", ["", "0", "-1", "1.0", "9" * 5000, "one"])

@@ -19,6 +19,9 @@ from skdistill.scorer.files import as_path
 from skdistill.scorer.model import fingerprint
 from skdistill.scorer.student_file import unpack
 
+#: What runs an exported file, by its format.
+RUNTIMES = {"onnx": "onnxruntime", "sql": "sqlglot duckdb", "c": "cffi"}
+
 #: What certificates call numbers with seven digits.
 _SINGLE = {"float": np.float32, "float32": np.float32}
 
@@ -179,7 +182,7 @@ def _run(certificate, payload, lean, rows):
     except ImportError as error:
         raise ImportError(
             f"What runs {certificate.format} files is not installed ({error}). Install it with: "
-            "pip install 'skdistill[export]'"
+            f"pip install {RUNTIMES[certificate.format]}"
         ) from error
     raise ValueError(
         f"The certificate is of the format {certificate.format!r}; onnx, c or sql was expected. "

@@ -183,7 +183,7 @@ def _checked(text, name):
     if not isinstance(version, int) or version > VERSION:
         raise MonitorFileError(
             f"{name} has version {version!r} of the format; skdistill {__version__} reads versions "
-            f"up to {VERSION}. Upgrade with: pip install -U skdistill"
+            f"up to {VERSION}. Upgrade skdistill."
         )
     if content.pop("sha256", None) != _hash_of(content):
         raise MonitorFileError(

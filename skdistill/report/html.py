@@ -112,7 +112,7 @@ def _environment():
     except ImportError as error:
         raise ImportError(
             "A report as HTML needs jinja2, which is not installed. Install it with: "
-            "pip install 'skdistill[report]'"
+            "pip install jinja2"
         ) from error
 
     def html_cell(value, name):

@@ -125,7 +125,7 @@ def import_pyplot():
     except ImportError as error:
         raise ImportError(
             "Plotting needs matplotlib, which is not installed. Install it with: "
-            "pip install 'skdistill[report]'"
+            "pip install matplotlib"
         ) from error
     return plt
 
@@ -165,7 +165,7 @@ def pandas_frame(columns):
     except ImportError as error:
         raise ImportError(
             "A data frame needs pandas, which is not installed. Install it with: "
-            "pip install 'skdistill[report]'"
+            "pip install pandas"
         ) from error
     return pd.DataFrame(columns)
 

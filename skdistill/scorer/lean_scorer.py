@@ -185,7 +185,7 @@ def _make_engine(model, engine):
         if engine == "c":
             raise ImportError(
                 "The compiled scorer needs cffi, which is not installed. Install it with: "
-                "pip install 'skdistill[export]'"
+                "pip install cffi"
             ) from error
     except (OSError, RuntimeError, ValueError) as error:
         if engine == "c":

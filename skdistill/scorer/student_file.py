@@ -215,8 +215,8 @@ def _check_version(metadata):
     require(
         int(version) <= VERSION,
         f"it was written by a newer skdistill, {metadata['written_by'][:20]}, in version {version} "
-        f"of the format; {__version__} reads versions up to {VERSION}. Upgrade with: "
-        "pip install -U skdistill",
+        f"of the format; {__version__} reads versions up to {VERSION}. Upgrade "
+        "skdistill",
     )
     require(int(version) >= 1, "its version is no number")
 

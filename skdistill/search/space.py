@@ -137,7 +137,7 @@ def auto_students(budget):
         else:
             warn_caller(
                 "students='auto' leaves out the MLP, whose training needs torch and skorch. "
-                "Install them with: pip install 'skdistill[mlp]'"
+                "Install them with: pip install torch skorch tqdm"
             )
     return [(name_of(student), student) for student in students]
 

@@ -70,6 +70,6 @@ def _import_optuna():
     except ImportError as error:
         raise ImportError(
             "search='optuna' needs optuna, which is not installed. Install it with: "
-            "pip install 'skdistill[search]'"
+            "pip install optuna"
         ) from error
     return optuna

@@ -162,6 +162,6 @@ def import_training():
     except ImportError as error:
         raise ImportError(
             "Training an MLP student or a soft tree needs torch and skorch, which are not "
-            f"installed ({error}). Install them with: pip install 'skdistill[mlp]'"
+            f"installed ({error}). Install them with: pip install torch skorch tqdm"
         ) from error
     return network_training

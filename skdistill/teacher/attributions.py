@@ -94,7 +94,7 @@ def _shap_values(ensemble, table):
     except ImportError as error:
         raise ImportError(
             f"attribution_weight needs shap, which is not installed ({error}). Install it with: "
-            "pip install 'skdistill[report]'"
+            "pip install shap"
         ) from error
     if isinstance(ensemble, FORESTS) and len(ensemble.estimators_) > MOST_TREES:
         ensemble = copy.copy(ensemble)

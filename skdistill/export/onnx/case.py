@@ -137,5 +137,5 @@ def _part(name):
     except ImportError as error:
         raise ImportError(
             f"to_onnx needs onnx, onnxruntime and, for a Pipeline, skl2onnx ({error}). Install "
-            "them with: pip install 'skdistill[export]'"
+            "them with: pip install onnx onnxruntime skl2onnx"
         ) from error

@@ -117,6 +117,6 @@ def _onnxruntime():
     except ImportError as error:
         raise ImportError(
             f"Running an ONNX model needs onnxruntime, which is not installed ({error}). Install "
-            "it with: pip install 'skdistill[export]'"
+            "it with: pip install onnxruntime"
         ) from error
     return onnxruntime

@@ -192,7 +192,7 @@ def _import_sql():
     except ImportError as error:
         raise ImportError(
             f"to_sql needs sqlglot, and duckdb to compare the SQL with the student ({error}). "
-            "Install them with: pip install 'skdistill[export]'"
+            "Install them with: pip install sqlglot duckdb"
         ) from error
     return run, statement
 

@@ -443,7 +443,7 @@ def _import_shap():
     except ImportError as error:
         raise ImportError(
             "Explaining needs shap, which is not installed. Install it with: "
-            "pip install 'skdistill[report]'"
+            "pip install shap"
         ) from error
     return shap
 

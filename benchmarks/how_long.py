@@ -193,6 +193,11 @@ def measure(setting, names, done, keep):
             keep()
 
 
+def in_seconds(seconds):
+    digits = 2 if seconds < 1 else 1 if seconds < 10 else 0
+    return f"{seconds:.{digits}f} s"
+
+
 def table(results):
     """Write the table in markdown: a line per stage, a column per setting."""
     settings = list(results)  # as they were measured
@@ -208,7 +213,7 @@ def table(results):
         *(f"| {' | '.join(cells)} |" for cells in parameters),
     ]
     for name in names:
-        cells = [f"{results[s][name]:.1f} s" if name in results[s] else "" for s in settings]
+        cells = [in_seconds(results[s][name]) if name in results[s] else "" for s in settings]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

@@ -26,6 +26,7 @@ from skdistill import (
     attribution_report,
 )
 from skdistill.report.reasons.likeness import likeness_of_rows, rank_correlation, summarise
+from skdistill.report.tables import percent
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # shap uses what matplotlib is about to deprecate
@@ -284,8 +285,8 @@ def test_the_summary_says_what_was_measured(report):
     overall = report.local[0]
     assert f"rank correlation of {report.rank_correlation:.2f}" in report.summary
     assert f"cosine of {overall.median_cosine:.2f}" in report.summary
-    assert f"{overall.sign_flips:.1%} push the other way" in report.summary
-    assert f"{overall.top_overlap:.0%} of the top 4 columns" in report.summary
+    assert f"{percent(overall.sign_flips)} push the other way" in report.summary
+    assert f"{percent(overall.top_overlap)} of the top 4 columns" in report.summary
 
 
 def test_importances_are_drawn_as_paired_bars(report):

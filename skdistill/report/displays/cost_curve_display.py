@@ -224,7 +224,7 @@ class CostCurveDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        ax = import_pyplot().subplots()[1] if ax is None else ax
+        ax = import_pyplot().subplots(layout="constrained")[1] if ax is None else ax
         self.lines_ = {}
         end = max(capacity[-1] for capacity, _ in self.curves.values())
         end = 1.05 * max(end, self.review_capacity or 0)

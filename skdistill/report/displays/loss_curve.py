@@ -119,7 +119,7 @@ class LossCurveDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        ax = import_pyplot().subplots()[1] if ax is None else ax
+        ax = import_pyplot().subplots(layout="constrained")[1] if ax is None else ax
         curves = {"training": self.train_loss, "held out": self.valid_loss}
         self.lines_ = []
         for label, losses in curves.items():

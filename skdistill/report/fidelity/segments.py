@@ -118,7 +118,7 @@ def _bins(values, known, name, n_bins):
     distinct = np.unique(values[known])
     if len(distinct) <= n_bins:
         for value in distinct:
-            yield f"{name} = {value:g}", known & (values == value)
+            yield f"{name} = {_six_digits(value)}", known & (values == value)
         return
     inner = np.quantile(values[known], np.linspace(0, 1, n_bins + 1)[1:-1])
     edges = np.unique(np.append(-np.inf, inner))
@@ -130,8 +130,15 @@ def _bins(values, known, name, n_bins):
 
 def _interval(name, low, high):
     if np.isinf(low):
-        return f"{name} ≤ {high:.6g}"
-    return f"{name} > {low:.6g}" if np.isinf(high) else f"{low:.6g} < {name} ≤ {high:.6g}"
+        return f"{name} ≤ {_six_digits(high)}"
+    if np.isinf(high):
+        return f"{name} > {_six_digits(low)}"
+    return f"{_six_digits(low)} < {name} ≤ {_six_digits(high)}"
+
+
+def _six_digits(value):
+    """Write a number with six digits, and without an exponent however large it is."""
+    return np.format_float_positional(value + 0.0, precision=6, fractional=False, trim="-")
 
 
 def _compare(name, condition, mask, rows, confidence, n_segments):

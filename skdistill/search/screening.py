@@ -265,7 +265,7 @@ def _why_beaten(trials, i, other, folds):
 
 def _who_beats(trials, i, costs, budget, folds):
     """Return the best plan that costs no more and is better on each of some folds; or None."""
-    names = cost_names(budget.limits)
+    names = {*cost_names(budget.limits), "size_kb"}  # smaller ones may be needed in the end
 
     def beats(j):
         mine, theirs = ([trials.found.get((k, f)) for f in folds] for k in (i, j))

@@ -155,10 +155,10 @@ class StudentSearchCV(ClassifierDistiller):
     take the best two pairs over, MLPs the best one. (2) MLPs go on if they can win: if that small
     one was not worse on both folds than the best of the others, or the teacher is better than that
     one by more than a standard error. (3) Every size is tried on two folds, and on the others
-    unless a candidate that costs no more, in all that the budget limits, scored higher on both; of
-    MLPs only the better half goes on. What was given up, and why, is in ``candidates_``
-    (``why_not``) and ``notes_``. Whether the labels are corrected is decided once per fold for all
-    MLPs, by the smallest, trained briefly.
+    unless a candidate that costs no more, in file size and all that the budget limits, scored
+    higher on both; of MLPs only the better half goes on. What was given up, and why, is in
+    ``candidates_`` (``why_not``) and ``notes_``. Whether the labels are corrected is decided once
+    per fold for all MLPs, by the smallest, trained briefly.
 
     The latency that is held against the budget is the smallest over five rounds of the 99 %
     quantile of a thousand calls, measured up to three times while it is over the limit.
@@ -544,7 +544,8 @@ def _message(candidates, budget):
         lines.append(f"  {len(over)} do not keep {how}")
     others = [each for each in candidates if not each.excesses and not each.is_evaluated]
     if others:
-        lines.append(f"  {len(others)} were not scored on all folds, see why_not")
+        why = "see their why_not; search='grid' without time_limit tries all"
+        lines.append(f"  {len(others)} were not scored on all folds, {why}")
     lines += ["Closest came:", closest(candidates)]
     lines += filter(None, [_how_busy(candidates)])
     lines.append(

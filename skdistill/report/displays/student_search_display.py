@@ -188,7 +188,8 @@ class StudentSearchDisplay:
         steps = (1, 2, 5) if right < 100 * left else (1,)
         ax.xaxis.set_major_locator(plt.matplotlib.ticker.LogLocator(subs=steps))
         ax.xaxis.set_major_formatter("{x:g}")
-        ax.set(xlabel=COSTS[self.x][2], ylabel=f"{title_of(self.y)}, mean over the folds")
+        y = textwrap.fill(f"{title_of(self.y)}, mean over the folds", _room(ax, 1, 7.5))
+        ax.set(xlabel=COSTS[self.x][2], ylabel=y)
         ax.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.01, 0.5))
         self._say_what_is_missing(ax)
         self.ax_, self.figure_ = ax, ax.figure
@@ -270,7 +271,8 @@ class StudentSearchDisplay:
     def _say_what_is_missing(self, ax):
         self.missing_ = None
         if self.missing:
-            lines = "\n".join(textwrap.fill(f"Not shown: {each}", 95) for each in self.missing)
+            width = _room(ax, 0, 10.5)
+            lines = "\n".join(textwrap.fill(f"Not shown: {each}", width) for each in self.missing)
             self.missing_ = ax.annotate(
                 lines,
                 (0, 0),
@@ -289,6 +291,11 @@ class StudentSearchDisplay:
         high = max(high, self.limit * 1.5)
         ax.axvspan(self.limit, high, color="0.5", alpha=0.15, lw=0, label="over the budget")
         ax.set_xlim(min(low, self.limit), high)
+
+
+def _room(ax, axis, per_inch):
+    """Return how many letters fit along the figure's width or height."""
+    return max(20, int(ax.figure.bbox.size[axis] / ax.figure.dpi * per_inch))
 
 
 def _missing(search, shown, points, title):

@@ -253,7 +253,9 @@ def test_docstrings_name_every_fitted_attribute(name, binary_task):
 
 def test_errors_advise_to_install_what_is_there_today():
     project = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["project"]
-    extras = " ".join(sum(project["optional-dependencies"].values(), [])).replace("xgboost-cpu", "")
+    extras = " ".join(
+        line for extra in project["optional-dependencies"].values() for line in extra
+    ).replace("xgboost-cpu", "")
     known = set(re.findall(r"[a-z][\w-]+", extras))
     for path in ROOT.rglob("*.py"):
         for advised in re.findall(r"pip install ([^{\"\n]+)", path.read_text()):

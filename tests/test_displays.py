@@ -870,5 +870,5 @@ def test_without_pandas_the_errors_name_the_extra(tree, additive, monkeypatch):
     displays = [TreeDisplay.from_estimator(tree), ScorecardDisplay.from_estimator(additive)]
     monkeypatch.setitem(sys.modules, "pandas", None)
     for display in displays:
-        with pytest.raises(ImportError, match="needs pandas.*pip install pandas"):
+        with pytest.raises(ImportError, match=r"needs pandas.*pip install pandas"):
             display.to_frame()

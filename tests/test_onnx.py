@@ -366,7 +366,7 @@ def test_bad_requests_say_what_was_expected(binary_task, tmp_path, monkeypatch):
 def test_missing_extras_are_named(missing, binary_task, tmp_path, monkeypatch):
     student = TreeStudentClassifier().fit(*binary_task)
     monkeypatch.setitem(sys.modules, missing, None)
-    with pytest.raises(ImportError, match="pip install .*onnxruntime"):
+    with pytest.raises(ImportError, match=r"pip install .*onnxruntime"):
         to_onnx(student, tmp_path / "m.onnx")
 
 

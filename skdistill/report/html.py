@@ -162,7 +162,7 @@ def _note(fidelity, section):
             "the teacher's loss on all rows, and certain enough for so many segments. Where it is "
             "not, more rows might show it."
         )
-    of_report = getattr(fidelity, "note", lambda section: "")(section)
+    of_report = fidelity.note(section)
     return " ".join([*sentences, of_report]).strip()
 
 

@@ -164,8 +164,7 @@ def pandas_frame(columns):
         import pandas as pd
     except ImportError as error:
         raise ImportError(
-            "A data frame needs pandas, which is not installed. Install it with: "
-            "pip install pandas"
+            "A data frame needs pandas, which is not installed. Install it with: pip install pandas"
         ) from error
     return pd.DataFrame(columns)
 

@@ -7,7 +7,7 @@ from scipy.stats import norm
 
 from skdistill.decisions.calibration import calibration_finding
 from skdistill.report.fidelity.segments import MATERIAL_SHARE as MATERIAL_LOSS
-from skdistill.report.tables import number, title_of
+from skdistill.report.tables import number, percent, title_of
 
 #: From the best to the worst.
 STATUSES = ("green", "amber", "red")
@@ -179,13 +179,6 @@ def rows_needed(gain, margin, n_samples, confidence):
     n = n_samples * ((1 + norm.ppf(POWER) / z_tail) * (gain.value - gain.low) / room) ** 2
     unit = 10 ** max(0, math.floor(math.log10(n)) - 1)
     return math.ceil(n / unit) * unit
-
-
-def percent(share):
-    """Write a share with as many digits as tell it from 100%."""
-    if share == 1:
-        return "100%"
-    return f"{100 * share:.2f}%" if share > 0.99 else f"{100 * share:.1f}%"
 
 
 def _headline(concerns, of_teacher, non_inferior, helped, settings):

@@ -442,8 +442,7 @@ def _import_shap():
             import shap
     except ImportError as error:
         raise ImportError(
-            "Explaining needs shap, which is not installed. Install it with: "
-            "pip install shap"
+            "Explaining needs shap, which is not installed. Install it with: pip install shap"
         ) from error
     return shap
 

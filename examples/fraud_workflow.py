@@ -24,6 +24,7 @@ In the simulation the cards of a partner bank join, whose customers pay more oft
 it with exit code 2. Needs the ``examples`` extra.
 """
 
+import functools
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -363,10 +364,14 @@ def ship(distiller, parts, folder):
     print(to_onnx(distiller, folder / "student.onnx", parts.set_by.X))
 
 
-def new_monitor(deployed, reference, path):
+def new_monitor(deployed, reference, path, are_days):
     """Make a monitor that is kept on disk: FidelityMonitor.load goes on with it after a restart."""
     monitor = FidelityMonitor.from_estimator(
-        deployed.distiller, reference, teacher=deployed.teacher, teacher_share=0.2
+        deployed.distiller,
+        reference.X,
+        teacher=deployed.teacher,
+        at=reference.period if are_days else None,  # Mondays are compared with Mondays
+        teacher_share=0.2,
     )
     path.unlink(missing_ok=True)
     return monitor.autosave(path)
@@ -384,7 +389,8 @@ def serve(deployed, parts, args):
     """
     live, folder = parts.live, args.out
     scorer = lean_scorer(deployed.distiller)
-    monitor = new_monitor(deployed, parts.set_by.X, folder / "monitor.json")
+    are_days = args.data is None
+    monitor = new_monitor(deployed, parts.set_by, folder / "monitor.json", are_days)
     scores, decisions = np.empty(len(live)), np.empty(len(live), dtype=object)
     pool, kept, may_redistil = [], [], True
     for period in np.unique(live.period):
@@ -399,7 +405,7 @@ def serve(deployed, parts, args):
         of_teacher[asked] = deployed.teacher.predict_proba(rows.X.loc[asked])[:, 1]
         monitor.update(rows.X, scores[is_now], of_teacher, at=int(period))
         pool.append(rows.X.iloc[::2])  # to distil on, should it come to that
-        kept.append(rows.X.iloc[1::2])  # what is normal then
+        kept.append(rows.take(np.arange(len(rows)) % 2 == 1))  # what is normal then
         report = monitor.report()
         if report.should_redistill and may_redistil:
             print(f"\nAfter period {period} the monitor says:\n{report}\n")
@@ -410,8 +416,8 @@ def serve(deployed, parts, args):
             if may_redistil:
                 deployed, scorer = again, lean_scorer(again.distiller)
                 monitor.close()
-                recent = pd.concat(kept[-monitor.window :])
-                monitor = new_monitor(deployed, recent, folder / "monitor.json")
+                recent = functools.reduce(Rows.joined, kept[-monitor.window :])
+                monitor = new_monitor(deployed, recent, folder / "monitor.json", are_days)
                 print(f"Distilled again on {n_rows:,} live rows without labels; it takes over.")
                 ship(deployed.distiller, parts, folder)
     if monitor.report().n_rows:

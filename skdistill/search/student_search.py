@@ -58,7 +58,7 @@ class StudentSearchCV(ClassifierDistiller):
     scoring : str or callable, default="neg_log_loss"
         What the choice goes by, as in scikit-learn; also `fidelity_scorer`. Log loss and average
         precision are reported in any case.
-    cv : int, cross-validation generator or iterable, default=5
+    cv : int, cross-validation generator or iterable, default=3
         Folds, the same for all candidates.
     search : {"screening", "grid", "optuna"}, default="screening"
         - "screening": what is cheap first, and only what can win, see Notes.
@@ -234,7 +234,7 @@ class StudentSearchCV(ClassifierDistiller):
         *,
         budget=None,
         scoring="neg_log_loss",
-        cv=5,
+        cv=3,
         search="screening",
         temperatures=(1.0, 2.0),
         alphas=(0.5, 0.8, 1.0),
@@ -349,7 +349,6 @@ class StudentSearchCV(ClassifierDistiller):
                 random_state=random_state.randint(2**31 - 1),
             )
             self.notes_ += tuple(notes)
-            self._say("measuring latencies")
             candidates = task.run("measure-latencies", as_candidates, entries, arena, budget)
             self.candidates_ = candidates
             shared["memory"] = self.memory
@@ -480,7 +479,6 @@ class StudentSearchCV(ClassifierDistiller):
         if not time_limit.has_room_for():
             self.notes_ += (f"{time_limit} was over before references were measured.",)
             return
-        self._say("measuring references")
         of_fold = arena.folds[0].teacher.teacher  # if all other answers came from `memory`
         teacher = (self._teacher or of_fold).estimator
         references, notes = teacher_references(arena, teacher, rows.X)

@@ -138,7 +138,8 @@ def naming_text_columns(teacher, X):
     try:
         yield
     except Exception as error:  # CatBoost has its own
-        if sp.issparse(X) or not re.search(NO_TEXT, str(error)):
+        is_said = "cannot take the columns" in str(error)
+        if is_said or sp.issparse(X) or not re.search(NO_TEXT, str(error)):
             raise
         texts = [name for j, name in enumerate(table_names(X)) if is_nominal(column_values(X, j))]
         if not texts:

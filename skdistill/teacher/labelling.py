@@ -14,6 +14,7 @@ from skdistill.opinion_pool import log_losses, z_score
 from skdistill.rows import check_something_observed
 from skdistill.soft_labels import SMALLEST_PROBABILITY, proba_from_margins
 from skdistill.teacher.copies import find_copies
+from skdistill.teacher.fitting import naming_text_columns
 from skdistill.teacher.honest import cross_fit, has_enough_members, has_out_of_bag, out_of_bag
 from skdistill.teacher.split_ranges import warn_of_unseen_ranges
 from skdistill.teacher.training_rows import Proof, proof_of_training_rows, replays_bootstraps
@@ -63,7 +64,8 @@ def label_rows(in_use, labelling, cv, n_jobs=None):
     asked_for = joblib.hash((labelling, cv))
     if asked_for not in in_use.labelled:
         label = _label_by_each_member if in_use.members else _label_rows
-        in_use.labelled[asked_for] = label(in_use, labelling, cv, n_jobs)
+        with naming_text_columns(in_use.estimator, in_use.rows.X):
+            in_use.labelled[asked_for] = label(in_use, labelling, cv, n_jobs)
     return in_use.labelled[asked_for]
 
 

@@ -454,6 +454,15 @@ def test_columns_of_text_that_a_teacher_does_not_take_are_named(make, cure):
         DistilledClassifier(make(), cv=2).fit(table, y)
 
 
+@pytest.mark.parametrize("labelling", ["direct", "cross_fit"])
+def test_columns_of_text_are_named_by_a_teacher_that_was_fitted_on_numbers(labelling):
+    _, _, y = colours()
+    table = tables()["text"].fillna("red")
+    forest = RandomForestClassifier(5).fit(table.assign(colour=0.0), y)
+    with pytest.raises(ValueError, match=r"cannot take the columns \['colour'\]"):
+        DistilledClassifier(forest, labelling=labelling, cv=2).fit(table, y)
+
+
 def test_other_errors_of_teachers_stay_as_they_are():
     X, y = rows(50)
     with pytest.raises(ValueError, match="max_depth"):

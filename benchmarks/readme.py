@@ -42,24 +42,25 @@ NUMBER = re.compile(r"[-+]?\d[\d,]*\.?\d*(e[-+]?\d+)?|\s+")
 def run_code(page):
     """Run the code blocks of a page in a new folder; return it with what they print."""
     text = page.read_text(encoding="utf-8")
-    pieces, end, names, printed = [], 0, {"__name__": "__main__"}, ""
+    pieces, end, names, printed, last = [], 0, {"__name__": "__main__"}, "", 0
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
         for block in BLOCK.finditer(text):
             needed, language, code = block.groups()
+            is_next, last = not text[last : block.start()].strip(), block.end()
             if language == "text":
-                pieces += [text[end : block.start(3)], printed]
-                end = block.end(3)
+                if is_next:
+                    pieces += [text[end : block.start(3)], printed]
+                    end = block.end(3)
                 continue
             if needed and not find_spec(needed):
                 print(f"  left out, for want of {needed}", file=sys.stderr)
                 continue
             print(f"  {code.splitlines()[0]}", file=sys.stderr, flush=True)
-            first_line = text.count("\n", 0, block.start(3))
-            printed = (
-                run_python("\n" * first_line + code, page, names)
-                if language == "python"
-                else run_bash(code)
-            )
+            if language == "bash":
+                printed = run_bash(code)
+            else:
+                lines_before = "\n" * text.count("\n", 0, block.start(3))
+                printed = run_python(lines_before + code, page, names)
     return "".join([*pieces, text[end:]])
 
 

@@ -3,6 +3,7 @@
 import inspect
 from functools import wraps
 
+from sklearn import config_context
 from sklearn.utils._param_validation import (
     InvalidParameterError,
     validate_parameter_constraints,
@@ -67,7 +68,8 @@ def validate_params(constraints):
             bound = signature.bind(*args, **kwargs)
             bound.apply_defaults()
             check_parameters(constraints, bound.arguments, owner)
-            return function(*args, **kwargs)
+            with config_context(skip_parameter_validation=True):  # of what it calls: it is checked
+                return function(*args, **kwargs)
 
         return checked
 

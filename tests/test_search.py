@@ -549,9 +549,9 @@ def test_if_time_is_over_between_folds_those_tried_on_most_compete(binary_task, 
 def test_every_candidate_is_told_with_the_time_left(binary_task, capsys):
     students = [TreeStudentClassifier(4), LinearStudentClassifier(8)]
     StudentSearchCV(LogisticRegression(), students, verbose=1, **QUICK).fit(*binary_task)
-    lines = capsys.readouterr().out.splitlines()
+    lines = capsys.readouterr().err.splitlines()
     tree = next(line for line in lines if "(3 of 3 folds, " in line)
-    assert tree.startswith("[StudentSearchCV] tree, 4 leaves, temperature 1.0, alpha 0.8: -0.")
+    assert tree.startswith("[StudentSearchCV]   tree, 4 leaves, temperature 1.0, alpha 0.8: -0.")
     assert tree.endswith("s left, not counting LinearStudentClassifier)")
     assert any("the teacher has answered on 1 of 3 folds" in line for line in lines)
 

@@ -272,7 +272,7 @@ class Distiller(ParametersMixin, CallbackSupportMixin, MetaEstimatorMixin, BaseE
         if is_fitted_instance(self.teacher):
             warn_of_known_rows(self.teacher, X)
         classes = getattr(self, "classes_", None)
-        warn_of_unseen_ranges(self._teacher.estimator, X, "fresh rows")
+        warn_of_unseen_ranges(self.teacher_, X, "fresh rows")
         with stage("label-rows"):
             note(f"{_count(X)} by {type(last_step(self.teacher_)).__name__}")
             fresh = label_fresh_rows(self._teacher, X, observed, weight, classes)

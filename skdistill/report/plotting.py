@@ -11,6 +11,9 @@ from skdistill.messages import shown
 #: this share of the axis; its axis has so many knots at most.
 FEWEST_SPREAD, NARROW, MOST_SPREAD = 6, 1 / 8, 101
 
+#: Numbers of this size are written with an exponent.
+HUGE = 1e13
+
 #: From which size on numbers on an axis are written in which unit.
 UNITS = {1e9: (1e9, "G"), 1e6: (1e6, "M"), 1e4: (1e3, "k")}
 
@@ -285,6 +288,8 @@ def short_numbers(values):
 
 def _short_number(value, digits):
     rounded = float(f"{value:.{digits}g}") + 0.0  # no negative zero
+    if abs(rounded) >= HUGE:
+        return f"{rounded:.{digits}g}"
     size, unit = next((each for least, each in UNITS.items() if abs(rounded) >= least), (1, ""))
     return f"{rounded / size:,.12f}".rstrip("0").rstrip(".") + unit
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from sklearn.utils import gen_batches
 
 from skdistill.report.reasons.shapley.question import Question, RowPool
 from skdistill.report.reasons.shapley.walks import Walks
@@ -72,7 +71,7 @@ class MixedRows:
 
     def _ask(self, source):
         size = max(BATCH_CELLS // source.shape[1], 1)
-        batches = [source[batch] for batch in gen_batches(len(source), size)]
+        batches = [source[i : i + size] for i in range(0, len(source), size)]
         n_outputs = self._ends[0].shape[1]
         answers = [self.question.answers(self.pool.mix(batch)) for batch in batches]
         return np.concatenate([np.zeros((0, n_outputs)), *answers])

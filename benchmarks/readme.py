@@ -36,7 +36,7 @@ BLOCK = re.compile(
 #: New processes of `latency.py` that the README names.
 NEW_PROCESSES = "lean scorer, NumPy", "C by ctypes, no NumPy", "scikit-learn, joblib"
 
-#: What differs from machine to machine in an output, and the share of the other words that has to be
+#: What differs from machine to machine in an output, and the share of other words that has to be
 #: the same: the largest shift, say, may be found in another place.
 NUMBER = re.compile(r"[-+]?\d[\d,]*\.?\d*(e[-+]?\d+)?|\s+")
 ALIKE = 0.8

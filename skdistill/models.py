@@ -118,6 +118,8 @@ def student_and_teacher(model, teacher=None):
         If the model, or a teacher that was passed, is not fitted.
     TypeError
         If one of the two is a classifier and the other a regressor, or neither.
+    ValueError
+        If the teacher that was passed is the student itself, or what holds it.
     """
     _check_estimator(model, "model")
     model = getattr(model, "best_estimator_", model)
@@ -126,10 +128,10 @@ def student_and_teacher(model, teacher=None):
     distiller = last_step(model)
     if not hasattr(distiller, "student_"):
         student = as_model(model, "model")
-        return student, None if teacher is None else as_peer(teacher, "teacher", student)
+        return student, None if teacher is None else as_teacher(teacher, student)
     student = as_model(_in_place_of_last(model, distiller.student_), "model")
     if teacher is not None:
-        return student, as_peer(teacher, "teacher", student)
+        return student, as_teacher(teacher, student)
     inside = distiller._teacher  # None if the labels came from a cache
     if inside is None:
         return student, None
@@ -245,26 +247,39 @@ def as_peer(estimator, role, student):
     return model
 
 
+def as_teacher(estimator, student):
+    """Wrap the teacher that a student is compared with; see `as_peer` and `_refuse_itself`."""
+    model = as_peer(estimator, "teacher", student)
+    _refuse_itself(model, "teacher", student, "Pass the model that it was distilled from")
+    return model
+
+
 def as_baseline(estimator, student):
-    """Wrap the same student fitted on hard labels; see `as_peer`.
+    """Wrap the same student fitted on hard labels; see `as_peer` and `_refuse_itself`."""
+    model = as_peer(estimator, "baseline", student)
+    cure = (
+        "Pass the same student fitted on the observed labels alone, such as "
+        "clone(model.student).fit(X_train, y_train)"
+    )
+    _refuse_itself(model, "baseline", student, cure)
+    return model
+
+
+def _refuse_itself(model, role, student, cure):
+    """Refuse to compare a student with itself.
 
     Raises
     ------
-    TypeError
-        If one of the two is a classifier and the other a regressor.
     ValueError
-        If it is the student itself, or the distiller that holds it.
+        If the model is the student itself, or the distiller that holds it.
     """
-    model = as_peer(estimator, "baseline", student)
     inside = last_step(getattr(model.estimator, "best_estimator_", model.estimator))
     own = last_step(student.estimator)
     if own is inside or own is getattr(inside, "student_", None):
         raise ValueError(
-            f"baseline is the {student.name} that is reported on itself, so that they cannot "
-            "differ. Pass the same student fitted on the observed labels alone, such as "
-            "clone(model.student).fit(X_train, y_train)."
+            f"{role} is the {student.name} that is reported on itself, so that they cannot "
+            f"differ. {cure}."
         )
-    return model
 
 
 def _in_place_of_last(model, estimator):

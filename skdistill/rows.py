@@ -102,7 +102,10 @@ class Rows:
 #: Share of rows known from training, beyond what chance explains, that is reported.
 SEEN_TOLERANCE = 0.01
 
-#: The same of rows that come after fit: in a stream of coarse rows more and more are equal.
+#: So many standard errors more rows have to be known than chance explains.
+CLEAR = 4.0
+
+#: The same share of rows that come after fit: in a stream of coarse rows more and more are equal.
 AGAIN_TOLERANCE = 0.1
 
 
@@ -117,6 +120,8 @@ class SeenRows:
     recurring : float
         Share of the rows that stand there more than once: so many rows of fresh data are known
         by chance.
+    n_rows : int
+        Number of the rows.
 
     References
     ----------
@@ -126,6 +131,7 @@ class SeenRows:
 
     hashes: np.ndarray
     recurring: float
+    n_rows: int
 
     @classmethod
     def of(cls, *tables):
@@ -136,21 +142,30 @@ class SeenRows:
     def of_hashes(cls, hashes):
         """Sketch rows by their hashes, a list of arrays."""
         hashes = np.concatenate(hashes)
-        return cls(np.unique(hashes)[:SKETCH_SIZE].copy(), _recurring(hashes))
+        return cls(np.unique(hashes)[:SKETCH_SIZE].copy(), _recurring(hashes), len(hashes))
 
     def including(self, X):
         """Return the sketch of these rows and of more."""
         hashes = np.union1d(self.hashes, hashes_of_seen(X))[:SKETCH_SIZE].copy()
-        return SeenRows(hashes, self.recurring)
+        return SeenRows(hashes, self.recurring, self.n_rows + X.shape[0])
 
     def excess_in(self, X):
-        """Return the share of rows of X that were seen, beyond what chance explains."""
+        """Return the share of rows of X that were seen, beyond what chance explains.
+
+        Of n rows that were seen and m of X, as many are known by chance as recur among the n. The
+        variance of the difference is about ``m * q * (1 - q) * (1 + 2 * m / n)`` with that share
+        q: new rows come in groups of equal ones, too.
+        """
         hashes = hashes_of_seen(X)
         if len(self.hashes) == SKETCH_SIZE:  # larger hashes were not kept
             hashes = hashes[hashes <= self.hashes[-1]]
         if len(hashes) == 0 or self.recurring == 1.0:
             return 0.0
-        known = np.isin(hashes, self.hashes).mean()
+        known, m, n = np.isin(hashes, self.hashes).mean(), len(hashes), self.n_rows
+        by_chance = (self.recurring * n + 1) / (n + 2)
+        error = np.sqrt(by_chance * (1 - by_chance) * (1 + 2 * m / n) / m)
+        if known - self.recurring < CLEAR * error:
+            return 0.0
         return float((known - self.recurring) / (1 - self.recurring))
 
 

@@ -210,7 +210,7 @@ def bar_of(name, n_items, unit=" steps"):
     below = _current.get()
     name = _Stage(name, below).prefix() + name
     is_worker = parent_process() is not None or current_thread() is not main_thread()
-    on_screen = sys.stderr.isatty() or "ipykernel" in sys.modules
+    on_screen = (sys.stderr is not None and sys.stderr.isatty()) or "ipykernel" in sys.modules
     if on_screen and not is_worker:
         try:
             from tqdm.auto import tqdm
@@ -268,6 +268,8 @@ class _Lines:
 
 def _print(line):
     """Write a line as a whole, above the bars that are open."""
+    if sys.stderr is None:  # of a service, say
+        return
     tqdm = sys.modules.get("tqdm")
     if tqdm is None:
         sys.stderr.write(line + "\n")

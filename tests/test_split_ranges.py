@@ -98,7 +98,18 @@ def test_few_rows_rows_of_one_group_and_rows_of_the_tail_are_no_sign():
     forest = RandomForestClassifier(20, random_state=0).fit(X, Y)
     one_age = FRESH.assign(age=30.0)
     distilled(forest, one_age, Y_FRESH)
-    distilled(forest, FRESH[FRESH["amount"] > 100], Y_FRESH[FRESH["amount"] > 100])
+    for some in (FRESH["amount"] > 100, FRESH["age"].between(30, 40), FRESH["age"] < 30):
+        distilled(forest, FRESH[some], Y_FRESH[some])
+
+
+def test_values_below_all_that_the_teacher_saw_are_a_sign_though_the_ranges_overlap():
+    unit = X.rank(pct=True)
+    forest = RandomForestClassifier(20, random_state=0).fit(unit, Y)
+    fresh = FRESH.rank(pct=True)
+    distilled(forest, fresh, Y_FRESH)
+    scaled = StandardScaler().set_output(transform="pandas").fit(unit).transform(fresh)
+    with pytest.warns(UserWarning, match=SEEN):
+        distilled(forest, scaled, Y_FRESH)
 
 
 def test_fresh_rows_are_looked_at_as_well():

@@ -69,7 +69,8 @@ def days_of_rows(at, n_rows):
     """
     if isinstance(at, str) or np.ndim(at) == 0:
         return {day_of(at.item() if isinstance(at, np.ndarray) else at): np.ones(n_rows, bool)}
-    at = np.asarray(at)
+    is_polars = hasattr(at, "to_list") and not hasattr(at, "iloc")
+    at = np.asarray(at.to_list() if is_polars else at)  # polars' own array is in UTC
     if at.shape != (n_rows,):
         raise ValueError(
             f"at has shape {at.shape}; one day for all rows was expected, or one for each of "

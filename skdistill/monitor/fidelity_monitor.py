@@ -328,7 +328,14 @@ class FidelityMonitor:
             ledger = self._state.ledger
             if set(batch_ids) & set(ledger.batch_ids):
                 return BatchSummary(0, replayed=True)
-            undated = ledger.undated_day(self.bucket_rows)
+            if None in days and self._state.weekdays and not ledger.buckets:
+                raise ValueError(
+                    "at is None, or missing for some rows, but the reference has days, whose "
+                    "weekdays live rows are compared with. Pass at=, the day of the rows. Nothing "
+                    "was counted."
+                )
+            bucket_rows = np.inf if self._state.weekdays else self.bucket_rows
+            undated = ledger.undated_day(bucket_rows)
             parts = tuple(
                 (undated if day is None else day, counts) for day, (counts, _) in counted.items()
             )

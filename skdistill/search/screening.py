@@ -75,6 +75,9 @@ def screen(trials, costs, budget):
         notes += note
         left_behind |= lost
         entered = [i for i in members if trials.plans[i].setting in chosen]
+        if trials.was_stopped:
+            trials.make(entered)
+            continue
         why = _why_it_cannot_win(trials, quick, budget) if learns_more else ""
         if why:
             left_behind |= {i: LeftBehind(why) for i in entered} | lost
@@ -164,6 +167,9 @@ def _choose_setting(trials, members, costs, temperatures, alphas, learns_more):
     for temperature in temperatures[1:]:
         if score((temperature, best_alpha)) > mean_of(scores[best]):
             best = (temperature, best_alpha)
+    if trials.was_stopped:  # what was not tried is said by the search
+        tried = [each for each in scores if scores[each]]
+        return [max(tried, key=lambda each: mean_of(scores[each]), default=best)], None, {}, []
     n_taken = 1 if learns_more else TAKEN_OVER
     others = sorted(set(scores) - {best}, key=lambda each: -mean_of(scores[each]))
     taken = [best, *(each for each in others if scores[each])][:n_taken]

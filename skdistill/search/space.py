@@ -117,6 +117,8 @@ def check_numbers_of_columns(numbers, n_features):
     ValueError
         If a number is none from 1 to `n_features`, nor None.
     """
+    if not numbers:
+        raise ValueError("n_columns is empty; at least one number, or None, was expected.")
     for number in numbers:
         is_whole = isinstance(number, Integral) and not isinstance(number, bool)
         if number is not None and not (is_whole and 1 <= number <= n_features):

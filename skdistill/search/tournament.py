@@ -19,6 +19,9 @@ from skdistill.search.trials import Trial
 #: Rows that a student is fitted on to see what it costs.
 PROBE_ROWS = 1000
 
+#: Share of the time limit in which latencies are looked at, after the teacher has answered.
+SHARE_OF_FIRST_LOOK = 0.6
+
 #: By this share a latency may be over the limit in a first look: that much is noise.
 LATENCY_TOLERANCE = 0.5
 
@@ -78,7 +81,7 @@ def hold(trials, budget, search, *, n_iter, random_state):
         What was decided on the way.
     """
     plans = trials.plans
-    entries = look_at_costs(trials.arena, plans, budget)
+    entries = look_at_costs(trials.arena, plans, budget, trials.time_limit)
     running = [i for i, entry in enumerate(entries) if not entry.excesses]
     trials.say(f"{len(running)} of {len(plans)} candidates may be within the budget")
     if not running:
@@ -134,10 +137,12 @@ def _what_time_cost(trials, entries, n_folds):
     return note + (f" ({'; '.join(names)})." if names else ".")
 
 
-def look_at_costs(arena, plans, budget):
+def look_at_costs(arena, plans, budget, time_limit):
     """Fit every student once, on some rows, and rule out those beyond the budget.
 
-    Temperature and alpha leave the costs as they are, so one fit stands for all of them.
+    Temperature and alpha leave the costs as they are, so one fit stands for all of them. Latencies
+    are not measured any more when the time for this is over: those of the students that are tried
+    are measured in the end.
     """
     arena = arena.with_params(augmentation=None, label_correction=False)  # quick
     entries, seen = [], {}
@@ -148,20 +153,21 @@ def look_at_costs(arena, plans, budget):
             continue
         key = id(plan.student), plan.n_columns
         if key not in seen:
-            seen[key] = _first_costs(arena, plan, budget)
+            is_timed = time_limit.has_room_for(share=SHARE_OF_FIRST_LOOK)
+            seen[key] = _first_costs(arena, plan, budget, is_timed)
         over = excesses(budget, seen[key], latency_tolerance=LATENCY_TOLERANCE)
         entries.append(Entry(plan, seen[key], over))
     return entries
 
 
-def _first_costs(arena, plan, budget):
+def _first_costs(arena, plan, budget, is_timed):
     student = clone(plan.student)
     if "max_epochs" in student.get_params(deep=False):
         student.set_params(max_epochs=1)  # a network costs what it costs from the start
     plan = replace(plan, student=student)
     student = arena.fit(plan, 0, PROBE_ROWS).student_
     costs = static_costs(student)
-    if budget.latency_us is None or excesses(budget, costs):
+    if not is_timed or budget.latency_us is None or excesses(budget, costs):
         return costs
     limit = (1 + LATENCY_TOLERANCE) * budget.latency_us
     return judged_latency(costs, student, arena.folds[0].X_test, limit)

@@ -113,7 +113,7 @@ class Trials:
         jobs = (delayed(try_out)(arena, self.plans[i], f, n_rows) for i, f in self._in_time(pairs))
         scores = defaultdict(list)
         trials = Parallel(n_jobs=self.n_jobs, return_as="generator")(jobs)
-        for (i, f), trial in zip(pairs, trials, strict=False):
+        for trial, (i, f) in zip(trials, pairs, strict=False):  # ends with the trials
             family = self.plans[i].family
             self.seconds[family].append(trial.seconds)
             self.ahead[family] -= 1

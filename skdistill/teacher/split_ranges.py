@@ -18,12 +18,17 @@ FEWEST_THRESHOLDS, FEWEST_ROWS = 5, 50
 #: has at least such a share of them: those in tails may lie beyond a few rows.
 LARGE_NODE, SMALLER_SIDE = 0.1, 0.1
 
-#: Of n rows of the population all but some 2 in n of the thresholds lie between two.
-FEW_BETWEEN = 0.1
+#: Of n rows of the population all but some 2 in n of these lie between two. Rows of a part of it
+#: have few thresholds between them as well, but stand within the range of all thresholds.
+FEW_BETWEEN, MOST_OUTSIDE = 0.1, 0.5
+
+#: Where there are so many thresholds, no such share of the rows of the population lies further from
+#: all of them than this share of their range, not counting values as frequent as this, such as 0.
+MANY_THRESHOLDS, MANY_FAR, FAR, FREQUENT = 50, 0.25, 0.1, 0.02
 
 
 def warn_of_unseen_ranges(estimator, X, rows="rows"):
-    """Warn if nearly all thresholds of a column lie outside the values that the rows have there.
+    """Warn if the rows have values in a column that lie beyond the thresholds of a teacher.
 
     Parameters
     ----------
@@ -40,9 +45,9 @@ def warn_of_unseen_ranges(estimator, X, rows="rows"):
     for nodes, seen, _, is_changed in readable_ensembles(estimator, X):
         names, splits = table_names(seen), _large_splits(nodes)
         for j in np.unique(nodes.column[splits]).tolist():
-            thresholds = np.unique(nodes.threshold[splits[nodes.column[splits] == j]])
-            numbers = sorted_numbers(seen, j)
-            if _are_elsewhere(thresholds, numbers):
+            large = np.unique(nodes.threshold[splits[nodes.column[splits] == j]])
+            thresholds, numbers = nodes.thresholds(j), sorted_numbers(seen, j)
+            if _are_elsewhere(numbers, thresholds, large):
                 where = " (after its own transformers)" if is_changed else ""
                 warn_caller(
                     f"The teacher splits column {names[j]!r}{where} between {thresholds[0]:.4g} "
@@ -64,11 +69,19 @@ def _large_splits(nodes):
     return split[(count >= LARGE_NODE * nodes.count.max()) & (smaller >= SMALLER_SIDE * count)]
 
 
-def _are_elsewhere(thresholds, numbers):
-    """Tell whether few thresholds lie between the smallest and the largest of sorted numbers."""
-    if len(thresholds) < FEWEST_THRESHOLDS or len(numbers) < FEWEST_ROWS:
+def _are_elsewhere(numbers, thresholds, large):
+    """Tell whether sorted numbers lie where no rows of the fit can have been, or hardly any."""
+    if len(large) < FEWEST_THRESHOLDS or len(numbers) < FEWEST_ROWS:
         return False
-    if numbers[0] == numbers[-1]:  # of one group of the population
-        return False
-    between = (thresholds >= numbers[0]) & (thresholds < numbers[-1])
-    return between.mean() < FEW_BETWEEN
+    first, last = thresholds[0], thresholds[-1]
+    outside = ((numbers <= first) | (numbers > last)).mean()
+    n_between = ((large >= numbers[0]) & (large < numbers[-1])).sum()
+    is_beyond = n_between < FEW_BETWEEN * len(large) and numbers[0] != numbers[-1]
+    room = FAR * (last - first)
+    counts = np.unique(
+        numbers[(numbers < first - room) | (numbers > last + room)], return_counts=True
+    )[1]
+    n_far = counts[counts <= FREQUENT * len(numbers)].sum()
+    return (is_beyond and outside > MOST_OUTSIDE) or (
+        len(thresholds) >= MANY_THRESHOLDS and n_far > MANY_FAR * len(numbers)
+    )

@@ -80,7 +80,7 @@ def find_segments(X, names, rows, *, n_bins, min_samples, confidence):
     n_bins : int
         Quantile bins of a numeric column.
     min_samples : int
-        Segments with fewer rows are left out.
+        Segments with fewer rows, those without weight not counted, are left out.
     confidence : float
         Of the intervals.
 
@@ -89,11 +89,12 @@ def find_segments(X, names, rows, *, n_bins, min_samples, confidence):
     segments : tuple of Segment
         The largest divergence first.
     """
+    counts = rows.sample_weight > 0
     found = [
-        (name, condition, mask)
+        (name, condition, mask & counts)
         for j, name in enumerate(names)
         for condition, mask in _parts(column_values(X, j), name, n_bins)
-        if min_samples <= mask.sum() < len(mask)
+        if min_samples <= (mask & counts).sum() and not (mask | ~counts).all()
     ]
     segments = [_compare(*part, rows, confidence, len(found)) for part in found]
     return tuple(sorted(segments, key=lambda segment: -segment.divergence))

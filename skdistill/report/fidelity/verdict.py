@@ -276,6 +276,8 @@ def _compare_with_teacher(score, settings, n_samples, missing):
 def _about_more_rows(gain, margin, n_samples, needed):
     if math.isnan(gain.low):
         return "The difference has no interval on these rows."
+    if needed is None and gain.value == -margin:
+        return "More rows are not likely to show it: the difference itself is at the limit."
     if needed is None:
         return (
             f"More rows are not likely to show it: the difference itself is beyond {-margin:g}."

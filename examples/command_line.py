@@ -201,8 +201,9 @@ def read_table(path, target, n_rows=None, seed=0, time=None):
             f"--target: {y.isna().sum():,} of {len(y):,} rows have no class in {target!r}"
         )
     if y.nunique() < 2:
+        drawn = "" if n_rows is None else f" in the {len(y):,} rows that --rows {n_rows} leaves"
         raise bad_input(
-            f"--target: {target!r} holds {shown(y.iloc[0])} alone; two classes are needed"
+            f"--target: {target!r} holds {shown(y.iloc[0])} alone{drawn}; two classes are needed"
         )
     if y.nunique() > MOST_CLASSES:
         raise bad_input(f"--target: {target!r} holds {y.nunique():,} different values, no classes")

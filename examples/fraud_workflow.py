@@ -480,6 +480,8 @@ def main():
         "--out", type=Path, default=Path("fraud_workflow"), help="folder to write into"
     )
     args = parse(parser, "positive", "time", "amount", "period")
+    if args.time is None and args.period != parser.get_default("period"):
+        raise bad_input("--period: pass --time as well, the column with the seconds or dates")
     parts = split_by_time(read_rows(args))
     check_parts(parts, args.reviews)
     make_folder(args.out, "--out")

@@ -15,6 +15,8 @@ it with exit code 2. Needs the ``examples`` extra.
 """
 
 import json
+import shlex
+import socket
 from pathlib import Path
 from typing import Annotated
 
@@ -220,6 +222,7 @@ def main():
     args = parser.parse_args()
     if args.port > 65_535:
         raise bad_input(f"--port: {args.port} is above 65535")
+    check_address(args.host, args.port)
     if args.background and args.student is None:
         raise bad_input("--background: pass --student as well, whose rows these are")
     if args.student is None:
@@ -237,6 +240,17 @@ def main():
     uvicorn.run(app, host=args.host, port=args.port, log_level="warning")
 
 
+def check_address(host, port):
+    """Check before long work that the service can listen where it is to."""
+    try:
+        family, kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind(address)
+    except OSError as error:
+        raise bad_input(f"--host, --port: {host}:{port} cannot be listened on: {error}") from None
+
+
 def print_first_steps(args, path, background):
     """Say where the service is, and how to ask it."""
     address = f"http://{args.host}:{args.port}"
@@ -244,7 +258,8 @@ def print_first_steps(args, path, background):
     if background is not None:
         row = json.dumps({name: plain(cell) for name, cell in background.iloc[0].items()})
         print("Ask for a score with its reasons:")
-        print(f"  curl '{address}/score?reasons=3' -H 'Content-Type: application/json' -d '{row}'")
+        header = "-H 'Content-Type: application/json'"
+        print(f"  curl '{address}/score?reasons=3' {header} -d {shlex.quote(row)}")
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from command_line import (
     check_class_sizes,
     make_folder,
     make_parser,
+    parse,
     positive,
     read_table,
 )
@@ -208,7 +209,7 @@ def main():
     parser.add_argument(
         "--out", type=Path, default=Path("temperature_and_alpha"), help="folder of the figures"
     )
-    args = parser.parse_args()
+    args = parse(parser)
     if args.folds < 2:
         raise bad_input("--folds: at least 2 are needed")
     tables = read(args)

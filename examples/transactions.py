@@ -1,7 +1,8 @@
-"""Simulated card transactions, for the examples on fraud.
+r"""Simulated card transactions, for the examples on fraud.
 
     python examples/transactions.py
-    python examples/fraud_workflow.py --data transactions.parquet --amount amount --period 86400
+    python examples/fraud_workflow.py --data transactions.parquet --time Time --amount amount \
+        --period 86400
 
 Writes them to a parquet file, in time order, with the seconds in ``Time`` and fraud in ``target``.
 The examples on fraud draw the same ones by themselves. The simulation follows the description in

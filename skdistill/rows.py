@@ -159,7 +159,7 @@ class SeenRows:
         hashes = hashes_of_seen(X)
         if len(self.hashes) == SKETCH_SIZE:  # larger hashes were not kept
             hashes = hashes[hashes <= self.hashes[-1]]
-        if len(hashes) == 0 or self.recurring == 1.0:
+        if len(hashes) == 0 or self.n_rows == 0 or self.recurring == 1.0:
             return 0.0
         known, m, n = np.isin(hashes, self.hashes).mean(), len(hashes), self.n_rows
         by_chance = (self.recurring * n + 1) / (n + 2)

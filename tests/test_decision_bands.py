@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from copy import deepcopy
 from dataclasses import FrozenInstanceError, replace
 
 import numpy as np
@@ -468,7 +469,7 @@ def test_the_sentence_follows_the_interval(case):
     better = decision_report(model.teacher_, X, y, bands, teacher=poor, **options)
     assert "costs less money than with the teacher" in better.sentence
     assert better.student_minus_teacher.value == -worse.student_minus_teacher.value
-    same = decision_report(model.teacher_, X, y, bands, teacher=model.teacher_, **options)
+    same = decision_report(model.teacher_, X, y, bands, teacher=deepcopy(model.teacher_), **options)
     assert same.sentence.startswith("It is not shown")
     assert same.student_minus_teacher_per_day.value == 0
     alone = decision_report(poor, X, y, bands, **options)

@@ -1,6 +1,7 @@
 """The fidelity card against scikit-learn, SciPy and fairlearn, and what it says in words."""
 
 import json
+from copy import deepcopy
 from dataclasses import FrozenInstanceError
 
 import numpy as np
@@ -202,9 +203,12 @@ def test_regression_is_scored_and_compared_in_the_unit_of_y(regression_case):
     assert report.verdict.metric == "r2"
 
 
-def test_a_model_is_perfectly_like_itself(binary_case):
+def test_a_model_is_perfectly_like_its_copy_and_not_compared_with_itself(binary_case):
     model, _, X, y = binary_case
-    report = fidelity_report(model.teacher_, X, y, teacher=model.teacher_, **QUICK)
+    for itself in (model, model.student_):
+        with pytest.raises(ValueError, match=r"teacher is the .* that is reported on itself"):
+            fidelity_report(model, X, y, teacher=itself, **QUICK)
+    report = fidelity_report(model.teacher_, X, y, teacher=deepcopy(model.teacher_), **QUICK)
     likeness = {name: each.value for name, each in report.fidelity.items()}
     for name in ("kl_divergence", "js_divergence", "mean_difference", "max_difference"):
         assert likeness.pop(name) == 0
@@ -462,7 +466,7 @@ def test_bias_that_the_student_adds_is_found_and_bias_it_has_from_its_teacher_is
     added = fidelity_report(biased, X, y, teacher=fair, groups=groups, **QUICK)
     assert added.group_gaps[0].finding == "added"
     assert "larger than the teacher's in selection rate" in str(added)
-    kept = fidelity_report(biased, X, y, teacher=biased, groups=groups, **QUICK)
+    kept = fidelity_report(biased, X, y, teacher=deepcopy(biased), groups=groups, **QUICK)
     assert {gap.finding for gap in kept.group_gaps} == {"inherited"}
     reduced = fidelity_report(fair, X, y, teacher=biased, groups=groups, **QUICK)
     assert reduced.group_gaps[0].finding == "reduced"
@@ -513,6 +517,16 @@ def test_groups_without_y_have_selection_rates_only(binary_case, multiclass_case
     )
     assert report.group_rates[0].attribute == "g"
     assert report.group_rates[0].student == pytest.approx(model.predict(X)[::2].mean())
+
+
+def test_rows_without_weight_make_no_segment(binary_case):
+    model, _, X, y = binary_case
+    weight = (X[:, 0] <= np.quantile(X[:, 0], 0.5)).astype(float)
+    report = fidelity_report(model, X, y, sample_weight=weight, **QUICK)
+    alone = fidelity_report(model, X[weight > 0], y[weight > 0], **QUICK)
+    assert report.segments
+    assert all(each.n_samples < (weight > 0).sum() for each in report.segments)
+    assert report.scores["roc_auc"].student == pytest.approx(alone.scores["roc_auc"].student)
 
 
 def test_the_segment_where_the_student_goes_astray_is_found(mixed_frame):

@@ -32,6 +32,7 @@ from skdistill import (
 )
 from skdistill.monitor import journal as journal_room
 from skdistill.monitor.bins import bins_of_column, equal_edges
+from skdistill.monitor.days import days_of_rows
 from skdistill.monitor.gap import estimates, gap_of_rows, moments
 from skdistill.monitor.psi import population_stability_index, psi_noise
 
@@ -671,6 +672,26 @@ def test_days_are_compared_with_the_same_weekdays(rng, close_figures):
     assert MonitorDisplay.from_monitor(other, window=1).status["amount"][-1] == "alert"
     with pytest.raises(ValueError, match="different references"):
         matched.merge(plain)
+
+
+def test_rows_without_a_day_are_no_weekday(rng):
+    X, scores, _ = rows_of_days([1, 2, 3], rng, n=400)
+    monitor = FidelityMonitor(bucket_rows=1000).fit(X, scores, at=np.repeat([1, 2, 3], 400))
+    with pytest.raises(ValueError, match=r"at is None.*Pass at="):
+        monitor.update(X, scores)
+    assert monitor.report().n_rows == 0
+    monitor.update(X, scores, at=7)
+    monitor.update(X, scores)
+    assert monitor.history()[-1].last == 7
+
+
+def test_zoned_times_of_polars_keep_their_day():
+    import polars as pl
+
+    zoned = pl.Series([datetime.datetime(2025, 2, 28, 23, 30)] * 2).dt.replace_time_zone("UTC")
+    vienna = zoned.dt.convert_time_zone("Europe/Vienna")
+    assert list(days_of_rows(vienna, 2)) == list(days_of_rows(vienna.to_list(), 2))
+    assert list(days_of_rows(vienna, 2)) == ["2025-03-01"]
 
 
 def test_weekdays_with_few_reference_rows_are_compared_with_all_of_them(rng):

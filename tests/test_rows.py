@@ -1127,6 +1127,17 @@ class TestSeenRows:
         assert abs(seen.excess_in(rare[2000:])) < 0.05
         assert seen.excess_in(rare[:2000]) == 1.0
 
+    @pytest.mark.parametrize("n_values", [4, 16, 30, 60, 100])
+    def test_fresh_rows_of_coarse_tables_are_not_taken_for_known_ones(self, n_values):
+        for seed in range(20):
+            rng = np.random.default_rng(seed)
+            X = rng.integers(0, n_values, size=(5000, 2))
+            seen = SeenRows.of(X[:4000])
+            assert seen.excess_in(X[4000:]) == 0.0
+            mixed = np.concatenate([X[:500], X[4000:4500]])
+            if n_values == 100:
+                assert abs(seen.excess_in(mixed) - 0.5) < 0.1
+
     def test_rows_are_recognised_in_another_process_and_container(self):
         frame = pd.DataFrame({"name": ["Ann", None, "Eve"], "n": [1.0, 2.0, 3.0]})
         program = (

@@ -535,15 +535,31 @@ def test_a_search_out_of_time_takes_what_it_has_and_says_what_is_missing(binary_
     assert search.predict(binary_task[0]).shape == (600,)
 
 
+def test_what_was_not_tried_in_time_is_not_said_to_have_lost(binary_task, monkeypatch):
+    rooms = iter([True] * 3)
+    monkeypatch.setattr(
+        skdistill.search.time_limit.TimeLimit, "has_room_for", lambda *_, **__: next(rooms, False)
+    )
+    grid = {"temperatures": [1.0, 2.0], "alphas": [0.5, 1.0]}
+    search = search_trees(LogisticRegression(), time_limit=60, **grid).fit(*binary_task)
+    assert "11 candidates were not" in " ".join(search.notes_)
+    assert "did best" not in " ".join(search.notes_)
+    assert sum("time_limit" in each.why_not for each in search.candidates_) == 11
+
+
 def test_if_time_is_over_between_folds_those_tried_on_most_compete(binary_task, monkeypatch):
     rooms = iter([True] * 5)
     monkeypatch.setattr(
-        skdistill.search.time_limit.TimeLimit, "has_room_for", lambda *_: next(rooms, False)
+        skdistill.search.time_limit.TimeLimit, "has_room_for", lambda *_, **__: next(rooms, False)
     )
     search = search_trees(LogisticRegression(), search="grid", time_limit=60).fit(*binary_task)
     found = [len(each.fold_scores) for each in search.candidates_]
     assert found == [3, 0, 0]  # two rooms for folds of the teacher, three for trials
     assert search.best_index_ == 0
+
+
+def test_workers_end_without_a_word(binary_task):
+    search_trees(LogisticRegression(), n_jobs=2).fit(*binary_task)  # warnings are errors
 
 
 def test_every_candidate_is_told_with_the_time_left(binary_task, capsys):
@@ -552,7 +568,7 @@ def test_every_candidate_is_told_with_the_time_left(binary_task, capsys):
     lines = capsys.readouterr().err.splitlines()
     tree = next(line for line in lines if "(3 of 3 folds, " in line)
     assert tree.startswith("[StudentSearchCV]   tree, 4 leaves, temperature 1.0, alpha 0.8: -0.")
-    assert tree.endswith("s left, not counting LinearStudentClassifier)")
+    assert tree.endswith("s of trials left, not counting LinearStudentClassifier)")
     assert any("the teacher has answered on 1 of 3 folds" in line for line in lines)
 
 

@@ -190,3 +190,10 @@ def test_a_stage_is_named_while_it_runs_if_it_is_long(capsys, no_patience):
     running, ended, _ = told_by(capsys)
     assert re.fullmatch(r"\[work\] sleep on it.* \.\.\.", running)
     assert re.fullmatch(r"\[work\] sleep on it: deeply" + SECONDS, ended)
+
+
+def test_without_stderr_nothing_is_printed_and_nothing_breaks(rows, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    DistilledClassifier(forest(), LinearStudentClassifier(), verbose=1).fit(*rows)
+    with telling._whole("all", verbose=1):
+        assert list(telling.steps(range(3), "counting")) == [0, 1, 2]

@@ -119,11 +119,10 @@ def _coordinates(plans, members):
 def _most_trials(trials, members, temperatures, alphas):
     n_students = len({trials.plans[i].name for i in members})
     n_settings = len(temperatures) + len(alphas) - 1
-    if n_settings == 1:
-        return trials.n_folds * n_students
-    is_cheap = not learns_from_synthetic_rows(trials.plans[members[0]])
-    folds = trials.n_folds if is_cheap else FIRST_FOLDS
-    return trials.n_folds * n_students * (TAKEN_OVER if is_cheap else 1) + folds * n_settings
+    if n_settings == 1 or learns_from_synthetic_rows(trials.plans[members[0]]):
+        return trials.n_folds * n_students  # first looks take little, and are not counted
+    n_chosen = n_settings if _rows_of_first_look(trials.arena.folds) is None else 0
+    return trials.n_folds * (n_students * TAKEN_OVER + n_chosen)
 
 
 def _choose_setting(trials, members, costs, temperatures, alphas, learns_more):

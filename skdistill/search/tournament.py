@@ -153,7 +153,8 @@ def look_at_costs(arena, plans, budget, time_limit):
             continue
         key = id(plan.student), plan.n_columns
         if key not in seen:
-            is_timed = time_limit.has_room_for(share=SHARE_OF_FIRST_LOOK)
+            is_timed = budget.latency_us is not None
+            is_timed = is_timed and time_limit.has_room_for(share=SHARE_OF_FIRST_LOOK)
             seen[key] = _first_costs(arena, plan, budget, is_timed)
         over = excesses(budget, seen[key], latency_tolerance=LATENCY_TOLERANCE)
         entries.append(Entry(plan, seen[key], over))
@@ -167,7 +168,7 @@ def _first_costs(arena, plan, budget, is_timed):
     plan = replace(plan, student=student)
     student = arena.fit(plan, 0, PROBE_ROWS).student_
     costs = static_costs(student)
-    if not is_timed or budget.latency_us is None or excesses(budget, costs):
+    if not is_timed or excesses(budget, costs):
         return costs
     limit = (1 + LATENCY_TOLERANCE) * budget.latency_us
     return judged_latency(costs, student, arena.folds[0].X_test, limit)

@@ -58,9 +58,9 @@ class Trials:
     found : dict of (int, int) to Trial
         By position of the plan and number of the fold, on all rows.
     ahead : Counter of str
-        How many trials of every family may still come.
-    seconds : dict of str to list of float
-        What trials of every family took.
+        How many trials of every family may still come, first looks not counted.
+    seconds : dict of (str, bool) to list of float
+        What trials of every family took, first looks (True) and others.
     was_stopped : bool
         Whether the time did not suffice.
     """
@@ -109,23 +109,24 @@ class Trials:
 
     def _each(self, arena, pairs, n_rows):
         """Yield pairs and their trials while there is time; say what came of every plan."""
-        last_of_plan = dict(pairs)
-        jobs = (delayed(try_out)(arena, self.plans[i], f, n_rows) for i, f in self._in_time(pairs))
+        last_of_plan, is_quick = dict(pairs), n_rows is not None or arena is not self.arena
+        in_time = self._in_time(pairs, is_quick)
+        jobs = (delayed(try_out)(arena, self.plans[i], f, n_rows) for i, f in in_time)
         scores = defaultdict(list)
         trials = Parallel(n_jobs=self.n_jobs, return_as="generator")(jobs)
         for trial, (i, f) in zip(trials, pairs, strict=False):  # ends with the trials
             family = self.plans[i].family
-            self.seconds[family].append(trial.seconds)
-            self.ahead[family] -= 1
+            self.seconds[family, is_quick].append(trial.seconds)
+            self.ahead[family] -= not is_quick
             scores[i].append(trial.score)
             yield (i, f), trial
             if f == last_of_plan[i]:
                 known = [each.score for each in self.of(i)] if (i, f) in self.found else scores[i]
-                self._say_what_came(i, known, n_rows)
+                self._say_what_came(i, known, n_rows, is_quick)
 
-    def _in_time(self, pairs):
+    def _in_time(self, pairs, is_quick):
         for i, f in pairs:
-            known = self.seconds[self.plans[i].family]
+            known = self.seconds[self.plans[i].family, is_quick]
             needed = known[-1] if known else 0.0
             longest = max(map(max, filter(None, self.seconds.values())), default=0.0)
             needed += self.last_fit_seconds + TRIALS_OF_LAST_FIT * longest
@@ -138,23 +139,23 @@ class Trials:
         """Try a plan on the first fold, in time or not."""
         self.found[i, 0] = try_out(self.arena, self.plans[i], 0)
 
-    def _say_what_came(self, i, scores, n_rows):
+    def _say_what_came(self, i, scores, n_rows, is_quick):
         plan = self.plans[i]
         on = f"{len(scores)} of {self.n_folds} folds"
         on += "" if n_rows is None else f", {n_rows:,} rows"
         self.say(
             f"{plan.title}: {mean_of(scores):.4f} ({on}, "
-            f"{self.seconds[plan.family][-1]:.1f} s each; {self.time_left()})"
+            f"{self.seconds[plan.family, is_quick][-1]:.1f} s each; {self.time_left()})"
         )
 
     def time_left(self):
         """Say how long what is ahead may take at most, as far as that is known."""
         n_jobs = max(self.n_jobs or 1, 1)
         families = [family for family, n in self.ahead.items() if n > 0]
-        known = [family for family in families if self.seconds[family]]
-        seconds = sum(self.ahead[each] * np.mean(self.seconds[each][-5:]) for each in known)
-        left = f"at most {seconds / n_jobs:.0f} s left"
-        unknown = [family for family in families if not self.seconds[family]]
+        known = [family for family in families if self.seconds[family, False]]
+        seconds = sum(self.ahead[each] * np.mean(self.seconds[each, False][-5:]) for each in known)
+        left = f"at most {seconds / n_jobs:.0f} s of trials left"
+        unknown = [family for family in families if family not in known]
         return left + (f", not counting {', '.join(unknown)}" if unknown else "")
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from skdistill.caller import warn_caller
 from skdistill.columns import table_names
+from skdistill.estimators import names_of
 from skdistill.teacher.met_thresholds import readable_ensembles, sorted_numbers
 
 #: A column says something if the teacher has so many thresholds and X so many rows there.
@@ -42,8 +43,8 @@ def warn_of_unseen_ranges(estimator, X, rows="rows"):
     """
     if X.shape[0] < FEWEST_ROWS:
         return
-    for nodes, seen, _, is_changed in readable_ensembles(estimator, X):
-        names, splits = table_names(seen), _large_splits(nodes)
+    for nodes, seen, model, is_changed in readable_ensembles(estimator, X):
+        names, splits = names_of(model) or table_names(seen), _large_splits(nodes)
         for j in np.unique(nodes.column[splits]).tolist():
             large = np.unique(nodes.threshold[splits[nodes.column[splits] == j]])
             thresholds, numbers = nodes.thresholds(j), sorted_numbers(seen, j)

@@ -102,16 +102,6 @@ def test_few_rows_rows_of_one_group_and_rows_of_the_tail_are_no_sign():
         distilled(forest, FRESH[some], Y_FRESH[some])
 
 
-def test_values_below_all_that_the_teacher_saw_are_a_sign_though_the_ranges_overlap():
-    unit = X.rank(pct=True)
-    forest = RandomForestClassifier(20, random_state=0).fit(unit, Y)
-    fresh = FRESH.rank(pct=True)
-    distilled(forest, fresh, Y_FRESH)
-    scaled = StandardScaler().set_output(transform="pandas").fit(unit).transform(fresh)
-    with pytest.warns(UserWarning, match=SEEN):
-        distilled(forest, scaled, Y_FRESH)
-
-
 def test_fresh_rows_are_looked_at_as_well():
     scaler = StandardScaler().fit(X.to_numpy())
     forest = RandomForestClassifier(20, random_state=0)

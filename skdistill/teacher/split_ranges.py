@@ -23,10 +23,6 @@ LARGE_NODE, SMALLER_SIDE = 0.1, 0.1
 #: have few thresholds between them as well, but stand within the range of all thresholds.
 FEW_BETWEEN, MOST_OUTSIDE = 0.1, 0.5
 
-#: Where there are so many thresholds, no such share of the rows of the population lies further from
-#: all of them than this share of their range, not counting values as frequent as this, such as 0.
-MANY_THRESHOLDS, MANY_FAR, FAR, FREQUENT = 50, 0.25, 0.1, 0.02
-
 
 def warn_of_unseen_ranges(estimator, X, rows="rows"):
     """Warn if the rows have values in a column that lie beyond the thresholds of a teacher.
@@ -74,15 +70,8 @@ def _are_elsewhere(numbers, thresholds, large):
     """Tell whether sorted numbers lie where no rows of the fit can have been, or hardly any."""
     if len(large) < FEWEST_THRESHOLDS or len(numbers) < FEWEST_ROWS:
         return False
-    first, last = thresholds[0], thresholds[-1]
-    outside = ((numbers <= first) | (numbers > last)).mean()
+    if numbers[0] == numbers[-1]:  # of one group of the population
+        return False
+    outside = ((numbers <= thresholds[0]) | (numbers > thresholds[-1])).mean()
     n_between = ((large >= numbers[0]) & (large < numbers[-1])).sum()
-    is_beyond = n_between < FEW_BETWEEN * len(large) and numbers[0] != numbers[-1]
-    room = FAR * (last - first)
-    counts = np.unique(
-        numbers[(numbers < first - room) | (numbers > last + room)], return_counts=True
-    )[1]
-    n_far = counts[counts <= FREQUENT * len(numbers)].sum()
-    return (is_beyond and outside > MOST_OUTSIDE) or (
-        len(thresholds) >= MANY_THRESHOLDS and n_far > MANY_FAR * len(numbers)
-    )
+    return n_between < FEW_BETWEEN * len(large) and outside > MOST_OUTSIDE

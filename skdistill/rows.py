@@ -499,7 +499,7 @@ def _warn_of_lost_marks(y, known_classes):
 def _is_number(label):
     try:
         float(label)
-    except ValueError:
+    except (TypeError, ValueError):  # None, and text
         return False
     return True
 

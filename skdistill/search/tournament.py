@@ -120,11 +120,8 @@ def hold(trials, budget, search, *, n_iter, random_state):
 
 def _judges(plans, costs):
     """Return the smallest student of every family that is expensive: it judges the teacher."""
-    expensive = [learns_from_synthetic_rows(plan) for plan in plans]
-    some = [each for each, is_one in zip(plans, expensive, strict=True) if is_one]
-    return smallest_of_family(
-        some, [each for each, is_one in zip(costs, expensive, strict=True) if is_one]
-    )
+    some = [i for i, plan in enumerate(plans) if learns_from_synthetic_rows(plan)]
+    return smallest_of_family([plans[i] for i in some], [costs[i] for i in some])
 
 
 def _what_time_cost(trials, entries, n_folds):

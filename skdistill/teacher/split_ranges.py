@@ -43,6 +43,8 @@ def warn_of_unseen_ranges(estimator, X, rows="rows"):
         names, splits = names_of(model) or table_names(seen), _large_splits(nodes)
         for j in np.unique(nodes.column[splits]).tolist():
             large = np.unique(nodes.threshold[splits[nodes.column[splits] == j]])
+            if len(large) < FEWEST_THRESHOLDS:
+                continue
             thresholds, numbers = nodes.thresholds(j), sorted_numbers(seen, j)
             if _are_elsewhere(numbers, thresholds, large):
                 where = " (after its own transformers)" if is_changed else ""
@@ -68,9 +70,7 @@ def _large_splits(nodes):
 
 def _are_elsewhere(numbers, thresholds, large):
     """Tell whether sorted numbers lie where no rows of the fit can have been, or hardly any."""
-    if len(large) < FEWEST_THRESHOLDS or len(numbers) < FEWEST_ROWS:
-        return False
-    if numbers[0] == numbers[-1]:  # of one group of the population
+    if len(numbers) < FEWEST_ROWS or numbers[0] == numbers[-1]:  # of one group of the population
         return False
     outside = ((numbers <= thresholds[0]) | (numbers > thresholds[-1])).mean()
     n_between = ((large >= numbers[0]) & (large < numbers[-1])).sum()

@@ -65,6 +65,11 @@ class Arena:
         """Number of training rows that every fold has at least."""
         return min(fold.n_rows for fold in self.folds)
 
+    def only(self, f):
+        """Return the arena without the other folds: less to send to another process."""
+        folds = tuple(fold if g == f else None for g, fold in enumerate(self.folds))
+        return replace(self, folds=folds)
+
     def fit(self, plan, f, n_rows=None):
         """Distil the student of a plan on the first rows of a fold; None for all."""
         fold = self.folds[f]

@@ -243,7 +243,9 @@ def _remember(in_use, labelling, cv, n_jobs, others):
         if fresh.any():  # what the teacher says of its own rows is not honest
             tables.append(take_rows(table, fresh))
             margins.append(teacher.answers(tables[-1]).margins())
-    return RememberingTeacher.of(teacher, tables, margins)
+    remembering = RememberingTeacher.of(teacher, tables, margins)
+    _ = remembering.cache_key  # found before copies of it go to other processes
+    return remembering
 
 
 def _balanced_order(y, random_state):

@@ -2,8 +2,9 @@
 
 Per family of students, temperature and alpha are chosen on one of them and taken over by the
 others. Students that train networks come last: they get all rows, synthetic ones too, only if the
-teacher or a quick look at the smallest of them says that there is something to gain. Whoever loses
-on the first folds to a student that costs no more is not tried on the others.
+teacher or a quick look at the smallest of them says that there is something to gain, and the better
+half of them goes on after every fold. Whoever loses on the first folds to a student that costs no
+more is not tried on the others.
 """
 
 from dataclasses import dataclass
@@ -234,29 +235,39 @@ def _why_it_cannot_win(trials, quick, budget):
 def _race(trials, entered, costs, budget, expensive):
     """Try plans on the first folds, and those that nothing cheaper beats there on the others.
 
-    Of those that are expensive to train only the better half goes on.
+    Of those that are expensive to train only the better half goes on after each of the first folds.
     """
-    first = range(min(FIRST_FOLDS, trials.n_folds))
-    trials.make(entered, first)
-    reasons = {}
-    if len(first) < trials.n_folds:
-        seen = [i for i in entered if first.stop <= len(trials.of(i)) < trials.n_folds]
-        for i in seen:
-            other = _who_beats(trials, i, costs, budget, first)
-            if other is not None:
-                reasons[i] = _why_beaten(trials, i, other, first)
-        stay = [i for i in seen if i not in reasons]
+    n_first = min(FIRST_FOLDS, trials.n_folds)
+    left_behind, stay = {}, list(entered)
+    for n_done in range(1, n_first + 1) if expensive else [n_first]:
+        trials.make(stay, range(n_done))
+        if n_done == trials.n_folds or trials.was_stopped:
+            break
+        reasons = _beaten(trials, stay, costs, budget, range(n_done)) if n_done == n_first else {}
+        stay = [i for i in stay if i not in reasons]
         if expensive:
             stay.sort(key=lambda i: -np.nan_to_num(trials.score(i), nan=-np.inf))
-            half = f"only the better half of {len(stay)} went on after {first.stop} folds"
-            reasons |= dict.fromkeys(stay[-(-len(stay) // 2) :], half)
-    left_behind = {}
-    for i, reason in reasons.items():
-        scores = tuple(trial.score for trial in trials.of(i))
-        left_behind[i] = LeftBehind(reason, trials.arena.n_rows, scores)
-        trials.ahead[trials.plans[i].family] -= trials.n_folds - first.stop
-    trials.make([i for i in entered if i not in left_behind])
+            n_kept = -(-len(stay) // 2)
+            folds = "the first fold" if n_done == 1 else f"{n_done} folds"
+            half = f"only the better half of {len(stay)} went on after {folds}"
+            reasons |= dict.fromkeys(stay[n_kept:], half)
+            stay = stay[:n_kept]
+        for i, reason in reasons.items():
+            scores = tuple(trial.score for trial in trials.of(i))
+            left_behind[i] = LeftBehind(reason, trials.arena.n_rows, scores)
+            trials.ahead[trials.plans[i].family] -= trials.n_folds - n_done
+    trials.make(stay)
     return left_behind
+
+
+def _beaten(trials, positions, costs, budget, folds):
+    """Return the plans that something beats that costs no more, and by what, in a line."""
+    reasons = {}
+    for i in positions:
+        other = _who_beats(trials, i, costs, budget, folds)
+        if other is not None:
+            reasons[i] = _why_beaten(trials, i, other, folds)
+    return reasons
 
 
 def _why_beaten(trials, i, other, folds):

@@ -111,7 +111,7 @@ class Trials:
         """Yield pairs and their trials while there is time; say what came of every plan."""
         last_of_plan, is_quick = dict(pairs), n_rows is not None or arena is not self.arena
         in_time = self._in_time(pairs, is_quick)
-        jobs = (delayed(try_out)(arena, self.plans[i], f, n_rows) for i, f in in_time)
+        jobs = (delayed(try_out)(arena.only(f), self.plans[i], f, n_rows) for i, f in in_time)
         scores = defaultdict(list)
         trials = Parallel(n_jobs=self.n_jobs, return_as="generator")(jobs)
         for trial, (i, f) in zip(trials, pairs, strict=False):  # ends with the trials

@@ -270,15 +270,26 @@ def compared(to_teacher, to_baseline=None):
     return ScoreComparison(True, 0.9, 0.9, 0.9, to_teacher, to_baseline, None)
 
 
-def judged(score=None, *, seen_rows=None, overlap=1.0, error=0.0, **parts):
+def accuracy(difference, reach=0.001):
+    """Return two scores that are no losses, one of which is as that of the teacher."""
+    other = compared(estimate(0.0))
+    return {"accuracy": compared(estimate(difference, reach)), "average_precision": other}
+
+
+def log_loss(difference):
+    return {"log_loss": ScoreComparison(False, 0.3, 0.3, 0.3, estimate(difference), None, None)}
+
+
+def judged(score=None, *, seen_rows=None, overlap=1.0, error=0.0, others=None, **parts):
     """Return the verdict on a faultless student, but for what is passed."""
     scores = {
         "roc_auc": compared(estimate(0.0)) if score is None else score,
         "calibration_error": compared(estimate(error)),
+        **(others or {}),
     }
     settings = {
         "metric": "roc_auc",
-        "margin": 0.01,
+        "margin": parts.get("margin", 0.01),
         "top_k": 50,
         "confidence": 0.95,
         "n_resamples": 100,
@@ -338,6 +349,14 @@ def segment(is_worse):
         ("green", "As good", {"decisions": money(estimate(0.0))}),
         ("amber", "student's probabilities are not", {"decisions": money(estimate(0.0), 0.3)}),
         ("amber", "fitted on rows of this report", {"seen_rows": "Rows were seen."}),
+        ("amber", "worse than its teacher in accuracy", {"others": accuracy(-0.04)}),
+        ("green", "As good", {"others": accuracy(0.04)}),
+        ("green", "As good", {"others": accuracy(-0.009)}),  # less than the margin
+        ("green", "As good", {"others": accuracy(-0.04, 0.039)}),  # of one score it were shown
+        ("green", "As good", {"others": accuracy(-0.04, np.nan)}),
+        ("amber", "worse than its teacher in log loss", {"others": log_loss(0.031)}),
+        ("green", "As good", {"others": log_loss(0.029)}),  # of .3
+        ("green", "As good", {"others": log_loss(-0.2)}),
     ],
 )
 def test_the_verdict_is_the_worst_of_what_is_known(status, words, parts):
@@ -360,6 +379,17 @@ def test_the_worst_concern_comes_first_and_none_is_left_out():
     assert verdict.concerns[0].startswith("Distillation did harm")
 
 
+def test_a_margin_that_is_wider_is_that_of_other_scores_too():
+    lower = {"margin": 0.05, "others": accuracy(-0.04)}
+    verdict = judged(**lower)
+    assert verdict.status == "green"
+    assert "lower here by over 0.05" in verdict.rule
+    assert judged(**lower | {"others": accuracy(-0.06)}).status == "amber"
+    of_loss = judged(log_loss(0.0)["log_loss"], **lower)  # a margin in nats
+    assert of_loss.status == "amber"
+    assert "lower here by over 0.01" in of_loss.rule
+
+
 def test_the_rows_that_would_show_non_inferiority_show_it_as_often_as_is_said():
     gain = Estimate(-0.004, -0.012, 0.004)
     n = rows_needed(gain, 0.01, 500, 0.95)
@@ -378,8 +408,8 @@ def test_a_good_student_is_green_on_many_rows_and_amber_on_few(case_without_ties
     _, teacher, X, y = case_without_ties
     student = LogisticRegression(C=0.07).fit(*train_test_split(*binary_task, random_state=0)[::2])
     rows = np.tile(np.arange(150), 8)
-    many = fidelity_report(student, X[rows], y[rows], teacher=teacher, **QUICK)
-    few = fidelity_report(student, X[:40], y[:40], teacher=teacher, **QUICK)
+    many = fidelity_report(student, X[rows], y[rows], teacher=teacher, margin=0.015, **QUICK)
+    few = fidelity_report(student, X[:40], y[:40], teacher=teacher, margin=0.015, **QUICK)
     assert many.verdict.status == "green"
     assert few.verdict.status == "amber"
     assert few.verdict.rows_needed > 40

@@ -12,9 +12,14 @@ from skdistill.report.tables import number, percent, title_of
 #: From the best to the worst.
 STATUSES = ("green", "amber", "red")
 
-#: A loss that matters is more than this share: of what the teacher loses in money, and of the
-#: margin against the same student on hard labels, which costs no more than the student.
+#: A loss that matters is more than this share: of what the teacher loses in money or in a score
+#: that is a loss, and of the margin against the same student on hard labels, which costs no more
+#: than the student.
 MATERIAL_SHARE = 0.1
+
+#: By how much the student may be worse in scores that the margin is not about, if they are no
+#: losses and the margin is of a loss.
+OTHER_MARGIN = 0.01
 
 #: By how much the calibration error may be larger than the teacher's.
 CALIBRATION_MARGIN = 0.01
@@ -118,6 +123,7 @@ def judge(
         *_about_seen_rows(seen_rows),
         *_about_money(decisions),
         *_about_calibration(scores, decisions, metric),
+        *_about_other_scores(scores, settings),
         *_about_segments(segments),
         *_about_groups(gaps),
         *_about_likeness(fidelity, by_class),
@@ -136,7 +142,7 @@ def judge(
         helped=helped,
         rows_needed=needed,
         sentences=tuple(finding.sentence for finding in findings),
-        rule=_rule(settings),
+        rule=_rule(scores, settings),
     )
 
 
@@ -200,7 +206,7 @@ def _listed(words):
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
-def _rule(settings):
+def _rule(scores, settings):
     within = f"{settings['margin']:g} in {title_of(settings['metric'])}"
     tenth = _in_percent(MATERIAL_SHARE)
     return "\n".join(
@@ -209,7 +215,9 @@ def _rule(settings):
             "against the same student on hard labels, which costs no more, or of over "
             f"{tenth} more money than the teacher's decisions lose.",
             f"Amber: it is not shown that the student is within {within} of its teacher; a smaller "
-            "loss on hard labels or in money, a segment predicted worse by over "
+            "loss on hard labels or in money, another score that is lower, and lower here by over "
+            f"{_margin_of_others(scores, settings):g} (a loss: higher, by over {tenth} of the "
+            "teacher's), a segment predicted worse by over "
             f"{_in_percent(MATERIAL_LOSS)} of the teacher's loss on all rows, a larger gap between "
             f"groups, or a calibration error larger by over {CALIBRATION_MARGIN:g} is shown; the "
             f"student has less than {_in_percent(SMALLEST_OVERLAP)} of the teacher's top k; "
@@ -218,9 +226,9 @@ def _rule(settings):
             "Green: none of these.",
             f"Shown: the whole {_in_percent(settings['confidence'])} interval is beyond the limit "
             f"(paired bootstrap, {settings['n_resamples']:,} resamples; normal for segments and "
-            "gaps). Some of many segments or gaps would be beyond it by chance, so their intervals "
-            "are widened until those of all segments, and those of all gaps, hold together "
-            "(Bonferroni).",
+            "gaps). Some of many other scores, segments or gaps would be beyond it by chance, so "
+            "their intervals are widened until those of all other scores, of all segments, and of "
+            "all gaps, hold together (Bonferroni).",
         ]
     )
 
@@ -395,6 +403,41 @@ def _about_calibration(scores, decisions, metric):
                 "amber",
                 f"the {role}'s probabilities are not calibrated",
             )
+
+
+def _about_other_scores(scores, settings):
+    """Yield a finding if scores that the verdict is not about are lower, in one sentence."""
+    judged_already = settings["metric"], "calibration_error"
+    others = {
+        name: score
+        for name, score in scores.items()
+        if name not in judged_already and score.student_minus_teacher is not None
+    }
+    tail = (1 - settings["confidence"]) / 2
+    widening = norm.isf(tail / max(len(others), 1)) / norm.isf(tail)
+    lower = {}
+    for name, score in others.items():
+        difference, limit = score.student_minus_teacher, _margin_of_others(scores, settings)
+        gain = difference
+        if not score.greater_is_better:
+            gain, limit = -difference, MATERIAL_SHARE * score.teacher
+        best = gain.value + widening * (gain.high - gain.value)
+        if best < 0 and gain.value < -limit:
+            figures = f"{number(score.student)} against {number(score.teacher)}"
+            lower[title_of(name)] = f"{figures}, difference {number(difference)}"
+    if lower:
+        figures = [f"{title} ({each})" for title, each in lower.items()]
+        words = "worse than its teacher in"
+        yield Finding(
+            f"The student is {words} {_listed(figures)}.", "amber", f"{words} {_listed([*lower])}"
+        )
+
+
+def _margin_of_others(scores, settings):
+    """By how much the student may be worse in a score that is no loss and not the verdict's."""
+    score = scores.get(settings["metric"])
+    is_loss = score is None or not score.greater_is_better
+    return OTHER_MARGIN if is_loss else max(settings["margin"], OTHER_MARGIN)
 
 
 def _about_segments(segments):

@@ -234,6 +234,8 @@ def gap_closed(teacher_score, student_score, baseline_score, *, greater_is_bette
     for name, score in scores.items():
         if not isinstance(score, Real):
             raise TypeError(f"{name}_score is {shown(score)}; a number was expected.")
+    if not isinstance(greater_is_better, bool | np.bool_):
+        raise TypeError(f"greater_is_better={shown(greater_is_better)}; a bool was expected.")
     sign = 1.0 if greater_is_better else -1.0
     gap = sign * (teacher_score - baseline_score)
     return sign * (student_score - baseline_score) / gap if gap > 0 else float("nan")

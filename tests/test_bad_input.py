@@ -245,6 +245,60 @@ def test_there_are_only_so_many_columns(n_columns, binary_task):
     assert "X has 8 columns" in message or "n_columns" in message
 
 
+@pytest.fixture(scope="module")
+def draw(binary_task, forest):
+    """By name what draws on ``ax``, of every display."""
+    X, y = binary_task
+    of_additive = LinearStudentClassifier(2).fit(X, y)
+    of_tree = TreeStudentClassifier(4).fit(X, y)
+    scores = of_tree.predict_proba(X)[:, 1]
+    mlp = MLPStudentClassifier((2,), max_epochs=1, random_state=0).fit(X, y)
+    monitor = skdistill.FidelityMonitor().fit(X, scores)
+    monitor.update(X, scores)
+    search = StudentSearchCV(
+        forest, TreeStudentClassifier(4), cv=2, temperatures=[1.0], alphas=[0.5]
+    )
+    with pytest.warns(UserWarning, match="was given a fitted teacher"):
+        search.fit(X, y)
+    return {
+        "tree": lambda **kw: skdistill.TreeDisplay.from_estimator(of_tree, **kw),
+        "curves": lambda **kw: skdistill.CurvesDisplay.from_estimator(of_additive, X, **kw),
+        "scorecard": lambda **kw: ScorecardDisplay.from_estimator(of_additive, X, **kw),
+        "losses": lambda **kw: skdistill.LossCurveDisplay.from_estimator(mlp, **kw),
+        "monitor": lambda **kw: skdistill.MonitorDisplay.from_monitor(monitor, **kw),
+        "search": lambda **kw: skdistill.StudentSearchDisplay.from_estimator(search, **kw),
+        "costs": lambda **kw: skdistill.CostCurveDisplay.from_predictions(
+            y, scores, costs=COSTS, **kw
+        ),
+    }
+
+
+class TestDisplays:
+    def test_draw_on_axes(self, draw):
+        pytest.importorskip("matplotlib")
+        from matplotlib.figure import Figure
+
+        shown_by = {type(call()).__name__ for call in draw.values()}
+        assert shown_by == {name for name in skdistill.__all__ if name.endswith("Display")}
+        figure = Figure()
+        for call in draw.values():
+            for ax in ("a name", 3, figure, [figure.subplots(), "b"]):
+                error = (TypeError, ValueError)
+                assert "ax" in message_of(error, call, ax=ax)
+            call(ax=figure.add_subplot())
+
+    @pytest.mark.parametrize("columns", [np.array([[0, 1]]), [[0, 1]], [{}]])
+    def test_of_columns_take_their_names(self, columns, draw):
+        with pytest.raises(ValueError, match=r"columns holds .*names or positions of the columns"):
+            draw["curves"](columns=columns)
+
+
+@pytest.mark.parametrize("value", [np.array([True, False]), "yes", None, 2])
+def test_whether_greater_is_better_is_true_or_false(value):
+    message = message_of(TypeError, skdistill.gap_closed, 0.9, 0.8, 0.7, greater_is_better=value)
+    assert message.startswith("greater_is_better=")
+
+
 class TestClasses:
     @pytest.mark.parametrize("call", ["bands", "curve", "ranking"])
     def test_in_place_of_probabilities_are_noticed(self, call, binary_task, tree):

@@ -133,6 +133,42 @@ def import_pyplot():
     return plt
 
 
+def one_axes(ax, **subplots_kw):
+    """Return the axes to draw on, of a new figure for None.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes or None
+        What a user passed.
+    **subplots_kw : dict
+        Passed to matplotlib's ``subplots`` for a new figure.
+
+    Returns
+    -------
+    ax : matplotlib Axes
+        The axes.
+
+    Raises
+    ------
+    TypeError
+        If it is something else.
+    """
+    if ax is None:
+        return import_pyplot().subplots(layout="constrained", **subplots_kw)[1]
+    if not _is_axes(ax):
+        raise TypeError(
+            f"ax={shown(ax)}; a matplotlib Axes, or None for a new figure, was expected."
+        )
+    return ax
+
+
+def _is_axes(ax):
+    import_pyplot()
+    from matplotlib.axes import Axes
+
+    return isinstance(ax, Axes)
+
+
 def draw_if_possible(display, ax, plot_kw, instead):
     """Draw a display, or say that it is not drawn for want of matplotlib.
 
@@ -317,11 +353,18 @@ def make_panels(ax, n_panels, n_cols, size):
 
     Raises
     ------
+    TypeError
+        If something else than axes was passed.
     ValueError
         If another number of axes was passed than is needed.
     """
-    if ax is not None and not hasattr(ax, "get_position"):
+    if ax is not None and not _is_axes(ax):
         panels = np.ravel(np.asarray(ax, dtype=object))
+        if not all(map(_is_axes, panels)):
+            raise TypeError(
+                f"ax={shown(ax)}; a matplotlib Axes, an array of {n_panels} of them, or None for a "
+                "new figure, was expected."
+            )
         if len(panels) != n_panels:
             raise ValueError(
                 f"ax holds {len(panels)} axes and {n_panels} are needed. Pass as many, or a single "

@@ -10,7 +10,7 @@ from skdistill.decisions.cost_curve import review_cost_curve
 from skdistill.decisions.costs import DecisionCosts
 from skdistill.models import student_and_teacher
 from skdistill.parameters import validate_params
-from skdistill.report.plotting import import_pyplot
+from skdistill.report.plotting import one_axes
 from skdistill.seen_rows import find_seen_rows
 
 _CONSTRAINTS = {
@@ -224,7 +224,7 @@ class CostCurveDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        ax = import_pyplot().subplots(layout="constrained")[1] if ax is None else ax
+        ax = one_axes(ax)
         self.lines_ = {}
         end = max(capacity[-1] for capacity, _ in self.curves.values())
         end = 1.05 * max(end, self.review_capacity or 0)

@@ -1,10 +1,12 @@
 """Show the curves of an additive student."""
 
+from collections.abc import Hashable
 from numbers import Integral
 
 import numpy as np
 from sklearn.utils._param_validation import Interval
 
+from skdistill.messages import shown
 from skdistill.models import student_and_teacher
 from skdistill.parameters import validate_params
 from skdistill.report.displays.curves import additive_curves
@@ -214,11 +216,14 @@ class CurvesDisplay:
             raise ValueError(f"columns={columns!r} was passed; one name or more was expected.")
         by_column = {curve.column: curve for curve in self.curves}
         by_key = by_column | {curve.name: curve for curve in self.curves}
-        unknown = [column for column in columns if column not in by_key]
+        unknown = [
+            column for column in columns if not isinstance(column, Hashable) or column not in by_key
+        ]
         if unknown:
             names = [by_column[column].name for column in sorted(by_column)]
             raise ValueError(
-                f"columns holds {unknown}; names or positions of the columns {names} were expected."
+                f"columns holds {', '.join(map(shown, unknown))}; names or positions of the "
+                f"columns {names} were expected."
             )
         return tuple(by_key[column] for column in columns)
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from skdistill.estimators import last_step
 from skdistill.models import student_and_teacher
-from skdistill.report.plotting import import_pyplot
+from skdistill.report.plotting import one_axes
 
 
 class LossCurveDisplay:
@@ -119,7 +119,7 @@ class LossCurveDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        ax = import_pyplot().subplots(layout="constrained")[1] if ax is None else ax
+        ax = one_axes(ax)
         curves = {"training": self.train_loss, "held out": self.valid_loss}
         self.lines_ = []
         for label, losses in curves.items():

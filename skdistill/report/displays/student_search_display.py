@@ -7,7 +7,7 @@ from collections import Counter
 from sklearn.utils.validation import check_is_fitted
 
 from skdistill.estimators import last_step
-from skdistill.report.plotting import import_pyplot
+from skdistill.report.plotting import import_pyplot, one_axes
 from skdistill.report.tables import title_of
 
 #: What x can be: the cost, the limit of a budget on it, and what people read.
@@ -174,9 +174,8 @@ class StudentSearchDisplay:
             If matplotlib is not installed.
         """
         plt = import_pyplot()
-        if ax is None:
-            ax = plt.subplots(figsize=(9, 5), layout="constrained")[1]
-        elif ax.figure.get_layout_engine() is None:
+        ax = one_axes(ax, figsize=(9, 5))
+        if ax.figure.get_layout_engine() is None:
             ax.figure.set_layout_engine("constrained")  # makes room for legend and notes
         ax.set_xscale("log", subs=())
         self._draw_candidates(ax, plt)

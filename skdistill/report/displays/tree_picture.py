@@ -14,7 +14,7 @@ import numpy as np
 
 from skdistill.report.displays.conditions import NumberCondition, levels_text
 from skdistill.report.displays.tree_rules import branches, ways_to_nodes
-from skdistill.report.plotting import import_pyplot, ink_of, readable_on, shorten
+from skdistill.report.plotting import import_pyplot, ink_of, one_axes, readable_on, shorten
 
 #: Height of a row and of a line, width of the longest bar, space around words.
 ROW, LINE, BAR, GAP = 3.4, 1.4, 6.0, 0.9
@@ -242,7 +242,7 @@ def _sheet(ax, width, height, fontsize):
         inches = width * fontsize / 72, height * fontsize / 72
         ax = import_pyplot().figure(figsize=inches).add_axes((0, 0, 1, 1))
     else:
-        box = ax.get_window_extent()
+        box = one_axes(ax).get_window_extent()
         points = 72 / ax.figure.dpi
         fontsize = min(fontsize, points * box.width / width, points * box.height / height)
     ax.set(xlim=(0, width), ylim=(height, 0))

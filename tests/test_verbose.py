@@ -15,6 +15,8 @@ from sklearn.preprocessing import StandardScaler
 
 from skdistill import (
     Budget,
+    DecisionBands,
+    DecisionCosts,
     DistilledClassifier,
     DistilledRegressor,
     LinearStudentClassifier,
@@ -24,7 +26,9 @@ from skdistill import (
     OnlineDistilledClassifier,
     StudentSearchCV,
     TreeStudentClassifier,
+    decision_report,
     fidelity_report,
+    transfer_rows_from_teacher,
 )
 from skdistill import (
     verbose as telling,
@@ -136,6 +140,28 @@ def test_reports_have_stages(rows, capsys):
     assert "[fidelity_report] ask models: TreeStudentClassifier, RandomForest" in lines[0]
     assert "compare: 300 rows, 20 resamples" in lines[1]
     fidelity_report(model, X, y, n_resamples=20, cost=False)
+    assert told_by(capsys) == []
+
+
+def test_decisions_and_rows_from_a_teacher_have_stages(rows, capsys, no_patience):
+    teacher, bands = (
+        forest().fit(*rows),
+        DecisionBands(DecisionCosts(missed_fraud=100, declined_legit=30, review=4)),
+    )
+    with pytest.warns(UserWarning, match="guessed"):
+        X = transfer_rows_from_teacher(teacher, n_samples=300, random_state=0, verbose=1)
+    lines = told_by(capsys)
+    assert any("draw rows" in line for line in lines)
+    assert any(re.search(r"leading rows down: \d+ of 20 trees", line) for line in lines)
+    y = teacher.predict(X)
+    student = TreeStudentClassifier(4).fit(X, y)
+    decision_report(student, X, y, bands, teacher=teacher, n_resamples=20, verbose=1)
+    lines = told_by(capsys)
+    assert any(
+        "ask models: TreeStudentClassifier, RandomForestClassifier" in line for line in lines
+    )
+    assert any("count money: 300 rows, 20 resamples of rows" in line for line in lines)
+    decision_report(student, X, y, bands, teacher=teacher, n_resamples=20)
     assert told_by(capsys) == []
 
 

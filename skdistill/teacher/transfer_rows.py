@@ -14,6 +14,7 @@ from skdistill.estimators import is_fitted, last_step, n_columns_of, names_of
 from skdistill.messages import shown
 from skdistill.parameters import validate_params
 from skdistill.teacher.tree_nodes import read_tree_nodes
+from skdistill.verbose import stage, steps, told
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ class Column:
         return high - (high - low) * random_state.random_sample(len(cell))
 
 
-@validate_params({"backend": [str, None], "random_state": ["random_state"]})
+@validate_params({"backend": [str, None], "random_state": ["random_state"], "verbose": ["verbose"]})
+@told
 def transfer_rows_from_teacher(
     teacher,
     ranges=None,
@@ -67,6 +69,7 @@ def transfer_rows_from_teacher(
     missing=0.0,
     backend=None,
     random_state=None,
+    verbose=0,
 ):
     """Make rows to distil on from a fitted tree ensemble alone, when its data may not leave.
 
@@ -105,6 +108,8 @@ def transfer_rows_from_teacher(
         teacher that was fitted on named columns, and an array for others.
     random_state : int, RandomState instance or None, default=None
         Decides everything that is drawn.
+    verbose : int, default=0
+        Whether to print the stages with their seconds on stderr, with bars where they take long.
 
     Returns
     -------
@@ -182,13 +187,15 @@ def transfer_rows_from_teacher(
     _check_number("n_samples", n_samples)
     _check_number("trees_per_row", trees_per_row)
     _check_fitted(teacher)
-    nodes = read_tree_nodes(teacher)
+    with stage("read-trees"):
+        nodes = read_tree_nodes(teacher)
     names = names_of(last_step(teacher))
     keys = list(range(n_columns_of(last_step(teacher)))) if names is None else names
     columns = _columns_of(nodes, _ranges_by_column(ranges, keys), keys)
     missing = _missing_shares(missing, keys, teacher)
     random_state = check_random_state(random_state)
-    cells = _draw_cells(nodes, columns, n_samples, trees_per_row, random_state)
+    with stage("draw-rows"):
+        cells = _draw_cells(nodes, columns, n_samples, trees_per_row, random_state)
     values = [column.draw(cell, random_state) for column, cell in zip(columns, cells, strict=True)]
     for column, share in enumerate(missing):
         if share:
@@ -214,7 +221,7 @@ def _draw_cells(nodes, columns, n_samples, trees_per_row, random_state):
     cut, goes_left = _cuts(nodes, columns)
     order = random_state.permutation(len(nodes.root))
     first_tree = random_state.randint(len(order), size=n_samples)
-    for step in range(min(trees_per_row, len(order))):
+    for step in steps(range(min(trees_per_row, len(order))), "leading rows down", unit=" trees"):
         tree = order[(first_tree + step) % len(order)]
         _lead_down(nodes, cut, goes_left, box, nodes.root[tree], random_state)
     return [box.draw(j, random_state) for j in range(len(columns))]

@@ -20,6 +20,7 @@ from skdistill.parameters import validate_params
 from skdistill.report.decisions.card import DecisionReport, ModelDecisions
 from skdistill.rows import check_weights
 from skdistill.seen_rows import limits_of_seen_rows
+from skdistill.verbose import note, stage, told
 
 
 @validate_params(
@@ -39,8 +40,10 @@ from skdistill.seen_rows import limits_of_seen_rows
         "n_resamples": [Interval(Integral, 20, None, closed="left")],
         "confidence": [Interval(Real, 0.0, 1.0, closed="neither")],
         "random_state": ["random_state"],
+        "verbose": ["verbose"],
     }
 )
+@told
 def decision_report(
     model,
     X,
@@ -58,6 +61,7 @@ def decision_report(
     n_resamples=1000,
     confidence=0.95,
     random_state=None,
+    verbose=0,
 ):
     """Count what teacher and student cost when they decide, on rows that neither was fitted on.
 
@@ -98,6 +102,8 @@ def decision_report(
         Of the intervals.
     random_state : int, RandomState instance or None, default=None
         Draws rows and resamples.
+    verbose : int, default=0
+        Whether to print the stages with their seconds on stderr, with bars where they take long.
 
     Returns
     -------
@@ -179,8 +185,11 @@ def decision_report(
     positive = check_positives(y, pos_label, "y", n_samples)
     desk = Desk.of(n_samples, days=days, entities=groups, amounts=amounts)
     limitations = limits_of_seen_rows(model, teacher, X)
+    with stage("ask-models"):
+        note(", ".join(each.name for each in models.values()))
+        scores = {role: each.answers(X, student.labels)[:, column] for role, each in models.items()}
     return decisions_on(
-        {role: each.answers(X, student.labels)[:, column] for role, each in models.items()},
+        scores,
         positive,
         bands,
         desk,
@@ -232,7 +241,9 @@ def decisions_on(
     report : DecisionReport
         The report.
     """
-    set_on, counted, note = _rows_to_set_and_count(bands, desk, threshold_share, random_state)
+    set_on, counted, how_counted = _rows_to_set_and_count(
+        bands, desk, threshold_share, random_state
+    )
     part, y, w = desk.take(counted), positive[counted], weight[counted]
     if not 0 < y @ w < w.sum():
         raise ValueError(
@@ -240,14 +251,17 @@ def decisions_on(
             "with frauds and legitimate payments, or another threshold_share."
         )
     fitted, codes, calibration = {}, {}, {}
-    for role, score in scores.items():
-        fitted[role] = _fit(bands, score, desk, weight, set_on)
-        codes[role] = fitted[role].decide_codes(score[counted], part.amounts, part.day, w)
-        calibration[role] = calibration_of(y, score[counted], codes[role], w)
+    with stage("decide"):
+        for role, score in scores.items():
+            fitted[role] = _fit(bands, score, desk, weight, set_on)
+            codes[role] = fitted[role].decide_codes(score[counted], part.amounts, part.day, w)
+            calibration[role] = calibration_of(y, score[counted], codes[role], w)
     codes |= {"approve everything": np.full(len(y), APPROVE)}
     codes |= {"oracle": np.where(y > 0, DECLINE, APPROVE)}
     money = {role: bands.costs.of_codes(y, each, part.amounts) for role, each in codes.items()}
-    totals, unit = _resampled_totals(money, part, w, n_resamples, random_state)
+    with stage("count-money"):
+        totals, unit = _resampled_totals(money, part, w, n_resamples, random_state)
+        note(f"{part.n_samples:,} rows, {n_resamples:,} resamples of {unit}")
     difference = totals["student"] - totals["teacher"] if "teacher" in scores else None
     in_total, per_day = _estimates(difference, part.n_days, confidence)
     return DecisionReport(
@@ -264,7 +278,7 @@ def decisions_on(
         calibration=calibration,
         notes=(
             bands.costs.text(),
-            note,
+            how_counted,
             *_notes(bands, part, unit, confidence, calibration),
             *limitations,
         ),

@@ -13,8 +13,8 @@ from skdistill.caller import warn_caller
 MISSING_TYPES = ("NAType", "NaTType")
 
 #: Of a column that has an infrequent level, as many cells have to be unknown, all of them, before
-#: that is odd.
-MANY_CELLS = 100
+#: that is odd. Of a column without one it is if most cells are, or of fewer cells clearly most.
+MANY_CELLS, MOST, CLEARLY_MOST = 100, 1 / 2, 2 / 3
 
 #: Categories that a message lists.
 _SHOWN = 5
@@ -116,7 +116,8 @@ def _mostly_unknown(name, cells, levels, has_infrequent):
     n_cells, n_unknown = sum(counts.values()), sum(counts[cell] for cell in unknown)
     if has_infrequent and (n_unknown < n_cells or n_cells < MANY_CELLS):
         return ""
-    if n_unknown <= max(n_cells / 2, 1):  # a new category now and then is to be expected
+    are_expected = n_cells * (CLEARLY_MOST if n_cells < MANY_CELLS else MOST)
+    if n_unknown <= max(are_expected, 1):  # a new category now and then is to be expected
         return ""
     return (
         f"Column {name!r}: {n_unknown:,} of {n_cells:,} cells ({n_unknown / n_cells:.0%}) are none "

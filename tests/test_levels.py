@@ -202,11 +202,18 @@ class TestUnknownLevels:
             ["0", None, None, None],
             [None, None],
             ["new"],  # one new category now and then is to be expected
+            ["0", "1", "2", "new", "new", "newer", "newer"],  # so are some more of a few
             [0, 1, 2],
         ],
     )
     def test_half_missing_cells_and_single_ones_do_not_warn(self, name, k):
         fitted_on("text", name).predict(asked_with(k))
+
+    def test_of_many_cells_more_than_half_are_most(self):
+        student = fitted_on("text")
+        student.predict(asked_with(["0", "new"] * 50))
+        with pytest.warns(UserWarning, match=r"52 of 102 cells \(51%\)"):
+            student.predict(asked_with([*(["0", "new"] * 50), "new", "new"]))
 
     def test_a_column_with_an_infrequent_level_warns_if_nothing_is_known(self):
         k = np.where(CODES < 3, CODES.astype(str), [f"id {i}" for i in range(N)])

@@ -158,6 +158,11 @@ def compare(results):
     return pd.DataFrame(lines)
 
 
+def read_lines(path):
+    """Return the lines that an earlier run with the same options has kept."""
+    return pd.read_csv(path, keep_default_na=False, na_values=["nan"]).to_dict("records")
+
+
 def summarise(compared, n_seeds):
     """Print medians of the gaps, and how often hard labels were beaten or won."""
     groups = compared.groupby(["teacher", "student", "way"], sort=False)
@@ -197,7 +202,9 @@ def parse_args():
     parser.add_argument(
         "--alpha", type=float, help="weight of the soft term, default the library's"
     )
-    parser.add_argument("--csv", type=Path, help="file for every line")
+    parser.add_argument(
+        "--csv", type=Path, help="file for every line; a run that was stopped goes on where it was"
+    )
     args = parser.parse_args()
     args.options = {} if args.alpha is None else {"alpha": args.alpha}
     return args
@@ -206,7 +213,8 @@ def parse_args():
 def main():
     args = parse_args()
     paths = {path.stem: path for path in sorted(args.data.glob("*.parquet"))}
-    lines = []
+    lines = read_lines(args.csv) if args.csv and args.csv.exists() else []
+    done = {(line["data"], line["seed"]) for line in lines}
 
     def write(data, teacher, seed, student, way, scores, seconds):
         key = {"data": data, "teacher": teacher, "seed": seed, "student": student, "way": way}
@@ -221,11 +229,12 @@ def main():
         warnings.filterwarnings("ignore", "The student, fitted to the observed")
         for seed in args.seeds:
             for name in args.tables or paths:
+                if (name, seed) in done:
+                    continue
                 run_table(name, paths[name], seed, args, memory, write)
-    results = pd.DataFrame(lines)
-    if args.csv:
-        results.to_csv(args.csv, index=False)
-    summarise(compare(results), len(args.seeds))
+                if args.csv:
+                    pd.DataFrame(lines).to_csv(args.csv, index=False)
+    summarise(compare(pd.DataFrame(lines)), len(args.seeds))
 
 
 if __name__ == "__main__":

@@ -164,7 +164,7 @@ def short(value):
 def quality(folder, args):
     """Return how often students beat hard labels, and the median share of the gap closed."""
     import pandas as pd
-    from quality import SCORES, compare
+    from quality import SCORES, compare, read_lines
 
     if args.data is None:
         raise SystemExit("--figures quality needs --data: the folder of the tables.")
@@ -176,9 +176,9 @@ def quality(folder, args):
     }
     found = []
     for name, options in runs.items():
-        csv = folder / f"{name}.csv"
+        csv = (args.results or folder).resolve() / f"{name}.csv"
         run([HERE / "quality.py", *shared, *options, "--csv", csv], folder)
-        found.append(compare(pd.read_csv(csv, keep_default_na=False, na_values=["nan"])))
+        found.append(compare(pd.DataFrame(read_lines(csv))))
     compared = pd.concat(found)
     titles = {"mlp": "MLP", "tree": "Tree", "linear": "Linear"}
     lines = [
@@ -234,6 +234,9 @@ def main():
         "--figures", nargs="+", choices=FIGURES, default=[], help="tables in place of the code"
     )
     parser.add_argument("--data", type=Path, help="folder of Parquet files, for quality")
+    parser.add_argument(
+        "--results", type=Path, help="folder where quality keeps lines, to go on after a stop"
+    )
     args = parser.parse_args()
     os.environ.setdefault("MPLBACKEND", "agg")
     if args.figures:

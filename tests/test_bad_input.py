@@ -286,11 +286,17 @@ class TestDisplays:
                 error = (TypeError, ValueError)
                 assert "ax" in message_of(error, call, ax=ax)
             call(ax=figure.add_subplot())
+            call(ax=figure.subfigures(1, 2)[0].subplots())
 
-    @pytest.mark.parametrize("columns", [np.array([[0, 1]]), [[0, 1]], [{}]])
+    @pytest.mark.parametrize("columns", [np.array([[0, 1]]), [[0, 1]], [{}], [([0],)]])
     def test_of_columns_take_their_names(self, columns, draw):
         with pytest.raises(ValueError, match=r"columns holds .*names or positions of the columns"):
             draw["curves"](columns=columns)
+
+    @pytest.mark.parametrize("columns", [0, "x0", []])
+    def test_of_columns_take_a_list(self, columns, draw):
+        with pytest.raises(ValueError, match="a list of one name or position or more was expected"):
+            draw["curves"]().plot(columns=columns)
 
 
 @pytest.mark.parametrize("value", [np.array([True, False]), "yes", None, 2])

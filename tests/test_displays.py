@@ -535,7 +535,7 @@ def test_columns_are_chosen_by_importance_name_or_position(mixed, additive):
     assert [title.split()[0] for title in titles] == ["kind", "amount"]
     with pytest.raises(ValueError, match=r"columns holds 'age';.*'amount', 'count'"):
         display.plot(columns=["age", "kind"])
-    with pytest.raises(ValueError, match="one name or more was expected"):
+    with pytest.raises(ValueError, match="one name or position or more was expected"):
         display.plot(columns=[])
     with pytest.raises(ValueError, match="n_columns=-1 was passed"):
         display.plot(n_columns=-1)

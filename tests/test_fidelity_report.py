@@ -357,6 +357,7 @@ def segment(is_worse):
         ("amber", "worse than its teacher in log loss", {"others": log_loss(0.031)}),
         ("green", "As good", {"others": log_loss(0.029)}),  # of .3
         ("green", "As good", {"others": log_loss(-0.2)}),
+        ("amber", "in 2 other scores.", {"others": accuracy(-0.04) | log_loss(0.04)}),
     ],
 )
 def test_the_verdict_is_the_worst_of_what_is_known(status, words, parts):
@@ -383,11 +384,11 @@ def test_a_margin_that_is_wider_is_that_of_other_scores_too():
     lower = {"margin": 0.05, "others": accuracy(-0.04)}
     verdict = judged(**lower)
     assert verdict.status == "green"
-    assert "lower here by over 0.05" in verdict.rule
+    assert "and here by over 0.05" in verdict.rule
     assert judged(**lower | {"others": accuracy(-0.06)}).status == "amber"
     of_loss = judged(log_loss(0.0)["log_loss"], **lower)  # a margin in nats
     assert of_loss.status == "amber"
-    assert "lower here by over 0.01" in of_loss.rule
+    assert "and here by over 0.01" in of_loss.rule
 
 
 def test_the_rows_that_would_show_non_inferiority_show_it_as_often_as_is_said():

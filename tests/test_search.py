@@ -60,6 +60,7 @@ from skdistill.search.costs import Costs, measure_latency, time_calls
 from skdistill.search.folds import make_folds
 from skdistill.search.screening import screen
 from skdistill.search.space import Plan, listed_students, make_plans
+from skdistill.search.time_limit import TimeLimit
 from skdistill.search.trials import Trial, Trials
 from skdistill.students.column_selector import ColumnSelector
 
@@ -441,14 +442,16 @@ SCORES = {  # on three folds
 
 
 class KnownTrials(Trials):
-    """Trials of which the scores are known."""
+    """Trials of which the scores are known, and how alike the students are to their teacher."""
+
+    scores, alike = SCORES, {"small": 0.5}
 
     def make(self, positions, folds=None):
         for i in positions:
             for f in range(3) if folds is None else folds:
-                measures = {"agreement": 0.5 if self.plans[i].name == "small" else 1.0}
-                score = SCORES[self.plans[i].name][f]
-                self.found[i, f] = Trial(score, measures, None, 1.0, None)
+                name = self.plans[i].name
+                measures = {"agreement": self.alike.get(name, 1.0)}
+                self.found[i, f] = Trial(self.scores[name][f], measures, None, 1.0, None)
 
     def make_quickly(self, arena, positions, folds, n_rows):
         return {i: [self.arena.quick_score for f in folds] for i in positions}
@@ -500,6 +503,76 @@ def test_networks_are_tried_only_where_they_can_win():
         given_up, _ = screened(Budget(), **promising)
         assert "MLP 8" not in given_up
         assert "costs no more" in given_up["MLP 9"].reason
+
+
+def raced(monkeypatch, scores, alike=None, budget=None, **more):
+    """Let networks compete; folds that each was tried on, and why, by name."""
+    monkeypatch.setattr(KnownTrials, "scores", scores)
+    monkeypatch.setattr(KnownTrials, "alike", alike or {})
+    plans = [Plan(name, MLPStudentClassifier(), 1.0, 0.8, None) for name in scores]
+    trials = KnownTrials(KnownArena(-0.5, -0.4), plans, **more)
+    costs = [Costs(float(i), 3, 3) for i in range(len(plans))]  # the better, the dearer
+    left_behind, _ = screen(trials, costs, budget or Budget())
+    tried = {name: len(trials.of(i)) for i, name in enumerate(scores)}
+    return tried, {plans[i].name: found.reason for i, found in left_behind.items()}
+
+
+def test_the_better_half_of_the_networks_goes_on_after_each_of_the_first_folds(monkeypatch):
+    scores = {"a": (-0.5,) * 3, "b": (-0.4, -0.5, -0.5), "c": (-0.3,) * 3, "d": (-0.6,) * 3}
+    scores["e"] = (-0.2, -0.2, -0.9)
+    tried, why = raced(monkeypatch, scores)
+    assert tried == {"a": 1, "b": 2, "c": 3, "d": 1, "e": 3}
+    assert why["a"] == why["d"] == "only the better half of 5 went on after the first fold"
+    assert why["b"] == "only the better half of 3 went on after 2 folds"
+
+
+def test_networks_without_a_score_or_with_the_same_one_are_not_left_behind(monkeypatch):
+    nan = np.nan
+    unknown = {"a": (nan, -0.5, -0.5), "b": (nan, -0.3, -0.3), "c": (nan, -0.2, -0.2)}
+    assert raced(monkeypatch, unknown) == ({"a": 3, "b": 3, "c": 3}, {})
+    one_unknown = {"a": (nan, -0.5, -0.5), "b": (-0.3,) * 3, "c": (-0.4,) * 3}
+    assert raced(monkeypatch, one_unknown)[0] == {"a": 3, "b": 3, "c": 1}
+    same = dict.fromkeys("abcd", (-0.5,) * 3)
+    assert raced(monkeypatch, same) == (dict.fromkeys("abcd", 3), {})
+
+
+def test_networks_that_are_faithful_enough_go_on_first(monkeypatch):
+    scores = {"a": (-0.5,) * 3, "b": (-0.4,) * 3, "c": (-0.3,) * 3}
+    alike = {"a": 0.95, "b": 0.8, "c": 0.85}
+    tried, _ = raced(monkeypatch, scores, alike, Budget(min_fidelity=0.9))
+    assert tried == {"a": 3, "b": 1, "c": 2}
+    assert raced(monkeypatch, scores, alike)[0] == {"a": 1, "b": 2, "c": 3}
+
+
+def test_one_network_is_complete_first_if_time_is_limited(monkeypatch):
+    order = []
+    make = KnownTrials.make
+    monkeypatch.setattr(
+        KnownTrials,
+        "make",
+        lambda self, positions, folds=None: (
+            order.append((positions, folds)) or make(self, positions, folds)
+        ),
+    )
+    scores = {"a": (-0.5,) * 3, "b": (-0.4,) * 3}
+    tried, _ = raced(monkeypatch, scores, time_limit=TimeLimit(60.0))
+    assert order[0] == ([0], None)
+    assert tried == {"a": 3, "b": 3}
+
+
+def test_the_time_left_counts_the_groups_that_are_ahead():
+    plans = [
+        Plan(f"{k} columns, {n}", TreeStudentClassifier(), 1.0, 0.8, k)
+        for k in (2, None)
+        for n in "ab"
+    ]
+    trials = KnownTrials(KnownArena(-0.5, -0.4), plans)
+    ahead, make = [], trials.make
+    trials.scores = {plan.name: (-0.5,) * 3 for plan in plans}
+    trials.make = lambda *args: ahead.append(dict(trials.ahead)) or make(*args)
+    screen(trials, [Costs(1.0, 3, 3)] * 4, Budget())
+    assert ahead[0] == {"TreeStudentClassifier": 12}
+    assert ahead[-1] == {"TreeStudentClassifier": 6}  # `make` here does not count what is done
 
 
 def test_all_networks_have_their_teacher_judged_by_the_smallest(binary_task, monkeypatch):

@@ -84,7 +84,7 @@ def cv_results(candidates, n_splits):
     Returns
     -------
     results : dict of str to ndarray or list
-        Those scored on more rows rank before the others.
+        Those scored on more folds, or on more rows, rank before the others.
     """
     scores = np.full((len(candidates), n_splits), np.nan)
     for row, each in zip(scores, candidates, strict=True):
@@ -93,6 +93,7 @@ def cv_results(candidates, n_splits):
         [
             [-np.nan_to_num(c.score, nan=-np.inf) for c in candidates],
             [-c.n_rows for c in candidates],
+            [-len(c.fold_scores) for c in candidates],
         ]
     )
     rank = np.empty(len(candidates), dtype=np.int32)

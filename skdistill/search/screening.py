@@ -3,8 +3,8 @@
 Per family of students, temperature and alpha are chosen on one of them and taken over by the
 others. Students that train networks come last: they get all rows, synthetic ones too, only if the
 teacher or a quick look at the smallest of them says that there is something to gain, and the better
-half of them goes on after every fold. Whoever loses on the first folds to a student that costs no
-more is not tried on the others.
+half of them goes on after each of the first folds. Whoever loses on the first folds to a student
+that costs no more is not tried on the others.
 """
 
 from dataclasses import dataclass
@@ -65,8 +65,11 @@ def screen(trials, costs, budget):
     """
     families = _families(trials.plans)
     settings = {family: _coordinates(trials.plans, members) for family, members in families}
-    for family, members in families:
-        trials.ahead[family[0]] += _most_trials(trials, members, *settings[family])
+    ahead = {
+        family: _most_trials(trials, members, *settings[family]) for family, members in families
+    }
+    for family, n_trials in ahead.items():
+        trials.ahead[family[0]] += n_trials
     left_behind, notes = {}, []
     for family, members in families:
         learns_more = learns_from_synthetic_rows(trials.plans[members[0]])
@@ -85,7 +88,8 @@ def screen(trials, costs, budget):
             notes.append(f"{family[0]} was left out: {why}.")
         else:
             left_behind |= _race(trials, entered, costs, budget, learns_more)
-        trials.ahead[family[0]] = 0
+        del ahead[family]
+        trials.ahead[family[0]] = sum(n for each, n in ahead.items() if each[0] == family[0])
     return left_behind, notes
 
 
@@ -239,6 +243,8 @@ def _race(trials, entered, costs, budget, expensive):
     """
     n_first = min(FIRST_FOLDS, trials.n_folds)
     left_behind, stay = {}, list(entered)
+    if expensive and trials.time_limit.seconds is not None:
+        trials.make(stay[:1])  # so that one is complete if the time ends on the first fold
     for n_done in range(1, n_first + 1) if expensive else [n_first]:
         trials.make(stay, range(n_done))
         if n_done == trials.n_folds or trials.was_stopped:
@@ -246,18 +252,32 @@ def _race(trials, entered, costs, budget, expensive):
         reasons = _beaten(trials, stay, costs, budget, range(n_done)) if n_done == n_first else {}
         stay = [i for i in stay if i not in reasons]
         if expensive:
-            stay.sort(key=lambda i: -np.nan_to_num(trials.score(i), nan=-np.inf))
-            n_kept = -(-len(stay) // 2)
             folds = "the first fold" if n_done == 1 else f"{n_done} folds"
             half = f"only the better half of {len(stay)} went on after {folds}"
-            reasons |= dict.fromkeys(stay[n_kept:], half)
-            stay = stay[:n_kept]
+            reasons |= dict.fromkeys(_worse_half(trials, stay, budget, range(n_done)), half)
+            stay = [i for i in stay if i not in reasons]
         for i, reason in reasons.items():
             scores = tuple(trial.score for trial in trials.of(i))
             left_behind[i] = LeftBehind(reason, trials.arena.n_rows, scores)
-            trials.ahead[trials.plans[i].family] -= trials.n_folds - n_done
+            trials.ahead[trials.plans[i].family] -= trials.n_folds - len(scores)
     trials.make(stay)
     return left_behind
+
+
+def _worse_half(trials, positions, budget, folds):
+    """Return the plans that the better half of them beats; none where there is no score yet."""
+    ranks = {}
+    for i in positions:
+        found = [trials.found[i, f] for f in folds]
+        scores = [trial.score for trial in found]
+        if not np.isnan(scores).any():
+            fidelity = np.mean([trial.measures["agreement"] for trial in found])
+            limit = 0.0 if budget.min_fidelity is None else budget.min_fidelity
+            ranks[i] = min(fidelity, limit), np.mean(scores)
+    if not ranks:
+        return []
+    last_of_better = sorted(ranks.values(), reverse=True)[(len(ranks) - 1) // 2]
+    return [i for i in ranks if ranks[i] < last_of_better and len(trials.of(i)) < trials.n_folds]
 
 
 def _beaten(trials, positions, costs, budget, folds):

@@ -156,9 +156,10 @@ class StudentSearchCV(ClassifierDistiller):
     one was not worse on both folds than the best of the others, or the teacher is better than that
     one by more than a standard error. (3) Every size is tried on two folds, and on the others
     unless a candidate that costs no more, in file size and all that the budget limits, scored
-    higher on both; of MLPs only the better half goes on. What was given up, and why, is in
-    ``candidates_`` (``why_not``) and ``notes_``. Whether the labels are corrected is decided once
-    per fold for all MLPs, by the smallest, trained briefly.
+    higher on both. Of MLPs only the better half goes on after the first fold, and of these after
+    the second; those that keep the limit on fidelity come first, and those without a score stay.
+    What was given up, and why, is in ``candidates_`` (``why_not``) and ``notes_``. Whether the
+    labels are corrected is decided once per fold for all MLPs, by the smallest, trained briefly.
 
     The latency that is held against the budget is the smallest over five rounds of the 99 %
     quantile of a thousand calls, measured up to three times while it is over the limit.

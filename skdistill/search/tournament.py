@@ -128,10 +128,13 @@ def _what_time_cost(trials, entries, n_folds):
     """Say what was not tried for want of time."""
     late = [each for each in entries if each.left_behind and "time_limit" in each.why_left]
     names = list(dict.fromkeys(each.plan.name for each in late))
-    note = f"{trials.time_limit} was over before all was tried: {len(late)} candidates were not"
+    were_not = "1 candidate was not" if len(late) == 1 else f"{len(late)} candidates were not"
+    missing = [f"{were_not} ({'; '.join(names)})"] if late else []
     if n_folds < trials.n_folds:
-        note += f", the others only on the first {n_folds} of {trials.n_folds} folds"
-    return note + (f" ({'; '.join(names)})." if names else ".")
+        others = "the others" if late else "all candidates"
+        missing.append(f"{others} only on {n_folds} of {trials.n_folds} folds")
+    what = f": {', '.join(missing)}" if missing else ""
+    return f"{trials.time_limit} was over before all was tried{what}."
 
 
 def look_at_costs(arena, plans, budget, time_limit):

@@ -10,6 +10,7 @@ from joblib import Parallel, delayed
 
 from skdistill.search.costs import Costs, static_costs
 from skdistill.search.time_limit import TRIALS_OF_LAST_FIT, TimeLimit
+from skdistill.verbose import untold
 
 
 @dataclass(frozen=True)
@@ -149,12 +150,12 @@ class Trials:
         )
 
     def time_left(self):
-        """Say how long what is ahead may take at most, as far as that is known."""
+        """Say how long what is ahead may take, as far as that is known."""
         n_jobs = max(self.n_jobs or 1, 1)
         families = [family for family, n in self.ahead.items() if n > 0]
         known = [family for family in families if self.seconds[family, False]]
         seconds = sum(self.ahead[each] * np.mean(self.seconds[each, False][-5:]) for each in known)
-        left = f"at most {seconds / n_jobs:.0f} s of trials left"
+        left = f"about {seconds / n_jobs:.0f} s of trials left"
         unknown = [family for family in families if family not in known]
         return left + (f", not counting {', '.join(unknown)}" if unknown else "")
 
@@ -162,10 +163,11 @@ class Trials:
 def try_out(arena, plan, f, n_rows=None):
     """Distil a plan on a fold, score it, and read off what it costs."""
     start = perf_counter()
-    distiller = arena.fit(plan, f, n_rows)
-    seconds = perf_counter() - start
-    student = distiller.student_
-    return Trial(*arena.scores(distiller, f), static_costs(student), seconds, student)
+    with untold():  # what fits and scorers do; the search says what came of it
+        distiller = arena.fit(plan, f, n_rows)
+        seconds = perf_counter() - start
+        student = distiller.student_
+        return Trial(*arena.scores(distiller, f), static_costs(student), seconds, student)
 
 
 def mean_of(values):

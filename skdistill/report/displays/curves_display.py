@@ -1,6 +1,5 @@
 """Show the curves of an additive student."""
 
-from collections.abc import Hashable
 from numbers import Integral
 
 import numpy as np
@@ -212,13 +211,13 @@ class CurvesDisplay:
             if not isinstance(n_columns, Integral) or n_columns < 1:
                 raise ValueError(f"n_columns={n_columns!r} was passed; 1 or more was expected.")
             return self.curves[:n_columns]
-        if not len(columns):
-            raise ValueError(f"columns={columns!r} was passed; one name or more was expected.")
+        if isinstance(columns, str) or not hasattr(columns, "__len__") or not len(columns):
+            raise ValueError(
+                f"columns={shown(columns)}; a list of one name or position or more was expected."
+            )
         by_column = {curve.column: curve for curve in self.curves}
         by_key = by_column | {curve.name: curve for curve in self.curves}
-        unknown = [
-            column for column in columns if not isinstance(column, Hashable) or column not in by_key
-        ]
+        unknown = [each for each in columns if not np.isscalar(each) or each not in by_key]
         if unknown:
             names = [by_column[column].name for column in sorted(by_column)]
             raise ValueError(

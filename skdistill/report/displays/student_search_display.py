@@ -175,8 +175,9 @@ class StudentSearchDisplay:
         """
         plt = import_pyplot()
         ax = one_axes(ax, figsize=(9, 5))
-        if ax.figure.get_layout_engine() is None:
-            ax.figure.set_layout_engine("constrained")  # makes room for legend and notes
+        figure = ax.figure.figure  # not a part of one
+        if figure.get_layout_engine() is None:
+            figure.set_layout_engine("constrained")  # makes room for legend and notes
         ax.set_xscale("log", subs=())
         self._draw_candidates(ax, plt)
         self._draw_references(ax)

@@ -203,9 +203,10 @@ def fidelity_report(
     days and money is counted on the other.
 
     The verdict is green, amber or red by the rule in ``report.verdict.rule``, which has all limits.
-    Some of many segments, or gaps between groups, look bad by chance. So their intervals are those
-    of Bonferroni: a student without a fault is blamed for any segment in at most
-    ``(1 - confidence) / 2`` of the reports, and as often for any gap.
+    Some of many segments, gaps between groups, or scores beside `metric`, look bad by chance. So
+    their intervals are those of Bonferroni: a student without a fault is blamed for any segment in
+    at most ``(1 - confidence) / 2`` of the reports, as often for any gap, and as often for any
+    score.
 
     References
     ----------

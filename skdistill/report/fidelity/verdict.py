@@ -215,8 +215,8 @@ def _rule(scores, settings):
             "against the same student on hard labels, which costs no more, or of over "
             f"{tenth} more money than the teacher's decisions lose.",
             f"Amber: it is not shown that the student is within {within} of its teacher; a smaller "
-            "loss on hard labels or in money, another score that is lower, and lower here by over "
-            f"{_margin_of_others(scores, settings):g} (a loss: higher, by over {tenth} of the "
+            "loss on hard labels or in money, another score that is lower (a loss: higher), and "
+            f"here by over {_margin_of_others(scores, settings):g} (a loss: {tenth} of the "
             "teacher's), a segment predicted worse by over "
             f"{_in_percent(MATERIAL_LOSS)} of the teacher's loss on all rows, a larger gap between "
             f"groups, or a calibration error larger by over {CALIBRATION_MARGIN:g} is shown; the "
@@ -427,10 +427,9 @@ def _about_other_scores(scores, settings):
             lower[title_of(name)] = f"{figures}, difference {number(difference)}"
     if lower:
         figures = [f"{title} ({each})" for title, each in lower.items()]
-        words = "worse than its teacher in"
-        yield Finding(
-            f"The student is {words} {_listed(figures)}.", "amber", f"{words} {_listed([*lower])}"
-        )
+        sentence = f"The student is worse than its teacher in {_listed(figures)}."
+        which = next(iter(lower)) if len(lower) == 1 else f"{len(lower)} other scores"
+        yield Finding(sentence, "amber", f"it is worse than its teacher in {which}")
 
 
 def _margin_of_others(scores, settings):

@@ -18,6 +18,7 @@ from skdistill.students.linear import LinearStudentClassifier, LinearStudentRegr
 from skdistill.students.soft_tree import SoftTreeStudentClassifier
 from skdistill.students.tree import TreeStudentClassifier, TreeStudentRegressor
 from skdistill.teacher.margins import align_probabilities, check_predictions, check_probabilities
+from skdistill.verbose import note, stage
 
 #: Models that people can read, each smaller than any ensemble.
 _READABLE = (
@@ -227,6 +228,28 @@ def _check_estimator(estimator, role):
             f"{role} is {shown(estimator)}; a fitted estimator was expected: a distiller, a "
             f"classifier with predict_proba or a regressor.{of_order}"
         )
+
+
+def answers_of(models, X, labels):
+    """Ask models, as a stage that is told; see `Model.answers`.
+
+    Parameters
+    ----------
+    models : dict of str to Model
+        By role.
+    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+        Rows.
+    labels : ndarray of shape (n_classes,) or None
+        Classes, one per column of the answers; None in regression.
+
+    Returns
+    -------
+    answers : dict of str to ndarray of shape (n_samples, n_classes) or (n_samples, 1)
+        By role.
+    """
+    with stage("ask-models"):
+        note(f"{', '.join(model.name for model in models.values())} on {X.shape[0]:,} rows")
+        return {role: model.answers(X, labels) for role, model in models.items()}
 
 
 def as_peer(estimator, role, student):

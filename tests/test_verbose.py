@@ -144,10 +144,8 @@ def test_reports_have_stages(rows, capsys):
 
 
 def test_decisions_and_rows_from_a_teacher_have_stages(rows, capsys, no_patience):
-    teacher, bands = (
-        forest().fit(*rows),
-        DecisionBands(DecisionCosts(missed_fraud=100, declined_legit=30, review=4)),
-    )
+    teacher = forest().fit(*rows)
+    bands = DecisionBands(DecisionCosts(missed_fraud=100, declined_legit=30, review=4))
     with pytest.warns(UserWarning, match="guessed"):
         X = transfer_rows_from_teacher(teacher, n_samples=300, random_state=0, verbose=1)
     lines = told_by(capsys)

@@ -15,7 +15,7 @@ from skdistill.decisions.calibration import calibration_finding, calibration_of
 from skdistill.decisions.checks import check_positives, positive_column
 from skdistill.decisions.costs import APPROVE, DECLINE, REVIEW
 from skdistill.decisions.desk import Desk
-from skdistill.models import as_baseline, student_and_teacher
+from skdistill.models import answers_of, as_baseline, student_and_teacher
 from skdistill.parameters import validate_params
 from skdistill.report.decisions.card import DecisionReport, ModelDecisions
 from skdistill.rows import check_weights
@@ -185,11 +185,9 @@ def decision_report(
     positive = check_positives(y, pos_label, "y", n_samples)
     desk = Desk.of(n_samples, days=days, entities=groups, amounts=amounts)
     limitations = limits_of_seen_rows(model, teacher, X)
-    with stage("ask-models"):
-        note(", ".join(each.name for each in models.values()))
-        scores = {role: each.answers(X, student.labels)[:, column] for role, each in models.items()}
+    answers = answers_of(models, X, student.labels)
     return decisions_on(
-        scores,
+        {role: each[:, column] for role, each in answers.items()},
         positive,
         bands,
         desk,

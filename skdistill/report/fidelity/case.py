@@ -10,12 +10,11 @@ from skdistill.columns import as_models_take, is_frame, table_names
 from skdistill.decisions.bands import DecisionBands
 from skdistill.decisions.desk import FEWEST_CLUSTERS, Desk
 from skdistill.fidelity import check_top_k
-from skdistill.models import as_baseline, student_and_teacher
+from skdistill.models import answers_of, as_baseline, student_and_teacher
 from skdistill.report.fidelity.daily import check_daily_k
 from skdistill.report.fidelity.groups import check_groups
 from skdistill.rows import check_weights, encode_observed
 from skdistill.seen_rows import SeenRowsFinding, find_seen_rows
-from skdistill.verbose import note, stage
 
 
 @dataclass(frozen=True)
@@ -160,16 +159,10 @@ def make_case(
         desk=desk,
         top_k_per_day=check_daily_k(top_k_per_day, desk),
         bands=bands,
-        answers=_answers(models, X, student.labels),
+        answers=answers_of(models, X, student.labels),
         limitations=tuple(limitations),
         seen_rows=seen,
     )
-
-
-def _answers(models, X, labels):
-    with stage("ask-models"):
-        note(f"{', '.join(model.name for model in models.values())} on {X.shape[0]:,} rows")
-        return {role: model.answers(X, labels) for role, model in models.items()}
 
 
 def _observed(student, y, X):

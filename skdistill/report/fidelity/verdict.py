@@ -415,10 +415,10 @@ def _about_other_scores(scores, settings):
     }
     tail = (1 - settings["confidence"]) / 2
     widening = norm.isf(tail / max(len(others), 1)) / norm.isf(tail)
-    lower = {}
+    margin, lower = _margin_of_others(scores, settings), {}
     for name, score in others.items():
-        difference, limit = score.student_minus_teacher, _margin_of_others(scores, settings)
-        gain = difference
+        gain = difference = score.student_minus_teacher
+        limit = margin
         if not score.greater_is_better:
             gain, limit = -difference, MATERIAL_SHARE * score.teacher
         best = gain.value + widening * (gain.high - gain.value)

@@ -390,7 +390,7 @@ def serve(deployed, parts, args):
     live, folder = parts.live, args.out
     scorer = lean_scorer(deployed.distiller)
     are_days = args.data is None
-    monitor = new_monitor(deployed, parts.set_by, folder / "monitor.json", are_days)
+    monitor = new_monitor(deployed, parts.set_by, folder / "monitor.db", are_days)
     scores, decisions = np.empty(len(live)), np.empty(len(live), dtype=object)
     pool, kept, may_redistil = [], [], True
     for period in np.unique(live.period):
@@ -417,7 +417,7 @@ def serve(deployed, parts, args):
                 deployed, scorer = again, lean_scorer(again.distiller)
                 monitor.close()
                 recent = functools.reduce(Rows.joined, kept[-monitor.window :])
-                monitor = new_monitor(deployed, recent, folder / "monitor.json", are_days)
+                monitor = new_monitor(deployed, recent, folder / "monitor.db", are_days)
                 print(f"Distilled again on {n_rows:,} live rows without labels; it takes over.")
                 ship(deployed.distiller, parts, folder)
     if monitor.report().n_rows:

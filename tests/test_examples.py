@@ -162,7 +162,7 @@ def test_the_fraud_workflow_goes_from_transactions_to_a_monitored_student(tmp_pa
     out = tmp_path / "out"
     assert (out / "report.html").stat().st_size > 100_000
     assert verify(out / "student.onnx").max_difference < 1e-5
-    monitor = FidelityMonitor.load(out / "monitor.json")
+    monitor = FidelityMonitor.load(out / "monitor.db")
     assert monitor.report().n_rows > 0
     rows = pd.DataFrame(0.0, index=range(3), columns=monitor.feature_names_in_)
     assert load(out / "student.skd").predict_proba(rows).shape == (3, 2)

@@ -5,10 +5,15 @@ import datetime
 import json
 import os
 import pickle
+import re
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +35,7 @@ from skdistill import (
     agreement,
     kl_divergence,
 )
-from skdistill.monitor import journal as journal_room
+from skdistill.monitor import database
 from skdistill.monitor.bins import bins_of_column, equal_edges
 from skdistill.monitor.days import days_of_rows
 from skdistill.monitor.gap import estimates, gap_of_rows, moments
@@ -812,12 +817,13 @@ def test_saving_into_a_missing_folder_names_the_path(monitor, tmp_path):
 
 
 def test_every_update_is_on_disk_when_it_returns(monitor, batch, tmp_path):
-    path = tmp_path / "monitor.json"
+    path = tmp_path / "monitor.db"
     monitor.autosave(path)
     for day in range(3):
         monitor.update(*batch, at=day, batch_id=str(day))
-        assert counts_of(FidelityMonitor.load(path)) == counts_of(monitor)
+        assert FidelityMonitor.load(path).to_json() == monitor.to_json()
     monitor.close()
+    assert os.listdir(tmp_path) == ["monitor.db"]
     again = FidelityMonitor.load(path, autosave=True)
     assert again.report() == monitor.report()
     assert again.update(*batch, at=1, batch_id="1").replayed
@@ -825,68 +831,136 @@ def test_every_update_is_on_disk_when_it_returns(monitor, batch, tmp_path):
     assert FidelityMonitor.load(path).report().n_lifetime == 1200
 
 
-def test_a_full_journal_is_emptied_into_the_state(monitor, batch, tmp_path, monkeypatch):
-    monkeypatch.setattr(journal_room, "MOST_BYTES", 3000)
-    path = tmp_path / "monitor.json"
+def test_the_database_is_of_bounded_size_and_equals_the_state(monitor, batch, tmp_path):
+    monitor.autosave(tmp_path / "monitor.db")
+    rows = batch[0][:3].assign(Größe=1), batch[1][:3], batch[2][:3]
+    days = ["2025-01-01", "2024-12-31", *np.arange(np.datetime64("2025-01-02"), "2025-02-10")]
+    for day in days:
+        monitor.update(*rows, at=str(day), batch_id=f"\ud800 {day}")
+    for number in range(1100):
+        monitor.update(*rows, at="2025-02-09", batch_id=f"later {number}")
+    assert FidelityMonitor.load(tmp_path / "monitor.db").to_json() == monitor.to_json()
+    monitor.close()
+    with closing(sqlite3.connect(tmp_path / "monitor.db")) as connection:
+        query = "SELECT day, rows FROM counts WHERE part = 'bucket' ORDER BY day"
+        expected = {day: counts.n_rows for day, counts in monitor._state.ledger.buckets.items()}
+        assert dict(connection.execute(query)) == expected
+        assert connection.execute("SELECT count(*) FROM batch_ids").fetchone() == (1000,)
+
+
+def test_days_that_are_numbers_come_back_as_numbers_of_any_size(monitor, batch, tmp_path):
+    monitor.autosave(tmp_path / "monitor.db")
+    for day in (-1, 9, 10, 1e30):
+        monitor.update(*batch, at=day)
+    again = FidelityMonitor.load(tmp_path / "monitor.db")
+    assert list(again._state.ledger.buckets) == [-1, 9, 10, int(1e30)]
+
+
+def test_parameters_that_were_changed_are_kept(monitor, batch, tmp_path):
+    path = tmp_path / "monitor.db"
     monitor.autosave(path)
-    sizes = []
-    for _ in range(30):
-        monitor.update(*batch)
-        sizes.append((tmp_path / "monitor.json.journal").stat().st_size)
-    assert max(sizes) < 5000
-    assert min(sizes) == 0
-    assert counts_of(FidelityMonitor.load(path)) == counts_of(monitor)
+    monitor.window = 3
+    monitor.save(path)
+    assert FidelityMonitor.load(path).window == 3
+    monitor.psi_warn = 0.15
+    monitor.update(*batch)
+    assert FidelityMonitor.load(path).psi_warn == 0.15
+
+
+@pytest.mark.parametrize("where", range(0, 100, 3))
+def test_a_damaged_database_is_refused_or_whole(monitor, batch, tmp_path, where):
+    path = tmp_path / "monitor.db"
+    monitor.update(*batch, batch_id="a")
+    monitor.autosave(path)
+    monitor.close()
+    payload = bytearray(path.read_bytes())
+    start = where * len(payload) // 100
+    for at in range(start, start + 8):
+        payload[at] ^= 1
+    path.write_bytes(payload)
+    try:
+        read = FidelityMonitor.load(path)
+    except MonitorFileError as error:
+        message = str(error)
+        assert re.search(r"monitor\.db.*(new monitor|was expected)", message)  # noqa: PT017
+    else:
+        assert read.to_json() == monitor.to_json()
+
+
+def test_a_database_cut_off_or_changed_or_foreign_is_refused(monitor, batch, tmp_path):
+    path = tmp_path / "monitor.db"
+    monitor.update(*batch)
+    monitor.autosave(path)
+    monitor.close()
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(MonitorFileError, match=r"monitor\.db' is damaged.* Restore a copy"):
+        FidelityMonitor.load(path)
+    with pytest.raises(MonitorFileError, match="is damaged"):
+        FidelityMonitor.load(path, autosave=True)
+    path.write_bytes(whole)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE counts SET rows = 301 WHERE part = 'bucket'")
+    with pytest.raises(MonitorFileError, match="does not match its CRC-32"):
+        FidelityMonitor.load(path)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("DROP TABLE counts")
+    with pytest.raises(MonitorFileError, match="no state of a FidelityMonitor"):
+        FidelityMonitor.load(path)
 
 
 def test_an_update_cut_off_while_it_was_written_is_not_counted(monitor, batch, tmp_path):
-    path, journal = tmp_path / "monitor.json", tmp_path / "monitor.json.journal"
+    path, copied = tmp_path / "monitor.db", tmp_path / "copy.db"
     monitor.autosave(path)
     monitor.update(*batch)
-    whole = journal.read_bytes()
     monitor.update(*batch)
-    monitor.close()
-    journal.write_bytes(journal.read_bytes()[:-10])
-    assert FidelityMonitor.load(path).report().n_rows == 300
-    again = FidelityMonitor.load(path, autosave=True)
+    copied.write_bytes(path.read_bytes())  # what a crash of the machine may leave
+    log = Path(f"{path}-wal").read_bytes()
+    Path(f"{copied}-wal").write_bytes(log[:-10])
+    assert FidelityMonitor.load(copied).report().n_rows == 300
+    again = FidelityMonitor.load(copied, autosave=True)
     again.update(*batch)
-    assert FidelityMonitor.load(path).report().n_rows == 600
-    again.close()
-    journal.write_bytes(b"x" + whole)
-    with pytest.raises(MonitorFileError, match=r"Line 1 of .*journal' is damaged"):
-        FidelityMonitor.load(path)
+    assert FidelityMonitor.load(copied).report().n_rows == 600
 
 
-def test_a_journal_that_lacks_an_update_is_refused(monitor, batch, tmp_path):
-    path, journal = tmp_path / "monitor.json", tmp_path / "monitor.json.journal"
-    monitor.autosave(path)
-    for _ in range(3):
-        monitor.update(*batch)
-    monitor.close()
-    first, _, last = journal.read_bytes().splitlines(keepends=True)
-    journal.write_bytes(first + last)
-    with pytest.raises(MonitorFileError, match="lacks update 2"):
-        FidelityMonitor.load(path)
-
-
-def test_a_journal_of_another_state_is_not_taken(monitor, batch, tmp_path):
-    path = tmp_path / "monitor.json"
+def test_a_log_that_an_older_database_left_is_not_taken(monitor, batch, tmp_path):
+    path = tmp_path / "monitor.db"
     monitor.autosave(path)
     monitor.update(*batch)
+    log = Path(f"{path}-wal").read_bytes()
     monitor.close()
-    other = FidelityMonitor.from_json(monitor.to_json())
-    other.save(path)
-    assert counts_of(FidelityMonitor.load(path)) == counts_of(other)
+    path.unlink()
+    Path(f"{path}-wal").write_bytes(log)
+    other = FidelityMonitor().fit([[1.0], [2.0]], [0.1, 0.2]).autosave(path)
+    assert FidelityMonitor.load(path).to_json() == other.to_json()
 
 
-def test_a_journal_that_cannot_be_written_leaves_the_monitor_as_it_was(
-    monitor, batch, tmp_path, monkeypatch
+class NoSpace:
+    """A connection to a disk that gets full at some statement."""
+
+    def __init__(self, connection, statement):
+        self.connection = connection
+        self.statement = statement
+
+    def __getattr__(self, name):
+        return getattr(self.connection, name)
+
+    def execute(self, query, *args):
+        if query.startswith(self.statement):
+            raise sqlite3.OperationalError("database or disk is full")
+        return self.connection.execute(query, *args)
+
+
+@pytest.mark.parametrize("statement", ["COMMIT", "INSERT", "BEGIN"])
+def test_a_database_that_cannot_be_written_leaves_the_monitor_as_it_was(
+    monitor, batch, tmp_path, monkeypatch, statement
 ):
-    path = tmp_path / "monitor.json"
+    path = tmp_path / "monitor.db"
     monitor.autosave(path)
     monitor.update(*batch)
-    write = os.write
-    monkeypatch.setattr(os, "write", lambda file, line: write(file, line[:50]))
-    with pytest.raises(OSError, match="could not be written in full"):
+    connection = NoSpace(monitor._database._connection, statement)
+    monkeypatch.setattr(monitor._database, "_connection", connection)
+    with pytest.raises(OSError, match=r"monitor\.db.* disk is full.* as it was. Check the disk"):
         monitor.update(*batch, batch_id="a")
     monkeypatch.undo()
     assert monitor.report().n_rows == 300
@@ -894,60 +968,230 @@ def test_a_journal_that_cannot_be_written_leaves_the_monitor_as_it_was(
     assert FidelityMonitor.load(path).report().n_rows == 600
 
 
-@pytest.mark.skipif(journal_room.fcntl is None, reason="no file locks on Windows")
-def test_two_monitors_cannot_keep_one_file(monitor, tmp_path):
-    path = tmp_path / "monitor.json"
+READ_ONLY = """
+import os, sys
+from skdistill.monitor import FidelityMonitor
+os.setuid(65534)
+print(FidelityMonitor.load(sys.argv[1]).report().n_rows)
+FidelityMonitor.load(sys.argv[1], autosave=True)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid(), reason="needs another user")
+@pytest.mark.parametrize("is_open", [False, True])
+def test_a_read_only_file_is_read_and_not_kept(monitor, batch, is_open):
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        path = Path(folder) / "monitor.db"
+        monitor.autosave(path)
+        monitor.update(*batch)
+        if not is_open:
+            monitor.close()
+        command = [sys.executable, "-c", READ_ONLY, str(path)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.stdout == "300\n"
+        assert "cannot be read or written: attempt to write a readonly database" in done.stderr
+        monitor.close()
+        FidelityMonitor.load(path)
+        assert os.listdir(folder) == ["monitor.db"]
+
+
+def test_monitors_that_keep_one_file_count_together(monitor, batch, tmp_path):
+    path, elsewhere = tmp_path / "monitor.db", FidelityMonitor.from_json(monitor.to_json())
     monitor.autosave(path)
-    with pytest.raises(RuntimeError, match="kept by another monitor"):
-        FidelityMonitor.load(path, autosave=True)
+    other = FidelityMonitor.load(path, autosave=True)
+    for day in range(3):
+        monitor.update(*batch, at=day, batch_id=f"mine {day}")
+        other.update(*batch, at=day, batch_id=f"theirs {day}")
+        assert other.update(*batch, at=day, batch_id=f"mine {day}").replayed
+        assert monitor.report() == other.report()
+        assert monitor.report().n_lifetime == 600 * (day + 1)
+    elsewhere.update(*batch, at=1)
+    other.merge(elsewhere)
+    assert monitor.report().n_lifetime == 2100
     with pytest.raises(RuntimeError, match=r"kept in .* already"):
-        monitor.autosave(tmp_path / "other.json")
+        monitor.autosave(tmp_path / "other.db")
     with pytest.raises(RuntimeError, match="fitting would discard its counts"):
         monitor.fit([[1.0]], [0.5])
+    other.close()
+    monitor.update(*batch)
     monitor.close()
-    FidelityMonitor.load(path, autosave=True).close()
+    assert (monitor.report().n_lifetime, other.report().n_lifetime) == (2400, 2100)
 
 
-def test_autosave_never_replaces_a_file(monitor, tmp_path):
+def test_autosave_and_save_never_replace_a_database(monitor, tmp_path):
     path = tmp_path / "monitor.json"
     monitor.save(path)
     with pytest.raises(FileExistsError, match="counts would be lost"):
         monitor.autosave(path)
     with pytest.raises(FileNotFoundError):
-        FidelityMonitor.load(tmp_path / "nothing.json", autosave=True)
-    monitor.autosave(tmp_path / "other.json")
+        FidelityMonitor.load(tmp_path / "nothing.db", autosave=True)
+    with pytest.raises(FileNotFoundError):
+        monitor.autosave(tmp_path / "nowhere" / "monitor.db")
+    other = FidelityMonitor.from_json(monitor.to_json())
+    monitor.autosave(tmp_path / "monitor.db")
+    with pytest.raises(FileExistsError, match="another monitor may be kept in"):
+        other.save(tmp_path / "monitor.db")
+    monitor.close()
+    assert sorted(os.listdir(tmp_path)) == ["monitor.db", "monitor.json"]
+
+
+JOURNALLED = Path(__file__).parent / "monitor_files" / "version_2.json"
+
+
+@pytest.fixture
+def journalled(tmp_path):
+    """A state and a journal of before SQLite: two updates of 50 rows, and two in the journal."""
+    for name in ("version_2.json", "version_2.json.journal"):
+        shutil.copy(JOURNALLED.with_name(name), tmp_path)
+    return tmp_path / "version_2.json"
+
+
+def test_a_json_state_with_its_journal_becomes_a_database_once(journalled):
+    before = [Path(f"{journalled}{end}").read_bytes() for end in ("", ".journal")]
+    read = FidelityMonitor.load(journalled)
+    assert read.report().n_lifetime == 200
+    assert len(os.listdir(journalled.parent)) == 2
+    monitor = FidelityMonitor.load(journalled, autosave=True)
+    assert monitor.to_json() == read.to_json()
+    again = FidelityMonitor.load(journalled, autosave=True)
+    again.update({"amount": 12.0, "city": "Graz"}, 0.1, at="2025-04-01")
+    assert FidelityMonitor.load(journalled).report().n_lifetime == 201
+    monitor.close()
+    again.close()
+    kept = [Path(f"{journalled}.before-sqlite{end}") for end in ("", ".journal")]
+    assert [each.read_bytes() for each in kept] == before
+    assert FidelityMonitor.load(kept[0]).to_json() == read.to_json()
+    assert len(os.listdir(journalled.parent)) == 3
+
+
+@pytest.mark.parametrize("n_steps", range(6))
+def test_a_move_that_is_cut_off_loses_nothing(journalled, monkeypatch, n_steps):
+    before, done = FidelityMonitor.load(journalled).to_json(), []
+
+    def cut_off(function):
+        def called(*args, **kwargs):
+            if len(done) >= n_steps:
+                os._exit(1)
+            done.append(function)
+            return function(*args, **kwargs)
+
+        return called
+
+    child = os.fork()
+    if child == 0:
+        for module, name in [(os, "replace"), (os, "fsync"), (database, "_write")]:
+            setattr(module, name, cut_off(getattr(module, name)))
+        FidelityMonitor.load(journalled, autosave=True)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+    assert FidelityMonitor.load(journalled).to_json() == before
+    assert FidelityMonitor.load(journalled, autosave=True).to_json() == before
+
+
+@pytest.mark.skipif(database.fcntl is None, reason="older versions did not lock on Windows")
+def test_a_json_state_that_an_older_process_keeps_is_not_moved(journalled):
+    with open(f"{journalled}.journal", "ab") as file:
+        database.fcntl.flock(file, database.fcntl.LOCK_EX)
+        with pytest.raises(RuntimeError, match=r"older skdistill.* Stop that process"):
+            FidelityMonitor.load(journalled, autosave=True)
+    FidelityMonitor.load(journalled, autosave=True).close()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda first, last: b"x" + first + last, r"Line 1 of .*journal' is damaged"),
+        (lambda first, last: last, "lacks update 3"),
+    ],
+)
+def test_a_damaged_journal_is_refused(journalled, change, message):
+    journal = Path(f"{journalled}.journal")
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(change(*lines))
+    with pytest.raises(MonitorFileError, match=message):
+        FidelityMonitor.load(journalled)
+    journal.write_bytes(b"".join(lines)[:-10])
+    assert FidelityMonitor.load(journalled).report().n_lifetime == 150
 
 
 FORKING = """
 import os, sys
 from skdistill.monitor import FidelityMonitor
 monitor = FidelityMonitor().fit([[1.0], [2.0]], [0.1, 0.2]).autosave(sys.argv[1])
-if os.fork() == 0:
-    try:
-        monitor.update([[1.0]], [0.1])
-    except RuntimeError as error:
-        print(error, flush=True)
-    os._exit(0)
-os.wait()
-monitor.update([[1.0]], [0.1])
+for _ in range(3):
+    if os.fork() == 0:
+        for _ in range(50):
+            monitor.update([[1.0]], [0.1])
+        sys.exit(0)
+for _ in range(50):
+    monitor.update([[1.0]], [0.1])
+for _ in range(3):
+    assert os.wait()[1] == 0
+print(monitor.report().n_lifetime)
 """
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_forked_process_cannot_write_to_its_parents_file(tmp_path):
-    path = tmp_path / "monitor.json"
-    command = [sys.executable, "-c", FORKING, str(path)]
+def test_forked_processes_count_in_the_file_of_their_parent(tmp_path):
+    path = tmp_path / "monitor.db"
+    command = [sys.executable, "-W", "error", "-c", FORKING, str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "was forked from" in done.stdout
-    assert FidelityMonitor.load(path).report().n_rows == 1
+    assert (done.stdout, done.stderr) == ("200\n", "")
+    assert FidelityMonitor.load(path).report().n_rows == 200
 
 
-# A service that counts three rows per update, for ever, and says so after each.
+LATE_CHILD = """
+import os, sys
+from skdistill.monitor import FidelityMonitor
+monitor = FidelityMonitor().fit([[1.0], [2.0]], [0.1, 0.2]).autosave(sys.argv[1])
+read, write = os.pipe()
+if os.fork() == 0:
+    monitor.update([[1.0]], [0.1])
+    os.read(read, 1)
+    monitor.update([[1.0]], [0.1])
+    os._exit(0)
+while monitor.report().n_rows == 0:
+    pass
+monitor.close()
+os.write(write, b"x")
+os.wait()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_parent_that_closes_the_file_leaves_it_to_its_child(tmp_path):
+    path = tmp_path / "monitor.db"
+    subprocess.run([sys.executable, "-c", LATE_CHILD, str(path)], check=True)
+    assert FidelityMonitor.load(path).report().n_rows == 2
+
+
+SHORT_WRITER = """
+import sys
+from skdistill.monitor import FidelityMonitor
+monitor = FidelityMonitor.load(sys.argv[1], autosave=True)
+monitor.update([[1.0]], [0.1])
+monitor.close()
+"""
+
+
+def test_a_file_that_is_read_stays_kept(tmp_path):
+    path = tmp_path / "monitor.db"
+    monitor = FidelityMonitor().fit([[1.0], [2.0]], [0.1, 0.2]).autosave(path)
+    monitor.update([[1.0]], [0.1])
+    FidelityMonitor.load(path)  # SQLite's locks would be lost if it opened the file by itself
+    subprocess.run([sys.executable, "-c", SHORT_WRITER, str(path)], check=True)
+    monitor.update([[1.0]], [0.1])
+    assert FidelityMonitor.load(path).report().n_rows == 3
+    monitor.close()
+    assert FidelityMonitor.load(path).report().n_rows == 3
+
+
+# A service that counts three rows per update without end, and says so after each.
 SERVICE = """
 import sys
 from pathlib import Path
-from skdistill.monitor import FidelityMonitor, journal
-journal.MOST_BYTES = 4000
+from skdistill.monitor import FidelityMonitor
 path = Path(sys.argv[1])
 if path.exists():
     monitor = FidelityMonitor.load(path, autosave=True)
@@ -961,7 +1205,7 @@ for number in range(int(sys.argv[2]), 10**9):
 
 
 def test_a_killed_process_loses_no_update_and_counts_none_twice(tmp_path, rng):
-    path, next_number = tmp_path / "monitor.json", 0
+    path, next_number = tmp_path / "monitor.db", 0
     for _ in range(4):
         command = [sys.executable, "-c", SERVICE, str(path), str(next_number)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as service:
@@ -992,7 +1236,7 @@ def test_a_batch_passed_again_is_counted_once(monitor, batch):
 
 
 def test_threads_share_a_monitor_and_lose_nothing(monitor, batch, tmp_path):
-    monitor.autosave(tmp_path / "monitor.json")
+    monitor.autosave(tmp_path / "monitor.db")
     rows = batch[0][:5]
 
     def feed():
@@ -1005,7 +1249,7 @@ def test_threads_share_a_monitor_and_lose_nothing(monitor, batch, tmp_path):
     for thread in threads:
         thread.join()
     assert monitor.report().n_lifetime == 1000
-    assert counts_of(FidelityMonitor.load(tmp_path / "monitor.json")) == counts_of(monitor)
+    assert counts_of(FidelityMonitor.load(tmp_path / "monitor.db")) == counts_of(monitor)
 
 
 def test_merged_monitors_have_counted_what_one_would(monitor, rng):

@@ -4,11 +4,12 @@
                                     |                             v
     live rows  ->  table  ->  counts of a batch  ->  Ledger  ->  MonitorReport
                                                        |
-                                                    state file, journal
+                                                    database, or JSON
 
 `table` reads rows of any container, `bins` sorts cells, `layout` counts a batch, `ledger` keeps
-the counts by time, `state_file` and `journal` keep them on disk, `weekdays` compares with the same
-weekdays, `psi` and `gap` are the maths, `report` judges, `fidelity_monitor` is what users hold.
+the counts by time, `database` and `state_file` (JSON) keep them on disk, `old_journal` reads older
+files, `weekdays` compares with the same weekdays, `psi` and `gap` are the maths, `report` judges,
+`fidelity_monitor` is what users hold.
 Nothing here needs more than NumPy, except `FidelityMonitor.from_estimator`, which asks fitted
 models.
 """

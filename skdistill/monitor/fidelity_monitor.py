@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +10,8 @@ import numpy as np
 
 from skdistill.caller import warn_caller
 from skdistill.monitor.batch_summary import BatchSummary
+from skdistill.monitor.database import create_database, is_database, open_database, read_state
 from skdistill.monitor.days import days_of_rows
-from skdistill.monitor.journal import Journal, read_state
 from skdistill.monitor.layout import Batch, align, choose_layout, count, label_faults, read_scores
 from skdistill.monitor.ledger import Entry, Ledger
 from skdistill.monitor.report import make_report
@@ -111,7 +112,8 @@ class FidelityMonitor:
     Rows are taken as independent. Those of one customer are not, so intervals are too narrow then.
 
     The size of the state is that of `max_buckets` histograms per column, some 150 kB for 30
-    columns. Threads may share a monitor. Processes need one each: `merge` adds them up.
+    columns. Threads may share a monitor, and processes the file of `autosave`. Monitors of machines
+    that share no disk are added up by `merge`.
 
     References
     ----------
@@ -174,7 +176,7 @@ class FidelityMonitor:
         self.confidence = confidence
         self.teacher_share = teacher_share
         self._lock = threading.RLock()
-        self._state = self._journal = None
+        self._state = self._database = None
 
     @classmethod
     def from_estimator(cls, model, X, *, teacher=None, at=None, **settings):
@@ -324,7 +326,7 @@ class FidelityMonitor:
             for day, rows in days.items()
         }
         skipped = _added_up([batch.skipped, *(unreadable for _, unreadable in counted.values())])
-        with self._lock:
+        with self._changing():
             ledger = self._state.ledger
             if set(batch_ids) & set(ledger.batch_ids):
                 return BatchSummary(0, replayed=True)
@@ -462,9 +464,10 @@ class FidelityMonitor:
                 "other is this monitor itself; merged, all its rows would count twice. Pass the "
                 "monitor of another process."
             )
-        theirs = other._fitted()
-        with self._lock:
-            mine = self._fitted()
+        theirs = other._current()
+        self._fitted()
+        with self._changing():
+            mine = self._state
             if mine.layout != theirs.layout or not _is_same_reference(mine, theirs):
                 raise ValueError(
                     "The monitors have different references, so their bins differ. Fit one, and "
@@ -483,7 +486,7 @@ class FidelityMonitor:
 
     def to_json(self):
         """Return the state as JSON, for `from_json`."""
-        return state_to_text(replace(self._current(), journal=None))
+        return state_to_text(self._current())
 
     @classmethod
     def from_json(cls, text):
@@ -516,14 +519,20 @@ class FidelityMonitor:
 
         Raises
         ------
+        FileExistsError
+            If the file is a database of `autosave`, of another monitor.
         OSError
             If it cannot be written. An older file stays as it was.
         """
-        with self._lock:
-            if self._journal is not None and self._journal.path == Path(path).absolute():
-                self._state = self._journal.write_state(self._current())
-            else:
-                write_state_file(path, self.to_json())
+        if self._database is not None and self._database.path == Path(path).absolute():
+            with self._changing():  # writes the parameters
+                return
+        if is_database(path):
+            raise FileExistsError(
+                f"{str(path)!r} is a database that another monitor may be kept in, and its counts "
+                "would be lost. Choose another path, or remove the file first."
+            )
+        write_state_file(path, self.to_json())
 
     def autosave(self, path):
         """Keep the monitor on disk from now on: every update is written before it is counted.
@@ -531,9 +540,9 @@ class FidelityMonitor:
         Parameters
         ----------
         path : str or path-like
-            The state file, which must not be there yet. Updates are appended to ``PATH.journal``
-            beside it; when that has grown, the state is written anew. The process may be killed at
-            any time: no update that returned is lost, and none is counted twice.
+            An SQLite database, which must not be there yet; on a local disk, since SQLite's locks
+            do not work on network file systems. The process may be killed at any time: no update
+            that returned is lost, and none is counted twice.
 
         Returns
         -------
@@ -545,12 +554,20 @@ class FidelityMonitor:
         FileExistsError
             If the file is there.
         RuntimeError
-            If another monitor keeps this path, or this one keeps another.
+            If the monitor is kept in another file.
 
         Notes
         -----
-        Appended lines survive the process at once, and the machine as soon as the operating system
-        has written them.
+        An update survives the process at once, and a crash of the machine as soon as the operating
+        system has written it; the file is whole in either case.
+
+        Other processes may keep the same file by ``load(path, autosave=True)``, such as the workers
+        of a server, forked or not: each counts in it, and each reports what all of them counted.
+
+        While the file is open, updates are in ``PATH-wal`` beside it, with ``PATH-shm``. `close`
+        puts them into the file. To copy it before that, `load` and `save` it; a plain copy lacks
+        the newest updates. Its tables ``monitor``, ``counts`` and ``batch_ids`` can be read by any
+        SQLite shell.
 
         Examples
         --------
@@ -565,7 +582,7 @@ class FidelityMonitor:
         ...     return FidelityMonitor().fit({"age": [20, 30, 40]}, [0.1, 0.2, 0.3]).autosave(path)
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     for start_number in range(3):
-        ...         monitor = start(Path(folder, "monitor.json"))
+        ...         monitor = start(Path(folder, "monitor.db"))
         ...         summary = monitor.update({"age": 35}, 0.25)
         ...         monitor.close()
         >>> monitor.report().n_rows
@@ -573,22 +590,12 @@ class FidelityMonitor:
         """
         with self._lock:
             state = self._current()
-            if self._journal is not None:
+            if self._database is not None:
                 raise RuntimeError(
-                    f"This monitor is kept in {str(self._journal.path)!r} already. Close it first."
+                    f"This monitor is kept in {str(self._database.path)!r} already. Close it first."
                 )
-            journal = Journal(path)
-            try:
-                if Path(path).exists():
-                    raise FileExistsError(
-                        f"{str(path)!r} is there already, and its counts would be lost. Go on with "
-                        "it by FidelityMonitor.load(path, autosave=True), or choose another path."
-                    )
-                self._state = journal.write_state(state)
-            except BaseException:
-                journal.close()
-                raise
-            self._journal = journal
+            create_database(path, state)
+            self._database, self._state = open_database(path, self._lock)
         return self
 
     @classmethod
@@ -598,9 +605,10 @@ class FidelityMonitor:
         Parameters
         ----------
         path : str or path-like
-            The state file. If a process keeps it, this reads its last update.
+            The file. Processes may be writing to it: this reads the last update.
         autosave : bool, default=False
-            Whether to keep the monitor in this file from now on, see `autosave`.
+            Whether to keep the monitor in this file from now on, see `autosave`. If it is JSON, it
+            is turned into a database, and stays as ``PATH.before-sqlite``.
 
         Returns
         -------
@@ -614,32 +622,29 @@ class FidelityMonitor:
         OSError
             If it cannot be read.
         RuntimeError
-            If it is to be kept, and another monitor keeps it.
+            If it is to be kept, and a process with an older skdistill keeps it.
         """
         if not autosave:
             return cls._of(read_state(path))
-        Path(path).stat()  # raises before a journal is made
-        journal = Journal(path)
-        try:
-            monitor = cls._of(journal.write_state(read_state(path)))
-        except BaseException:
-            journal.close()
-            raise
-        monitor._journal = journal
+        lock = threading.RLock()
+        database, state = open_database(path, lock)
+        monitor = cls._of(state)
+        monitor._database, monitor._lock = database, lock
         return monitor
 
     def close(self):
         """Stop keeping the monitor on disk; it stays as it is in memory."""
         with self._lock:
-            if self._journal is not None:
-                self._journal.close()
-            self._journal = None
+            if self._database is not None:
+                self._state = self._current()
+                self._database.close()
+            self._database = None
 
     def _fit(self, X, student_scores, teacher_scores, at, labels=None):
         check_settings(self._settings())
-        if self._journal is not None:
+        if self._database is not None:
             raise RuntimeError(
-                f"This monitor is kept in {str(self._journal.path)!r}, and fitting would discard "
+                f"This monitor is kept in {str(self._database.path)!r}, and fitting would discard "
                 "its counts. Close it first, or make a new one."
             )
         table = read_table(X)
@@ -680,17 +685,27 @@ class FidelityMonitor:
         if layout.has_names:
             self.feature_names_in_ = np.array(layout.names, dtype=object)
 
-    def _add(self, entry):
-        """Add an entry to the ledger, and to the journal before; the lock is held."""
-        ledger = self._state.ledger.add(entry)
-        if self._journal is not None:
-            self._journal.append(self._state, entry)
-        self._state = replace(self._state, ledger=ledger)
-        if self._journal is not None and self._journal.is_full:
+    @contextmanager
+    def _changing(self):
+        """Hold the lock and the file during a change; both keep all of it or nothing."""
+        with self._lock:
+            before = self._state
             try:
-                self._state = self._journal.write_state(self._current())
-            except OSError as error:  # all is in the journal, so the update counts
-                warn_caller(f"The journal goes on growing: {error}")
+                if self._database is None:
+                    yield
+                    return
+                with self._database.transaction() as write:
+                    stored = self._database.read(self._state)
+                    self._state = replace(stored, settings=self._settings())
+                    yield
+                    write(stored, self._state)
+            except BaseException:
+                self._state = before
+                raise
+
+    def _add(self, entry):
+        """Add an entry to the ledger, in `_changing`."""
+        self._state = replace(self._state, ledger=self._state.ledger.add(entry))
 
     def _checked_window(self, window):
         window = self.window if window is None else window
@@ -706,8 +721,11 @@ class FidelityMonitor:
         return self._state
 
     def _current(self):
-        """Return the state, with the parameters as they are now."""
-        return replace(self._fitted(), settings=self._settings())
+        """Return the state, with what other processes counted and the parameters as they are."""
+        with self._lock:
+            if self._database is not None:
+                self._state = self._database.read(self._state)
+            return replace(self._fitted(), settings=self._settings())
 
     def _settings(self):
         values = {name: getattr(self, name) for name in LIMITS}
@@ -716,7 +734,7 @@ class FidelityMonitor:
         }
 
     def __getstate__(self):
-        return vars(self) | {"_lock": None, "_journal": None}
+        return vars(self) | {"_lock": None, "_database": None}
 
     def __setstate__(self, attributes):
         vars(self).update(attributes)

@@ -17,7 +17,7 @@ from skdistill import __version__
 from skdistill.monitor.bins import Bins
 from skdistill.monitor.gap import MEASURES
 from skdistill.monitor.layout import Counts, Layout
-from skdistill.monitor.ledger import Entry, Ledger
+from skdistill.monitor.ledger import Ledger
 from skdistill.scorer.digest import sha256
 from skdistill.scorer.files import write_atomically
 
@@ -46,8 +46,6 @@ class MonitorState:
         Of the live rows.
     weekdays : dict of str to Counts
         Of the reference rows by weekday; empty if their days are not known.
-    journal : str or None
-        Identifier of the journal that continues it.
     """
 
     settings: dict
@@ -55,36 +53,44 @@ class MonitorState:
     reference: Counts
     ledger: Ledger
     weekdays: dict = field(default_factory=dict)
-    journal: str | None = None
 
 
 def state_to_text(state):
     """Write a state as JSON."""
     layout, ledger = state.layout, state.ledger
-    body = {
+    content = header_of(state) | {
+        "reference": counts_to_dict(layout, state.reference),
+        "weekdays": [
+            {"on": name} | counts_to_dict(layout, c) for name, c in state.weekdays.items()
+        ],
+        "buckets": [{"at": day} | counts_to_dict(layout, c) for day, c in ledger.buckets.items()],
+        "older": counts_to_dict(layout, ledger.older),
+        "batch_ids": ledger.batch_ids,
+        "journal": None,  # older versions of skdistill read it
+    }
+    content["sha256"] = _hash_of(content)
+    lines = [f"{_as_json(key)}: {_in_lines(value)}" for key, value in content.items()]
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def header_of(state):
+    """Return everything of a state but counts and identifiers of batches, as JSON knows it."""
+    layout, ledger = state.layout, state.ledger
+    return {
+        "format": _FORMAT,
+        "version": VERSION,
+        "written_by": __version__,
         "settings": state.settings,
         "kind": layout.kind,
         "threshold": layout.threshold,
         "has_names": layout.has_names,
         "columns": [_bins_to_dict(bins) for bins in layout.columns],
         "scores": [_bins_to_dict(bins) for bins in layout.scores],
-        "reference": _counts_to_dict(layout, state.reference),
-        "weekdays": [
-            {"on": name} | _counts_to_dict(layout, c) for name, c in state.weekdays.items()
-        ],
-        "buckets": [{"at": d} | _counts_to_dict(layout, c) for d, c in ledger.buckets.items()],
-        "older": _counts_to_dict(layout, ledger.older),
         "max_buckets": ledger.max_buckets,
         "n_updates": ledger.n_updates,
         "skipped": ledger.skipped,
         "unknown_columns": ledger.unknown_columns,
-        "batch_ids": ledger.batch_ids,
-        "journal": state.journal,
     }
-    head = {"format": _FORMAT, "version": VERSION, "written_by": __version__}
-    head["sha256"] = _hash_of(head | body)
-    lines = [f"{_as_json(key)}: {_in_lines(value)}" for key, value in (head | body).items()]
-    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def state_from_text(text, name):
@@ -95,7 +101,7 @@ def state_from_text(text, name):
     text : str or bytes
         What `state_to_text` wrote.
     name : str
-        What messages call it.
+        How messages name it.
 
     Returns
     -------
@@ -107,7 +113,17 @@ def state_from_text(text, name):
     MonitorFileError
         If it is cut off, changed, from something else, or from a newer skdistill.
     """
-    content = _checked(text, name)
+    return state_from_content(content_of_text(text, name), name)
+
+
+def state_from_content(content, name):
+    """Read a state from what its JSON holds; see `state_from_text`."""
+    version = content.get("version")
+    if not isinstance(version, int) or version > VERSION:
+        raise MonitorFileError(
+            f"{name} has version {version!r} of the format; skdistill {__version__} reads versions "
+            f"up to {VERSION}. Upgrade skdistill."
+        )
     try:
         columns, scores = (
             tuple(_bins_from_dict(each) for each in content[key]) for key in ("columns", "scores")
@@ -116,42 +132,23 @@ def state_from_text(text, name):
             content["kind"], content["threshold"], content["has_names"], columns, scores
         )
         ledger = Ledger(
-            {each["at"]: _counts_from_dict(layout, each) for each in content["buckets"]},
-            _counts_from_dict(layout, content["older"]),
+            {each["at"]: counts_from_dict(layout, each) for each in content["buckets"]},
+            counts_from_dict(layout, content["older"]),
             content["max_buckets"],
             content["n_updates"],
             content["skipped"],
             tuple(content["unknown_columns"]),
             tuple(content["batch_ids"]),
         )
-        reference = _counts_from_dict(layout, content["reference"])
+        reference = counts_from_dict(layout, content["reference"])
         weekdays = {
-            each["on"]: _counts_from_dict(layout, each) for each in content.get("weekdays", [])
+            each["on"]: counts_from_dict(layout, each) for each in content.get("weekdays", [])
         }
-        return MonitorState(
-            content["settings"], layout, reference, ledger, weekdays, content["journal"]
-        )
+        return MonitorState(content["settings"], layout, reference, ledger, weekdays)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise MonitorFileError(
             f"{name} holds no possible state of a monitor: {type(error).__name__}, {error}."
         ) from error
-
-
-def entry_to_dict(layout, entry):
-    """Write an entry of the ledger as what JSON knows."""
-    return {
-        "parts": [{"at": day} | _counts_to_dict(layout, counts) for day, counts in entry.parts],
-        "skipped": entry.skipped,
-        "unknown_columns": entry.unknown_columns,
-        "batch_ids": entry.batch_ids,
-    }
-
-
-def entry_from_dict(layout, content):
-    """Read what `entry_to_dict` wrote."""
-    parts = tuple((each["at"], _counts_from_dict(layout, each)) for each in content["parts"])
-    names = tuple(content["unknown_columns"]), tuple(content["batch_ids"])
-    return Entry(parts, content["skipped"], *names)
 
 
 def write_state_file(path, text):
@@ -163,8 +160,8 @@ def write_state_file(path, text):
         raise type(error)(error.errno, why, str(path)) from error
 
 
-def _checked(text, name):
-    """Parse the text and compare its hash."""
+def content_of_text(text, name):
+    """Parse the JSON of a state and compare its hash; see `state_from_text`."""
     if isinstance(text, bytes):
         text = text.decode(errors="surrogatepass") if _is_utf8(text) else ""
     try:
@@ -179,13 +176,9 @@ def _checked(text, name):
             f"{name} is no state of a FidelityMonitor; a file that FidelityMonitor.save wrote was "
             "expected."
         )
-    version = content.get("version")
-    if not isinstance(version, int) or version > VERSION:
-        raise MonitorFileError(
-            f"{name} has version {version!r} of the format; skdistill {__version__} reads versions "
-            f"up to {VERSION}. Upgrade skdistill."
-        )
-    if content.pop("sha256", None) != _hash_of(content):
+    hashed = content.pop("sha256", None)
+    is_newer = isinstance(content.get("version"), int) and content["version"] > VERSION
+    if not is_newer and hashed != _hash_of(content):  # of a newer one, that it is newer is said
         raise MonitorFileError(
             f"{name} does not match its SHA-256, so it was damaged or changed by hand. Restore a "
             "copy, or make a new monitor."
@@ -213,7 +206,8 @@ def _bins_from_dict(content):
     return Bins(content["name"], *(None if e is None else tuple(e) for e in (edges, levels)))
 
 
-def _counts_to_dict(layout, counts):
+def counts_to_dict(layout, counts):
+    """Return counts as JSON knows them."""
     columns, scores = layout.split(counts.cells.tolist())
     return {
         "rows": counts.n_rows,
@@ -224,7 +218,8 @@ def _counts_to_dict(layout, counts):
     }
 
 
-def _counts_from_dict(layout, content):
+def counts_from_dict(layout, content):
+    """Read what `counts_to_dict` returned, or raise KeyError, TypeError or ValueError."""
     if list(content["columns"]) != layout.names:
         raise ValueError("counts of other columns than there are")
     histograms = [*content["columns"].values(), *content["scores"]]

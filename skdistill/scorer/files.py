@@ -48,10 +48,10 @@ def write_atomically(path, payload):
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
-def _sync_folder(folder):
+def sync_folder(folder):
     """Have the new name of a file on disk before anything that relies on it is."""
     try:
         handle = os.open(folder, os.O_RDONLY)

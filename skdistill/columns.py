@@ -6,7 +6,6 @@ object array, None where missing). SciPy sparse matrices are all numeric.
 """
 
 import numbers
-import zlib
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -16,6 +15,7 @@ import scipy.sparse as sp
 from sklearn.utils import _safe_indexing, check_array
 from sklearn.utils.validation import validate_data
 
+from skdistill.hashes import cell_hashes
 from skdistill.levels import MISSING_TYPES, can_be_numbers, level_numbers
 from skdistill.messages import shown
 
@@ -505,7 +505,7 @@ def row_hashes(X, precision=np.float64):
         for j in range(X.shape[1]):
             values = column_values(X, j)
             if is_nominal(values):
-                cells = _stable_hashes(values)
+                cells = cell_hashes(values.tolist())
             else:
                 values = values.astype(precision).astype(np.float64)
                 cells = np.where(np.isnan(values), np.nan, values + 0.0)  # one NaN, one zero
@@ -571,16 +571,6 @@ def _pandas_series(name, values):
     if is_nominal(values):
         return nw.new_series(name, values.tolist(), nw.Categorical, backend="pandas")
     return nw.new_series(name, values, nw.Float64, backend="pandas")
-
-
-def _stable_hashes(values):
-    """Hash the cells of a nominal column; Python's own hash of a string changes by process."""
-    known = {None: 0}
-    for value in values:
-        if value not in known:
-            is_text = isinstance(value, str)
-            known[value] = zlib.crc32(value.encode()) if is_text else hash(value)
-    return np.fromiter((known[value] for value in values), np.int64, len(values))
 
 
 def _sparse_row_hashes(X):

@@ -882,7 +882,7 @@ def test_a_damaged_database_is_refused_or_whole(monitor, batch, tmp_path, where)
         read = FidelityMonitor.load(path)
     except MonitorFileError as error:
         message = str(error)
-        assert re.search(r"monitor\.db.*(new monitor|was expected)", message)  # noqa: PT017
+        assert re.search(r"monitor\.db.*(new monitor|was expected)", message)
     else:
         assert read.to_json() == monitor.to_json()
 
@@ -1307,6 +1307,15 @@ def test_the_sample_is_its_share_and_the_same_in_every_process_and_container(mon
     }
     assert len(printed) == 1
     assert 10 < printed.pop().count("1") < 40
+
+
+def test_a_missing_text_is_sampled_apart_from_an_empty_one(rng):
+    rows = {"name": ["a", "b"], "n": [1.0, 2.0]}
+    monitor = FidelityMonitor(teacher_share=0.5).fit(rows, [0.1, 0.2])
+    n = np.arange(200.0)
+    chosen = [monitor.sample({"name": [name] * 200, "n": n}) for name in ("", None, np.nan)]
+    assert (chosen[0] != chosen[1]).any()
+    np.testing.assert_array_equal(chosen[1], chosen[2])
 
 
 def test_the_sample_may_be_decided_by_keys(monitor, rng):

@@ -1022,6 +1022,23 @@ class TestRowHashes:
         grid = np.stack(np.meshgrid(np.arange(100.0), np.arange(100.0)), axis=-1).reshape(-1, 2)
         assert len(np.unique(row_hashes(grid))) == 10_000
 
+    def test_many_ids_have_different_hashes(self):
+        ids = np.array([[f"id {i:06}"] for i in range(300_000)], dtype=object)
+        assert len(np.unique(row_hashes(ids))) == 300_000  # of 32 bits some ten would collide
+
+    @pytest.mark.parametrize("missing", [None, np.nan, pd.NA, float("nan")])
+    def test_missing_is_not_the_empty_text(self, missing):
+        X = pd.DataFrame({"name": ["", missing, "None", "nan"]}, dtype=object)
+        hashes = row_hashes(X)
+        assert len(set(hashes)) == 4
+        assert hashes[1] == row_hashes(np.array([[None], ["a"]], dtype=object))[0]
+
+    def test_numbers_among_text_are_not_the_text(self):
+        X = np.array([[1], [1.0], [True], ["1"], [-1], [-2], [10**400], ["\ud800"]], dtype=object)
+        hashes = row_hashes(X)
+        assert len(set(hashes[:3])) == 1
+        assert len(set(hashes)) == 6
+
     def test_sparse_rows_hash_by_their_values(self):
         X = np.array([[1.0, 0.0, 2.0], [0.0, 0.0, 0.0], [1.0, 0.0, 2.0], [1.0, 2.0, 0.0]])
         hashes = row_hashes(sp.csr_matrix(X))

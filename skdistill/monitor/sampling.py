@@ -1,9 +1,8 @@
 """Which rows the teacher is asked on: the rows decide, so it is the same after a restart."""
 
-import zlib
-
 import numpy as np
 
+from skdistill.hashes import cell_hashes
 from skdistill.monitor.table import as_numbers
 from skdistill.scorer.cells import is_missing
 
@@ -36,9 +35,8 @@ def chosen_rows(columns, kinds, share):
 def _hashes(column, is_number):
     """Return one integer per cell; numbers are rounded to float32, as some containers have them."""
     if not is_number:
-        texts = ("" if is_missing(cell) else str(cell) for cell in column.tolist())
-        codes = (zlib.crc32(text.encode(errors="surrogatepass")) for text in texts)
-        return np.fromiter(codes, np.uint64, len(column))
+        cells = column.tolist()
+        return cell_hashes([None if is_missing(cell) else str(cell) for cell in cells])
     numbers, readable = as_numbers(column)
     cells = np.full(len(column), np.nan, dtype=np.float32)
     with np.errstate(over="ignore"):

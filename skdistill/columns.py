@@ -12,12 +12,13 @@ from hashlib import blake2b
 import narwhals.stable.v2 as nw
 import numpy as np
 import scipy.sparse as sp
-from sklearn.utils import _safe_indexing, check_array
+from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from skdistill.hashes import cell_hashes
 from skdistill.levels import MISSING_TYPES, can_be_numbers, level_numbers
 from skdistill.messages import shown
+from skdistill.sklearn_private import safe_indexing
 
 __all__ = [
     "as_documented_table",
@@ -34,6 +35,7 @@ __all__ = [
     "row_hashes",
     "stack_rows",
     "table_names",
+    "take_columns",
     "take_rows",
 ]
 
@@ -317,7 +319,12 @@ def take_rows(X, rows):
     rows = np.asarray(rows)
     if isinstance(X, PlainColumns):
         return PlainColumns(tuple(values[rows] for values in X.values))
-    return _safe_indexing(X, np.flatnonzero(rows) if rows.dtype == bool else rows)
+    return safe_indexing(X, np.flatnonzero(rows) if rows.dtype == bool else rows)
+
+
+def take_columns(X, columns):
+    """Return some columns of X, given by names, positions, a mask or a slice, in its container."""
+    return safe_indexing(X, columns, axis=1)
 
 
 def stack_rows(tables):

@@ -6,11 +6,10 @@ import numpy as np
 from scipy.special import rel_entr
 from scipy.stats import spearmanr
 from sklearn.metrics import mean_absolute_error, r2_score
-from sklearn.utils._param_validation import Interval
 
 from skdistill.messages import shown
 from skdistill.models import student_and_teacher
-from skdistill.parameters import validate_params
+from skdistill.parameters import Interval, validate_params
 from skdistill.ranking import Ranking
 from skdistill.soft_labels import SMALLEST_PROBABILITY
 

@@ -4,14 +4,26 @@ import inspect
 from functools import wraps
 
 from sklearn import config_context
-from sklearn.utils._param_validation import (
+
+from skdistill.messages import shown
+from skdistill.sklearn_private import (
+    HasMethods,
+    Interval,
     InvalidParameterError,
+    RealNotInt,
+    StrOptions,
     validate_parameter_constraints,
 )
 
-from skdistill.messages import shown
-
-__all__ = ["ParametersMixin", "check_parameters", "validate_params"]
+__all__ = [
+    "HasMethods",
+    "Interval",
+    "ParametersMixin",
+    "RealNotInt",
+    "StrOptions",
+    "check_parameters",
+    "validate_params",
+]
 
 
 class ParametersMixin:

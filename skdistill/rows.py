@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, _check_y, _num_samples
 
 from skdistill.caller import warn_caller
 from skdistill.columns import (
@@ -21,6 +20,7 @@ from skdistill.columns import (
 )
 from skdistill.levels import MISSING_TYPES
 from skdistill.messages import shown
+from skdistill.sklearn_private import check_sample_weight, check_y, num_samples
 
 __all__ = [
     "Rows",
@@ -31,11 +31,12 @@ __all__ = [
     "check_length",
     "check_values",
     "check_weights",
+    "checked_labels",
     "encode_observed",
+    "finite_values",
     "hashes_of_seen",
     "observed_classes",
     "observed_rows",
-    "require_y",
     "warn_of_leak",
     "warn_of_one_class",
     "warn_of_seen_rows",
@@ -371,7 +372,7 @@ def check_weights(sample_weight, X):
             f"sample_weight is {shown(sample_weight)}; an array was expected, with one weight per "
             "row of X."
         )
-    sample_weight = _check_sample_weight(
+    sample_weight = check_sample_weight(
         sample_weight, X, dtype=np.float64, ensure_non_negative=True
     )
     if not sample_weight.any():
@@ -382,7 +383,7 @@ def check_weights(sample_weight, X):
     return sample_weight
 
 
-def require_y(estimator, y):
+def _require_y(estimator, y):
     """Return y, or raise if there is none, or if pandas marks some of it as missing."""
     if y is None:
         raise ValueError(
@@ -403,18 +404,17 @@ def require_y(estimator, y):
 
 def check_length(y, X):
     """Raise unless there is one y per row of X."""
-    if _num_samples(y) != _num_samples(X):
+    if num_samples(y) != num_samples(X):
         raise ValueError(
-            f"y has {_num_samples(y)} entries and X {_num_samples(X)} rows (inconsistent numbers "
+            f"y has {num_samples(y)} entries and X {num_samples(X)} rows (inconsistent numbers "
             "of samples); one entry for each row was expected. Were both filtered alike?"
         )
 
 
 def check_values(estimator, y):
     """Return the values that a regressor is fitted to, as finite float64."""
-    y = require_y(estimator, y)
     try:
-        return _check_y(y, y_numeric=True, estimator=estimator).astype(np.float64)
+        return finite_values(_require_y(estimator, y), estimator)
     except (TypeError, ValueError) as error:
         if "could not convert" not in str(error):
             raise
@@ -422,6 +422,16 @@ def check_values(estimator, y):
             f"y is {shown(y)} that holds text; the numbers that {type(estimator).__name__} is to "
             "predict were expected. A classifier takes classes."
         ) from None
+
+
+def checked_labels(estimator, y):
+    """Return y as an array of shape (n_samples,), or raise scikit-learn's errors."""
+    return check_y(_require_y(estimator, y), estimator=estimator)
+
+
+def finite_values(y, estimator=None):
+    """Return finite float64 values of shape (n_samples,), or raise scikit-learn's errors."""
+    return check_y(y, y_numeric=True, estimator=estimator).astype(np.float64)
 
 
 def warn_of_one_class(classes):
@@ -467,7 +477,7 @@ def _as_labels(estimator, y):
     """Return y as an array whose -1 are still numbers."""
     if isinstance(y, list | tuple) and any(isinstance(label, str) for label in y):
         y = np.array(y, dtype=object)  # NumPy would turn -1 into "-1"
-    return _check_y(require_y(estimator, y), estimator=estimator)
+    return checked_labels(estimator, y)
 
 
 def _unlabelled(y, known_classes):

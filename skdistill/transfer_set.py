@@ -8,7 +8,6 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval
 
 from skdistill.columns import (
     column_values,
@@ -21,7 +20,7 @@ from skdistill.columns import (
     table_like,
     take_rows,
 )
-from skdistill.parameters import ParametersMixin, check_parameters
+from skdistill.parameters import Interval, ParametersMixin, check_parameters
 from skdistill.soft_labels import SoftTargets
 
 #: Where a row of a transfer set comes from.

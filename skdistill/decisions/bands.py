@@ -4,7 +4,6 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import Interval, RealNotInt
 from sklearn.utils.validation import check_is_fitted
 
 from skdistill.caller import warn_caller
@@ -20,7 +19,7 @@ from skdistill.decisions.checks import (
 from skdistill.decisions.costs import APPROVE, DECISIONS, DECLINE, REVIEW, DecisionCosts
 from skdistill.estimators import by_label
 from skdistill.models import student_and_teacher
-from skdistill.parameters import ParametersMixin
+from skdistill.parameters import Interval, ParametersMixin, RealNotInt
 from skdistill.rows import check_weights
 from skdistill.seen_rows import find_seen_rows
 

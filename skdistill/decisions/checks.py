@@ -3,12 +3,12 @@
 import re
 
 import numpy as np
-from sklearn.utils.validation import _check_pos_label_consistency
 
 from skdistill.caller import warn_caller
 from skdistill.messages import shown
 from skdistill.rows import check_weights
 from skdistill.scorer.cells import is_missing
+from skdistill.sklearn_private import check_pos_label
 
 __all__ = [
     "check_amounts",
@@ -77,7 +77,7 @@ def check_positives(y_true, pos_label=None, name="y_true", n_samples=None):
             f"{name} holds {len(classes)} classes, {classes[:5].tolist()}...; two were expected: "
             "fraud and legitimate."
         )
-    pos_label = _check_pos_label_consistency(pos_label, y_true)
+    pos_label = check_pos_label(pos_label, y_true)
     if len(classes) == 2 and pos_label not in classes.tolist():
         raise ValueError(f"pos_label={pos_label!r} is none of the classes {classes.tolist()}.")
     return (y_true == pos_label).astype(np.float64)
@@ -92,7 +92,7 @@ def positive_column(classes, pos_label=None):
         raise ValueError(
             f"The model has the classes {labels}; two were expected: fraud and legitimate."
         )
-    pos_label = _check_pos_label_consistency(pos_label, np.asarray(classes))
+    pos_label = check_pos_label(pos_label, np.asarray(classes))
     if np.ndim(pos_label) or pos_label not in labels:
         raise ValueError(f"pos_label={shown(pos_label)} is none of the classes {labels}.")
     return labels.index(pos_label)

@@ -3,7 +3,6 @@
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.utils._param_validation import Interval
 
 from skdistill.bootstrap import ratio
 from skdistill.decisions.checks import (
@@ -13,7 +12,7 @@ from skdistill.decisions.checks import (
     check_ranked,
     rows_by_day,
 )
-from skdistill.parameters import validate_params
+from skdistill.parameters import Interval, validate_params
 from skdistill.ranking import Ranking, recall_at
 
 __all__ = [

@@ -8,7 +8,6 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state, get_tags
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, check_memory
 
 from skdistill.caller import recalled
@@ -41,7 +40,7 @@ from skdistill.estimators import (
 )
 from skdistill.messages import shown
 from skdistill.models import check_order
-from skdistill.parameters import ParametersMixin
+from skdistill.parameters import HasMethods, Interval, ParametersMixin, StrOptions
 from skdistill.progress import CallbackSupportMixin, refuse_callbacks
 from skdistill.rows import (
     SeenRows,

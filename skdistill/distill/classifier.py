@@ -3,7 +3,6 @@
 from dataclasses import replace
 from numbers import Integral, Real
 
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_memory
 
@@ -21,6 +20,7 @@ from skdistill.distill.row_alpha import choose_row_alpha, warn_of_refusal
 from skdistill.distill.stages import choose_temperature, fingerprint_of
 from skdistill.estimators import last_step
 from skdistill.models import student_and_teacher
+from skdistill.parameters import Interval, StrOptions
 from skdistill.progress import Task, begin, with_callbacks
 from skdistill.rows import (
     SeenRows,

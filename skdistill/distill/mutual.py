@@ -7,13 +7,13 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state, get_tags
-from sklearn.utils._param_validation import Interval
 
 from skdistill.distill.base import CONSTRAINTS, ClassifierDistiller
 from skdistill.distill.cohort import Course, cohort_of, hold_out, mean_losses, unanswered_rows
 from skdistill.distill.label_correction import silenced
 from skdistill.distill.stages import choose_augmentation
 from skdistill.estimators import is_fitted, last_step, with_seeds
+from skdistill.parameters import Interval
 from skdistill.progress import begin, refuse_callbacks, with_callbacks
 from skdistill.rows import SeenRows, check_classification_rows, observed_rows
 from skdistill.teacher.fitting import check_teacher

@@ -4,13 +4,13 @@ from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.utils._param_validation import Interval
 
 from skdistill.columns import stack_rows, take_rows
 from skdistill.distill.base import CONSTRAINTS, ClassifierDistiller
 from skdistill.distill.made_rows import make_rows
 from skdistill.distill.stages import choose_augmentation, label_fresh_rows, with_made_rows
 from skdistill.estimators import is_fitted_instance, last_step
+from skdistill.parameters import Interval
 from skdistill.progress import Task, begin, with_callbacks
 from skdistill.rows import (
     SeenRows,

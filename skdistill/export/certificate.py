@@ -14,8 +14,8 @@ from numbers import Real
 from pathlib import Path
 
 import numpy as np
-from sklearn.utils._param_validation import Interval
 
+from skdistill.parameters import Interval
 from skdistill.scorer.files import as_path, write_atomically
 from skdistill.scorer.model import fingerprint
 

@@ -11,13 +11,13 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.metrics import get_scorer
 from sklearn.utils import check_random_state, get_tags
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skdistill.columns import column_names
 from skdistill.distill import DistilledClassifier
 from skdistill.distill.base import ClassifierDistiller
 from skdistill.estimators import is_fitted, reusable, with_seeds
+from skdistill.parameters import HasMethods, Interval, StrOptions
 from skdistill.progress import begin, with_callbacks
 from skdistill.rows import check_classification_rows, check_something_observed, observed_rows
 from skdistill.search.arena import behind_selector, build_arena

@@ -7,7 +7,6 @@ from scipy.special import log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
-    _check_y,
     check_is_fitted,
 )
 
@@ -18,7 +17,7 @@ from skdistill.rows import (
     check_length,
     check_values,
     check_weights,
-    require_y,
+    checked_labels,
     warn_of_one_class,
 )
 from skdistill.soft_labels import SoftTargets, margins_from_proba, proba_from_margins
@@ -427,7 +426,7 @@ def make_targets(estimator, X, y, sample_weight, classes=None):
 
 def encode_classes(estimator, y, classes=None):
     """Return the index of each label among the sorted classes, and those."""
-    y = _check_y(require_y(estimator, y), estimator=estimator)
+    y = checked_labels(estimator, y)
     check_classification_targets(y)
     if classes is None:
         classes, codes = np.unique(y, return_inverse=True)

@@ -3,10 +3,9 @@
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.pipeline import Pipeline
-from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_is_fitted
 
-from skdistill.columns import check_rows, column_names
+from skdistill.columns import check_rows, column_names, take_columns
 
 
 class ColumnSelector(TransformerMixin, BaseEstimator):
@@ -75,7 +74,7 @@ class ColumnSelector(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self, "n_features_in_")
         X = check_rows(self, X, reset=False, accept_sparse=True)
-        return _safe_indexing(X, list(self.columns), axis=1)
+        return take_columns(X, list(self.columns))
 
     def get_feature_names_out(self, input_features=None):
         """Return the names of the columns that are kept.

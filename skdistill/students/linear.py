@@ -7,8 +7,8 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.optimize import minimize
 from sklearn.utils import gen_batches
-from sklearn.utils._param_validation import Interval
 
+from skdistill.parameters import Interval
 from skdistill.soft_labels import (
     free_margins,
     free_outputs,

@@ -4,8 +4,8 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.utils import gen_batches
-from sklearn.utils._param_validation import Interval
 
+from skdistill.parameters import Interval
 from skdistill.progress import CallbackSupportMixin
 from skdistill.soft_labels import LOSSES, free_outputs
 from skdistill.students.base import StudentRegressor, centre_and_spread

@@ -4,10 +4,10 @@ from abc import abstractmethod
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from skdistill.columns import PlainColumns, take_rows
+from skdistill.parameters import Interval
 from skdistill.progress import CallbackSupportMixin
 from skdistill.rows import check_classes
 from skdistill.soft_labels import free_margins, margins_from_decision

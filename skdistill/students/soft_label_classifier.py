@@ -6,10 +6,10 @@ import numpy as np
 from sklearn.base import MetaEstimatorMixin, clone
 from sklearn.dummy import DummyClassifier
 from sklearn.utils import get_tags
-from sklearn.utils._param_validation import HasMethods
 
 from skdistill.columns import check_rows, take_rows
 from skdistill.estimators import by_label, refuse_frozen, weight_params
+from skdistill.parameters import HasMethods
 from skdistill.soft_labels import margins_from_proba
 from skdistill.students.base import StudentClassifier
 

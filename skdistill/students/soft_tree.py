@@ -4,10 +4,10 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils import gen_batches
-from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from skdistill.levels import warn_of_unknown_levels
+from skdistill.parameters import Interval
 from skdistill.scorer.model import path_probabilities
 from skdistill.soft_labels import LOSSES, free_outputs, margins_from_decision, proba_from_margins
 from skdistill.students.base import categories

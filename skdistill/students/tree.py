@@ -5,10 +5,10 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.tree import DecisionTreeRegressor
-from sklearn.utils._param_validation import Interval
 
 from skdistill.columns import UNSEEN, column_names, column_values, column_values_as, is_nominal
 from skdistill.levels import level_numbers
+from skdistill.parameters import Interval
 from skdistill.soft_labels import margins_from_proba, proba_from_margins
 from skdistill.students.base import (
     StudentClassifier,

@@ -7,12 +7,10 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.utils import _safe_indexing, get_tags
-from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.metaestimators import _BaseComposition
+from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from skdistill.columns import check_rows, is_frame
+from skdistill.columns import check_rows, is_frame, take_columns
 from skdistill.estimators import (
     fitted_or_clone,
     is_fitted,
@@ -23,8 +21,9 @@ from skdistill.estimators import (
 )
 from skdistill.messages import shown
 from skdistill.opinion_pool import log_losses
-from skdistill.parameters import ParametersMixin
+from skdistill.parameters import ParametersMixin, StrOptions
 from skdistill.rows import UNLABELLED, check_classification_rows
+from skdistill.sklearn_private import BaseComposition
 from skdistill.soft_labels import proba_from_margins
 from skdistill.teacher.fitting import check_teacher, labels_in
 from skdistill.teacher.in_use import ClassifierInUse
@@ -33,7 +32,7 @@ from skdistill.teacher.margins import ClassifierTeacher, remembered_prior
 from skdistill.teacher.pooling import PooledAnswers, pooling_weights
 
 
-class MultiTeacher(ParametersMixin, ClassifierMixin, _BaseComposition):
+class MultiTeacher(ParametersMixin, ClassifierMixin, BaseComposition):
     r"""Several classifiers whose answers are pooled: one teacher to distil.
 
     Parameters
@@ -556,7 +555,7 @@ def _own_columns(estimator, columns, X):
         names = list(getattr(estimator, "feature_names_in_", ()))
         if names != list(X.columns) and set(names) <= set(X.columns):
             columns = names or None
-    return X if columns is None else _safe_indexing(X, columns, axis=1)
+    return X if columns is None else take_columns(X, columns)
 
 
 @contextmanager

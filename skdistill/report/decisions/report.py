@@ -6,7 +6,6 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval
 
 from skdistill.bootstrap import Estimate, ratio, replicate
 from skdistill.columns import as_models_take
@@ -16,7 +15,7 @@ from skdistill.decisions.checks import check_positives, positive_column
 from skdistill.decisions.costs import APPROVE, DECLINE, REVIEW
 from skdistill.decisions.desk import Desk
 from skdistill.models import answers_of, as_baseline, student_and_teacher
-from skdistill.parameters import validate_params
+from skdistill.parameters import Interval, validate_params
 from skdistill.report.decisions.card import DecisionReport, ModelDecisions
 from skdistill.rows import check_weights
 from skdistill.seen_rows import limits_of_seen_rows

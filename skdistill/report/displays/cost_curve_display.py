@@ -3,13 +3,12 @@
 from numbers import Real
 
 import numpy as np
-from sklearn.utils._param_validation import Interval
 
 from skdistill.decisions.checks import positive_column
 from skdistill.decisions.cost_curve import review_cost_curve
 from skdistill.decisions.costs import DecisionCosts
 from skdistill.models import student_and_teacher
-from skdistill.parameters import validate_params
+from skdistill.parameters import Interval, validate_params
 from skdistill.report.plotting import one_axes
 from skdistill.seen_rows import find_seen_rows
 

@@ -3,11 +3,10 @@
 from numbers import Integral
 
 import numpy as np
-from sklearn.utils._param_validation import Interval
 
 from skdistill.messages import shown
 from skdistill.models import student_and_teacher
-from skdistill.parameters import validate_params
+from skdistill.parameters import Interval, validate_params
 from skdistill.report.displays.curves import additive_curves
 from skdistill.report.plotting import (
     class_position,

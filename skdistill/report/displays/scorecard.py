@@ -8,11 +8,10 @@ from textwrap import fill
 import numpy as np
 from scipy.special import expit
 from scipy.stats import rankdata
-from sklearn.utils._param_validation import Interval
 
 from skdistill.columns import column_values_as
 from skdistill.models import student_and_teacher
-from skdistill.parameters import validate_params
+from skdistill.parameters import Interval, validate_params
 from skdistill.ranking import weighted_correlation
 from skdistill.report.displays.conditions import NumberCondition
 from skdistill.report.displays.curves import additive_curves

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import _check_y, check_consistent_length
+from sklearn.utils.validation import check_consistent_length
 
 from skdistill.estimators import last_step
 from skdistill.report.displays.conditions import LevelCondition, NumberCondition, float32_threshold
 from skdistill.report.plotting import rows_for
-from skdistill.rows import encode_observed
+from skdistill.rows import encode_observed, finite_values
 
 
 @dataclass(frozen=True)
@@ -253,7 +253,7 @@ def _rule(tree, classes, leaf, k, conditions, facts):
 def _observed(plain, y, rows):
     """Return one-hot rows, NaN where no class was observed, or a column of values."""
     if not hasattr(plain, "classes_"):
-        y = _check_y(y, y_numeric=True, estimator=plain).astype(np.float64)
+        y = finite_values(y, plain)
         check_consistent_length(rows, y)
         return y[:, None]
     codes = encode_observed(plain, y, rows, plain.classes_)

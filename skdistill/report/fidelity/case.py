@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import _check_y, check_consistent_length
+from sklearn.utils.validation import check_consistent_length
 
 from skdistill.columns import as_models_take, is_frame, table_names
 from skdistill.decisions.bands import DecisionBands
@@ -13,7 +13,7 @@ from skdistill.fidelity import check_top_k
 from skdistill.models import answers_of, as_baseline, student_and_teacher
 from skdistill.report.fidelity.daily import check_daily_k
 from skdistill.report.fidelity.groups import check_groups
-from skdistill.rows import check_weights, encode_observed
+from skdistill.rows import check_weights, encode_observed, finite_values
 from skdistill.seen_rows import SeenRowsFinding, find_seen_rows
 
 
@@ -168,7 +168,7 @@ def make_case(
 def _observed(student, y, X):
     """Return observed classes as column numbers, or observed values."""
     if student.labels is None:
-        y = _check_y(y, y_numeric=True).astype(np.float64)
+        y = finite_values(y)
         check_consistent_length(X, y)
         return y
     order = np.argsort(student.labels)

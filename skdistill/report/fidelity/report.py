@@ -6,13 +6,12 @@ from numbers import Integral, Real
 import numpy as np
 import scipy.sparse as sp
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval
 
 from skdistill.bootstrap import Estimate, confusion, ratio, replicate
 from skdistill.decisions.bands import DecisionBands
 from skdistill.fidelity import kl_of_rows
 from skdistill.messages import shown
-from skdistill.parameters import check_parameters, validate_params
+from skdistill.parameters import Interval, check_parameters, validate_params
 from skdistill.report.decisions.report import decisions_on
 from skdistill.report.fidelity.card import (
     ClassAgreement,

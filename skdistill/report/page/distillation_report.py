@@ -4,10 +4,9 @@ import json
 from numbers import Integral
 
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval
 
 from skdistill.decisions.bands import DecisionBands
-from skdistill.parameters import validate_params
+from skdistill.parameters import Interval, validate_params
 from skdistill.report.fidelity.case import make_case
 from skdistill.report.fidelity.report import fidelity_options, report_on
 from skdistill.report.html import default_title, render, write

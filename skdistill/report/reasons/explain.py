@@ -8,12 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse as sp
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
 
 from skdistill.columns import cell_values, is_frame, table_names, take_rows
 from skdistill.estimators import n_columns_of
 from skdistill.models import Model, student_and_teacher
-from skdistill.parameters import validate_params
+from skdistill.parameters import Interval, StrOptions, validate_params
 from skdistill.report.plotting import class_position
 from skdistill.report.reasons.shapley.methods import attribute
 from skdistill.report.reasons.shapley.question import Question, RowPool

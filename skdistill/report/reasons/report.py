@@ -6,11 +6,10 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval
 
 from skdistill.columns import take_rows
 from skdistill.models import student_and_teacher
-from skdistill.parameters import validate_params
+from skdistill.parameters import Interval, validate_params
 from skdistill.report.reasons.card import AttributionReport, ColumnImportance
 from skdistill.report.reasons.explain import CONSTRAINTS, check_table, draw_background, explain
 from skdistill.report.reasons.likeness import likeness_of_rows, rank_correlation, summarise

@@ -49,6 +49,7 @@ if TYPE_CHECKING:  # what editors and type checkers see
     from skdistill.monitor.fidelity_monitor import FidelityMonitor
     from skdistill.monitor.report import MonitorReport
     from skdistill.monitor.state_file import MonitorFileError
+    from skdistill.munge import Munge
     from skdistill.report.decisions.card import DecisionReport
     from skdistill.report.decisions.report import decision_report
     from skdistill.report.displays.cost_curve_display import CostCurveDisplay
@@ -74,7 +75,7 @@ if TYPE_CHECKING:  # what editors and type checkers see
     from skdistill.students.tree import TreeStudentClassifier, TreeStudentRegressor
     from skdistill.teacher.multi_teacher import MultiTeacher
     from skdistill.teacher.transfer_rows import transfer_rows_from_teacher
-    from skdistill.transfer_set import Munge, TransferSet
+    from skdistill.transfer_set import TransferSet
 
 __version__ = "0.1.0"
 
@@ -86,7 +87,7 @@ _PUBLIC = {
     "MutualDistilledClassifier": "distill.mutual",
     "MultiTeacher": "teacher.multi_teacher",
     "transfer_rows_from_teacher": "teacher.transfer_rows",
-    "Munge": "transfer_set",
+    "Munge": "munge",
     "TransferSet": "transfer_set",
     "TreeStudentClassifier": "students.tree",
     "TreeStudentRegressor": "students.tree",

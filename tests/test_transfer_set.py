@@ -98,16 +98,16 @@ def test_the_seed_decides_the_rows(rng):
 
 
 def test_neighbours_are_searched_among_a_bounded_number_of_rows(rng, monkeypatch):
-    from skdistill import transfer_set
+    from skdistill import munge
 
     sizes = []
 
-    class Spy(transfer_set.NearestNeighbors):
+    class Spy(munge.NearestNeighbors):
         def fit(self, X, y=None):
             sizes.append(len(X))
             return super().fit(X, y)
 
-    monkeypatch.setattr(transfer_set, "NearestNeighbors", Spy)
+    monkeypatch.setattr(munge, "NearestNeighbors", Spy)
     synthetic = Munge(size=1, max_candidates=50).sample(rng.normal(size=(2000, 3)), random_state=0)
     assert sizes == [50]
     assert len(synthetic) == 2000

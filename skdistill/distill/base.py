@@ -40,6 +40,7 @@ from skdistill.estimators import (
 )
 from skdistill.messages import shown
 from skdistill.models import check_order
+from skdistill.munge import Munge
 from skdistill.parameters import HasMethods, Interval, ParametersMixin, StrOptions
 from skdistill.progress import CallbackSupportMixin, refuse_callbacks
 from skdistill.rows import (
@@ -57,7 +58,7 @@ from skdistill.students.tree import TreeStudentClassifier
 from skdistill.teacher.fitting import check_teacher
 from skdistill.teacher.labelling import warn_of_known_rows
 from skdistill.teacher.split_ranges import warn_of_unseen_ranges
-from skdistill.transfer_set import Munge, join
+from skdistill.transfer_set import join
 from skdistill.verbose import note, say, stage
 
 #: What `labelling_` means, in words.

@@ -14,6 +14,7 @@ from skdistill.columns import mix_rows, take_rows
 from skdistill.distill.class_prior import prior_shift
 from skdistill.distill.made_rows import make_rows
 from skdistill.estimators import last_step
+from skdistill.munge import Munge
 from skdistill.soft_labels import calibration_temperature
 from skdistill.students.fitting import learns_unknown_levels
 from skdistill.teacher.identity import content_key
@@ -21,7 +22,7 @@ from skdistill.teacher.labelling import label_rows
 from skdistill.teacher.leaves import spread
 from skdistill.teacher.margins import PROBE_ROWS
 from skdistill.teacher.synthetic import label_by_members
-from skdistill.transfer_set import ORIGINS, Munge, TransferSet, join, not_observed
+from skdistill.transfer_set import ORIGINS, TransferSet, join, not_observed
 
 
 def label_real_rows(in_use, fingerprint, rows, *, labelling, cv, correct_prior=False, n_jobs=None):

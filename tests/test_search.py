@@ -368,7 +368,7 @@ def test_the_error_explains_limits_and_says_if_the_machine_was_busy(
     with pytest.raises(BudgetError) as caught:
         search.fit(*binary_task)
     message = str(caught.value)
-    assert "3 do not keep latency_us 5 (a first look allows 50% for noise: 7.5)" in message
+    assert "3 do not keep latency_us 5 (the first measurement allows 50% for noise: 7.5)" in message
     assert "latency_us 12 (limit 5, and 50% for noise: 7.5, over it by 60%)" in message
     assert "The machine was busy" in message
     assert "for 40% of the time" in message
@@ -453,11 +453,11 @@ class KnownTrials(Trials):
                 measures = {"agreement": self.alike.get(name, 1.0)}
                 self.found[i, f] = Trial(self.scores[name][f], measures, None, 1.0, None)
 
-    def make_quickly(self, arena, positions, folds, n_rows):
-        return {i: [self.arena.quick_score for f in folds] for i in positions}
+    def make_quickly(self, evaluator, positions, folds, n_rows):
+        return {i: [self.evaluator.quick_score for f in folds] for i in positions}
 
 
-class KnownArena:
+class KnownEvaluator:
     n_rows = 100
 
     def __init__(self, quick_score, teacher_score):
@@ -465,7 +465,7 @@ class KnownArena:
         self.folds = [type("Fold", (), {"n_rows": 100, "y": y}) for _ in range(3)]
         self.quick_score, self.teacher_score = quick_score, teacher_score
 
-    def for_a_first_look(self):
+    def for_quick_trials(self):
         return self
 
     def teacher_scores(self, f):
@@ -478,9 +478,9 @@ def screened(budget, quick_score=-0.9, teacher_score=-0.51):
     kinds = {name: "MLP" in name and MLPStudentClassifier() for name in sizes}
     plans = [Plan(n, kinds[n] or TreeStudentClassifier(), 1.0, 0.8, None) for n in sizes]
     costs = [Costs(size, 3, 3) for size in sizes.values()]
-    trials = KnownTrials(KnownArena(quick_score, teacher_score), plans)
-    left_behind, notes = screen(trials, costs, budget)
-    return {plans[i].name: found for i, found in left_behind.items()}, notes
+    trials = KnownTrials(KnownEvaluator(quick_score, teacher_score), plans)
+    pruned, notes = screen(trials, costs, budget)
+    return {plans[i].name: found for i, found in pruned.items()}, notes
 
 
 def test_who_loses_to_a_cheaper_one_on_the_first_folds_is_not_tried_on_the_others():
@@ -505,43 +505,43 @@ def test_networks_are_tried_only_where_they_can_win():
         assert "costs no more" in given_up["MLP 9"].reason
 
 
-def raced(monkeypatch, scores, alike=None, budget=None, **more):
+def halved(monkeypatch, scores, alike=None, budget=None, **more):
     """Let networks compete; folds that each was tried on, and why, by name."""
     monkeypatch.setattr(KnownTrials, "scores", scores)
     monkeypatch.setattr(KnownTrials, "alike", alike or {})
     plans = [Plan(name, MLPStudentClassifier(), 1.0, 0.8, None) for name in scores]
-    trials = KnownTrials(KnownArena(-0.5, -0.4), plans, **more)
+    trials = KnownTrials(KnownEvaluator(-0.5, -0.4), plans, **more)
     costs = [Costs(float(i), 3, 3) for i in range(len(plans))]  # the better, the dearer
-    left_behind, _ = screen(trials, costs, budget or Budget())
+    pruned, _ = screen(trials, costs, budget or Budget())
     tried = {name: len(trials.of(i)) for i, name in enumerate(scores)}
-    return tried, {plans[i].name: found.reason for i, found in left_behind.items()}
+    return tried, {plans[i].name: found.reason for i, found in pruned.items()}
 
 
 def test_the_better_half_of_the_networks_goes_on_after_each_of_the_first_folds(monkeypatch):
     scores = {"a": (-0.5,) * 3, "b": (-0.4, -0.5, -0.5), "c": (-0.3,) * 3, "d": (-0.6,) * 3}
     scores["e"] = (-0.2, -0.2, -0.9)
-    tried, why = raced(monkeypatch, scores)
+    tried, why = halved(monkeypatch, scores)
     assert tried == {"a": 1, "b": 2, "c": 3, "d": 1, "e": 3}
     assert why["a"] == why["d"] == "only the better half of 5 went on after the first fold"
     assert why["b"] == "only the better half of 3 went on after 2 folds"
 
 
-def test_networks_without_a_score_or_with_the_same_one_are_not_left_behind(monkeypatch):
+def test_networks_without_a_score_or_with_the_same_one_are_not_pruned(monkeypatch):
     nan = np.nan
     unknown = {"a": (nan, -0.5, -0.5), "b": (nan, -0.3, -0.3), "c": (nan, -0.2, -0.2)}
-    assert raced(monkeypatch, unknown) == ({"a": 3, "b": 3, "c": 3}, {})
+    assert halved(monkeypatch, unknown) == ({"a": 3, "b": 3, "c": 3}, {})
     one_unknown = {"a": (nan, -0.5, -0.5), "b": (-0.3,) * 3, "c": (-0.4,) * 3}
-    assert raced(monkeypatch, one_unknown)[0] == {"a": 3, "b": 3, "c": 1}
+    assert halved(monkeypatch, one_unknown)[0] == {"a": 3, "b": 3, "c": 1}
     same = dict.fromkeys("abcd", (-0.5,) * 3)
-    assert raced(monkeypatch, same) == (dict.fromkeys("abcd", 3), {})
+    assert halved(monkeypatch, same) == (dict.fromkeys("abcd", 3), {})
 
 
 def test_networks_that_are_faithful_enough_go_on_first(monkeypatch):
     scores = {"a": (-0.5,) * 3, "b": (-0.4,) * 3, "c": (-0.3,) * 3}
     alike = {"a": 0.95, "b": 0.8, "c": 0.85}
-    tried, _ = raced(monkeypatch, scores, alike, Budget(min_fidelity=0.9))
+    tried, _ = halved(monkeypatch, scores, alike, Budget(min_fidelity=0.9))
     assert tried == {"a": 3, "b": 1, "c": 2}
-    assert raced(monkeypatch, scores, alike)[0] == {"a": 1, "b": 2, "c": 3}
+    assert halved(monkeypatch, scores, alike)[0] == {"a": 1, "b": 2, "c": 3}
 
 
 def test_one_network_is_complete_first_if_time_is_limited(monkeypatch):
@@ -555,27 +555,28 @@ def test_one_network_is_complete_first_if_time_is_limited(monkeypatch):
         ),
     )
     scores = {"a": (-0.5,) * 3, "b": (-0.4,) * 3}
-    tried, _ = raced(monkeypatch, scores, time_limit=TimeLimit(60.0))
+    tried, _ = halved(monkeypatch, scores, time_limit=TimeLimit(60.0))
     assert order[0] == ([0], None)
     assert tried == {"a": 3, "b": 3}
 
 
-def test_the_time_left_counts_the_groups_that_are_ahead():
+def test_the_time_left_counts_the_groups_that_remain():
     plans = [
         Plan(f"{k} columns, {n}", TreeStudentClassifier(), 1.0, 0.8, k)
         for k in (2, None)
         for n in "ab"
     ]
-    trials = KnownTrials(KnownArena(-0.5, -0.4), plans)
-    ahead, make = [], trials.make
+    trials = KnownTrials(KnownEvaluator(-0.5, -0.4), plans)
+    remaining, make = [], trials.make
     trials.scores = {plan.name: (-0.5,) * 3 for plan in plans}
-    trials.make = lambda *args: ahead.append(dict(trials.ahead)) or make(*args)
+    trials.make = lambda *args: remaining.append(dict(trials.remaining)) or make(*args)
     screen(trials, [Costs(1.0, 3, 3)] * 4, Budget())
-    assert ahead[0] == {"TreeStudentClassifier": 12}
-    assert ahead[-1] == {"TreeStudentClassifier": 6}  # `make` here does not count what is done
+    few, all_columns = (("TreeStudentClassifier", k) for k in (2, None))
+    assert remaining[0] == {few: 6, all_columns: 6}
+    assert remaining[-1] == {all_columns: 6}  # `make` here does not count what is done
 
 
-def test_all_networks_have_their_teacher_judged_by_the_smallest(binary_task, monkeypatch):
+def test_the_smallest_network_decides_on_corrected_labels_for_all(binary_task, monkeypatch):
     judged = []
     stack = skdistill.distill.label_correction._stack
     monkeypatch.setattr(

@@ -41,7 +41,7 @@ class Candidate:
         Training rows of a fold that it was scored with; 0 if it never was.
     fit_seconds : float
         Mean over the folds, teacher not included.
-    stage : {"evaluated", "left behind", "not tried", "over budget"}
+    stage : {"evaluated", "pruned", "not tried", "over budget"}
         Whether it was scored on all folds, given up after some rows or folds, given up before it
         was scored, or cost too much to be scored.
     excesses : tuple of Excess
@@ -51,7 +51,7 @@ class Candidate:
     difference_error : float
         Standard error of the difference, from its values on the folds.
     reason : str
-        Why it was left behind or not tried.
+        Why it was pruned or not tried.
     """
 
     name: str

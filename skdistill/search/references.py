@@ -14,12 +14,12 @@ from skdistill.search.trials import Trials, largest_costs, mean_measures, mean_o
 COMPARED_ROWS = 2000
 
 
-def teacher_references(arena, teacher, X):
+def teacher_references(evaluator, teacher, X):
     """Score and measure the teacher, as it is and compiled.
 
     Parameters
     ----------
-    arena : Arena
+    evaluator : FoldEvaluator
         The folds.
     teacher : estimator
         Fitted on all rows.
@@ -33,7 +33,7 @@ def teacher_references(arena, teacher, X):
     notes : list of str
         Why there is none.
     """
-    scored = [arena.teacher_scores(f) for f in range(len(arena.folds))]
+    scored = [evaluator.teacher_scores(f) for f in range(len(evaluator.folds))]
     fold_scores = tuple(score for score, _ in scored)
     found = mean_of(fold_scores), fold_scores, mean_measures([each for _, each in scored])
     name = type(teacher).__name__
@@ -49,12 +49,12 @@ def teacher_references(arena, teacher, X):
     return [*references, Reference(name, "compiled teacher", costs, *found)], []
 
 
-def hard_references(arena, plans, X, n_jobs, say, time_limit):
+def hard_references(evaluator, plans, X, n_jobs, say, time_limit):
     """Fit students to the observed classes, and score and measure them.
 
     Parameters
     ----------
-    arena : Arena
+    evaluator : FoldEvaluator
         The folds.
     plans : list of Plan
         Whose students to fit, each once.
@@ -76,10 +76,10 @@ def hard_references(arena, plans, X, n_jobs, say, time_limit):
     """
     hard = {plan.name: replace(plan, temperature=1.0, alpha=0.0) for plan in plans}
     references = []
-    arena = arena.with_params(augmentation=None)  # synthetic rows have no observed class
-    made = Trials(arena, list(hard.values()), n_jobs, say, time_limit)
+    evaluator = evaluator.with_params(augmentation=None)  # synthetic rows have no observed class
+    made = Trials(evaluator, list(hard.values()), n_jobs, say, time_limit)
     for plan in made.plans:
-        made.ahead[plan.family] += made.n_folds
+        made.remaining[plan.group] += made.n_folds
     made.make(range(len(hard)))
     missing = [name for i, name in enumerate(hard) if i not in made.complete()]
     for i, name in enumerate(hard):

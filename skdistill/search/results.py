@@ -10,14 +10,14 @@ from skdistill.search.costs import judged_latency
 from skdistill.search.trials import largest_costs, mean_measures, mean_of
 
 
-def as_candidates(entries, arena, budget):
+def as_candidates(entries, evaluator, budget):
     """Measure what was tried, and sum it up.
 
     Parameters
     ----------
     entries : list of Entry
         What came of the plans.
-    arena : Arena
+    evaluator : FoldEvaluator
         The folds.
     budget : Budget
         The limits.
@@ -27,7 +27,7 @@ def as_candidates(entries, arena, budget):
     candidates : tuple of Candidate
         One per entry.
     """
-    candidates = [_candidate(entry, arena, budget) for entry in entries]
+    candidates = [_candidate(entry, evaluator, budget) for entry in entries]
     scored = [each for each in candidates if each.is_evaluated and not np.isnan(each.score)]
     if scored:
         best = max(scored, key=lambda each: each.score)
@@ -35,21 +35,20 @@ def as_candidates(entries, arena, budget):
     return tuple(candidates)
 
 
-def _candidate(entry, arena, budget):
+def _candidate(entry, evaluator, budget):
     name, params = entry.plan.name, entry.plan.params
-    if entry.trials is None and entry.left_behind is None:
+    if entry.trials is None and entry.pruned is None:
         return Candidate(name, params, entry.costs, excesses=entry.excesses)
     if entry.trials is None:
-        scores, n_rows = entry.left_behind.fold_scores, entry.left_behind.n_rows
-        stage = "left behind" if scores else "not tried"
+        scores, n_rows = entry.pruned.fold_scores, entry.pruned.n_rows
+        stage = "pruned" if scores else "not tried"
         found = mean_of(scores), scores, {}, n_rows
-        return Candidate(
-            name, params, entry.costs, *found, stage=stage, reason=entry.left_behind.reason
-        )
+        return Candidate(name, params, entry.costs, *found, stage=stage, reason=entry.pruned.reason)
     scores = tuple(trial.score for trial in entry.trials)
     measures = mean_measures([trial.measures for trial in entry.trials])
     costs = largest_costs([trial.costs for trial in entry.trials])
-    costs = judged_latency(costs, entry.trials[0].student, arena.folds[0].X_test, budget.latency_us)
+    X = evaluator.folds[0].X_test
+    costs = judged_latency(costs, entry.trials[0].student, X, budget.latency_us)
     return Candidate(
         name,
         params,
@@ -57,7 +56,7 @@ def _candidate(entry, arena, budget):
         mean_of(scores),
         scores,
         measures,
-        arena.n_rows,
+        evaluator.n_rows,
         mean_of([trial.seconds for trial in entry.trials]),
         "evaluated",
         excesses(budget, costs, measures["agreement"]),

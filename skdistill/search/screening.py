@@ -1,10 +1,15 @@
-"""Screening: what is cheap is tried first, and what is expensive only where it can win.
+"""Screening: cheap candidates are evaluated first, expensive ones only if they can win.
 
-Per family of students, temperature and alpha are chosen on one of them and taken over by the
-others. Students that train networks come last: they get all rows, synthetic ones too, only if the
-teacher or a quick look at the smallest of them says that there is something to gain, and the better
-half of them goes on after each of the first folds. Whoever loses on the first folds to a student
-that costs no more is not tried on the others.
+Per family of students, temperature and alpha are chosen on one student and used for the others.
+Networks come last: they are trained on all rows, synthetic ones included, only if the teacher's
+score or a quick trial of the smallest network shows that there is something to gain. Of them, the
+better half is kept after each of the first folds: successive halving, with folds as the resource.
+A candidate that scores lower on the first folds than one that costs no more is pruned.
+
+References
+----------
+Jamieson and Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter Optimization",
+AISTATS 2016, arXiv:1502.07943.
 """
 
 from dataclasses import dataclass
@@ -15,28 +20,28 @@ from skdistill.estimators import last_step
 from skdistill.search.candidates import cost_names, cost_of, paired_difference
 from skdistill.search.trials import mean_of
 
-#: Folds of a first look.
+#: Folds of a quick trial, and folds after which candidates are pruned.
 FIRST_FOLDS = 2
 
-#: So many pairs of temperature and alpha are taken over by the students that are cheap to train.
-TAKEN_OVER = 2
+#: Number of pairs of temperature and alpha that students that are cheap to train are tried with.
+N_SETTINGS = 2
 
 #: Training rows on which temperature and alpha are chosen, and rows of the rarest class among them.
 SUBSAMPLE, FEWEST_OF_A_CLASS = 2000, 60
 
 
 @dataclass(frozen=True)
-class LeftBehind:
-    """How far a plan came that was given up.
+class Pruned:
+    """A plan that was stopped before it was evaluated on all folds.
 
     Attributes
     ----------
     reason : str
         Why.
     n_rows : int
-        Training rows that it was scored with; 0 if it was not scored.
+        Training rows that its scores are for; 0 if there are none.
     fold_scores : tuple of float
-        Score on the folds it was scored on.
+        Its scores on the first folds.
     """
 
     reason: str
@@ -45,7 +50,7 @@ class LeftBehind:
 
 
 def screen(trials, costs, budget):
-    """Try the plans that can win.
+    """Evaluate the plans that can win.
 
     Parameters
     ----------
@@ -54,43 +59,39 @@ def screen(trials, costs, budget):
     costs : list of Costs
         What the student of every plan costs.
     budget : Budget
-        Its limits decide what costs no more.
+        Its limits are the costs by which candidates are compared.
 
     Returns
     -------
-    left_behind : dict of int to LeftBehind
-        The plans that were not tried on all folds.
+    pruned : dict of int to Pruned
+        The plans that were not evaluated on all folds.
     notes : list of str
-        What was decided, in sentences.
+        Decisions that were made, in sentences.
     """
-    families = _families(trials.plans)
-    settings = {family: _coordinates(trials.plans, members) for family, members in families}
-    ahead = {
-        family: _most_trials(trials, members, *settings[family]) for family, members in families
-    }
-    for family, n_trials in ahead.items():
-        trials.ahead[family[0]] += n_trials
-    left_behind, notes = {}, []
-    for family, members in families:
-        learns_more = learns_from_synthetic_rows(trials.plans[members[0]])
-        chosen, quick, lost, note = _choose_setting(
-            trials, members, costs, *settings[family], learns_more
+    groups = _groups(trials.plans)
+    settings = {group: _coordinates(trials.plans, members) for group, members in groups}
+    for group, members in groups:
+        trials.remaining[group] = _most_trials(trials, members, *settings[group])
+    pruned, notes = {}, []
+    for group, members in groups:
+        is_expensive = learns_from_synthetic_rows(trials.plans[members[0]])
+        chosen, quick, others, note = _choose_setting(
+            trials, members, costs, *settings[group], is_expensive
         )
         notes += note
-        left_behind |= lost
-        entered = [i for i in members if trials.plans[i].setting in chosen]
+        pruned |= others
+        candidates = [i for i in members if trials.plans[i].setting in chosen]
         if trials.was_stopped:
-            trials.make(entered)
+            trials.make(candidates)
             continue
-        why = _why_it_cannot_win(trials, quick, budget) if learns_more else ""
+        why = _why_it_cannot_win(trials, quick, budget) if is_expensive else ""
         if why:
-            left_behind |= {i: LeftBehind(why) for i in entered} | lost
-            notes.append(f"{family[0]} was left out: {why}.")
+            pruned |= {i: Pruned(why) for i in candidates} | others
+            notes.append(f"{group[0]} was left out: {why}.")
         else:
-            left_behind |= _race(trials, entered, costs, budget, learns_more)
-        del ahead[family]
-        trials.ahead[family[0]] = sum(n for each, n in ahead.items() if each[0] == family[0])
-    return left_behind, notes
+            pruned |= _successive_halving(trials, candidates, costs, budget, is_expensive)
+        del trials.remaining[group]
+    return pruned, notes
 
 
 def learns_from_synthetic_rows(plan):
@@ -107,11 +108,11 @@ def smallest_of_family(plans, costs):
     return smallest
 
 
-def _families(plans):
-    """Group positions by kind of student and number of columns, the cheap ones first."""
+def _groups(plans):
+    """Group positions by family and number of columns, those that are cheap to train first."""
     groups = {}
     for i, plan in enumerate(plans):
-        groups.setdefault((plan.family, plan.n_columns), []).append(i)
+        groups.setdefault(plan.group, []).append(i)
     return sorted(groups.items(), key=lambda item: learns_from_synthetic_rows(plans[item[1][0]]))
 
 
@@ -125,41 +126,41 @@ def _most_trials(trials, members, temperatures, alphas):
     n_students = len({trials.plans[i].name for i in members})
     n_settings = len(temperatures) + len(alphas) - 1
     if n_settings == 1 or learns_from_synthetic_rows(trials.plans[members[0]]):
-        return trials.n_folds * n_students  # first looks take little, and are not counted
-    n_chosen = n_settings if _rows_of_first_look(trials.arena.folds) is None else 0
-    return trials.n_folds * (n_students * TAKEN_OVER + n_chosen)
+        return trials.n_folds * n_students  # quick trials take little time and are not counted
+    n_chosen = n_settings if _rows_of_quick_trial(trials.evaluator.folds) is None else 0
+    return trials.n_folds * (n_students * N_SETTINGS + n_chosen)
 
 
-def _choose_setting(trials, members, costs, temperatures, alphas, learns_more):
-    """Choose alpha at the first temperature, then the temperature, on one student of a family.
+def _choose_setting(trials, members, costs, temperatures, alphas, is_expensive):
+    """Choose alpha at the first temperature, then the temperature, on one student of a group.
 
     Returns
     -------
     settings : list of tuple of temperature and alpha
-        The best; of students that are cheap to train the second best, too.
+        The best; for students that are cheap to train also the second best.
     quick : tuple of (Plan, list of float) or None
-        The student it was chosen on, and its scores on the first folds with it.
-    left_behind : dict of int to LeftBehind
-        The plans of the family with other settings.
+        The student they were chosen on, with the best setting, and its scores on the first folds.
+    pruned : dict of int to Pruned
+        The plans of the group with other settings.
     notes : list of str
-        What was chosen, and on what.
+        What was chosen, and on which student and rows.
     """
     plans = trials.plans
     first = plans[members[0]].setting
     is_single = len(members) == len({plans[i].name for i in members})
-    if is_single and not (learns_more and trials.complete()):
-        return [first], None, {}, []  # nothing to choose, and nobody to compare with
-    student = _representative(plans, members, costs, learns_more)
+    if is_single and not (is_expensive and trials.complete()):
+        return [first], None, {}, []  # nothing to choose, nothing to compare with
+    student = _representative(plans, members, costs, is_expensive)
     of_setting = {plans[i].setting: i for i in members if plans[i].name == student}
-    n_rows = _rows_of_first_look(trials.arena.folds)
-    folds = range(min(FIRST_FOLDS, trials.n_folds) if learns_more else trials.n_folds)
+    n_rows = _rows_of_quick_trial(trials.evaluator.folds)
+    folds = range(min(FIRST_FOLDS, trials.n_folds) if is_expensive else trials.n_folds)
     scores = {}
 
     def score(setting):
         i = of_setting[setting]
-        if learns_more or n_rows is not None:
-            arena = trials.arena.for_a_first_look() if learns_more else trials.arena
-            found = trials.make_quickly(arena, [i], folds, n_rows)
+        if is_expensive or n_rows is not None:
+            evaluator = trials.evaluator.for_quick_trials() if is_expensive else trials.evaluator
+            found = trials.make_quickly(evaluator, [i], folds, n_rows)
         else:
             trials.make([i])
             found = {i: [trial.score for trial in trials.of(i)]}
@@ -171,37 +172,37 @@ def _choose_setting(trials, members, costs, temperatures, alphas, learns_more):
     for temperature in temperatures[1:]:
         if score((temperature, best_alpha)) > mean_of(scores[best]):
             best = (temperature, best_alpha)
-    if trials.was_stopped:  # what was not tried is said by the search
+    if trials.was_stopped:  # `run_search` says what was not tried
         tried = [each for each in scores if scores[each]]
         return [max(tried, key=lambda each: mean_of(scores[each]), default=best)], None, {}, []
-    n_taken = 1 if learns_more else TAKEN_OVER
+    n_taken = 1 if is_expensive else N_SETTINGS
     others = sorted(set(scores) - {best}, key=lambda each: -mean_of(scores[each]))
     taken = [best, *(each for each in others if scores[each])][:n_taken]
     chosen = " and ".join(f"temperature {each[0]}, alpha {each[1]}" for each in taken)
     rows = "all rows" if n_rows is None else f"{n_rows:,} rows"
-    rows += " without synthetic ones, trained briefly" if learns_more else ""
+    rows += " without synthetic ones, trained briefly" if is_expensive else ""
     on = f"{student} ({rows}, {len(folds)} folds)"
     others = [i for i in members if plans[i].setting not in taken and i not in trials.complete()]
-    left_behind = {}
+    pruned = {}
     for i in others:
         seen = scores.get(plans[i].setting, []) if plans[i].name == student else []
         reason = f"{chosen} did best on {on}"
-        left_behind[i] = LeftBehind(reason, n_rows or trials.arena.n_rows, tuple(seen))
+        pruned[i] = Pruned(reason, n_rows or trials.evaluator.n_rows, tuple(seen))
         if not seen:
-            left_behind[i] = LeftBehind(reason)
+            pruned[i] = Pruned(reason)
     notes = [f"{plans[members[0]].family}: {chosen} did best on {on}."] if others else []
-    return taken, (plans[of_setting[best]], scores[best]), left_behind, notes
+    return taken, (plans[of_setting[best]], scores[best]), pruned, notes
 
 
-def _representative(plans, members, costs, learns_more):
-    """Name the student that temperature and alpha are chosen on: a middle one, if it is cheap."""
+def _representative(plans, members, costs, is_expensive):
+    """Name the student that temperature and alpha are chosen on: if it is cheap a medium one."""
     by_size = sorted(members, key=lambda i: costs[i].size_kb or np.inf)
     names = list(dict.fromkeys(plans[i].name for i in by_size))
-    return names[0 if learns_more else len(names) // 2]
+    return names[0 if is_expensive else len(names) // 2]
 
 
-def _rows_of_first_look(folds):
-    """Return the number of training rows of a first look; None for all."""
+def _rows_of_quick_trial(folds):
+    """Return the number of training rows of a quick trial; None for all."""
     n_rows = min(fold.n_rows for fold in folds)
     rarest = min(np.unique(fold.y, return_counts=True)[1].min() for fold in folds)
     enough = max(SUBSAMPLE, FEWEST_OF_A_CLASS * n_rows // rarest)
@@ -209,11 +210,11 @@ def _rows_of_first_look(folds):
 
 
 def _why_it_cannot_win(trials, quick, budget):
-    """Say why a family that is expensive to train is not worth it; empty if it may be.
+    """Return why an expensive group cannot win; empty if it may.
 
-    It is not if two things come together: a quick fit of its smallest student scores lower on
-    every fold than the best of the cheap ones, and the teacher is not better than that one by more
-    than a standard error.
+    It cannot if two things hold: its smallest student, trained briefly, scores lower on every fold
+    than the best of the cheap ones, and the teacher is not better than that one by more than a
+    standard error.
     """
     done = [i for i in trials.complete() if not learns_from_synthetic_rows(trials.plans[i])]
     done = [i for i in done if _is_faithful(trials.of(i), budget)]
@@ -224,7 +225,7 @@ def _why_it_cannot_win(trials, quick, budget):
     plan, scores = quick
     if any(not mine < theirs for mine, theirs in zip(scores, of_best, strict=False)):
         return ""
-    of_teacher = [trials.arena.teacher_scores(f)[0] for f in range(trials.n_folds)]
+    of_teacher = [trials.evaluator.teacher_scores(f)[0] for f in range(trials.n_folds)]
     lead, error = paired_difference(of_teacher, of_best)
     if not lead <= error:  # also if one of them is not known
         return ""
@@ -236,36 +237,36 @@ def _why_it_cannot_win(trials, quick, budget):
     )
 
 
-def _race(trials, entered, costs, budget, expensive):
-    """Try plans on the first folds, and those that nothing cheaper beats there on the others.
+def _successive_halving(trials, candidates, costs, budget, is_expensive):
+    """Evaluate plans on the first folds, and on the others those that no cheaper one beats.
 
-    Of those that are expensive to train only the better half goes on after each of the first folds.
+    Of plans that are expensive to train only the better half is kept after each of the first folds.
     """
     n_first = min(FIRST_FOLDS, trials.n_folds)
-    left_behind, stay = {}, list(entered)
-    if expensive and trials.time_limit.seconds is not None:
-        trials.make(stay[:1])  # so that one is complete if the time ends on the first fold
-    for n_done in range(1, n_first + 1) if expensive else [n_first]:
-        trials.make(stay, range(n_done))
+    pruned, kept = {}, list(candidates)
+    if is_expensive and trials.time_limit.seconds is not None:
+        trials.make(kept[:1])  # so that one is complete if the time ends on the first fold
+    for n_done in range(1, n_first + 1) if is_expensive else [n_first]:
+        trials.make(kept, range(n_done))
         if n_done == trials.n_folds or trials.was_stopped:
             break
-        reasons = _beaten(trials, stay, costs, budget, range(n_done)) if n_done == n_first else {}
-        stay = [i for i in stay if i not in reasons]
-        if expensive:
+        reasons = _beaten(trials, kept, costs, budget, range(n_done)) if n_done == n_first else {}
+        kept = [i for i in kept if i not in reasons]
+        if is_expensive:
             folds = "the first fold" if n_done == 1 else f"{n_done} folds"
-            half = f"only the better half of {len(stay)} went on after {folds}"
-            reasons |= dict.fromkeys(_worse_half(trials, stay, budget, range(n_done)), half)
-            stay = [i for i in stay if i not in reasons]
+            half = f"only the better half of {len(kept)} went on after {folds}"
+            reasons |= dict.fromkeys(_worse_half(trials, kept, budget, range(n_done)), half)
+            kept = [i for i in kept if i not in reasons]
         for i, reason in reasons.items():
             scores = tuple(trial.score for trial in trials.of(i))
-            left_behind[i] = LeftBehind(reason, trials.arena.n_rows, scores)
-            trials.ahead[trials.plans[i].family] -= trials.n_folds - len(scores)
-    trials.make(stay)
-    return left_behind
+            pruned[i] = Pruned(reason, trials.evaluator.n_rows, scores)
+            trials.remaining[trials.plans[i].group] -= trials.n_folds - len(scores)
+    trials.make(kept)
+    return pruned
 
 
 def _worse_half(trials, positions, budget, folds):
-    """Return the plans that the better half of them beats; none where there is no score yet."""
+    """Return the plans of the worse half; none of those that have no score yet."""
     ranks = {}
     for i in positions:
         found = [trials.found[i, f] for f in folds]
@@ -281,17 +282,17 @@ def _worse_half(trials, positions, budget, folds):
 
 
 def _beaten(trials, positions, costs, budget, folds):
-    """Return the plans that something beats that costs no more, and by what, in a line."""
+    """Return the plans that one that costs no more beats, and the reason in words."""
     reasons = {}
     for i in positions:
-        other = _who_beats(trials, i, costs, budget, folds)
+        other = _better_plan(trials, i, costs, budget, folds)
         if other is not None:
             reasons[i] = _why_beaten(trials, i, other, folds)
     return reasons
 
 
 def _why_beaten(trials, i, other, folds):
-    """Say in a line by whom a plan was beaten on the first folds."""
+    """Say which plan beat another one on the first folds."""
     means = [mean_of([trials.found[k, f].score for f in folds]) for k in (other, i)]
     return (
         f"{trials.plans[other].title} costs no more and scored higher on each of the first "
@@ -299,9 +300,9 @@ def _why_beaten(trials, i, other, folds):
     )
 
 
-def _who_beats(trials, i, costs, budget, folds):
+def _better_plan(trials, i, costs, budget, folds):
     """Return the best plan that costs no more and is better on each of some folds; or None."""
-    names = {*cost_names(budget.limits), "size_kb"}  # smaller ones may be needed in the end
+    names = {*cost_names(budget.limits), "size_kb"}  # smaller ones may be preferred in the end
 
     def beats(j):
         mine, theirs = ([trials.found.get((k, f)) for f in folds] for k in (i, j))

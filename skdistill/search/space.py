@@ -56,6 +56,11 @@ class Plan:
         return type(last_step(self.student)).__name__
 
     @property
+    def group(self):
+        """Family and number of columns: plans of one group are screened together."""
+        return self.family, self.n_columns
+
+    @property
     def setting(self):
         """Temperature and alpha."""
         return self.temperature, self.alpha

@@ -20,15 +20,15 @@ from skdistill.estimators import is_fitted, reusable, with_seeds
 from skdistill.parameters import HasMethods, Interval, StrOptions
 from skdistill.progress import begin, with_callbacks
 from skdistill.rows import check_classification_rows, check_something_observed, observed_rows
-from skdistill.search.arena import behind_selector, build_arena
 from skdistill.search.budget import Budget, BudgetError, excesses
 from skdistill.search.candidates import closest, in_order_of_choice, pareto_front
 from skdistill.search.costs import BUSY, judged_latency, static_costs
+from skdistill.search.evaluation import behind_selector, build_evaluator
 from skdistill.search.references import hard_references, teacher_references
 from skdistill.search.results import as_candidates, cv_results
+from skdistill.search.search_loop import LATENCY_TOLERANCE, run_search
 from skdistill.search.space import check_numbers_of_columns, listed_students, make_plans
 from skdistill.search.time_limit import SHARE_OF_TEACHER, TimeLimit
-from skdistill.search.tournament import LATENCY_TOLERANCE, hold
 from skdistill.search.trials import Trials
 from skdistill.students.column_selector import selection_of
 from skdistill.teacher.fitting import check_teacher
@@ -334,15 +334,15 @@ class StudentSearchCV(ClassifierDistiller):
             numbers = [plan.n_columns for plan in plans if plan.n_columns is not None]
             folds = self._cv(), self.scoring, shared, numbers, self.n_jobs, random_state
             self.notes_ = ()
-            arena, self.column_path_ = task.run(
-                "label-folds", build_arena, teacher, rows, *folds, self._goes_on(time_limit)
+            evaluator, self.column_path_ = task.run(
+                "label-folds", build_evaluator, teacher, rows, *folds, self._goes_on(time_limit)
             )
-            self.classes_, self.n_splits_ = arena.classes, len(arena.folds)
-            trials = Trials(arena, plans, self.n_jobs, self._say, time_limit)
+            self.classes_, self.n_splits_ = evaluator.classes, len(evaluator.folds)
+            trials = Trials(evaluator, plans, self.n_jobs, self._say, time_limit)
             trials.last_fit_seconds = time_limit.elapsed / self.n_splits_
             entries, notes = task.run(
                 "try-candidates",
-                hold,
+                run_search,
                 trials,
                 budget,
                 self.search,
@@ -350,7 +350,7 @@ class StudentSearchCV(ClassifierDistiller):
                 random_state=random_state.randint(2**31 - 1),
             )
             self.notes_ += tuple(notes)
-            candidates = task.run("measure-latencies", as_candidates, entries, arena, budget)
+            candidates = task.run("measure-latencies", as_candidates, entries, evaluator, budget)
             self.candidates_ = candidates
             shared["memory"] = self.memory
             fit_params = {
@@ -364,7 +364,7 @@ class StudentSearchCV(ClassifierDistiller):
             self.reference_points_ = ()
             with task.part("measure-references"):
                 if self.references:
-                    self._refer(arena, entries, rows, time_limit)
+                    self._refer(evaluator, entries, rows, time_limit)
         task.end(reconstruction_attributes={}, **observed_rows(rows))
         return self
 
@@ -475,18 +475,18 @@ class StudentSearchCV(ClassifierDistiller):
 
         return goes_on
 
-    def _refer(self, arena, entries, rows, time_limit):
+    def _refer(self, evaluator, entries, rows, time_limit):
         """Measure what the candidates have to beat."""
         if not time_limit.has_room_for():
             self.notes_ += (f"{time_limit} was over before references were measured.",)
             return
-        of_fold = arena.folds[0].teacher.teacher  # if all other answers came from `memory`
+        of_fold = evaluator.folds[0].teacher.teacher  # if all other answers came from `memory`
         teacher = (self._teacher or of_fold).estimator
-        references, notes = teacher_references(arena, teacher, rows.X)
+        references, notes = teacher_references(evaluator, teacher, rows.X)
         chosen = {each.name for each in self.pareto_front_ if each.within_budget}
         chosen.add(self.candidates_[self.best_index_].name)
         plans = [entry.plan for entry in entries if entry.plan.name in chosen]
-        hard, late = hard_references(arena, plans, rows.X, self.n_jobs, self._say, time_limit)
+        hard, late = hard_references(evaluator, plans, rows.X, self.n_jobs, self._say, time_limit)
         self.reference_points_ = (*references, *hard)
         self.notes_ += (*notes, *late)
 
@@ -539,7 +539,9 @@ def _message(candidates, budget):
         first = [excess.tolerated for excess in over if excess.tolerance]
         how = f"{limit} {allowed:g}"
         if first:
-            how += f" (a first look allows {LATENCY_TOLERANCE:.0%} for noise: {first[0]:g})"
+            how += (
+                f" (the first measurement allows {LATENCY_TOLERANCE:.0%} for noise: {first[0]:g})"
+            )
         lines.append(f"  {len(over)} do not keep {how}")
     others = [each for each in candidates if not each.excesses and not each.is_evaluated]
     if others:

@@ -1,4 +1,4 @@
-"""Candidates tried on folds: what screening, the grid and optuna share."""
+"""Trials of plans on folds, as screening, the grid and optuna ask for them."""
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from skdistill.verbose import untold
 
 @dataclass(frozen=True)
 class Trial:
-    """What came of one plan on one fold.
+    """The result of one plan on one fold.
 
     Attributes
     ----------
@@ -26,7 +26,7 @@ class Trial:
     costs : Costs
         Without latency.
     seconds : float
-        To distil.
+        That distilling took.
     student : estimator
         The fitted student.
     """
@@ -40,14 +40,14 @@ class Trial:
 
 @dataclass
 class Trials:
-    """The trials of a search, made as they are asked for, as long as there is time.
+    """The trials of a search, made on request while there is time.
 
     Attributes
     ----------
-    arena : Arena
-        The folds.
+    evaluator : FoldEvaluator
+        Fits and scores on folds.
     plans : list of Plan
-        What may be tried.
+        The candidates.
     n_jobs : int or None
         Trials at a time.
     say : callable
@@ -55,32 +55,32 @@ class Trials:
     time_limit : TimeLimit
         When the search has to end.
     last_fit_seconds : float
-        What the teacher of the fit on all rows will take.
+        That the teacher of the final fit, on all rows, will take.
     found : dict of (int, int) to Trial
         By position of the plan and number of the fold, on all rows.
-    ahead : Counter of str
-        How many trials of every family may still come, first looks not counted.
+    remaining : Counter of (str, int or None)
+        Largest number of trials that each group of plans still needs, without quick trials.
     seconds : dict of (str, bool) to list of float
-        What trials of every family took, first looks (True) and others.
+        That trials of every family took, quick ones (True) and others.
     was_stopped : bool
-        Whether the time did not suffice.
+        Whether the time was over before all was tried.
     """
 
-    arena: Any
+    evaluator: Any
     plans: list
     n_jobs: int | None = None
     say: Any = print
     time_limit: TimeLimit = field(default_factory=TimeLimit)
     last_fit_seconds: float = 0.0
     found: dict = field(default_factory=dict)
-    ahead: Counter = field(default_factory=Counter)
+    remaining: Counter = field(default_factory=Counter)
     seconds: dict = field(default_factory=lambda: defaultdict(list))
     was_stopped: bool = False
 
     @property
     def n_folds(self):
         """Number of folds."""
-        return len(self.arena.folds)
+        return len(self.evaluator.folds)
 
     def of(self, i):
         """Return the trials of a plan, on the first folds or on all."""
@@ -95,35 +95,37 @@ class Trials:
         return [i for i in range(len(self.plans)) if len(self.of(i)) == self.n_folds]
 
     def make(self, positions, folds=None):
-        """Try plans on folds, all of them for None; what is known already is not tried again."""
+        """Evaluate plans on folds (None for all) that they were not evaluated on before."""
         folds = range(self.n_folds) if folds is None else folds
         pairs = [(i, f) for i in positions for f in folds if (i, f) not in self.found]
-        for pair, trial in self._each(self.arena, pairs, None):
+        for pair, trial in self._each(self.evaluator, pairs, None):
             self.found[pair] = trial
 
-    def make_quickly(self, arena, positions, folds, n_rows):
-        """Try plans on the first rows of folds, in a cheaper arena; a score per plan and fold."""
+    def make_quickly(self, evaluator, positions, folds, n_rows):
+        """Score plans on the first rows of folds by another, cheaper evaluator."""
         pairs = [(i, f) for i in positions for f in folds]
-        quick = {pair: trial.score for pair, trial in self._each(arena, pairs, n_rows)}
+        quick = {pair: trial.score for pair, trial in self._each(evaluator, pairs, n_rows)}
         scores = {i: [quick[i, f] for f in folds if (i, f) in quick] for i in positions}
         return {i: each for i, each in scores.items() if each}
 
-    def _each(self, arena, pairs, n_rows):
-        """Yield pairs and their trials while there is time; say what came of every plan."""
-        last_of_plan, is_quick = dict(pairs), n_rows is not None or arena is not self.arena
+    def _each(self, evaluator, pairs, n_rows):
+        """Yield pairs and their trials while there is time; report the score of every plan."""
+        last_of_plan, is_quick = dict(pairs), n_rows is not None or evaluator is not self.evaluator
         in_time = self._in_time(pairs, is_quick)
-        jobs = (delayed(try_out)(arena.only(f), self.plans[i], f, n_rows) for i, f in in_time)
+        jobs = (
+            delayed(try_out)(evaluator.for_fold(f), self.plans[i], f, n_rows) for i, f in in_time
+        )
         scores = defaultdict(list)
         trials = Parallel(n_jobs=self.n_jobs, return_as="generator")(jobs)
         for trial, (i, f) in zip(trials, pairs, strict=False):  # ends with the trials
             family = self.plans[i].family
             self.seconds[family, is_quick].append(trial.seconds)
-            self.ahead[family] -= not is_quick
+            self.remaining[self.plans[i].group] -= not is_quick
             scores[i].append(trial.score)
             yield (i, f), trial
             if f == last_of_plan[i]:
                 known = [each.score for each in self.of(i)] if (i, f) in self.found else scores[i]
-                self._say_what_came(i, known, n_rows, is_quick)
+                self._say_score(i, known, n_rows, is_quick)
 
     def _in_time(self, pairs, is_quick):
         for i, f in pairs:
@@ -137,10 +139,10 @@ class Trials:
             yield i, f
 
     def try_one(self, i):
-        """Try a plan on the first fold, in time or not."""
-        self.found[i, 0] = try_out(self.arena, self.plans[i], 0)
+        """Evaluate a plan on the first fold, even if the time is over."""
+        self.found[i, 0] = try_out(self.evaluator, self.plans[i], 0)
 
-    def _say_what_came(self, i, scores, n_rows, is_quick):
+    def _say_score(self, i, scores, n_rows, is_quick):
         plan = self.plans[i]
         on = f"{len(scores)} of {self.n_folds} folds"
         on += "" if n_rows is None else f", {n_rows:,} rows"
@@ -150,28 +152,31 @@ class Trials:
         )
 
     def time_left(self):
-        """Say how long what is ahead may take, as far as that is known."""
+        """Describe how long the remaining trials may take, as far as that is known."""
         n_jobs = max(self.n_jobs or 1, 1)
-        families = [family for family, n in self.ahead.items() if n > 0]
+        remaining = Counter()
+        for (family, _), n in self.remaining.items():
+            remaining[family] += n
+        families = [family for family, n in remaining.items() if n > 0]
         known = [family for family in families if self.seconds[family, False]]
-        seconds = sum(self.ahead[each] * np.mean(self.seconds[each, False][-5:]) for each in known)
+        seconds = sum(remaining[each] * np.mean(self.seconds[each, False][-5:]) for each in known)
         left = f"about {seconds / n_jobs:.0f} s of trials left"
         unknown = [family for family in families if family not in known]
         return left + (f", not counting {', '.join(unknown)}" if unknown else "")
 
 
-def try_out(arena, plan, f, n_rows=None):
-    """Distil a plan on a fold, score it, and read off what it costs."""
+def try_out(evaluator, plan, f, n_rows=None):
+    """Distil a plan on a fold, score it and measure its size."""
     start = perf_counter()
-    with untold():  # what fits and scorers do; the search says what came of it
-        distiller = arena.fit(plan, f, n_rows)
+    with untold():  # no stages of fits and scorers; the search prints the score
+        distiller = evaluator.fit(plan, f, n_rows)
         seconds = perf_counter() - start
         student = distiller.student_
-        return Trial(*arena.scores(distiller, f), static_costs(student), seconds, student)
+        return Trial(*evaluator.scores(distiller, f), static_costs(student), seconds, student)
 
 
 def mean_of(values):
-    """Return the mean of the values that are known; NaN if none is."""
+    """Return the mean of the values that are not NaN; NaN if all are."""
     known = [value for value in values if not np.isnan(value)]
     return float(np.mean(known)) if known else float("nan")
 

@@ -1,4 +1,4 @@
-"""Where candidates compete: the same folds, scores and distiller for all of them."""
+"""Cross-validation of candidates: the same folds, scores and distiller for all of them."""
 
 import warnings
 from dataclasses import dataclass, field, replace
@@ -25,29 +25,29 @@ from skdistill.students.tree import TreeStudentClassifier
 from skdistill.teacher.labelling import folds as folds_of
 from skdistill.teacher.margins import align_probabilities
 
-#: Steps of training of a first look.
+#: Training steps of a quick trial.
 QUICK_STEPS = 300
 
 
 @dataclass(frozen=True)
-class Arena:
-    """Where candidates compete: the same folds, and the same distiller around each student.
+class FoldEvaluator:
+    """Fits and scores candidates on folds, each in a distiller with the same parameters.
 
     Attributes
     ----------
     folds : tuple of Fold
-        Rows with a teacher that has answered.
+        Rows, with the teacher's predictions for them.
     paths : tuple of ColumnPath or None
-        Of every fold the order in which columns are given up; None if all are kept.
+        The order in which columns are dropped, one per fold; None if all are kept.
     classes : ndarray of shape (n_classes,)
         All classes.
     scoring : str or callable
-        What greater is better of.
+        The score; greater is better.
     distiller_params : dict
         Parameters of `DistilledClassifier` that all candidates share.
-    judges : dict of str to estimator
-        By family the student whose fits to the observed classes decide for all of it whether the
-        teacher's labels are corrected.
+    correction_students : dict of str to estimator
+        By family the student whose fit to the observed classes decides, for all students of that
+        family, whether the teacher's labels are corrected.
     is_quick : bool
         Whether students are trained for a few steps only.
     """
@@ -57,7 +57,7 @@ class Arena:
     classes: np.ndarray
     scoring: Any
     distiller_params: dict
-    judges: dict = field(default_factory=dict)
+    correction_students: dict = field(default_factory=dict)
     is_quick: bool = False
 
     @property
@@ -65,8 +65,8 @@ class Arena:
         """Number of training rows that every fold has at least."""
         return min(fold.n_rows for fold in self.folds)
 
-    def only(self, f):
-        """Return the arena without the other folds: less to send to another process."""
+    def for_fold(self, f):
+        """Return the evaluator with one fold only: less to send to another process."""
         folds = tuple(fold if g == f else None for g, fold in enumerate(self.folds))
         return replace(self, folds=folds)
 
@@ -90,27 +90,27 @@ class Arena:
             return distiller.fit(take_rows(fold.X, rows), fold.y[rows], weight, X_unlabeled=pool)
 
     def _memory_for(self, plan, f):
-        """Return a cache in which one student of the family judges the teacher for all."""
+        """Return a cache in which one student of the family decides on corrected labels for all."""
         memory = self.distiller_params.get("memory")
-        judge = self.judges.get(plan.family)
-        if memory is None or judge is None:
+        student = self.correction_students.get(plan.family)
+        if memory is None or student is None:
             return memory
-        judge = self.student(replace(plan, student=quick(judge, self.folds[f].n_rows)), f)
+        student = self.student(replace(plan, student=quick(student, self.folds[f].n_rows)), f)
         seed = np.random.RandomState(self.distiller_params["random_state"])
-        return SharedCorrection(check_memory(memory), silenced(with_seeds(clone(judge), seed)))
+        return SharedCorrection(check_memory(memory), silenced(with_seeds(clone(student), seed)))
 
     def student(self, plan, f):
-        """Return the student of a plan, behind the choice of columns of a fold if there is one."""
+        """Return the student of a plan, after a column selector if columns are dropped."""
         if plan.n_columns is None:
             return plan.student
         return behind_selector(plan.student, self.paths[f].best(plan.n_columns))
 
     def with_params(self, **params):
-        """Return the arena with other parameters of the distiller."""
+        """Return the evaluator with other parameters of the distiller."""
         return replace(self, distiller_params=self.distiller_params | params)
 
-    def for_a_first_look(self):
-        """Return an arena without synthetic rows and corrected labels, where training is short."""
+    def for_quick_trials(self):
+        """Return an evaluator with short training, no synthetic rows and no label correction."""
         cheap = {"label_correction": False}
         if self.distiller_params.get("augmentation", "auto") == "auto":
             cheap["augmentation"] = None
@@ -134,7 +134,7 @@ class Arena:
         return self._score(distiller, fold, measures), measures
 
     def teacher_scores(self, f):
-        """Score the teacher on a fold by its honest answers, corrected as candidates see them."""
+        """Score the teacher on a fold by its honest labels, corrected as for candidates."""
         fold = self.folds[f]
         proba = fold.teacher_proba(fold.X_test, self.classes)
         if any(self.distiller_params.get(name) for name in ("prior_correction", "class_weight")):
@@ -161,30 +161,30 @@ class Arena:
 
 
 class SharedCorrection:
-    """A cache in which one student, whoever asks, decides whether labels are corrected.
+    """A cache in which the same student always decides whether labels are corrected.
 
     Parameters
     ----------
     memory : joblib.Memory
         The cache.
-    judge : estimator
+    student : estimator
         Not fitted.
     """
 
-    def __init__(self, memory, judge):
+    def __init__(self, memory, student):
         self.memory = memory
-        self.judge = judge
+        self.student = student
 
     def cache(self, function, ignore=()):
         """Return the function with a memory, see `joblib.Memory.cache`."""
         cached = self.memory.cache(function, ignore=list(ignore))
         if getattr(function, "__wrapped__", None) is not correct_labels:
             return cached
-        return lambda student, *args: cached(self.judge, *args)
+        return lambda _, *args: cached(self.student, *args)
 
 
-def build_arena(teacher, rows, cv, scoring, shared, numbers, n_jobs, random_state, goes_on):
-    """Have the teacher answer on every fold, and find the columns to keep.
+def build_evaluator(teacher, rows, cv, scoring, shared, numbers, n_jobs, random_state, goes_on):
+    """Get the teacher's predictions on every fold, and find the columns to keep.
 
     Parameters
     ----------
@@ -203,18 +203,18 @@ def build_arena(teacher, rows, cv, scoring, shared, numbers, n_jobs, random_stat
     n_jobs : int or None
         For the teacher.
     random_state : RandomState instance
-        Decides the order of rows, and draws some to choose columns by.
+        Decides the order of rows, and which of them columns are chosen by.
     goes_on : callable
-        Takes the numbers of folds that are ready and of all, and tells whether there is time for
-        another.
+        Takes the number of folds that are ready and the number of all, and returns whether there
+        is time for another.
 
     Returns
     -------
-    arena : Arena
-        The folds.
+    evaluator : FoldEvaluator
+        With all folds.
     path : ColumnPath or None
-        In which order columns are given up, by what each fold's teacher says of its test rows; None
-        if all are kept.
+        The order in which columns are dropped, by the predictions of each fold's teacher for its
+        test rows; None if all are kept.
     """
     folds = make_folds(
         teacher,
@@ -233,7 +233,7 @@ def build_arena(teacher, rows, cv, scoring, shared, numbers, n_jobs, random_stat
         labels = [(fold.X, fold.teacher_proba(fold.X, classes)) for fold in folds]
         paths = tuple(column_path(*each, *how) for each in labels)
         path = column_path(*out_of_fold_labels(folds, rows, classes), *how)
-    return Arena(tuple(folds), paths, classes, scoring, shared), path
+    return FoldEvaluator(tuple(folds), paths, classes, scoring, shared), path
 
 
 def quick(student, n_rows):
@@ -248,12 +248,12 @@ def quick(student, n_rows):
 
 
 def behind_selector(student, columns):
-    """Put a student behind a choice of columns."""
+    """Return a pipeline of a column selector and a student."""
     return Pipeline([("columns", ColumnSelector(columns)), ("student", student)])
 
 
 def measures_of(proba, teacher_proba, y, classes, sample_weight):
-    """Compute what is reported of every candidate.
+    """Compute the measures that are reported of every candidate.
 
     Parameters
     ----------

@@ -284,7 +284,8 @@ def measure_batches(fitted_teachers, fitted_students, X, folder):
 COLD_STARTS = {
     "C by ctypes, no NumPy": "from skdistill.scorer import load_library\n"
     "load_library({so!r})({row!r})",
-    "lean scorer, NumPy": "from skdistill.scorer import load\nload({skd!r}, 'numpy')({row!r})",
+    "lean scorer, NumPy": "from skdistill.scorer import load_scorer\n"
+    "load_scorer({skd!r}, 'numpy')({row!r})",
     "onnxruntime": "import onnxruntime, numpy\n"
     "onnxruntime.InferenceSession({onnx!r}, providers=['CPUExecutionProvider'])"
     ".run(None, {{'X': numpy.array([{row!r}], dtype='float32')}})",

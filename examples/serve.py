@@ -36,7 +36,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 import skdistill
-from skdistill.scorer import load
+from skdistill.scorer import load_scorer
 
 #: JSON has neither NaN nor infinity, and a string is no number.
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)] | None
@@ -90,7 +90,7 @@ def make_app(path, background=None):
     app : FastAPI
         The service.
     """
-    scorer = load(path)
+    scorer = load_scorer(path)
     explainer = None if background is None else make_explainer(path, background)
     app = FastAPI(title="Student", version=skdistill.__version__)
     row_model = row_schema(scorer)
@@ -141,7 +141,7 @@ def make_explainer(path, background):
     import pandas as pd
 
     student = skdistill.load(path)
-    levels = load(path, engine="numpy").levels
+    levels = load_scorer(path, engine="numpy").levels
 
     def typed(frame, row):
         """Give columns of numbers, strings and categories that are numbers their types."""
@@ -194,7 +194,7 @@ def check_student(path):
     if not path.is_file():
         raise bad_input(f"--student: there is no file {path}")
     try:
-        return load(path).columns
+        return load_scorer(path).columns
     except (ValueError, OSError) as error:
         raise bad_input(f"--student: {path}: {error}") from None
 

@@ -47,7 +47,7 @@ if TYPE_CHECKING:  # what editors and type checkers see
         top_k_overlap,
     )
     from skdistill.monitor.fidelity_monitor import FidelityMonitor
-    from skdistill.monitor.report import MonitorReport
+    from skdistill.monitor.monitor_report import MonitorReport
     from skdistill.monitor.state_file import MonitorFileError
     from skdistill.munge import Munge
     from skdistill.report.decisions.card import DecisionReport
@@ -144,7 +144,7 @@ _PUBLIC = {
     "BudgetError": "search.budget",
     "StudentSearchDisplay": "report.displays.student_search_display",
     "FidelityMonitor": "monitor.fidelity_monitor",
-    "MonitorReport": "monitor.report",
+    "MonitorReport": "monitor.monitor_report",
     "MonitorDisplay": "report.displays.monitor_display",
     "MonitorFileError": "monitor.state_file",
 }

@@ -156,7 +156,7 @@ def test_importing_the_scorer_loads_nothing_but_numpy():
         "import sys; before = set(sys.modules); import skdistill.scorer;"
         "new = {name.partition('.')[0] for name in set(sys.modules) - before};"
         "assert new - sys.stdlib_module_names == {'skdistill'}, new;"
-        "from skdistill.scorer import LeanScorer, load, load_library;"
+        "from skdistill.scorer import LeanScorer, load_library, load_scorer;"
         "new = {name.partition('.')[0] for name in set(sys.modules) - before};"
         "assert new - sys.stdlib_module_names == {'skdistill', 'numpy'}, new"
     )

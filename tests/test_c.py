@@ -26,7 +26,7 @@ from skdistill.export.certificate import ParityError, read_certificate
 from skdistill.export.content import student_content
 from skdistill.export.sample import parity_sample
 from skdistill.scorer import load_library
-from skdistill.scorer.content import lean_model
+from skdistill.scorer.student_content import lean_model
 
 STRICT = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-O2"]
 

@@ -112,7 +112,7 @@ def test_scorers_know_them_too(fitted, asked, tmp_path):
     student = fitted_on(fitted)
     expected = student.predict_proba(table(fitted))
     save(student, tmp_path / "student.skd")
-    scorer = skdistill.scorer.load(tmp_path / "student.skd", engine="numpy")
+    scorer = skdistill.scorer.load_scorer(tmp_path / "student.skd", engine="numpy")
     X = table(asked)
     np.testing.assert_allclose(scorer.batch(X), expected, atol=1e-9)
     rows = list(zip(X["k"].tolist(), X["x"].tolist(), strict=True))

@@ -139,7 +139,7 @@ def test_every_form_answers_as_the_student_does(name, case, tmp_path):
         assert_same([scorer(row) for row in rows], expected[:20])
     save(student, tmp_path / "student.skd")
     assert_same(answers(load(tmp_path / "student.skd"), asked), expected)
-    from_file = skdistill.scorer.load(tmp_path / "student.skd", engine="numpy")
+    from_file = skdistill.scorer.load_scorer(tmp_path / "student.skd", engine="numpy")
     assert_same(from_file.batch(asked), expected)
     to_c(student, tmp_path / "student.c", asked)
     to_onnx(student, tmp_path / "student.onnx", asked, dtype="float64")
@@ -156,7 +156,7 @@ def test_the_file_of_every_student_on_every_odd_column_answers_as_it_does(name, 
     y = (X["signal"] + X.isna().mean(axis=1) > 0.2).to_numpy().astype(int)
     student, asked = clone(STUDENTS[name]).fit(X, y), asked_rows(X, rng)
     save(student, tmp_path / "student.skd")
-    scorer = skdistill.scorer.load(tmp_path / "student.skd", engine="numpy")
+    scorer = skdistill.scorer.load_scorer(tmp_path / "student.skd", engine="numpy")
     assert_same(scorer.batch(asked), answers(student, asked))
 
 

@@ -219,5 +219,5 @@ def test_every_export_takes_hundreds_of_real_columns(student, tmp_path):
         assert verify(tmp_path / file, X_test).max_difference < 1e-5
     save(student, tmp_path / "student.skd")
     ask = student.predict if is_regressor(student) else student.predict_proba
-    scorer = skdistill.scorer.load(tmp_path / "student.skd")
+    scorer = skdistill.scorer.load_scorer(tmp_path / "student.skd")
     np.testing.assert_allclose(scorer.batch(X_test), ask(X_test), atol=5e-6)

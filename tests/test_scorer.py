@@ -25,8 +25,7 @@ from skdistill import (
     save,
 )
 from skdistill.export.content import student_content
-from skdistill.scorer import LeanScorer, load
-from skdistill.scorer.content import lean_model
+from skdistill.scorer import LeanScorer, load_scorer
 from skdistill.scorer.model import (
     LeanNetwork,
     exact_threshold,
@@ -34,6 +33,7 @@ from skdistill.scorer.model import (
     largest_float32,
     size_in_bytes,
 )
+from skdistill.scorer.student_content import lean_model
 
 ENGINES = ["c", "numpy"]
 SMALL = {"max_epochs": 2, "random_state": 0}
@@ -423,7 +423,7 @@ def test_a_distiller_and_a_file_give_the_same_scorer(binary_task, tmp_path):
         lean_scorer(model, "numpy"),
         lean_scorer(tmp_path / "student.skd", "numpy"),
         lean_scorer(str(tmp_path / "student.skd"), "numpy"),
-        load(tmp_path / "student.skd", "numpy"),
+        load_scorer(tmp_path / "student.skd", "numpy"),
     ]
     assert len({scorer(X[0]) for scorer in scorers}) == 1
 
@@ -431,8 +431,8 @@ def test_a_distiller_and_a_file_give_the_same_scorer(binary_task, tmp_path):
 def test_loading_and_scoring_needs_neither_scikit_learn_nor_scipy(fitted, tmp_path):
     save(fitted[1]["mlp"], tmp_path / "student.skd")
     program = (
-        "import sys; from skdistill.scorer import load;"
-        f"scorer = load({str(tmp_path / 'student.skd')!r});"
+        "import sys; from skdistill.scorer import load_scorer;"
+        f"scorer = load_scorer({str(tmp_path / 'student.skd')!r});"
         "scorer([1.0, None, 'AT', 3, 1.0]); scorer.batch([[1.0, None, 'AT', 3, 1.0]]);"
         "found = {'sklearn', 'scipy', 'torch', 'pandas', 'narwhals'} & set(sys.modules);"
         "assert not found, found"

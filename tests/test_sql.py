@@ -33,7 +33,7 @@ from skdistill.export.certificate import read_certificate
 from skdistill.export.content import student_content
 from skdistill.export.sample import parity_sample, student_answers
 from skdistill.export.sql.to_sql import DIALECTS
-from skdistill.scorer.content import lean_model
+from skdistill.scorer.student_content import lean_model
 
 duckdb = pytest.importorskip("duckdb")
 sqlglot = pytest.importorskip("sqlglot")

@@ -41,9 +41,9 @@ from skdistill.export.content import STUDENTS, student_content
 from skdistill.export.sample import critical_values, student_answers
 from skdistill.export.student_file import SKOPS_TRUSTED_TYPES, load, save, student_from
 from skdistill.scorer import student_file
-from skdistill.scorer.content import StudentContent, lean_model
 from skdistill.scorer.content_checks import STUDENT_ATTRIBUTES
 from skdistill.scorer.model import fingerprint
+from skdistill.scorer.student_content import StudentContent, lean_model
 from skdistill.scorer.student_file import StudentFileError, pack, read_student_file, unpack
 
 GOLDEN = Path(__file__).parent / "student_files"
@@ -314,7 +314,7 @@ def test_reading_needs_numpy_alone(students, tmp_path):
     save(students["mlp"], tmp_path / "student.skd")
     program = (
         "import sys; from skdistill.scorer.student_file import read_student_file;"
-        "from skdistill.scorer.content import StudentContent, lean_model;"
+        "from skdistill.scorer.student_content import StudentContent, lean_model;"
         f"lean_model(read_student_file({str(tmp_path / 'student.skd')!r}));"
         "new = {name.partition('.')[0] for name in sys.modules};"
         "assert not new & {'scipy', 'sklearn', 'joblib', 'zipfile', 'narwhals'}, new"

@@ -23,7 +23,7 @@ from skdistill.export.certificate import ParityError, certificate_path, read_cer
 from skdistill.export.content import student_content
 from skdistill.export.sample import ALONE_ROWS, MIXED_ROWS, critical_values, parity_rows
 from skdistill.export.verify import verify
-from skdistill.scorer.content import lean_model
+from skdistill.scorer.student_content import lean_model
 
 
 @pytest.fixture(scope="module")

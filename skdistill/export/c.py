@@ -24,8 +24,8 @@ from skdistill.parameters import validate_params
 from skdistill.scorer.c_source import c_source
 from skdistill.scorer.cells import CellReader
 from skdistill.scorer.compiled import compile_library, compiler_version
-from skdistill.scorer.content import lean_model
 from skdistill.scorer.model import n_answers
+from skdistill.scorer.student_content import lean_model
 from skdistill.scorer.student_file import pack
 from skdistill.scorer.tables import read_columns
 

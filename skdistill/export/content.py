@@ -6,7 +6,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdistill.columns import column_names
 from skdistill.models import student_and_teacher
-from skdistill.scorer.content import StudentContent
 from skdistill.scorer.content_checks import (
     STUDENT_ATTRIBUTES,
     TREE_ARRAYS,
@@ -15,6 +14,7 @@ from skdistill.scorer.content_checks import (
     is_plain,
 )
 from skdistill.scorer.model import size_in_bytes
+from skdistill.scorer.student_content import StudentContent
 from skdistill.students.column_selector import selection_of
 from skdistill.students.linear import LinearStudentClassifier, LinearStudentRegressor
 from skdistill.students.mlp import MLPStudentClassifier, MLPStudentRegressor

@@ -6,8 +6,8 @@ from pathlib import Path
 from skdistill.export.certificate import TOLERANCE, certify
 from skdistill.export.content import deployed_student, student_content
 from skdistill.export.sample import parity_sample
-from skdistill.scorer.content import lean_model
-from skdistill.scorer.lean_scorer import LeanScorer, load
+from skdistill.scorer.lean_scorer import LeanScorer, load_scorer
+from skdistill.scorer.student_content import lean_model
 
 
 def lean_scorer(model, engine="auto"):
@@ -36,7 +36,7 @@ def lean_scorer(model, engine="auto"):
 
     See Also
     --------
-    save : Keeps a student for `skdistill.scorer.load`, which needs no scikit-learn.
+    save : Keeps a student for `skdistill.scorer.load_scorer`, which needs no scikit-learn.
 
     Notes
     -----
@@ -57,7 +57,7 @@ def lean_scorer(model, engine="auto"):
     3
     """
     if isinstance(model, str | Path):
-        return load(model, engine)
+        return load_scorer(model, engine)
     student = deployed_student(model)
     lean = lean_model(student_content(student))
     return certified_scorer(student, lean, engine, "lean scorer", advice="")

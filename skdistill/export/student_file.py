@@ -11,8 +11,8 @@ from skdistill.columns import column_names
 from skdistill.export.certificate import check_writable
 from skdistill.export.content import STUDENTS, deployed_student, student_content
 from skdistill.export.lean import certified_scorer
-from skdistill.scorer.content import lean_model
 from skdistill.scorer.files import write_atomically
+from skdistill.scorer.student_content import lean_model
 from skdistill.scorer.student_file import StudentFileError, pack, read_student_file, unpack
 from skdistill.students.encoding import ColumnEncoding, Encoding
 from skdistill.students.tree import PlainTree
@@ -63,9 +63,9 @@ def save(model, path):
 
     Notes
     -----
-    Before it is written, the file is scored as `skdistill.scorer.load` scores it, and compared with
-    the student on some thousand rows that are made up: on, beside and between all thresholds and
-    bin edges, missing, and of every level.
+    Before it is written, the file is scored as `skdistill.scorer.load_scorer` scores it, and
+    compared with the student on some thousand rows that are made up: on, beside and between all
+    thresholds and bin edges, missing, and of every level.
 
     The same student gives the same bytes. They are in the layout of safetensors, with a SHA-256
     over all of them; it finds damage, and says nothing about who wrote the file.

@@ -14,9 +14,9 @@ from skdistill.export.content import deployed_student, student_content
 from skdistill.export.sample import parity_sample
 from skdistill.export.student_file import student_from
 from skdistill.models import student_and_teacher
-from skdistill.scorer.content import lean_model
 from skdistill.scorer.files import as_path
 from skdistill.scorer.model import fingerprint
+from skdistill.scorer.student_content import lean_model
 from skdistill.scorer.student_file import unpack
 
 #: What runs an exported file, by its format.

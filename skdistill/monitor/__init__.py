@@ -6,17 +6,17 @@
                                                        |
                                                     database, or JSON
 
-`table` reads rows of any container, `bins` sorts cells, `layout` counts a batch, `ledger` keeps
-the counts by time, `database` and `state_file` (JSON) keep them on disk, `old_journal` reads older
-files, `weekdays` compares with the same weekdays, `psi` and `gap` are the maths, `report` judges,
-`fidelity_monitor` is what users hold.
-Nothing here needs more than NumPy, except `FidelityMonitor.from_estimator`, which asks fitted
-models.
+`table` reads rows of any container, `bins` are the histograms of columns, `layout` counts a batch,
+`ledger` adds up the counts by time, `database` and `state_file` (JSON) store them, `old_journal`
+reads older files, `weekdays` compares with the same weekdays, `psi` and `gap` compute drift and
+gap, `monitor_report` compares counts with the reference, and `fidelity_monitor` is the public
+class. Only NumPy is needed, except for `FidelityMonitor.from_estimator`, which predicts with
+fitted models.
 """
 
 from skdistill.monitor.batch_summary import BatchSummary
 from skdistill.monitor.fidelity_monitor import FidelityMonitor
-from skdistill.monitor.report import MonitorReport
+from skdistill.monitor.monitor_report import MonitorReport
 from skdistill.monitor.state_file import MonitorFileError
 
 __all__ = ["BatchSummary", "FidelityMonitor", "MonitorFileError", "MonitorReport"]

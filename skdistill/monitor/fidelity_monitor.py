@@ -14,7 +14,7 @@ from skdistill.monitor.database import create_database, is_database, open_databa
 from skdistill.monitor.days import days_of_rows
 from skdistill.monitor.layout import Batch, align, choose_layout, count, label_faults, read_scores
 from skdistill.monitor.ledger import Entry, Ledger
-from skdistill.monitor.report import make_report
+from skdistill.monitor.monitor_report import make_report
 from skdistill.monitor.sampling import chosen_rows
 from skdistill.monitor.settings import LIMITS, check_setting, check_settings
 from skdistill.monitor.state_file import (

@@ -4,7 +4,7 @@
                                        |
                                     C source  ->  shared library  ->  LibraryScorer (no NumPy)
 
-`content` makes the `model` that is served, `student_file` reads files, `c_source` writes C,
+`student_content` makes the `model` that is served, `student_file` reads files, `c_source` writes C,
 `c_engine` and `numpy_engine` score, `cells` reads a caller's row, `lean_scorer` is what users hold,
 `library` scores by a compiled file alone. Importing this package loads nothing, not even NumPy.
 """
@@ -13,14 +13,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # what editors and type checkers see
-    from skdistill.scorer.lean_scorer import LeanScorer, load
+    from skdistill.scorer.lean_scorer import LeanScorer, load_scorer
     from skdistill.scorer.library import LibraryScorer, load_library
 
 _PUBLIC = {
     "LeanScorer": "lean_scorer",
     "LibraryScorer": "library",
-    "load": "lean_scorer",
     "load_library": "library",
+    "load_scorer": "lean_scorer",
 }
 
 __all__ = list(_PUBLIC)

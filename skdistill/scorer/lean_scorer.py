@@ -8,9 +8,9 @@ from skdistill.caller import warn_caller
 from skdistill.levels import warn_of_unknown_levels
 from skdistill.messages import shown
 from skdistill.scorer.cells import CellReader
-from skdistill.scorer.content import lean_model
 from skdistill.scorer.model import fingerprint
 from skdistill.scorer.numpy_engine import numpy_engine
+from skdistill.scorer.student_content import lean_model
 from skdistill.scorer.student_file import read_student_file
 from skdistill.scorer.tables import as_array, read_columns, table_columns
 
@@ -20,7 +20,7 @@ _FLOAT64 = np.dtype(np.float64)
 class LeanScorer:
     """Scores rows of raw columns as a student does, without the validation of scikit-learn.
 
-    Made by `lean_scorer` from a student, or by `skdistill.scorer.load` from a file.
+    Made by `lean_scorer` from a student, or by `skdistill.scorer.load_scorer` from a file.
 
     Parameters
     ----------
@@ -55,11 +55,11 @@ class LeanScorer:
     >>> from pathlib import Path
     >>> from sklearn.datasets import load_diabetes
     >>> from skdistill import TreeStudentRegressor, save
-    >>> from skdistill.scorer import load
+    >>> from skdistill.scorer import load_scorer
     >>> X, y = load_diabetes(return_X_y=True)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     save(TreeStudentRegressor(4).fit(X, y), Path(folder, "student.skd"))
-    ...     scorer = load(Path(folder, "student.skd"), engine="numpy")
+    ...     scorer = load_scorer(Path(folder, "student.skd"), engine="numpy")
     >>> scorer
     LeanScorer(10 columns, regressor, engine='numpy')
     >>> print(f"{scorer(X[0]):.0f}")
@@ -194,7 +194,7 @@ def _make_engine(model, engine):
     return numpy_engine(model)
 
 
-def load(path, engine="auto"):
+def load_scorer(path, engine="auto"):
     """Load a saved student as a scorer, without scikit-learn.
 
     Parameters

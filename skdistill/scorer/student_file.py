@@ -17,10 +17,10 @@ import os
 import numpy as np
 
 from skdistill import __version__
-from skdistill.scorer.content import StudentContent
 from skdistill.scorer.content_checks import StudentFileError, check_content, require
 from skdistill.scorer.digest import sha256
 from skdistill.scorer.files import as_path
+from skdistill.scorer.student_content import StudentContent
 
 __all__ = ["StudentFileError", "pack", "read_student_file", "unpack"]
 

@@ -18,8 +18,8 @@ from skdistill.export.content import (
 )
 from skdistill.export.onnx.sample import onnx_sample, table_sample
 from skdistill.models import student_and_teacher
-from skdistill.scorer.content import lean_model
 from skdistill.scorer.model import LeanTree
+from skdistill.scorer.student_content import lean_model
 from skdistill.scorer.student_file import pack
 from skdistill.students.column_selector import selection_of
 

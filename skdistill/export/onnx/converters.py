@@ -20,7 +20,7 @@ from skdistill.export.content import (
 from skdistill.export.onnx.answers import add_answers
 from skdistill.export.onnx.graph import GraphBuilder
 from skdistill.export.onnx.signature import Cells, class_labels, input_columns
-from skdistill.scorer.content import lean_model
+from skdistill.scorer.student_content import lean_model
 
 
 def register_converters():

@@ -17,8 +17,8 @@ from skdistill.export.sample import parity_sample
 from skdistill.export.sql.names import first_repeated, result_names, table_name
 from skdistill.messages import shown
 from skdistill.parameters import validate_params
-from skdistill.scorer.content import lean_model
 from skdistill.scorer.model import LeanTree
+from skdistill.scorer.student_content import lean_model
 from skdistill.scorer.student_file import pack
 
 #: The dialects that SQL can be written in.

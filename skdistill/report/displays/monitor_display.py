@@ -7,7 +7,7 @@ import numpy as np
 
 from skdistill.monitor import FidelityMonitor
 from skdistill.monitor.gap import FEWEST_PAIRS
-from skdistill.monitor.report import TITLES
+from skdistill.monitor.monitor_report import TITLES
 from skdistill.report.plotting import import_pyplot, make_panels, shorten
 
 #: Narrowest and widest figure, what a bucket adds to it, and room for names, in inches.

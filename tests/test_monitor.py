@@ -345,6 +345,13 @@ def test_every_container_is_counted_alike(monitor, batch):
         assert counts_of(other) == counts_of(monitor), name
 
 
+def test_a_column_may_be_called_column_names(rng):
+    rows = pd.DataFrame({"column_names": rng.random(50), "columns": rng.random(50)})
+    monitor = FidelityMonitor().fit(rows, rng.random(50))
+    assert monitor.feature_names_in_.tolist() == ["column_names", "columns"]
+    assert not monitor.update(rows, rng.random(50)).unknown_columns
+
+
 def test_single_rows_of_every_form_are_counted_like_a_table(monitor, batch):
     rows, student, teacher = batch
     empty = monitor.to_json()

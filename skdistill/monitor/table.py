@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skdistill.scorer.cells import is_missing
-from skdistill.scorer.tables import as_array
+from skdistill.scorer.tables import as_array, column_labels
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def read_table(X):
     if hasattr(X, "keys") and getattr(X, "ndim", 2) == 1:  # a Series by column
         return _named(list(X.keys()), [as_array([cell]) for cell in X.tolist()], is_row=True)
     if hasattr(X, "columns") and hasattr(X, "__getitem__"):
-        labels = list(getattr(X, "column_names", X.columns))
+        labels = column_labels(X)
         return _named(labels, [lambda label=label: X[label] for label in labels])
     if isinstance(X, list | tuple):
         return _read_list(X)

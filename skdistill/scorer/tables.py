@@ -35,8 +35,7 @@ def table_columns(reader, X):
             )
         return X.T
     if hasattr(X, "columns") or isinstance(X, dict):
-        is_arrow = type(X).__module__.startswith("pyarrow")
-        names = list(X.column_names if is_arrow else getattr(X, "columns", X))
+        names = column_labels(X)
         if not all(isinstance(name, str) for name in names):  # as good as none
             return table_columns(reader, np.asarray(X))
         reader.check_names(names)
@@ -94,6 +93,12 @@ def read_columns(reader, columns):
         else:
             table[:, j] = [reader.level_number(j, cell) for cell in values.tolist()]
     return table
+
+
+def column_labels(X):
+    """Return the labels of the columns of a data frame, a table of pyarrow or a dict of columns."""
+    is_arrow = type(X).__module__.startswith("pyarrow")
+    return list(X.column_names if is_arrow else getattr(X, "columns", X))
 
 
 def _are_numbers(values):

@@ -37,7 +37,7 @@ def replicate(means, statistics, sample_weight, n_resamples, random_state):
     Returns
     -------
     replicates : dict of str to ndarray of shape (1 + n_resamples, ...)
-        First the statistic on the rows as they are, then on every resample; NaN where it is
+        First the statistic on the original rows, then on every resample; NaN where it is
         undefined.
     """
     columns = np.column_stack(list(means.values())) if means else np.empty((len(sample_weight), 0))
@@ -55,7 +55,7 @@ def replicate(means, statistics, sample_weight, n_resamples, random_state):
 
 
 def _blocks_of_weights(sample_weight, n_resamples, at_once, random_state):
-    """Yield the weights as they are, then those of the resamples, a few at a time."""
+    """Yield the original weights, then those of the resamples, a few at a time."""
     yield sample_weight[None, :]
     n_samples = len(sample_weight)
     for start in range(0, n_resamples, at_once):
@@ -130,7 +130,7 @@ class Estimate:
     Attributes
     ----------
     value : float
-        The estimate on the rows as they are.
+        The estimate on the original rows.
     low, high : float
         Ends of the interval; NaN if the statistic is undefined in too many resamples.
     """

@@ -76,12 +76,12 @@ def is_frame(X):
 
 
 def require_table(X, name="X"):
-    """Raise before any work if something was passed that is no table, without reading its cells.
+    """Raise an error if X is not a table, without reading its cells.
 
     Raises
     ------
     TypeError
-        If it is no table, array or list at all, such as a model, a path or None.
+        If it is not a table, array or list at all, such as a model, a path or None.
     ValueError
         If it has not two dimensions.
     """
@@ -163,7 +163,7 @@ def check_rows(estimator, X, *, reset, accept_sparse=False, name="X"):
 
 
 def as_models_take(X):
-    """Return a table of new rows as it is shown to models that check it themselves.
+    """Return a table of new rows for models that check it themselves.
 
     Parameters
     ----------
@@ -226,7 +226,7 @@ def column_values(X, j):
 def plain_rows(X):
     """Read a table once: as a float64 array if it holds only numbers, else as `PlainColumns`.
 
-    Arrays of numbers, and sparse matrices, are returned as they are.
+    Arrays of numbers, and sparse matrices, are returned unchanged.
     """
     frame = _narwhalify(X)
     if isinstance(frame, nw.DataFrame):
@@ -242,7 +242,7 @@ def plain_rows(X):
 
 
 def cell_values(X):
-    """Read every cell as its owner has it.
+    """Read every cell in the caller's type.
 
     Parameters
     ----------
@@ -593,7 +593,7 @@ def _sparse_row_hashes(X):
 
 
 def _narwhalify(X):
-    """Wrap a frame; return anything else as it is."""
+    """Wrap a frame; return anything else unchanged."""
     if isinstance(X, np.ndarray):
         return X
     return nw.from_native(X, eager_only=True, pass_through=True)

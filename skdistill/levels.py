@@ -1,8 +1,8 @@
-"""What equals a category: one rule, for students, scorers and exports.
+"""When two categories are equal: one rule for students, scorers and exports.
 
 Two categories are the same if they are the same text, or the same number: 1, 1.0 and True are. A
-text and a number are the same if the number is written so: "1", "1.0" and "True" are 1, "01" and
-"1e0" are not, and as texts "1" and "1.0" are two. NumPy is not needed.
+text and a number are the same if the text is the number as Python writes it: "1", "1.0" and "True"
+are 1, "01" and "1e0" are not, and as texts "1" and "1.0" are two. NumPy is not needed.
 """
 
 from collections import Counter
@@ -12,8 +12,8 @@ from skdistill.caller import warn_caller
 #: Names of the types of missing values that are neither None nor NaN.
 MISSING_TYPES = ("NAType", "NaTType")
 
-#: Of a column that has an infrequent level, as many cells have to be unknown, all of them, before
-#: that is odd. Of a column without one it is if most cells are, or of fewer cells clearly most.
+#: A column with an infrequent level is reported if at least this many cells are unknown, and all of
+#: them. Others are reported if most cells are unknown; of fewer cells, if clearly most are.
 MANY_CELLS, MOST, CLEARLY_MOST = 100, 1 / 2, 2 / 3
 
 #: Categories that a message lists.
@@ -74,14 +74,14 @@ def warn_of_unknown_levels(columns):
 
 
 def _same_as(level):
-    """List what else equals a level: the writings of a number, or the number that a text is."""
+    """List what else equals a level: the texts of a number, or the number of a text."""
     if isinstance(level, str):
         return _number_written(level)
     return () if level is None else _writings(level)
 
 
 def _writings(number):
-    """List how a number is written: as itself, as an integer and as a float."""
+    """List the texts of a number: its own, and as an integer and as a float."""
     try:
         whole = [str(int(number))] if number == int(number) else []
         return [str(number), *whole, repr(float(number))]
@@ -90,7 +90,7 @@ def _writings(number):
 
 
 def _number_written(text):
-    """Return the number whose writing a text is, in a list that is empty if there is none."""
+    """Return the number that a text stands for in a list; an empty list if there is none."""
     if text in ("True", "False"):
         return [text == "True"]
     if not text[-1:].isdigit():

@@ -19,7 +19,7 @@ from skdistill.parameters import Interval, ParametersMixin, check_parameters
 #: A column with fewer distinct numbers is discrete: its cells are swapped, never jittered.
 DISCRETE_VALUES = 32
 
-#: Random directions that stand for one nominal column when distances are computed.
+#: Dimension of the random vectors that represent a nominal column in distances.
 NOMINAL_DIRECTIONS = 8
 
 _OF_SAMPLE = {
@@ -123,7 +123,7 @@ class Munge(ParametersMixin, BaseEstimator):
         return self.sample_with_parents(X, n_labelled, random_state)[0]
 
     def sample_with_parents(self, X, n_labelled=None, random_state=None):
-        """Make synthetic rows, and tell which rows each was made of.
+        """Make synthetic rows, and return the rows that each was made from.
 
         Parameters
         ----------
@@ -139,7 +139,7 @@ class Munge(ParametersMixin, BaseEstimator):
         synthetic : ndarray or data frame of shape (n_synthetic, n_features)
             In the container of X, with its column types.
         parents : ndarray of shape (n_synthetic, 2)
-            Numbers of the row it started from and of its neighbour.
+            Positions of the original row and of its neighbour.
         """
         self._validate_params()
         require_table(X)
@@ -204,7 +204,7 @@ class Munge(ParametersMixin, BaseEstimator):
 
 
 def _embed(columns, random_state):
-    """Return float32 points whose Euclidean distances say how alike rows are."""
+    """Return float32 points whose Euclidean distances are the dissimilarities of rows."""
     parts = []
     for values in columns:
         if is_nominal(values):

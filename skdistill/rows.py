@@ -68,7 +68,7 @@ class Rows:
     sample_weight : ndarray of shape (n_labelled,)
         Their weights.
     has_weights : bool
-        Whether weights were given; if so, every model that is fitted has to take them.
+        Whether weights were given; if so, every model that is fitted must take them.
     pool : ndarray, sparse matrix, data frame or None
         The unlabelled rows.
     pool_weight : ndarray of shape (n_unlabelled,)
@@ -103,7 +103,7 @@ class Rows:
 #: Share of rows known from training, beyond what chance explains, that is reported.
 SEEN_TOLERANCE = 0.01
 
-#: So many standard errors more rows have to be known than chance explains.
+#: Number of standard errors by which known rows must exceed those expected by chance.
 CLEAR = 4.0
 
 #: The same share of rows that come after fit: in a stream of coarse rows more and more are equal.
@@ -403,7 +403,7 @@ def _require_y(estimator, y):
 
 
 def check_length(y, X):
-    """Raise unless there is one y per row of X."""
+    """Raise an error unless y has one entry per row of X."""
     if num_samples(y) != num_samples(X):
         raise ValueError(
             f"y has {num_samples(y)} entries and X {num_samples(X)} rows (inconsistent numbers "
@@ -435,7 +435,7 @@ def finite_values(y, estimator=None):
 
 
 def warn_of_one_class(classes):
-    """Warn if there is nothing to tell apart, so that every answer will be the same."""
+    """Warn if y has one class only, so that all predictions will be the same."""
     if len(classes) == 1:
         warn_caller(
             f"y holds one class only, {np.asarray(classes).tolist()[0]!r}, and so will every "
@@ -455,7 +455,7 @@ def _missing_labels(y):
 
 
 def warn_of_leak(hashes, pool_hashes):
-    """Warn if labelled rows stand in the unlabelled pool, beyond what chance explains."""
+    """Warn if more labelled rows are in the unlabelled pool than expected by chance."""
     by_chance = 1.0 - (1.0 - _recurring(hashes)) ** max(1.0, len(pool_hashes) / len(hashes))
     shared = np.isin(hashes, pool_hashes).mean()
     if shared > by_chance + LEAK_TOLERANCE:
@@ -468,7 +468,7 @@ def warn_of_leak(hashes, pool_hashes):
 
 
 def _recurring(hashes):
-    """Share of rows that stand there more than once."""
+    """Share of rows that occur more than once."""
     counts = np.unique(hashes, return_counts=True)[1]
     return float(counts[counts > 1].sum() / max(len(hashes), 1))
 
@@ -586,6 +586,6 @@ def _check_kinds(table, X):
     if n_numeric and out_of_range > n_numeric / 2:
         warn_caller(
             f"The median of {out_of_range} of {n_numeric} numeric columns of X_unlabeled lies "
-            "outside the range of X. If X was transformed, X_unlabeled has to be as well: use "
+            "outside the range of X. If X was transformed, X_unlabeled must be as well: use "
             "Pipeline(..., transform_input=['X_unlabeled'])."
         )

@@ -45,15 +45,15 @@ class TransferSet:
         Class labels, in the order of the columns of `margins`; None in regression.
     class_weight : ndarray of shape (n_classes,) or None
         What the weights of rows are multiplied by in the hard term, by observed class; None for 1.
-        The margins answer for these weights already.
+        The margins already include these weights.
     row_alpha : ndarray of shape (n_samples,) or None
         Weight of every row's soft term, in place of one for all; None for that.
     loss : {"kl", "logit_mse", "brier", "js"}
         What the soft term is, see `skdistill.soft_labels.distillation_loss`.
     hints : tuple of Hint
-        What the teacher tells of the rows besides its margins.
+        Further targets from the teacher, besides its margins.
     labelling : {"oob", "cross_fit", "direct"}
-        Where the margins of the labelled rows come from. Unlabelled ones were asked directly.
+        Where the margins of the labelled rows come from. Those of unlabelled rows are "direct".
     synthetic_labelling : {"half_oob", "direct"}
         Where those of the synthetic rows come from, see `DistilledClassifier`.
 
@@ -98,8 +98,8 @@ class TransferSet:
     def without(self, rows):
         """Hold real rows out: return the other real rows.
 
-        Synthetic rows are left out, too. Some were made of those held out, and to all of them the
-        teacher says what it remembers of their neighbours' classes.
+        Synthetic rows are left out, too: some were made from rows that are held out, and the
+        teacher's predictions for them depend on the classes of those.
 
         Parameters
         ----------
@@ -195,7 +195,7 @@ def not_observed(X, margins, sample_weight, origin, classes, synthetic_labelling
 def join(parts):
     """Join transfer sets of one task, as the teacher labelled them: first labelled, last synthetic.
 
-    What is decided once all rows are together, `row_alpha` and `hints`, cannot be there yet.
+    `row_alpha` and `hints` must not be set yet: they are decided for all rows together.
     """
     return replace(
         parts[0],
@@ -206,14 +206,14 @@ def join(parts):
 
 
 def kinds_of_unknown_cells(X, ask):
-    """Find what a teacher takes in nominal columns though it may never have seen it.
+    """Find the unknown cells that a teacher accepts in nominal columns.
 
     Parameters
     ----------
     X : ndarray or data frame of shape (n_samples, n_features)
         Real rows.
     ask : callable
-        Asks the teacher about a table, and raises if the teacher does not take it.
+        Predicts a table by the teacher, and raises if the teacher does not accept it.
 
     Returns
     -------
@@ -230,7 +230,7 @@ def kinds_of_unknown_cells(X, ask):
         some = take_rows(X, rows % X.shape[0])
         try:
             ask(with_unknown_cells(some, rows, kinds))
-        except Exception:  # teachers raise whatever they like
+        except Exception:  # teachers may raise any error
             return False
         return True
 
@@ -238,7 +238,7 @@ def kinds_of_unknown_cells(X, ask):
 
 
 def with_unknown_cells(X, rows, kinds):
-    """Make some rows have one unknown cell each, of every kind equally often.
+    """Put one unknown cell into each of some rows, every kind equally often.
 
     Parameters
     ----------
@@ -287,9 +287,9 @@ def _levels(values):
 
 
 def _unseen_levels(known):
-    """Make levels that are none of the known ones, one behind each of these in order.
+    """Make unknown levels, one after each of the known ones in sorted order.
 
-    XGBoost takes an unseen category for the one that is next in order, and none that is the last.
+    XGBoost treats an unseen category as the next one in order, and refuses one that is the last.
     """
     if not isinstance(known[-1], str):
         return [known[-1] + 1]

@@ -374,11 +374,11 @@ def test_what_is_no_library_of_a_student_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no file .*nothing\.so"):
         load_library(tmp_path / "nothing.so")
     (tmp_path / "text.so").write_text("not a library")
-    with pytest.raises(ValueError, match="is no library of a student"):
+    with pytest.raises(ValueError, match="is not a library of a student"):
         load_library(tmp_path / "text.so")
     (tmp_path / "other.c").write_text("int f(void);\nint f(void) { return 1; }\n")
     other = compiled(tmp_path / "other.c", tmp_path / "other.so", "-shared", "-fPIC")
-    with pytest.raises(ValueError, match="is no library of a student"):
+    with pytest.raises(ValueError, match="is not a library of a student"):
         load_library(other)
 
 

@@ -674,7 +674,7 @@ def test_days_are_compared_with_the_same_weekdays(rng, close_figures):
     assert {drift.status for day in days for drift in (*day.columns, *day.scores)} == {"stable"}
     assert "same weekdays of the reference" in str(days[0])
     assert {drift_of(day, "is_weekend").status for day in plain.history()} == {"alert"}
-    assert "what\ndiffers by weekday looks like drift" in str(plain.history()[0])
+    assert "differences between weekdays look like drift" in str(plain.history()[0])
     assert drift_of(plain.report(), "is_weekend").status == "stable"
     assert plain.report().same_weekdays is False
     other = FidelityMonitor.from_json(matched.to_json())
@@ -763,12 +763,12 @@ def test_the_state_does_not_grow_with_the_rows(monitor, batch):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda text: text[: len(text) // 2], "no complete JSON"),
-        (lambda text: "", "no complete JSON"),
+        (lambda text: text[: len(text) // 2], "not complete JSON"),
+        (lambda text: "", "not complete JSON"),
         (lambda text: text.replace('"rows": 300', '"rows": 301', 1), "damaged or changed by hand"),
         (lambda text: text.replace('"version": 2', '"version": 3'), "reads versions up to 2"),
-        (lambda text: '{"format": "skdistill.student"}', "no state of a FidelityMonitor"),
-        (lambda text: "[1, 2]", "no state of a FidelityMonitor"),
+        (lambda text: '{"format": "skdistill.student"}', "not the state of a FidelityMonitor"),
+        (lambda text: "[1, 2]", "not the state of a FidelityMonitor"),
     ],
 )
 def test_a_file_that_is_damaged_or_foreign_is_refused(monitor, batch, tmp_path, change, message):
@@ -778,7 +778,7 @@ def test_a_file_that_is_damaged_or_foreign_is_refused(monitor, batch, tmp_path, 
     with pytest.raises(MonitorFileError, match=f"monitor.json.*{message}"):
         FidelityMonitor.load(path)
     path.write_bytes(b"PK\x03\x04\xff\xfe")
-    with pytest.raises(MonitorFileError, match="no complete JSON"):
+    with pytest.raises(MonitorFileError, match="not complete JSON"):
         FidelityMonitor.load(path)
 
 
@@ -798,7 +798,7 @@ def test_a_state_that_fits_its_hash_but_not_itself_is_refused(monitor):
     content["columns"].pop()
     del content["sha256"]
     content["sha256"] = _hash_of(content)
-    with pytest.raises(MonitorFileError, match="no possible state"):
+    with pytest.raises(MonitorFileError, match="not a valid state"):
         FidelityMonitor.from_json(json.dumps(content))
 
 
@@ -912,7 +912,7 @@ def test_a_database_cut_off_or_changed_or_foreign_is_refused(monitor, batch, tmp
         FidelityMonitor.load(path)
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("DROP TABLE counts")
-    with pytest.raises(MonitorFileError, match="no state of a FidelityMonitor"):
+    with pytest.raises(MonitorFileError, match="not the state of a FidelityMonitor"):
         FidelityMonitor.load(path)
 
 

@@ -440,7 +440,7 @@ def test_other_files_are_refused():
     npy = io.BytesIO()
     np.save(npy, np.array([print], dtype=object), allow_pickle=True)
     for payload in b"", b"skd", pickle.dumps(print), archive.getvalue(), npy.getvalue(), bytes(99):
-        refused(payload, "is no student file; one that skdistill.save wrote was expected")
+        refused(payload, "is not a student file; one that skdistill.save wrote was expected")
 
 
 def test_damage_is_found_by_the_hash(students):
@@ -459,20 +459,20 @@ def test_a_file_of_a_newer_version_says_to_upgrade(students):
 @pytest.mark.parametrize("version", ["", "0", "-1", "1.0", "9" * 5000, "one"])
 def test_a_version_that_is_no_number_is_refused(students, version):
     payload = payload_of(students["tree"])
-    refused(forge(payload, lambda *parts: None, version=version), "its version is no number")
+    refused(forge(payload, lambda *parts: None, version=version), "its version is not a number")
 
 
 @pytest.mark.parametrize(
     ("header", "reason"),
     [
-        ("[" * 100_000, "no student file"),
+        ("[" * 100_000, "not a student file"),
         ('{"__metadata__":{"sha256":"%s"' + "," * 90, "JSON cannot be read"),
         ('{"__metadata__":{"sha256":"%s","a":' + "[" * 100_000, "JSON cannot be read"),
         ('{"__metadata__":{"sha256":"%s","a":' + '{"a":' * 100_000, "JSON cannot be read"),
         ('{"__metadata__":{"sha256":"%s"},"x":1,"x":2}', "one key is there twice"),
-        ('{"__metadata__":{"sha256":"%s"},"x":NaN}', "NaN is no JSON"),
+        ('{"__metadata__":{"sha256":"%s"},"x":NaN}', "NaN is not JSON"),
         ('{"__metadata__":{"sha256":"%s"},"x":' + "1" * 5000 + "}", "JSON cannot be read"),
-        ('{"__metadata__":{"sha256":"%s"}}', "no student file of skdistill"),
+        ('{"__metadata__":{"sha256":"%s"}}', "not a student file of skdistill"),
         ('{"__metadata__":{"sha256":"%s"},"__metadata__":[]}', "one key is there twice"),
     ],
 )
@@ -503,7 +503,7 @@ def test_arrays_that_are_not_in_the_file_are_refused_before_they_are_made(studen
         refused(change("data_offsets", offsets), "does not fill its place")
     for dtype in "O", "F16", "|O", None, 7, ["F64"], {}:
         refused(change("dtype", dtype), "of an unknown type")
-    refused(forge(payload, lambda table, *_: table.update(x=[])), "no dtype, shape and data_off")
+    refused(forge(payload, lambda table, *_: table.update(x=[])), "not a dtype, shape and data_off")
     refused(forge(payload, lambda table, _, data: data.extend(b"12345678")), "bytes are left over")
     refused(
         forge(payload, put("missing_go_to_left", 0, 0), version="1")
@@ -513,7 +513,7 @@ def test_arrays_that_are_not_in_the_file_are_refused_before_they_are_made(studen
                 table["missing_go_to_left"]["data_offsets"][0], 2
             ),
         ),
-        "holds no booleans",
+        "does not hold booleans",
     )
 
 
@@ -592,21 +592,21 @@ def test_a_network_whose_parts_do_not_fit_is_refused(students, edit, reason):
     ("edit", "reason"),
     [
         (tell(student="Pickle"), "the student is a 'Pickle'; one of these was expected: Tree"),
-        (tell(student=["TreeStudentClassifier"]), "name of the student is no text"),
+        (tell(student=["TreeStudentClassifier"]), "name of the student is not text"),
         (tell(student="LinearStudentRegressor"), "a regressor has classes"),
         (tell(student="MLPStudentRegressor", classes=None, classes_dtype=None), "y_mean_"),
         (tell(more=1), r"unknown entries \['more'\]"),
         (lambda table, student, _: student.pop("columns"), r"unknown entries \['columns'\]"),
-        (tell(params={"C": {}}), "parameters are no numbers"),
-        (tell(params={"C": 10**400}), "parameters are no numbers"),
+        (tell(params={"C": {}}), "parameters are not numbers"),
+        (tell(params={"C": 10**400}), "parameters are not numbers"),
         (tell(params={"evil": 1}), r"has no parameters \['evil'\]"),
         (tell(columns=[]), "no columns"),
-        (tell(columns=[1]), "column 0 is no JSON object"),
+        (tell(columns=[1]), "column 0 is not a JSON object"),
         (tell(has_names=1), "'has_names' is neither"),
         (tell(has_names=False), "are not called x0"),
         (lambda table, student, _: student["columns"][0].update(name="count"), "have one name"),
-        (lambda table, student, _: student["columns"][0].update(name=3), "is no text"),
-        (lambda table, student, _: student["columns"][0].update(name="\ud83d"), "is no text"),
+        (lambda table, student, _: student["columns"][0].update(name=3), "is not text"),
+        (lambda table, student, _: student["columns"][0].update(name="\ud83d"), "is not text"),
         (lambda table, student, _: student["columns"][3].update(levels=None), "no list of levels"),
         (lambda table, student, _: student["columns"][3]["levels"].append("Graz"), "twice"),
         (lambda table, student, _: student["columns"][3]["levels"].append([[]]), "of type list"),
@@ -627,10 +627,10 @@ def test_a_network_whose_parts_do_not_fit_is_refused(students, edit, reason):
         (tell(classes_dtype="<U999999999"), "are of type '<U9999"),
         (tell(classes_dtype="<M8[ns]"), "are of type '<M8"),
         (tell(classes_dtype="O,O"), "are of type 'O,O'"),
-        (tell(classes_dtype=7), "is no text"),
+        (tell(classes_dtype=7), "is not text"),
         (tell(attributes={}), r"unknown entries \['n_iter_'\]"),
-        (tell(attributes={"n_iter_": -1}), "is no count"),
-        (tell(attributes={"n_iter_": True}), "is no count"),
+        (tell(attributes={"n_iter_": -1}), "is not a count"),
+        (tell(attributes={"n_iter_": True}), "is not a count"),
     ],
 )
 def test_a_description_that_is_none_is_refused(students, edit, reason):
@@ -672,7 +672,7 @@ def test_arrays_of_another_type_or_of_no_length_are_refused(students):
 @pytest.mark.parametrize("text", ["[]", "null", "3", '"x"', "", "{}"])
 def test_a_description_that_is_no_object_is_refused(students, text):
     payload = forge(payload_of(students["tree"]), lambda *parts: None, student=text)
-    refused(payload, "JSON is no object|JSON cannot be read|unknown entries")
+    refused(payload, "JSON is not an object|JSON cannot be read|unknown entries")
 
 
 def test_infinity_does_not_hide_in_a_large_number(students):
@@ -686,7 +686,7 @@ def test_infinity_does_not_hide_in_a_large_number(students):
     header = (
         payload[8 : 8 + size].decode().replace('\\"fill_value\\":4.0', '\\"fill_value\\":1e999')
     )
-    refused(sealed(header.strip(), payload[8 + size :]), "fill_value that is no number")
+    refused(sealed(header.strip(), payload[8 + size :]), "fill_value that is not a number")
 
 
 def test_levels_with_equal_hashes_do_not_stall_the_reader(students):

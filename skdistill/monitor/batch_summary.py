@@ -1,11 +1,11 @@
-"""What was counted of a batch."""
+"""The summary of an update: what was counted of a batch."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class BatchSummary:
-    """What `FidelityMonitor.update` counted of a batch, and what not.
+    """What `FidelityMonitor.update` counted of a batch, and what it skipped.
 
     Attributes
     ----------
@@ -16,19 +16,19 @@ class BatchSummary:
     n_pairs : int
         Rows on which teacher and student were compared.
     days : tuple of (int or str)
-        The days, or numbers of buckets, they were counted on.
+        The days, or bucket numbers, that they were counted on.
     n_late : int
-        Rows older than all buckets; they count in the lifetime alone.
+        Rows older than all buckets; they count only in the lifetime totals.
     replayed : bool
-        Whether a batch of this identifier was counted before, and this one therefore was not.
+        Whether the batch was not counted because its identifier was counted before.
     skipped : dict of str to int
-        What was not counted, and of how many rows.
+        What was not counted, and in how many rows.
     unknown_columns : tuple of str
-        Columns that are not the model's.
+        Columns that the model does not have.
 
     Examples
     --------
-    A score that is none, and a column too many:
+    A score out of range, and an unknown column:
 
     >>> from skdistill import FidelityMonitor
     >>> monitor = FidelityMonitor().fit({"age": [20, 30, 40]}, [0.1, 0.2, 0.3])
@@ -57,7 +57,9 @@ class BatchSummary:
         ]
         lines += [f"- {why}: {n:,}" for why, n in self.skipped.items()]
         if self.n_late:
-            lines.append(f"- too old for a bucket, in the lifetime alone: {self.n_late:,}")
+            lines.append(
+                f"- older than all buckets, counted only in the lifetime totals: {self.n_late:,}"
+            )
         if self.unknown_columns:
             lines.append(f"- unknown columns: {', '.join(self.unknown_columns)}")
         return "\n".join(lines)

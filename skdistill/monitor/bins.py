@@ -1,4 +1,4 @@
-"""Histograms of one column: what the cells are sorted into, chosen on reference rows."""
+"""Histogram bins of one column, chosen on reference rows."""
 
 import numbers
 from collections import Counter
@@ -17,16 +17,16 @@ _CATEGORY = str | numbers.Real | np.bool_
 
 @dataclass(frozen=True)
 class Bins:
-    """The cells of a histogram of one column.
+    """The bins of a histogram of one column.
 
     Attributes
     ----------
     name : str
         The column.
     edges : tuple of float or None
-        Upper ends of all bins but the last, which they belong to; None for categories.
+        Upper edges of all bins but the last; a bin includes its upper edge. None for categories.
     levels : tuple of (str, int, float or bool), or None
-        The categories that are counted on their own; None for numbers.
+        The categories with a bin of their own; None for numbers.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Bins:
 
     @property
     def labels(self):
-        """What each cell is, in words."""
+        """A label for each bin."""
         if self.levels is not None:
             return [*map(repr, self.levels), "other", "missing"]
         if not self.edges:
@@ -50,18 +50,18 @@ class Bins:
         return [f"<= {ends[0]}", *between, f"> {ends[-1]}", "missing"]
 
     def count(self, values):
-        """Sort the cells of a column.
+        """Count the cells of a column in each bin.
 
         Parameters
         ----------
         values : ndarray of shape (n_rows,)
-            A column as its owner has it.
+            A column in the caller's type.
 
         Returns
         -------
         counts : ndarray of shape (n_cells,)
-            Integers. Cells that hold no number where one is expected, or neither text nor number
-            among levels, are not in them.
+            Integers. Cells that are not a number where one is expected, or neither text nor a
+            number among categories, are not counted.
         """
         positions = self._of_numbers(values) if self.levels is None else self._of_levels(values)
         return np.bincount(positions, minlength=self.n_cells)
@@ -80,23 +80,23 @@ class Bins:
 
 
 def bins_of_column(name, values, n_bins, max_levels):
-    """Choose the bins of a column by its reference rows.
+    """Choose the bins of a column on its reference rows.
 
     Parameters
     ----------
     name : str
         The column.
     values : ndarray of shape (n_rows,)
-        Its cells, as their owner has them.
+        Its cells, in the caller's types.
     n_bins : int
-        Number of bins of a column of numbers.
+        Number of bins for a column of numbers.
     max_levels : int
-        Number of categories counted on their own, the most frequent ones.
+        Number of categories with a bin of their own, the most frequent ones.
 
     Returns
     -------
     bins : Bins
-        Of numbers, unless there is a string among the cells.
+        For categories if any cell is a string, else for numbers.
 
     Raises
     ------
@@ -118,23 +118,23 @@ def bins_of_column(name, values, n_bins, max_levels):
 
 
 def bins_of_score(name, scores, n_bins, threshold):
-    """Choose the bins of a score, with an edge at the threshold from which rows are flagged.
+    """Choose the bins of a score, with an edge at the threshold for flagging rows.
 
     Parameters
     ----------
     name : str
-        What the score is called.
+        Name of the score.
     scores : ndarray of shape (n_rows,)
         Finite numbers.
     n_bins : int
-        Number of bins, before the one more that the threshold makes.
+        Number of bins, without the additional one from the threshold.
     threshold : float or None
-        Scores from it on are flagged; None if there is none.
+        Scores at or above it are flagged; None for no threshold.
 
     Returns
     -------
     bins : Bins
-        Of numbers.
+        For numbers.
     """
     edges = set(equal_edges(scores, n_bins))
     if threshold is not None:
@@ -143,12 +143,12 @@ def bins_of_score(name, scores, n_bins, threshold):
 
 
 def edge_below(threshold):
-    """Return the edge that tells scores below a threshold from all others."""
+    """Return the bin edge between scores below a threshold and all others."""
     return float(np.nextafter(threshold, -np.inf))
 
 
 def equal_edges(values, n_bins):
-    """Divide values into bins of about as many rows each.
+    """Divide values into bins with about equal numbers of rows.
 
     Parameters
     ----------
@@ -160,10 +160,10 @@ def equal_edges(values, n_bins):
     Returns
     -------
     edges : tuple of float
-        Halfway between two values that occur, so that rounding to float32 moves no value across.
-        A value with more than its share of the rows, such as 0, stands in a bin of its own if that
-        makes the bins more even. Few distinct values have a bin each, and what is below or above
-        all of them has one as well: a column that was constant may not stay so.
+        Halfway between two values that occur, so that rounding to float32 does not move a value to
+        another bin. A very frequent value, such as 0, has a bin of its own if that makes the bins
+        more even. If there are few distinct values each has a bin, and so have values below and
+        above all of them: a constant column may change later.
     """
     distinct, counts = np.unique(values, return_counts=True)
     if len(distinct) > n_bins:
@@ -183,7 +183,7 @@ def _between(distinct, ends):
 
 
 def _rounding(value):
-    """Return more than float32 rounds a number by."""
+    """Return an upper bound of the rounding error of float32."""
     return 1e-6 * max(abs(value), 1e-6)
 
 
@@ -204,7 +204,7 @@ def _even_ends(rows_up_to, n_bins):
 
 
 def _position(known, cell, n_levels):
-    """Return the cell of a category: its own, that of others, of missing; None if it is none."""
+    """Return the bin of a cell: its level, other or missing; None if it is not a category."""
     try:
         return known[cell]
     except (KeyError, TypeError):
@@ -214,7 +214,7 @@ def _position(known, cell, n_levels):
 
 
 def _is_category(cell):
-    """Tell whether a cell can be a level: text, or a number that JSON knows."""
+    """Tell whether a cell can be a level: text or a finite number."""
     return isinstance(cell, str) or (isinstance(cell, _CATEGORY) and np.isfinite(cell))
 
 

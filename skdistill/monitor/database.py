@@ -369,8 +369,8 @@ def _read_checked(connection, path):
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
     if not tables >= {"monitor", "counts", "batch_ids"}:
         raise MonitorFileError(
-            f"{str(path)!r} is no state of a FidelityMonitor; a file that FidelityMonitor.autosave "
-            "wrote was expected."
+            f"{str(path)!r} is not the state of a FidelityMonitor; a file that "
+            "FidelityMonitor.autosave wrote was expected."
         )
     ((fault,), *_) = connection.execute("PRAGMA integrity_check").fetchall()
     if fault != "ok":

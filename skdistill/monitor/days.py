@@ -1,4 +1,4 @@
-"""When rows were scored: the days that counts are kept by."""
+"""The days on which rows were scored."""
 
 import numbers
 
@@ -13,9 +13,8 @@ def day_of(value):
     Parameters
     ----------
     value : int, float, str, date, datetime, datetime64 or None
-        The number of a day (a fraction is cut off), or a date, with or without the time of day. A
-        string is read as ISO 8601. The date is the one that stands there: time zones are not
-        converted.
+        The number of a day (its fraction is dropped), or a date, with or without the time of day.
+        Strings are in ISO 8601. The date is taken as written: time zones are not converted.
 
     Returns
     -------
@@ -25,7 +24,7 @@ def day_of(value):
     Raises
     ------
     TypeError, ValueError
-        If it is none of these.
+        If it is something else.
     """
     if is_missing(value):
         return None
@@ -48,7 +47,7 @@ def day_of(value):
 
 
 def days_of_rows(at, n_rows):
-    """Find out which rows were scored on which day.
+    """Group rows by the day they were scored on.
 
     Parameters
     ----------
@@ -60,12 +59,12 @@ def days_of_rows(at, n_rows):
     Returns
     -------
     days : dict of (int, str or None) to ndarray of shape (n_rows,) and dtype bool
-        The rows of every day, in the order of time; None, last, has those without.
+        The rows of every day, in chronological order; the last key, None, has rows without a day.
 
     Raises
     ------
     ValueError
-        If there are not as many as rows, or numbers among dates.
+        If the number of days is not that of the rows, or numbers and dates are mixed.
     """
     if isinstance(at, str) or np.ndim(at) == 0:
         return {day_of(at.item() if isinstance(at, np.ndarray) else at): np.ones(n_rows, bool)}
@@ -88,7 +87,7 @@ def days_of_rows(at, n_rows):
 
 
 def check_one_kind(days):
-    """Raise ValueError if there are dates among numbers of days."""
+    """Raise ValueError if numbers of days and dates are mixed."""
     if len({type(day) for day in days}) > 1:
         shown = sorted(days, key=str)
         raise ValueError(

@@ -1,4 +1,4 @@
-"""A monitor of a deployed student: counts live rows, and says when to distil again."""
+"""A monitor of a deployed student: counts live rows, and reports when to distil again."""
 
 import threading
 from collections import Counter
@@ -31,31 +31,32 @@ _LONGEST_BATCH_ID = 200
 
 
 class FidelityMonitor:
-    """Watches a deployed student: drift of its rows and scores, and its gap to the teacher.
+    """Monitors a deployed student: drift of its rows and scores, and its gap to the teacher.
 
-    Fed with live rows and the student's scores, and on a sampled share of rows the teacher's, it
-    keeps counts of bounded size. `report` compares recent rows with the reference that the monitor
-    was fitted on, raises alerts, and says whether to distil again.
+    It is updated with live rows, the student's scores and, for a sampled share of the rows, the
+    teacher's scores, and stores counts of bounded size. `report` compares recent rows with the
+    reference rows that the monitor was fitted on, raises alerts, and recommends whether to distil
+    again.
 
     Parameters
     ----------
     task : {"classification", "regression"}, default="classification"
         Whether scores are probabilities or predicted values.
     n_bins : int, default=10
-        Bins of a column of numbers, of about as many reference rows each; missing values have one
-        more.
+        Bins of a column of numbers, with about equal numbers of reference rows; missing values
+        have a bin of their own.
     max_levels : int, default=20
-        Categories of a column that are counted on their own, the most frequent ones. All others,
-        unknown ones among them, are counted together.
+        Categories of a column that are counted separately, the most frequent ones. All others,
+        including unknown ones, are counted together.
     threshold : float, default=0.5
         With two classes, the probability from which a row is flagged: `report` gives the share of
-        flagged rows, and that of rows that teacher and student decide alike.
+        flagged rows, and the share of rows on which teacher and student agree.
     window : int, default=7
-        How many of the newest buckets `report` judges. A week has every weekday once.
+        Number of newest buckets in a report. A window of a week has every weekday once.
     max_buckets : int, default=60
-        How many buckets are kept. Older ones are added up; lifetime counts are never lost.
+        Number of buckets that are kept. Older ones are added up, so lifetime counts are complete.
     bucket_rows : int, default=10000
-        For rows without a day: a new bucket is begun when the newest has as many rows.
+        For rows without a day: a new bucket starts when the newest has this many rows.
     psi_warn : float, default=0.1
         Population stability index of a column or score that is a warning.
     psi_alert : float, default=0.2
@@ -63,7 +64,7 @@ class FidelityMonitor:
     gap_tolerance : float, default=0.2
         Share by which the gap to the teacher may exceed that of the reference.
     confidence : float, default=0.95
-        Of all intervals, strictly between 0 and 1.
+        Confidence level of all intervals, strictly between 0 and 1.
     teacher_share : float, default=0.05
         Share of rows that `sample` chooses.
 
@@ -87,33 +88,35 @@ class FidelityMonitor:
     ``PSI = sum_b (p_b - q_b) log(p_b / q_b)``, for live shares p and reference shares q, with half
     a row added to every bin. Without drift its mean is about ``(B - 1)(1/n + 1/m)`` for n live and
     m reference rows in B bins. A column is in state "alert" if its index is at least `psi_alert`,
-    "warn" if at least `psi_warn`, but only if the index is above what chance stays below in 99.9 %
-    of cases; "too few rows" if it is not, and chance alone could reach `psi_warn`.
+    "warn" if at least `psi_warn`, but only if the index exceeds the 99.9 % quantile of the index
+    without drift; "too few rows" if it does not, and that quantile exceeds `psi_warn`.
 
-    **Weekdays.** Fewer than seven days are not like all days of the reference: on a Monday no row
-    is of a weekend. Where `fit` got the days of the reference, live rows are compared with
-    reference rows of the same weekdays, mixed as they are among the live ones, if there are at
-    least 300 of each. Days that are numbers repeat after seven. Flagged rows and gap are compared
-    with all.
+    **Weekdays.** Rows of fewer than seven days differ from the reference without any drift: on a
+    Monday no row is from a weekend. If `fit` was passed the days of the reference, and it has at
+    least 300 rows of each weekday, live rows are compared with reference rows of the same weekdays
+    in the same proportions. Days that are numbers repeat after seven. Flagged rows and the gap are
+    compared with the whole reference.
 
     **Gap.** With classes it is the Kullback-Leibler divergence of the student from the teacher, in
     regression the absolute difference; others are reported beside it. It has grown if the interval
-    of live mean minus ``1 + gap_tolerance`` times the reference's lies above 0, and has held if
-    below. Pass reference rows that neither model was fitted on: elsewhere the gap is too small.
-    Teacher scores of hand-picked rows, such as suspicious ones, are not comparable: use `sample`.
+    of live mean minus ``1 + gap_tolerance`` times the reference's mean is above 0, and has held if
+    it is below 0. Pass reference rows that neither model was fitted on: on others the gap is too
+    small. Teacher scores of selected rows, such as suspicious ones, are not comparable: select rows
+    by `sample`.
 
     **Distil again** if the gap has grown; or if a score is in state "alert" or a column is absent
-    from all rows, and the teacher's scores do not show that the gap has held. Columns that drift
-    while the score does not are alerts and no more.
+    from all rows, and the teacher's scores do not show that the gap has held. Drift of columns
+    without drift of the score raises alerts only.
 
     The attributes `window`, `bucket_rows`, `psi_warn`, `psi_alert`, `gap_tolerance`, `confidence`
     and `teacher_share` may be changed at any time; all others stay as they were in `fit`.
 
-    Rows are taken as independent. Those of one customer are not, so intervals are too narrow then.
+    Rows are treated as independent. If they are not, as several rows of one customer, intervals are
+    too narrow.
 
-    The size of the state is that of `max_buckets` histograms per column, some 150 kB for 30
-    columns. Threads may share a monitor, and processes the file of `autosave`. Monitors of machines
-    that share no disk are added up by `merge`.
+    The state holds `max_buckets` histograms per column, about 150 kB for 30 columns. Threads may
+    share a monitor, and processes the file of `autosave`. `merge` adds up the monitors of machines
+    that share no disk.
 
     References
     ----------
@@ -134,7 +137,7 @@ class FidelityMonitor:
     >>> for day in range(7):
     ...     summary = monitor.update(*rows(1000), at=day)
     >>> print(monitor.report())
-    0 to 6: 7,000 rows (7,000 since the start, 20,000 in the reference), the teacher asked on 0
+    0 to 6: 7,000 rows (7,000 since the start, 20,000 in the reference), the teacher scored 0
     Distil again: no
     - Neither score nor columns have drifted to the alert threshold.
     - The gap to the teacher has no reference: fit got fewer than 30 of its scores.
@@ -180,7 +183,7 @@ class FidelityMonitor:
 
     @classmethod
     def from_estimator(cls, model, X, *, teacher=None, at=None, **settings):
-        """Make a monitor of a fitted model: student and teacher are asked on the reference rows.
+        """Make a monitor from a fitted model, which predicts the scores of the reference rows.
 
         Parameters
         ----------
@@ -200,20 +203,20 @@ class FidelityMonitor:
         Returns
         -------
         monitor : FidelityMonitor
-            Fitted. It holds neither model.
+            Fitted. It does not store the models.
 
         Raises
         ------
         NotFittedError
             If the model is not fitted.
         ValueError, TypeError
-            As `fit` says.
+            See `fit`.
 
         Warns
         -----
         UserWarning
-            If models were fitted on rows of X: there the student is closer to its teacher than it
-            will be on live rows.
+            If models were fitted on rows of X: the student is closer to its teacher on these than
+            it will be on live rows.
         """
         from skdistill.models import student_and_teacher  # the rest needs no scikit-learn
         from skdistill.seen_rows import find_seen_rows
@@ -234,14 +237,14 @@ class FidelityMonitor:
         X : ndarray, sparse matrix, data frame, dict of columns or list of rows
             The reference: raw rows like those that will be scored, some thousand at least.
         student_scores : array-like of shape (n_rows,) or (n_rows, n_classes)
-            Probabilities, with two classes possibly that of the second alone; or predictions.
+            Probabilities (with two classes those of the second are enough) or predictions.
         teacher_scores : array-like of the same shape, default=None
-            The teacher's scores, NaN where there is none. Without them the gap of live rows has
-            nothing to be compared with.
+            The teacher's scores, NaN where there is none. Without them the gap of live rows cannot
+            be compared with the reference.
         at : int, str, date, datetime, array-like of shape (n_rows,) or None, default=None
-            The days of the reference rows, in the form that `update` will have: with them live rows
-            are compared with those of the same weekdays. None compares with all rows; so leave it
-            out if `at` will not be days but hours, say.
+            The days of the reference rows, in the form that will be passed to `update`: with them
+            live rows are compared with reference rows of the same weekdays. None compares with all
+            rows; leave it out if `at` will not be days but, for instance, hours.
 
         Returns
         -------
@@ -254,7 +257,7 @@ class FidelityMonitor:
             If a parameter is out of range, numbers of rows differ, `at` has another length, or no
             score can be counted.
         TypeError
-            If a column holds dates or objects, or scores are no numbers.
+            If a column holds dates or objects, or scores are not numbers.
         RuntimeError
             If the monitor is kept on disk: fitting would discard its counts.
 
@@ -266,24 +269,23 @@ class FidelityMonitor:
         return self._fit(X, student_scores, teacher_scores, at)
 
     def update(self, X, student_scores, teacher_scores=None, *, at=None, batch_id=None):
-        """Count a batch of live rows: all that can be counted of it.
+        """Count a batch of live rows, skipping what cannot be counted.
 
         Parameters
         ----------
         X : ndarray, sparse matrix, data frame, dict of columns, list of rows, or a single row
             Raw rows. Columns are found by name, whatever their order; without names, by position.
         student_scores : array-like of shape (n_rows,) or (n_rows, n_classes), or float
-            As in `fit`. A row without a score, or with one out of range, still counts in the
-            columns.
+            As in `fit`. The cells of a row without a score, or with one out of range, are counted.
         teacher_scores : array-like of the same shape, float or None, default=None
-            NaN or None where the teacher was not asked.
+            NaN or None where there is no score of the teacher.
         at : int, str, date, datetime, array-like of shape (n_rows,) or None, default=None
             When they were scored: a date, with or without time, or the number of a day; one for
             all rows or one per row. Days may come in any order. None counts on the newest day, or
             without days by `bucket_rows`.
         batch_id : str or None, default=None
-            Identifies the batch: passed again, as after a crash, it is not counted twice. The last
-            1000 are remembered.
+            Identifies the batch, so that it is not counted twice if it is passed again, for
+            instance after a crash. The last 1000 are stored.
 
         Returns
         -------
@@ -293,24 +295,24 @@ class FidelityMonitor:
         Raises
         ------
         ValueError
-            If nothing can be counted: scores or `at` are of another length, columns without names
-            of another number, no column known, or days are dates among numbers. The monitor is as
-            it was.
+            If nothing can be counted: the length of scores or `at` is not that of X, the number of
+            columns without names is wrong, no column is known, or dates and numbers of days are
+            mixed. The monitor is unchanged.
         TypeError
-            If X is no table or row, or scores are no numbers. The monitor is as it was.
+            If X is not a table or row, or scores are not numbers. The monitor is unchanged.
         OSError
-            If the monitor is kept on disk and cannot be written. It is as it was.
+            If the monitor is kept on disk and cannot be written. The monitor is unchanged.
 
         Warns
         -----
         UserWarning
-            If scores look like labels: 0 or 1, all of them, and the student's of the reference were
-            not. They are counted.
+            If all scores are 0 or 1, as labels are, while those of the reference were not. They are
+            counted.
 
         Notes
         -----
-        A column that the batch lacks, and cells that cannot be read, are skipped; the other columns
-        count. An infinite number is in the outermost bin.
+        Absent columns, and cells that cannot be read, are skipped; the other columns are counted.
+        An infinite number counts in the outermost bin.
         """
         layout = self._fitted().layout
         batch_ids = _checked_ids(batch_id)
@@ -354,15 +356,15 @@ class FidelityMonitor:
         )
 
     def sample(self, X, *, keys=None):
-        """Choose the rows on which the teacher is to be asked: about `teacher_share` of them.
+        """Choose the rows that the teacher should score: a share of about `teacher_share`.
 
         Parameters
         ----------
         X : ndarray, sparse matrix, data frame, dict of columns, list of rows, or a single row
             Raw rows, as for `update`.
         keys : array-like of shape (n_rows,) or None, default=None
-            What to decide by instead of the cells, such as numbers of transactions. Without them,
-            equal rows are all chosen or none.
+            What rows are chosen by instead of their cells, such as numbers of transactions. Without
+            keys, equal rows are either all chosen or none of them.
 
         Returns
         -------
@@ -390,12 +392,12 @@ class FidelityMonitor:
         return chosen_rows([keys], [False], self.teacher_share)
 
     def report(self, window=None):
-        """Judge the newest rows.
+        """Report on the newest rows.
 
         Parameters
         ----------
         window : int or None, default=None
-            How many of the newest buckets; None for the monitor's own.
+            Number of newest buckets; None for the monitor's `window`.
 
         Returns
         -------
@@ -406,20 +408,19 @@ class FidelityMonitor:
         return make_report(state, state.ledger.newest(self._checked_window(window)))
 
     def history(self, window=1):
-        """Judge every bucket, on its own or with those before it.
+        """Report on every bucket, alone or with those before it.
 
         Parameters
         ----------
         window : int or None, default=1
-            How many buckets each report judges, the last of which is its own. None for the
-            monitor's own `window`: what `report` said, or would have said, at that time.
+            Number of buckets in each report, which end with its own. None for the monitor's
+            `window`: the report of that time.
 
         Returns
         -------
         reports : list of MonitorReport
-            One per bucket that is kept, in the order of time; the last one is
-            ``report(window)``. The first ones are left out if their windows would reach back to
-            buckets that are only kept added up.
+            One per bucket, in chronological order; the last one is ``report(window)``. The first
+            ones are left out if their windows would include buckets that were added up.
 
         Raises
         ------
@@ -434,12 +435,12 @@ class FidelityMonitor:
         return [make_report(state, days[max(0, end - window) : end]) for end in ends]
 
     def merge(self, other):
-        """Add what another monitor of the same reference has counted, as that of another process.
+        """Add the counts of another monitor with the same reference, such as another machine's.
 
         Parameters
         ----------
         other : FidelityMonitor
-            Stays as it is. Days are matched by date or number.
+            It is not changed. Days are matched by date or number.
 
         Returns
         -------
@@ -449,9 +450,9 @@ class FidelityMonitor:
         Raises
         ------
         TypeError
-            If it is no monitor.
+            If it is not a monitor.
         ValueError
-            If it is this monitor, the two have other bins or another reference, or have counted the
+            If it is this monitor, has other bins or another reference, or both have counted the
             same `batch_id`.
         """
         if not isinstance(other, FidelityMonitor):
@@ -478,7 +479,7 @@ class FidelityMonitor:
             if twice:
                 raise ValueError(
                     f"Both monitors have counted batch_id {twice[0]!r} and {len(twice) - 1} others "
-                    "alike; merged, they would count twice."
+                    "too; merged, they would count twice."
                 )
             parts = ((None, ledger.older), *ledger.buckets.items())
             self._add(Entry(parts, ledger.skipped, ledger.unknown_columns, ledger.batch_ids))
@@ -510,19 +511,19 @@ class FidelityMonitor:
         return cls._of(state_from_text(text, "The text"))
 
     def save(self, path):
-        """Write the state to a file, for `load`. A file that is there is replaced at once.
+        """Write the state to a file, for `load`. An existing file is replaced atomically.
 
         Parameters
         ----------
         path : str or path-like
-            Where to; JSON that people can read.
+            The file, in JSON.
 
         Raises
         ------
         FileExistsError
             If the file is a database of `autosave`, of another monitor.
         OSError
-            If it cannot be written. An older file stays as it was.
+            If it cannot be written. An existing file is unchanged.
         """
         if self._database is not None and self._database.path == Path(path).absolute():
             with self._changing():  # writes the parameters
@@ -535,14 +536,14 @@ class FidelityMonitor:
         write_state_file(path, self.to_json())
 
     def autosave(self, path):
-        """Keep the monitor on disk from now on: every update is written before it is counted.
+        """Keep the monitor on disk from now on: `update` returns when the counts are written.
 
         Parameters
         ----------
         path : str or path-like
-            An SQLite database, which must not be there yet; on a local disk, since SQLite's locks
-            do not work on network file systems. The process may be killed at any time: no update
-            that returned is lost, and none is counted twice.
+            An SQLite database, which must not exist yet; on a local disk, since SQLite's locks do
+            not work on network file systems. The process may be killed at any time: no update that
+            returned is lost, and none is counted twice.
 
         Returns
         -------
@@ -552,17 +553,18 @@ class FidelityMonitor:
         Raises
         ------
         FileExistsError
-            If the file is there.
+            If the file exists.
         RuntimeError
             If the monitor is kept in another file.
 
         Notes
         -----
-        An update survives the process at once, and a crash of the machine as soon as the operating
-        system has written it; the file is whole in either case.
+        An update that returned survives a crash of the process. It survives a crash of the machine
+        once the operating system has written it to the disk; the file is consistent in any case.
 
-        Other processes may keep the same file by ``load(path, autosave=True)``, such as the workers
-        of a server, forked or not: each counts in it, and each reports what all of them counted.
+        Several processes, such as the workers of a server, may keep the same file by
+        ``load(path, autosave=True)``, also by forking: their counts add up, and each reports those
+        of all.
 
         While the file is open, updates are in ``PATH-wal`` beside it, with ``PATH-shm``. `close`
         puts them into the file. To copy it before that, `load` and `save` it; a plain copy lacks
@@ -571,7 +573,7 @@ class FidelityMonitor:
 
         Examples
         --------
-        What a service does when it starts:
+        The start of a service:
 
         >>> import tempfile
         >>> from pathlib import Path
@@ -618,11 +620,11 @@ class FidelityMonitor:
         Raises
         ------
         MonitorFileError
-            If it is cut off, changed, something else, or from a newer skdistill.
+            If it is incomplete, changed, of something else, or from a newer skdistill.
         OSError
             If it cannot be read.
         RuntimeError
-            If it is to be kept, and a process with an older skdistill keeps it.
+            If `autosave` and a process with an older skdistill keeps the file.
         """
         if not autosave:
             return cls._of(read_state(path))
@@ -633,7 +635,7 @@ class FidelityMonitor:
         return monitor
 
     def close(self):
-        """Stop keeping the monitor on disk; it stays as it is in memory."""
+        """Stop keeping the monitor on disk; its counts stay in memory."""
         with self._lock:
             if self._database is not None:
                 self._state = self._current()
@@ -687,7 +689,7 @@ class FidelityMonitor:
 
     @contextmanager
     def _changing(self):
-        """Hold the lock and the file during a change; both keep all of it or nothing."""
+        """Make a change atomic: in memory and in the file, all of it or nothing."""
         with self._lock:
             before = self._state
             try:
@@ -721,7 +723,7 @@ class FidelityMonitor:
         return self._state
 
     def _current(self):
-        """Return the state, with what other processes counted and the parameters as they are."""
+        """Return the state with the counts of other processes and the current parameters."""
         with self._lock:
             if self._database is not None:
                 self._state = self._database.read(self._state)

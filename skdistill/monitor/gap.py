@@ -1,4 +1,4 @@
-"""How far a student's scores are from its teacher's: per row, and as means with intervals."""
+"""The gap between a student's scores and its teacher's: per row, and as means with intervals."""
 
 import math
 from statistics import NormalDist
@@ -7,14 +7,14 @@ import numpy as np
 
 from skdistill.bootstrap import Estimate
 
-#: What is measured, by kind of task. The first decides whether the gap has grown.
+#: Measures by kind of task. The first decides whether the gap has grown.
 MEASURES = {
     "binary": ("kl_divergence", "difference", "bias", "agreement"),
     "multiclass": ("kl_divergence", "difference", "agreement"),
     "regression": ("difference", "bias"),
 }
 
-#: Teacher scores below which nothing is said about the gap.
+#: Smallest number of teacher scores for a statement about the gap.
 FEWEST_PAIRS = 30
 
 #: Keeps the logarithm of a probability of zero finite.
@@ -27,7 +27,7 @@ def gap_of_rows(teacher, student, kind, threshold):
     Parameters
     ----------
     teacher, student : ndarray of shape (n_rows, n_scores)
-        Probabilities, with two classes that of the second alone; or predictions.
+        Probabilities (with two classes those of the second) or predictions.
     kind : {"binary", "multiclass", "regression"}
         The task.
     threshold : float
@@ -38,7 +38,7 @@ def gap_of_rows(teacher, student, kind, threshold):
     gaps : ndarray of shape (n_measures, n_rows)
         In the order of `MEASURES`: the Kullback-Leibler divergence of the student from the teacher
         in nats; half the sum of absolute differences of probabilities, or the absolute difference
-        of predictions; teacher minus student; 1.0 where both decide alike.
+        of predictions; teacher minus student; 1.0 where both agree.
     """
     bias = (teacher - student)[:, 0]
     if kind == "regression":
@@ -54,6 +54,7 @@ def gap_of_rows(teacher, student, kind, threshold):
 
 
 def _kl_of_rows(teacher, student):
+    """See `skdistill.fidelity.kl_of_rows`; without SciPy, which monitors do not import."""
     ratio = np.maximum(teacher, _SMALLEST) / np.maximum(student, _SMALLEST)
     return (teacher * np.log(ratio)).sum(axis=1)
 
@@ -71,7 +72,7 @@ def estimates(kind, n_pairs, sums, confidence):
     kind : {"binary", "multiclass", "regression"}
         The task.
     n_pairs : int
-        Number of rows that both were asked on.
+        Number of rows with the scores of both.
     sums : ndarray of shape (n_measures, 2)
         As `moments` returns them, added up over batches.
     confidence : float
@@ -118,8 +119,8 @@ def growth(live, reference, tolerance, confidence):
     -------
     growth : Estimate
         Live mean minus ``1 + tolerance`` times that of the reference. The variance of live rows is
-        taken to be at least that of the reference: large gaps are rare, and a small sample that
-        has met none of them looks too sure.
+        assumed to be at least that of the reference: large gaps are rare, and a small sample
+        without any has too small a variance.
     """
     (n_live, live_sums), (n_reference, reference_sums) = live, reference
     tolerated = 1 + tolerance

@@ -1,4 +1,4 @@
-"""What is counted of a batch: the bins of all columns and scores, in one array of integers."""
+"""The counts of a batch: histograms of all columns and scores, in one array of integers."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,15 +14,15 @@ _PROBABILITY_TOLERANCE, _SUM_TOLERANCE = 1e-6, 1e-3
 #: Predictions beyond it have squares that overflow when they are added up.
 _LARGEST_PREDICTION = 1e100
 
-#: Scores of 0 or 1 from which on they may be taken for labels, and the probability with which
-#: chance may make them.
+#: Smallest number of scores of 0 or 1 that are taken for labels, and the largest probability that
+#: they are scores.
 _FEWEST_LABELS, _CHANCE_OF_LABELS = 10, 1e-3
 
-#: What is wrong with cells that are not counted, by whether numbers were expected.
+#: Why cells are not counted, by whether numbers were expected.
 _UNREADABLE = {True: "not a number", False: "neither text nor number"}
 
 
-#: What is to be passed as scores.
+#: What should be passed as scores.
 _WANTED = {
     "binary": "predict_proba(X)[:, 1], not the labels of predict",
     "multiclass": "predict_proba(X) with a column per class, not the labels of predict",
@@ -32,7 +32,7 @@ _WANTED = {
 
 @dataclass(frozen=True)
 class Counts:
-    """Everything that is kept of some rows. Counts of different rows add up.
+    """Everything that is stored about some rows. Counts of different rows can be added.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Layout:
-    """The columns and scores of a model, and where each is counted.
+    """The bins of the columns and scores of a model, and their positions in `Counts`.
 
     Attributes
     ----------
@@ -95,13 +95,13 @@ class Layout:
 
     @cached_property
     def _places(self):
-        """Where each histogram lies among the cells."""
+        """Position of each histogram in `Counts.cells`."""
         ends = np.cumsum([bins.n_cells for bins in (*self.columns, *self.scores)]).tolist()
         return [slice(a, b) for a, b in zip([0, *ends], ends, strict=False)]
 
     @property
     def starts(self):
-        """Where each histogram begins among the cells."""
+        """Start of each histogram in `Counts.cells`."""
         return [place.start for place in self._places]
 
     def split(self, cells):
@@ -121,9 +121,9 @@ class Batch:
     columns : list of (ndarray of shape (n_rows,) or None)
         In the order of the layout; None where the batch lacks a column.
     student, teacher : ndarray of shape (n_rows, n_scores)
-        Their scores, NaN where there is none, or none that can be counted.
+        Their scores, NaN where there is none or it cannot be counted.
     skipped : dict of str to int
-        Why something is not counted, and of how many rows.
+        Why something is not counted, and in how many rows.
     unknown_columns : tuple of str
         Columns that the layout does not have.
     """
@@ -146,7 +146,7 @@ class Batch:
         return self.has_student & ~np.isnan(self.teacher[:, 0])
 
     def of_rows(self, rows):
-        """Return the part of the batch in which these rows are, given by a mask."""
+        """Return some rows of the batch, given by a mask."""
         columns = [None if column is None else column[rows] for column in self.columns]
         return Batch(int(rows.sum()), columns, self.student[rows], self.teacher[rows])
 
@@ -170,7 +170,7 @@ def choose_layout(table, student_scores, kind, *, n_bins, max_levels, threshold,
     Returns
     -------
     layout : Layout
-        With the columns as they stand in the table.
+        With the columns in the order of the table.
     """
     names = table.names or [f"x{j}" for j in range(len(table.columns))]
     columns = [
@@ -207,7 +207,7 @@ def align(table, layout):
     Raises
     ------
     ValueError
-        If columns without names are of another number, or no name is known.
+        If the number of columns without names is wrong, or no name is known.
     """
     expected = layout.names
     if table.names is None or not layout.has_names:
@@ -234,10 +234,10 @@ def read_scores(scores, whose, table, kind, n_scores):
     Parameters
     ----------
     scores : array-like of shape (n_rows,), (n_rows, 1) or (n_rows, n_classes), or None
-        Probabilities, with two classes possibly that of the second alone; or predictions. None,
-        also among the cells, and NaN where there is none.
+        Probabilities (with two classes those of the second are enough) or predictions. None, also
+        among the cells, and NaN mean that there is none.
     whose : {"student", "teacher"}
-        What messages call them.
+        For messages.
     table : Table
         The rows.
     kind : {"binary", "multiclass", "regression"}
@@ -248,16 +248,16 @@ def read_scores(scores, whose, table, kind, n_scores):
     Returns
     -------
     scores : ndarray of shape (n_rows, n_scores)
-        NaN where a row has none, or none that can be counted.
+        NaN where a row has none or it cannot be counted.
     skipped : dict of str to int
         How many could not be counted, and why.
 
     Raises
     ------
     ValueError
-        If their number is not that of the rows, or there are too many or too few per row.
+        If there is not one score, or one per class, for each row.
     TypeError
-        If they are no numbers.
+        If they are not numbers.
     """
     if scores is None:
         return np.full((table.n_rows, n_scores), np.nan), {}
@@ -309,16 +309,16 @@ def count(layout, batch):
     Parameters
     ----------
     layout : Layout
-        Where what is counted.
+        The bins.
     batch : Batch
-        What is counted.
+        The rows.
 
     Returns
     -------
     counts : Counts
         Of its rows.
     skipped : dict of str to int
-        Columns that are not counted, or not in full, why, and in how many rows.
+        Columns that are not or not completely counted, why, and in how many rows.
     """
     skipped, parts = {}, []
     for bins, values in zip(layout.columns, batch.columns, strict=True):
@@ -337,24 +337,24 @@ def count(layout, batch):
 
 
 def label_faults(layout, batch, reference=None):
-    """Say which scores look like the labels of ``predict``: all of them are exactly 0 or 1.
+    """Describe which scores look like the labels of ``predict``: all are exactly 0 or 1.
 
     Parameters
     ----------
     layout : Layout
-        Where what is counted.
+        The bins.
     batch : Batch
-        What was passed.
+        The rows.
     reference : Counts or None, default=None
-        Of the reference rows; None if these are they.
+        Of the reference rows; None if the batch is the reference.
 
     Returns
     -------
     faults : list of str
-        At most one for the student and one for the teacher. Of live rows the student's scores are
-        not mentioned where those of the reference explain them: with a share p of these in the bins
-        of 0 and 1, n are all there with probability ``p**n``. The teacher's are if the student's
-        are not 0 or 1, and both numbers occur: frauds are rare, and a forest often is sure.
+        At most one. For live rows none if the reference has such scores, too: if a share p of its
+        scores is in the bins of 0 and 1, n scores are all there with probability ``p**n``. One for
+        the teacher only if the student's scores are not 0 or 1, and the teacher's are both: where
+        one class is rare, a forest often predicts exactly 0.
     """
     if layout.kind == "regression":
         return []
@@ -370,7 +370,7 @@ def label_faults(layout, batch, reference=None):
     whose_rows = "the reference" if reference is None else "this batch"
     return [
         f"All {n:,} {whose}_scores of {whose_rows} are exactly 0 or 1, as labels are. Drift and "
-        f"gap are those of probabilities: pass {_WANTED[layout.kind]}."
+        f"gap need probabilities: pass {_WANTED[layout.kind]}."
         for whose, n in odd
     ]
 

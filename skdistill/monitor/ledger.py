@@ -1,4 +1,4 @@
-"""All that was counted, by time: a bounded number of buckets, and the sum of what is older."""
+"""All counts by time: a bounded number of buckets, and the sum of all that is older."""
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -7,27 +7,27 @@ from functools import cached_property
 from skdistill.monitor.days import check_one_kind
 from skdistill.monitor.layout import Counts
 
-#: Identifiers of batches that are remembered, the last ones.
+#: Number of batch identifiers that are stored, the last ones.
 MOST_BATCH_IDS = 1000
 
-#: Names of unknown columns that are remembered, the first ones.
+#: Number of names of unknown columns that are stored, the first ones.
 MOST_UNKNOWN_COLUMNS = 50
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What one update adds.
+    """The counts that one update adds.
 
     Attributes
     ----------
     parts : tuple of (int, str or None, Counts)
-        Days and what was counted on them; None for what is older than all buckets.
+        Days and their counts; None for rows older than all buckets.
     skipped : dict of str to int
         What was not counted, and why.
     unknown_columns : tuple of str
         Names of columns the monitor does not have.
     batch_ids : tuple of str
-        Identifiers of what is counted.
+        Identifiers of the batches.
     """
 
     parts: tuple
@@ -38,22 +38,22 @@ class Entry:
 
 @dataclass(frozen=True)
 class Ledger:
-    """The counts of a monitor. It never changes: `add` returns a new one.
+    """The counts of a monitor. It is immutable: `add` returns a new one.
 
     Attributes
     ----------
     buckets : dict of (int or str) to Counts
-        By day, in the order of time.
+        By day, in chronological order.
     older : Counts
         Sum of all that is older than the buckets.
     max_buckets : int
-        How many buckets are kept.
+        Largest number of buckets.
     n_updates : int
         Number of entries that were added.
     skipped : dict of str to int
         What was not counted, and why, since the start.
     unknown_columns : tuple of str
-        Columns that were passed and not known.
+        Unknown columns that were passed.
     batch_ids : tuple of str
         The last identifiers of batches.
     """
@@ -85,12 +85,12 @@ class Ledger:
         Parameters
         ----------
         bucket_rows : int
-            A numbered bucket with as many rows is full.
+            A numbered bucket with this many rows is full.
 
         Returns
         -------
         day : int or str
-            The newest; the next number if that is a number and its bucket is full.
+            The newest day; the next one if it is a number and its bucket is full.
         """
         if not self.buckets:
             return 0
@@ -99,7 +99,7 @@ class Ledger:
         return newest + 1 if is_full and isinstance(newest, int) else newest
 
     def is_late(self, day):
-        """Tell whether a day is older than all buckets, and there is no room for one more."""
+        """Tell whether a day is older than all buckets, with `max_buckets` of them."""
         if day is None:
             return True
         full = len(self.buckets) >= self.max_buckets
@@ -116,12 +116,12 @@ class Ledger:
         Returns
         -------
         ledger : Ledger
-            A bucket too many is added to what is older.
+            Buckets beyond `max_buckets` are added to `older`.
 
         Raises
         ------
         ValueError
-            If there are dates among numbers of days.
+            If numbers of days and dates are mixed.
         """
         check_one_kind({*self.buckets, *(day for day, _ in entry.parts if day is not None)})
         ledger = self

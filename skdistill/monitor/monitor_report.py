@@ -1,4 +1,4 @@
-"""What a monitor finds: drift of columns and score, the gap to the teacher, and what to do."""
+"""The report of a monitor: drift of columns and score, the gap to the teacher, and advice."""
 
 import json
 import math
@@ -15,7 +15,7 @@ from skdistill.monitor.psi import (
 )
 from skdistill.monitor.weekdays import FEWEST_ROWS, by_weekday, matched_reference
 
-#: What people read instead of the names of measures.
+#: Titles of measures.
 TITLES = {
     "kl_divergence": "KL divergence",
     "difference": "difference",
@@ -23,12 +23,12 @@ TITLES = {
     "agreement": "agreement",
 }
 
-#: What the text says of the gap.
+#: Sentences about the gap.
 _GAP_SENTENCES = {
     "grown": "has grown by more than the tolerated {:.0%}",
     "held": "has not grown by more than the tolerated {:.0%}",
-    "unclear": "may have grown by more than the tolerated {:.0%} or not, the rows are too few",
-    "too few rows": f"is unknown: the teacher was asked on fewer than {FEWEST_PAIRS} rows",
+    "unclear": "may have grown by more than the tolerated {:.0%}; there are too few rows to decide",
+    "too few rows": f"is unknown: the teacher scored fewer than {FEWEST_PAIRS} rows",
     "no reference": f"has no reference: fit got fewer than {FEWEST_PAIRS} of its scores",
 }
 
@@ -38,7 +38,7 @@ _MOST_SHOWN = 12
 
 @dataclass(frozen=True)
 class Drift:
-    """How far the values of a column, or a score, have moved.
+    """Drift of a column or score.
 
     Attributes
     ----------
@@ -47,16 +47,16 @@ class Drift:
     psi : float or None
         Population stability index; None without rows.
     noise : float or None
-        What chance alone stays below in 99.9 % of cases.
+        The 99.9 % quantile of the index without drift; None without rows.
     status : {"stable", "warn", "alert", "too few rows", "absent"}
-        "alert" and "warn" from the thresholds on, unless chance explains it; "too few rows" where
-        chance could reach the lower threshold and the index is not above chance.
+        "alert" or "warn" if the index is at or above the threshold and exceeds `noise`; "too few
+        rows" if it does not exceed `noise`, and `noise` exceeds the lower threshold.
     n_rows : int
         Rows that were counted.
     n_skipped : int
         Rows in which it was absent or could not be read.
     shift : str or None
-        The bin that adds most to the index: its share in the reference, and now.
+        The bin with the largest term of the index, with its shares in the reference and now.
     """
 
     name: str
@@ -70,13 +70,13 @@ class Drift:
 
 @dataclass(frozen=True)
 class Gap:
-    """How far the student is from its teacher, by one measure.
+    """The gap between student and teacher by one measure.
 
     Attributes
     ----------
     measure : {"kl_divergence", "difference", "bias", "agreement"}
         Mean Kullback-Leibler divergence in nats; mean absolute difference of probabilities or
-        predictions; mean of teacher minus student; share of rows on which both decide alike.
+        predictions; mean of teacher minus student; share of rows on which both agree.
     live : Estimate
         On live rows, with its interval.
     reference : Estimate or None
@@ -90,16 +90,16 @@ class Gap:
 
 @dataclass(frozen=True)
 class MonitorReport:
-    """What a `FidelityMonitor` finds on recent rows. Prints as text.
+    """The report of a `FidelityMonitor` on recent rows. Prints as text.
 
     Attributes
     ----------
     first, last : int, str or None
-        The days, or numbers of buckets, it is about; None if nothing was counted yet.
+        The first and last day, or bucket number; None if nothing was counted yet.
     n_rows, n_lifetime, n_reference : int
         Rows in these days, since the start, and of the reference.
     n_pairs : int
-        Rows in these days on which the teacher was asked.
+        Rows in these days with the scores of both student and teacher.
     scores : tuple of Drift
         Of the student's score; of each class's with three or more.
     columns : tuple of Drift
@@ -109,33 +109,33 @@ class MonitorReport:
     flagged_reference : Estimate or None
         The same on the reference rows.
     gaps : tuple of Gap
-        Distance to the teacher by each measure; empty if it was not asked.
+        The gap by each measure; empty without scores of the teacher.
     gap_status : {"grown", "held", "unclear", "too few rows", "no reference"}
-        What can be said of the first measure.
+        The result for the first measure.
     alerts : tuple of str
-        What has passed a threshold, in words.
+        What exceeds a threshold.
     should_redistill : bool
         Whether to distil the student again on recent rows.
     reasons : tuple of str
         Why, or why not.
     skipped : dict of str to int
-        What could not be counted since the start, and of how many rows.
+        What could not be counted since the start, and in how many rows.
     unknown_columns : tuple of str
-        Columns that were passed since the start and are not the model's.
+        Columns passed since the start that the model does not have.
     settings : dict
         Parameters of the monitor.
     n_days : int
-        Days, or buckets, that were judged together.
+        Number of days, or buckets, in the report.
     same_weekdays : bool
-        Whether drift is measured against reference rows of the same weekdays; else against all.
+        Whether live rows are compared with reference rows of the same weekdays, not with all.
 
     See Also
     --------
-    FidelityMonitor : Makes it, and says by which rules.
+    FidelityMonitor : Makes it; its notes define drift, gap and advice.
 
     Examples
     --------
-    A column arrives in another unit:
+    The unit of a column has changed:
 
     >>> import numpy as np
     >>> from skdistill import FidelityMonitor
@@ -221,7 +221,7 @@ class MonitorReport:
         recent = f"{days}: {self.n_rows:,} rows" if self.n_rows else "No live rows yet"
         return (
             f"{recent} ({self.n_lifetime:,} since the start, {self.n_reference:,} in the "
-            f"reference), the teacher asked on {self.n_pairs:,}"
+            f"reference), the teacher scored {self.n_pairs:,}"
         )
 
     def _verdict(self):
@@ -255,9 +255,9 @@ class MonitorReport:
             yield "\nDrift is measured against the same weekdays of the reference."
         elif self.may_be_weekdays:
             yield (
-                "\nDrift is measured against all days of the reference, and here are fewer than "
-                "seven: what\ndiffers by weekday looks like drift. With their dates in fit(at=), "
-                f"and {FEWEST_ROWS} rows of each\nweekday, it does not."
+                "\nDrift is measured against all days of the reference, and these rows are from "
+                "fewer than\nseven days: differences between weekdays look like drift. To avoid "
+                f"that, pass dates in\nfit(at=), with {FEWEST_ROWS} reference rows of each weekday."
             )
         if self.skipped:
             yield "\nNot counted since the start (rows)"
@@ -267,7 +267,7 @@ class MonitorReport:
 
 
 def make_report(state, days):
-    """Judge the rows of some days.
+    """Compare the rows of some days with the reference.
 
     Parameters
     ----------
@@ -279,7 +279,7 @@ def make_report(state, days):
     Returns
     -------
     report : MonitorReport
-        With all that can be said.
+        Of these days.
     """
     settings, layout, reference = state.settings, state.layout, state.reference
     live = state.ledger.total(days)
@@ -322,7 +322,7 @@ def make_report(state, days):
 
 
 def _drift(bins, live, reference, n_rows, settings):
-    """Judge the histogram of one column or score."""
+    """Compare the histograms of one column or score."""
     n_live = int(live.sum())
     if n_live == 0 or not reference.any():
         status = "absent" if n_rows and reference.any() else "too few rows"
@@ -343,7 +343,7 @@ def _status(psi, noise, settings):
 
 
 def _shift(bins, live, reference):
-    """Say where the shares differ most, by what each bin adds to the index."""
+    """Describe the bin with the largest term of the index."""
     now, then = live / live.sum(), reference / reference.sum()
     used = occupied(live, reference)
     ratio = np.log((live + 0.5) / (live.sum() + 0.5) * (reference.sum() + 0.5) / (reference + 0.5))
@@ -352,7 +352,7 @@ def _shift(bins, live, reference):
 
 
 def _gap_status(kind, live, reference, settings):
-    """Judge whether the gap has grown, and say so."""
+    """Decide whether the gap has grown; return a status and a sentence."""
     measure = TITLES[MEASURES[kind][0]]
     if reference.n_pairs < FEWEST_PAIRS:
         status = "no reference"
@@ -381,7 +381,7 @@ def _decide(status, sentence, columns, scores):
     if status == "held":
         return False, (
             f"Drifted: {shown}. The student still follows its teacher, so distilling again "
-            "would not help; whether the teacher is still right, labels have to tell.",
+            "would not help; only labels can show whether the teacher is still right.",
             sentence,
         )
     if any(_is_alert(score) for score in scores) or any(c.status == "absent" for c in columns):
@@ -390,8 +390,8 @@ def _decide(status, sentence, columns, scores):
             sentence,
         )
     return False, (
-        f"Drifted: {shown}, but not the score. To know whether the student still follows its "
-        "teacher, ask that on more rows (teacher_share).",
+        f"Drifted: {shown}, but not the score. To find out whether the student still follows its "
+        "teacher, have the teacher score more rows (teacher_share).",
         sentence,
     )
 
@@ -440,7 +440,7 @@ def _row_of(item):
 
 
 def _plain(value):
-    """Turn nested dicts and tuples into what JSON knows; NaN becomes None."""
+    """Turn nested dicts and tuples into JSON types; NaN becomes None."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -462,7 +462,7 @@ def _text(estimate):
 
 
 def _aligned(header, rows):
-    """Lay out texts in columns; figures stand right."""
+    """Align texts in columns, numbers to the right."""
     rows = [header, *rows]
     widths = [max(len(row[j]) for row in rows) for j in range(len(header))]
     right = {"PSI", "chance", "rows"}

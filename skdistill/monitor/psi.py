@@ -1,11 +1,11 @@
-"""The population stability index of two histograms, and how large chance alone makes it."""
+"""The population stability index of two histograms, and its quantile without drift."""
 
 import math
 from statistics import NormalDist
 
 import numpy as np
 
-#: An index is told from chance at this level.
+#: Level of the quantile without drift.
 NOISE_LEVEL = 0.999
 
 
@@ -39,7 +39,7 @@ def population_stability_index(live, reference):
 
 
 def psi_noise(live, reference):
-    """Return the PSI that chance stays below in 99.9 % of cases if nothing has drifted.
+    """Return the 99.9 % quantile of the PSI if nothing has drifted.
 
     Parameters
     ----------
@@ -49,13 +49,13 @@ def psi_noise(live, reference):
     Returns
     -------
     noise : float
-        An index above it cannot be put down to chance.
+        An index above it is drift, not chance.
 
     Notes
     -----
     Without drift ``PSI / (1/n + 1/m)`` has about a chi-square distribution of B - 1 degrees of
     freedom for n live and m reference rows in B bins, so its mean is ``(B - 1)(1/n + 1/m)``. The
-    quantile is that of Wilson and Hilferty. Rows are taken as independent.
+    quantile is that of Wilson and Hilferty. Rows are treated as independent.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Which rows the teacher is asked on: the rows decide, so it is the same after a restart."""
+"""The choice of rows that the teacher scores: by their hashes, so equal after a restart."""
 
 import numpy as np
 

@@ -3,7 +3,7 @@
 import math
 import numbers
 
-#: The range of every parameter, whole numbers where both ends are; the task has its own check.
+#: The range of every parameter, of integers if its lower end is one; `task` is checked separately.
 LIMITS = {
     "task": None,
     "n_bins": (2, 1000),
@@ -27,7 +27,7 @@ def check_settings(settings):
     warn, alert = settings["psi_warn"], settings["psi_alert"]
     if alert < warn:
         raise ValueError(
-            f"psi_alert={alert} is below psi_warn={warn}; an alert has to be the higher one."
+            f"psi_alert={alert} is below psi_warn={warn}; psi_alert must be at least psi_warn."
         )
 
 

@@ -1,4 +1,4 @@
-"""The state of a monitor as JSON that people can read, with a checksum.
+"""The state of a monitor as readable JSON, with a checksum.
 
 One object. ``format`` and ``version`` say what it is, ``sha256`` is the hash of all the rest.
 ``columns`` and ``scores`` hold the bins, one line each; ``reference``, ``older`` and every line of
@@ -27,12 +27,12 @@ _FORMAT = "skdistill.monitor"
 
 
 class MonitorFileError(ValueError):
-    """A file holds no state of a monitor, or a damaged one."""
+    """A file is damaged, or not the state of a monitor."""
 
 
 @dataclass(frozen=True)
 class MonitorState:
-    """All there is to a monitor.
+    """The complete state of a monitor.
 
     Attributes
     ----------
@@ -111,7 +111,7 @@ def state_from_text(text, name):
     Raises
     ------
     MonitorFileError
-        If it is cut off, changed, from something else, or from a newer skdistill.
+        If it is incomplete, changed, of something else, or from a newer skdistill.
     """
     return state_from_content(content_of_text(text, name), name)
 
@@ -147,12 +147,12 @@ def state_from_content(content, name):
         return MonitorState(content["settings"], layout, reference, ledger, weekdays)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise MonitorFileError(
-            f"{name} holds no possible state of a monitor: {type(error).__name__}, {error}."
+            f"{name} is not a valid state of a monitor: {type(error).__name__}, {error}."
         ) from error
 
 
 def write_state_file(path, text):
-    """Write a state as a file, atomically; an error says that it was the monitor's."""
+    """Write a state to a file atomically; errors name the monitor."""
     try:
         write_atomically(Path(path), text.encode(errors="surrogatepass"))
     except OSError as error:
@@ -168,17 +168,17 @@ def content_of_text(text, name):
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise MonitorFileError(
-            f"{name} is no complete JSON, so it was cut off or is another file: {error}. Restore a "
-            "copy, or make a new monitor."
+            f"{name} is not complete JSON, so it was cut off or is another file: {error}. Restore "
+            "a copy, or make a new monitor."
         ) from None
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
         raise MonitorFileError(
-            f"{name} is no state of a FidelityMonitor; a file that FidelityMonitor.save wrote was "
-            "expected."
+            f"{name} is not the state of a FidelityMonitor; a file that FidelityMonitor.save wrote "
+            "was expected."
         )
     hashed = content.pop("sha256", None)
     is_newer = isinstance(content.get("version"), int) and content["version"] > VERSION
-    if not is_newer and hashed != _hash_of(content):  # of a newer one, that it is newer is said
+    if not is_newer and hashed != _hash_of(content):
         raise MonitorFileError(
             f"{name} does not match its SHA-256, so it was damaged or changed by hand. Restore a "
             "copy, or make a new monitor."

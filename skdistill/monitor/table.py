@@ -1,7 +1,6 @@
-"""Rows of any container, column by column: whatever can be read is, and the rest is named.
+"""Rows of any container, column by column, with NumPy alone.
 
-A scoring service reads rows here, so nothing but NumPy is needed. Unlike `skdistill.columns` it
-does not insist on a table without faults.
+Unlike `skdistill.columns` it accepts tables with cells that cannot be read: monitors skip them.
 """
 
 from collections import Counter
@@ -23,7 +22,7 @@ class Table:
     names : list of str or None
         Names of the columns; None if they have none.
     columns : list of ndarray of shape (n_rows,)
-        As their owner has them: numbers, strings or objects.
+        In the caller's types: numbers, strings or objects.
     n_rows : int
         Number of rows.
     is_row : bool
@@ -53,9 +52,9 @@ def read_table(X):
     Raises
     ------
     TypeError
-        If it is none of these.
+        If it is something else.
     ValueError
-        If it has another number of dimensions, rows of different lengths, or one name twice.
+        If it is not of one or two dimensions, or has rows of different lengths or a repeated name.
     """
     if hasattr(X, "toarray"):
         X = X.toarray()
@@ -82,7 +81,7 @@ def as_numbers(values):
     Parameters
     ----------
     values : ndarray of shape (n_rows,)
-        A column as its owner has it.
+        A column in the caller's type.
 
     Returns
     -------
@@ -93,7 +92,7 @@ def as_numbers(values):
     """
     if values.dtype.kind in "biuf":
         return values.astype(np.float64), None
-    if values.dtype.kind in "Mm":  # dates are no numbers, though NumPy would count nanoseconds
+    if values.dtype.kind in "Mm":  # NumPy would turn dates into nanoseconds
         missing = np.isnat(values)
         return np.full(missing.sum(), np.nan), None if missing.all() else missing
     numbers = [_as_number(cell) for cell in values.tolist()]
@@ -110,7 +109,7 @@ def holds_texts(values):
 
 
 def _as_number(cell):
-    """Return a cell as a float, NaN if it is missing, None if it is no number."""
+    """Return a cell as a float, NaN if it is missing, None if it is not a number."""
     if is_missing(cell):
         return np.nan
     if isinstance(cell, str | bytes):
@@ -146,15 +145,15 @@ def _read_list(X):
     widths = {len(row) for row in X}
     if len(widths) > 1:
         raise ValueError(
-            f"The rows of X have from {min(widths)} to {max(widths)} cells; all rows have to have "
-            "one cell per column."
+            f"The rows of X have from {min(widths)} to {max(widths)} cells; every row must "
+            "have one cell per column."
         )
     columns = [as_array(list(column)) for column in zip(*X, strict=True)]
     return Table(None, columns, len(X))
 
 
 def _named(labels, columns, is_row=False):
-    """Make a table of labelled columns; labels that are all numbers are as good as none."""
+    """Make a table of labelled columns; labels that are all numbers are not names."""
     names = [str(label) for label in labels]
     if len(set(names)) < len(names):
         twice = sorted(name for name, count in Counter(names).items() if count > 1)

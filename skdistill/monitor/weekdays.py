@@ -1,11 +1,11 @@
-"""What live rows are compared with: where there is enough, reference rows of the same weekdays."""
+"""The part of the reference that live rows are compared with: rows of the same weekdays."""
 
 import numpy as np
 
 from skdistill.monitor.layout import count
 
-#: Reference rows of a weekday from which live rows of that weekday are compared with them alone:
-#: from about as many on, chance keeps the index of ten bins below 0.1.
+#: Smallest number of reference rows of a weekday to compare with alone: with this many, the index
+#: of ten bins is below 0.1 without drift.
 FEWEST_ROWS = 300
 
 _WEEKDAYS = "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"
@@ -24,7 +24,7 @@ def counts_by_weekday(layout, batch, days):
     Parameters
     ----------
     layout : Layout
-        Where what is counted.
+        The bins.
     batch : Batch
         The reference rows.
     days : dict of (int, str or None) to ndarray of shape (n_rows,) and dtype bool
@@ -56,8 +56,8 @@ def by_weekday(state, days):
     Returns
     -------
     pairs : list of (Counts, Counts)
-        Per weekday what live and reference rows have counted; empty if the reference has fewer
-        than `FEWEST_ROWS` rows of one of them.
+        Live and reference counts per weekday; empty if the reference has fewer than `FEWEST_ROWS`
+        rows of one of them.
     """
     groups = {}
     for day in days:
@@ -69,21 +69,21 @@ def by_weekday(state, days):
 
 
 def matched_reference(layout, pairs, reference):
-    """Mix the reference by weekday as live rows are mixed.
+    """Weight the reference by weekday as live rows are distributed.
 
     Parameters
     ----------
     layout : Layout
-        Where what is counted.
+        The bins.
     pairs : list of (Counts, Counts)
         Live and reference rows per weekday, see `by_weekday`.
     reference : Counts
-        Of all reference rows, for columns that a weekday has no reference of.
+        Of all reference rows, for columns without reference cells on a weekday.
 
     Returns
     -------
     cells : ndarray of shape (n_cells,)
-        Shares that are expected on these weekdays, times the number of rows that they are worth.
+        Expected shares on these weekdays, times the effective number of rows.
 
     Notes
     -----

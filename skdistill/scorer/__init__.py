@@ -5,8 +5,8 @@
                                     C source  ->  shared library  ->  LibraryScorer (no NumPy)
 
 `student_content` makes the `model` that is served, `student_file` reads files, `c_source` writes C,
-`c_engine` and `numpy_engine` score, `cells` reads a caller's row, `lean_scorer` is what users hold,
-`library` scores by a compiled file alone. Importing this package loads nothing, not even NumPy.
+`c_engine` and `numpy_engine` score, `cells` and `tables` read rows, `lean_scorer` is the public
+class, `library` calls a compiled file. Importing this package loads nothing, not even NumPy.
 """
 
 from importlib import import_module

@@ -1,6 +1,6 @@
-"""A caller's row, as one number per column: the door of every scorer, and all its messages.
+"""A caller's row as one number per column: the input checks of all scorers.
 
-NumPy is not imported here: a compiled library is scored without.
+NumPy is not imported here: compiled libraries are called without it.
 """
 
 from operator import itemgetter
@@ -9,14 +9,14 @@ from skdistill.levels import can_be_numbers, is_missing, level_numbers
 
 NAN = float("nan")
 
-#: What stands in a row for a category that is not among the levels.
+#: The number of a category that is not a level.
 UNKNOWN = -1.0
 
 
 def are_texts(levels):
     """Tell whether the categories of a column are looked up by text, not compared as numbers.
 
-    They are if any is a string, and if there are none: then every cell is unknown or missing.
+    True if any is a string, or if there are no categories: then every cell is unknown or missing.
     """
     return not levels or any(isinstance(level, str) for level in levels)
 
@@ -47,11 +47,11 @@ class CellReader:
         self.has_texts = bool(self._tables)
 
     def has_text(self, j):
-        """Tell whether a column holds categories whose numbers have to be looked up."""
+        """Tell whether a column holds categories whose numbers must be looked up."""
         return j in self._tables
 
     def cells(self, row):
-        """Return the cells of a row in the order of the columns, without a look at most of them.
+        """Return the cells of a row in the order of the columns; only categories are checked.
 
         Parameters
         ----------
@@ -61,14 +61,14 @@ class CellReader:
         Returns
         -------
         cells : sequence
-            With the numbers of levels in the place of strings.
+            With the number of the level instead of a string.
 
         Raises
         ------
         ValueError
-            If the row has too few or too many cells, or lacks a column, or has one unknown.
+            If the number of cells is wrong, or a column is missing or unknown.
         TypeError
-            If it is no row, or a column of strings holds something else.
+            If it is not a row, or a column of strings holds something else.
         """
         row = self.in_order(row)
         if not self._tables:
@@ -83,7 +83,7 @@ class CellReader:
         return row
 
     def in_order(self, row):
-        """Return the cells of a row as they are, in the order of the columns; see `cells`."""
+        """Return the unchanged cells of a row in the order of the columns; see `cells`."""
         kind = type(row)
         if kind is not list and kind is not tuple:
             row = self._as_sequence(row)
@@ -100,12 +100,12 @@ class CellReader:
         Raises
         ------
         TypeError
-            If a cell is no number; with the name of its column.
+            If a cell is not a number; the message names the column.
         """
         return [self._number(j, cell) for j, cell in enumerate(cells)]
 
     def _number(self, j, cell):
-        """Return a cell as a number, also if it is the text of a category that is one."""
+        """Return a cell as a number; it may be a category that is a number, as text."""
         if j in self._written and isinstance(cell, str):
             return self._written[j].number(cell)
         return _number(cell, self.names[j])
@@ -161,7 +161,7 @@ class CellReader:
         )
 
     def _unlisted(self, j, cell):
-        """Return the number of a category that is no level."""
+        """Return the number of a category that is not a level."""
         if is_missing(cell):
             return NAN
         table = self._tables[j]
@@ -180,11 +180,11 @@ class _Written:
         self._numbers = {
             text: float(levels[k]) for text, k in level_numbers(levels).items() if text is not None
         }
-        #: A number that is no category, for texts that are none.
+        #: A number that is not a category, for texts that are not categories.
         self._other = next(x for x in map(float, range(len(levels) + 1)) if x not in levels)
 
     def number(self, text):
-        """Return the category that a text is, or a number that is none."""
+        """Return the number of a category that is given as text, or one that is not a category."""
         return self._numbers.get(text, self._other)
 
 

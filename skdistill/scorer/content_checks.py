@@ -55,7 +55,7 @@ _TYPE_OF_KIND = {"b": bool, "i": int, "u": int, "f": float, "U": str, "O": str}
 
 
 class StudentFileError(ValueError):
-    """A file is no student file, is damaged, or holds no possible student."""
+    """A file is not a student file, is damaged, or holds no valid student."""
 
 
 def check_content(content):
@@ -74,7 +74,7 @@ def check_content(content):
     header, arrays = content.header, content.arrays
     _check_keys("the header", header, HEADER_KEYS)
     kind = header["student"]
-    require(isinstance(kind, str), "the name of the student is no text")
+    require(isinstance(kind, str), "the name of the student is not text")
     require(
         kind in STUDENT_ATTRIBUTES,
         f"the student is a {kind[:50]!r}; one of these was expected: "
@@ -133,7 +133,7 @@ def _is_distinct(values):
 def _check_params(params):
     require(
         isinstance(params, dict) and all(is_plain(value) for value in params.values()),
-        "the parameters are no numbers, strings or lists of integers",
+        "the parameters are not numbers, strings or lists of integers",
     )
 
 
@@ -141,20 +141,20 @@ def _check_columns(columns, has_names, is_tree):
     require(isinstance(columns, list) and columns, "there are no columns")
     require(type(has_names) is bool, "'has_names' is neither true nor false")
     for j, column in enumerate(columns):
-        require(isinstance(column, dict), f"column {j} is no JSON object")
+        require(isinstance(column, dict), f"column {j} is not a JSON object")
         nominal = "levels" in column
         keys = ["levels"] if nominal else []
         if not is_tree:
             keys.append("has_infrequent" if nominal else "fill_value")
         _check_keys(f"column {j}", column, ["name", *keys])
-        require(_is_text(column["name"]), f"the name of column {j} is no text")
+        require(_is_text(column["name"]), f"the name of column {j} is not text")
         if nominal:
             _check_levels(column, is_tree)
         elif not is_tree:
             fill_value = column["fill_value"]
             require(
                 fill_value is None or (type(fill_value) is float and _is_number(fill_value)),
-                f"column {column['name']!r} has a fill_value that is no number",
+                f"column {column['name']!r} has a fill_value that is not a number",
             )
     names = [column["name"] for column in columns]
     require(_is_distinct(names), "two columns have one name")
@@ -192,7 +192,7 @@ def _check_classes(classes, dtype, expected):
         require(classes is None and dtype is None, "a regressor has classes")
         return
     require(isinstance(classes, list) and classes, "a classifier has no classes")
-    require(isinstance(dtype, str), "the type of the class labels is no text")
+    require(isinstance(dtype, str), "the type of the class labels is not text")
     require(
         _CLASSES_DTYPE.fullmatch(dtype),
         f"the class labels are of type {dtype[:50]!r}; strings, numbers or booleans were expected",
@@ -214,7 +214,7 @@ def _check_attributes(attributes, expected):
     _check_keys("the attributes", attributes, expected)
     for name in {"n_iter_", "best_epoch_"} & set(expected):
         value = attributes[name]
-        require(type(value) is int and 0 <= value < 2**63, f"{name!r} is no count")
+        require(type(value) is int and 0 <= value < 2**63, f"{name!r} is not a count")
     for name in {"y_mean_", "y_scale_"} & set(expected):
         value = attributes[name]
         possible = type(value) is float and math.isfinite(value)

@@ -1,4 +1,4 @@
-"""Files that are there as a whole or not at all."""
+"""Files that are written atomically."""
 
 import os
 from pathlib import Path
@@ -23,19 +23,19 @@ def as_path(path):
 
 
 def write_atomically(path, payload):
-    """Write bytes so that whoever opens the file sees all of the old or all of the new one.
+    """Write bytes so that a reader sees the complete old file or the complete new one.
 
     Parameters
     ----------
     path : pathlib.Path
-        Where to; a file that is there keeps its permissions.
+        The file. If it exists its permissions are kept.
     payload : bytes
-        What to write. It is on disk when this returns, and so is the name of the file.
+        The content. On return it is on the disk, under this name.
 
     Raises
     ------
     OSError
-        If it cannot be written. An older file stays as it was.
+        If it cannot be written. An existing file is unchanged.
     """
     temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     try:
@@ -52,7 +52,7 @@ def write_atomically(path, payload):
 
 
 def sync_folder(folder):
-    """Have the new name of a file on disk before anything that relies on it is."""
+    """Flush the entries of a folder, such as a new name, to the disk."""
     try:
         handle = os.open(folder, os.O_RDONLY)
     except OSError:  # Windows opens no folders

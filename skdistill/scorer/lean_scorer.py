@@ -101,7 +101,7 @@ class LeanScorer:
         ValueError
             If a cell is infinite, or the row has other columns; with their names.
         TypeError
-            If a cell is no number where one is expected, or no string; with the column's name.
+            If a cell is not of the expected type; the message names the column.
         """
         if type(row) is list and len(row) == self._n_numbers:
             cells = row  # the reader would change nothing
@@ -155,7 +155,7 @@ class LeanScorer:
         return answers[:, 0] if self.classes is None else answers
 
     def _is_plain(self, row):
-        """Tell whether an array can be scored as it is."""
+        """Tell whether an array can be scored without conversion."""
         shape = row.shape == (self._n_numbers,)
         return shape and row.dtype is _FLOAT64 and row.flags.c_contiguous
 
@@ -168,7 +168,7 @@ class LeanScorer:
 
 
 def _make_engine(model, engine):
-    """Return the engine asked for, or the best there is."""
+    """Return the requested engine, or the fastest that is available."""
     if not isinstance(engine, str) or engine not in ("auto", "c", "numpy"):
         raise ValueError(f"engine is {shown(engine)}; 'auto', 'c' or 'numpy' was expected.")
     if engine == "numpy":

@@ -36,7 +36,7 @@ class LibraryScorer:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is no library of skdistill.
+        If it is not a library of skdistill.
     """
 
     engine = "c"
@@ -51,7 +51,7 @@ class LibraryScorer:
             schema = json.loads(library.student_schema())
         except (OSError, AttributeError) as error:
             raise ValueError(
-                f"{str(path)!r} is no library of a student: {error}. Compile the file of to_c, "
+                f"{str(path)!r} is not a library of a student: {error}. Compile the file of to_c, "
                 "with the name it has by default and with its schema, into a shared library."
             ) from error
         levels = [column.get("levels") for column in schema["columns"]]

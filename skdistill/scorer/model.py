@@ -1,4 +1,4 @@
-"""A student as it is served: plain arrays, with the first layer collapsed.
+"""A student for serving: plain arrays, with the first layer collapsed.
 
 The lean scorer and every export are made from one of two shapes:
 
@@ -28,7 +28,7 @@ class Column:
         Its name; ``x0, x1, ...`` if the student was fitted on an array.
     levels : tuple or None
         The categories it may hold, strings or numbers, in the order of their numbers; None for
-        a column of numbers. Missing is no level, and what is not among them is unknown.
+        a column of numbers. Missing is not a level, and what is not among them is unknown.
     has_infrequent : bool
         Whether what is unknown counts as rare categories that were seen, which some may be.
     """
@@ -109,7 +109,7 @@ class LeanNetwork:
         edges the curve is a straight line, outside it stays at its ends. For categories: one point
         per level, then one for missing, then one for unknown.
     intercept : ndarray of shape (width,)
-        What is added to the sum of the curves.
+        The intercept.
     layers : tuple of (ndarray of shape (n_in, n_out), ndarray of shape (n_out,))
         Weights and biases. Each follows a rectifier: ``hidden = max(hidden, 0) @ weight + bias``.
         Empty for an additive student.

@@ -54,7 +54,7 @@ class TreeEngine:
         Raises
         ------
         TypeError
-            If a cell is no number.
+            If a cell is not a number.
         """
         x = cells.tolist() if isinstance(cells, np.ndarray) else array("d", cells)
         if not isfinite(sum(x)) and any(map(isinf, x)):

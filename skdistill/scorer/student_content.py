@@ -1,4 +1,4 @@
-"""What a fitted student consists of: arrays, and a header that JSON can hold.
+"""The content of a fitted student: arrays, and a header in JSON types.
 
     student  ->  StudentContent  ->  lean model
                       |

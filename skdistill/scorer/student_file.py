@@ -7,7 +7,7 @@
 
 This is the layout of safetensors, read here with NumPy alone. ``student`` is the header of a
 `StudentContent`, as JSON; ``sha256`` is the hash of all other bytes of the file, and its digits
-always stand in the same place. docs/student_file.md tells what to do when the format changes.
+always stand in the same place. docs/student_file.md describes how to change the format.
 """
 
 import json
@@ -27,14 +27,14 @@ __all__ = ["StudentFileError", "pack", "read_student_file", "unpack"]
 #: Rises with every change that an older skdistill would not understand.
 VERSION = 2
 
-#: The version that first knew a student, if not the first: files are written in the oldest that can
-#: be, so that an older skdistill reads them.
+#: The format version of students that are not in version 1: files are written in the oldest
+#: version that can hold them, so that an older skdistill can read them.
 _SINCE = {"SoftTreeStudentClassifier": 2}
 
-#: A file may take as many bytes; each reader knows before it reads.
+#: Largest size of a file in bytes.
 MAX_BYTES = 2**31
 
-#: Its header may take as many. As Python objects it takes up to twenty times that.
+#: Largest size of its header in bytes. As Python objects it takes up to twenty times as much.
 MAX_HEADER_BYTES = 2**24
 
 _FORMAT = "skdistill.student"
@@ -89,14 +89,14 @@ def pack(content):
 
 
 def unpack(payload, name="The student file"):
-    """Read the bytes of a student file, and check all they say.
+    """Read the bytes of a student file, and check them.
 
     Parameters
     ----------
     payload : bytes
-        Of anyone: nothing in them is executed.
+        From any source: nothing in them is executed.
     name : str, default="The student file"
-        What messages call it.
+        Its name in messages.
 
     Returns
     -------
@@ -133,7 +133,7 @@ def read_student_file(path):
     OSError
         If it cannot be read.
     StudentFileError
-        If it is no student file, or a damaged one; see `unpack`.
+        If it is not a student file, or a damaged one; see `unpack`.
     """
     path = as_path(path)
     with open(path, "rb") as file:
@@ -144,7 +144,7 @@ def read_student_file(path):
 def _unpack(payload):
     size = int.from_bytes(payload[:8], "little")
     start = payload[8 : _HASH_AT.start] == _BEFORE_HASH
-    require(start, "it is no student file; one that skdistill.save wrote was expected")
+    require(start, "it is not a student file; one that skdistill.save wrote was expected")
     _check_size(len(payload), size)
     require(
         payload[_HASH_AT] == _hash_of_the_rest(payload),
@@ -175,7 +175,7 @@ def _from_json(text):
         value = json.loads(text.decode(), object_pairs_hook=_once_each, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise StudentFileError(f"its JSON cannot be read: {error}") from None
-    require(isinstance(value, dict), "its JSON is no object")
+    require(isinstance(value, dict), "its JSON is not an object")
     return value
 
 
@@ -187,7 +187,7 @@ def _once_each(pairs):
 
 
 def _no_constant(name):
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 def _hash_of_the_rest(payload):
@@ -209,16 +209,16 @@ def _check_size(size, header_size=0):
 def _check_version(metadata):
     names = ["sha256", "format", "version", "written_by", "student"]
     possible = isinstance(metadata, dict) and all(isinstance(metadata.get(n), str) for n in names)
-    require(possible and metadata["format"] == _FORMAT, "it is no student file of skdistill")
+    require(possible and metadata["format"] == _FORMAT, "it is not a student file of skdistill")
     version = metadata["version"]
-    require(version.isdecimal() and len(version) < 9, "its version is no number")
+    require(version.isdecimal() and len(version) < 9, "its version is not a number")
     require(
         int(version) <= VERSION,
         f"it was written by a newer skdistill, {metadata['written_by'][:20]}, in version {version} "
         f"of the format; {__version__} reads versions up to {VERSION}. Upgrade "
         "skdistill",
     )
-    require(int(version) >= 1, "its version is no number")
+    require(int(version) >= 1, "its version is not a number")
 
 
 def _read_arrays(table, data):
@@ -226,7 +226,9 @@ def _read_arrays(table, data):
     arrays, end = {}, 0
     for name, entry in table.items():
         possible = isinstance(entry, dict) and set(entry) == {"dtype", "shape", "data_offsets"}
-        require(possible, f"the entry of array {name[:50]!r} is no dtype, shape and data_offsets")
+        require(
+            possible, f"the entry of array {name[:50]!r} is not a dtype, shape and data_offsets"
+        )
         shape, offsets = entry["shape"], entry["data_offsets"]
         dtype = _DTYPES.get(entry["dtype"]) if isinstance(entry["dtype"], str) else None
         require(dtype is not None, f"the array {name[:50]!r} is of an unknown type")
@@ -238,7 +240,7 @@ def _read_arrays(table, data):
         require(possible, f"the array {name[:50]!r} does not fill its place in the file")
         block = data[begin:end]
         possible = dtype.kind != "b" or (block <= 1).all()
-        require(possible, f"the array {name[:50]!r} holds no booleans")
+        require(possible, f"the array {name[:50]!r} does not hold booleans")
         little_endian = block.view(dtype.newbyteorder("<")).reshape(shape)
         arrays[name] = little_endian.astype(dtype, copy=False)
     require(end == len(data), "bytes are left over after its arrays")

@@ -1,4 +1,4 @@
-"""A caller's table, as one float64 per cell."""
+"""A caller's table as float64 cells, with NumPy alone."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ def table_columns(reader, X):
     Parameters
     ----------
     reader : CellReader
-        Knows the columns.
+        Of the student's columns.
     X : ndarray of shape (n_samples, n_columns), data frame, dict of columns, or list of rows
         Raw cells. Frames and dicts are read by name, whatever their order.
 
@@ -23,9 +23,9 @@ def table_columns(reader, X):
     Raises
     ------
     ValueError
-        If columns are missing or unknown, or the width is another.
+        If columns are missing or unknown, or their number is wrong.
     TypeError
-        If a row is none.
+        If X is not a table.
     """
     if isinstance(X, np.ndarray):
         if X.ndim != 2 or X.shape[1] != reader.n_columns:
@@ -36,7 +36,7 @@ def table_columns(reader, X):
         return X.T
     if hasattr(X, "columns") or isinstance(X, dict):
         names = column_labels(X)
-        if not all(isinstance(name, str) for name in names):  # as good as none
+        if not all(isinstance(name, str) for name in names):  # not names
             return table_columns(reader, np.asarray(X))
         reader.check_names(names)
         return [X[name] for name in reader.names]
@@ -55,21 +55,21 @@ def read_columns(reader, columns):
     Parameters
     ----------
     reader : CellReader
-        Knows the columns.
+        Of the student's columns.
     columns : sequence of array-like of shape (n_samples,)
         One per column, in the order of the reader's.
 
     Returns
     -------
     table : ndarray of shape (n_samples, n_columns)
-        Float64, NaN where missing, with the numbers of levels in the place of strings.
+        Float64, NaN where missing, with the number of the level instead of a string.
 
     Raises
     ------
     TypeError
-        If a cell is no number where one is expected, or no string; with the column's name.
+        If a cell is not of the expected type; the message names the column.
     ValueError
-        If the columns are not equally long.
+        If the columns have different lengths.
     """
     is_plain = isinstance(columns, np.ndarray) and not np.ma.isMaskedArray(columns)
     if is_plain and columns.dtype.kind in "biuf" and not reader.has_texts:
@@ -102,7 +102,7 @@ def column_labels(X):
 
 
 def _are_numbers(values):
-    """Tell whether NumPy reads a column as it is; then no cell has to be looked at alone."""
+    """Tell whether NumPy can convert a column as a whole, without a check of every cell."""
     if values.dtype != object:
         return values.dtype.kind in "biuf"
     return set(map(type, values.tolist())) <= {float, np.float64, bool, type(None)}
@@ -111,7 +111,7 @@ def _are_numbers(values):
 def as_array(column):
     """Return a column as an array, without turning anything into text."""
     if str(getattr(column, "type", "")).startswith("dictionary<"):
-        column = column.to_pylist()  # what NumPy makes of pyarrow's has a level for every null
+        column = column.to_pylist()  # pyarrow's own conversion to NumPy has a level for every null
     if np.ma.isMaskedArray(column):  # NumPy would show what is behind the mask
         return np.where(np.ma.getmaskarray(column), None, column.data.astype(object))
     if isinstance(column, list | tuple):  # NumPy would turn NaN among strings into "nan"

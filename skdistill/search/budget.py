@@ -1,4 +1,4 @@
-"""What a student may cost."""
+"""The budget of a search: limits of what a student may cost."""
 
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
@@ -10,23 +10,23 @@ from skdistill.messages import shown
 
 @dataclass(frozen=True)
 class Budget:
-    """Limits that a student has to keep; None for none.
+    """Limits that a student must keep; None for none.
 
     Parameters
     ----------
     latency_us : float or None, default=None
-        Microseconds in which 99 of 100 calls for a single row are answered by the student's
-        `lean_scorer`, compiled if there is a compiler. Other models than skdistill's students are
-        called through their ``predict_proba``.
+        99 % quantile of the latency in microseconds of single-row calls of the student's
+        `lean_scorer`, compiled if there is a compiler. For other models than skdistill's students
+        it is that of ``predict_proba``.
     size_kb : float or None, default=None
         Thousands of bytes that the file of the student takes, as `save` writes it; the pickle of
         other models.
     leaves : int or None, default=None
-        Number of leaves, at least 2: the rules that people have to read. It rules out students
-        that have no leaves. How readable an additive student is depends on its columns.
+        Number of leaves, at least 2, that is, of rules to read. It rules out students without
+        leaves. How readable an additive student is depends on its columns.
     columns : int or None, default=None
-        Number of columns that have to be there for the student to answer. `StudentSearchCV` keeps
-        those that cost the least fidelity.
+        Number of columns that the student needs. `StudentSearchCV` drops those whose loss costs
+        the least fidelity.
     min_fidelity : float or None, default=None
         Share of rows, in (0, 1], on which student and teacher find the same class most probable,
         see `agreement`. Where one class is rare nearly every student agrees: look at the KL
@@ -35,7 +35,7 @@ class Budget:
     Raises
     ------
     TypeError
-        If a limit is no number.
+        If a limit is not a number.
     ValueError
         If a limit cannot be kept by any student.
 
@@ -88,18 +88,18 @@ class Budget:
 
 @dataclass(frozen=True)
 class Excess:
-    """A limit that a student does not keep.
+    """A limit that a student exceeds.
 
     Attributes
     ----------
     limit : str
         Which one, a parameter of `Budget`.
     value : float or None
-        What the student has; None if it has nothing of the kind.
+        The student's value; None if it has none.
     allowed : float
-        What it may have.
+        The limit.
     tolerance : float, default=0.0
-        Share by which it may have more, because the measurement is noisy.
+        Share by which it may exceed the limit, because measurements are noisy.
     """
 
     limit: str
@@ -109,7 +109,7 @@ class Excess:
 
     @property
     def ratio(self):
-        """By which factor the limit is missed; infinite if there is nothing to compare."""
+        """Factor by which the limit is exceeded; infinite if there is no value."""
         if self.value is None:
             return np.inf
         if self.limit == "min_fidelity":
@@ -118,7 +118,7 @@ class Excess:
 
     @property
     def tolerated(self):
-        """What it may have, with tolerance."""
+        """The limit, with tolerance."""
         return (1 + self.tolerance) * self.allowed
 
     def __str__(self):
@@ -135,7 +135,7 @@ class Excess:
 
 
 def excesses(budget, costs, agreement=None, latency_tolerance=0.0):
-    """List the limits that a student does not keep.
+    """List the limits that a student exceeds.
 
     Parameters
     ----------
@@ -176,7 +176,7 @@ def excesses(budget, costs, agreement=None, latency_tolerance=0.0):
 
 
 class BudgetError(ValueError):
-    """No student is within the budget; the message says which came closest.
+    """No student is within the budget; the message names the closest one.
 
     Attributes
     ----------

@@ -9,7 +9,7 @@ from skdistill.report.tables import columns_of, text_table
 from skdistill.search.budget import Excess
 from skdistill.search.costs import Costs
 
-#: Costs that candidates are compared by, each as it is read off `Costs`.
+#: Costs that candidates are compared by, as functions of `Costs`.
 COST_OF_LIMIT = {
     "latency_us": "latency_p99_us",
     "size_kb": "size_kb",
@@ -99,7 +99,7 @@ class Reference:
     name : str
         What it is.
     kind : {"teacher", "compiled teacher", "hard labels"}
-        The teacher as it is, compiled by onnxruntime, or a student fitted on the observed classes.
+        The teacher, the teacher compiled by onnxruntime, or a student fitted on observed classes.
     costs : Costs
         What it costs.
     score : float

@@ -25,7 +25,7 @@ ROUNDS = 60
 
 @dataclass(frozen=True)
 class ColumnPath:
-    """Columns in the order in which they were given up, and what that cost.
+    """Columns in the order in which they were dropped, and the loss of fidelity.
 
     Attributes
     ----------

@@ -38,15 +38,15 @@ class Costs:
         Thousands of bytes of the student's file; of the pickle for other models, None if they have
         none.
     n_columns : int
-        Columns that have to be there for an answer.
+        Columns that are needed for a prediction.
     n_columns_used : int
         Those of them that can change it.
     n_leaves : int or None
-        Leaves of a tree; None for what is no tree.
+        Leaves of a tree; None for other students.
     latency_p50_us, latency_p99_us : float or None
-        Microseconds to answer for a single row, median and 99 % quantile; None if not measured.
+        Microseconds to predict a single row, median and 99 % quantile; None if not measured.
     engine : str or None
-        What answered: "c", "numpy", "predict_proba" or "onnxruntime".
+        What predicted: "c", "numpy", "predict_proba" or "onnxruntime".
     waiting : float or None
         Share of the time of the measurement in which other processes had the core: well above 0
         the latency is that of a busy machine. None if it is not known.
@@ -144,7 +144,7 @@ def measure_latency(student, X):
     p50, p99 : float
         Microseconds.
     engine : str
-        What answered.
+        What predicted.
     waiting : float or None
         See `Costs`.
     """

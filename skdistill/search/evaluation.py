@@ -86,7 +86,7 @@ class FoldEvaluator:
         )
         pool = None if fold.pool is None else (fold.pool,)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the final fit says it, once
+            warnings.simplefilter("ignore")  # the final fit warns, once
             return distiller.fit(take_rows(fold.X, rows), fold.y[rows], weight, X_unlabeled=pool)
 
     def _memory_for(self, plan, f):

@@ -1,4 +1,4 @@
-"""The folds of a search: rows, and a teacher that has answered for them once."""
+"""The folds of a search: rows, and the teacher's predictions for them."""
 
 import warnings
 from dataclasses import dataclass
@@ -21,20 +21,20 @@ from skdistill.teacher.training_rows import Proof
 
 
 class RememberingTeacher(ClassifierMixin, BaseEstimator):
-    """A fitted teacher whose answers to the rows of a search are known already.
+    """A fitted teacher with stored predictions for the rows of a search.
 
-    Honest answers to rows that the teacher was fitted on (out-of-bag, cross-fitted) cannot be had
-    again from a part of these rows; here they are looked up. For other rows, such as synthetic
-    ones, the teacher is asked.
+    Honest predictions for rows that the teacher was fitted on (out-of-bag, cross-fitted) cannot be
+    computed from a part of these rows, so they are looked up. For other rows, such as synthetic
+    ones, the teacher predicts.
 
     Parameters
     ----------
     teacher : ClassifierTeacher
         The fitted teacher.
     hashes : ndarray of shape (n_known,)
-        Distinct hashes of the rows that are known, sorted.
+        Distinct hashes of the rows with stored predictions, sorted.
     margins : ndarray of shape (n_known, n_classes)
-        The answers to them.
+        The predictions for them.
     """
 
     def __init__(self, teacher, hashes, margins):
@@ -44,7 +44,7 @@ class RememberingTeacher(ClassifierMixin, BaseEstimator):
 
     @classmethod
     def of(cls, teacher, tables, margins):
-        """Remember the answers to tables of rows; equal rows get the mean of theirs."""
+        """Store predictions for tables of rows; equal rows get the mean of theirs."""
         hashes = np.concatenate([row_hashes(table) for table in tables])
         distinct, which = np.unique(hashes, return_inverse=True)
         total = np.zeros((len(distinct), margins[0].shape[1]))
@@ -58,12 +58,12 @@ class RememberingTeacher(ClassifierMixin, BaseEstimator):
 
     @cached_property
     def cache_key(self):
-        """What stands for it in cache keys, found once for all candidates."""
+        """Its key in caches, computed once for all candidates."""
         return content_key(self)
 
     def fit(self, X, y):
         """Refuse: the teacher is fitted."""
-        raise AttributeError("A teacher that remembers its answers cannot be fitted again.")
+        raise AttributeError("A teacher with stored predictions cannot be fitted again.")
 
     def margins_of(self, X):
         """Return margins of shape (n_samples, n_classes)."""
@@ -101,14 +101,14 @@ class RememberingTeacher(ClassifierMixin, BaseEstimator):
 
 @dataclass(frozen=True)
 class Fold:
-    """What candidates are fitted and scored on.
+    """The rows that candidates are fitted and scored on, with the teacher.
 
     Attributes
     ----------
     teacher : RememberingTeacher
-        Has answered for all rows of the fold.
+        With predictions for all rows of the fold.
     X, y : table of shape (n_train, n_features), ndarray of shape (n_train,)
-        Training rows. They are in an order of which every beginning has about the same classes.
+        Training rows, in an order in which the first n have about the same shares of classes.
     sample_weight : ndarray of shape (n_train,) or None
         Weights, if there are any.
     pool : table or None
@@ -137,20 +137,20 @@ class Fold:
         return len(self.y)
 
     def teacher_proba(self, X, classes):
-        """Return the teacher's probabilities of some classes, 0 for those it does not know."""
+        """Return the teacher's probabilities of some classes, 0 for those it was not fitted on."""
         labels = self.teacher.classes_
         proba = check_probabilities(self.teacher, self.teacher.predict_proba(X), labels)
         return align_probabilities(proba, labels, classes)
 
 
 def make_folds(teacher, rows, splits, labelling, cv, n_jobs, random_state, goes_on=None):
-    """Have the teacher answer for the rows of every fold, once.
+    """Compute the teacher's predictions for the rows of every fold, once.
 
     Parameters
     ----------
     teacher : estimator
-        Fitted: its honest answers to all rows are computed once, for all folds. Not fitted: a clone
-        is fitted on the training rows of each.
+        If fitted, its honest predictions for all rows are computed once, for all folds. If not, a
+        clone is fitted on the training rows of each fold.
     rows : Rows
         Checked rows.
     splits : list of (train, test)
@@ -164,8 +164,8 @@ def make_folds(teacher, rows, splits, labelling, cv, n_jobs, random_state, goes_
     random_state : RandomState instance
         Decides the order of the training rows.
     goes_on : callable or None, default=None
-        Takes the numbers of folds that are ready and of all, and tells whether there is time for
-        another; None for always.
+        Takes the number of folds that are ready and the number of all, and returns whether there
+        is time for another; None for always.
 
     Returns
     -------
@@ -187,7 +187,7 @@ def make_folds(teacher, rows, splits, labelling, cv, n_jobs, random_state, goes_
 
 
 def _warn_of_fitted_teacher(in_use):
-    """Warn of scores that are too good, unless the teacher is proved to know none of the rows."""
+    """Warn of optimistic scores, unless the teacher was proven not to be fitted on the rows."""
     if in_use.proof is Proof.REFUTED or in_use.rows.nothing_observed:
         return
     was = "was" if in_use.proof is Proof.PROVED else "may have been"
@@ -232,7 +232,7 @@ def _make_fold(teacher, rows, train, test, shared, labelling, cv, n_jobs, random
 def _remember(in_use, labelling, cv, n_jobs, others):
     """Label the rows of a teacher honestly, and others directly."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # the final fit says it, once
+        warnings.simplefilter("ignore", UserWarning)  # the final fit warns, once
         answers, _ = label_rows(in_use, labelling, cv, n_jobs)
     teacher, rows = in_use.fitted, in_use.rows
     others = [*others, rows.pool] if rows.pool is not None else others
@@ -240,16 +240,16 @@ def _remember(in_use, labelling, cv, n_jobs, others):
     tables, margins = [rows.X], [answers.margins()]
     for table in others:
         fresh = np.array([each not in known for each in row_hashes(table).tolist()])
-        if fresh.any():  # what the teacher says of its own rows is not honest
+        if fresh.any():  # not the teacher's own rows: predictions for them are not honest
             tables.append(take_rows(table, fresh))
             margins.append(teacher.answers(tables[-1]).margins())
     remembering = RememberingTeacher.of(teacher, tables, margins)
-    _ = remembering.cache_key  # found before copies of it go to other processes
+    _ = remembering.cache_key  # computed before it is copied to other processes
     return remembering
 
 
 def _balanced_order(y, random_state):
-    """Return an order of rows of which every beginning has about the shares of the classes."""
+    """Return an order in which the first n rows have about the same shares of classes."""
     random_state = check_random_state(random_state)
     place = np.empty(len(y))
     for label in np.unique(y):
@@ -260,7 +260,7 @@ def _balanced_order(y, random_state):
 
 
 def out_of_fold_labels(folds, rows, classes):
-    """Return what each fold's teacher says of its test rows.
+    """Return the predictions of each fold's teacher for its test rows.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What candidates are compared with: the teacher, compiled too, and students without a teacher."""
+"""References for candidates: the teacher, the compiled teacher and students on observed classes."""
 
 from dataclasses import replace
 
@@ -10,12 +10,12 @@ from skdistill.search.candidates import Reference
 from skdistill.search.costs import Costs, measure_teacher, time_calls, with_latency
 from skdistill.search.trials import Trials, largest_costs, mean_measures, mean_of
 
-#: Rows on which a compiled teacher has to answer as the teacher does.
+#: Number of rows on which a compiled teacher is compared with the teacher.
 COMPARED_ROWS = 2000
 
 
 def teacher_references(evaluator, teacher, X):
-    """Score and measure the teacher, as it is and compiled.
+    """Score and measure the teacher, in Python and compiled.
 
     Parameters
     ----------
@@ -29,9 +29,9 @@ def teacher_references(evaluator, teacher, X):
     Returns
     -------
     references : list of Reference
-        The teacher, and the compiled one if there is one.
+        The teacher, and the compiled teacher if it can be compiled.
     notes : list of str
-        Why there is none.
+        Why it cannot be compiled.
     """
     scored = [evaluator.teacher_scores(f) for f in range(len(evaluator.folds))]
     fold_scores = tuple(score for score, _ in scored)
@@ -65,14 +65,14 @@ def hard_references(evaluator, plans, X, n_jobs, say, time_limit):
     say : callable
         Takes messages.
     time_limit : TimeLimit
-        When the search has to end.
+        Of the search.
 
     Returns
     -------
     references : list of Reference
         One per student.
     notes : list of str
-        What is missing for want of time.
+        What is missing because the time was over.
     """
     hard = {plan.name: replace(plan, temperature=1.0, alpha=0.0) for plan in plans}
     references = []

@@ -1,4 +1,4 @@
-"""What came of a search, as users see it: candidates, and scikit-learn's table of results."""
+"""The results of a search: candidates, and scikit-learn's ``cv_results_``."""
 
 from dataclasses import replace
 
@@ -11,12 +11,12 @@ from skdistill.search.trials import largest_costs, mean_measures, mean_of
 
 
 def as_candidates(entries, evaluator, budget):
-    """Measure what was tried, and sum it up.
+    """Make candidates from plans and their trials.
 
     Parameters
     ----------
     entries : list of Entry
-        What came of the plans.
+        The plans with their results.
     evaluator : FoldEvaluator
         The folds.
     budget : Budget

@@ -1,4 +1,4 @@
-"""What is tried: students of several sizes, temperatures, alphas and numbers of columns."""
+"""The search space: students of several sizes, temperatures, alphas and numbers of columns."""
 
 import itertools
 from dataclasses import dataclass

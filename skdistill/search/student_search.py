@@ -79,7 +79,7 @@ class StudentSearchCV(ClassifierDistiller):
     n_iter : int, default=30
         Number of candidates that optuna tries.
     references : bool, default=True
-        Whether to measure what candidates have to beat: the teacher, the teacher compiled by
+        Whether to measure what candidates must beat: the teacher, the teacher compiled by
         onnxruntime, and the students of the front without a teacher.
     distiller_params : dict or None, default=None
         More parameters of `DistilledClassifier`, the same for all candidates, such as
@@ -278,7 +278,7 @@ class StudentSearchCV(ClassifierDistiller):
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
             Raw columns: what teacher and students take.
         y : array-like of shape (n_samples,)
-            Classes; -1 marks rows without one, see `DistilledClassifier`, but some have to be
+            Classes; -1 marks rows without one, see `DistilledClassifier`, but some must be
             observed: candidates are scored on them.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights, for fits and scores.
@@ -297,7 +297,7 @@ class StudentSearchCV(ClassifierDistiller):
             whether the machine was busy; all that was measured is in its ``candidates``, and in
             ``candidates_`` of the search.
         TypeError
-            If teacher or a student is no classifier with ``predict_proba``.
+            If teacher or a student is not a classifier with ``predict_proba``.
         ValueError
             If a parameter, the rows, the classes or the weights are not what is described here.
         """
@@ -476,7 +476,7 @@ class StudentSearchCV(ClassifierDistiller):
         return goes_on
 
     def _refer(self, evaluator, entries, rows, time_limit):
-        """Measure what the candidates have to beat."""
+        """Measure what the candidates must beat."""
         if not time_limit.has_room_for():
             self.notes_ += (f"{time_limit} was over before references were measured.",)
             return

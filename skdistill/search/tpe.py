@@ -1,4 +1,4 @@
-"""optuna's sampler: it proposes what to try next from what came of the rest."""
+"""optuna's sampler: it proposes the next candidate from the results of the others."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ import numpy as np
 def sample(trials, costs, n_iter, random_state):
     """Try plans that optuna's tree-structured Parzen estimator proposes.
 
-    It looks for high scores and small files at once, so that its proposals spread along the front.
+    It optimises score and file size together, so that its proposals spread along the Pareto front.
 
     Parameters
     ----------

@@ -53,7 +53,7 @@ class Trials:
     say : callable
         Takes messages.
     time_limit : TimeLimit
-        When the search has to end.
+        Of the search.
     last_fit_seconds : float
         That the teacher of the final fit, on all rows, will take.
     found : dict of (int, int) to Trial

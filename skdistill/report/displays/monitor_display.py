@@ -34,7 +34,7 @@ _POINTS = {
     "held": ("tab:blue", "o", "tab:blue", "held"),
     "grown": ("tab:red", "s", "tab:red", "grown"),
     "unclear": ("tab:blue", "o", "white", "unclear: too few rows to tell"),
-    "too few rows": ("0.6", "o", "white", f"the teacher asked on fewer than {FEWEST_PAIRS} rows"),
+    "too few rows": ("0.6", "o", "white", f"the teacher scored fewer than {FEWEST_PAIRS} rows"),
     "no reference": ("tab:blue", "o", "tab:blue", "live"),
 }
 

@@ -967,12 +967,28 @@ def test_a_database_that_cannot_be_written_leaves_the_monitor_as_it_was(
     monitor.update(*batch)
     connection = NoSpace(monitor._database._connection, statement)
     monkeypatch.setattr(monitor._database, "_connection", connection)
-    with pytest.raises(OSError, match=r"monitor\.db.* disk is full.* as it was. Check the disk"):
+    with pytest.raises(OSError, match=r"monitor\.db.* disk is full.* is unchanged. Check the disk"):
         monitor.update(*batch, batch_id="a")
     monkeypatch.undo()
     assert monitor.report().n_rows == 300
     assert not monitor.update(*batch, batch_id="a").replayed
     assert FidelityMonitor.load(path).report().n_rows == 600
+
+
+def test_a_file_that_is_removed_or_replaced_is_not_written_to(monitor, batch, tmp_path):
+    path, other = tmp_path / "monitor.db", FidelityMonitor.from_json(monitor.to_json())
+    monitor.autosave(path)
+    monitor.update(*batch)
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match=r"monitor\.db"):
+        monitor.update(*batch)
+    other.autosave(path)
+    with pytest.raises(OSError, match="another file has replaced it"):
+        monitor.update(*batch)
+    with pytest.raises(OSError, match="another file has replaced it"):
+        monitor.close()
+    assert monitor.report().n_rows == 300
+    assert FidelityMonitor.load(path).report().n_rows == 0
 
 
 READ_ONLY = """

@@ -1,13 +1,14 @@
-"""A monitor in an SQLite database, kept there by one process or by several.
+"""A monitor in an SQLite database, which several processes may share.
 
-    monitor     one row per name: the bins, the parameters, numbers of what was skipped; as JSON
-    counts      one row per bucket (part "bucket"), of what is older ("older"), of the reference
-                ("reference") and of its weekdays ("weekday"); histograms as JSON
-    batch_ids   the last identifiers of batches
+    monitor     one row per name: bins, parameters, what was skipped; values are JSON
+    counts      one row per bucket (its part is "bucket"), one for all older rows ("older"), one
+                for the reference ("reference") and one for each of its weekdays ("weekday");
+                histograms are JSON
+    batch_ids   the last identifiers of batches, as JSON
 
-An update is one transaction, of a write-ahead log: it is in the file before it is in memory, all
-of it or nothing. It survives the process at once, and the machine as soon as the operating system
-has written the log. Every row has a CRC-32, since SQLite has none of its tables.
+An update is one transaction in a write-ahead log: it is in the file before it is in memory, all of
+it or nothing. It survives a crash of the process, and one of the machine once the operating system
+has written the log to the disk. Every row has a CRC-32, since SQLite has no checksums of tables.
 """
 
 import json
@@ -45,22 +46,22 @@ CREATE TABLE counts (
 CREATE TABLE batch_ids (number INTEGER PRIMARY KEY, batch_id TEXT, crc32 INTEGER);
 """
 
-#: What SQLite keeps beside a database that is open.
+#: Endings of the files that SQLite keeps beside an open database.
 _BESIDE = "-wal", "-shm"
 
-#: Databases that are in use, and those that are at rest during a fork.
-_IN_USE, _AT_REST = weakref.WeakSet(), []
+#: Databases that are in use, and those that are closed during a fork.
+_IN_USE, _AT_FORK = weakref.WeakSet(), []
 
 
 class Database:
-    """Keeps a monitor on disk, beside other processes.
+    """The database that a monitor is kept in, possibly by several processes.
 
     Parameters
     ----------
     path : pathlib.Path
         The database.
     lock : threading.RLock
-        Held by the thread that uses it.
+        Must be held by the thread that uses the database.
     """
 
     def __init__(self, path, lock):
@@ -72,7 +73,7 @@ class Database:
         _IN_USE.add(self)
 
     def read(self, state):
-        """Return the state at the last update: the same one if no other process wrote since."""
+        """Return the state at the last update: `state` itself unless another process wrote."""
         with _named_errors(self.path):
             connection = self._connected()
             rows = _rows(connection, "SELECT name, value FROM monitor WHERE name = 'n_updates'")
@@ -86,12 +87,12 @@ class Database:
         Yields
         ------
         write : callable
-            Takes the state that was read and the one to be; writes what differs.
+            Takes the state that was read and the new one, and writes the differences.
 
         Raises
         ------
         OSError
-            If nothing could be written. The file is as it was.
+            If nothing could be written. The file is unchanged.
         """
         with _named_errors(self.path):
             connection = self._connected()
@@ -104,7 +105,7 @@ class Database:
                     connection.execute("ROLLBACK")
 
     def close(self):
-        """Let go of the file, until it is used again."""
+        """Close the file; the next use opens it again."""
         if self._connection is not None and self._process == os.getpid():
             self._connection.close()
             self._connection = None
@@ -113,8 +114,11 @@ class Database:
         self.close()
 
     def _connected(self):
+        inode = self.path.stat().st_ino
         if self._connection is None:
-            self._connection, self._process = _connect(self.path), os.getpid()
+            self._connection, self._inode, self._process = _connect(self.path), inode, os.getpid()
+        if self._inode != inode:
+            raise sqlite3.OperationalError("another file has replaced it")
         if self._process != os.getpid():
             raise RuntimeError(
                 f"{str(self.path)!r} was opened by process {self._process}, which this one was "
@@ -123,21 +127,23 @@ class Database:
         return self._connection
 
 
-def _rest():
-    """Close databases before a fork: SQLite's locks are not those of both processes."""
+def _before_fork():
+    """Close databases: two processes must not use one connection, not even its locks."""
     for database in list(_IN_USE):
         database.lock.acquire()
         database.close()
-        _AT_REST.append(database)
+        _AT_FORK.append(database)
 
 
-def _wake():
-    while _AT_REST:
-        _AT_REST.pop().lock.release()
+def _after_fork():
+    while _AT_FORK:
+        _AT_FORK.pop().lock.release()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_rest, after_in_parent=_wake, after_in_child=_wake)
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork
+    )
 
 
 def is_database(path):
@@ -191,19 +197,19 @@ def create_database(path, state):
     Parameters
     ----------
     path : str or path-like
-        Where to.
+        The file.
     state : MonitorState
-        What to write.
+        Its content.
 
     Raises
     ------
     FileExistsError
-        If there is a file.
+        If the file exists.
     """
-    with _alone(path):
+    with _creation_lock(path):
         if Path(path).exists():
             raise FileExistsError(
-                f"{str(path)!r} is there already, and its counts would be lost. Continue it by "
+                f"{str(path)!r} exists, and its counts would be lost. Continue it by "
                 "FidelityMonitor.load(path, autosave=True), or choose another path."
             )
         _put(path, state)
@@ -215,37 +221,36 @@ def open_database(path, lock):
     Parameters
     ----------
     path : str or path-like
-        The file. If it is JSON, it becomes a database at once, and a copy of what it was stays as
-        ``PATH.before-sqlite``.
+        The file. If it is JSON, it is replaced by a database, and copied to ``PATH.before-sqlite``.
     lock : threading.RLock
         See `Database`.
 
     Returns
     -------
     database : Database
-        The database, checked.
+        The open database.
     state : MonitorState
-        What is in it.
+        Its content, checked.
 
     Raises
     ------
     OSError, MonitorFileError
-        As `read_state`.
+        See `read_state`.
     RuntimeError
         If a process with an older skdistill keeps the JSON state.
     """
     path = Path(path).absolute()
-    path.stat()  # raises if there is none
+    path.stat()  # raises if the file does not exist
     if not is_database(path):
-        with _alone(path), _journal_at_rest(path):
-            if not is_database(path):  # nor has another process moved it meanwhile
+        with _creation_lock(path), _journal_lock(path):
+            if not is_database(path):  # another process may have moved it
                 _move_over(path)
     state = read_state(path)
     return Database(path, lock), state
 
 
 def _move_over(path):
-    """Replace a JSON state by a database; killed at any time, the one or the other is whole."""
+    """Replace a JSON state by a database, atomically."""
     state, journal = read_json_state(path), journal_of(path)
     kept = path.with_name(f"{path.name}.before-sqlite")
     write_atomically(kept, path.read_bytes())
@@ -256,16 +261,16 @@ def _move_over(path):
 
 
 def _put(path, state):
-    """Put a database in the place of whatever is there, at once."""
+    """Write a database in place of an existing file, atomically."""
     path = Path(path).absolute()
     temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     try:
-        with _named_errors(path), closing(_connect(temporary)) as connection:
+        with _named_errors(path), closing(_connect(temporary, "rwc")) as connection:
             connection.executescript(f"PRAGMA synchronous = FULL; BEGIN; {_SCHEMA}")
             _write(connection, None, state)
             connection.execute("COMMIT")
-        for ending in _BESIDE:  # left by an older database of this name, they would be taken for
-            Path(f"{path}{ending}").unlink(missing_ok=True)  # parts of this one
+        for ending in _BESIDE:  # left over from a deleted database: SQLite would apply them
+            Path(f"{path}{ending}").unlink(missing_ok=True)
         os.replace(temporary, path)
     finally:
         for ending in ("", *_BESIDE):
@@ -280,28 +285,28 @@ def _connection(path, **options):
 
 
 def _only_read(path, has_log=False):
-    """Connect to read; without a log the file as it is, so that SQLite puts nothing beside it.
+    """Connect to read; without a log as an immutable file, so that SQLite creates none.
 
-    Never open the file otherwise: closing it would release the locks of all connections of this
-    process (https://www.sqlite.org/howtocorrupt.html, 2.2).
+    Python must not open the file itself: closing it would release the locks of all connections of
+    this process (https://www.sqlite.org/howtocorrupt.html, 2.2).
     """
     mode = "mode=ro" if has_log else "immutable=1"
     return _connection(f"{path.as_uri()}?{mode}", uri=True)
 
 
-def _connect(path):
-    connection = _connection(path)
+def _connect(path, mode="rw"):
+    connection = _connection(f"{path.as_uri()}?mode={mode}", uri=True)
     connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")  # of a commit the log is not synced
+    connection.execute("PRAGMA synchronous = NORMAL")  # a commit does not wait for the disk
     return connection
 
 
 @contextmanager
-def _alone(path):
-    """Keep other processes from making this file at the same time."""
+def _creation_lock(path):
+    """Hold a lock so that no other process creates this file at the same time."""
     lock = Path(path).absolute()
     lock = lock.with_name(f".{lock.name}.lock")
-    lock.parent.stat()  # raises if there is no folder
+    lock.parent.stat()  # raises if the folder does not exist
     connection = _connection(lock)
     try:
         with _named_errors(path):
@@ -314,8 +319,8 @@ def _alone(path):
 
 
 @contextmanager
-def _journal_at_rest(path):
-    """Raise RuntimeError if a process of an older skdistill still writes the journal."""
+def _journal_lock(path):
+    """Hold the journal; raise RuntimeError if a process with an older skdistill writes to it."""
     journal = journal_of(path)
     if fcntl is None or not journal.exists():
         yield
@@ -333,13 +338,13 @@ def _journal_at_rest(path):
 
 @contextmanager
 def _named_errors(path):
-    """Turn SQLite's errors into those of files, with the path and what to do."""
+    """Turn SQLite's errors into OSError and MonitorFileError, with the path and what to do."""
     try:
         yield
     except sqlite3.OperationalError as error:
         raise OSError(
             f"The state of the monitor in {str(path)!r} cannot be read or written: {error}. The "
-            "monitor is as it was. Check the disk, the permissions and whether a process holds "
+            "monitor is unchanged. Check the disk, the permissions and whether a process holds "
             "the file."
         ) from error
     except sqlite3.DatabaseError as error:
@@ -357,7 +362,7 @@ def _with_crc(*row):
 
 
 def _rows(connection, query):
-    """Return rows without their last column, the CRC-32 of the others, which is compared."""
+    """Return rows of a query, after checking their CRC-32."""
     rows = connection.execute(query.replace(" FROM", ", crc32 FROM")).fetchall()
     if any(row != _with_crc(*row[:-1]) for row in rows):
         raise sqlite3.DatabaseError("a row does not match its CRC-32")
@@ -365,7 +370,7 @@ def _rows(connection, query):
 
 
 def _read_checked(connection, path):
-    """Read a state from a file that may be of anyone, or damaged."""
+    """Read a state from a file that may be damaged or of something else."""
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
     if not tables >= {"monitor", "counts", "batch_ids"}:
         raise MonitorFileError(
@@ -406,7 +411,7 @@ def _read(connection, path):
 
 
 def _day(text):
-    """Return a day as it was counted: a number, or a date."""
+    """Return the number of a day, or its date as text."""
     try:
         return int(text)
     except ValueError:
@@ -414,7 +419,7 @@ def _day(text):
 
 
 def _write(connection, before, after):
-    """Write what differs between two states; all of the second if there is no first."""
+    """Write the differences between two states; the whole second one if the first is None."""
     old, new = ({} if state is None else _parts(state) for state in (before, after))
     layout = after.layout
     connection.executemany(
@@ -444,7 +449,7 @@ def _write(connection, before, after):
 
 
 def _parts(state):
-    """Return all counts of a state, by the key that they have in the table."""
+    """Return all counts of a state by their keys in the table."""
     return {
         ("reference", ""): state.reference,
         **{("weekday", name): counts for name, counts in state.weekdays.items()},

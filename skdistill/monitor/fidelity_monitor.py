@@ -637,10 +637,13 @@ class FidelityMonitor:
     def close(self):
         """Stop keeping the monitor on disk; its counts stay in memory."""
         with self._lock:
-            if self._database is not None:
+            if self._database is None:
+                return
+            try:
                 self._state = self._current()
+            finally:
                 self._database.close()
-            self._database = None
+                self._database = None
 
     def _fit(self, X, student_scores, teacher_scores, at, labels=None):
         check_settings(self._settings())

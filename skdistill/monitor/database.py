@@ -26,6 +26,7 @@ from skdistill.monitor.state_file import (
     counts_to_dict,
     header_of,
     state_from_content,
+    variables_of,
 )
 from skdistill.scorer.files import sync_folder, write_atomically
 
@@ -426,16 +427,21 @@ def _write(connection, before, after):
         "DELETE FROM counts WHERE part = ? AND day = ?", [part for part in old if part not in new]
     )
     connection.executemany(
-        "INSERT OR REPLACE INTO counts VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO counts VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET rows = "
+        "excluded.rows, pairs = excluded.pairs, columns = excluded.columns, "
+        "scores = excluded.scores, gap = excluded.gap, crc32 = excluded.crc32",
         [
             _counts_row(part, counts_to_dict(layout, counts))
             for part, counts in new.items()
             if counts is not old.get(part)
         ],
     )
-    old, new = ({} if state is None else header_of(state) for state in (before, after))
+    old, new = {}, header_of(after)
+    if before is not None:
+        old, new = variables_of(before), variables_of(after)
     connection.executemany(
-        "INSERT OR REPLACE INTO monitor VALUES (?, ?, ?)",
+        "INSERT INTO monitor VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value, "
+        "crc32 = excluded.crc32",
         [
             _with_crc(name, json.dumps(value, allow_nan=False))
             for name, value in new.items()

@@ -75,21 +75,27 @@ def state_to_text(state):
 
 def header_of(state):
     """Return everything of a state but counts and identifiers of batches, as JSON knows it."""
-    layout, ledger = state.layout, state.ledger
+    layout = state.layout
     return {
         "format": _FORMAT,
         "version": VERSION,
         "written_by": __version__,
-        "settings": state.settings,
         "kind": layout.kind,
         "threshold": layout.threshold,
         "has_names": layout.has_names,
         "columns": [_bins_to_dict(bins) for bins in layout.columns],
         "scores": [_bins_to_dict(bins) for bins in layout.scores],
-        "max_buckets": ledger.max_buckets,
-        "n_updates": ledger.n_updates,
-        "skipped": ledger.skipped,
-        "unknown_columns": ledger.unknown_columns,
+        "max_buckets": state.ledger.max_buckets,
+    } | variables_of(state)
+
+
+def variables_of(state):
+    """Return the part of `header_of` that updates change."""
+    return {
+        "settings": state.settings,
+        "n_updates": state.ledger.n_updates,
+        "skipped": state.ledger.skipped,
+        "unknown_columns": state.ledger.unknown_columns,
     }
 
 

@@ -327,7 +327,8 @@ class FidelityMonitor:
             day: count(layout, batch if rows.all() else batch.of_rows(rows))
             for day, rows in days.items()
         }
-        skipped = _added_up([batch.skipped, *(unreadable for _, unreadable in counted.values())])
+        reasons = batch.skipped, *(unreadable for _, unreadable in counted.values())
+        skipped = dict(sum(map(Counter, reasons), Counter()))
         with self._changing():
             ledger = self._state.ledger
             if set(batch_ids) & set(ledger.batch_ids):
@@ -782,13 +783,6 @@ def _is_same_reference(mine, theirs):
 
 def _some_kind(value):
     return f"the class {value.__name__}" if isinstance(value, type) else f"a {type(value).__name__}"
-
-
-def _added_up(dicts):
-    total = Counter()
-    for each in dicts:
-        total.update(each)
-    return dict(total)
 
 
 def _checked_ids(batch_id):

@@ -12,12 +12,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdistill.caller import warn_caller
 from skdistill.columns import require_table
-from skdistill.estimators import VENDORS, ask, is_fitted, last_step, package_of, transformers_of
+from skdistill.estimators import last_step, transformers_of
 from skdistill.messages import refuse_class, shown
 from skdistill.students.linear import LinearStudentClassifier, LinearStudentRegressor
 from skdistill.students.soft_tree import SoftTreeStudentClassifier
 from skdistill.students.tree import TreeStudentClassifier, TreeStudentRegressor
+from skdistill.teacher.asking import ask, is_fitted
 from skdistill.teacher.margins import align_probabilities, check_predictions, check_probabilities
+from skdistill.teacher.vendors import vendor_of
 from skdistill.verbose import note, stage
 
 #: Models that people can read, each smaller than any ensemble.
@@ -162,7 +164,7 @@ def check_order(teacher, student):
         If it is not. It can be meant, as where only one kind of model can be served.
     """
     small, large = last_step(teacher), last_step(student)
-    if not (isinstance(small, _READABLE) and _is_ensemble(large)):
+    if not (isinstance(small, _READABLE) and vendor_of(large).is_ensemble(large)):
         return
     names = type(small).__name__, type(large).__name__
     message = (
@@ -173,13 +175,6 @@ def check_order(teacher, student):
     if is_fitted(large):
         raise ValueError(message)
     warn_caller(message)
-
-
-def _is_ensemble(estimator):
-    modules = [each.__module__ for each in type(estimator).__mro__]
-    return package_of(estimator) in VENDORS or any(
-        module.startswith("sklearn.ensemble") for module in modules
-    )
 
 
 def as_model(estimator, role):

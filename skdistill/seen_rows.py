@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from skdistill.caller import warn_caller
 from skdistill.columns import as_models_take
-from skdistill.estimators import as_last_step_sees, is_fitted_instance, last_step
+from skdistill.estimators import as_last_step_sees, last_step
 from skdistill.rows import SEEN_TOLERANCE
+from skdistill.teacher.asking import is_fitted_instance
 from skdistill.teacher.fitting import check_teacher_columns
 from skdistill.teacher.training_rows import Proof, proof_of_training_rows
 

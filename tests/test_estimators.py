@@ -38,8 +38,9 @@ from skdistill import (
     load,
     save,
 )
-from skdistill.estimators import is_fitted, see_through, with_params
+from skdistill.estimators import see_through
 from skdistill.models import student_and_teacher
+from skdistill.teacher.asking import is_fitted, with_params
 
 
 @pytest.fixture(scope="module")

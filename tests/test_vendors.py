@@ -33,10 +33,11 @@ from skdistill import (
     transfer_rows_from_teacher,
 )
 from skdistill.columns import as_documented_table, column_values
-from skdistill.estimators import n_columns_of, names_of, package_of, unfitted
+from skdistill.teacher.asking import n_columns_of, names_of, package_of, unfitted
 from skdistill.teacher.leaves import leaves_of
-from skdistill.teacher.rounds import check_rounds, clone_to_fit, rounds_name
+from skdistill.teacher.rounds import check_rounds, clone_to_fit
 from skdistill.teacher.tree_nodes import read_tree_nodes
+from skdistill.teacher.vendors import vendor_of
 
 catboost = pytest.importorskip("catboost")
 lightgbm = pytest.importorskip("lightgbm")
@@ -273,7 +274,7 @@ class GoesOn(TreeStudentClassifier):
     ],
 )
 def test_the_name_of_the_rounds_is_the_one_that_counts(booster, name):
-    assert rounds_name(booster()) == name
+    assert vendor_of(booster()).size_name(booster()) == name
 
 
 def test_without_early_stopping_a_clone_is_a_plain_clone():

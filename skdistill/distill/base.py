@@ -28,17 +28,7 @@ from skdistill.distill.stages import (
     label_synthetic_rows,
     with_made_rows,
 )
-from skdistill.estimators import (
-    fitted_or_clone,
-    is_fitted,
-    is_fitted_instance,
-    last_step,
-    nested,
-    reusable,
-    unfitted,
-    with_params,
-    with_seeds,
-)
+from skdistill.estimators import last_step, nested, reusable
 from skdistill.messages import shown
 from skdistill.models import check_order
 from skdistill.parameters import ParametersMixin
@@ -55,6 +45,14 @@ from skdistill.rows import (
 )
 from skdistill.students.fitting import check_student, learns_unknown_levels
 from skdistill.students.tree import TreeStudentClassifier
+from skdistill.teacher.asking import (
+    fitted_or_clone,
+    is_fitted,
+    is_fitted_instance,
+    unfitted,
+    with_params,
+    with_seeds,
+)
 from skdistill.teacher.fitting import check_teacher
 from skdistill.teacher.labelling import warn_of_known_rows
 from skdistill.teacher.split_ranges import warn_of_unseen_ranges

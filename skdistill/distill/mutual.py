@@ -13,9 +13,10 @@ from skdistill.distill.base import CONSTRAINTS, ClassifierDistiller
 from skdistill.distill.cohort import Course, cohort_of, hold_out, mean_losses, unanswered_rows
 from skdistill.distill.label_correction import silenced
 from skdistill.distill.stages import choose_augmentation
-from skdistill.estimators import is_fitted, last_step, with_seeds
+from skdistill.estimators import last_step
 from skdistill.progress import begin, refuse_callbacks, with_callbacks
 from skdistill.rows import SeenRows, check_classification_rows, observed_rows
+from skdistill.teacher.asking import is_fitted, with_seeds
 from skdistill.teacher.fitting import check_teacher
 from skdistill.teacher.in_use import ClassifierInUse
 from skdistill.teacher.labelling import folds

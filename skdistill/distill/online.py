@@ -10,7 +10,7 @@ from skdistill.columns import stack_rows, take_rows
 from skdistill.distill.base import CONSTRAINTS, ClassifierDistiller
 from skdistill.distill.made_rows import make_rows
 from skdistill.distill.stages import choose_augmentation, label_fresh_rows, with_made_rows
-from skdistill.estimators import is_fitted_instance, last_step
+from skdistill.estimators import last_step
 from skdistill.progress import Task, begin, with_callbacks
 from skdistill.rows import (
     SeenRows,
@@ -26,6 +26,7 @@ from skdistill.students.fitting import (
     learns_unknown_levels,
 )
 from skdistill.students.mlp import MLPStudentClassifier
+from skdistill.teacher.asking import is_fitted_instance
 from skdistill.teacher.growing import (
     check_growing,
     check_growing_on,
@@ -38,8 +39,8 @@ from skdistill.teacher.growing import (
 )
 from skdistill.teacher.in_use import ClassifierInUse
 from skdistill.teacher.labelling import folds, warn_of_known_rows, warn_of_training_rows
-from skdistill.teacher.leaves import spread
 from skdistill.teacher.margins import PROBE_ROWS, join_answers
+from skdistill.teacher.vendors.trees import spread
 from skdistill.transfer_set import join, not_observed
 from skdistill.verbose import note, stage, told
 

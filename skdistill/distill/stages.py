@@ -18,9 +18,9 @@ from skdistill.soft_labels import calibration_temperature
 from skdistill.students.fitting import learns_unknown_levels
 from skdistill.teacher.identity import content_key
 from skdistill.teacher.labelling import label_rows
-from skdistill.teacher.leaves import spread
 from skdistill.teacher.margins import PROBE_ROWS
 from skdistill.teacher.synthetic import label_by_members
+from skdistill.teacher.vendors.trees import spread
 from skdistill.transfer_set import ORIGINS, Munge, TransferSet, join, not_observed
 
 

@@ -1,19 +1,14 @@
 """How a tree ensemble attributes its answers to the columns: TreeSHAP."""
 
-import copy
 import warnings
 
 import numpy as np
-from sklearn.ensemble import (
-    AdaBoostClassifier,
-    BaggingClassifier,
-    StackingClassifier,
-    VotingClassifier,
-)
 
-from skdistill.estimators import as_taken, last_step, see_through
-from skdistill.teacher.honest import FORESTS
-from skdistill.teacher.leaves import may_have_leaves, spread
+from skdistill.estimators import last_step, see_through
+from skdistill.teacher.asking import as_taken
+from skdistill.teacher.leaves import may_have_leaves
+from skdistill.teacher.members import is_of_models
+from skdistill.teacher.vendors import vendor_of
 
 #: Trees of a forest that explain it: time grows with them, and the mean of so many is close.
 MOST_TREES = 64
@@ -72,8 +67,7 @@ def check_can_be_attributed(estimator):
         If it is.
     """
     last = last_step(estimator)
-    averages = VotingClassifier | StackingClassifier | BaggingClassifier | AdaBoostClassifier
-    if isinstance(last, averages) or hasattr(last, "teachers") or not may_have_leaves(last):
+    if is_of_models(last) or not may_have_leaves(last):
         raise _cannot_explain(f"it is a {type(last).__name__}")
 
 
@@ -96,10 +90,7 @@ def _shap_values(ensemble, table):
             f"attribution_weight needs shap, which is not installed ({error}). Install it with: "
             "pip install shap"
         ) from error
-    if isinstance(ensemble, FORESTS) and len(ensemble.estimators_) > MOST_TREES:
-        ensemble = copy.copy(ensemble)
-        chosen = spread(len(ensemble.estimators_), MOST_TREES)
-        ensemble.estimators_ = [ensemble.estimators_[i] for i in chosen]
+    ensemble = vendor_of(ensemble).some_trees(ensemble, MOST_TREES)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

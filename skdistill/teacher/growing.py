@@ -1,28 +1,15 @@
 """Ensembles that grow tree by tree: their first trees alone, and more trees on more rows."""
 
-from copy import copy, deepcopy
+from copy import copy
 from dataclasses import replace
 
 import numpy as np
-from sklearn.ensemble import (
-    ExtraTreesClassifier,
-    GradientBoostingClassifier,
-    HistGradientBoostingClassifier,
-    RandomForestClassifier,
-)
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
-from skdistill.estimators import (
-    as_last_step_sees,
-    fit_on_documented,
-    is_fitted,
-    last_step,
-    package_of,
-)
-from skdistill.teacher.rounds import ROUNDS, clone_to_fit, rounds_chosen, rounds_name
-
-_FORESTS = RandomForestClassifier | ExtraTreesClassifier
+from skdistill.estimators import as_last_step_sees, last_step
+from skdistill.teacher.asking import is_fitted
+from skdistill.teacher.vendors import vendor_of
 
 #: Differences of margins that are no difference: what storing a booster may round.
 SAME = 1e-4
@@ -37,9 +24,7 @@ def check_growing(teacher):
         If they are not, with what to pass instead.
     """
     last = last_step(teacher)
-    growing = _FORESTS | GradientBoostingClassifier | HistGradientBoostingClassifier
-    is_booster = package_of(last) in ROUNDS and getattr(last, "booster", None) != "gblinear"
-    if not (isinstance(last, growing) or is_booster):
+    if not vendor_of(last).grows(last):
         raise TypeError(
             f"teacher is {type(last).__name__}, which does not grow tree by tree. Random forests, "
             "extra trees and both kinds of gradient boosting of scikit-learn, XGBoost, LightGBM "
@@ -50,20 +35,7 @@ def check_growing(teacher):
 def count_trees(estimator):
     """Count the trees of a fitted ensemble that answer; iterations, if each adds several."""
     last = last_step(estimator)
-    if isinstance(last, _FORESTS):
-        return len(last.estimators_)
-    if isinstance(last, HistGradientBoostingClassifier):
-        return last.n_iter_
-    package = package_of(last)
-    if package in ROUNDS and rounds_chosen(last) is not None:
-        return rounds_chosen(last)
-    if package == "lightgbm":
-        return last.booster_.current_iteration()
-    if package == "xgboost":
-        return last.get_booster().num_boosted_rounds()
-    if package == "catboost":
-        return last.tree_count_
-    return last.n_estimators_ if hasattr(last, "n_estimators_") else 1
+    return vendor_of(last).n_trees(last)
 
 
 def first_trees(estimator, n_trees):
@@ -85,26 +57,7 @@ def first_trees(estimator, n_trees):
         return first_trees(estimator.estimator, n_trees)
     if isinstance(estimator, Pipeline):
         return _with_last_step(estimator, first_trees(estimator.steps[-1][1], n_trees))
-    young = copy(estimator)
-    package = package_of(estimator)
-    if package == "lightgbm":
-        text = estimator.booster_.model_to_string(num_iteration=n_trees)
-        young._Booster = type(estimator.booster_)(model_str=text)
-        young._best_iteration = None
-    elif package == "xgboost":
-        young._Booster = estimator.get_booster().copy()  # a slice would forget the categories
-        stop = None if n_trees == young._Booster.num_boosted_rounds() else str(n_trees - 1)
-        young._Booster.set_attr(best_iteration=stop, best_score=None)
-    elif package == "catboost":
-        young = estimator.copy()
-        young.shrink(ntree_end=n_trees)
-    elif isinstance(estimator, HistGradientBoostingClassifier):
-        young._predictors = estimator._predictors[:n_trees]
-    elif hasattr(estimator, "estimators_"):
-        young.estimators_ = estimator.estimators_[:n_trees]
-        if isinstance(estimator, GradientBoostingClassifier):
-            young.n_estimators_ = n_trees
-    return young
+    return vendor_of(estimator).first_trees(estimator, n_trees)
 
 
 def check_growing_on(teacher):
@@ -116,18 +69,9 @@ def check_growing_on(teacher):
         If it cannot.
     """
     last = last_step(teacher)
-    if isinstance(last, HistGradientBoostingClassifier):
-        raise TypeError(
-            "HistGradientBoostingClassifier cannot grow on other rows than it began with: "
-            "scikit-learn bins them anew. For rows that come in batches use "
-            "GradientBoostingClassifier, XGBoost, LightGBM, CatBoost or a forest."
-        )
-    if package_of(last) == "catboost" and len(last.get_cat_feature_indices()):
-        raise TypeError(
-            "CatBoost with categories (cat_features) cannot grow on other rows here: models that "
-            "were continued on other categories were seen to hang. Encode the categories in front "
-            "of it, in a Pipeline, or use LightGBM or XGBoost."
-        )
+    reason = vendor_of(last).why_not_on_other_rows(last)
+    if reason:
+        raise TypeError(reason)
 
 
 def check_grown(before, after, X):
@@ -192,43 +136,18 @@ def grown(estimator, n_trees, X, y, sample_weight):
         return _with_last_step(
             estimator, grown(estimator.steps[-1][1], n_trees, X, y, sample_weight)
         )
-    package = package_of(estimator)
-    if package in ROUNDS:
-        begun = first_trees(estimator, count_trees(estimator))
-        start = {
-            "lightgbm": lambda: {"init_model": begun.booster_},
-            "xgboost": lambda: {"xgb_model": _all_rounds(begun.get_booster())},
-            "catboost": lambda: {"init_model": begun},
-        }[package]()
-        more = clone_to_fit(estimator)
-        more.set_params(**{rounds_name(more): n_trees})
-        fit_on_documented(more, X, y, sample_weight=sample_weight, **start)
-        return more
-    more = deepcopy(estimator)
-    more.set_params(warm_start=True, n_estimators=count_trees(estimator) + n_trees)
-    return more.fit(X, y, sample_weight=sample_weight)
-
-
-def _all_rounds(booster):
-    """Return an XGBoost booster without the rounds behind the best one."""
-    best = booster.attr("best_iteration")
-    return booster if best is None else booster[: int(best) + 1]
+    return vendor_of(estimator).more_trees(estimator, n_trees, X, y, sample_weight)
 
 
 def trees_asked(teacher):
     """Return how many trees an ensemble is to have, fitted or not."""
     last = last_step(teacher)
-    is_booster = package_of(last) in ROUNDS
-    chosen = rounds_chosen(last) if is_booster and is_fitted(last) else None
+    vendor = vendor_of(last)
+    chosen = vendor.rounds_chosen(last) if is_fitted(last) else None
     if chosen is not None:
         return chosen
-    name = rounds_name(last) if is_booster else _size_name(last)
-    number = last.get_params().get(name)
+    number = last.get_params().get(vendor.size_name(last))
     return 100 if number is None else int(number)
-
-
-def _size_name(ensemble):
-    return "max_iter" if hasattr(ensemble, "max_iter") else "n_estimators"
 
 
 def _with_last_step(pipeline, estimator):

@@ -5,7 +5,8 @@ from functools import cached_property
 
 import numpy as np
 
-from skdistill.estimators import as_last_step_sees, is_fitted, last_step, learns_from_y
+from skdistill.estimators import as_last_step_sees, last_step, learns_from_y
+from skdistill.teacher.asking import is_fitted
 from skdistill.teacher.fitting import (
     check_teacher_columns,
     fit_classifier,

@@ -13,17 +13,10 @@ import scipy.sparse as sp
 from scipy.stats import poisson
 
 from skdistill.columns import column_values, is_nominal
-from skdistill.estimators import (
-    as_last_step_sees,
-    as_taken,
-    last_step,
-    listed_members,
-    package_of,
-    transformers_of,
-)
-from skdistill.teacher.leaf_counts import parts_of
-from skdistill.teacher.leaves import spread
-from skdistill.teacher.tree_nodes import read_tree_nodes
+from skdistill.estimators import listed_members
+from skdistill.teacher.tree_nodes import readable_ensembles
+from skdistill.teacher.vendors import vendor_of
+from skdistill.teacher.vendors.trees import spread
 
 #: Columns, and thresholds of a column, that are looked at.
 MOST_COLUMNS, MOST_THRESHOLDS = 64, 1000
@@ -123,22 +116,6 @@ def met_thresholds(estimator, X):
     return [one for one in met if one is not None]
 
 
-def readable_ensembles(model, X, is_changed=False):
-    """Yield the trees within a model that can be read, the rows as they see them, and the model.
-
-    Also whether there are steps in front of it, which change the rows.
-    """
-    is_changed = is_changed or bool(transformers_of(model))
-    X, model = as_last_step_sees(model, X), last_step(model)
-    try:
-        nodes = read_tree_nodes(model)
-    except (TypeError, ValueError):
-        for part in parts_of(model, X):
-            yield from readable_ensembles(*part, is_changed)
-    else:
-        yield nodes, as_taken(model, X), model, is_changed
-
-
 def _met(nodes, X, model, is_changed):
     is_close = _are_of_close_values(nodes, model)
     columns = [(sorted_numbers(X, j), nodes, j, is_close, is_changed) for j in _columns(nodes)]
@@ -150,13 +127,7 @@ def _met(nodes, X, model, is_changed):
 def _are_of_close_values(nodes, model):
     if _splits_at_random(model):
         return np.zeros(len(nodes.left), dtype=bool)
-    return _grows_on_bins(model) | (nodes.count >= LARGE_NODE * nodes.count.max())
-
-
-def _grows_on_bins(model):
-    if package_of(model) == "xgboost":
-        return model.get_params().get("tree_method") not in ("exact", "approx")
-    return package_of(model) in ("lightgbm", "catboost") or hasattr(model, "_predictors")
+    return vendor_of(model).grows_on_bins(model) | (nodes.count >= LARGE_NODE * nodes.count.max())
 
 
 def _splits_at_random(model):

@@ -13,19 +13,13 @@ from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import check_is_fitted
 
 from skdistill.columns import check_rows, is_frame
-from skdistill.estimators import (
-    fitted_or_clone,
-    is_fitted,
-    is_fitted_instance,
-    nested,
-    reusable,
-    with_params,
-)
+from skdistill.estimators import nested, reusable
 from skdistill.messages import shown
 from skdistill.opinion_pool import log_losses
 from skdistill.parameters import ParametersMixin
 from skdistill.rows import UNLABELLED, check_classification_rows
 from skdistill.soft_labels import proba_from_margins
+from skdistill.teacher.asking import fitted_or_clone, is_fitted, is_fitted_instance, with_params
 from skdistill.teacher.fitting import check_teacher, labels_in
 from skdistill.teacher.in_use import ClassifierInUse
 from skdistill.teacher.labelling import label_honestly

@@ -9,8 +9,9 @@ import numpy as np
 
 from skdistill.caller import warn_caller
 from skdistill.columns import table_names
-from skdistill.estimators import names_of
-from skdistill.teacher.met_thresholds import readable_ensembles, sorted_numbers
+from skdistill.teacher.asking import names_of
+from skdistill.teacher.met_thresholds import sorted_numbers
+from skdistill.teacher.tree_nodes import readable_ensembles
 
 #: A column says something if the teacher has so many thresholds and X so many rows there.
 FEWEST_THRESHOLDS, FEWEST_ROWS = 5, 50

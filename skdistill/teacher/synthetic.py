@@ -4,14 +4,8 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from skdistill.estimators import as_last_step_sees, last_step
-from skdistill.teacher.honest import (
-    BAGGINGS,
-    FORESTS,
-    Average,
-    answer_of_member,
-    member_input,
-    members,
-)
+from skdistill.teacher.honest import Average
+from skdistill.teacher.vendors import vendor_of
 from skdistill.verbose import steps
 
 #: Synthetic rows on which it is measured what the members' memories are worth.
@@ -68,9 +62,10 @@ def label_by_members(teacher, X, parents, y, n_jobs=None):
     `WORTH_REMEMBERING` half of the answer is honest.
     """
     ensemble = last_step(teacher.estimator)
-    if not isinstance(ensemble, FORESTS + BAGGINGS):  # several teachers
+    vendor = vendor_of(ensemble)
+    if not vendor.has_bags:  # several teachers
         return teacher.margins(X), False
-    matrix = member_input(ensemble, as_last_step_sees(teacher.estimator, X))
+    matrix = vendor.member_input(ensemble, as_last_step_sees(teacher.estimator, X))
     target = _target(teacher, y)
     n_rows, n_known = len(parents), max(len(y), parents.max() + 1)
     everyone, strangers = (Average(n_rows, target.shape[1]) for _ in range(2))
@@ -80,12 +75,12 @@ def label_by_members(teacher, X, parents, y, n_jobs=None):
     def ask(member, features, bag):
         knows = np.zeros(n_known, dtype=bool)
         knows[bag] = True
-        answers = answer_of_member(ensemble, member, features, matrix)
+        answers = vendor.answer_of_member(ensemble, member, features, matrix)
         return knows[parents], answers.reshape(n_rows, -1)
 
     n_jobs = getattr(ensemble, "n_jobs", None) if n_jobs is None else n_jobs
     pool = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
-    asked = pool(delayed(ask)(*member) for member in members(ensemble))
+    asked = pool(delayed(ask)(*member) for member in vendor.members(ensemble))
     for knows, answers in steps(asked, "asking its members", len(ensemble.estimators_), " members"):
         everyone.add(answers)
         rows = np.flatnonzero(~knows[:, 0])

@@ -13,10 +13,11 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.tree import BaseDecisionTree
 
 from skdistill.estimators import as_last_step_sees, last_step
-from skdistill.teacher.honest import BAGGINGS, FORESTS, as_tree_input, members
-from skdistill.teacher.leaf_counts import leaf_counts, of_tree
-from skdistill.teacher.leaves import spread
+from skdistill.teacher.leaf_counts import leaf_counts
 from skdistill.teacher.met_thresholds import met_thresholds
+from skdistill.teacher.vendors import vendor_of
+from skdistill.teacher.vendors.scikit_learn import as_tree_input, count_leaves
+from skdistill.teacher.vendors.trees import spread
 
 #: Members whose bootstrap is replayed. One is not enough: permuted rows fill the two leaves of a
 #: stump with the right numbers now and then.
@@ -149,7 +150,7 @@ def replays_bootstraps(estimator, X):
     """
     ensemble, X = last_step(estimator), as_last_step_sees(estimator, X)
     if not (
-        isinstance(ensemble, FORESTS + BAGGINGS)
+        vendor_of(ensemble).has_bags
         and isinstance(ensemble.estimators_[0], BaseDecisionTree)
         and _may_have_had(ensemble, X.shape[0])
     ):
@@ -170,7 +171,7 @@ def _may_have_had(ensemble, n_samples):
 def _some_members(ensemble):
     """Return members from first to last: later ones may have been fitted on other rows."""
     chosen = set(spread(len(ensemble.estimators_), PROVING_MEMBERS).tolist())
-    return (member for i, member in enumerate(members(ensemble)) if i in chosen)
+    return (member for i, member in enumerate(vendor_of(ensemble).members(ensemble)) if i in chosen)
 
 
 def _fills_member(member, features, bag, matrix):
@@ -181,7 +182,7 @@ def _fills_member(member, features, bag, matrix):
 
 def _fills_tree(tree, matrix):
     """Tell whether rows fill the leaves of a tree with the numbers it remembers."""
-    counts = of_tree(tree, matrix, np.zeros(matrix.shape[0], dtype=int))
+    counts = count_leaves(tree, matrix, np.zeros(matrix.shape[0], dtype=int))
     return np.array_equal(counts.remembered, counts.found[:, 0])
 
 

@@ -10,9 +10,10 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state, get_tags
 
 from skdistill.caller import warn_caller
-from skdistill.estimators import is_fitted, last_step, n_columns_of, names_of
+from skdistill.estimators import last_step
 from skdistill.messages import shown
 from skdistill.parameters import validate_params
+from skdistill.teacher.asking import is_fitted, n_columns_of, names_of
 from skdistill.teacher.tree_nodes import read_tree_nodes
 from skdistill.verbose import stage, steps, told
 

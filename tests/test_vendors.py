@@ -34,8 +34,8 @@ from skdistill import (
 )
 from skdistill.columns import as_documented_table, column_values
 from skdistill.teacher.asking import n_columns_of, names_of, package_of, unfitted
+from skdistill.teacher.growing import check_rounds, clone_to_fit
 from skdistill.teacher.leaves import leaves_of
-from skdistill.teacher.rounds import check_rounds, clone_to_fit
 from skdistill.teacher.tree_nodes import read_tree_nodes
 from skdistill.teacher.vendors import vendor_of
 

@@ -67,7 +67,8 @@ def check_can_be_attributed(estimator):
         If it is.
     """
     last = last_step(estimator)
-    if is_of_models(last) or not may_have_leaves(last):
+    is_explained = vendor_of(last).has_tree_shap and may_have_leaves(last)
+    if is_of_models(last) or not is_explained:
         raise _cannot_explain(f"it is a {type(last).__name__}")
 
 

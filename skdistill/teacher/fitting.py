@@ -15,8 +15,8 @@ from skdistill.estimators import last_step, weight_params
 from skdistill.messages import refuse_class, shown
 from skdistill.soft_labels import SMALLEST_PROBABILITY
 from skdistill.teacher.asking import ask, fit_on_documented, n_columns_of, names_of
+from skdistill.teacher.growing import check_rounds, clone_to_fit
 from skdistill.teacher.margins import ClassifierTeacher, RegressorTeacher, check_probabilities
-from skdistill.teacher.rounds import check_rounds, clone_to_fit
 from skdistill.teacher.vendors import vendor_of
 
 #: Rows whose answers show which of a teacher's classes is meant by which code.

@@ -16,6 +16,7 @@ from skdistill.teacher.fitting import (
 )
 from skdistill.teacher.margins import ClassifierTeacher, RegressorTeacher, remembered_prior
 from skdistill.teacher.training_rows import proof_of_training_rows, replays_bootstraps
+from skdistill.teacher.tree_nodes import readable_ensembles
 
 
 class TeacherInUse:
@@ -67,7 +68,15 @@ class TeacherInUse:
         """What is known about whether a teacher that was given fitted was fitted on the rows."""
         has_classes = self.classes is not None and not self.rows.nothing_observed
         codes = self.encoded_y() if has_classes else None
-        return proof_of_training_rows(self.estimator, self.rows.X, codes)
+        return proof_of_training_rows(self.estimator, self.rows.X, codes, self.read_trees)
+
+    @cached_property
+    def _trees(self):
+        return list(readable_ensembles(self.estimator, self.rows.X))
+
+    def read_trees(self, *_):
+        """Return the `readable_ensembles` of a teacher that was given fitted, reading them once."""
+        return self._trees
 
     @cached_property
     def replays_bootstraps(self):

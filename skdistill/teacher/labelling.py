@@ -115,7 +115,7 @@ def _label_rows(in_use, labelling, cv, n_jobs):
     if chosen == "oob":
         answers, chosen = _label_out_of_bag(in_use, labelling, copies, n_jobs)
     elif in_use.was_fitted:  # of out-of-bag labels it is proved that the rows are those of its fit
-        warn_of_unseen_ranges(in_use.estimator, rows.X)
+        warn_of_unseen_ranges(in_use.estimator, rows.X, read=in_use.read_trees)
     if copies:
         warn_caller(copies.in_words(chosen == "oob" or isinstance(cv, Integral)))
     if chosen == "cross_fit":

@@ -14,7 +14,6 @@ from scipy.stats import poisson
 
 from skdistill.columns import column_values, is_nominal
 from skdistill.estimators import listed_members
-from skdistill.teacher.tree_nodes import readable_ensembles
 from skdistill.teacher.vendors import vendor_of
 from skdistill.teacher.vendors.trees import spread
 
@@ -89,7 +88,7 @@ class MetThresholds:
         return (poisson.cdf(self.n_met_close, at_least) < rarely).any()
 
 
-def met_thresholds(estimator, X):
+def met_thresholds(estimator, X, read):
     """Count the thresholds of a fitted teacher that some rows meet, by ensemble within it.
 
     Parameters
@@ -98,6 +97,8 @@ def met_thresholds(estimator, X):
         A fitted classifier or regressor, or a pipeline ending in one.
     X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
         Rows in question, in any order.
+    read : callable
+        Reads the trees within the estimator, as `readable_ensembles` does.
 
     Returns
     -------
@@ -112,7 +113,7 @@ def met_thresholds(estimator, X):
     """
     if X.shape[0] < FEWEST_ROWS:  # a batch of a stream, say: the trees need not be read
         return []
-    met = (_met(*one) for one in readable_ensembles(estimator, X))
+    met = (_met(*one) for one in read(estimator, X))
     return [one for one in met if one is not None]
 
 

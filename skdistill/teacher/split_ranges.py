@@ -25,7 +25,7 @@ LARGE_NODE, SMALLER_SIDE = 0.1, 0.1
 FEW_BETWEEN, MOST_OUTSIDE = 0.1, 0.5
 
 
-def warn_of_unseen_ranges(estimator, X, rows="rows"):
+def warn_of_unseen_ranges(estimator, X, rows="rows", read=readable_ensembles):
     """Warn if the rows have values in a column that lie beyond the thresholds of a teacher.
 
     Parameters
@@ -37,10 +37,12 @@ def warn_of_unseen_ranges(estimator, X, rows="rows"):
         The rows that it is to label.
     rows : str, default="rows"
         What they are.
+    read : callable, default=readable_ensembles
+        Reads the trees within the estimator, if they are needed; see there.
     """
     if X.shape[0] < FEWEST_ROWS:
         return
-    for nodes, seen, model, is_changed in readable_ensembles(estimator, X):
+    for nodes, seen, model, is_changed in read(estimator, X):
         names, splits = names_of(model) or table_names(seen), _large_splits(nodes)
         for j in np.unique(nodes.column[splits]).tolist():
             large = np.unique(nodes.threshold[splits[nodes.column[splits] == j]])

@@ -10,18 +10,11 @@ import numpy as np
 from scipy.optimize import nnls
 from scipy.stats import chi2
 from sklearn.frozen import FrozenEstimator
-from sklearn.tree import BaseDecisionTree
 
 from skdistill.estimators import as_last_step_sees, last_step
-from skdistill.teacher.leaf_counts import leaf_counts
 from skdistill.teacher.met_thresholds import met_thresholds
+from skdistill.teacher.tree_nodes import leaf_counts, readable_ensembles
 from skdistill.teacher.vendors import vendor_of
-from skdistill.teacher.vendors.scikit_learn import as_tree_input, count_leaves
-from skdistill.teacher.vendors.trees import spread
-
-#: Members whose bootstrap is replayed. One is not enough: permuted rows fill the two leaves of a
-#: stump with the right numbers now and then.
-PROVING_MEMBERS = 10
 
 #: What the statistic of `_dissimilarity` is at least, on average, for rows that were not seen. It
 #: is 1 where leaves hold many rows, .7 to .9 where every leaf holds one, less if rows are discrete.
@@ -75,7 +68,7 @@ class Proof(Enum):
     UNKNOWN = "unknown"
 
 
-def proof_of_training_rows(estimator, X, codes=None):
+def proof_of_training_rows(estimator, X, codes=None, read=readable_ensembles):
     """Prove, or refute, that a fitted teacher was fitted on these rows.
 
     Parameters
@@ -86,6 +79,8 @@ def proof_of_training_rows(estimator, X, codes=None):
         Rows in question, in any order.
     codes : ndarray of shape (n_samples,) or None, default=None
         Position of the class of every row: with them weights of classes do not hinder the proof.
+    read : callable, default=readable_ensembles
+        Reads the trees within the estimator, if they are needed; see there.
 
     Returns
     -------
@@ -115,11 +110,11 @@ def proof_of_training_rows(estimator, X, codes=None):
         each = last.each_with_its_columns(as_last_step_sees(estimator, X))
         proofs = {proof_of_training_rows(*one, codes) for one in each}
         return next(p for p in (Proof.PROVED, Proof.UNKNOWN, Proof.REFUTED) if p in proofs)
-    if replays_bootstraps(estimator, X):
+    if vendor_of(last).is_filled_by(last, as_last_step_sees(estimator, X)):
         return Proof.PROVED
     codes = np.zeros(X.shape[0], dtype=int) if codes is None else codes
     trees = list(leaf_counts(estimator, X, codes))
-    met = met_thresholds(estimator, X)
+    met = met_thresholds(estimator, X, read)
     if any(one.are_made(UNLIKELY, RARELY) for one in met):
         return Proof.PROVED
     if _are_filled_alike(trees) and not any(
@@ -148,42 +143,9 @@ def replays_bootstraps(estimator, X):
     is_proved : bool
         False also for what is no forest or bagging ensemble of trees.
     """
-    ensemble, X = last_step(estimator), as_last_step_sees(estimator, X)
-    if not (
-        vendor_of(ensemble).has_bags
-        and isinstance(ensemble.estimators_[0], BaseDecisionTree)
-        and _may_have_had(ensemble, X.shape[0])
-    ):
-        return False
-    matrix = as_tree_input(X)
-    return all(
-        _fills_member(member, features, bag, matrix)
-        for member, features, bag in _some_members(ensemble)
-    )
-
-
-def _may_have_had(ensemble, n_samples):
-    if hasattr(ensemble, "_n_samples"):
-        return ensemble._n_samples == n_samples
-    return all(np.max(bag) < n_samples for _, _, bag in _some_members(ensemble))
-
-
-def _some_members(ensemble):
-    """Return members from first to last: later ones may have been fitted on other rows."""
-    chosen = set(spread(len(ensemble.estimators_), PROVING_MEMBERS).tolist())
-    return (member for i, member in enumerate(vendor_of(ensemble).members(ensemble)) if i in chosen)
-
-
-def _fills_member(member, features, bag, matrix):
-    matrix = matrix if features is None else matrix[:, features]
-    # A member weighs each row of its bag once, or was given the repeated rows themselves.
-    return _fills_tree(member, matrix[np.unique(bag)]) or _fills_tree(member, matrix[bag])
-
-
-def _fills_tree(tree, matrix):
-    """Tell whether rows fill the leaves of a tree with the numbers it remembers."""
-    counts = count_leaves(tree, matrix, np.zeros(matrix.shape[0], dtype=int))
-    return np.array_equal(counts.remembered, counts.found[:, 0])
+    last = last_step(estimator)
+    vendor, X = vendor_of(last), as_last_step_sees(estimator, X)
+    return vendor.has_bags and vendor.is_filled_by(last, X)
 
 
 def _are_filled_alike(trees):

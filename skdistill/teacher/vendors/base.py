@@ -34,6 +34,8 @@ class Vendor:
         Whether its classifiers take no other classes than 0, 1, 2, ...
     needs_documented_table : bool
         Whether it may end the process on tables that it does not document.
+    has_tree_shap : bool
+        Whether shap may explain its trees.
     has_bags : bool
         Whether it averages members that were each fitted on a bag of the rows.
     text_cure, clone_cure : str
@@ -49,6 +51,7 @@ class Vendor:
     raw_score_options = None
     needs_codes = False
     needs_documented_table = False
+    has_tree_shap = True
     has_bags = False
     text_cure = ENCODER_CURE
     clone_cure = ""
@@ -125,6 +128,13 @@ class Vendor:
         """
         return None
 
+    def is_filled_by(self, model, X):
+        """Prove that a model was fitted on these rows: they fill it with the numbers it remembers.
+
+        The rows of a model with bags have to be in the order of the fit. False is no refutation.
+        """
+        return False
+
     def grows_on_bins(self, model):
         """Tell whether trees split between the bins of a whole column, not of a node."""
         return False
@@ -186,10 +196,6 @@ class Vendor:
         """Yield every member, its columns (None for all), and the rows in its bag."""
         return iter(())
 
-    def tree_of(self, member):
-        """Return the tree of a member that `members` yields."""
-        return member
-
     def member_input(self, model, X):
         """Return rows as the members of a model see them, before they choose columns."""
         return X
@@ -233,28 +239,22 @@ class Booster(Vendor):
     stop_names = ()
 
     def is_ensemble(self, model):
-        """Return True."""
         return True
 
     def may_have_leaves(self, model):
-        """Tell by its class, fitted or not, whether a model may have leaves."""
         return getattr(model, "booster", None) != "gblinear"
 
     def grows_on_bins(self, model):
-        """Return True."""
         return True
 
     def grows(self, model):
-        """Tell whether the model is made of trees."""
         return self.may_have_leaves(model)
 
     def size_name(self, model):
-        """Return the name by which the user said how many rounds there are, or the usual one."""
         names, params = self.round_names, model.get_params()
         return next((name for name in names if params.get(name) is not None), names[-1])
 
     def n_trees(self, model):
-        """Count the rounds that answer."""
         chosen = self.rounds_chosen(model)
         return self.n_rounds(model) if chosen is None else chosen
 
@@ -263,7 +263,6 @@ class Booster(Vendor):
         raise NotImplementedError
 
     def more_trees(self, model, n_trees, X, y, sample_weight):
-        """Return a copy with more rounds, which are fitted on some rows."""
         begun = self.first_trees(model, self.n_trees(model))
         more = self.unfitted(model)
         self.set_rounds(more, model)

@@ -42,15 +42,12 @@ class CatBoost(Booster):
         return len(model.feature_names_)
 
     def names(self, model):
-        """Return the names of the columns."""
         return model.feature_names_
 
     def size_in_words(self, model):
-        """Count the trees."""
         return f"{model.tree_count_:,} trees" if model.tree_count_ else ""
 
     def leaves(self, model, X):
-        """Return the numbers of the leaves."""
         return model.calc_leaf_indexes(X)
 
     def tree_nodes(self, model):
@@ -108,21 +105,17 @@ class CatBoost(Booster):
         return "use_best_model" not in stopping
 
     def rounds_chosen(self, model):
-        """Return how many rounds early stopping chose, None if it chose none."""
         return None if model.best_iteration_ is None else model.tree_count_
 
     def n_rounds(self, model):
-        """Count all rounds."""
         return model.tree_count_
 
     def first_trees(self, model, n_trees):
-        """Return a copy that has only its first rounds."""
         young = model.copy()
         young.shrink(ntree_end=n_trees)
         return young
 
     def begin_with(self, model):
-        """Return the model."""
         return {"init_model": model}
 
 

@@ -37,7 +37,6 @@ class HistogramBoosting(ScikitLearn):
         return (trees.round(DECIMALS).astype(np.float32) + 0.0).view(np.int32)
 
     def tree_nodes(self, model):
-        """Read the nodes of all trees."""
         nominal = model.is_categorical_
         nominal = np.zeros(model.n_features_in_, bool) if nominal is None else nominal
         order = np.argsort(~nominal, kind="stable")  # the trees see nominal columns first
@@ -64,11 +63,9 @@ class HistogramBoosting(ScikitLearn):
             yield LeafCounts(remembered, found, is_count=True, share=share)
 
     def grows_on_bins(self, model):
-        """Return True."""
         return True
 
     def grows(self, model):
-        """Tell whether it is a classifier: regressors are not followed while they grow."""
         return is_classifier(model)
 
     def why_not_on_other_rows(self, model):
@@ -80,15 +77,12 @@ class HistogramBoosting(ScikitLearn):
         )
 
     def size_name(self, model):
-        """Return the name of the number of iterations."""
         return "max_iter"
 
     def n_trees(self, model):
-        """Count the iterations."""
         return model.n_iter_
 
     def first_trees(self, model, n_trees):
-        """Return a copy that has only its first iterations."""
         young = copy.copy(model)
         young._predictors = model._predictors[:n_trees]
         return young

@@ -45,15 +45,12 @@ class LightGBM(Booster):
     onnx_operator = "LightGbm"
 
     def size_in_words(self, model):
-        """Count the trees."""
         return f"{model.booster_.num_trees():,} trees"
 
     def leaves(self, model, X):
-        """Return the numbers of the leaves."""
         return model.predict(X, pred_leaf=True)
 
     def tree_nodes(self, model):
-        """Read the trees from the dump of the model."""
         dump = model.booster_.dump_model()
         infos = [dump["feature_infos"].get(name) for name in dump["feature_names"]]
         levels, ranges = {}, {}
@@ -95,15 +92,12 @@ class LightGBM(Booster):
                 yield LeafCounts(in_order(found), counts, is_count=True, share=share)
 
     def rounds_chosen(self, model):
-        """Return how many rounds early stopping chose, None if it chose none."""
         return model.best_iteration_ or None
 
     def n_rounds(self, model):
-        """Count all rounds."""
         return model.booster_.current_iteration()
 
     def first_trees(self, model, n_trees):
-        """Return a copy that has only its first rounds."""
         young = copy(model)
         text = model.booster_.model_to_string(num_iteration=n_trees)
         young._Booster = type(model.booster_)(model_str=text)
@@ -111,7 +105,6 @@ class LightGBM(Booster):
         return young
 
     def begin_with(self, model):
-        """Return the booster."""
         return {"init_model": model.booster_}
 
 

@@ -22,6 +22,10 @@ from skdistill.estimators import listed_members
 from skdistill.teacher.vendors.base import Vendor
 from skdistill.teacher.vendors.trees import LeafCounts, TreeNodes, counted, join_nodes, spread
 
+#: Members whose bags are drawn again. One is not enough: permuted rows fill the two leaves of a
+#: stump with the right numbers now and then.
+PROVING_MEMBERS = 10
+
 
 class ScikitLearn(Vendor):
     """Single trees, and whatever is made of them: the vendor of all that no other owns."""
@@ -29,11 +33,9 @@ class ScikitLearn(Vendor):
     classes = (object,)
 
     def owns(self, model):
-        """Tell by its class whether a model, fitted or not, is of this kind."""
         return isinstance(model, self.classes)
 
     def is_ensemble(self, model):
-        """Tell whether a model is an ensemble of scikit-learn."""
         return _is_from(model, "sklearn.ensemble")
 
     def names(self, model):
@@ -52,7 +54,6 @@ class ScikitLearn(Vendor):
         return f"{len(trees):,} members"
 
     def class_prior(self, model):
-        """Return the shares of the classes in the root of a tree."""
         return _prior_in_roots([model])
 
     def may_have_leaves(self, model):
@@ -65,7 +66,7 @@ class ScikitLearn(Vendor):
     def leaves(self, model, X):
         """Return the leaves of a single tree, also of a student."""
         if isinstance(model, BaseDecisionTree):
-            return model.tree_.apply(as_tree_input(X))
+            return model.apply(as_tree_input(X), check_input=False)
         return model.apply(X) if hasattr(model, "tree_") else None
 
     def tree_nodes(self, model):
@@ -76,7 +77,6 @@ class ScikitLearn(Vendor):
         return join_nodes([_nodes_of(member.tree_) for member in members])
 
     def leaf_counts(self, model, X, codes):
-        """Count the rows in the leaves of a single tree."""
         is_tree = isinstance(model, BaseDecisionTree)
         return [count_leaves(model, as_tree_input(X), codes)] if is_tree else None
 
@@ -93,15 +93,12 @@ class GradientBoosting(ScikitLearn):
     classes = (GradientBoostingClassifier, GradientBoostingRegressor)
 
     def grows(self, model):
-        """Tell whether it is a classifier: regressors are not followed while they grow."""
         return is_classifier(model)
 
     def n_trees(self, model):
-        """Count the rounds."""
         return model.n_estimators_
 
     def first_trees(self, model, n_trees):
-        """Return a copy that has only its first rounds."""
         young = _with_members(model, model.estimators_[:n_trees])
         young.n_estimators_ = n_trees
         return young
@@ -119,7 +116,6 @@ class AdaBoost(ScikitLearn):
     classes = (AdaBoostRegressor,)
 
     def share_of_members(self, model):
-        """Return None."""
         return None
 
 
@@ -142,16 +138,20 @@ class Bagging(ScikitLearn):
         return (bag[1] if isinstance(bag, tuple) else bag for bag in drawn)
 
     def members(self, model):
-        """Yield every member, its columns (None for all), and the rows in its bag."""
         columns = getattr(model, "estimators_features_", itertools.repeat(None))
         return zip(model.estimators_, columns, self.bags(model), strict=False)
 
+    def grown(self, model):
+        """Yield the tree of every member, its columns (None for all), and the rows of its fit."""
+        return self.members(model)
+
+    def is_filled_by(self, model, X):
+        return are_filled(model, self.grown(model), X)
+
     def member_input(self, model, X):
-        """Return an array."""
         return X if hasattr(X, "tocsr") else np.asarray(X)
 
     def answer_of_member(self, model, member, columns, matrix):
-        """Ask a member: probabilities in the columns of its ensemble, or values."""
         matrix = matrix[:, columns]
         if not hasattr(model, "classes_"):
             return member.predict(matrix)
@@ -175,38 +175,30 @@ class Forest(Bagging):
     )
 
     def class_prior(self, model):
-        """Return the mean of the shares of the classes in the roots."""
         return _prior_in_roots(model.estimators_)
 
     def some_trees(self, model, most):
-        """Return a copy with at most this many of its trees, from first to last."""
         members = model.estimators_
         return _with_members(model, [members[i] for i in spread(len(members), most)])
 
     def grows(self, model):
-        """Tell whether it is a classifier: regressors are not followed while they grow."""
         return is_classifier(model)
 
     def n_trees(self, model):
-        """Count the trees."""
         return len(model.estimators_)
 
     def first_trees(self, model, n_trees):
-        """Return a copy that has only its first trees."""
         return _with_members(model, model.estimators_[:n_trees])
 
     more_trees = GradientBoosting.more_trees
 
     def may_leave_rows_out(self, model):
-        """Tell whether bags are bootstraps."""
         return model.bootstrap
 
     def bags(self, model):
-        """Yield the rows in the bag of every tree."""
         return model.estimators_samples_
 
     def member_input(self, model, X):
-        """Return a matrix as trees see it."""
         return as_tree_input(X)
 
     def answer_of_member(self, model, member, columns, matrix):
@@ -218,6 +210,41 @@ class Forest(Bagging):
 def as_tree_input(X):
     """Return X as scikit-learn's trees see it: float32, rows compressed if sparse."""
     return X.tocsr().astype(np.float32) if hasattr(X, "tocsr") else np.asarray(X, dtype=np.float32)
+
+
+def are_filled(ensemble, grown, X):
+    """Tell whether rows fill the trees of an ensemble with the numbers that they remember.
+
+    Parameters
+    ----------
+    ensemble : estimator
+        Fitted.
+    grown : iterable of (tree, columns, rows)
+        Trees, their columns (None for all), and the rows that each was grown on.
+    X : array-like or sparse matrix of shape (n_samples, n_features)
+        Rows in question.
+    """
+    n_samples = X.shape[0]
+    if getattr(ensemble, "_n_samples", n_samples) != n_samples:
+        return False
+    # From first to last: later ones may have been fitted on other rows.
+    chosen = set(spread(len(ensemble.estimators_), PROVING_MEMBERS).tolist())
+    some = [each for i, each in enumerate(grown) if i in chosen]
+    are_trees = all(isinstance(tree, BaseDecisionTree) for tree, _, _ in some)
+    if not some or not are_trees or any(np.max(rows) >= n_samples for _, _, rows in some):
+        return False
+    matrix = as_tree_input(X)
+    return all(_fills(*each, matrix) for each in some)
+
+
+def _fills(tree, columns, rows, matrix):
+    matrix = matrix if columns is None else matrix[:, columns]
+    # A tree weighs each of its rows once, or was given the repeated rows themselves.
+    for some in (np.unique(rows), rows):
+        counts = count_leaves(tree, matrix[some], np.zeros(len(some), dtype=int))
+        if np.array_equal(counts.remembered, counts.found[:, 0]):
+            return True
+    return False
 
 
 def count_leaves(tree, matrix, codes):

@@ -33,15 +33,12 @@ class XGBoost(Booster):
     onnx_operator = "XGBoost"
 
     def size_in_words(self, model):
-        """Count the rounds."""
         return f"{self.n_rounds(model):,} rounds"
 
     def leaves(self, model, X):
-        """Return the numbers of the leaves."""
         return model.apply(X) if self.may_have_leaves(model) else None
 
     def tree_nodes(self, model):
-        """Read the trees from the model as JSON."""
         if not self.may_have_leaves(model):
             return None
         booster = model.get_booster()
@@ -90,12 +87,10 @@ class XGBoost(Booster):
         return model.get_params().get("tree_method") not in ("exact", "approx")
 
     def rounds_chosen(self, model):
-        """Return how many rounds early stopping chose, None if it chose none."""
         best = model.get_booster().attr("best_iteration")
         return None if best is None else int(best) + 1
 
     def n_rounds(self, model):
-        """Count all rounds."""
         return model.get_booster().num_boosted_rounds()
 
     def first_trees(self, model, n_trees):

@@ -2,7 +2,8 @@
 
 from skdistill.teacher.vendors.catboost import CatBoost
 from skdistill.teacher.vendors.histogram_boosting import HistogramBoosting
-from skdistill.teacher.vendors.imbalanced_learn import BalancedForest, RUSBoost
+from skdistill.teacher.vendors.imbalanced_learn import BalancedBagging, BalancedForest, RUSBoost
+from skdistill.teacher.vendors.interpret import ExplainableBoosting
 from skdistill.teacher.vendors.lightgbm import LightGBM
 from skdistill.teacher.vendors.scikit_learn import (
     AdaBoost,
@@ -19,7 +20,9 @@ VENDORS = (
     LightGBM(),
     XGBoost(),
     BalancedForest(),
+    BalancedBagging(),
     RUSBoost(),
+    ExplainableBoosting(),
     HistogramBoosting(),
     Forest(),
     Bagging(),

@@ -1,43 +1,51 @@
-"""imbalanced-learn: ensembles that draw as many rows of every class."""
+"""imbalanced-learn: ensembles whose members are grown on as many rows of every class."""
+
+from itertools import repeat
 
 from sklearn.ensemble import AdaBoostClassifier
 
 from skdistill.teacher.vendors.base import Vendor
-from skdistill.teacher.vendors.scikit_learn import Forest, ScikitLearn
+from skdistill.teacher.vendors.scikit_learn import Bagging, Forest, ScikitLearn, are_filled
 
 
-class BalancedForest(Forest):
-    """BalancedRandomForestClassifier, whose trees are grown on rows drawn by class."""
+class Balanced(Vendor):
+    """What the ensembles of imbalanced-learn have in common."""
 
     package = "imblearn"
 
     def owns(self, model):
-        """Tell whether it is a forest of imbalanced-learn."""
         return super().owns(model) and Vendor.owns(self, model)
+
+    def share_of_members(self, model):
+        return None
+
+
+class BalancedForest(Balanced, Forest):
+    """BalancedRandomForestClassifier."""
 
     def may_leave_rows_out(self, model):
         """Return True: most rows of large classes are not drawn."""
         return True
 
     def bags(self, model):
-        """Yield the rows that were drawn for every tree."""
         return (sampler.sample_indices_ for sampler in model.samplers_)
 
-    def share_of_members(self, model):
-        """Return None."""
-        return None
+
+class BalancedBagging(Balanced, Bagging):
+    """BalancedBaggingClassifier and EasyEnsembleClassifier, whose members draw from their bags."""
+
+    def grown(self, model):
+        for member, columns, bag in self.members(model):
+            (_, sampler), (_, last) = member.steps
+            first = getattr(last, "estimators_", [last])[0]  # EasyEnsemble has boosted trees
+            yield first, columns, bag[sampler.sample_indices_]
 
 
-class RUSBoost(ScikitLearn):
-    """RUSBoostClassifier, each member of which is grown on rows drawn by class."""
+class RUSBoost(Balanced, ScikitLearn):
+    """RUSBoostClassifier."""
 
-    package = "imblearn"
     classes = (AdaBoostClassifier,)
 
-    def owns(self, model):
-        """Tell whether it is a boosting model of imbalanced-learn."""
-        return super().owns(model) and Vendor.owns(self, model)
-
-    def share_of_members(self, model):
-        """Return None."""
-        return None
+    def is_filled_by(self, model, X):
+        drawn = (sampler.sample_indices_ for sampler in model.samplers_)
+        return are_filled(model, zip(model.estimators_, repeat(None), drawn, strict=False), X)

@@ -37,7 +37,7 @@ from skdistill.rows import check_classification_rows
 from skdistill.teacher.in_use import ClassifierInUse
 from skdistill.teacher.labelling import label_honestly, label_rows
 from skdistill.teacher.margins import Answers, remembered_prior
-from skdistill.teacher.pooling import PooledAnswers, pool_opinions, pooling_weights
+from skdistill.teacher.pooling import PooledAnswers, pool_margins, pooling_weights
 from skdistill.teacher.training_rows import Proof, proof_of_training_rows
 
 RULES = ["mean", "log_pool", "confidence"]
@@ -78,7 +78,7 @@ def in_use(teacher, X, y, sample_weight=None):
 def test_the_mean_is_the_weighted_mean_of_probabilities(rng, n_classes):
     opinions, weights = rng.normal(size=(3, 50, n_classes)), np.array([0.5, 0.3, 0.2])
     expected = np.tensordot(weights, softmax(opinions, axis=2), 1)
-    margins = pool_opinions(opinions, weights, "mean")
+    margins = pool_margins(opinions, weights, "mean")
     np.testing.assert_allclose(softmax(margins, axis=1), expected)
 
 
@@ -86,7 +86,7 @@ def test_the_mean_is_the_weighted_mean_of_probabilities(rng, n_classes):
 def test_the_log_pool_is_the_normalised_product_of_powers(rng, n_classes):
     opinions, weights = rng.normal(size=(3, 50, n_classes)), np.array([0.5, 0.3, 0.2])
     product = (softmax(opinions, axis=2) ** weights[:, None, None]).prod(axis=0)
-    margins = pool_opinions(opinions, weights, "log_pool")
+    margins = pool_margins(opinions, weights, "log_pool")
     np.testing.assert_allclose(
         softmax(margins, axis=1), product / product.sum(axis=1, keepdims=True)
     )
@@ -98,25 +98,25 @@ def test_confidence_weighs_rows_by_one_minus_the_relative_entropy(rng, n_classes
     proba = softmax(opinions, axis=2)
     of_row = weights[:, None] * (1 - entropy(proba, axis=2) / np.log(n_classes))
     expected = (of_row[:, :, None] * proba).sum(axis=0) / of_row.sum(axis=0)[:, None]
-    margins = pool_opinions(opinions, weights, "confidence")
+    margins = pool_margins(opinions, weights, "confidence")
     np.testing.assert_allclose(softmax(margins, axis=1), expected)
 
 
 def test_a_teacher_that_says_nothing_has_no_voice_by_confidence():
     opinions = np.array([[[0.0, 0.0]], [[0.0, 2.0]]])
-    margins = pool_opinions(opinions, np.array([0.9, 0.1]), "confidence")
+    margins = pool_margins(opinions, np.array([0.9, 0.1]), "confidence")
     np.testing.assert_allclose(margins[:, 1] - margins[:, 0], 2.0, atol=1e-3)
 
 
 def test_where_nobody_is_sure_the_weights_decide():
-    margins = pool_opinions(np.zeros((2, 3, 2)), np.array([0.9, 0.1]), "confidence")
+    margins = pool_margins(np.zeros((2, 3, 2)), np.array([0.9, 0.1]), "confidence")
     np.testing.assert_allclose(softmax(margins, axis=1), 0.5)
 
 
 @pytest.mark.parametrize("rule", RULES)
 def test_teachers_of_one_opinion_are_pooled_to_that_opinion(rng, rule):
     opinion = rng.normal(size=(20, 3))
-    margins = pool_opinions(np.stack([opinion, opinion]), np.array([0.7, 0.3]), rule)
+    margins = pool_margins(np.stack([opinion, opinion]), np.array([0.7, 0.3]), rule)
     np.testing.assert_allclose(softmax(margins, axis=1), softmax(opinion, axis=1))
 
 
@@ -149,7 +149,7 @@ def test_no_other_weights_predict_better_than_those_found(rng, rule):
     sample_weight = rng.uniform(size=3000)
 
     def loss(weights):
-        log_proba = log_softmax(pool_opinions(opinions, weights, rule), axis=1)
+        log_proba = log_softmax(pool_margins(opinions, weights, rule), axis=1)
         return -np.average(log_proba[np.arange(3000), codes], weights=sample_weight)
 
     found = pooling_weights(opinions, rule, codes, sample_weight)

@@ -6,8 +6,8 @@ import numpy as np
 
 from skdistill.caller import warn_caller
 from skdistill.messages import shown
-from skdistill.opinion_pool import pool_log_linearly, z_score
 from skdistill.soft_labels import SMALLEST_PROBABILITY, proba_from_margins
+from skdistill.stacking import stack_margins, z_score
 
 #: Classes whose mean probability is off by this factor, and this many standard errors, are
 #: worth a word.
@@ -34,7 +34,7 @@ def prior_shift(margins, codes, sample_weight):
     """
     if margins.shape[1] == 1:
         return np.zeros(1)
-    pool = pool_log_linearly([margins], codes, sample_weight, weight_bounds=(1.0, 1.0))
+    pool = stack_margins([margins], codes, sample_weight, weight_bounds=(1.0, 1.0))
     return pool.intercept
 
 

@@ -10,9 +10,9 @@ from sklearn.tree import BaseDecisionTree
 
 from skdistill.caller import warn_caller
 from skdistill.estimators import frozen_steps_that_learn, last_step, transformers_of
-from skdistill.opinion_pool import log_losses, z_score
 from skdistill.rows import check_something_observed
 from skdistill.soft_labels import SMALLEST_PROBABILITY, proba_from_margins
+from skdistill.stacking import log_losses, z_score
 from skdistill.teacher.copies import find_copies
 from skdistill.teacher.fitting import naming_text_columns
 from skdistill.teacher.honest import cross_fit, has_enough_members, has_out_of_bag, out_of_bag

@@ -15,10 +15,10 @@ from sklearn.utils.validation import check_is_fitted
 from skdistill.columns import check_rows, is_frame
 from skdistill.estimators import nested, reusable
 from skdistill.messages import shown
-from skdistill.opinion_pool import log_losses
 from skdistill.parameters import ParametersMixin
 from skdistill.rows import UNLABELLED, check_classification_rows
 from skdistill.soft_labels import proba_from_margins
+from skdistill.stacking import log_losses
 from skdistill.teacher.asking import fitted_or_clone, is_fitted, is_fitted_instance, with_params
 from skdistill.teacher.fitting import check_teacher, labels_in
 from skdistill.teacher.in_use import ClassifierInUse
@@ -326,12 +326,12 @@ class MultiTeacher(ParametersMixin, ClassifierMixin, _BaseComposition):
         """Fit what is to be fitted, and find the weights."""
         weights = self._given_weights()
         if weights is None:
-            opinions = [label_honestly(m, self.cv, self.n_jobs).margins() for m in members]
+            honest = [label_honestly(m, self.cv, self.n_jobs).margins() for m in members]
             codes, weight = members[0].encoded_y(), rows.sample_weight
             self.log_losses_ = np.array(
-                [np.average(log_losses(margins, codes), weights=weight) for margins in opinions]
+                [np.average(log_losses(margins, codes), weights=weight) for margins in honest]
             )
-            weights = pooling_weights(np.stack(opinions), self.combine, codes, weight)
+            weights = pooling_weights(np.stack(honest), self.combine, codes, weight)
         self._members = [member.fitted for member in members]
         self._weights = weights
         return self

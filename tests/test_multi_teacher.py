@@ -34,8 +34,8 @@ from skdistill import (
     fidelity_report,
 )
 from skdistill.rows import check_classification_rows
-from skdistill.teacher.in_use import ClassifierInUse
 from skdistill.teacher.labelling import label_honestly, label_rows
+from skdistill.teacher.lazy_teacher import LazyClassifier
 from skdistill.teacher.margins import Answers, remembered_prior
 from skdistill.teacher.pooling import PooledAnswers, pool_margins, pooling_weights
 from skdistill.teacher.training_rows import Proof, proof_of_training_rows
@@ -64,11 +64,11 @@ def unfitted_pair():
     return [("rf", RandomForestClassifier(30, random_state=0)), ("lr", LogisticRegression())]
 
 
-def in_use(teacher, X, y, sample_weight=None):
+def lazy_teacher(teacher, X, y, sample_weight=None):
     rows = check_classification_rows(
         clone(teacher), X, y, sample_weight, None, known_classes=None, accept_sparse=True
     )
-    return ClassifierInUse(teacher, rows)
+    return LazyClassifier(teacher, rows)
 
 
 # Pooling.
@@ -208,12 +208,13 @@ def test_a_fitted_teacher_that_may_know_the_rows_is_judged_by_cross_fitted_clone
     X, y, X_other, y_other = tables
     booster = HistGradientBoostingClassifier(max_iter=60).fit(X, y)  # nothing to prove it by
     proba = cross_val_predict(clone(booster), X, y, cv=5, method="predict_proba")
-    honest = label_honestly(in_use(booster, X, y), 5)
+    honest = label_honestly(lazy_teacher(booster, X, y), 5)
     np.testing.assert_allclose(softmax(honest.margins(), axis=1), proba)
     forest = RandomForestClassifier(30, random_state=0).fit(X, y)
-    strange = label_honestly(in_use(forest, X_other, y_other), 5)  # proved not to know them
+    strange = label_honestly(lazy_teacher(forest, X_other, y_other), 5)  # proved not to know them
     np.testing.assert_allclose(
-        strange.margins(), label_rows(in_use(forest, X_other, y_other), "direct", 5)[0].margins()
+        strange.margins(),
+        label_rows(lazy_teacher(forest, X_other, y_other), "direct", 5)[0].margins(),
     )
 
 
@@ -326,11 +327,11 @@ def test_floors_are_relative_to_the_base_rate_of_the_distilled_rows(tables):
     forest = RandomForestClassifier(30, random_state=0).fit(X, y)  # fitted on equal shares
     teacher = MultiTeacher([("rf", forest)])
     fresh = X[rare] + 1e-3
-    margins = label_rows(in_use(teacher, fresh, y[rare]), "direct", 5)[0].margins()
-    alone = label_rows(in_use(forest, fresh, y[rare]), "direct", 5)[0].margins()
+    margins = label_rows(lazy_teacher(teacher, fresh, y[rare]), "direct", 5)[0].margins()
+    alone = label_rows(lazy_teacher(forest, fresh, y[rare]), "direct", 5)[0].margins()
     np.testing.assert_allclose(margins, alone)
     # The same of rows that came without labels.
-    several, single = (in_use(each, fresh, y[rare]).fitted for each in (teacher, forest))
+    several, single = (lazy_teacher(each, fresh, y[rare]).fitted for each in (teacher, forest))
     np.testing.assert_allclose(several.margins(X), single.margins(X))
     assert several.margins(X).min() < teacher.decision_function(X).min() - 1
 
@@ -373,7 +374,7 @@ def test_classes_may_be_strings_also_for_those_that_take_codes_only(tables):
     assert teacher.classes_.tolist() == ["no", "yes"]
     assert teacher.score(X_other, y_other) > 0.7
     # Fitted, it is used again: the classes that its codes stand for are known.
-    answers, _ = label_rows(in_use(teacher, X_other, y_other), "direct", 5)
+    answers, _ = label_rows(lazy_teacher(teacher, X_other, y_other), "direct", 5)
     np.testing.assert_allclose(
         softmax(answers.margins(), axis=1), teacher.predict_proba(X_other), rtol=1e-5
     )
@@ -453,7 +454,7 @@ def test_predict_checks_the_columns_seen_at_fit(tables):
 def test_labels_are_honest_for_every_member(tables):
     X, y, _, _ = tables
     teacher = MultiTeacher(unfitted_pair(), combine="mean")
-    used = in_use(teacher, X, y)
+    used = lazy_teacher(teacher, X, y)
     answers, labelling = label_rows(used, "auto", 5)
     forest = RandomForestClassifier(30, random_state=0, oob_score=True).fit(X, y)
     linear = cross_val_predict(LogisticRegression(), X, y, cv=5, method="predict_proba")

@@ -200,7 +200,7 @@ class Distiller(ParametersMixin, CallbackSupportMixin, MetaEstimatorMixin, BaseE
             return self.cv
         return None
 
-    def _label(self, in_use, student, rows, cv, task, correct_prior=False):
+    def _label(self, lazy_teacher, student, rows, cv, task, correct_prior=False):
         """Build the transfer set, or take its parts from the cache, in three parts of a task."""
         hashes = [hashes_of_seen(table) for table in (rows.X, rows.pool) if table is not None]
         if rows.pool is not None:
@@ -208,12 +208,12 @@ class Distiller(ParametersMixin, CallbackSupportMixin, MetaEstimatorMixin, BaseE
         self._seen_rows = SeenRows.of_hashes(hashes)  # for reports
         self.augmentation_ = choose_augmentation(self.augmentation, student, rows)
         memory = check_memory(self.memory)
-        fingerprint = None if self.memory is None else fingerprint_of(in_use)
-        of_teacher = {"in_use": in_use, "fingerprint": fingerprint, "rows": rows}
+        fingerprint = None if self.memory is None else fingerprint_of(lazy_teacher)
+        of_teacher = {"lazy_teacher": lazy_teacher, "fingerprint": fingerprint, "rows": rows}
         with task.part("label-rows"):
             note(f"{_count(rows.X)} by {type(last_step(self.teacher)).__name__}")
             transfer_set, self._prior_shift = recalled(
-                memory, label_real_rows, ignore=["in_use", "n_jobs"]
+                memory, label_real_rows, ignore=["lazy_teacher", "n_jobs"]
             )(
                 **of_teacher,
                 labelling=self.labelling,
@@ -226,7 +226,9 @@ class Distiller(ParametersMixin, CallbackSupportMixin, MetaEstimatorMixin, BaseE
         with_unknown = self.augmentation is not None and learns_unknown_levels(student)
         with task.part("label-synthetic-rows"):
             if self.augmentation_ is not None or with_unknown:
-                synthetic = recalled(memory, label_synthetic_rows, ignore=["in_use", "n_jobs"])(
+                synthetic = recalled(
+                    memory, label_synthetic_rows, ignore=["lazy_teacher", "n_jobs"]
+                )(
                     **of_teacher,
                     labelling=transfer_set.labelling,
                     shift=self._prior_shift,
@@ -282,9 +284,9 @@ class Distiller(ParametersMixin, CallbackSupportMixin, MetaEstimatorMixin, BaseE
             return fresh
         return replace(fresh, margins=self.label_correction_.corrected(fresh.margins, fresh.X))
 
-    def _finish(self, in_use, transfer_set):
+    def _finish(self, lazy_teacher, transfer_set):
         """Keep what the user may want to look at after fit."""
-        self._teacher = in_use.corrected(self._prior_shift) if in_use.is_ready else None
+        self._teacher = lazy_teacher.corrected(self._prior_shift) if lazy_teacher.is_ready else None
         self.labelling_ = transfer_set.labelling
         self.transfer_summary_ = transfer_set.summary()
         return self

@@ -112,7 +112,7 @@ def _needs_documented_table(part):
         *before, (_, last) = part.steps
         is_bare = all(step in (None, "passthrough") for _, step in before)
         return is_bare and _needs_documented_table(last)
-    if hasattr(part, "members_in_use"):  # several teachers, which are asked one by one
+    if hasattr(part, "lazy_members"):  # several teachers, which are asked one by one
         return False
     return any(map(_needs_documented_table, part.get_params(deep=False).values()))
 

@@ -21,8 +21,8 @@ from skdistill.soft_labels import proba_from_margins
 from skdistill.stacking import log_losses
 from skdistill.teacher.asking import fitted_or_clone, is_fitted, is_fitted_instance, with_params
 from skdistill.teacher.fitting import check_teacher, labels_in
-from skdistill.teacher.in_use import ClassifierInUse
 from skdistill.teacher.labelling import label_honestly
+from skdistill.teacher.lazy_teacher import LazyClassifier
 from skdistill.teacher.margins import ClassifierTeacher, remembered_prior
 from skdistill.teacher.pooling import PooledAnswers, pooling_weights
 
@@ -301,15 +301,15 @@ class MultiTeacher(ParametersMixin, ClassifierMixin, _BaseComposition):
             known_classes=np.array([UNLABELLED]),  # here -1 is a class like any other
             accept_sparse=get_tags(self).input_tags.sparse,
         )
-        return self._take(self.members_in_use(rows), rows)
+        return self._take(self.lazy_members(rows), rows)
 
     def fitted_from(self, members, rows):
-        """Return a fitted clone, as `fit` would make it of members that are in use already.
+        """Return a fitted clone, as `fit` would make it of the `lazy_members` of some rows.
 
         Parameters
         ----------
-        members : list of ClassifierInUse
-            As `members_in_use` returns them.
+        members : list of LazyClassifier
+            As `lazy_members` returns them.
         rows : Rows
             The labelled rows.
 
@@ -336,8 +336,8 @@ class MultiTeacher(ParametersMixin, ClassifierMixin, _BaseComposition):
         self._weights = weights
         return self
 
-    def members_in_use(self, rows):
-        """Put every teacher into use on its columns of some rows.
+    def lazy_members(self, rows):
+        """Bind every teacher to its columns of some rows, see `LazyClassifier`.
 
         Parameters
         ----------
@@ -346,7 +346,7 @@ class MultiTeacher(ParametersMixin, ClassifierMixin, _BaseComposition):
 
         Returns
         -------
-        members : list of ClassifierInUse
+        members : list of LazyClassifier
             In the order of the teachers.
         """
         given = self._members_given()
@@ -366,11 +366,11 @@ class MultiTeacher(ParametersMixin, ClassifierMixin, _BaseComposition):
                     classes = np.sort(labels)  # the same for all of them
                 members.append((name, estimator, own, labels))
         classes = np.unique(rows.y) if classes is None else classes
-        in_use = []
+        lazy = []
         for name, estimator, own, labels in members:
             with _naming(name):
-                in_use.append(ClassifierInUse(estimator, own, labels, classes))
-        return in_use
+                lazy.append(LazyClassifier(estimator, own, labels, classes))
+        return lazy
 
     def pooled_answers(self, X, class_prior=None):
         """Ask the teachers whose weight is not zero.

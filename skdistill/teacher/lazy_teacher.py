@@ -1,4 +1,4 @@
-"""The teacher of one distillation: given fitted, or fitted when it is first asked."""
+"""The teacher of one distillation: passed fitted, or fitted when it is first needed."""
 
 from dataclasses import replace
 from functools import cached_property
@@ -19,10 +19,10 @@ from skdistill.teacher.training_rows import proof_of_training_rows, replays_boot
 from skdistill.teacher.tree_nodes import readable_ensembles
 
 
-class TeacherInUse:
-    """A teacher for some labelled rows.
+class LazyTeacher:
+    """A teacher bound to its labelled rows, fitted when it is first needed.
 
-    If the margins come from a cache it is never asked, and then never fitted either.
+    If its margins come from a cache it is never needed, and never fitted.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class TeacherInUse:
         Whether the user has fitted it.
     classes : ndarray of shape (n_classes,) or None
         Classes of the distillation; None in regression.
-    members : sequence of TeacherInUse
+    members : sequence of LazyTeacher
         The teachers of a `MultiTeacher`, each with its columns of the rows; empty for others.
     labelled : dict
         What `label_rows` has computed so far, by what it was asked for.
@@ -94,8 +94,8 @@ class TeacherInUse:
         return "fitted" in vars(self)
 
 
-class ClassifierInUse(TeacherInUse):
-    """A classifier as the teacher of one distillation, see `TeacherInUse`.
+class LazyClassifier(LazyTeacher):
+    """A classifier as the teacher of one distillation, see `LazyTeacher`.
 
     Parameters
     ----------
@@ -126,13 +126,13 @@ class ClassifierInUse(TeacherInUse):
 
     @cached_property
     def members(self):
-        """The teachers of a `MultiTeacher`, each in use for itself."""
+        """The teachers of a `MultiTeacher`, each bound to its columns."""
         several = last_step(self.estimator)
         is_bare = self.was_fitted or several is self.estimator  # behind no unfitted transformers
-        if not (is_bare and hasattr(several, "members_in_use")):
+        if not (is_bare and hasattr(several, "lazy_members")):
             return ()
         X = as_last_step_sees(self.estimator, self.rows.X)
-        return several.members_in_use(replace(self.rows, X=X))
+        return several.lazy_members(replace(self.rows, X=X))
 
     @cached_property
     def fitted(self):
@@ -179,8 +179,8 @@ class ClassifierInUse(TeacherInUse):
         return (mass + 1 / len(classes)) / (mass.sum() + 1)
 
 
-class RegressorInUse(TeacherInUse):
-    """A regressor as the teacher of one distillation, see `TeacherInUse`."""
+class LazyRegressor(LazyTeacher):
+    """A regressor as the teacher of one distillation, see `LazyTeacher`."""
 
     classes = None
 

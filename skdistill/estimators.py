@@ -1,4 +1,4 @@
-"""A look inside the estimators that users pass: pipelines, frozen ones, fitted ones."""
+"""The structure of the estimators that users pass: pipelines, samplers, frozen estimators."""
 
 import inspect
 from collections.abc import Iterator
@@ -34,16 +34,16 @@ __all__ = [
     "weight_params",
 ]
 
-#: What pandas and polars put before the number of a column that nobody has named.
+#: What pandas and polars put before the number of a column without a name.
 UNNAMED = ("", "column_")
 
-#: Mixed rows on which what is seen has to be the mix of what is seen of single rows.
+#: Mixed rows whose transformed cells must be those of the single rows.
 PROBE_ROWS = 256
 
-#: Rows that transformers are fitted on again, and how often, to see whether they learn from y.
+#: Rows and number of permutations with which transformers are tested for learning from y.
 REFITTED_ROWS, PERMUTATIONS = 5_000, 8
 
-#: Tables of more cells are not looked at.
+#: Larger tables are not examined.
 MAX_CELLS = 50_000_000
 
 
@@ -90,14 +90,14 @@ def listed_members(members):
 
 
 def by_label(estimator, proba, labels):
-    """Put the answer of a classifier in the order of its classes.
+    """Put the probabilities of a classifier in the order of its classes.
 
     Parameters
     ----------
     estimator : estimator
         The classifier, for messages.
     proba : array-like or data frame
-        What its ``predict_proba`` returned. A frame says itself what its columns are.
+        What its ``predict_proba`` returned. The columns of a frame are matched by name.
     labels : ndarray of shape (n_labels,)
         The classes.
 
@@ -129,7 +129,7 @@ def by_label(estimator, proba, labels):
 
 
 def refuse_frozen(estimator, name):
-    """Refuse what is to be fitted if it is frozen; steps of a pipeline before its last may be.
+    """Refuse an estimator that will be fitted if its last step is frozen.
 
     Raises
     ------
@@ -141,8 +141,8 @@ def refuse_frozen(estimator, name):
         last = last.steps[-1][1]
     if isinstance(last, FrozenEstimator):
         raise TypeError(
-            f"{name} is {estimator!r}. Frozen means that fit leaves it as it is, but it has to be "
-            "fitted here. Pass it without FrozenEstimator: a clone is fitted, it stays as it is."
+            f"{name} is {estimator!r}. A frozen estimator is not changed by fit, but it must be "
+            "fitted here. Pass it without FrozenEstimator: a clone is fitted, it is not changed."
         )
 
 
@@ -280,8 +280,8 @@ def see_through(estimator, X):
 def learns_from_y(pipeline, X, y):
     """Tell whether a step in front of the last one learns from y, or changes rows in fit.
 
-    The last step was fitted on what such a step knew of every row's own class, so that not even
-    the members of a forest that had a row out of their bag are strangers to it.
+    The last step was fitted on columns that depend on every row's own class, so that out-of-bag
+    predictions of a forest are not honest.
 
     Parameters
     ----------
@@ -295,8 +295,8 @@ def learns_from_y(pipeline, X, y):
     Returns
     -------
     learns : bool
-        True also where it cannot be told: for steps that draw random numbers without a seed, or
-        that cannot be fitted again.
+        True also where this is unknown: for steps that draw random numbers without a seed, or that
+        cannot be fitted again.
 
     Notes
     -----
@@ -353,7 +353,7 @@ def frozen_steps_that_learn(pipeline, X, y):
 
 
 def thawed(step):
-    """Take a frozen estimator for what it was before."""
+    """Return the estimator within frozen ones."""
     while isinstance(step, FrozenEstimator):
         step = step.estimator
     return step

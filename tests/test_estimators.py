@@ -315,7 +315,7 @@ class TestFrozenStudents:
     )
     def test_they_are_refused_before_anything_is_asked(self, rows, student, around, take):
         before = pickle.dumps(student)
-        with pytest.raises(TypeError, match="Frozen means that fit leaves it as it is"):
+        with pytest.raises(TypeError, match="A frozen estimator is not changed by fit"):
             take(around(student)).fit(*rows)
         assert pickle.dumps(student) == before
 

@@ -182,7 +182,7 @@ def test_a_penalty_of_one_row_draws_weights_towards_equal_ones():
 
 def test_weights_are_found_on_answers_to_rows_that_teachers_were_not_fitted_on(tables):
     X, y, _, _ = tables
-    # In-sample the tree that knows its rows by heart would get all the weight.
+    # In-sample the overfitted tree would get all the weight.
     by_heart = DecisionTreeClassifier(random_state=0)
     for tree in (by_heart, clone(by_heart).fit(X, y)):
         teacher = MultiTeacher([("tree", tree), ("lr", LogisticRegression())], weights="auto").fit(

@@ -10,7 +10,7 @@ from skdistill.teacher.leaves import may_have_leaves
 from skdistill.teacher.members import is_of_models
 from skdistill.teacher.vendors import vendor_of
 
-#: Trees of a forest that explain it: time grows with them, and the mean of so many is close.
+#: Trees of a forest that are explained: time grows with their number, and their mean is close.
 MOST_TREES = 64
 
 
@@ -59,7 +59,7 @@ def tree_attributions(teacher, X, positions):
 
 
 def check_can_be_attributed(estimator):
-    """Raise before any work if it is certain that TreeSHAP explains no such estimator.
+    """Raise before any work if TreeSHAP certainly cannot explain an estimator.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def check_can_be_attributed(estimator):
 
 
 def _columns_asked(teacher, positions, n_outputs):
-    """Return the output of the ensemble that stands for the class of every row."""
+    """Return the output of the ensemble that belongs to the class of every row."""
     if n_outputs == 1:
         return np.zeros(len(positions), dtype=int)
     rank = {label: k for k, label in enumerate(teacher.labels.tolist())}
@@ -104,7 +104,7 @@ def _shap_values(ensemble, table):
 
 def _cannot_explain(reason):
     return ValueError(
-        f"attribution_weight needs a teacher that TreeSHAP explains, and this one it does not: "
+        f"attribution_weight needs a teacher that TreeSHAP can explain. This one it cannot: "
         f"{reason}. Forests, trees and boosting models of scikit-learn, LightGBM, XGBoost and "
         "CatBoost are, mostly; voting, stacking and bagging are not. Use one of those, or "
         "attribution_weight=0."

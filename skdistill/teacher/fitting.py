@@ -41,11 +41,11 @@ def check_teacher(teacher, kind):
     TypeError
         If it is something else, with what to pass instead.
     ValueError
-        If it is to stop early, and is not fitted.
+        If it stops early, and is not fitted.
     """
     refuse_class(teacher, "teacher")
     last = last_step(teacher)
-    # Its last layer, a logistic regression, is only there after fit.
+    # Its last layer, a logistic regression, exists only after fit.
     stacking = StackingClassifier | StackingRegressor
     gains_it_in_fit = isinstance(last, stacking) and last.final_estimator is None
     if not hasattr(teacher, "fit") or not (hasattr(teacher, "predict") or gains_it_in_fit):
@@ -178,7 +178,7 @@ def fit_regressor(teacher, X, y, sample_weight):
 
 
 def labels_in(rows, teacher, labels):
-    """Return the labels of a fitted teacher as they are called in y.
+    """Return the labels of a fitted teacher by their names in y.
 
     Voting and stacking classifiers and ``cross_val_predict`` encode y as 0, 1, 2, ... before their
     members see it, in the order of the classes.
@@ -195,7 +195,7 @@ def labels_in(rows, teacher, labels):
     Returns
     -------
     labels : ndarray of shape (n_labels,)
-        Their positions, where y holds exactly these; else as they are.
+        Their positions, if y holds exactly these; else the labels themselves.
 
     Raises
     ------
@@ -212,8 +212,8 @@ def labels_in(rows, teacher, labels):
         raise ValueError(
             f"y holds {observed.tolist()}, and the fitted teacher knows {labels.tolist()}. That is "
             "how VotingClassifier, StackingClassifier and cross_val_predict encode y, but the "
-            "teacher's answers do not bear out that 0 stands for the first of its classes in "
-            "order, and so on. Pass the labels that the teacher was fitted on, or a teacher that "
+            "teacher's answers do not confirm that 0 is the first of its classes in sorted order, "
+            "and so on. Pass the labels that the teacher was fitted on, or a teacher that "
             "was fitted on the codes."
         )
     return codes

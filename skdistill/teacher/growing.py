@@ -12,7 +12,7 @@ from skdistill.estimators import as_last_step_sees, last_step
 from skdistill.teacher.asking import is_fitted, unfitted
 from skdistill.teacher.vendors import vendor_of
 
-#: Differences of margins that are no difference: what storing a booster may round.
+#: Tolerance of margins: what storing a booster may round.
 SAME = 1e-4
 
 
@@ -40,7 +40,7 @@ def count_trees(estimator):
 
 
 def first_trees(estimator, n_trees):
-    """Return a fitted ensemble of the first trees, of the same class; the ensemble stays as it is.
+    """Return a fitted ensemble of the first trees, of the same class; the ensemble is not changed.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def first_trees(estimator, n_trees):
     Returns
     -------
     young : estimator
-        What `estimator` was when it had that many trees.
+        What `estimator` was with that many trees.
     """
     if isinstance(estimator, FrozenEstimator):
         return first_trees(estimator.estimator, n_trees)
@@ -76,9 +76,9 @@ def check_growing_on(teacher):
 
 
 def check_grown(before, after, X):
-    """Check that the trees that a teacher had before it grew answer as they did.
+    """Check that the earlier trees of a teacher that grew predict what they did before.
 
-    LightGBM numbers categories as the batch does that it has grown on last.
+    LightGBM numbers categories as in the last batch that it has grown on.
 
     Parameters
     ----------
@@ -90,20 +90,20 @@ def check_grown(before, after, X):
     Raises
     ------
     ValueError
-        If they answer otherwise, with what to do.
+        If they predict something else, with what to do.
     """
     expected = before.margins(X)
     try:
         old_trees = first_trees(after.estimator, count_trees(before.estimator))
         found = replace(after, estimator=old_trees).margins(X)
         is_same = np.allclose(found, expected, rtol=SAME, atol=SAME)
-    except Exception:  # a category that is not known any more
+    except Exception:  # a category that is unknown now
         is_same = False
     if not is_same:
         raise ValueError(
-            f"{type(last_step(before.estimator)).__name__} was to grow on rows whose categories "
+            f"{type(last_step(before.estimator)).__name__} would grow on rows whose categories "
             "are others, or in another order, than those of the first fit: its earlier trees would "
-            "take one category for another. The model stays as it was. Pass every batch with the "
+            "confuse categories. The model was not changed. Pass every batch with the "
             "categories of the first fit, in pandas by X[column].cat.set_categories(categories), "
             "in polars by an Enum, or encode them in front of the teacher, in a Pipeline."
         )
@@ -128,7 +128,7 @@ def grown(estimator, n_trees, X, y, sample_weight):
     Returns
     -------
     grown : estimator
-        The copy; `estimator` stays as it is.
+        The copy; `estimator` is not changed.
     """
     if isinstance(estimator, FrozenEstimator):
         return grown(estimator.estimator, n_trees, X, y, sample_weight)
@@ -141,7 +141,7 @@ def grown(estimator, n_trees, X, y, sample_weight):
 
 
 def trees_asked(teacher):
-    """Return how many trees an ensemble is to have, fitted or not."""
+    """Return how many trees an ensemble has, or will have after fit."""
     last = last_step(teacher)
     vendor = vendor_of(last)
     chosen = vendor.rounds_chosen(last) if is_fitted(last) else None
@@ -163,7 +163,7 @@ def stage_sizes(n_trees, n_stages):
 
 
 def check_rounds(teacher):
-    """Check that a teacher that is to be fitted needs no rows held out to know when to stop.
+    """Check that a teacher that will be fitted here needs no evaluation set for early stopping.
 
     Raises
     ------
@@ -173,7 +173,7 @@ def check_rounds(teacher):
     Warns
     -----
     UserWarning
-        If it does without them, but not as asked.
+        If it can be fitted without one, but does not stop early.
     """
     last = last_step(teacher)
     vendor = vendor_of(last)
@@ -184,7 +184,7 @@ def check_rounds(teacher):
         f"teacher is {type(last).__name__} with early stopping ({', '.join(found)}), and not "
         "fitted; when it is fitted here there is no evaluation set. Pass it fitted, with an "
         "evaluation set of yours: clones of it then get the number of rounds that it has chosen. "
-        "Or leave early stopping out, and say how many rounds there are to be."
+        "Or leave early stopping out, and set the number of rounds."
     )
     if not vendor.fits_without_held_out_rows(found):
         raise ValueError(message)

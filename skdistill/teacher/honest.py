@@ -1,6 +1,6 @@
 """Honest margins for rows the teacher was fitted on: out-of-bag and cross-fitted.
 
-In-sample answers of an ensemble are nearly the hard labels again and teach a student nothing new.
+In-sample predictions of an ensemble are close to the hard labels and teach a student nothing new.
 """
 
 import numpy as np
@@ -12,12 +12,12 @@ from skdistill.teacher.margins import join_answers
 from skdistill.teacher.vendors import vendor_of
 from skdistill.verbose import steps
 
-#: With this many members hardly a row (1 in 10,000) is in the bag of all of them.
+#: With this many members about 1 row in 10,000 is in the bag of all of them.
 ENOUGH_MEMBERS = 20
 
 
 class Average:
-    """Averages of the answers that members give to some rows each."""
+    """Averages of members' predictions, each of which are for some of the rows."""
 
     def __init__(self, n_rows, n_columns):
         self.total = np.zeros((n_rows, n_columns))
@@ -34,7 +34,7 @@ class Average:
         self.squares[rows] += (answers**2).sum(axis=1)
 
     def mean(self):
-        """Return the averages, NaN for rows that nobody was asked."""
+        """Return the averages, NaN for rows without votes."""
         with np.errstate(invalid="ignore"):
             return self.total / self.votes
 
@@ -52,12 +52,12 @@ def has_out_of_bag(estimator):
 
 
 def has_enough_members(estimator):
-    """Tell whether out-of-bag answers are to be had for practically every row."""
+    """Tell whether nearly every row has out-of-bag predictions."""
     return last_step(estimator).n_estimators >= ENOUGH_MEMBERS
 
 
 def out_of_bag(teacher, X, groups=None, n_jobs=None):
-    """Compute answers to every row from the members that were not fitted on it.
+    """Compute the prediction for every row from the members that were not fitted on it.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def out_of_bag(teacher, X, groups=None, n_jobs=None):
     X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
         Its training matrix, in the same order.
     groups : ndarray of shape (n_samples,) or None, default=None
-        Numbers of distinct rows: a member that was fitted on a copy of a row knows the row.
+        Numbers of distinct rows: copies of a row in the bag of a member are in-bag, too.
     n_jobs : int or None, default=None
         Threads to use.
 
@@ -75,7 +75,7 @@ def out_of_bag(teacher, X, groups=None, n_jobs=None):
     answers : Answers
         Averages over the members.
     voted : ndarray of shape (n_samples,)
-        Whether a member was left to answer. For the other rows the whole ensemble does.
+        Whether a row was out of a bag. For the other rows the whole ensemble predicts.
     """
     ensemble = last_step(teacher.estimator)
     vendor = vendor_of(ensemble)
@@ -102,7 +102,7 @@ def out_of_bag(teacher, X, groups=None, n_jobs=None):
 
 
 def cross_fit(fit, X, y, sample_weight, splits, n_jobs=None):
-    """Compute answers to every row by a teacher that was fitted on other rows.
+    """Compute the prediction for every row by a teacher that was fitted on other rows.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def cross_fit(fit, X, y, sample_weight, splits, n_jobs=None):
     sample_weight : ndarray of shape (n_samples,) or None
         Non-negative weights.
     splits : list of (train, test)
-        Row numbers of the folds; every row is to be in exactly one test fold.
+        Row numbers of the folds; every row must be in exactly one test fold.
     n_jobs : int or None, default=None
         Folds to work on at a time.
 

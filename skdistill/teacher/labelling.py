@@ -19,11 +19,11 @@ from skdistill.teacher.honest import cross_fit, has_enough_members, has_out_of_b
 from skdistill.teacher.split_ranges import warn_of_unseen_ranges
 from skdistill.teacher.training_rows import Proof, proof_of_training_rows, replays_bootstraps
 
-#: Share of the rows of a class that may be in every member's bag before that is said, or avoided.
+#: Largest share of the rows of a class in every member's bag without a warning, or cross-fitting.
 WITHOUT_VOTES_TOLERANCE = 0.01
 
-#: A log loss below this share of what the probabilities promise is a sign of memory if it is so by
-#: this many standard errors.
+#: A log loss below this share of its expectation under the predicted probabilities, by this many
+#: standard errors, is a sign that the teacher was fitted on the rows.
 SUSPICIOUS, CERTAIN = 0.7, 3.0
 
 _NOT_AS_FITTED = (
@@ -70,11 +70,10 @@ def label_rows(teacher, labelling, cv, n_jobs=None):
 
 
 def label_honestly(teacher, cv, n_jobs=None):
-    """Compute answers to the labelled rows that are never those of a teacher fitted on them.
+    """Compute predictions for the labelled rows by teachers that were not fitted on them.
 
-    A teacher that was given fitted answers as it is if it is proved that it was not fitted on
-    these rows; else clones, which are cross-fitted, answer in its place, unless it has out-of-bag
-    answers.
+    A teacher that was passed fitted predicts itself if it is proved that it was not fitted on these
+    rows. Otherwise its out-of-bag predictions are used, or those of cross-fitted clones.
 
     Parameters
     ----------
@@ -114,7 +113,7 @@ def _label_rows(teacher, labelling, cv, n_jobs):
     copies = None if chosen == "direct" else _copies_among(teacher)
     if chosen == "oob":
         answers, chosen = _label_out_of_bag(teacher, labelling, copies, n_jobs)
-    elif teacher.was_fitted:  # of out-of-bag labels it is proved that the rows are those of its fit
+    elif teacher.was_fitted:  # out-of-bag labels prove that the rows are those of its fit
         warn_of_unseen_ranges(teacher.estimator, rows.X, read=teacher.read_trees)
     if copies:
         warn_caller(copies.in_words(chosen == "oob" or isinstance(cv, Integral)))
@@ -128,14 +127,14 @@ def _label_rows(teacher, labelling, cv, n_jobs):
 
 
 def _warn_of_frozen_steps(teacher):
-    """Say that folds hold nothing out from steps that are not fitted again."""
+    """Warn of frozen steps that learn from y: they are not fitted again in the folds."""
     rows = teacher.rows
     for name in frozen_steps_that_learn(teacher.estimator, rows.X, rows.y):
         warn_caller(
             f"The step {name!r} of the teacher learns from y and is frozen, so that it is not "
             "fitted again in the folds. If it was fitted on these rows, it knows their classes, "
-            "and the labels are too sure. Pass it without FrozenEstimator, or pass rows that it "
-            "has not seen."
+            "and the labels are overconfident. Pass it without FrozenEstimator, or pass rows that "
+            "it has not seen."
         )
 
 
@@ -146,14 +145,14 @@ def _copies_among(teacher):
 
 
 def _label_out_of_bag(teacher, labelling, copies, n_jobs):
-    """Ask the members that were not fitted on a row, unless there are no such members.
+    """Use the members that were not fitted on a row, unless there are no such members.
 
     Returns
     -------
     answers : Answers or None
-        None if "auto" is to cross-fit instead.
+        None if "auto" must cross-fit instead.
     labelling : {"oob", "cross_fit"}
-        What was done, or is to be done.
+        What was done, or must be done.
     """
     X, estimator = teacher.rows.X, teacher.fitted.estimator
     if not teacher.was_fitted and transformers_of(estimator) and _differs_in_fit(estimator, X):
@@ -168,7 +167,7 @@ def _label_out_of_bag(teacher, labelling, copies, n_jobs):
         return None, "cross_fit"
     warn_caller(
         f"{share:.0%} of the rows (of a class) are in the bag of every member of the teacher, "
-        "which answers for them as fitted. Weights of rows or classes, copies of rows and few "
+        "which predicts them as fitted. Weights of rows or classes, copies of rows and few "
         "members cause this; labelling='cross_fit' avoids it."
     )
     return answers, "oob"
@@ -205,7 +204,7 @@ def choose_labelling(labelling, teacher):
     if teacher.was_fitted:
         warn_of_training_rows(teacher, labelling)
     else:
-        warn_caller(_known_by_heart(teacher, "", labelling))
+        warn_caller(_labels_its_own_rows(teacher, "", labelling))
     return "direct"
 
 
@@ -217,12 +216,12 @@ def warn_of_training_rows(teacher, labelling=None):
     teacher : LazyClassifier or LazyRegressor
         The teacher and its rows.
     labelling : {"auto", "direct"} or None, default=None
-        What the user asked for, None where there is no choice. With "direct" the user vouches that
-        the teacher has not seen the rows: only a proof of the contrary is worth a word.
+        What the user chose, None where there is no choice. With "direct" the user states that the
+        teacher has not seen the rows: the warning then needs a proof of the contrary.
     """
     if teacher.proof is Proof.PROVED:
         warn_caller(
-            _known_by_heart(teacher, ", on a part of them, or on these and more", labelling)
+            _labels_its_own_rows(teacher, ", on a part of them, or on these and more", labelling)
         )
     elif teacher.proof is Proof.UNKNOWN and not (
         labelling == "direct" or teacher.rows.nothing_observed
@@ -253,7 +252,7 @@ def warn_of_known_rows(estimator, X):
         )
 
 
-def _known_by_heart(teacher, or_on, labelling):
+def _labels_its_own_rows(teacher, or_on, labelling):
     keeps_bags = teacher.was_fitted and has_out_of_bag(teacher.estimator)
     members = last_step(teacher.estimator).estimators_ if keeps_bags else [None]
     return (
@@ -280,7 +279,7 @@ def _cures(teacher, labelling):
 
 
 def _sign_of_memory(teacher):
-    """Say so if a classifier is right more often than it expects, as on rows it knows by heart."""
+    """Say so if a classifier is right more often than it expects, as on rows of its fit."""
     if teacher.classes is None:
         return ""
     margins, codes = (
@@ -294,8 +293,8 @@ def _sign_of_memory(teacher):
         return ""
     means = [np.average(losses, weights=weight) for losses in (found, expected)]
     return (
-        ", and it looks like it: its log loss here is {:.3g} where its own probabilities promise "
-        "{:.3g}".format(*means)
+        ", and this is likely: its log loss here is {:.3g}; by its own probabilities {:.3g} would "
+        "be expected".format(*means)
     )
 
 

@@ -1,4 +1,4 @@
-"""In which leaves of a tree ensemble rows fall: its inner representation of them."""
+"""In which leaves of a tree ensemble rows fall: its internal representation of them."""
 
 import numpy as np
 from sklearn.decomposition import TruncatedSVD
@@ -15,13 +15,13 @@ from skdistill.teacher.vendors.trees import spread
 #: Trees that are looked at, evenly spread over an ensemble.
 MOST_TREES = 64
 
-#: Rows that are asked at a time: boosters answer for all their trees.
+#: Rows in a block: boosters return the leaves of all their trees.
 BLOCK_ROWS = 20_000
 
 #: Width of the embedding of leaves.
 EMBEDDING_SIZE = 32
 
-#: What is left of a variance of 0 in float32.
+#: Rounding error of a variance of 0 in float32.
 NO_VARIANCE = 1e-9
 
 
@@ -83,7 +83,7 @@ def without_leaves(estimator):
 
 
 class LeafEmbedding:
-    """Few numbers that say in which leaves a row falls.
+    """A low-dimensional embedding of the leaves in which a row falls.
 
     Leaves are made one-hot and projected onto their leading singular vectors. On the rows that the
     embedding is fitted on the coordinates have mean 0 and, on average, variance 1.

@@ -17,20 +17,20 @@ PROBE_ROWS = 256
 #: Largest difference between softmax(raw scores) and predict_proba for scores to be trusted.
 RAW_SCORE_TOLERANCE = 1e-5
 
-#: How finely a classifier resolves probabilities, as a number of votes, if it does not average.
+#: Resolution of the probabilities of a classifier that does not average, as a number of votes.
 DEFAULT_VOTES = 1000
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What a teacher said of some rows, before its prior is corrected.
+    """What a teacher predicts for some rows, before its prior is corrected.
 
     Attributes
     ----------
     values : ndarray of shape (n_samples, n_classes)
         Probabilities if there is a floor, else margins; predictions in regression.
     floor : ndarray of shape (n_classes,) or None
-        The smallest probability of each class that can be told from none; None for margins.
+        The smallest probability of each class that differs from zero; None for margins.
     """
 
     values: np.ndarray
@@ -61,7 +61,7 @@ class Answers:
 
 
 def join_answers(parts, rows):
-    """Put the answers to parts of the rows together.
+    """Join the answers to parts of the rows.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ class ClassifierTeacher:
 
         A probability of zero, or of a class the classifier has never seen, is raised to
         ``class_prior / (votes + 1)``, where votes is the number of averaged members: the smallest
-        share they can tell from none, at the base rate of the class.
+        share that they can tell from zero, at the base rate of the class.
 
         Parameters
         ----------

@@ -37,7 +37,7 @@ def is_of_models(model):
 
 
 def declared_members(model):
-    """List the models of which an ensemble of whole models is to be made, fitted or not.
+    """List the models of an ensemble of whole models by its parameters, fitted or not.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def declared_members(model):
     Returns
     -------
     members : list of estimator
-        Empty for other models, and where the library has a member of its own.
+        Empty for other models, and where scikit-learn chooses the member.
     """
     if isinstance(
         model, VotingClassifier | VotingRegressor | StackingClassifier | StackingRegressor

@@ -99,9 +99,8 @@ class MultiTeacher(ParametersMixin, ClassifierMixin, _BaseComposition):
 
     "auto" minimises the log loss over all weights that sum to 1, with one row's worth of a
     quadratic penalty towards equal ones. A forest that replays its bootstrap on these rows answers
-    out-of-bag; a fitted teacher that is proved not to have been fitted on them as it is; clones
-    that are cross-fitted answer for all others, also for a fitted one of which nothing can be
-    proved.
+    out-of-bag; a fitted teacher that is proved not to have been fitted on them answers itself; for
+    all others, also for fitted ones of which nothing can be proved, cross-fitted clones answer.
 
     Labels of a distillation are found teacher by teacher, each as `DistilledClassifier` does it for
     a single one, and then pooled; its ``labelling_`` is the least honest of them.
@@ -222,7 +221,7 @@ class MultiTeacher(ParametersMixin, ClassifierMixin, _BaseComposition):
         return twin
 
     def __sklearn_is_fitted__(self):
-        """Tell whether it can answer: after fit, or if nothing is to be fitted or found."""
+        """Tell whether it can predict: after fit, or if all teachers are fitted."""
         if hasattr(self, "_members"):
             return True
         finds_weights = isinstance(self.weights, str)
@@ -323,7 +322,7 @@ class MultiTeacher(ParametersMixin, ClassifierMixin, _BaseComposition):
         return several._take(members, rows)
 
     def _take(self, members, rows):
-        """Fit what is to be fitted, and find the weights."""
+        """Fit the unfitted teachers, and find the weights."""
         weights = self._given_weights()
         if weights is None:
             honest = [label_honestly(m, self.cv, self.n_jobs).margins() for m in members]
@@ -496,7 +495,7 @@ class MultiTeacher(ParametersMixin, ClassifierMixin, _BaseComposition):
         ]
 
     def _given_weights(self):
-        """Return the checked weights, of sum 1; None if they are to be found."""
+        """Return the checked weights, of sum 1; None if they must be found."""
         names = [name for name, _ in self._pairs]
         if isinstance(self.weights, str):
             return None

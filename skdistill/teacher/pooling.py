@@ -1,4 +1,4 @@
-"""Pool the answers of several teachers into one, and weigh the teachers by what they know."""
+"""Pool the answers of several teachers into one, and find their weights."""
 
 from dataclasses import dataclass
 
@@ -8,8 +8,8 @@ from scipy.special import log_softmax, logsumexp
 
 from skdistill.soft_labels import margins_from_decision
 
-#: What a teacher that answers with the uniform distribution is still worth: if all do, their own
-#: weights decide.
+#: Confidence of a teacher that predicts the uniform distribution: if all do, their own weights
+#: decide.
 SMALLEST_CONFIDENCE = 1e-6
 
 #: Weights below this are zero: the optimiser's last digits.
@@ -18,7 +18,7 @@ SMALLEST_WEIGHT = 1e-6
 
 @dataclass(frozen=True)
 class PooledAnswers:
-    """What several teachers said of some rows, as one answer; stands in for `Answers`.
+    """The answers of several teachers to the same rows, pooled; used like `Answers`.
 
     Attributes
     ----------

@@ -20,32 +20,31 @@ from skdistill.teacher.vendors import vendor_of
 #: is 1 where leaves hold many rows, .7 to .9 where every leaf holds one, less if rows are discrete.
 OF_FRESH_ROWS = 0.6
 
-#: Rows are known if fresh ones would be as similar less often than this.
+#: Rows are proved to be of the fit if fresh ones would be as similar less often than this.
 UNLIKELY = 1e-6
 
-#: The leaves of the trees of one ensemble are not independent: a further tree counts for as many.
+#: Trees of one ensemble are dependent: each further tree counts as this share of one.
 WORTH_OF_FURTHER_TREES = 1 / 16
 
-#: Fewer numbers are right by chance now and then.
+#: With fewer degrees of freedom the numbers agree by chance too often.
 FEWEST_DEGREES = 4
 
-#: Share of the rows, or of those of the fit if they are fewer, that may not be in both for these
-#: to be refuted.
+#: Rows are refuted if less than this share of them, or of those of the fit, is in both.
 OVERLAP = 0.5
 
-#: Rows are refuted if with such an overlap they would meet so few thresholds less often than this.
+#: They are refuted if with that overlap they would meet so few thresholds less often than this.
 RARELY = 1e-2
 
-#: Share of the rows of the fit that are among these, at least, if they fill the leaves alike.
+#: Rows that fill the leaves alike contain at least this share of those of the fit.
 MOSTLY = 0.75
 
-#: Of more rows boosting models look at a sample when they make bins.
+#: With more rows boosting models make bins of a sample.
 MOST_BINNED = 200_000
 
-#: Among so many times as many rows the values that made a threshold are still close to each other.
+#: Up to this many times as many rows, the values that made a threshold are still adjacent enough.
 MOST_TIMES = 2
 
-#: Weights of more classes are not told apart.
+#: Weights of more classes are not estimated separately.
 MOST_CLASSES = 20
 
 
@@ -60,7 +59,7 @@ class Proof(Enum):
         The teacher was fitted on other rows: less than half of them are among these, and less than
         half of these are among them.
     UNKNOWN
-        Nothing can be said. That is no refutation.
+        Nothing is known. That is no refutation.
     """
 
     PROVED = "proved"
@@ -85,7 +84,7 @@ def proof_of_training_rows(estimator, X, codes=None, read=readable_ensembles):
     Returns
     -------
     proof : Proof
-        See there. Several teachers were fitted on the rows if one of them was.
+        See `Proof`. Several teachers were fitted on the rows if one of them was.
 
     Notes
     -----

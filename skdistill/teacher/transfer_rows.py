@@ -76,8 +76,8 @@ def transfer_rows_from_teacher(
 
     The trees remember where they split and how many rows went to either side. Rows drawn from that
     lie where the rows of the fit did, roughly, and on both sides of every threshold. No real row is
-    used, and none is reproduced on purpose; but what the trees remember of single rows, such as a
-    leaf of one row, is in the drawn rows as it is in the teacher: this is no anonymisation.
+    used, and none is reproduced on purpose; but what the trees store about single rows, such as a
+    leaf of one row, is in the drawn rows as well: this is no anonymisation.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def transfer_rows_from_teacher(
         tens little changes, at a cost proportional to the number.
     missing : float or dict, default=0.0
         Share of missing values, of every column or by column, in [0, 1). Teachers do not remember
-        shares, so this is for the user to say.
+        shares, so the user has to pass them.
     backend : str or None, default=None
         Library of the data frame to return, such as "pandas" or "polars". None is "pandas" for a
         teacher that was fitted on named columns, and an array for others.
@@ -151,9 +151,10 @@ def transfer_rows_from_teacher(
     rows of sure answers less; in its first trees they are proportional to the number of rows.
 
     A range that is not given is the one of the fit for LightGBM, which remembers it. Elsewhere it
-    is guessed: from the outermost thresholds, further by the mean distance between neighbours. A
-    column that is never split is 0 then, which the teacher does not mind. Categories that are not
-    given are those that HistGradientBoosting, LightGBM and XGBoost (since 3.1) remember.
+    is guessed: from the outermost thresholds, extended by the mean distance between neighbours. A
+    column that is never split is 0 then, which does not change the teacher's predictions.
+    Categories that are not given are those that HistGradientBoosting, LightGBM and XGBoost (since
+    3.1) remember.
 
     Missing values are put in after the rows are drawn.
 
@@ -475,6 +476,6 @@ def _check_fitted(teacher):
         raise TypeError(f"teacher is {shown(teacher)}; a fitted ensemble of trees was expected.")
     if not is_fitted(teacher):
         raise NotFittedError(
-            f"The teacher {type(last_step(teacher)).__name__} is not fitted, so its trees remember "
-            "nothing yet. Fit it first."
+            f"The teacher {type(last_step(teacher)).__name__} is not fitted, so it has no "
+            "trees yet. Fit it first."
         )

@@ -62,7 +62,7 @@ def _positions(ensemble):
     if several and not hasattr(ensemble, "n_features_in_"):
         raise ValueError(
             "This MultiTeacher does not know its columns yet. Fit it on a few rows first; its "
-            "fitted teachers stay as they are."
+            "fitted teachers are not changed."
         )
     if n_columns_of(ensemble) is None:  # of CatBoost within a voting ensemble: all see all columns
         return None

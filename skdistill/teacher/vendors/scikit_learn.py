@@ -28,7 +28,7 @@ PROVING_MEMBERS = 10
 
 
 class ScikitLearn(Vendor):
-    """Single trees, and whatever is made of them: the vendor of all that no other owns."""
+    """Single trees, and ensembles of trees by duck typing: the vendor of all that no other owns."""
 
     classes = (object,)
 
@@ -202,7 +202,7 @@ class Forest(Bagging):
         return as_tree_input(X)
 
     def answer_of_member(self, model, member, columns, matrix):
-        """Ask a tree, which takes the matrix as it is."""
+        """Ask a tree without checking its input again."""
         answer = getattr(member, "predict_proba", member.predict)
         return answer(matrix, check_input=False)
 

@@ -109,5 +109,4 @@ def _nodes_of(tree, levels):
         nodes["count"].astype(np.float64),
         left,
         levels,
-        {},
     )

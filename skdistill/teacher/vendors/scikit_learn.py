@@ -195,9 +195,6 @@ class Forest(Bagging):
     def may_leave_rows_out(self, model):
         return model.bootstrap
 
-    def bags(self, model):
-        return model.estimators_samples_
-
     def member_input(self, model, X):
         return as_tree_input(X)
 
@@ -229,12 +226,14 @@ def are_filled(ensemble, grown, X):
         return False
     # From first to last: later ones may have been fitted on other rows.
     chosen = set(spread(len(ensemble.estimators_), PROVING_MEMBERS).tolist())
-    some = [each for i, each in enumerate(grown) if i in chosen]
-    are_trees = all(isinstance(tree, BaseDecisionTree) for tree, _, _ in some)
-    if not some or not are_trees or any(np.max(rows) >= n_samples for _, _, rows in some):
-        return False
-    matrix = as_tree_input(X)
-    return all(_fills(*each, matrix) for each in some)
+    matrix = None
+    for tree, columns, rows in (each for i, each in enumerate(grown) if i in chosen):
+        if not isinstance(tree, BaseDecisionTree) or np.max(rows) >= n_samples:
+            return False
+        matrix = as_tree_input(X) if matrix is None else matrix
+        if not _fills(tree, columns, rows, matrix):
+            return False
+    return True
 
 
 def _fills(tree, columns, rows, matrix):
@@ -264,9 +263,6 @@ def _nodes_of(tree):
         np.where(is_leaf, 0, tree.feature),
         np.where(is_leaf, np.nan, tree.threshold),
         tree.n_node_samples.astype(np.float64),
-        {},
-        {},
-        {},
     )
 
 

@@ -1,6 +1,6 @@
 """What the trees of fitted ensembles remember, as arrays that are the same for all vendors."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -38,9 +38,9 @@ class TreeNodes:
     column: np.ndarray
     threshold: np.ndarray
     count: np.ndarray
-    categories_left: dict
-    levels: dict
-    ranges: dict
+    categories_left: dict = field(default_factory=dict)
+    levels: dict = field(default_factory=dict)
+    ranges: dict = field(default_factory=dict)
 
     def thresholds(self, column):
         """Return the distinct thresholds of a column, sorted."""
@@ -56,17 +56,10 @@ class TreeNodes:
         """Return the nodes of a member that was fitted on some columns, given by position."""
         columns = np.asarray(columns)
         positions = columns.tolist()
-        known = [{positions[j]: v for j, v in d.items()} for d in (self.levels, self.ranges)]
-        return TreeNodes(
-            self.root,
-            self.left,
-            self.right,
-            columns[self.column],
-            self.threshold,
-            self.count,
-            self.categories_left,
-            *known,
+        levels, ranges = (
+            {positions[j]: v for j, v in known.items()} for known in (self.levels, self.ranges)
         )
+        return replace(self, column=columns[self.column], levels=levels, ranges=ranges)
 
 
 def join_nodes(parts):

@@ -595,6 +595,9 @@ class TestBalancedEnsembles:
         teacher = imblearn.BalancedBaggingClassifier(n_estimators=25, random_state=0).fit(X, y)
         model = DistilledClassifier(teacher, prior_correction="auto", random_state=0).fit(X, y)
         assert model.labelling_ == "oob"
+        distiller = DistilledClassifier(teacher, labelling="oob")
+        with pytest.raises(ValueError, match="in the same order; replaying its bootstrap"):
+            distiller.fit(X[::-1], y[::-1])
 
     def test_users_classes_are_of_the_same_vendor(self):
         imblearn = pytest.importorskip("imblearn.ensemble")

@@ -18,6 +18,7 @@ from skdistill.teacher.fitting import naming_text_columns
 from skdistill.teacher.honest import cross_fit, has_enough_members, has_out_of_bag, out_of_bag
 from skdistill.teacher.split_ranges import warn_of_unseen_ranges
 from skdistill.teacher.training_rows import Proof, proof_of_training_rows, replays_bootstraps
+from skdistill.teacher.vendors import vendor_of
 
 #: Largest share of the rows of a class in every member's bag without a warning, or cross-fitting.
 WITHOUT_VOTES_TOLERANCE = 0.01
@@ -315,9 +316,10 @@ def _check_out_of_bag(teacher):
             f"teacher is {estimator!r}. Use labelling='cross_fit'."
         )
     if teacher.was_fitted and not teacher.replays_bootstraps:
-        member = last_step(estimator).estimators_[0]
-        is_tree = isinstance(member, BaseDecisionTree)
-        raise ValueError(_NOT_AS_FITTED if is_tree else _NOT_REPLAYED.format(_name_of(member)))
+        last = last_step(estimator)
+        grown = next(iter(vendor_of(last).grown(last)))[0]
+        is_tree = isinstance(grown, BaseDecisionTree)
+        raise ValueError(_NOT_AS_FITTED if is_tree else _NOT_REPLAYED.format(_name_of(grown)))
     if teacher.learns_from_y:
         raise ValueError(
             "labelling='oob' needs steps in front of the forest that neither learn from y, nor "

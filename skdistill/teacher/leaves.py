@@ -31,8 +31,8 @@ def leaves_of(estimator, X):
     Parameters
     ----------
     estimator : estimator
-        A fitted tree, forest or boosting model of scikit-learn, LightGBM, XGBoost or CatBoost; an
-        ensemble of those, or a pipeline that ends in one.
+        A fitted tree, forest or boosting model of a vendor, see `VENDORS`; an ensemble
+        of those, or a pipeline that ends in one.
     X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
         Rows as the estimator takes them.
 

@@ -83,9 +83,9 @@ def transfer_rows_from_teacher(
     ----------
     teacher : estimator
         A fitted tree, forest or gradient boosting model of scikit-learn, XGBoost, LightGBM or
-        CatBoost, a classifier or a regressor; or a `MultiTeacher` or scikit-learn's bagging,
-        AdaBoost, voting or stacking of them. In a Pipeline, only if no step in front of it changes
-        the columns.
+        CatBoost, or an EBM of interpret, a classifier or a regressor; or a `MultiTeacher` or
+        scikit-learn's bagging, AdaBoost, voting or stacking of them. In a Pipeline, only if no step
+        in front of it changes the columns.
     ranges : dict, array-like of shape (n_features, 2) or None, default=None
         What values each column can hold, which trees do not know. A dict has, for the name of
         every column (its position if the teacher was fitted without names),

@@ -19,8 +19,8 @@ def read_tree_nodes(ensemble):
     Parameters
     ----------
     ensemble : estimator
-        A fitted tree, forest or boosting model of scikit-learn, XGBoost, LightGBM or CatBoost; or
-        scikit-learn's bagging, AdaBoost, voting or stacking of them, or a MultiTeacher.
+        A fitted tree, forest or boosting model of a vendor, see `VENDORS`; or scikit-learn's
+        bagging, AdaBoost, voting or stacking of them, or a MultiTeacher.
 
     Returns
     -------

@@ -37,7 +37,7 @@ class BalancedBagging(Balanced, Bagging):
     def grown(self, model):
         for member, columns, bag in self.members(model):
             (_, sampler), (_, last) = member.steps
-            first = getattr(last, "estimators_", [last])[0]  # EasyEnsemble has boosted trees
+            first = getattr(last, "estimators_", [last])[0]  # EasyEnsemble boosts trees
             yield first, columns, bag[sampler.sample_indices_]
 
 

@@ -76,17 +76,17 @@ def lazy_teacher(teacher, X, y, sample_weight=None):
 
 @pytest.mark.parametrize("n_classes", [2, 4])
 def test_the_mean_is_the_weighted_mean_of_probabilities(rng, n_classes):
-    opinions, weights = rng.normal(size=(3, 50, n_classes)), np.array([0.5, 0.3, 0.2])
-    expected = np.tensordot(weights, softmax(opinions, axis=2), 1)
-    margins = pool_margins(opinions, weights, "mean")
+    outputs, weights = rng.normal(size=(3, 50, n_classes)), np.array([0.5, 0.3, 0.2])
+    expected = np.tensordot(weights, softmax(outputs, axis=2), 1)
+    margins = pool_margins(outputs, weights, "mean")
     np.testing.assert_allclose(softmax(margins, axis=1), expected)
 
 
 @pytest.mark.parametrize("n_classes", [2, 4])
 def test_the_log_pool_is_the_normalised_product_of_powers(rng, n_classes):
-    opinions, weights = rng.normal(size=(3, 50, n_classes)), np.array([0.5, 0.3, 0.2])
-    product = (softmax(opinions, axis=2) ** weights[:, None, None]).prod(axis=0)
-    margins = pool_margins(opinions, weights, "log_pool")
+    outputs, weights = rng.normal(size=(3, 50, n_classes)), np.array([0.5, 0.3, 0.2])
+    product = (softmax(outputs, axis=2) ** weights[:, None, None]).prod(axis=0)
+    margins = pool_margins(outputs, weights, "log_pool")
     np.testing.assert_allclose(
         softmax(margins, axis=1), product / product.sum(axis=1, keepdims=True)
     )
@@ -94,17 +94,17 @@ def test_the_log_pool_is_the_normalised_product_of_powers(rng, n_classes):
 
 @pytest.mark.parametrize("n_classes", [2, 4])
 def test_confidence_weighs_rows_by_one_minus_the_relative_entropy(rng, n_classes):
-    opinions, weights = rng.normal(size=(3, 50, n_classes)), np.array([0.5, 0.3, 0.2])
-    proba = softmax(opinions, axis=2)
+    outputs, weights = rng.normal(size=(3, 50, n_classes)), np.array([0.5, 0.3, 0.2])
+    proba = softmax(outputs, axis=2)
     of_row = weights[:, None] * (1 - entropy(proba, axis=2) / np.log(n_classes))
     expected = (of_row[:, :, None] * proba).sum(axis=0) / of_row.sum(axis=0)[:, None]
-    margins = pool_margins(opinions, weights, "confidence")
+    margins = pool_margins(outputs, weights, "confidence")
     np.testing.assert_allclose(softmax(margins, axis=1), expected)
 
 
 def test_a_teacher_that_says_nothing_has_no_voice_by_confidence():
-    opinions = np.array([[[0.0, 0.0]], [[0.0, 2.0]]])
-    margins = pool_margins(opinions, np.array([0.9, 0.1]), "confidence")
+    outputs = np.array([[[0.0, 0.0]], [[0.0, 2.0]]])
+    margins = pool_margins(outputs, np.array([0.9, 0.1]), "confidence")
     np.testing.assert_allclose(margins[:, 1] - margins[:, 0], 2.0, atol=1e-3)
 
 
@@ -114,10 +114,10 @@ def test_where_nobody_is_sure_the_weights_decide():
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_teachers_of_one_opinion_are_pooled_to_that_opinion(rng, rule):
-    opinion = rng.normal(size=(20, 3))
-    margins = pool_margins(np.stack([opinion, opinion]), np.array([0.7, 0.3]), rule)
-    np.testing.assert_allclose(softmax(margins, axis=1), softmax(opinion, axis=1))
+def test_teachers_of_one_output_are_pooled_to_that_output(rng, rule):
+    output = rng.normal(size=(20, 3))
+    margins = pool_margins(np.stack([output, output]), np.array([0.7, 0.3]), rule)
+    np.testing.assert_allclose(softmax(margins, axis=1), softmax(output, axis=1))
 
 
 def test_floors_of_pooled_answers_are_relative_to_the_corrected_base_rate():
@@ -145,14 +145,14 @@ def test_the_pool_is_corrected_not_its_members(rng, rule):
 def test_no_other_weights_predict_better_than_those_found(rng, rule):
     codes = rng.integers(0, 3, 3000)
     truth = np.eye(3)[codes]
-    opinions = np.stack([s * truth + rng.normal(size=(3000, 3)) for s in (2.0, 1.0, 0.0)])
+    outputs = np.stack([s * truth + rng.normal(size=(3000, 3)) for s in (2.0, 1.0, 0.0)])
     sample_weight = rng.uniform(size=3000)
 
     def loss(weights):
-        log_proba = log_softmax(pool_margins(opinions, weights, rule), axis=1)
+        log_proba = log_softmax(pool_margins(outputs, weights, rule), axis=1)
         return -np.average(log_proba[np.arange(3000), codes], weights=sample_weight)
 
-    found = pooling_weights(opinions, rule, codes, sample_weight)
+    found = pooling_weights(outputs, rule, codes, sample_weight)
     assert found.sum() == pytest.approx(1.0)
     assert (found >= 0).all()
     others = rng.dirichlet(np.ones(3), size=300)
@@ -162,20 +162,20 @@ def test_no_other_weights_predict_better_than_those_found(rng, rule):
 
 @pytest.mark.parametrize("rule", RULES)
 def test_equal_teachers_get_equal_weights(rng, rule):
-    opinion = rng.normal(size=(100, 2))
+    output = rng.normal(size=(100, 2))
     codes = rng.integers(0, 2, 100)
-    found = pooling_weights(np.stack([opinion] * 3), rule, codes, np.ones(100))
+    found = pooling_weights(np.stack([output] * 3), rule, codes, np.ones(100))
     np.testing.assert_allclose(found, 1 / 3, atol=1e-6)
 
 
 def test_a_penalty_of_one_row_draws_weights_towards_equal_ones():
     # One teacher is right by a little; without a penalty it would get all the weight.
-    opinions = np.array([[[0.0, 0.2]], [[0.0, 0.1]]]).repeat(3, axis=1)
+    outputs = np.array([[[0.0, 0.2]], [[0.0, 0.1]]]).repeat(3, axis=1)
     codes, ones = np.ones(3, dtype=int), np.ones(3)
     grid = np.linspace(0, 1, 10_001)
     right = grid * softmax([0, 0.2])[1] + (1 - grid) * softmax([0, 0.1])[1]
     penalised = -np.log(right) + 2 * (grid - 0.5) ** 2 / (2 * 3)
-    found = pooling_weights(opinions, "mean", codes, ones)
+    found = pooling_weights(outputs, "mean", codes, ones)
     assert found[0] == pytest.approx(grid[penalised.argmin()], abs=1e-3)
     assert 0.5 < found[0] < 0.7
 

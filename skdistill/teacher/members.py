@@ -49,9 +49,7 @@ def declared_members(model):
     members : list of estimator
         Empty for other models, and where scikit-learn chooses the member.
     """
-    if isinstance(
-        model, VotingClassifier | VotingRegressor | StackingClassifier | StackingRegressor
-    ):
+    if isinstance(model, _OF_KINDS):
         return [each for _, each in model.estimators if each != "drop"]
     if isinstance(model, _OF_MODELS):
         return [] if model.estimator is None else [model.estimator]

@@ -236,7 +236,7 @@ def warn_of_training_rows(teacher, labelling=None):
 
 
 def warn_of_known_rows(estimator, X):
-    """Warn if a teacher that was given fitted was fitted on rows that come after fit.
+    """Warn if a teacher that was passed fitted was fitted on rows that come after fit.
 
     Parameters
     ----------

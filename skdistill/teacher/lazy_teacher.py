@@ -65,7 +65,7 @@ class LazyTeacher:
 
     @cached_property
     def proof(self):
-        """What is known about whether a teacher that was given fitted was fitted on the rows."""
+        """What is known about whether a teacher that was passed fitted was fitted on the rows."""
         has_classes = self.classes is not None and not self.rows.nothing_observed
         codes = self.encoded_y() if has_classes else None
         return proof_of_training_rows(self.estimator, self.rows.X, codes, self.read_trees)
@@ -75,12 +75,12 @@ class LazyTeacher:
         return list(readable_ensembles(self.estimator, self.rows.X))
 
     def read_trees(self, *_):
-        """Return the `readable_ensembles` of a teacher that was given fitted, reading them once."""
+        """Return the `readable_ensembles` of a teacher passed fitted, reading them once."""
         return self._trees
 
     @cached_property
     def replays_bootstraps(self):
-        """Whether a teacher that was given fitted proves by its bags that it has seen the rows."""
+        """Whether a teacher that was passed fitted proves by its bags that it has seen the rows."""
         return self.was_fitted and replays_bootstraps(self.estimator, self.rows.X)
 
     @cached_property
@@ -106,7 +106,7 @@ class LazyClassifier(LazyTeacher):
     labels : ndarray of shape (n_labels,) or None, default=None
         Label of every column of its ``predict_proba``; None for its ``classes_``.
     classes : ndarray of shape (n_classes,) or None, default=None
-        Classes of the distillation; None for those that the teacher knows if it was given fitted,
+        Classes of the distillation; None for those that the teacher knows if it was passed fitted,
         else those observed.
     """
 

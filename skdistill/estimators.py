@@ -1,4 +1,4 @@
-"""A look inside the estimators that users pass: pipelines, frozen ones, fitted ones."""
+"""The structure of the estimators that users pass: pipelines, samplers, frozen estimators."""
 
 import inspect
 from collections.abc import Iterator
@@ -7,57 +7,43 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.base import BaseEstimator, TransformerMixin, clone
-from sklearn.exceptions import NotFittedError
+from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
-from sklearn.utils.validation import check_is_fitted
 
-from skdistill.columns import as_documented_table, cell_values, is_frame, mix_rows, take_rows
+from skdistill.columns import cell_values, is_frame, mix_rows, take_rows
 
 __all__ = [
     "LastStep",
     "as_last_step_sees",
-    "as_taken",
-    "ask",
-    "fit_on_documented",
-    "fitted_or_clone",
     "by_label",
-    "is_fitted",
-    "is_fitted_instance",
+    "differ",
+    "frozen_steps_that_learn",
     "is_sampler",
     "last_step",
     "learns_from_y",
     "listed_members",
     "nested",
-    "n_columns_of",
-    "names_of",
-    "package_of",
     "refuse_frozen",
     "reusable",
     "see_through",
     "seeds_of",
+    "thawed",
     "transformers_of",
-    "unfitted",
     "weight_params",
-    "with_params",
-    "with_seeds",
 ]
 
-#: What pandas and polars put before the number of a column that nobody has named.
+#: What pandas and polars put before the number of a column without a name.
 UNNAMED = ("", "column_")
 
-#: Packages whose models need attention of their own, also where users derive classes from them.
-VENDORS = ("catboost", "lightgbm", "xgboost")
-
-#: Mixed rows on which what is seen has to be the mix of what is seen of single rows.
+#: Mixed rows whose transformed cells must be those of the single rows.
 PROBE_ROWS = 256
 
-#: Rows that transformers are fitted on again, and how often, to see whether they learn from y.
+#: Rows and number of permutations with which transformers are tested for learning from y.
 REFITTED_ROWS, PERMUTATIONS = 5_000, 8
 
-#: Tables of more cells are not looked at.
+#: Larger tables are not examined.
 MAX_CELLS = 50_000_000
 
 
@@ -92,110 +78,6 @@ def is_sampler(step):
     return hasattr(step, "fit_resample")
 
 
-def package_of(estimator):
-    """Return the name of the package that an estimator's class, or its vendor's, comes from."""
-    packages = [each.__module__.partition(".")[0] for each in type(estimator).__mro__]
-    return next((package for package in packages if package in VENDORS), packages[0])
-
-
-def ask(estimator, method, X, **options):
-    """Ask a fitted estimator, and have its last step see no table that it does not document.
-
-    Parameters
-    ----------
-    estimator : estimator
-        A fitted one, or a pipeline that ends in one.
-    method : str
-        Name of the method that answers, such as "predict_proba".
-    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-        Rows as the estimator takes them.
-    **options : dict
-        Other arguments of the method.
-
-    Returns
-    -------
-    answers : ndarray
-        What the method returns.
-    """
-    last = last_step(estimator)
-    if not _hands_rows_to_lightgbm(last):
-        return getattr(estimator, method)(X, **options)
-    return getattr(last, method)(as_taken(last, as_last_step_sees(estimator, X)), **options)
-
-
-def as_taken(estimator, X):
-    """Return rows in a table that an estimator documents, see `as_documented_table`.
-
-    Parameters
-    ----------
-    estimator : estimator
-        The step that sees the rows. LightGBM, alone or as what a voting, stacking, bagging or
-        calibrated classifier hands its rows to, ends the process on some frames.
-    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-        Rows.
-
-    Returns
-    -------
-    table : array-like, sparse matrix or data frame
-        X itself for all but LightGBM.
-    """
-    return as_documented_table(X) if _hands_rows_to_lightgbm(estimator) else X
-
-
-def fit_on_documented(estimator, X, y, **params):
-    """Fit an estimator in place; LightGBM sees its rows in a table that it documents.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Not fitted. In a Pipeline the last step may be LightGBM.
-    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-        Rows.
-    y : ndarray of shape (n_samples,)
-        Classes or values.
-    **params : dict
-        What else ``fit`` takes.
-    """
-    if not (isinstance(estimator, Pipeline) and _hands_rows_to_lightgbm(last_step(estimator))):
-        estimator.fit(as_taken(estimator, X), y, **params)
-        return
-    name = "skdistill_documented_table"
-    estimator.steps.insert(-1, (name, _DocumentedTable()))  # behind what changes the rows
-    estimator.fit(X, y, **params)
-    del estimator.steps[-2]
-
-
-class _DocumentedTable(TransformerMixin, BaseEstimator):
-    """Hands rows on in a table that LightGBM documents."""
-
-    def fit(self, X, y=None):
-        """Do nothing."""
-        return self
-
-    def transform(self, X):
-        """Convert a table."""
-        return as_documented_table(X)
-
-    def __sklearn_is_fitted__(self):
-        return True
-
-
-def _hands_rows_to_lightgbm(part):
-    """Tell whether an estimator, or a part of it that sees the same rows, is LightGBM."""
-    if isinstance(part, list | tuple):
-        return any(map(_hands_rows_to_lightgbm, part))
-    if package_of(part) == "lightgbm":
-        return True
-    if isinstance(part, Pipeline):
-        *before, (_, last) = part.steps
-        is_bare = all(step in (None, "passthrough") for _, step in before)
-        return is_bare and _hands_rows_to_lightgbm(last)
-    # Several teachers are asked one by one.
-    if not isinstance(part, BaseEstimator) or hasattr(part, "members_in_use"):
-        return False
-    return any(map(_hands_rows_to_lightgbm, part.get_params(deep=False).values()))
-
-
 def listed_members(members):
     """List what an ensemble is made of: one model, a list or an array of models.
 
@@ -207,32 +89,15 @@ def listed_members(members):
     return [member for member in members if not isinstance(member, str | None)]
 
 
-def is_fitted(estimator):
-    """Tell whether an estimator is fitted; a pipeline is when its last step is."""
-    last = last_step(estimator)
-    if package_of(last) == "catboost":
-        return last.is_fitted()
-    try:
-        check_is_fitted(last)
-    except NotFittedError:
-        return False
-    return True
-
-
-def is_fitted_instance(value):
-    """Tell whether what a user passed, which may be anything, is a fitted estimator."""
-    return hasattr(value, "fit") and not isinstance(value, type) and is_fitted(value)
-
-
 def by_label(estimator, proba, labels):
-    """Put the answer of a classifier in the order of its classes.
+    """Put the probabilities of a classifier in the order of its classes.
 
     Parameters
     ----------
     estimator : estimator
         The classifier, for messages.
     proba : array-like or data frame
-        What its ``predict_proba`` returned. A frame says itself what its columns are.
+        What its ``predict_proba`` returned. The columns of a frame are matched by name.
     labels : ndarray of shape (n_labels,)
         The classes.
 
@@ -264,7 +129,7 @@ def by_label(estimator, proba, labels):
 
 
 def refuse_frozen(estimator, name):
-    """Refuse what is to be fitted if it is frozen; steps of a pipeline before its last may be.
+    """Refuse an estimator that will be fitted if its last step is frozen.
 
     Raises
     ------
@@ -276,145 +141,15 @@ def refuse_frozen(estimator, name):
         last = last.steps[-1][1]
     if isinstance(last, FrozenEstimator):
         raise TypeError(
-            f"{name} is {estimator!r}. Frozen means that fit leaves it as it is, but it has to be "
-            "fitted here. Pass it without FrozenEstimator: a clone is fitted, it stays as it is."
+            f"{name} is {estimator!r}. A frozen estimator is not changed by fit, but it must be "
+            "fitted here. Pass it without FrozenEstimator: a clone is fitted, it is not changed."
         )
-
-
-def unfitted(estimator):
-    """Return an unfitted clone, also of a frozen estimator.
-
-    Raises
-    ------
-    TypeError
-        If CatBoost within it has a parameter that scikit-learn cannot clone.
-    """
-    estimator = _thawed(estimator)
-    if package_of(estimator) == "catboost":  # copies lists, which scikit-learn takes for a fault
-        return type(estimator)(**estimator.get_params())
-    try:
-        return clone(estimator)
-    except RuntimeError as error:
-        if "CatBoost" not in str(error):
-            raise
-        raise TypeError(
-            f"scikit-learn cannot clone CatBoost within {type(estimator).__name__} while one of "
-            f"its parameters is a list or an array ({error}). Use a tuple, such as "
-            "cat_features=('colour', 'size')."
-        ) from error
-
-
-def fitted_or_clone(part):
-    """Return what a clone of an estimator has as this part: itself if fitted, else a clone."""
-    if is_fitted_instance(part):
-        return part
-    is_bare = hasattr(part, "fit") and not isinstance(part, type | FrozenEstimator)
-    return unfitted(part) if is_bare else clone(part, safe=False)
-
-
-def n_columns_of(estimator):
-    """Return on how many columns an estimator was fitted, None if it does not know."""
-    bare = _without_shell(estimator)
-    if package_of(bare) == "catboost":
-        return len(bare.feature_names_)
-    return getattr(bare, "n_features_in_", None) or None  # a copy of CatBoost within it says 0
-
-
-def names_of(estimator):
-    """Return the names of the columns that an estimator was fitted on, None if it had none."""
-    bare = _without_shell(estimator)
-    names = getattr(bare, "feature_names_in_", None)
-    names = getattr(bare, "feature_names_", None) if names is None else names
-    if names is None:
-        return None
-    names = [str(name) for name in names]
-    made_up = ([f"Column_{j}" for j in range(len(names))], [str(j) for j in range(len(names))])
-    return None if names in made_up else names
-
-
-def _without_shell(estimator):
-    """Take an estimator out of frozen ones, and of pipelines of one step."""
-    while isinstance(estimator, FrozenEstimator) or (
-        isinstance(estimator, Pipeline) and len(estimator.steps) == 1
-    ):
-        is_frozen = isinstance(estimator, FrozenEstimator)
-        estimator = estimator.estimator if is_frozen else estimator.steps[0][1]
-    return estimator
 
 
 def nested(params, name):
     """Take the parameters of a part, ``name__...``, out of those of the whole, without prefix."""
     prefix = f"{name}__"
     return {k.removeprefix(prefix): params.pop(k) for k in list(params) if k.startswith(prefix)}
-
-
-def with_params(estimator, params):
-    """Give a fitted estimator parameters: itself if it has them, else an unfitted clone with them.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Fitted, and never changed. A frozen one has the parameters of what is frozen, too.
-    params : dict
-        Values by name, also of its parts.
-
-    Returns
-    -------
-    estimator : estimator
-        A frozen one stays frozen if only ``estimator`` is another.
-
-    Raises
-    ------
-    ValueError
-        If it has no such parameter.
-    """
-    if isinstance(estimator, FrozenEstimator):
-        others = dict(params)
-        inner = others.pop("estimator", estimator.estimator)
-        found = with_params(inner, others)
-        if found is not inner:
-            return found
-        return estimator if inner is estimator.estimator else FrozenEstimator(inner)
-    present = estimator.get_params()
-    changed = _changed(params, present)
-    if not changed:
-        return estimator
-    frozen = {name: part for name, part in present.items() if isinstance(part, FrozenEstimator)}
-    own = {name: FrozenEstimator(part.estimator) for name, part in frozen.items()}
-    return unfitted(estimator).set_params(**own).set_params(**changed)  # clones share frozen parts
-
-
-def _changed(params, present):
-    """Return the parameters that have another value at present, or are of a part that has."""
-    changed = {}
-    for name in sorted(params):  # parts before their own parameters
-        is_of_another = any(name.startswith(f"{part}__") for part in changed)
-        is_kept = name in present and _is_same(params[name], present[name])
-        if is_of_another or not is_kept:
-            changed[name] = params[name]
-    return changed
-
-
-def _is_same(a, b):
-    """Tell whether two parameters are equal: of one type, arrays and NaN allowed for."""
-    if a is b:
-        return True
-    a, b = (value.item() if isinstance(value, np.generic) else value for value in (a, b))
-    if type(a) is not type(b) or isinstance(a, type):  # 1 is one column, 1.0 all of them
-        return False
-    if hasattr(a, "get_params"):
-        is_fit = is_fitted_instance(a) or is_fitted_instance(b)
-        return not is_fit and _is_same(a.get_params(deep=False), b.get_params(deep=False))
-    if isinstance(a, list | tuple):
-        return len(a) == len(b) and all(map(_is_same, a, b))
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(_is_same(a[key], b[key]) for key in a)
-    try:
-        if isinstance(a, np.ndarray):
-            return a.dtype == b.dtype and a.shape == b.shape and not _differ(a, b).any()
-        return bool(a == b or (a != a and b != b))
-    except (TypeError, ValueError):  # tables, and others that compare part by part
-        return False
 
 
 def reusable(cv):
@@ -426,18 +161,6 @@ def seeds_of(estimator):
     """Return every ``random_state`` among the parameters of an estimator, by name, sorted."""
     params = estimator.get_params()
     return {name: params[name] for name in sorted(params) if name.split("__")[-1] == "random_state"}
-
-
-def with_seeds(estimator, random_state):
-    """Fill every ``random_state`` of an unfitted estimator that is None, but of no fitted part."""
-    params = estimator.get_params()
-    empty = [
-        name
-        for name, seed in seeds_of(estimator).items()
-        if seed is None and not is_fitted_instance(params.get(name.rpartition("__")[0]))
-    ]
-    seeds = {name: int(random_state.randint(2**31 - 1)) for name in empty}
-    return estimator.set_params(**seeds)
 
 
 def weight_params(estimator, sample_weight):
@@ -541,7 +264,7 @@ def see_through(estimator, X):
     for digit in range((n_columns - 1).bit_length()):
         has_it = np.arange(n_columns) >> digit & 1 == 1
         with_it, without = (
-            _differ(_cells_of_mixed(estimator, X, np.where(group, np.roll(rows, 1), rows)), seen)
+            differ(_cells_of_mixed(estimator, X, np.where(group, np.roll(rows, 1), rows)), seen)
             for group in (has_it, ~has_it)
         )
         if (with_it.any(axis=0) & without.any(axis=0)).any():
@@ -549,7 +272,7 @@ def see_through(estimator, X):
         owner += with_it.any(axis=0) << digit
     mixed = np.random.RandomState(0).randint(len(seen), size=(PROBE_ROWS, n_columns))
     expected = seen[mixed[:, owner], np.arange(len(owner))]
-    if _differ(_cells_of_mixed(estimator, X, mixed), expected).any():
+    if differ(_cells_of_mixed(estimator, X, mixed), expected).any():
         return None
     return LastStep(last_step(estimator), table, owner, n_columns)
 
@@ -557,8 +280,8 @@ def see_through(estimator, X):
 def learns_from_y(pipeline, X, y):
     """Tell whether a step in front of the last one learns from y, or changes rows in fit.
 
-    The last step was fitted on what such a step knew of every row's own class, so that not even
-    the members of a forest that had a row out of their bag are strangers to it.
+    The last step was fitted on columns that depend on every row's own class, so that out-of-bag
+    predictions of a forest are not honest.
 
     Parameters
     ----------
@@ -572,8 +295,8 @@ def learns_from_y(pipeline, X, y):
     Returns
     -------
     learns : bool
-        True also where it cannot be told: for steps that draw random numbers without a seed, or
-        that cannot be fitted again.
+        True also where this is unknown: for steps that draw random numbers without a seed, or that
+        cannot be fitted again.
 
     Notes
     -----
@@ -583,7 +306,7 @@ def learns_from_y(pipeline, X, y):
     while isinstance(pipeline, Pipeline | FrozenEstimator):
         if any(is_sampler(step) for _, step in getattr(pipeline, "steps", ())[:-1]):
             return True
-        steps += [_thawed(step) for _, step in transformers_of(pipeline)]  # which may know y
+        steps += [thawed(step) for _, step in transformers_of(pipeline)]  # which may know y
         pipeline = _inner(pipeline)
     if not steps:
         return False
@@ -597,7 +320,7 @@ def learns_from_y(pipeline, X, y):
         seen = _seen_behind(steps, X, y)
         for _ in range(PERMUTATIONS):  # a selection of columns may stay the same by chance
             other = _seen_behind(steps, X, random.permutation(y))
-            if seen.shape != other.shape or _differ(seen, other).any():
+            if seen.shape != other.shape or differ(seen, other).any():
                 return True
     except (TypeError, ValueError):
         return True
@@ -623,14 +346,14 @@ def frozen_steps_that_learn(pipeline, X, y):
         if isinstance(step, FrozenEstimator):
             with_step, without = (Pipeline([*some, ("last", None)]) for some in (steps, before))
             learns = learns_from_y(with_step, X, y) and (
-                _needs_y(_thawed(step)) or not learns_from_y(without, X, y)
+                _needs_y(thawed(step)) or not learns_from_y(without, X, y)
             )
             names += [name] * learns
     return names
 
 
-def _thawed(step):
-    """Take a frozen estimator for what it was before."""
+def thawed(step):
+    """Return the estimator within frozen ones."""
     while isinstance(step, FrozenEstimator):
         step = step.estimator
     return step
@@ -660,6 +383,6 @@ def _cells(table):
     return table if isinstance(table, np.ndarray) else cell_values(table)
 
 
-def _differ(a, b):
+def differ(a, b):
     """Compare cells; missing ones are equal."""
     return (a != b) & ~((a != a) & (b != b))

@@ -1,4 +1,4 @@
-"""The models a report is about: the student, its teacher, and what each answers."""
+"""The models of a report: the student, its teacher, and what each predicts."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,12 +12,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdistill.caller import warn_caller
 from skdistill.columns import require_table
-from skdistill.estimators import VENDORS, ask, is_fitted, last_step, package_of, transformers_of
+from skdistill.estimators import last_step, transformers_of
 from skdistill.messages import refuse_class, shown
 from skdistill.students.linear import LinearStudentClassifier, LinearStudentRegressor
 from skdistill.students.soft_tree import SoftTreeStudentClassifier
 from skdistill.students.tree import TreeStudentClassifier, TreeStudentRegressor
+from skdistill.teacher.asking import ask, is_fitted
 from skdistill.teacher.margins import align_probabilities, check_predictions, check_probabilities
+from skdistill.teacher.vendors import vendor_of
 from skdistill.verbose import note, stage
 
 #: Models that people can read, each smaller than any ensemble.
@@ -33,7 +35,7 @@ _READABLE = (
 
 @dataclass(frozen=True)
 class Model:
-    """A fitted model that answers on rows as the user has them.
+    """A fitted model that predicts for rows as the user has them.
 
     Attributes
     ----------
@@ -42,7 +44,7 @@ class Model:
     labels : ndarray of shape (n_labels,) or None
         Class label of every column of its ``predict_proba``; None for a regressor.
     shift : ndarray of shape (n_classes,) or None
-        What a distiller added to the margins of this teacher, per class; None for nothing.
+        What a distiller added to the margins of this teacher, per class; None for none.
     """
 
     estimator: Any
@@ -144,7 +146,7 @@ def student_and_teacher(model, teacher=None):
 
 
 def check_order(teacher, student):
-    """Say so if a small model is to be distilled into an ensemble, as if both were swapped.
+    """Refuse, or warn, if teacher and student are swapped: a small model and an ensemble.
 
     Parameters
     ----------
@@ -159,10 +161,10 @@ def check_order(teacher, student):
     Warns
     -----
     UserWarning
-        If it is not. It can be meant, as where only one kind of model can be served.
+        If it is not. This may be intended, where only one kind of model can be deployed.
     """
     small, large = last_step(teacher), last_step(student)
-    if not (isinstance(small, _READABLE) and _is_ensemble(large)):
+    if not (isinstance(small, _READABLE) and vendor_of(large).is_ensemble(large)):
         return
     names = type(small).__name__, type(large).__name__
     message = (
@@ -175,20 +177,13 @@ def check_order(teacher, student):
     warn_caller(message)
 
 
-def _is_ensemble(estimator):
-    modules = [each.__module__ for each in type(estimator).__mro__]
-    return package_of(estimator) in VENDORS or any(
-        module.startswith("sklearn.ensemble") for module in modules
-    )
-
-
 def as_model(estimator, role):
     """Wrap a fitted classifier or regressor.
 
     Parameters
     ----------
     estimator : estimator or Model
-        A classifier with ``predict_proba``, or a regressor; a model is returned as it is.
+        A classifier with ``predict_proba``, or a regressor; a `Model` is returned unchanged.
     role : str
         What messages call it.
 
@@ -231,7 +226,7 @@ def _check_estimator(estimator, role):
 
 
 def answers_of(models, X, labels):
-    """Ask models, as a stage that is told; see `Model.answers`.
+    """Ask models, as a stage of `verbose`; see `Model.answers`.
 
     Parameters
     ----------
@@ -265,7 +260,7 @@ def as_peer(estimator, role, student):
         kinds = ["regressor" if each.labels is None else "classifier" for each in (model, student)]
         raise TypeError(
             f"The {role} {model.name} is a {kinds[0]} and the student {student.name} a {kinds[1]}; "
-            "both have to be of one kind."
+            "both must be of one kind."
         )
     return model
 

@@ -1,18 +1,19 @@
-"""Whether models were fitted on rows that should be new to them: figures are too good then."""
+"""Whether models were fitted on the rows they are tested on: figures are too good then."""
 
 from dataclasses import dataclass
 
 from skdistill.caller import warn_caller
 from skdistill.columns import as_models_take
-from skdistill.estimators import as_last_step_sees, is_fitted_instance, last_step
+from skdistill.estimators import as_last_step_sees, last_step
 from skdistill.rows import SEEN_TOLERANCE
+from skdistill.teacher.asking import is_fitted_instance
 from skdistill.teacher.fitting import check_teacher_columns
 from skdistill.teacher.training_rows import Proof, proof_of_training_rows
 
 
 @dataclass(frozen=True)
 class SeenRowsFinding:
-    """What there is to say of rows that models were fitted or recalibrated on.
+    """What is known about rows that models were fitted or recalibrated on.
 
     Attributes
     ----------
@@ -33,7 +34,7 @@ def limits_of_seen_rows(model, teacher, X):
 
 
 def find_seen_rows(model, teacher, X, consequence="the figures of this report are too good"):
-    """Warn if models were fitted or recalibrated on rows, and return what there is to say of that.
+    """Warn if models were fitted or recalibrated on rows, and return what is known about that.
 
     Parameters
     ----------
@@ -44,13 +45,13 @@ def find_seen_rows(model, teacher, X, consequence="the figures of this report ar
     X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
         The rows.
     consequence : str, default="the figures of this report are too good"
-        What it does to what is made of the rows.
+        What that does to the figures computed from the rows.
 
     Returns
     -------
     seen : SeenRowsFinding or None
-        None if no model was. Where nothing is known of the rows of a teacher that was given fitted,
-        it says so, without a warning.
+        None if no model was. If the rows of a teacher that was passed fitted are unknown, it says
+        so, without a warning.
     """
     X = as_models_take(X)
     if teacher is not None:
@@ -84,7 +85,7 @@ def find_seen_rows(model, teacher, X, consequence="the figures of this report ar
     if proof is Proof.UNKNOWN:
         return SeenRowsFinding(
             "It cannot be known whether the teacher was fitted on rows of X. If it was, its "
-            "figures, and how faithful the student is to it, are those on rows known by heart.",
+            "figures, and the student's fidelity to it, are those on training rows.",
             is_shown=False,
         )
     return None
@@ -101,7 +102,7 @@ def _shares_seen(distiller, model, X):
 
 def _warned(seen):
     """Warn, and return what the report says."""
-    seen += " Pass rows that nobody was fitted on."
+    seen += " Pass rows that no model was fitted on."
     warn_caller(seen)
     return SeenRowsFinding(seen, is_shown=True)
 

@@ -239,7 +239,7 @@ def test_a_student_alone_needs_a_teacher(binary_task, forest):
     with pytest.raises(NotFittedError):
         attribution_report(TreeStudentClassifier(), binary_task[0], teacher=forest)
     regressor = RandomForestRegressor(5).fit(*binary_task)
-    with pytest.raises(TypeError, match="both have to be of one kind"):
+    with pytest.raises(TypeError, match="both must be of one kind"):
         attribution_report(student, binary_task[0], teacher=regressor)
     with pytest.raises(ValueError, match="refit RandomForestRegressor has the classes of a regres"):
         attribution_report(student, binary_task[0], teacher=forest, refits=[regressor])

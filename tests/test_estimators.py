@@ -38,8 +38,9 @@ from skdistill import (
     load,
     save,
 )
-from skdistill.estimators import is_fitted, see_through, with_params
+from skdistill.estimators import see_through
 from skdistill.models import student_and_teacher
+from skdistill.teacher.asking import is_fitted, with_params
 
 
 @pytest.fixture(scope="module")
@@ -314,7 +315,7 @@ class TestFrozenStudents:
     )
     def test_they_are_refused_before_anything_is_asked(self, rows, student, around, take):
         before = pickle.dumps(student)
-        with pytest.raises(TypeError, match="Frozen means that fit leaves it as it is"):
+        with pytest.raises(TypeError, match="A frozen estimator is not changed by fit"):
             take(around(student)).fit(*rows)
         assert pickle.dumps(student) == before
 

@@ -23,8 +23,8 @@ from skdistill import (
     LinearStudentClassifier,
     TreeStudentClassifier,
 )
-from skdistill.opinion_pool import pool_linearly, pool_log_linearly, z_score
 from skdistill.soft_labels import margins_from_decision, proba_from_margins
+from skdistill.stacking import stack_margins, stack_predictions, z_score
 
 WARNING = "had the student learn from a pool"
 
@@ -74,7 +74,7 @@ class TestPool:
         margins = margins_from_decision(rng.normal(size=4000) * 3)
         y = (rng.random(4000) < proba_from_margins(margins / 3 + [0, 0.5])[:, 1]).astype(int)
         weight = rng.random(4000)
-        pool = pool_log_linearly([margins], y, weight)
+        pool = stack_margins([margins], y, weight)
         platt = LogisticRegression(C=np.inf).fit(margins[:, 1:], y, weight)
         np.testing.assert_allclose(pool.weights, platt.coef_[0], rtol=0.01)
         np.testing.assert_allclose(pool.intercept, [0, platt.intercept_[0]], atol=0.01)
@@ -84,7 +84,7 @@ class TestPool:
         opinions = rng.normal(size=(2, 40_000, n_classes)) * 2
         proba = proba_from_margins(0.3 * opinions[0] + 0.8 * opinions[1])
         y = (proba.cumsum(axis=1) < rng.random((40_000, 1))).sum(axis=1)
-        pool = pool_log_linearly(opinions, y, np.ones(len(y)))
+        pool = stack_margins(opinions, y, np.ones(len(y)))
         np.testing.assert_allclose(pool.weights, [0.3, 0.8], atol=0.03)
         np.testing.assert_allclose(pool.intercept, 0, atol=0.06)
         assert pool.intercept[0] == 0
@@ -95,14 +95,14 @@ class TestPool:
     def test_a_worthless_opinion_has_no_weight(self, rng):
         good = margins_from_decision(rng.normal(size=3000))
         y = (rng.random(3000) < proba_from_margins(good)[:, 1]).astype(int)
-        pool = pool_log_linearly([good, -good - 0.5], y, np.ones(3000))
+        pool = stack_margins([good, -good - 0.5], y, np.ones(3000))
         assert pool.weights[1] < 0.05  # never negative: that would turn an opinion round
         assert pool.weights[0] == pytest.approx(1, abs=0.15)
 
     def test_separable_and_unobserved_classes_have_a_pool(self):
         margins = np.repeat([[9.0, 0.0, -9.0], [0.0, 9.0, -9.0]], 50, axis=0)
         y = np.repeat([0, 1], 50)
-        pool = pool_log_linearly([margins, margins], y, np.ones(100))
+        pool = stack_margins([margins, margins], y, np.ones(100))
         assert np.isfinite(pool.pooled([margins, margins])).all()
         assert pool.weights.max() < 10
 
@@ -110,7 +110,7 @@ class TestPool:
         opinions = rng.normal(size=(2, 500, 1))
         y = 2 + 0.4 * opinions[0, :, 0] + 0.7 * opinions[1, :, 0] + rng.normal(size=500) / 10
         weight = rng.random(500)
-        pool = pool_linearly(opinions, y, weight)
+        pool = stack_predictions(opinions, y, weight)
         ridge = Ridge(alpha=0.0).fit(np.hstack(list(opinions)), y, weight)
         np.testing.assert_allclose(pool.weights, ridge.coef_, rtol=1e-6)
         assert pool.intercept == pytest.approx(ridge.intercept_)

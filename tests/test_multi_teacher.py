@@ -34,10 +34,10 @@ from skdistill import (
     fidelity_report,
 )
 from skdistill.rows import check_classification_rows
-from skdistill.teacher.in_use import ClassifierInUse
 from skdistill.teacher.labelling import label_honestly, label_rows
+from skdistill.teacher.lazy_teacher import LazyClassifier
 from skdistill.teacher.margins import Answers, remembered_prior
-from skdistill.teacher.pooling import PooledAnswers, pool_opinions, pooling_weights
+from skdistill.teacher.pooling import PooledAnswers, pool_margins, pooling_weights
 from skdistill.teacher.training_rows import Proof, proof_of_training_rows
 
 RULES = ["mean", "log_pool", "confidence"]
@@ -64,11 +64,11 @@ def unfitted_pair():
     return [("rf", RandomForestClassifier(30, random_state=0)), ("lr", LogisticRegression())]
 
 
-def in_use(teacher, X, y, sample_weight=None):
+def lazy_teacher(teacher, X, y, sample_weight=None):
     rows = check_classification_rows(
         clone(teacher), X, y, sample_weight, None, known_classes=None, accept_sparse=True
     )
-    return ClassifierInUse(teacher, rows)
+    return LazyClassifier(teacher, rows)
 
 
 # Pooling.
@@ -76,17 +76,17 @@ def in_use(teacher, X, y, sample_weight=None):
 
 @pytest.mark.parametrize("n_classes", [2, 4])
 def test_the_mean_is_the_weighted_mean_of_probabilities(rng, n_classes):
-    opinions, weights = rng.normal(size=(3, 50, n_classes)), np.array([0.5, 0.3, 0.2])
-    expected = np.tensordot(weights, softmax(opinions, axis=2), 1)
-    margins = pool_opinions(opinions, weights, "mean")
+    outputs, weights = rng.normal(size=(3, 50, n_classes)), np.array([0.5, 0.3, 0.2])
+    expected = np.tensordot(weights, softmax(outputs, axis=2), 1)
+    margins = pool_margins(outputs, weights, "mean")
     np.testing.assert_allclose(softmax(margins, axis=1), expected)
 
 
 @pytest.mark.parametrize("n_classes", [2, 4])
 def test_the_log_pool_is_the_normalised_product_of_powers(rng, n_classes):
-    opinions, weights = rng.normal(size=(3, 50, n_classes)), np.array([0.5, 0.3, 0.2])
-    product = (softmax(opinions, axis=2) ** weights[:, None, None]).prod(axis=0)
-    margins = pool_opinions(opinions, weights, "log_pool")
+    outputs, weights = rng.normal(size=(3, 50, n_classes)), np.array([0.5, 0.3, 0.2])
+    product = (softmax(outputs, axis=2) ** weights[:, None, None]).prod(axis=0)
+    margins = pool_margins(outputs, weights, "log_pool")
     np.testing.assert_allclose(
         softmax(margins, axis=1), product / product.sum(axis=1, keepdims=True)
     )
@@ -94,30 +94,30 @@ def test_the_log_pool_is_the_normalised_product_of_powers(rng, n_classes):
 
 @pytest.mark.parametrize("n_classes", [2, 4])
 def test_confidence_weighs_rows_by_one_minus_the_relative_entropy(rng, n_classes):
-    opinions, weights = rng.normal(size=(3, 50, n_classes)), np.array([0.5, 0.3, 0.2])
-    proba = softmax(opinions, axis=2)
+    outputs, weights = rng.normal(size=(3, 50, n_classes)), np.array([0.5, 0.3, 0.2])
+    proba = softmax(outputs, axis=2)
     of_row = weights[:, None] * (1 - entropy(proba, axis=2) / np.log(n_classes))
     expected = (of_row[:, :, None] * proba).sum(axis=0) / of_row.sum(axis=0)[:, None]
-    margins = pool_opinions(opinions, weights, "confidence")
+    margins = pool_margins(outputs, weights, "confidence")
     np.testing.assert_allclose(softmax(margins, axis=1), expected)
 
 
 def test_a_teacher_that_says_nothing_has_no_voice_by_confidence():
-    opinions = np.array([[[0.0, 0.0]], [[0.0, 2.0]]])
-    margins = pool_opinions(opinions, np.array([0.9, 0.1]), "confidence")
+    outputs = np.array([[[0.0, 0.0]], [[0.0, 2.0]]])
+    margins = pool_margins(outputs, np.array([0.9, 0.1]), "confidence")
     np.testing.assert_allclose(margins[:, 1] - margins[:, 0], 2.0, atol=1e-3)
 
 
 def test_where_nobody_is_sure_the_weights_decide():
-    margins = pool_opinions(np.zeros((2, 3, 2)), np.array([0.9, 0.1]), "confidence")
+    margins = pool_margins(np.zeros((2, 3, 2)), np.array([0.9, 0.1]), "confidence")
     np.testing.assert_allclose(softmax(margins, axis=1), 0.5)
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_teachers_of_one_opinion_are_pooled_to_that_opinion(rng, rule):
-    opinion = rng.normal(size=(20, 3))
-    margins = pool_opinions(np.stack([opinion, opinion]), np.array([0.7, 0.3]), rule)
-    np.testing.assert_allclose(softmax(margins, axis=1), softmax(opinion, axis=1))
+def test_teachers_of_one_output_are_pooled_to_that_output(rng, rule):
+    output = rng.normal(size=(20, 3))
+    margins = pool_margins(np.stack([output, output]), np.array([0.7, 0.3]), rule)
+    np.testing.assert_allclose(softmax(margins, axis=1), softmax(output, axis=1))
 
 
 def test_floors_of_pooled_answers_are_relative_to_the_corrected_base_rate():
@@ -145,14 +145,14 @@ def test_the_pool_is_corrected_not_its_members(rng, rule):
 def test_no_other_weights_predict_better_than_those_found(rng, rule):
     codes = rng.integers(0, 3, 3000)
     truth = np.eye(3)[codes]
-    opinions = np.stack([s * truth + rng.normal(size=(3000, 3)) for s in (2.0, 1.0, 0.0)])
+    outputs = np.stack([s * truth + rng.normal(size=(3000, 3)) for s in (2.0, 1.0, 0.0)])
     sample_weight = rng.uniform(size=3000)
 
     def loss(weights):
-        log_proba = log_softmax(pool_opinions(opinions, weights, rule), axis=1)
+        log_proba = log_softmax(pool_margins(outputs, weights, rule), axis=1)
         return -np.average(log_proba[np.arange(3000), codes], weights=sample_weight)
 
-    found = pooling_weights(opinions, rule, codes, sample_weight)
+    found = pooling_weights(outputs, rule, codes, sample_weight)
     assert found.sum() == pytest.approx(1.0)
     assert (found >= 0).all()
     others = rng.dirichlet(np.ones(3), size=300)
@@ -162,27 +162,27 @@ def test_no_other_weights_predict_better_than_those_found(rng, rule):
 
 @pytest.mark.parametrize("rule", RULES)
 def test_equal_teachers_get_equal_weights(rng, rule):
-    opinion = rng.normal(size=(100, 2))
+    output = rng.normal(size=(100, 2))
     codes = rng.integers(0, 2, 100)
-    found = pooling_weights(np.stack([opinion] * 3), rule, codes, np.ones(100))
+    found = pooling_weights(np.stack([output] * 3), rule, codes, np.ones(100))
     np.testing.assert_allclose(found, 1 / 3, atol=1e-6)
 
 
 def test_a_penalty_of_one_row_draws_weights_towards_equal_ones():
     # One teacher is right by a little; without a penalty it would get all the weight.
-    opinions = np.array([[[0.0, 0.2]], [[0.0, 0.1]]]).repeat(3, axis=1)
+    outputs = np.array([[[0.0, 0.2]], [[0.0, 0.1]]]).repeat(3, axis=1)
     codes, ones = np.ones(3, dtype=int), np.ones(3)
     grid = np.linspace(0, 1, 10_001)
     right = grid * softmax([0, 0.2])[1] + (1 - grid) * softmax([0, 0.1])[1]
     penalised = -np.log(right) + 2 * (grid - 0.5) ** 2 / (2 * 3)
-    found = pooling_weights(opinions, "mean", codes, ones)
+    found = pooling_weights(outputs, "mean", codes, ones)
     assert found[0] == pytest.approx(grid[penalised.argmin()], abs=1e-3)
     assert 0.5 < found[0] < 0.7
 
 
 def test_weights_are_found_on_answers_to_rows_that_teachers_were_not_fitted_on(tables):
     X, y, _, _ = tables
-    # In-sample the tree that knows its rows by heart would get all the weight.
+    # In-sample the overfitted tree would get all the weight.
     by_heart = DecisionTreeClassifier(random_state=0)
     for tree in (by_heart, clone(by_heart).fit(X, y)):
         teacher = MultiTeacher([("tree", tree), ("lr", LogisticRegression())], weights="auto").fit(
@@ -208,12 +208,13 @@ def test_a_fitted_teacher_that_may_know_the_rows_is_judged_by_cross_fitted_clone
     X, y, X_other, y_other = tables
     booster = HistGradientBoostingClassifier(max_iter=60).fit(X, y)  # nothing to prove it by
     proba = cross_val_predict(clone(booster), X, y, cv=5, method="predict_proba")
-    honest = label_honestly(in_use(booster, X, y), 5)
+    honest = label_honestly(lazy_teacher(booster, X, y), 5)
     np.testing.assert_allclose(softmax(honest.margins(), axis=1), proba)
     forest = RandomForestClassifier(30, random_state=0).fit(X, y)
-    strange = label_honestly(in_use(forest, X_other, y_other), 5)  # proved not to know them
+    strange = label_honestly(lazy_teacher(forest, X_other, y_other), 5)  # proved not to know them
     np.testing.assert_allclose(
-        strange.margins(), label_rows(in_use(forest, X_other, y_other), "direct", 5)[0].margins()
+        strange.margins(),
+        label_rows(lazy_teacher(forest, X_other, y_other), "direct", 5)[0].margins(),
     )
 
 
@@ -326,11 +327,11 @@ def test_floors_are_relative_to_the_base_rate_of_the_distilled_rows(tables):
     forest = RandomForestClassifier(30, random_state=0).fit(X, y)  # fitted on equal shares
     teacher = MultiTeacher([("rf", forest)])
     fresh = X[rare] + 1e-3
-    margins = label_rows(in_use(teacher, fresh, y[rare]), "direct", 5)[0].margins()
-    alone = label_rows(in_use(forest, fresh, y[rare]), "direct", 5)[0].margins()
+    margins = label_rows(lazy_teacher(teacher, fresh, y[rare]), "direct", 5)[0].margins()
+    alone = label_rows(lazy_teacher(forest, fresh, y[rare]), "direct", 5)[0].margins()
     np.testing.assert_allclose(margins, alone)
     # The same of rows that came without labels.
-    several, single = (in_use(each, fresh, y[rare]).fitted for each in (teacher, forest))
+    several, single = (lazy_teacher(each, fresh, y[rare]).fitted for each in (teacher, forest))
     np.testing.assert_allclose(several.margins(X), single.margins(X))
     assert several.margins(X).min() < teacher.decision_function(X).min() - 1
 
@@ -373,7 +374,7 @@ def test_classes_may_be_strings_also_for_those_that_take_codes_only(tables):
     assert teacher.classes_.tolist() == ["no", "yes"]
     assert teacher.score(X_other, y_other) > 0.7
     # Fitted, it is used again: the classes that its codes stand for are known.
-    answers, _ = label_rows(in_use(teacher, X_other, y_other), "direct", 5)
+    answers, _ = label_rows(lazy_teacher(teacher, X_other, y_other), "direct", 5)
     np.testing.assert_allclose(
         softmax(answers.margins(), axis=1), teacher.predict_proba(X_other), rtol=1e-5
     )
@@ -453,7 +454,7 @@ def test_predict_checks_the_columns_seen_at_fit(tables):
 def test_labels_are_honest_for_every_member(tables):
     X, y, _, _ = tables
     teacher = MultiTeacher(unfitted_pair(), combine="mean")
-    used = in_use(teacher, X, y)
+    used = lazy_teacher(teacher, X, y)
     answers, labelling = label_rows(used, "auto", 5)
     forest = RandomForestClassifier(30, random_state=0, oob_score=True).fit(X, y)
     linear = cross_val_predict(LogisticRegression(), X, y, cv=5, method="predict_proba")

@@ -1,4 +1,4 @@
-"""A forest labels synthetic rows: with what it knows by heart, or half without."""
+"""A forest labels synthetic rows, by all members or half out of bag."""
 
 import numpy as np
 import pytest

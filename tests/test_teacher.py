@@ -50,14 +50,9 @@ from skdistill import (
     explain,
     fidelity_report,
 )
-from skdistill.estimators import (
-    as_last_step_sees,
-    by_label,
-    is_fitted,
-    learns_from_y,
-    unfitted,
-)
+from skdistill.estimators import as_last_step_sees, by_label, learns_from_y
 from skdistill.soft_labels import proba_from_margins
+from skdistill.teacher.asking import is_fitted, unfitted
 from skdistill.teacher.fitting import (
     check_teacher,
     check_teacher_columns,

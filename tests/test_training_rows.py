@@ -533,7 +533,7 @@ class TestWarning:
         X, codes, other, other_codes = tables()
         X, other = X.round(1), other.round(1)  # the thresholds tell nothing
         teacher = xgboost_classifier(n_estimators=100, subsample=0.3).fit(X, codes)
-        assert "and it looks like it: its log loss here is" in self.said(teacher, X, codes)[1][0]
+        assert "and this is likely: its log loss here is" in self.said(teacher, X, codes)[1][0]
         assert "looks like it" not in self.said(teacher, other, other_codes)[1][0]
 
     def test_folds_of_the_rows_of_a_forest_are_named_as_such(self, fitted):

@@ -26,17 +26,25 @@ from sklearn.preprocessing import FunctionTransformer
 
 from skdistill import (
     DistilledClassifier,
+    DistilledRegressor,
+    MLPStudentClassifier,
     MultiTeacher,
     OnlineDistilledClassifier,
     TreeStudentClassifier,
     explain,
+    fidelity_report,
+    to_onnx,
     transfer_rows_from_teacher,
+    verify,
 )
 from skdistill.columns import as_documented_table, column_values
-from skdistill.estimators import n_columns_of, names_of, package_of, unfitted
+from skdistill.teacher.asking import n_columns_of, names_of, package_of, unfitted
+from skdistill.teacher.growing import check_rounds, clone_to_fit
 from skdistill.teacher.leaves import leaves_of
-from skdistill.teacher.rounds import check_rounds, clone_to_fit, rounds_name
+from skdistill.teacher.margins import ClassifierTeacher
+from skdistill.teacher.training_rows import Proof, proof_of_training_rows
 from skdistill.teacher.tree_nodes import read_tree_nodes
+from skdistill.teacher.vendors import vendor_of
 
 catboost = pytest.importorskip("catboost")
 lightgbm = pytest.importorskip("lightgbm")
@@ -273,7 +281,7 @@ class GoesOn(TreeStudentClassifier):
     ],
 )
 def test_the_name_of_the_rounds_is_the_one_that_counts(booster, name):
-    assert rounds_name(booster()) == name
+    assert vendor_of(booster()).size_name(booster()) == name
 
 
 def test_without_early_stopping_a_clone_is_a_plain_clone():
@@ -561,3 +569,166 @@ class TestBalancedEnsembles:
         assert len(read_tree_nodes(teacher).root) == n_trees
         drawn = transfer_rows_from_teacher(teacher, [(-3, 3)] * 4, 10, random_state=0)
         assert drawn.shape == (10, 4)
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "BalancedRandomForestClassifier",
+            "BalancedBaggingClassifier",
+            "EasyEnsembleClassifier",
+            "RUSBoostClassifier",
+        ],
+    )
+    def test_they_know_the_rows_of_their_fit_by_what_each_tree_has_drawn(self, name):
+        X, y = self.task()
+        teacher = self.ensemble(name).fit(X[:1500], y[:1500])
+        vendor = vendor_of(teacher)
+        assert vendor.package == "imblearn"
+        assert vendor.is_filled_by(teacher, X[:1500])
+        assert not vendor.is_filled_by(teacher, X[:1500][::-1])
+        assert proof_of_training_rows(teacher, X[:1500], y[:1500]) is Proof.PROVED
+        assert proof_of_training_rows(teacher, X[1500:], y[1500:]) is not Proof.PROVED
+
+    def test_fitted_balanced_bagging_labels_its_rows_out_of_bag(self):
+        X, y = self.task()
+        imblearn = pytest.importorskip("imblearn.ensemble")
+        teacher = imblearn.BalancedBaggingClassifier(n_estimators=25, random_state=0).fit(X, y)
+        model = DistilledClassifier(teacher, prior_correction="auto", random_state=0).fit(X, y)
+        assert model.labelling_ == "oob"
+        distiller = DistilledClassifier(teacher, labelling="oob")
+        with pytest.raises(ValueError, match="in the same order; replaying its bootstrap"):
+            distiller.fit(X[::-1], y[::-1])
+
+    def test_users_classes_are_of_the_same_vendor(self):
+        imblearn = pytest.importorskip("imblearn.ensemble")
+
+        class Mine(imblearn.BalancedRandomForestClassifier):
+            pass
+
+        assert vendor_of(Mine()).package == package_of(Mine()) == "imblearn"
+
+
+def boosted_terms(kind="Classifier", **params):
+    glassbox = pytest.importorskip("interpret.glassbox")
+    small = {"outer_bags": 1, "max_rounds": 40, "interactions": 2, "n_jobs": 1, "random_state": 0}
+    return getattr(glassbox, f"ExplainableBoosting{kind}")(**{**small, **params})
+
+
+@pytest.mark.filterwarnings("ignore:For multiclass we cannot currently visualize pairs")
+@pytest.mark.filterwarnings("ignore:Missing values detected")
+class TestExplainableBoosting:
+    """interpret's EBMs: sums of tables over the bins of one or two columns."""
+
+    def task(self, n_classes=2, n=1200, seed=0):
+        rng = np.random.default_rng(seed)
+        X = rng.normal(size=(n, 4))
+        score = X[:, 0] + X[:, 1] * X[:, 2] + 0.5 * rng.normal(size=n)
+        if n_classes is None:
+            return X, score
+        return X, np.digitize(score, [0.3] if n_classes == 2 else [-0.5, 0.8])
+
+    @pytest.mark.parametrize("n_classes", [2, 3])
+    @pytest.mark.parametrize("is_fitted", [True, False])
+    def test_a_student_follows_one(self, n_classes, is_fitted):
+        X, y = self.task(n_classes)
+        fresh, _ = self.task(n_classes, seed=1)
+        teacher = boosted_terms()
+        teacher = teacher.fit(*self.task(n_classes, seed=2)) if is_fitted else teacher
+        model = DistilledClassifier(teacher, TreeStudentClassifier(64), cv=2, random_state=0)
+        model.fit(X, y)
+        assert model.labelling_ == ("direct" if is_fitted else "cross_fit")
+        assert (model.predict(fresh) == model.teacher_.predict(fresh)).mean() > 0.75
+
+    def test_a_student_follows_a_regressor(self):
+        X, y = self.task(None)
+        model = DistilledRegressor(boosted_terms("Regressor"), cv=2, random_state=0).fit(X, y)
+        fresh, _ = self.task(None, seed=1)
+        assert np.corrcoef(model.predict(fresh), model.teacher_.predict(fresh))[0, 1] > 0.8
+
+    @pytest.mark.parametrize("n_classes", [2, 3])
+    def test_margins_are_its_own_scores(self, n_classes):
+        X, y = self.task(n_classes)
+        teacher = boosted_terms().fit(X, y)
+        labels = teacher.classes_
+        prior = np.full(n_classes, 1 / n_classes)
+        margins = ClassifierTeacher(teacher, labels, labels, prior).margins(X)
+        difference = margins - np.log(teacher.predict_proba(X))
+        assert np.ptp(difference, axis=1).max() < 1e-9
+        assert ClassifierTeacher(teacher, labels, labels, prior).answers(X).floor is None
+
+    @pytest.mark.parametrize("n_classes", [2, 3, None])
+    def test_rows_fill_the_bins_of_their_fit(self, n_classes):
+        X, y = self.task(n_classes)
+        X[::20, 1] = np.nan
+        teacher = boosted_terms("Classifier" if n_classes else "Regressor").fit(X, y)
+        cells = leaves_of(teacher, X)
+        for term, weights in enumerate(teacher.bin_weights_):
+            assert_array_equal(np.bincount(cells[:, term], minlength=weights.size), weights.ravel())
+
+    @pytest.mark.parametrize("n_classes", [2, 3, None])
+    def test_rows_of_its_fit_are_proved_and_others_refuted(self, n_classes):
+        X, y = self.task(n_classes)
+        fresh, _ = self.task(n_classes, seed=1)
+        teacher = boosted_terms("Classifier" if n_classes else "Regressor").fit(X, y)
+        for rows, proof in ((X, "PROVED"), (X[::-1], "PROVED"), (X[:600], "PROVED")):
+            assert proof_of_training_rows(teacher, rows) is Proof[proof]
+        assert proof_of_training_rows(teacher, fresh) is Proof.REFUTED
+
+    def test_columns_of_few_values_prove_nothing_of_fresh_rows(self):
+        rng = np.random.default_rng(0)
+        X, y = rng.integers(0, 4, size=(3000, 3)).astype(float), rng.integers(0, 2, 3000)
+        teacher = boosted_terms().fit(X[:1500], y[:1500])
+        assert proof_of_training_rows(teacher, X[1500:], y[1500:]) is Proof.UNKNOWN
+
+    def test_quantile_bins_that_fresh_rows_fill_nearly_alike_prove_nothing(self):
+        rng = np.random.default_rng(0)
+        X = rng.normal(size=(4000, 3)).round(1)
+        y = (X[:, 0] > 0).astype(int)
+        teacher = boosted_terms(max_bins=64).fit(X[:2000], y[:2000])
+        assert proof_of_training_rows(teacher, X[2000:], y[2000:]) is not Proof.PROVED
+
+    def test_drawn_rows_have_the_distribution_of_the_fit(self):
+        X, y = self.task()
+        teacher = boosted_terms().fit(X, y)
+        drawn = transfer_rows_from_teacher(teacher, n_samples=2000, random_state=0)
+        assert_allclose(drawn.mean(axis=0), X.mean(axis=0), atol=0.15)
+        assert_allclose(drawn.std(axis=0), X.std(axis=0), rtol=0.15)
+        assert ((drawn >= X.min(axis=0)) & (drawn <= X.max(axis=0))).all()
+
+    def test_categories_are_levels_of_nominal_columns(self):
+        X, y = self.task()
+        frame = pd.DataFrame(X, columns=list("abcd"))
+        frame["kind"] = np.where(X[:, 0] > 0, "high", "low")
+        teacher = boosted_terms().fit(frame, y)
+        assert read_tree_nodes(teacher).levels == {4: ["high", "low"]}
+        assert names_of(teacher) == [*"abcd", "kind"]
+        drawn = transfer_rows_from_teacher(teacher, n_samples=100, random_state=0)
+        assert set(drawn["kind"]) == {"high", "low"}
+        assert teacher.predict_proba(drawn).shape == (100, 2)
+        model = DistilledClassifier(teacher, random_state=0)
+        assert model.fit(drawn, np.full(100, -1)).predict(frame).shape == y.shape
+
+    def test_rows_on_another_scale_are_noticed(self):
+        X, y = self.task()
+        teacher = boosted_terms().fit(X, y)
+        with pytest.warns(UserWarning, match="splits column 'x0' between"):
+            DistilledClassifier(teacher).fit(X + 100, y)
+
+    def test_attributions_are_refused_before_any_work(self):
+        X, y = self.task()
+        model = DistilledClassifier(
+            boosted_terms(), MLPStudentClassifier((4,)), attribution_weight=1.0
+        )
+        with pytest.raises(ValueError, match="it is a ExplainableBoostingClassifier"):
+            model.fit(X, y)
+
+    def test_its_student_is_reported_exported_and_verified(self, tmp_path):
+        X, y = self.task()
+        fresh, observed = self.task(seed=1)
+        teacher = boosted_terms().fit(X, y)
+        model = DistilledClassifier(teacher, random_state=0).fit(fresh, observed)
+        report = fidelity_report(model, *self.task(seed=2))
+        assert "terms" in str(report)
+        path = tmp_path / "student.onnx"
+        to_onnx(model, path, fresh)
+        assert verify(path, fresh).max_difference <= 1e-5

@@ -27,17 +27,7 @@ from skdistill.distill.stages import (
     label_synthetic_rows,
     with_made_rows,
 )
-from skdistill.estimators import (
-    fitted_or_clone,
-    is_fitted,
-    is_fitted_instance,
-    last_step,
-    nested,
-    reusable,
-    unfitted,
-    with_params,
-    with_seeds,
-)
+from skdistill.estimators import last_step, nested, reusable
 from skdistill.messages import shown
 from skdistill.models import check_order
 from skdistill.munge import Munge
@@ -55,6 +45,14 @@ from skdistill.rows import (
 )
 from skdistill.students.fitting import check_student, learns_unknown_levels
 from skdistill.students.tree import TreeStudentClassifier
+from skdistill.teacher.asking import (
+    fitted_or_clone,
+    is_fitted,
+    is_fitted_instance,
+    unfitted,
+    with_params,
+    with_seeds,
+)
 from skdistill.teacher.fitting import check_teacher
 from skdistill.teacher.labelling import warn_of_known_rows
 from skdistill.teacher.split_ranges import warn_of_unseen_ranges
@@ -202,7 +200,7 @@ class Distiller(ParametersMixin, CallbackSupportMixin, MetaEstimatorMixin, BaseE
             return self.cv
         return None
 
-    def _label(self, in_use, student, rows, cv, task, correct_prior=False):
+    def _label(self, lazy_teacher, student, rows, cv, task, correct_prior=False):
         """Build the transfer set, or take its parts from the cache, in three parts of a task."""
         hashes = [hashes_of_seen(table) for table in (rows.X, rows.pool) if table is not None]
         if rows.pool is not None:
@@ -210,12 +208,12 @@ class Distiller(ParametersMixin, CallbackSupportMixin, MetaEstimatorMixin, BaseE
         self._seen_rows = SeenRows.of_hashes(hashes)  # for reports
         self.augmentation_ = choose_augmentation(self.augmentation, student, rows)
         memory = check_memory(self.memory)
-        fingerprint = None if self.memory is None else fingerprint_of(in_use)
-        of_teacher = {"in_use": in_use, "fingerprint": fingerprint, "rows": rows}
+        fingerprint = None if self.memory is None else fingerprint_of(lazy_teacher)
+        of_teacher = {"lazy_teacher": lazy_teacher, "fingerprint": fingerprint, "rows": rows}
         with task.part("label-rows"):
             note(f"{_count(rows.X)} by {type(last_step(self.teacher)).__name__}")
             transfer_set, self._prior_shift = recalled(
-                memory, label_real_rows, ignore=["in_use", "n_jobs"]
+                memory, label_real_rows, ignore=["lazy_teacher", "n_jobs"]
             )(
                 **of_teacher,
                 labelling=self.labelling,
@@ -228,7 +226,9 @@ class Distiller(ParametersMixin, CallbackSupportMixin, MetaEstimatorMixin, BaseE
         with_unknown = self.augmentation is not None and learns_unknown_levels(student)
         with task.part("label-synthetic-rows"):
             if self.augmentation_ is not None or with_unknown:
-                synthetic = recalled(memory, label_synthetic_rows, ignore=["in_use", "n_jobs"])(
+                synthetic = recalled(
+                    memory, label_synthetic_rows, ignore=["lazy_teacher", "n_jobs"]
+                )(
                     **of_teacher,
                     labelling=transfer_set.labelling,
                     shift=self._prior_shift,
@@ -284,9 +284,9 @@ class Distiller(ParametersMixin, CallbackSupportMixin, MetaEstimatorMixin, BaseE
             return fresh
         return replace(fresh, margins=self.label_correction_.corrected(fresh.margins, fresh.X))
 
-    def _finish(self, in_use, transfer_set):
+    def _finish(self, lazy_teacher, transfer_set):
         """Keep what the user may want to look at after fit."""
-        self._teacher = in_use.corrected(self._prior_shift) if in_use.is_ready else None
+        self._teacher = lazy_teacher.corrected(self._prior_shift) if lazy_teacher.is_ready else None
         self.labelling_ = transfer_set.labelling
         self.transfer_summary_ = transfer_set.summary()
         return self

@@ -6,8 +6,8 @@ import numpy as np
 
 from skdistill.caller import warn_caller
 from skdistill.messages import shown
-from skdistill.opinion_pool import pool_log_linearly, z_score
 from skdistill.soft_labels import SMALLEST_PROBABILITY, proba_from_margins
+from skdistill.stacking import stack_margins, z_score
 
 #: Classes whose mean probability is off by this factor, and this many standard errors, are
 #: worth a word.
@@ -34,7 +34,7 @@ def prior_shift(margins, codes, sample_weight):
     """
     if margins.shape[1] == 1:
         return np.zeros(1)
-    pool = pool_log_linearly([margins], codes, sample_weight, weight_bounds=(1.0, 1.0))
+    pool = stack_margins([margins], codes, sample_weight, weight_bounds=(1.0, 1.0))
     return pool.intercept
 
 
@@ -126,12 +126,12 @@ def check_class_weight(class_weight, classes, shares):
     return weights
 
 
-def class_factors(in_use, prior_correction, class_weight):
+def class_factors(lazy_teacher, prior_correction, class_weight):
     """Return by how much each class counts more than it does among the labelled rows.
 
     Parameters
     ----------
-    in_use : ClassifierInUse
+    lazy_teacher : LazyClassifier
         Knows the classes and the labelled rows.
     prior_correction : dict, "auto" or None
         The true shares of the classes, if a dict.
@@ -146,10 +146,10 @@ def class_factors(in_use, prior_correction, class_weight):
     weights : ndarray of shape (n_classes,)
         The weights alone.
     """
-    classes = in_use.classes
-    if in_use.rows.nothing_observed:  # and so nothing was asked for
+    classes = lazy_teacher.classes
+    if lazy_teacher.rows.nothing_observed:  # and so nothing was asked for
         return np.ones(len(classes)), np.ones(len(classes))
-    mass = np.bincount(in_use.encoded_y(), in_use.rows.sample_weight, len(classes))
+    mass = np.bincount(lazy_teacher.encoded_y(), lazy_teacher.rows.sample_weight, len(classes))
     shares = mass / mass.sum()
     prior, factors = shares, np.ones(len(shares))
     if isinstance(prior_correction, dict):

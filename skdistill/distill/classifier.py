@@ -38,7 +38,7 @@ from skdistill.students.fitting import (
     distill_classifier_further,
 )
 from skdistill.students.tree import TreeStudentClassifier
-from skdistill.teacher.in_use import ClassifierInUse
+from skdistill.teacher.lazy_teacher import LazyClassifier
 from skdistill.transfer_set import not_observed
 from skdistill.verbose import note, told
 
@@ -392,20 +392,20 @@ class DistilledClassifier(ClassifierDistiller):
             self, X, y, sample_weight, X_unlabeled, **self._takes_with(teacher)
         )
         check_something_observed(rows, self._needs_classes())
-        in_use, cv = ClassifierInUse(teacher, rows), self._cv()
+        lazy_teacher, cv = LazyClassifier(teacher, rows), self._cv()
         self._class_factors, self._class_weights = class_factors(
-            in_use, self.prior_correction, self.class_weight
+            lazy_teacher, self.prior_correction, self.class_weight
         )
         is_corrected = self.prior_correction is not None
         task = begin(self, n_parts=6 + self.generations, **observed_rows(rows))
-        transfer_set = self._label(in_use, student, rows, cv, task, is_corrected)
+        transfer_set = self._label(lazy_teacher, student, rows, cv, task, is_corrected)
         if not is_corrected and self.label_correction_ is None:
             warn_if_far_off(transfer_set)
         self.classes_ = transfer_set.classes
         self.temperature_ = choose_temperature(self.temperature, transfer_set)
         transfer_set = task.run("choose-alpha", self._choose_alpha, student, transfer_set, cv)
         transfer_set = weigh_classes(transfer_set, self._class_factors)
-        transfer_set = task.run("ask-for-hints", self._add_hints, in_use, transfer_set)
+        transfer_set = task.run("ask-for-hints", self._add_hints, lazy_teacher, transfer_set)
         self.student_ = distill_classifier(
             student, transfer_set, self.temperature_, self._alpha, self.generations, task
         )
@@ -414,7 +414,7 @@ class DistilledClassifier(ClassifierDistiller):
         shift = shift if self._prior_shift is None else shift + self._prior_shift
         self.margin_shift_ = shift - shift[0]
         self._recalibrated_on = None
-        self._finish(in_use, transfer_set)
+        self._finish(lazy_teacher, transfer_set)
         task.end(reconstruction_attributes={}, **observed_rows(rows))
         return self
 
@@ -513,17 +513,17 @@ class DistilledClassifier(ClassifierDistiller):
         weights = {family: getattr(self, f"{family}_weight") for family in FAMILIES}
         return {family: weight for family, weight in weights.items() if weight > 0}
 
-    def _add_hints(self, in_use, transfer_set):
+    def _add_hints(self, lazy_teacher, transfer_set):
         """Have the teacher tell what else the student is to follow, or take it from the cache."""
         weights, self._embedding = self._hint_weights(), None
         transfer_set = replace(transfer_set, loss=self.loss)
         if not weights:
             return transfer_set
         note(", ".join(weights))
-        fingerprint = None if self.memory is None else fingerprint_of(in_use)
-        told, self._embedding = recalled(check_memory(self.memory), tell_in_fit, ignore=["in_use"])(
-            in_use, fingerprint, transfer_set, tuple(weights)
-        )
+        fingerprint = None if self.memory is None else fingerprint_of(lazy_teacher)
+        told, self._embedding = recalled(
+            check_memory(self.memory), tell_in_fit, ignore=["lazy_teacher"]
+        )(lazy_teacher, fingerprint, transfer_set, tuple(weights))
         return replace(transfer_set, hints=as_hints(told, weights))
 
     def _recalibrate(self, student, transfer_set, cv):

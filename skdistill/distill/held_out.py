@@ -4,8 +4,8 @@ import numpy as np
 from sklearn.base import is_classifier
 
 from skdistill.columns import take_rows
-from skdistill.opinion_pool import log_losses, squared_errors, z_score
 from skdistill.soft_labels import margins_from_decision
+from skdistill.stacking import log_losses, squared_errors, z_score
 from skdistill.students.fitting import distill_classifier, distill_regressor
 from skdistill.teacher.labelling import folds
 from skdistill.verbose import steps

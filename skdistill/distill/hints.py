@@ -44,9 +44,9 @@ def check_can_tell(teacher, families):
         check_can_be_attributed(teacher)
 
 
-def tell_in_fit(in_use, fingerprint, transfer_set, families):
-    """Ask the teacher in use, see `tell`; cache keys leave it out, `fingerprint` stands in."""
-    return tell(in_use.fitted, transfer_set, families)
+def tell_in_fit(lazy_teacher, fingerprint, transfer_set, families):
+    """Ask the teacher, see `tell`; cache keys leave it out, `fingerprint` stands in."""
+    return tell(lazy_teacher.fitted, transfer_set, families)
 
 
 def tell(teacher, transfer_set, families, embedding=None):

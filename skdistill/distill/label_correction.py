@@ -19,7 +19,7 @@ from skdistill.distill.held_out import (
     margins_of,
 )
 from skdistill.estimators import last_step
-from skdistill.opinion_pool import OpinionPool, pool_linearly, pool_log_linearly, z_score
+from skdistill.stacking import StackingWeights, stack_margins, stack_predictions, z_score
 
 #: Labels that are less like the teacher's cost likeness that is worth a warning.
 ALIKE = 0.9
@@ -38,7 +38,7 @@ class LabelCorrection:
 
     Attributes
     ----------
-    pool : OpinionPool
+    pool : StackingWeights
         The weights of teacher and students, and the intercept.
     teacher_loss, student_loss, pooled_loss : float
         Loss of the teacher as it is, of the students as they are, and of the pool.
@@ -54,7 +54,7 @@ class LabelCorrection:
         The fitted students, one per fold.
     """
 
-    pool: OpinionPool
+    pool: StackingWeights
     teacher_loss: float
     student_loss: float
     pooled_loss: float
@@ -202,7 +202,7 @@ def warn_of_correction(correction):
 def _stack(labelled, opinion, students):
     """Pool teacher and students on the rows that the students have answered."""
     sides, y, weight = answered(labelled, opinion)
-    best_pool = pool_linearly if labelled.classes is None else pool_log_linearly
+    best_pool = stack_predictions if labelled.classes is None else stack_margins
     pool = best_pool(sides, y, weight)
     answers = pool.pooled(sides)
     teacher, student, pooled = (losses_of(labelled)(z, y) for z in (*sides, answers))

@@ -12,13 +12,14 @@ from skdistill.distill.base import CONSTRAINTS, ClassifierDistiller
 from skdistill.distill.cohort import Course, cohort_of, hold_out, mean_losses, unanswered_rows
 from skdistill.distill.label_correction import silenced
 from skdistill.distill.stages import choose_augmentation
-from skdistill.estimators import is_fitted, last_step, with_seeds
+from skdistill.estimators import last_step
 from skdistill.parameters import Interval
 from skdistill.progress import begin, refuse_callbacks, with_callbacks
 from skdistill.rows import SeenRows, check_classification_rows, observed_rows
+from skdistill.teacher.asking import is_fitted, with_seeds
 from skdistill.teacher.fitting import check_teacher
-from skdistill.teacher.in_use import ClassifierInUse
 from skdistill.teacher.labelling import folds
+from skdistill.teacher.lazy_teacher import LazyClassifier
 from skdistill.verbose import note
 
 #: Constraints of a distiller of one student that a cohort has no use for.
@@ -319,9 +320,9 @@ class MutualDistilledClassifier(ClassifierDistiller):
         gaining = [s for s in students if getattr(last_step(s), "gains_from_synthetic_rows", False)]
         student = gaining[0] if gaining else students[0]
         if teacher is not None:
-            in_use = ClassifierInUse(teacher, rows)
-            transfer_set = self._label(in_use, student, rows, cv, task)
-            self._teacher = in_use.fitted if in_use.is_ready else None
+            lazy_teacher = LazyClassifier(teacher, rows)
+            transfer_set = self._label(lazy_teacher, student, rows, cv, task)
+            self._teacher = lazy_teacher.fitted if lazy_teacher.is_ready else None
         else:
             self._teacher, self.label_correction_ = None, None
             self._seen_rows = SeenRows.of(rows.X, rows.pool)

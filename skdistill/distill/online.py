@@ -9,7 +9,7 @@ from skdistill.columns import stack_rows, take_rows
 from skdistill.distill.base import CONSTRAINTS, ClassifierDistiller
 from skdistill.distill.made_rows import make_rows
 from skdistill.distill.stages import choose_augmentation, label_fresh_rows, with_made_rows
-from skdistill.estimators import is_fitted_instance, last_step
+from skdistill.estimators import last_step
 from skdistill.parameters import Interval
 from skdistill.progress import Task, begin, with_callbacks
 from skdistill.rows import (
@@ -26,6 +26,7 @@ from skdistill.students.fitting import (
     learns_unknown_levels,
 )
 from skdistill.students.mlp import MLPStudentClassifier
+from skdistill.teacher.asking import is_fitted_instance
 from skdistill.teacher.growing import (
     check_growing,
     check_growing_on,
@@ -36,10 +37,10 @@ from skdistill.teacher.growing import (
     stage_sizes,
     trees_asked,
 )
-from skdistill.teacher.in_use import ClassifierInUse
 from skdistill.teacher.labelling import folds, warn_of_known_rows, warn_of_training_rows
-from skdistill.teacher.leaves import spread
+from skdistill.teacher.lazy_teacher import LazyClassifier
 from skdistill.teacher.margins import PROBE_ROWS, join_answers
+from skdistill.teacher.vendors.trees import spread
 from skdistill.transfer_set import join, not_observed
 from skdistill.verbose import note, stage, told
 
@@ -238,14 +239,14 @@ class OnlineDistilledClassifier(ClassifierDistiller):
         rows = check_classification_rows(
             self, X, y, sample_weight, X_unlabeled, **self._takes_with(teacher)
         )
-        in_use = ClassifierInUse(teacher, rows)
+        lazy_teacher = LazyClassifier(teacher, rows)
         task = begin(self, n_parts=2 + self.n_stages, **observed_rows(rows))
         self.augmentation_ = choose_augmentation(self.augmentation, student, rows)
         with task.part("fit-teacher"):
             note(f"{type(last_step(teacher)).__name__} on {rows.X.shape[0]:,} rows")
-            teacher = in_use.fitted.estimator
+            teacher = lazy_teacher.fitted.estimator
         made = make_rows(
-            in_use.fitted,
+            lazy_teacher.fitted,
             rows.X,
             rows.sample_weight,
             pool=rows.pool,
@@ -254,10 +255,12 @@ class OnlineDistilledClassifier(ClassifierDistiller):
             random_state=self.random_state,
         )
         self.stage_trees_ = stage_sizes(count_trees(teacher), self.n_stages)
-        self.labelling_, honest = task.run("label-rows", _honest_margins, in_use, self.stage_trees_)
+        self.labelling_, honest = task.run(
+            "label-rows", _honest_margins, lazy_teacher, self.stage_trees_
+        )
         self.student_ = None
         for n_trees, margins in zip(self.stage_trees_, honest, strict=True):
-            transfer_set = _transfer_set(in_use, n_trees, margins, self.labelling_, made)
+            transfer_set = _transfer_set(lazy_teacher, n_trees, margins, self.labelling_, made)
             with stage(f"distil {n_trees} trees"):
                 if self.student_ is None:
                     self.student_ = distill_classifier(
@@ -265,14 +268,14 @@ class OnlineDistilledClassifier(ClassifierDistiller):
                     )
                 else:
                     self._follow(transfer_set, task)
-        self.classes_, self.temperature_ = in_use.classes, float(self.temperature)
+        self.classes_, self.temperature_ = lazy_teacher.classes, float(self.temperature)
         self.transfer_summary_ = transfer_set.summary()
-        self._teacher = in_use.fitted
+        self._teacher = lazy_teacher.fitted
         self._seen_rows = SeenRows.of(rows.X, rows.pool)  # for reports
-        self._grown_on = SeenRows.of(rows.X[:0] if in_use.was_fitted else rows.X)
+        self._grown_on = SeenRows.of(rows.X[:0] if lazy_teacher.was_fitted else rows.X)
         self._first_rows = take_rows(rows.X, spread(rows.X.shape[0], PROBE_ROWS))
         self._remembered = {}
-        self._remember(rows.X, in_use.encoded_y())
+        self._remember(rows.X, lazy_teacher.encoded_y())
         task.end(reconstruction_attributes={}, **observed_rows(rows))
         return self
 
@@ -390,7 +393,7 @@ def _check_goes_on(student):
         )
 
 
-def _honest_margins(in_use, sizes):
+def _honest_margins(lazy_teacher, sizes):
     """Label the labelled rows at every stage, see the notes of `OnlineDistilledClassifier`.
 
     Returns
@@ -400,15 +403,15 @@ def _honest_margins(in_use, sizes):
     margins : list of ndarray of shape (n_samples, n_classes)
         One per stage.
     """
-    rows = in_use.rows
-    if in_use.was_fitted or len(in_use.classes) == 1 or len(rows.y) == 1:
-        if in_use.was_fitted:
-            warn_of_training_rows(in_use)
-        return "direct", [_young(in_use.fitted, size).margins(rows.X) for size in sizes]
+    rows = lazy_teacher.rows
+    if lazy_teacher.was_fitted or len(lazy_teacher.classes) == 1 or len(rows.y) == 1:
+        if lazy_teacher.was_fitted:
+            warn_of_training_rows(lazy_teacher)
+        return "direct", [_young(lazy_teacher.fitted, size).margins(rows.X) for size in sizes]
     stages, tests = [[] for _ in sizes], []
     for train, test in folds(N_FOLDS, rows.X, rows.y, True):
         weight = rows.sample_weight[train] if rows.has_weights else None
-        clone = in_use.fit(take_rows(rows.X, train), rows.y[train], weight)
+        clone = lazy_teacher.fit(take_rows(rows.X, train), rows.y[train], weight)
         for answers, size in zip(stages, sizes, strict=True):
             answers.append(_young(clone, size).answers(take_rows(rows.X, test)))
         tests.append(test)
@@ -421,14 +424,14 @@ def _young(teacher, n_trees):
     return replace(teacher, estimator=first_trees(teacher.estimator, n_trees))
 
 
-def _transfer_set(in_use, n_trees, margins, labelling, made):
+def _transfer_set(lazy_teacher, n_trees, margins, labelling, made):
     """Put together what the student learns from at one stage."""
-    rows, classes = in_use.rows, in_use.classes
+    rows, classes = lazy_teacher.rows, lazy_teacher.classes
     parts = [not_observed(rows.X, margins, rows.sample_weight, "unlabelled", classes)]
     if not rows.nothing_observed:
         origin = np.zeros(len(rows.y), dtype=int)
-        parts = [replace(parts[0], y=in_use.encoded_y(), origin=origin, labelling=labelling)]
-    young = _young(in_use.fitted, n_trees)
+        parts = [replace(parts[0], y=lazy_teacher.encoded_y(), origin=origin, labelling=labelling)]
+    young = _young(lazy_teacher.fitted, n_trees)
     if rows.pool is not None:
         parts.append(_labelled_by(young, rows.pool, rows.pool_weight, "unlabelled"))
     if made is not None:

@@ -7,8 +7,8 @@ import numpy as np
 from skdistill.columns import take_rows
 from skdistill.distill.held_out import SIGNIFICANT, SMALLEST_SET
 from skdistill.estimators import last_step
-from skdistill.opinion_pool import log_losses, pool_log_linearly, z_score
 from skdistill.soft_labels import margins_from_decision
+from skdistill.stacking import log_losses, stack_margins, z_score
 from skdistill.students.fitting import distill_classifier
 from skdistill.teacher.labelling import folds
 
@@ -91,7 +91,7 @@ def recalibration_of(student_margins, teacher_margins, codes, sample_weight):
     """
     losses, gains, pools = [], [], []
     for margins in (student_margins, teacher_margins):
-        pool = pool_log_linearly([margins], codes, sample_weight)
+        pool = stack_margins([margins], codes, sample_weight)
         before, after = (log_losses(z, codes) for z in (margins, pool.pooled([margins])))
         losses += [float(np.average(loss, weights=sample_weight)) for loss in (before, after)]
         gains.append(before - after)

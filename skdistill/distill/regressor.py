@@ -9,7 +9,7 @@ from skdistill.progress import begin, with_callbacks
 from skdistill.rows import check_regression_rows, observed_rows
 from skdistill.students.fitting import distill_regressor, distill_regressor_further
 from skdistill.students.tree import TreeStudentRegressor
-from skdistill.teacher.in_use import RegressorInUse
+from skdistill.teacher.lazy_teacher import LazyRegressor
 from skdistill.verbose import stage, told
 
 
@@ -164,11 +164,11 @@ class DistilledRegressor(RegressorMixin, Distiller):
         rows = check_regression_rows(
             self, X, y, sample_weight, X_unlabeled, accept_sparse=self._takes_sparse()
         )
-        in_use = RegressorInUse(teacher, rows)
+        lazy_teacher = LazyRegressor(teacher, rows)
         task = begin(self, n_parts=4, **observed_rows(rows))
-        transfer_set = self._label(in_use, student, rows, self._cv(), task)
+        transfer_set = self._label(lazy_teacher, student, rows, self._cv(), task)
         self.student_ = distill_regressor(student, transfer_set, self.alpha, task)
-        self._finish(in_use, transfer_set)
+        self._finish(lazy_teacher, transfer_set)
         task.end(reconstruction_attributes={}, **observed_rows(rows))
         return self
 

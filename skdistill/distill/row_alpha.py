@@ -14,8 +14,8 @@ from skdistill.distill.held_out import (
     held_out_opinions,
     lead_of_teacher,
 )
-from skdistill.opinion_pool import log_losses, pool_log_linearly, z_score
 from skdistill.soft_labels import proba_from_margins
+from skdistill.stacking import log_losses, stack_margins, z_score
 
 #: Alpha of a row whose label is fully believed, the default of `DistilledClassifier`.
 BELIEVED = 0.8
@@ -221,7 +221,7 @@ def _compare(student, labelled, cv):
         if lead_of_teacher(labelled, opinion) > CLEAR:
             break
     sides, y, weight = answered(labelled, opinion)
-    mapped = (pool_log_linearly([z], y, weight).pooled([z]) for z in sides)
+    mapped = (stack_margins([z], y, weight).pooled([z]) for z in sides)
     teacher, student = (log_losses(z, y) for z in mapped)
     losses = tuple(float(np.average(each, weights=weight)) for each in (teacher, student))
     return losses, z_score(student - teacher, weight)

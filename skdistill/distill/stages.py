@@ -19,18 +19,20 @@ from skdistill.soft_labels import calibration_temperature
 from skdistill.students.fitting import learns_unknown_levels
 from skdistill.teacher.identity import content_key
 from skdistill.teacher.labelling import label_rows
-from skdistill.teacher.leaves import spread
 from skdistill.teacher.margins import PROBE_ROWS
 from skdistill.teacher.synthetic import label_by_members
+from skdistill.teacher.vendors.trees import spread
 from skdistill.transfer_set import ORIGINS, TransferSet, join, not_observed
 
 
-def label_real_rows(in_use, fingerprint, rows, *, labelling, cv, correct_prior=False, n_jobs=None):
+def label_real_rows(
+    lazy_teacher, fingerprint, rows, *, labelling, cv, correct_prior=False, n_jobs=None
+):
     """Have the teacher label the rows that the user passed.
 
     Parameters
     ----------
-    in_use : ClassifierInUse or RegressorInUse
+    lazy_teacher : LazyClassifier or LazyRegressor
         The teacher. Left out of cache keys, for which `fingerprint` stands in.
     fingerprint : str
         Identifies the teacher in cache keys.
@@ -52,17 +54,17 @@ def label_real_rows(in_use, fingerprint, rows, *, labelling, cv, correct_prior=F
     shift : ndarray of shape (n_classes,) or None
         What was added to all margins; None for nothing.
     """
-    answers, labelling = label_rows(in_use, labelling, cv, n_jobs)
+    answers, labelling = label_rows(lazy_teacher, labelling, cv, n_jobs)
     margins, shift = answers.margins(), None
     if correct_prior:
-        shift = prior_shift(margins, in_use.encoded_y(), rows.sample_weight)
+        shift = prior_shift(margins, lazy_teacher.encoded_y(), rows.sample_weight)
         margins = answers.margins(shift)
     # Fitted even if only clones were asked.
-    teacher, classes = in_use.corrected(shift), in_use.classes
+    teacher, classes = lazy_teacher.corrected(shift), lazy_teacher.classes
     labelled = TransferSet(
         X=rows.X,
         margins=margins,
-        y=in_use.encoded_y(),
+        y=lazy_teacher.encoded_y(),
         sample_weight=rows.sample_weight,
         origin=np.full(
             len(rows.y), ORIGINS.index("unlabelled" if rows.nothing_observed else "labelled")
@@ -78,7 +80,7 @@ def label_real_rows(in_use, fingerprint, rows, *, labelling, cv, correct_prior=F
 
 
 def label_synthetic_rows(
-    in_use,
+    lazy_teacher,
     fingerprint,
     rows,
     *,
@@ -93,7 +95,7 @@ def label_synthetic_rows(
 
     Parameters
     ----------
-    in_use : ClassifierInUse or RegressorInUse
+    lazy_teacher : LazyClassifier or LazyRegressor
         The teacher. Left out of cache keys, for which `fingerprint` stands in.
     fingerprint : str
         Identifies the teacher in cache keys.
@@ -119,7 +121,7 @@ def label_synthetic_rows(
         Synthetic rows that weigh as much as a labelled row on average; fewer and lighter ones if
         there are only those with unknown cells. None if there are none.
     """
-    teacher = in_use.corrected(shift)
+    teacher = lazy_teacher.corrected(shift)
     made = make_rows(
         teacher,
         rows.X,
@@ -135,11 +137,11 @@ def label_synthetic_rows(
     if made.parents is None:
         margins, is_half_honest = teacher.margins(made.X), False
     else:
-        y = in_use.encoded_y()
+        y = lazy_teacher.encoded_y()
         margins, is_half_honest = label_by_members(teacher, made.X, made.parents, y, n_jobs)
     synthetic_labelling = "half_oob" if is_half_honest else "direct"
     return not_observed(
-        made.X, margins, made.weight, "synthetic", in_use.classes, synthetic_labelling
+        made.X, margins, made.weight, "synthetic", lazy_teacher.classes, synthetic_labelling
     )
 
 
@@ -239,17 +241,17 @@ def choose_temperature(temperature, transfer_set):
     )
 
 
-def fingerprint_of(in_use):
+def fingerprint_of(lazy_teacher):
     """Identify a teacher in cache keys, by what it is made of and by some of its answers.
 
     The answers tell models apart that ask elsewhere, where their content says nothing.
     """
-    if hasattr(in_use.estimator, "cache_key"):  # of a search, for all its candidates
-        return in_use.estimator.cache_key
-    key = content_key([__version__, in_use.estimator])
-    if not in_use.was_fitted:
-        return joblib.hash([key, *(fingerprint_of(each) for each in in_use.members)])
-    answers = [in_use.fitted.margins(rows) for rows in _probes(in_use.rows)]
+    if hasattr(lazy_teacher.estimator, "cache_key"):  # of a search, for all its candidates
+        return lazy_teacher.estimator.cache_key
+    key = content_key([__version__, lazy_teacher.estimator])
+    if not lazy_teacher.was_fitted:
+        return joblib.hash([key, *(fingerprint_of(each) for each in lazy_teacher.members)])
+    answers = [lazy_teacher.fitted.margins(rows) for rows in _probes(lazy_teacher.rows)]
     return joblib.hash([key, *answers])
 
 

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_memory
 from skdistill.columns import table_names, take_rows
 from skdistill.distill import DistilledClassifier
 from skdistill.distill.label_correction import correct_labels, silenced
-from skdistill.estimators import is_fitted, last_step, with_seeds
+from skdistill.estimators import last_step
 from skdistill.fidelity import agreement, kl_divergence
 from skdistill.models import as_model
 from skdistill.search.column_path import column_path
@@ -22,6 +22,7 @@ from skdistill.search.space import Plan
 from skdistill.soft_labels import SMALLEST_PROBABILITY
 from skdistill.students.column_selector import ColumnSelector
 from skdistill.students.tree import TreeStudentClassifier
+from skdistill.teacher.asking import is_fitted, with_seeds
 from skdistill.teacher.labelling import folds as folds_of
 from skdistill.teacher.margins import align_probabilities
 

@@ -14,8 +14,8 @@ from skdistill.columns import row_hashes, take_rows
 from skdistill.rows import Rows
 from skdistill.soft_labels import proba_from_margins
 from skdistill.teacher.identity import content_key
-from skdistill.teacher.in_use import ClassifierInUse
 from skdistill.teacher.labelling import label_rows
+from skdistill.teacher.lazy_teacher import LazyClassifier
 from skdistill.teacher.margins import align_probabilities, check_probabilities
 from skdistill.teacher.training_rows import Proof
 
@@ -172,11 +172,11 @@ def make_folds(teacher, rows, splits, labelling, cv, n_jobs, random_state, goes_
     folds : list of Fold
         One per split, at least one.
     """
-    in_use = ClassifierInUse(teacher, rows)
+    lazy_teacher = LazyClassifier(teacher, rows)
     shared = None
-    if in_use.was_fitted:
-        _warn_of_fitted_teacher(in_use)
-        shared = _remember(in_use, labelling, cv, n_jobs, [])
+    if lazy_teacher.was_fitted:
+        _warn_of_fitted_teacher(lazy_teacher)
+        shared = _remember(lazy_teacher, labelling, cv, n_jobs, [])
     how = shared, labelling, cv, n_jobs, random_state
     folds = []
     for train, test in splits:
@@ -186,11 +186,11 @@ def make_folds(teacher, rows, splits, labelling, cv, n_jobs, random_state, goes_
     return folds
 
 
-def _warn_of_fitted_teacher(in_use):
+def _warn_of_fitted_teacher(lazy_teacher):
     """Warn of optimistic scores, unless the teacher was proven not to be fitted on the rows."""
-    if in_use.proof is Proof.REFUTED or in_use.rows.nothing_observed:
+    if lazy_teacher.proof is Proof.REFUTED or lazy_teacher.rows.nothing_observed:
         return
-    was = "was" if in_use.proof is Proof.PROVED else "may have been"
+    was = "was" if lazy_teacher.proof is Proof.PROVED else "may have been"
     warn_caller(
         f"StudentSearchCV was given a fitted teacher, which {was} fitted on these rows. It has "
         "then learned from the test rows of every fold, and through it students know something of "
@@ -213,8 +213,8 @@ def _make_fold(teacher, rows, train, test, shared, labelling, cv, n_jobs, random
         rows.pool_weight,
     )
     if shared is None:
-        in_use = ClassifierInUse(teacher, of_train)
-        shared = _remember(in_use, labelling, cv, n_jobs, [X_test])
+        lazy_teacher = LazyClassifier(teacher, of_train)
+        shared = _remember(lazy_teacher, labelling, cv, n_jobs, [X_test])
     given = rows.given_weight
     return Fold(
         teacher=shared,
@@ -229,12 +229,12 @@ def _make_fold(teacher, rows, train, test, shared, labelling, cv, n_jobs, random
     )
 
 
-def _remember(in_use, labelling, cv, n_jobs, others):
+def _remember(lazy_teacher, labelling, cv, n_jobs, others):
     """Label the rows of a teacher honestly, and others directly."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # the final fit warns, once
-        answers, _ = label_rows(in_use, labelling, cv, n_jobs)
-    teacher, rows = in_use.fitted, in_use.rows
+        answers, _ = label_rows(lazy_teacher, labelling, cv, n_jobs)
+    teacher, rows = lazy_teacher.fitted, lazy_teacher.rows
     others = [*others, rows.pool] if rows.pool is not None else others
     known = set(row_hashes(rows.X).tolist())
     tables, margins = [rows.X], [answers.margins()]

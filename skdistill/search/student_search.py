@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from skdistill.columns import column_names
 from skdistill.distill import DistilledClassifier
 from skdistill.distill.base import ClassifierDistiller
-from skdistill.estimators import is_fitted, reusable, with_seeds
+from skdistill.estimators import reusable
 from skdistill.parameters import HasMethods, Interval, StrOptions
 from skdistill.progress import begin, with_callbacks
 from skdistill.rows import check_classification_rows, check_something_observed, observed_rows
@@ -31,6 +31,7 @@ from skdistill.search.space import check_numbers_of_columns, listed_students, ma
 from skdistill.search.time_limit import SHARE_OF_TEACHER, TimeLimit
 from skdistill.search.trials import Trials
 from skdistill.students.column_selector import selection_of
+from skdistill.teacher.asking import is_fitted, with_seeds
 from skdistill.teacher.fitting import check_teacher
 
 

@@ -1,21 +1,16 @@
 """How a tree ensemble attributes its answers to the columns: TreeSHAP."""
 
-import copy
 import warnings
 
 import numpy as np
-from sklearn.ensemble import (
-    AdaBoostClassifier,
-    BaggingClassifier,
-    StackingClassifier,
-    VotingClassifier,
-)
 
-from skdistill.estimators import as_taken, last_step, see_through
-from skdistill.teacher.honest import FORESTS
-from skdistill.teacher.leaves import may_have_leaves, spread
+from skdistill.estimators import last_step, see_through
+from skdistill.teacher.asking import as_taken
+from skdistill.teacher.leaves import may_have_leaves
+from skdistill.teacher.members import is_of_models
+from skdistill.teacher.vendors import vendor_of
 
-#: Trees of a forest that explain it: time grows with them, and the mean of so many is close.
+#: Trees of a forest that are explained: time grows with their number, and their mean is close.
 MOST_TREES = 64
 
 
@@ -64,7 +59,7 @@ def tree_attributions(teacher, X, positions):
 
 
 def check_can_be_attributed(estimator):
-    """Raise before any work if it is certain that TreeSHAP explains no such estimator.
+    """Raise before any work if TreeSHAP certainly cannot explain an estimator.
 
     Raises
     ------
@@ -72,13 +67,13 @@ def check_can_be_attributed(estimator):
         If it is.
     """
     last = last_step(estimator)
-    averages = VotingClassifier | StackingClassifier | BaggingClassifier | AdaBoostClassifier
-    if isinstance(last, averages) or hasattr(last, "teachers") or not may_have_leaves(last):
+    is_explained = vendor_of(last).has_tree_shap and may_have_leaves(last)
+    if is_of_models(last) or not is_explained:
         raise _cannot_explain(f"it is a {type(last).__name__}")
 
 
 def _columns_asked(teacher, positions, n_outputs):
-    """Return the output of the ensemble that stands for the class of every row."""
+    """Return the output of the ensemble that belongs to the class of every row."""
     if n_outputs == 1:
         return np.zeros(len(positions), dtype=int)
     rank = {label: k for k, label in enumerate(teacher.labels.tolist())}
@@ -96,10 +91,7 @@ def _shap_values(ensemble, table):
             f"attribution_weight needs shap, which is not installed ({error}). Install it with: "
             "pip install shap"
         ) from error
-    if isinstance(ensemble, FORESTS) and len(ensemble.estimators_) > MOST_TREES:
-        ensemble = copy.copy(ensemble)
-        chosen = spread(len(ensemble.estimators_), MOST_TREES)
-        ensemble.estimators_ = [ensemble.estimators_[i] for i in chosen]
+    ensemble = vendor_of(ensemble).some_trees(ensemble, MOST_TREES)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -112,7 +104,7 @@ def _shap_values(ensemble, table):
 
 def _cannot_explain(reason):
     return ValueError(
-        f"attribution_weight needs a teacher that TreeSHAP explains, and this one it does not: "
+        f"attribution_weight needs a teacher that TreeSHAP can explain. This one it cannot: "
         f"{reason}. Forests, trees and boosting models of scikit-learn, LightGBM, XGBoost and "
         "CatBoost are, mostly; voting, stacking and bagging are not. Use one of those, or "
         "attribution_weight=0."

@@ -19,8 +19,8 @@ _COMPILED = (
     types.WrapperDescriptorType,
 )
 
-#: Parts of a class that decide nothing.
-_OF_NO_ACCOUNT = {
+#: Parts of a class that do not change what it does.
+_IGNORED = {
     "__abstractmethods__",
     "__annotations__",
     "__doc__",
@@ -84,7 +84,7 @@ def _of_class(value):
     own = {
         name: part
         for name, part in vars(value).items()
-        if name not in _OF_NO_ACCOUNT and not isinstance(part, _COMPILED)
+        if name not in _IGNORED and not isinstance(part, _COMPILED)
     }
     return [*names, own, value.__bases__]
 

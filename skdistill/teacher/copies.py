@@ -1,4 +1,4 @@
-"""Copies of rows, as oversampling makes them: what is held out must not stand among the rest."""
+"""Copies of rows, as oversampling makes them: a row and its copies must be held out together."""
 
 from dataclasses import dataclass
 
@@ -10,11 +10,11 @@ from skdistill.columns import column_values, is_missing, is_nominal, row_hashes
 #: Share of rows that may be copies before it matters.
 COPIES_TOLERANCE = 0.02
 
-#: Share of a table that one row and its copies may be: a larger one is where customers are alike.
+#: Largest share of a table that a row and its copies may be: more are customers who are alike.
 LARGEST_GROUP = 1 / 8
 
-#: Classes of which more are not compared, and the share of rows that recurs, by chance, in those
-#: that were not drawn again.
+#: With more classes none is compared; in classes that were not drawn again at most this share of
+#: the rows recurs by chance.
 MOST_CLASSES, FEW_OF_OTHERS = 20, 0.1
 
 
@@ -27,9 +27,9 @@ class Copies:
     group : ndarray of shape (n_samples,)
         Equal numbers for copies of one row, from 0.
     n_copied : int
-        How many rows there are more than once.
+        Number of rows that occur more than once.
     most : int
-        How often the most frequent of them is there.
+        How often the most frequent of them occurs.
     """
 
     group: np.ndarray
@@ -72,8 +72,8 @@ def find_copies(X, y):
     Customers without a payment, or rows of a few short codes, are equal without being copies. Rows
     are copies of one another if they are equal in float32, also in y, and have a cell that no other
     row of the table has: an amount to the cent, say; or if most rows of their class are there more
-    than once, and hardly any of another, as after drawing rows of rare classes again. Rows made
-    between others, as by SMOTE, are none.
+    than once, and few of another class, as after rare classes were oversampled. Synthetic rows, as
+    of SMOTE, are no copies.
     """
     hashes = row_hashes(X, np.float32)
     _, group, size = np.unique(hashes, return_inverse=True, return_counts=True)
@@ -95,7 +95,7 @@ def find_copies(X, y):
 
 
 def _is_oversampled(codes, recurs):
-    """Mark the rows of classes that were drawn again, if y is of a few classes."""
+    """Mark the rows of oversampled classes, if y has few classes."""
     n_rows = np.bincount(codes)
     if not 1 < len(n_rows) <= MOST_CLASSES:
         return np.zeros(len(codes), dtype=bool)
@@ -106,7 +106,7 @@ def _is_oversampled(codes, recurs):
 
 
 def _has_cell_of_its_own(X, size):
-    """Mark rows with a cell that only the rows have that are equal to them, so many in number."""
+    """Mark rows that have a cell which occurs in their copies only; `size` counts these."""
     if sp.issparse(X):
         return _has_entry_of_its_own(sp.coo_array(X), size)
     found = np.zeros(len(size), dtype=bool)

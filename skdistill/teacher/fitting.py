@@ -11,39 +11,19 @@ from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import StackingClassifier, StackingRegressor
 
 from skdistill.columns import column_values, is_nominal, table_names, take_rows
-from skdistill.estimators import (
-    ask,
-    fit_on_documented,
-    last_step,
-    n_columns_of,
-    names_of,
-    package_of,
-    weight_params,
-)
+from skdistill.estimators import last_step, weight_params
 from skdistill.messages import refuse_class, shown
 from skdistill.soft_labels import SMALLEST_PROBABILITY
+from skdistill.teacher.asking import ask, fit_on_documented, n_columns_of, names_of
+from skdistill.teacher.growing import check_rounds, clone_to_fit
 from skdistill.teacher.margins import ClassifierTeacher, RegressorTeacher, check_probabilities
-from skdistill.teacher.rounds import check_rounds, clone_to_fit
+from skdistill.teacher.vendors import vendor_of
 
 #: Rows whose answers show which of a teacher's classes is meant by which code.
 ROWS_TO_MATCH = 10_000
 
 #: What libraries say, among other things, of text where they expect numbers.
 NO_TEXT = r"[Cc](ould not|annot) convert .*to float|dtypes for data must be|DataType\(large_string"
-
-_AS_CATEGORIES = (
-    "Make them categorical, X[column] = X[column].astype('category'), or Categorical in polars"
-)
-
-_TEXT_CURES = {
-    "catboost": "Name them in its constructor, cat_features=('colour', 'size'): as a tuple.",
-    "histogram": f"{_AS_CATEGORIES}.",
-    "xgboost": f"{_AS_CATEGORIES}, and pass enable_categorical=True to the teacher.",
-}
-
-_OTHER_CURE = (
-    "Put an encoder such as OneHotEncoder(handle_unknown='ignore') in front of it, in a Pipeline."
-)
 
 
 def check_teacher(teacher, kind):
@@ -61,11 +41,11 @@ def check_teacher(teacher, kind):
     TypeError
         If it is something else, with what to pass instead.
     ValueError
-        If it is to stop early, and is not fitted.
+        If it stops early, and is not fitted.
     """
     refuse_class(teacher, "teacher")
     last = last_step(teacher)
-    # Its last layer, a logistic regression, is only there after fit.
+    # Its last layer, a logistic regression, exists only after fit.
     stacking = StackingClassifier | StackingRegressor
     gains_it_in_fit = isinstance(last, stacking) and last.final_estimator is None
     if not hasattr(teacher, "fit") or not (hasattr(teacher, "predict") or gains_it_in_fit):
@@ -145,11 +125,9 @@ def naming_text_columns(teacher, X):
         if not texts:
             raise
         last = last_step(teacher)
-        kind = "histogram" if hasattr(last, "categorical_features") else package_of(last)
-        cure = _TEXT_CURES.get(kind, _OTHER_CURE)
         raise ValueError(
             f"The teacher {type(last).__name__} cannot take the columns {texts}, which hold text. "
-            f"{cure} ({type(error).__name__}: {str(error).splitlines()[0]})"
+            f"{vendor_of(last).text_cure} ({type(error).__name__}: {str(error).splitlines()[0]})"
         ) from error
 
 
@@ -184,7 +162,7 @@ def fit_classifier(teacher, X, y, sample_weight, classes, class_prior):
     """
     labels, codes = np.unique(y, return_inverse=True)
     fitted = clone_to_fit(teacher) if len(labels) > 1 else DummyClassifier(strategy="prior")
-    needs_codes = package_of(last_step(fitted)) == "xgboost"
+    needs_codes = vendor_of(last_step(fitted)).needs_codes
     target = codes if needs_codes else y
     with naming_text_columns(fitted, X):
         fit_on_documented(fitted, X, target, **weight_params(fitted, sample_weight))
@@ -200,7 +178,7 @@ def fit_regressor(teacher, X, y, sample_weight):
 
 
 def labels_in(rows, teacher, labels):
-    """Return the labels of a fitted teacher as they are called in y.
+    """Return the labels of a fitted teacher by their names in y.
 
     Voting and stacking classifiers and ``cross_val_predict`` encode y as 0, 1, 2, ... before their
     members see it, in the order of the classes.
@@ -217,7 +195,7 @@ def labels_in(rows, teacher, labels):
     Returns
     -------
     labels : ndarray of shape (n_labels,)
-        Their positions, where y holds exactly these; else as they are.
+        Their positions, if y holds exactly these; else the labels themselves.
 
     Raises
     ------
@@ -234,8 +212,8 @@ def labels_in(rows, teacher, labels):
         raise ValueError(
             f"y holds {observed.tolist()}, and the fitted teacher knows {labels.tolist()}. That is "
             "how VotingClassifier, StackingClassifier and cross_val_predict encode y, but the "
-            "teacher's answers do not bear out that 0 stands for the first of its classes in "
-            "order, and so on. Pass the labels that the teacher was fitted on, or a teacher that "
+            "teacher's answers do not confirm that 0 is the first of its classes in sorted order, "
+            "and so on. Pass the labels that the teacher was fitted on, or a teacher that "
             "was fitted on the codes."
         )
     return codes

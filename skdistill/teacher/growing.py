@@ -1,30 +1,18 @@
 """Ensembles that grow tree by tree: their first trees alone, and more trees on more rows."""
 
-from copy import copy, deepcopy
+from copy import copy
 from dataclasses import replace
 
 import numpy as np
-from sklearn.ensemble import (
-    ExtraTreesClassifier,
-    GradientBoostingClassifier,
-    HistGradientBoostingClassifier,
-    RandomForestClassifier,
-)
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
-from skdistill.estimators import (
-    as_last_step_sees,
-    fit_on_documented,
-    is_fitted,
-    last_step,
-    package_of,
-)
-from skdistill.teacher.rounds import ROUNDS, clone_to_fit, rounds_chosen, rounds_name
+from skdistill.caller import warn_caller
+from skdistill.estimators import as_last_step_sees, last_step
+from skdistill.teacher.asking import is_fitted, unfitted
+from skdistill.teacher.vendors import vendor_of
 
-_FORESTS = RandomForestClassifier | ExtraTreesClassifier
-
-#: Differences of margins that are no difference: what storing a booster may round.
+#: Tolerance of margins: what storing a booster may round.
 SAME = 1e-4
 
 
@@ -37,9 +25,7 @@ def check_growing(teacher):
         If they are not, with what to pass instead.
     """
     last = last_step(teacher)
-    growing = _FORESTS | GradientBoostingClassifier | HistGradientBoostingClassifier
-    is_booster = package_of(last) in ROUNDS and getattr(last, "booster", None) != "gblinear"
-    if not (isinstance(last, growing) or is_booster):
+    if not vendor_of(last).grows(last):
         raise TypeError(
             f"teacher is {type(last).__name__}, which does not grow tree by tree. Random forests, "
             "extra trees and both kinds of gradient boosting of scikit-learn, XGBoost, LightGBM "
@@ -50,24 +36,11 @@ def check_growing(teacher):
 def count_trees(estimator):
     """Count the trees of a fitted ensemble that answer; iterations, if each adds several."""
     last = last_step(estimator)
-    if isinstance(last, _FORESTS):
-        return len(last.estimators_)
-    if isinstance(last, HistGradientBoostingClassifier):
-        return last.n_iter_
-    package = package_of(last)
-    if package in ROUNDS and rounds_chosen(last) is not None:
-        return rounds_chosen(last)
-    if package == "lightgbm":
-        return last.booster_.current_iteration()
-    if package == "xgboost":
-        return last.get_booster().num_boosted_rounds()
-    if package == "catboost":
-        return last.tree_count_
-    return last.n_estimators_ if hasattr(last, "n_estimators_") else 1
+    return vendor_of(last).n_trees(last)
 
 
 def first_trees(estimator, n_trees):
-    """Return a fitted ensemble of the first trees, of the same class; the ensemble stays as it is.
+    """Return a fitted ensemble of the first trees, of the same class; the ensemble is not changed.
 
     Parameters
     ----------
@@ -79,32 +52,13 @@ def first_trees(estimator, n_trees):
     Returns
     -------
     young : estimator
-        What `estimator` was when it had that many trees.
+        What `estimator` was with that many trees.
     """
     if isinstance(estimator, FrozenEstimator):
         return first_trees(estimator.estimator, n_trees)
     if isinstance(estimator, Pipeline):
         return _with_last_step(estimator, first_trees(estimator.steps[-1][1], n_trees))
-    young = copy(estimator)
-    package = package_of(estimator)
-    if package == "lightgbm":
-        text = estimator.booster_.model_to_string(num_iteration=n_trees)
-        young._Booster = type(estimator.booster_)(model_str=text)
-        young._best_iteration = None
-    elif package == "xgboost":
-        young._Booster = estimator.get_booster().copy()  # a slice would forget the categories
-        stop = None if n_trees == young._Booster.num_boosted_rounds() else str(n_trees - 1)
-        young._Booster.set_attr(best_iteration=stop, best_score=None)
-    elif package == "catboost":
-        young = estimator.copy()
-        young.shrink(ntree_end=n_trees)
-    elif isinstance(estimator, HistGradientBoostingClassifier):
-        young._predictors = estimator._predictors[:n_trees]
-    elif hasattr(estimator, "estimators_"):
-        young.estimators_ = estimator.estimators_[:n_trees]
-        if isinstance(estimator, GradientBoostingClassifier):
-            young.n_estimators_ = n_trees
-    return young
+    return vendor_of(estimator).first_trees(estimator, n_trees)
 
 
 def check_growing_on(teacher):
@@ -116,24 +70,15 @@ def check_growing_on(teacher):
         If it cannot.
     """
     last = last_step(teacher)
-    if isinstance(last, HistGradientBoostingClassifier):
-        raise TypeError(
-            "HistGradientBoostingClassifier cannot grow on other rows than it began with: "
-            "scikit-learn bins them anew. For rows that come in batches use "
-            "GradientBoostingClassifier, XGBoost, LightGBM, CatBoost or a forest."
-        )
-    if package_of(last) == "catboost" and len(last.get_cat_feature_indices()):
-        raise TypeError(
-            "CatBoost with categories (cat_features) cannot grow on other rows here: models that "
-            "were continued on other categories were seen to hang. Encode the categories in front "
-            "of it, in a Pipeline, or use LightGBM or XGBoost."
-        )
+    reason = vendor_of(last).why_not_on_other_rows(last)
+    if reason:
+        raise TypeError(reason)
 
 
 def check_grown(before, after, X):
-    """Check that the trees that a teacher had before it grew answer as they did.
+    """Check that the earlier trees of a teacher that grew predict what they did before.
 
-    LightGBM numbers categories as the batch does that it has grown on last.
+    LightGBM numbers categories as in the last batch that it has grown on.
 
     Parameters
     ----------
@@ -145,20 +90,20 @@ def check_grown(before, after, X):
     Raises
     ------
     ValueError
-        If they answer otherwise, with what to do.
+        If they predict something else, with what to do.
     """
     expected = before.margins(X)
     try:
         old_trees = first_trees(after.estimator, count_trees(before.estimator))
         found = replace(after, estimator=old_trees).margins(X)
         is_same = np.allclose(found, expected, rtol=SAME, atol=SAME)
-    except Exception:  # a category that is not known any more
+    except Exception:  # a category that is unknown now
         is_same = False
     if not is_same:
         raise ValueError(
-            f"{type(last_step(before.estimator)).__name__} was to grow on rows whose categories "
+            f"{type(last_step(before.estimator)).__name__} would grow on rows whose categories "
             "are others, or in another order, than those of the first fit: its earlier trees would "
-            "take one category for another. The model stays as it was. Pass every batch with the "
+            "confuse categories. The model was not changed. Pass every batch with the "
             "categories of the first fit, in pandas by X[column].cat.set_categories(categories), "
             "in polars by an Enum, or encode them in front of the teacher, in a Pipeline."
         )
@@ -183,7 +128,7 @@ def grown(estimator, n_trees, X, y, sample_weight):
     Returns
     -------
     grown : estimator
-        The copy; `estimator` stays as it is.
+        The copy; `estimator` is not changed.
     """
     if isinstance(estimator, FrozenEstimator):
         return grown(estimator.estimator, n_trees, X, y, sample_weight)
@@ -192,43 +137,18 @@ def grown(estimator, n_trees, X, y, sample_weight):
         return _with_last_step(
             estimator, grown(estimator.steps[-1][1], n_trees, X, y, sample_weight)
         )
-    package = package_of(estimator)
-    if package in ROUNDS:
-        begun = first_trees(estimator, count_trees(estimator))
-        start = {
-            "lightgbm": lambda: {"init_model": begun.booster_},
-            "xgboost": lambda: {"xgb_model": _all_rounds(begun.get_booster())},
-            "catboost": lambda: {"init_model": begun},
-        }[package]()
-        more = clone_to_fit(estimator)
-        more.set_params(**{rounds_name(more): n_trees})
-        fit_on_documented(more, X, y, sample_weight=sample_weight, **start)
-        return more
-    more = deepcopy(estimator)
-    more.set_params(warm_start=True, n_estimators=count_trees(estimator) + n_trees)
-    return more.fit(X, y, sample_weight=sample_weight)
-
-
-def _all_rounds(booster):
-    """Return an XGBoost booster without the rounds behind the best one."""
-    best = booster.attr("best_iteration")
-    return booster if best is None else booster[: int(best) + 1]
+    return vendor_of(estimator).more_trees(estimator, n_trees, X, y, sample_weight)
 
 
 def trees_asked(teacher):
-    """Return how many trees an ensemble is to have, fitted or not."""
+    """Return how many trees an ensemble has, or will have after fit."""
     last = last_step(teacher)
-    is_booster = package_of(last) in ROUNDS
-    chosen = rounds_chosen(last) if is_booster and is_fitted(last) else None
+    vendor = vendor_of(last)
+    chosen = vendor.rounds_chosen(last) if is_fitted(last) else None
     if chosen is not None:
         return chosen
-    name = rounds_name(last) if is_booster else _size_name(last)
-    number = last.get_params().get(name)
+    number = last.get_params().get(vendor.size_name(last))
     return 100 if number is None else int(number)
-
-
-def _size_name(ensemble):
-    return "max_iter" if hasattr(ensemble, "max_iter") else "n_estimators"
 
 
 def _with_last_step(pipeline, estimator):
@@ -240,3 +160,52 @@ def _with_last_step(pipeline, estimator):
 def stage_sizes(n_trees, n_stages):
     """Return after how many trees each stage ends: equal shares, the last with all."""
     return np.unique(np.ceil(n_trees * np.arange(1, n_stages + 1) / n_stages).astype(int)).tolist()
+
+
+def check_rounds(teacher):
+    """Check that a teacher that will be fitted here needs no evaluation set for early stopping.
+
+    Raises
+    ------
+    ValueError
+        If it does, with what to pass instead.
+
+    Warns
+    -----
+    UserWarning
+        If it can be fitted without one, but does not stop early.
+    """
+    last = last_step(teacher)
+    vendor = vendor_of(last)
+    found = vendor.stopping(last)
+    if not found or is_fitted(teacher):
+        return
+    message = (
+        f"teacher is {type(last).__name__} with early stopping ({', '.join(found)}), and not "
+        "fitted; when it is fitted here there is no evaluation set. Pass it fitted, with an "
+        "evaluation set of yours: clones of it then get the number of rounds that it has chosen. "
+        "Or leave early stopping out, and set the number of rounds."
+    )
+    if not vendor.fits_without_held_out_rows(found):
+        raise ValueError(message)
+    warn_caller(f"{message} {vendor.title} fits all rounds now.")
+
+
+def clone_to_fit(teacher):
+    """Return an unfitted clone that can be fitted without an evaluation set.
+
+    Parameters
+    ----------
+    teacher : estimator
+        Fitted or not, maybe a pipeline.
+
+    Returns
+    -------
+    clone : estimator
+        Not fitted. If it is a clone of a booster that has stopped early, it has the number of
+        rounds that were chosen, and does not stop early.
+    """
+    clone, fitted = unfitted(teacher), last_step(teacher)
+    if is_fitted(fitted):
+        vendor_of(fitted).set_rounds(last_step(clone), fitted)
+    return clone

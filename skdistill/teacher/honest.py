@@ -1,40 +1,23 @@
 """Honest margins for rows the teacher was fitted on: out-of-bag and cross-fitted.
 
-In-sample answers of an ensemble are nearly the hard labels again and teach a student nothing new.
+In-sample predictions of an ensemble are close to the hard labels and teach a student nothing new.
 """
-
-import itertools
 
 import numpy as np
 from joblib import Parallel, delayed
-from sklearn.ensemble import (
-    BaggingClassifier,
-    BaggingRegressor,
-    ExtraTreesClassifier,
-    ExtraTreesRegressor,
-    RandomForestClassifier,
-    RandomForestRegressor,
-)
 
 from skdistill.columns import take_rows
-from skdistill.estimators import as_last_step_sees, last_step, package_of
+from skdistill.estimators import as_last_step_sees, last_step
 from skdistill.teacher.margins import join_answers
+from skdistill.teacher.vendors import vendor_of
 from skdistill.verbose import steps
 
-FORESTS = (
-    RandomForestClassifier,
-    RandomForestRegressor,
-    ExtraTreesClassifier,
-    ExtraTreesRegressor,
-)
-BAGGINGS = (BaggingClassifier, BaggingRegressor)
-
-#: With this many members hardly a row (1 in 10,000) is in the bag of all of them.
+#: With this many members about 1 row in 10,000 is in the bag of all of them.
 ENOUGH_MEMBERS = 20
 
 
 class Average:
-    """Averages of the answers that members give to some rows each."""
+    """Averages of members' predictions, each of which are for some of the rows."""
 
     def __init__(self, n_rows, n_columns):
         self.total = np.zeros((n_rows, n_columns))
@@ -51,7 +34,7 @@ class Average:
         self.squares[rows] += (answers**2).sum(axis=1)
 
     def mean(self):
-        """Return the averages, NaN for rows that nobody was asked."""
+        """Return the averages, NaN for rows without votes."""
         with np.errstate(invalid="ignore"):
             return self.total / self.votes
 
@@ -65,20 +48,16 @@ class Average:
 def has_out_of_bag(estimator):
     """Tell whether an estimator, fitted or not, leaves rows out of the bag of its members."""
     last = last_step(estimator)
-    if isinstance(last, BaggingClassifier):
-        base = last.estimator
-        return last.bootstrap and (base is None or hasattr(base, "predict_proba"))
-    draws_by_class = package_of(last) == "imblearn"  # and leaves most rows of large classes out
-    return isinstance(last, FORESTS + BAGGINGS) and (last.bootstrap or draws_by_class)
+    return vendor_of(last).may_leave_rows_out(last)
 
 
 def has_enough_members(estimator):
-    """Tell whether out-of-bag answers are to be had for practically every row."""
+    """Tell whether nearly every row has out-of-bag predictions."""
     return last_step(estimator).n_estimators >= ENOUGH_MEMBERS
 
 
 def out_of_bag(teacher, X, groups=None, n_jobs=None):
-    """Compute answers to every row from the members that were not fitted on it.
+    """Compute the prediction for every row from the members that were not fitted on it.
 
     Parameters
     ----------
@@ -87,7 +66,7 @@ def out_of_bag(teacher, X, groups=None, n_jobs=None):
     X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
         Its training matrix, in the same order.
     groups : ndarray of shape (n_samples,) or None, default=None
-        Numbers of distinct rows: a member that was fitted on a copy of a row knows the row.
+        Numbers of distinct rows: copies of a row in the bag of a member are in-bag, too.
     n_jobs : int or None, default=None
         Threads to use.
 
@@ -96,15 +75,16 @@ def out_of_bag(teacher, X, groups=None, n_jobs=None):
     answers : Answers
         Averages over the members.
     voted : ndarray of shape (n_samples,)
-        Whether a member was left to answer. For the other rows the whole ensemble does.
+        Whether a row was out of a bag. For the other rows the whole ensemble predicts.
     """
     ensemble = last_step(teacher.estimator)
-    matrix = member_input(ensemble, as_last_step_sees(teacher.estimator, X))
+    vendor = vendor_of(ensemble)
+    matrix = vendor.member_input(ensemble, as_last_step_sees(teacher.estimator, X))
     n_samples = matrix.shape[0]
     average = Average(n_samples, _n_columns(ensemble))
     jobs = (
         delayed(_answer_out_of_bag)(ensemble, member, features, bag, matrix, groups)
-        for member, features, bag in members(ensemble)
+        for member, features, bag in vendor.members(ensemble)
     )
     pool = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
     found = steps(pool(jobs), "asking its members", len(ensemble.estimators_), " members")
@@ -122,7 +102,7 @@ def out_of_bag(teacher, X, groups=None, n_jobs=None):
 
 
 def cross_fit(fit, X, y, sample_weight, splits, n_jobs=None):
-    """Compute answers to every row by a teacher that was fitted on other rows.
+    """Compute the prediction for every row by a teacher that was fitted on other rows.
 
     Parameters
     ----------
@@ -135,7 +115,7 @@ def cross_fit(fit, X, y, sample_weight, splits, n_jobs=None):
     sample_weight : ndarray of shape (n_samples,) or None
         Non-negative weights.
     splits : list of (train, test)
-        Row numbers of the folds; every row is to be in exactly one test fold.
+        Row numbers of the folds; every row must be in exactly one test fold.
     n_jobs : int or None, default=None
         Folds to work on at a time.
 
@@ -167,33 +147,6 @@ def cross_fit(fit, X, y, sample_weight, splits, n_jobs=None):
     return join_answers(folds, [test for _, test in splits])
 
 
-def members(ensemble):
-    """Yield every member with its columns (None for all) and the rows in its bag."""
-    features = getattr(ensemble, "estimators_features_", itertools.repeat(None))
-    if hasattr(ensemble, "samplers_"):  # imbalanced-learn's forests, which draw rows by class
-        bags = (sampler.sample_indices_ for sampler in ensemble.samplers_)
-    elif hasattr(ensemble, "_get_estimators_indices"):  # the same as below, one at a time
-        drawn = ensemble._get_estimators_indices()
-        bags = (bag[1] if isinstance(bag, tuple) else bag for bag in drawn)
-    else:
-        bags = ensemble.estimators_samples_
-    return zip(ensemble.estimators_, features, bags, strict=False)
-
-
-def member_input(ensemble, X):
-    """Return X as the members of an ensemble see it."""
-    return as_tree_input(X) if isinstance(ensemble, FORESTS) else _as_array(X)
-
-
-def _as_array(X):
-    return X if hasattr(X, "tocsr") else np.asarray(X)
-
-
-def as_tree_input(X):
-    """Return X as scikit-learn's trees see it: float32, rows compressed if sparse."""
-    return X.tocsr().astype(np.float32) if hasattr(X, "tocsr") else np.asarray(X, dtype=np.float32)
-
-
 def _n_columns(ensemble):
     """Width of the members' answers."""
     return len(ensemble.classes_) if hasattr(ensemble, "classes_") else 1
@@ -205,34 +158,5 @@ def _answer_out_of_bag(ensemble, member, features, bag, matrix, groups):
     is_known = np.zeros(groups.max() + 1, dtype=bool)
     is_known[groups[bag]] = True
     rows = np.flatnonzero(~is_known[groups])
-    return rows, answer_of_member(ensemble, member, features, matrix[rows])
-
-
-def answer_of_member(ensemble, member, features, matrix):
-    """Ask one member: probabilities in the ensemble's columns, or values.
-
-    Parameters
-    ----------
-    ensemble : estimator
-        A fitted forest or bagging ensemble.
-    member : estimator
-        One of its members.
-    features : ndarray or None
-        The columns it was fitted on, None for all.
-    matrix : ndarray or sparse matrix of shape (n_samples, n_features)
-        Rows as `member_input` returns them.
-
-    Returns
-    -------
-    answers : ndarray of shape (n_samples, n_labels) or (n_samples,)
-        Probabilities of a classifier, predictions of a regressor.
-    """
-    if isinstance(ensemble, FORESTS):
-        ask = getattr(member, "predict_proba", member.predict)
-        return ask(matrix, check_input=False)
-    matrix = matrix[:, features]
-    if not hasattr(ensemble, "classes_"):
-        return member.predict(matrix)
-    proba = np.zeros((matrix.shape[0], len(ensemble.classes_)))
-    proba[:, member.classes_.astype(int)] = member.predict_proba(matrix)
-    return proba
+    answer = vendor_of(ensemble).answer_of_member
+    return rows, answer(ensemble, member, features, matrix[rows])

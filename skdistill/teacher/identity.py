@@ -1,4 +1,4 @@
-"""Tell teachers apart: one key for all that decides what an estimator answers."""
+"""Tell teachers apart: one key for all that decides what an estimator predicts."""
 
 import types
 import uuid
@@ -9,8 +9,8 @@ import numpy as np
 
 from skdistill.teacher.code_identity import CODE, parts_of_code
 
-#: Parameters that change the time an answer takes, not the answer.
-_OF_NO_ACCOUNT = {"n_jobs", "verbose", "thread_count", "nthread"}
+#: Parameters that change how long a prediction takes, not its value.
+_IGNORED = {"n_jobs", "verbose", "thread_count", "nthread"}
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis))
 
@@ -31,7 +31,7 @@ def content_key(value):
     -------
     key : str
         A hexadecimal digest. What cannot be read, such as an open connection, gets a new key each
-        time: a cache then answers for no other object.
+        time, so that a cache is never used for it.
     """
     digest = blake2b(digest_size=20)
     _update(digest, value, [], {})
@@ -75,7 +75,7 @@ def _update_with_array(digest, array):
     digest.update(
         f"{array.dtype.descr if array.dtype.names else array.dtype}{array.shape}".encode()
     )
-    if array.dtype.names:  # between the fields there may be bytes that mean nothing
+    if array.dtype.names:  # padding between the fields may hold any bytes
         for name in array.dtype.names:
             _update_with_array(digest, array[name])
         return
@@ -89,7 +89,7 @@ def _parts(value):
     if isinstance(value, np.dtype | np.generic):
         return [str(value), *([value.item()] if isinstance(value, np.generic) else [])]
     if isinstance(value, Mapping):
-        known = {name: part for name, part in value.items() if name not in _OF_NO_ACCOUNT}
+        known = {name: part for name, part in value.items() if name not in _IGNORED}
         return [*known, *known.values()]
     if isinstance(value, list | tuple):
         return [len(value), *value]

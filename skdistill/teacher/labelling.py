@@ -10,20 +10,21 @@ from sklearn.tree import BaseDecisionTree
 
 from skdistill.caller import warn_caller
 from skdistill.estimators import frozen_steps_that_learn, last_step, transformers_of
-from skdistill.opinion_pool import log_losses, z_score
 from skdistill.rows import check_something_observed
 from skdistill.soft_labels import SMALLEST_PROBABILITY, proba_from_margins
+from skdistill.stacking import log_losses, z_score
 from skdistill.teacher.copies import find_copies
 from skdistill.teacher.fitting import naming_text_columns
 from skdistill.teacher.honest import cross_fit, has_enough_members, has_out_of_bag, out_of_bag
 from skdistill.teacher.split_ranges import warn_of_unseen_ranges
 from skdistill.teacher.training_rows import Proof, proof_of_training_rows, replays_bootstraps
+from skdistill.teacher.vendors import vendor_of
 
-#: Share of the rows of a class that may be in every member's bag before that is said, or avoided.
+#: Largest share of the rows of a class in every member's bag without a warning, or cross-fitting.
 WITHOUT_VOTES_TOLERANCE = 0.01
 
-#: A log loss below this share of what the probabilities promise is a sign of memory if it is so by
-#: this many standard errors.
+#: A log loss below this share of its expectation under the predicted probabilities, by this many
+#: standard errors, is a sign that the teacher was fitted on the rows.
 SUSPICIOUS, CERTAIN = 0.7, 3.0
 
 _NOT_AS_FITTED = (
@@ -40,12 +41,12 @@ _NOT_REPLAYED = (
 )
 
 
-def label_rows(in_use, labelling, cv, n_jobs=None):
+def label_rows(teacher, labelling, cv, n_jobs=None):
     """Compute the answers to the labelled rows.
 
     Parameters
     ----------
-    in_use : ClassifierInUse or RegressorInUse
+    teacher : LazyClassifier or LazyRegressor
         The teacher and its rows.
     labelling : {"auto", "oob", "cross_fit", "direct"}
         How to label, see `DistilledClassifier`.
@@ -62,23 +63,22 @@ def label_rows(in_use, labelling, cv, n_jobs=None):
         What was done; for a `MultiTeacher` the last of these words that fits a member.
     """
     asked_for = joblib.hash((labelling, cv))
-    if asked_for not in in_use.labelled:
-        label = _label_by_each_member if in_use.members else _label_rows
-        with naming_text_columns(in_use.estimator, in_use.rows.X):
-            in_use.labelled[asked_for] = label(in_use, labelling, cv, n_jobs)
-    return in_use.labelled[asked_for]
+    if asked_for not in teacher.labelled:
+        label = _label_by_each_member if teacher.members else _label_rows
+        with naming_text_columns(teacher.estimator, teacher.rows.X):
+            teacher.labelled[asked_for] = label(teacher, labelling, cv, n_jobs)
+    return teacher.labelled[asked_for]
 
 
-def label_honestly(in_use, cv, n_jobs=None):
-    """Compute answers to the labelled rows that are never those of a teacher fitted on them.
+def label_honestly(teacher, cv, n_jobs=None):
+    """Compute predictions for the labelled rows by teachers that were not fitted on them.
 
-    A teacher that was given fitted answers as it is if it is proved that it was not fitted on
-    these rows; else clones, which are cross-fitted, answer in its place, unless it has out-of-bag
-    answers.
+    A teacher that was passed fitted predicts itself if it is proved that it was not fitted on these
+    rows. Otherwise its out-of-bag predictions are used, or those of cross-fitted clones.
 
     Parameters
     ----------
-    in_use : ClassifierInUse or RegressorInUse
+    teacher : LazyClassifier or LazyRegressor
         The teacher and its rows.
     cv : int, cross-validation generator or iterable
         Folds.
@@ -90,85 +90,85 @@ def label_honestly(in_use, cv, n_jobs=None):
     answers : Answers
         Honest answers.
     """
-    if in_use.members:
-        each = [label_honestly(member, cv, n_jobs) for member in in_use.members]
-        return last_step(in_use.fitted.estimator).pooled(each)
+    if teacher.members:
+        each = [label_honestly(member, cv, n_jobs) for member in teacher.members]
+        return last_step(teacher.fitted.estimator).pooled(each)
     is_honest = (
-        not in_use.was_fitted or in_use.proof is Proof.REFUTED or _may_use_out_of_bag(in_use)
+        not teacher.was_fitted or teacher.proof is Proof.REFUTED or _may_use_out_of_bag(teacher)
     )
-    return label_rows(in_use, "auto" if is_honest else "cross_fit", cv, n_jobs)[0]
+    return label_rows(teacher, "auto" if is_honest else "cross_fit", cv, n_jobs)[0]
 
 
-def _label_by_each_member(in_use, labelling, cv, n_jobs):
+def _label_by_each_member(teacher, labelling, cv, n_jobs):
     """Pool the answers of the teachers of a `MultiTeacher`, each labelled for itself."""
-    labelled = [label_rows(member, labelling, cv, n_jobs) for member in in_use.members]
-    several = last_step(in_use.fitted.estimator)
+    labelled = [label_rows(member, labelling, cv, n_jobs) for member in teacher.members]
+    several = last_step(teacher.fitted.estimator)
     answers = several.pooled([answers for answers, _ in labelled])
     found = {word for _, word in labelled}
     return answers, next(word for word in ("direct", "cross_fit", "oob") if word in found)
 
 
-def _label_rows(in_use, labelling, cv, n_jobs):
-    rows = in_use.rows
-    chosen = choose_labelling(labelling, in_use)
-    copies = None if chosen == "direct" else _copies_among(in_use)
+def _label_rows(teacher, labelling, cv, n_jobs):
+    rows = teacher.rows
+    chosen = choose_labelling(labelling, teacher)
+    copies = None if chosen == "direct" else _copies_among(teacher)
     if chosen == "oob":
-        answers, chosen = _label_out_of_bag(in_use, labelling, copies, n_jobs)
-    elif in_use.was_fitted:  # of out-of-bag labels it is proved that the rows are those of its fit
-        warn_of_unseen_ranges(in_use.estimator, rows.X)
+        answers, chosen = _label_out_of_bag(teacher, labelling, copies, n_jobs)
+    elif teacher.was_fitted:  # out-of-bag labels prove that the rows are those of its fit
+        warn_of_unseen_ranges(teacher.estimator, rows.X, read=teacher.read_trees)
     if copies:
         warn_caller(copies.in_words(chosen == "oob" or isinstance(cv, Integral)))
     if chosen == "cross_fit":
-        _warn_of_frozen_steps(in_use)
-        splits = _folds_with_copies(cv, rows.y, in_use.classes is not None, copies)
-        answers = cross_fit(in_use.fit, rows.X, rows.y, rows.given_weight, splits, n_jobs)
+        _warn_of_frozen_steps(teacher)
+        splits = _folds_with_copies(cv, rows.y, teacher.classes is not None, copies)
+        answers = cross_fit(teacher.fit, rows.X, rows.y, rows.given_weight, splits, n_jobs)
     if chosen == "direct":
-        answers = in_use.fitted.answers(rows.X)
+        answers = teacher.fitted.answers(rows.X)
     return answers, chosen
 
 
-def _warn_of_frozen_steps(in_use):
-    """Say that folds hold nothing out from steps that are not fitted again."""
-    rows = in_use.rows
-    for name in frozen_steps_that_learn(in_use.estimator, rows.X, rows.y):
+def _warn_of_frozen_steps(teacher):
+    """Warn of frozen steps that learn from y: they are not fitted again in the folds."""
+    rows = teacher.rows
+    for name in frozen_steps_that_learn(teacher.estimator, rows.X, rows.y):
         warn_caller(
             f"The step {name!r} of the teacher learns from y and is frozen, so that it is not "
             "fitted again in the folds. If it was fitted on these rows, it knows their classes, "
-            "and the labels are too sure. Pass it without FrozenEstimator, or pass rows that it "
-            "has not seen."
+            "and the labels are overconfident. Pass it without FrozenEstimator, or pass rows that "
+            "it has not seen."
         )
 
 
-def _copies_among(in_use):
-    if in_use.rows.nothing_observed:
+def _copies_among(teacher):
+    if teacher.rows.nothing_observed:
         return None
-    return find_copies(in_use.rows.X, in_use.rows.y)
+    return find_copies(teacher.rows.X, teacher.rows.y)
 
 
-def _label_out_of_bag(in_use, labelling, copies, n_jobs):
-    """Ask the members that were not fitted on a row, unless there are no such members.
+def _label_out_of_bag(teacher, labelling, copies, n_jobs):
+    """Use the members that were not fitted on a row, unless there are no such members.
 
     Returns
     -------
     answers : Answers or None
-        None if "auto" is to cross-fit instead.
+        None if "auto" must cross-fit instead.
     labelling : {"oob", "cross_fit"}
-        What was done, or is to be done.
+        What was done, or must be done.
     """
-    X, estimator = in_use.rows.X, in_use.fitted.estimator
-    if not in_use.was_fitted and transformers_of(estimator) and _differs_in_fit(estimator, X):
+    X, estimator = teacher.rows.X, teacher.fitted.estimator
+    if not teacher.was_fitted and transformers_of(estimator) and _differs_in_fit(estimator, X):
         if labelling == "oob":
             raise ValueError(_NOT_AS_FITTED)
         return None, "cross_fit"
-    answers, voted = out_of_bag(in_use.fitted, X, None if copies is None else copies.group, n_jobs)
-    share = _largest_share(~voted, in_use)
+    answers, voted = out_of_bag(teacher.fitted, X, None if copies is None else copies.group, n_jobs)
+    share = _largest_share(~voted, teacher)
     if share <= WITHOUT_VOTES_TOLERANCE:
         return answers, "oob"
-    if labelling == "auto" and not in_use.rows.nothing_observed:
+    if labelling == "auto" and not teacher.rows.nothing_observed:
         return None, "cross_fit"
     warn_caller(
         f"{share:.0%} of the rows (of a class) are in the bag of every member of the teacher, "
-        "which answers for them as fitted. Weights of rows or classes, copies of rows and few "
+        "which predicts them as fitted. Weights of rows or classes, copies of rows and few "
         "members cause this; labelling='cross_fit' avoids it."
     )
     return answers, "oob"
@@ -181,7 +181,7 @@ def _differs_in_fit(estimator, X):
     )
 
 
-def choose_labelling(labelling, in_use):
+def choose_labelling(labelling, teacher):
     """Resolve "auto", and check that what was asked for can be done.
 
     Returns
@@ -189,52 +189,54 @@ def choose_labelling(labelling, in_use):
     labelling : {"oob", "cross_fit", "direct"}
         See `DistilledClassifier`.
     """
-    classes, rows = in_use.classes, in_use.rows
+    classes, rows = teacher.classes, teacher.rows
     if rows.X.shape[0] == 1 or (classes is not None and len(classes) == 1):
         return "direct"  # nothing to hold out, or nothing to learn
     if labelling == "cross_fit":
         check_something_observed(rows, {"labelling='cross_fit'": True})
         return labelling
     if labelling == "oob":
-        _check_out_of_bag(in_use)
+        _check_out_of_bag(teacher)
         return labelling
-    if labelling == "auto" and _may_use_out_of_bag(in_use):
+    if labelling == "auto" and _may_use_out_of_bag(teacher):
         return "oob"
-    if labelling == "auto" and not in_use.was_fitted:
+    if labelling == "auto" and not teacher.was_fitted:
         return "cross_fit"
-    if in_use.was_fitted:
-        warn_of_training_rows(in_use, labelling)
+    if teacher.was_fitted:
+        warn_of_training_rows(teacher, labelling)
     else:
-        warn_caller(_known_by_heart(in_use, "", labelling))
+        warn_caller(_labels_its_own_rows(teacher, "", labelling))
     return "direct"
 
 
-def warn_of_training_rows(in_use, labelling=None):
+def warn_of_training_rows(teacher, labelling=None):
     """Warn if a fitted teacher was, or may have been, fitted on the rows it labels directly.
 
     Parameters
     ----------
-    in_use : ClassifierInUse or RegressorInUse
+    teacher : LazyClassifier or LazyRegressor
         The teacher and its rows.
     labelling : {"auto", "direct"} or None, default=None
-        What the user asked for, None where there is no choice. With "direct" the user vouches that
-        the teacher has not seen the rows: only a proof of the contrary is worth a word.
+        What the user chose, None where there is no choice. With "direct" the user states that the
+        teacher has not seen the rows: the warning then needs a proof of the contrary.
     """
-    if in_use.proof is Proof.PROVED:
-        warn_caller(_known_by_heart(in_use, ", on a part of them, or on these and more", labelling))
-    elif in_use.proof is Proof.UNKNOWN and not (
-        labelling == "direct" or in_use.rows.nothing_observed
+    if teacher.proof is Proof.PROVED:
+        warn_caller(
+            _labels_its_own_rows(teacher, ", on a part of them, or on these and more", labelling)
+        )
+    elif teacher.proof is Proof.UNKNOWN and not (
+        labelling == "direct" or teacher.rows.nothing_observed
     ):
         warn_caller(
-            f"It cannot be known whether the teacher ({_name(in_use)}) was fitted on these rows, "
+            f"It cannot be known whether the teacher ({_name(teacher)}) was fitted on these rows, "
             "which it labels directly. If it was, its answers are close to the hard labels and "
-            f"teach the student little{_sign_of_memory(in_use)}. {_cures(in_use, labelling)}"
+            f"teach the student little{_sign_of_memory(teacher)}. {_cures(teacher, labelling)}"
             + ("; labelling='direct' says that it has not seen these." if labelling else ".")
         )
 
 
 def warn_of_known_rows(estimator, X):
-    """Warn if a teacher that was given fitted was fitted on rows that come after fit.
+    """Warn if a teacher that was passed fitted was fitted on rows that come after fit.
 
     Parameters
     ----------
@@ -251,70 +253,74 @@ def warn_of_known_rows(estimator, X):
         )
 
 
-def _known_by_heart(in_use, or_on, labelling):
-    keeps_bags = in_use.was_fitted and has_out_of_bag(in_use.estimator)
-    members = last_step(in_use.estimator).estimators_ if keeps_bags else [None]
+def _labels_its_own_rows(teacher, or_on, labelling):
+    keeps_bags = teacher.was_fitted and has_out_of_bag(teacher.estimator)
+    members = last_step(teacher.estimator).estimators_ if keeps_bags else [None]
     return (
-        f"The teacher was fitted on the very rows it labels directly ({_name(in_use)}){or_on}: its "
-        "answers there are close to the hard labels and teach the student little. "
-        f"{_cures(in_use, labelling)}."
+        f"The teacher was fitted on the very rows it labels directly ({_name(teacher)}){or_on}: "
+        "its answers there are close to the hard labels and teach the student little. "
+        f"{_cures(teacher, labelling)}."
         + (
             " Out-of-bag labels need all the rows that it was fitted on, in the same order; the "
             "folds of a cross-validation are only a part."
-            if isinstance(members[0], BaseDecisionTree) and not in_use.replays_bootstraps
+            if isinstance(members[0], BaseDecisionTree) and not teacher.replays_bootstraps
             else ""
         )
     )
 
 
-def _cures(in_use, labelling):
-    if in_use.rows.nothing_observed:
+def _cures(teacher, labelling):
+    if teacher.rows.nothing_observed:
         return "Pass rows that it has not seen"
-    cures = ["pass it unfitted"] if in_use.was_fitted else []
+    cures = ["pass it unfitted"] if teacher.was_fitted else []
     if labelling:
-        cures.append("use labelling='cross_fit'" + " or 'oob'" * _may_use_out_of_bag(in_use))
+        cures.append("use labelling='cross_fit'" + " or 'oob'" * _may_use_out_of_bag(teacher))
     listed = ", ".join([*cures, "or pass rows that it has not seen"])
     return listed[0].upper() + listed[1:]
 
 
-def _sign_of_memory(in_use):
-    """Say so if a classifier is right more often than it expects, as on rows it knows by heart."""
-    if in_use.classes is None:
+def _sign_of_memory(teacher):
+    """Say so if a classifier is right more often than it expects, as on rows of its fit."""
+    if teacher.classes is None:
         return ""
-    margins, codes = in_use.fitted.answers(in_use.rows.X).margins(), in_use.encoded_y()
+    margins, codes = (
+        teacher.fitted.answers(teacher.rows.X).margins(),
+        teacher.encoded_y(),
+    )
     proba = proba_from_margins(margins)
     expected = -(proba * np.log(np.maximum(proba, SMALLEST_PROBABILITY))).sum(axis=1)
-    found, weight = log_losses(margins, codes), in_use.rows.sample_weight
+    found, weight = log_losses(margins, codes), teacher.rows.sample_weight
     if z_score(SUSPICIOUS * expected - found, weight) < CERTAIN:
         return ""
     means = [np.average(losses, weights=weight) for losses in (found, expected)]
     return (
-        ", and it looks like it: its log loss here is {:.3g} where its own probabilities promise "
-        "{:.3g}".format(*means)
+        ", and this is likely: its log loss here is {:.3g}; by its own probabilities {:.3g} would "
+        "be expected".format(*means)
     )
 
 
-def _name(in_use):
-    return _name_of(in_use.estimator)
+def _name(teacher):
+    return _name_of(teacher.estimator)
 
 
 def _name_of(estimator):
     return type(last_step(estimator)).__name__
 
 
-def _check_out_of_bag(in_use):
+def _check_out_of_bag(teacher):
     """Check that there are honest out-of-bag answers, if a teacher is fitted already."""
-    estimator = in_use.estimator
+    estimator = teacher.estimator
     if not has_out_of_bag(estimator):
         raise ValueError(
             f"labelling='oob' needs a forest or bagging ensemble with bootstrap=True; the "
             f"teacher is {estimator!r}. Use labelling='cross_fit'."
         )
-    if in_use.was_fitted and not in_use.replays_bootstraps:
-        member = last_step(estimator).estimators_[0]
-        is_tree = isinstance(member, BaseDecisionTree)
-        raise ValueError(_NOT_AS_FITTED if is_tree else _NOT_REPLAYED.format(_name_of(member)))
-    if in_use.learns_from_y:
+    if teacher.was_fitted and not teacher.replays_bootstraps:
+        last = last_step(estimator)
+        grown = next(iter(vendor_of(last).grown(last)))[0]
+        is_tree = isinstance(grown, BaseDecisionTree)
+        raise ValueError(_NOT_AS_FITTED if is_tree else _NOT_REPLAYED.format(_name_of(grown)))
+    if teacher.learns_from_y:
         raise ValueError(
             "labelling='oob' needs steps in front of the forest that neither learn from y, nor "
             "change the rows, nor draw random numbers without a seed: the trees know a row's class "
@@ -322,20 +328,20 @@ def _check_out_of_bag(in_use):
         )
 
 
-def _may_use_out_of_bag(in_use):
+def _may_use_out_of_bag(teacher):
     return (
-        has_out_of_bag(in_use.estimator)
-        and has_enough_members(in_use.estimator)
-        and (not in_use.was_fitted or in_use.replays_bootstraps)
-        and not in_use.learns_from_y
+        has_out_of_bag(teacher.estimator)
+        and has_enough_members(teacher.estimator)
+        and (not teacher.was_fitted or teacher.replays_bootstraps)
+        and not teacher.learns_from_y
     )
 
 
-def _largest_share(marked, in_use):
+def _largest_share(marked, teacher):
     """Share of marked rows in the class, or in regression the whole, that has most of them."""
-    if in_use.classes is None:
+    if teacher.classes is None:
         return marked.mean()
-    return max(marked[in_use.rows.y == label].mean() for label in np.unique(in_use.rows.y))
+    return max(marked[teacher.rows.y == label].mean() for label in np.unique(teacher.rows.y))
 
 
 def folds(cv, X, y, is_classification):

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
-from sklearn.tree import DecisionTreeClassifier
 
 from skdistill.columns import take_rows
-from skdistill.estimators import as_last_step_sees, ask, by_label, last_step, package_of
+from skdistill.estimators import as_last_step_sees, by_label, last_step
 from skdistill.soft_labels import margins_from_decision, margins_from_proba, proba_from_margins
+from skdistill.teacher.asking import ask
+from skdistill.teacher.vendors import vendor_of
 
 #: Rows on which raw scores are compared with predict_proba before they are trusted.
 PROBE_ROWS = 256
@@ -17,27 +17,20 @@ PROBE_ROWS = 256
 #: Largest difference between softmax(raw scores) and predict_proba for scores to be trusted.
 RAW_SCORE_TOLERANCE = 1e-5
 
-#: How finely a classifier resolves probabilities, as a number of votes, if it does not average.
+#: Resolution of the probabilities of a classifier that does not average, as a number of votes.
 DEFAULT_VOTES = 1000
-
-#: How the boosting libraries spell "scores before the link" in ``predict``.
-RAW_SCORE_OPTIONS = {
-    "xgboost": {"output_margin": True},
-    "lightgbm": {"raw_score": True},
-    "catboost": {"prediction_type": "RawFormulaVal"},
-}
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What a teacher said of some rows, before its prior is corrected.
+    """What a teacher predicts for some rows, before its prior is corrected.
 
     Attributes
     ----------
     values : ndarray of shape (n_samples, n_classes)
         Probabilities if there is a floor, else margins; predictions in regression.
     floor : ndarray of shape (n_classes,) or None
-        The smallest probability of each class that can be told from none; None for margins.
+        The smallest probability of each class that differs from zero; None for margins.
     """
 
     values: np.ndarray
@@ -68,7 +61,7 @@ class Answers:
 
 
 def join_answers(parts, rows):
-    """Put the answers to parts of the rows together.
+    """Join the answers to parts of the rows.
 
     Parameters
     ----------
@@ -151,7 +144,7 @@ class ClassifierTeacher:
 
         A probability of zero, or of a class the classifier has never seen, is raised to
         ``class_prior / (votes + 1)``, where votes is the number of averaged members: the smallest
-        share they can tell from none, at the base rate of the class.
+        share that they can tell from zero, at the base rate of the class.
 
         Parameters
         ----------
@@ -234,7 +227,7 @@ def raw_scores(estimator, X):
     last = last_step(estimator)
     if hasattr(last, "decision_function"):
         return ask(estimator, "decision_function", X)
-    options = RAW_SCORE_OPTIONS.get(package_of(last))
+    options = vendor_of(last).raw_score_options
     return None if options is None else ask(estimator, "predict", X, **options)
 
 
@@ -254,12 +247,7 @@ def remembered_prior(estimator):
         None if the estimator does not remember them.
     """
     last = last_step(estimator)
-    is_forest = isinstance(last, RandomForestClassifier | ExtraTreesClassifier)
-    trees = last.estimators_ if is_forest else [last]
-    if not all(isinstance(tree, DecisionTreeClassifier) for tree in trees):
-        return None
-    roots = np.array([tree.tree_.value[0, 0] for tree in trees])
-    return (roots / roots.sum(axis=1, keepdims=True)).mean(axis=0)
+    return vendor_of(last).class_prior(last)
 
 
 def check_probabilities(estimator, proba, labels):

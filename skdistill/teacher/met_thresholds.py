@@ -1,9 +1,9 @@
 """Whether the thresholds of a teacher lie halfway between values of some rows.
 
 Trees split halfway between two values that rows of their fit have, one next to the other, or, in
-XGBoost, at such a value. In columns of measurements other rows hardly ever have both values. Unlike
-the numbers of rows in the leaves this does not depend on weights or sampling in the fit, nor on
-rows being of the population of the fit, and shows where but a part of the rows are known.
+XGBoost, at such a value. In columns of measurements other rows rarely have both values. Unlike the
+numbers of rows in the leaves, this does not depend on weights or sampling in the fit, nor on the
+population of the rows, and it also shows that a part of the rows are those of the fit.
 """
 
 from dataclasses import dataclass
@@ -13,41 +13,33 @@ import scipy.sparse as sp
 from scipy.stats import poisson
 
 from skdistill.columns import column_values, is_nominal
-from skdistill.estimators import (
-    as_last_step_sees,
-    as_taken,
-    last_step,
-    listed_members,
-    package_of,
-    transformers_of,
-)
-from skdistill.teacher.leaf_counts import parts_of
-from skdistill.teacher.leaves import spread
-from skdistill.teacher.tree_nodes import read_tree_nodes
+from skdistill.estimators import listed_members
+from skdistill.teacher.vendors import vendor_of
+from skdistill.teacher.vendors.trees import spread
 
 #: Columns, and thresholds of a column, that are looked at.
 MOST_COLUMNS, MOST_THRESHOLDS = 64, 1000
 
-#: On either side of a threshold so many values are tried: the rows of the fit that are not among
-#: those in question, and these that are not of the fit, stand between the two that made it.
+#: Values that are tried on either side of a threshold: rows that are in only one of the two tables
+#: may lie between the two values that made it.
 NEIGHBOURS = 8
 
-#: Of the thresholds whose two values are among the rows at least such a share is met.
+#: At least this share of the thresholds whose two values are among the rows is met.
 OF_PAIRS_MET = 0.25
 
-#: Values next to each other in a node with such a share of the rows are close in the column.
+#: Adjacent values in a node with this share of the rows are close in the whole column.
 LARGE_NODE = 1 / 4
 
-#: A column in which so much fewer thresholds are met than in all has values of other rows.
+#: A column in which less than this share of the usual thresholds are met has values of other rows.
 FAR_LESS = 0.25
 
 #: Digits that numbers are rounded to at most.
 MOST_DIGITS = 9
 
-#: A column tells nothing if rows that have not made its thresholds meet a larger share of them.
+#: A column is ignored if rows that have not made its thresholds meet a larger share of them.
 MET_BY_OTHERS = 0.05
 
-#: Rows that a column has to have for that to be known.
+#: Columns with fewer rows are ignored.
 FEWEST_ROWS = 50
 
 
@@ -58,9 +50,9 @@ class MetThresholds:
     Attributes
     ----------
     n_all, n_met : ndarray of shape (n_columns,)
-        Thresholds in columns that tell something, and how many of them the rows meet.
+        Thresholds in the columns that are used, and how many of them the rows meet.
     by_others : ndarray of shape (n_columns,)
-        How many rows would meet, on average, that have not made them.
+        How many of them other rows would meet on average.
     n_close, n_met_close : ndarray of shape (n_columns,)
         Thresholds between values that are close to each other in the whole column, not only in a
         small node, and how many of them the rows meet.
@@ -73,10 +65,10 @@ class MetThresholds:
     n_met_close: np.ndarray
 
     def are_made(self, unlikely, rarely):
-        """Tell whether other rows would meet as many less often than this.
+        """Tell whether other rows would meet as many less often than `unlikely`.
 
         Only the half of the columns counts in which the fewest are met, and no column may be met
-        far less than all: customers who come again have the same values in many columns without
+        far less than the others: returning customers have the same values in many columns without
         being the same rows.
         """
         n_met, share = self.n_met.sum(), self.n_met.sum() / self.n_all.sum()
@@ -86,17 +78,17 @@ class MetThresholds:
         return poisson.sf(self.n_met[least].sum() - 1, self.by_others[least].sum()) < unlikely
 
     def are_made_elsewhere(self, share, rarely):
-        """Tell whether so large a share of the rows of the fit would meet so few less often."""
+        """Tell whether this share of the rows of the fit would rarely meet so few."""
         at_least = self.n_close.sum() * share**2 * OF_PAIRS_MET
         return poisson.cdf(self.n_met_close.sum(), at_least) < rarely
 
     def some_are_made_elsewhere(self, share, rarely):
-        """Tell the same of the thresholds of any column."""
+        """Tell the same about the thresholds of any column."""
         at_least = self.n_close * share**2 * OF_PAIRS_MET
         return (poisson.cdf(self.n_met_close, at_least) < rarely).any()
 
 
-def met_thresholds(estimator, X):
+def met_thresholds(estimator, X, read):
     """Count the thresholds of a fitted teacher that some rows meet, by ensemble within it.
 
     Parameters
@@ -105,11 +97,13 @@ def met_thresholds(estimator, X):
         A fitted classifier or regressor, or a pipeline ending in one.
     X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
         Rows in question, in any order.
+    read : callable
+        Reads the trees within the estimator, as `readable_ensembles` does.
 
     Returns
     -------
     met : list of MetThresholds
-        Empty where nothing can be said.
+        Empty where nothing is known.
 
     Notes
     -----
@@ -119,24 +113,8 @@ def met_thresholds(estimator, X):
     """
     if X.shape[0] < FEWEST_ROWS:  # a batch of a stream, say: the trees need not be read
         return []
-    met = (_met(*one) for one in readable_ensembles(estimator, X))
+    met = (_met(*one) for one in read(estimator, X))
     return [one for one in met if one is not None]
-
-
-def readable_ensembles(model, X, is_changed=False):
-    """Yield the trees within a model that can be read, the rows as they see them, and the model.
-
-    Also whether there are steps in front of it, which change the rows.
-    """
-    is_changed = is_changed or bool(transformers_of(model))
-    X, model = as_last_step_sees(model, X), last_step(model)
-    try:
-        nodes = read_tree_nodes(model)
-    except (TypeError, ValueError):
-        for part in parts_of(model, X):
-            yield from readable_ensembles(*part, is_changed)
-    else:
-        yield nodes, as_taken(model, X), model, is_changed
 
 
 def _met(nodes, X, model, is_changed):
@@ -150,13 +128,7 @@ def _met(nodes, X, model, is_changed):
 def _are_of_close_values(nodes, model):
     if _splits_at_random(model):
         return np.zeros(len(nodes.left), dtype=bool)
-    return _grows_on_bins(model) | (nodes.count >= LARGE_NODE * nodes.count.max())
-
-
-def _grows_on_bins(model):
-    if package_of(model) == "xgboost":
-        return model.get_params().get("tree_method") not in ("exact", "approx")
-    return package_of(model) in ("lightgbm", "catboost") or hasattr(model, "_predictors")
+    return vendor_of(model).grows_on_bins(model) | (nodes.count >= LARGE_NODE * nodes.count.max())
 
 
 def _splits_at_random(model):
@@ -176,7 +148,7 @@ def sorted_numbers(X, j):
 
 
 def _met_in_column(numbers, nodes, j, is_close, is_changed):
-    """Count the thresholds of a column, as `MetThresholds` does; None if it tells nothing."""
+    """Count the thresholds of a column, as `MetThresholds` does; None if it is ignored."""
     if len(numbers) < FEWEST_ROWS:
         return None
     asked = (nodes.column == j) & np.isfinite(nodes.threshold)

@@ -11,23 +11,17 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from skdistill.columns import check_rows, is_frame, take_columns
-from skdistill.estimators import (
-    fitted_or_clone,
-    is_fitted,
-    is_fitted_instance,
-    nested,
-    reusable,
-    with_params,
-)
+from skdistill.estimators import nested, reusable
 from skdistill.messages import shown
-from skdistill.opinion_pool import log_losses
 from skdistill.parameters import ParametersMixin, StrOptions
 from skdistill.rows import UNLABELLED, check_classification_rows
 from skdistill.sklearn_private import BaseComposition
 from skdistill.soft_labels import proba_from_margins
+from skdistill.stacking import log_losses
+from skdistill.teacher.asking import fitted_or_clone, is_fitted, is_fitted_instance, with_params
 from skdistill.teacher.fitting import check_teacher, labels_in
-from skdistill.teacher.in_use import ClassifierInUse
 from skdistill.teacher.labelling import label_honestly
+from skdistill.teacher.lazy_teacher import LazyClassifier
 from skdistill.teacher.margins import ClassifierTeacher, remembered_prior
 from skdistill.teacher.pooling import PooledAnswers, pooling_weights
 
@@ -104,9 +98,8 @@ class MultiTeacher(ParametersMixin, ClassifierMixin, BaseComposition):
 
     "auto" minimises the log loss over all weights that sum to 1, with one row's worth of a
     quadratic penalty towards equal ones. A forest that replays its bootstrap on these rows answers
-    out-of-bag; a fitted teacher that is proved not to have been fitted on them as it is; clones
-    that are cross-fitted answer for all others, also for a fitted one of which nothing can be
-    proved.
+    out-of-bag; a fitted teacher that is proved not to have been fitted on them answers itself; for
+    all others, also for fitted ones of which nothing can be proved, cross-fitted clones answer.
 
     Labels of a distillation are found teacher by teacher, each as `DistilledClassifier` does it for
     a single one, and then pooled; its ``labelling_`` is the least honest of them.
@@ -227,7 +220,7 @@ class MultiTeacher(ParametersMixin, ClassifierMixin, BaseComposition):
         return twin
 
     def __sklearn_is_fitted__(self):
-        """Tell whether it can answer: after fit, or if nothing is to be fitted or found."""
+        """Tell whether it can predict: after fit, or if all teachers are fitted."""
         if hasattr(self, "_members"):
             return True
         finds_weights = isinstance(self.weights, str)
@@ -306,15 +299,15 @@ class MultiTeacher(ParametersMixin, ClassifierMixin, BaseComposition):
             known_classes=np.array([UNLABELLED]),  # here -1 is a class like any other
             accept_sparse=get_tags(self).input_tags.sparse,
         )
-        return self._take(self.members_in_use(rows), rows)
+        return self._take(self.lazy_members(rows), rows)
 
     def fitted_from(self, members, rows):
-        """Return a fitted clone, as `fit` would make it of members that are in use already.
+        """Return a fitted clone, as `fit` would make it of the `lazy_members` of some rows.
 
         Parameters
         ----------
-        members : list of ClassifierInUse
-            As `members_in_use` returns them.
+        members : list of LazyClassifier
+            As `lazy_members` returns them.
         rows : Rows
             The labelled rows.
 
@@ -328,21 +321,21 @@ class MultiTeacher(ParametersMixin, ClassifierMixin, BaseComposition):
         return several._take(members, rows)
 
     def _take(self, members, rows):
-        """Fit what is to be fitted, and find the weights."""
+        """Fit the unfitted teachers, and find the weights."""
         weights = self._given_weights()
         if weights is None:
-            opinions = [label_honestly(m, self.cv, self.n_jobs).margins() for m in members]
+            honest = [label_honestly(m, self.cv, self.n_jobs).margins() for m in members]
             codes, weight = members[0].encoded_y(), rows.sample_weight
             self.log_losses_ = np.array(
-                [np.average(log_losses(margins, codes), weights=weight) for margins in opinions]
+                [np.average(log_losses(margins, codes), weights=weight) for margins in honest]
             )
-            weights = pooling_weights(np.stack(opinions), self.combine, codes, weight)
+            weights = pooling_weights(np.stack(honest), self.combine, codes, weight)
         self._members = [member.fitted for member in members]
         self._weights = weights
         return self
 
-    def members_in_use(self, rows):
-        """Put every teacher into use on its columns of some rows.
+    def lazy_members(self, rows):
+        """Bind every teacher to its columns of some rows, see `LazyClassifier`.
 
         Parameters
         ----------
@@ -351,7 +344,7 @@ class MultiTeacher(ParametersMixin, ClassifierMixin, BaseComposition):
 
         Returns
         -------
-        members : list of ClassifierInUse
+        members : list of LazyClassifier
             In the order of the teachers.
         """
         given = self._members_given()
@@ -371,11 +364,11 @@ class MultiTeacher(ParametersMixin, ClassifierMixin, BaseComposition):
                     classes = np.sort(labels)  # the same for all of them
                 members.append((name, estimator, own, labels))
         classes = np.unique(rows.y) if classes is None else classes
-        in_use = []
+        lazy = []
         for name, estimator, own, labels in members:
             with _naming(name):
-                in_use.append(ClassifierInUse(estimator, own, labels, classes))
-        return in_use
+                lazy.append(LazyClassifier(estimator, own, labels, classes))
+        return lazy
 
     def pooled_answers(self, X, class_prior=None):
         """Ask the teachers whose weight is not zero.
@@ -501,7 +494,7 @@ class MultiTeacher(ParametersMixin, ClassifierMixin, BaseComposition):
         ]
 
     def _given_weights(self):
-        """Return the checked weights, of sum 1; None if they are to be found."""
+        """Return the checked weights, of sum 1; None if they must be found."""
         names = [name for name, _ in self._pairs]
         if isinstance(self.weights, str):
             return None

@@ -1,4 +1,4 @@
-"""Pool the answers of several teachers into one, and weigh the teachers by what they know."""
+"""Pool the answers of several teachers into one, and find their weights."""
 
 from dataclasses import dataclass
 
@@ -8,8 +8,8 @@ from scipy.special import log_softmax, logsumexp
 
 from skdistill.soft_labels import margins_from_decision
 
-#: What a teacher that answers with the uniform distribution is still worth: if all do, their own
-#: weights decide.
+#: Confidence of a teacher that predicts the uniform distribution: if all do, their own weights
+#: decide.
 SMALLEST_CONFIDENCE = 1e-6
 
 #: Weights below this are zero: the optimiser's last digits.
@@ -18,7 +18,7 @@ SMALLEST_WEIGHT = 1e-6
 
 @dataclass(frozen=True)
 class PooledAnswers:
-    """What several teachers said of some rows, as one answer; stands in for `Answers`.
+    """The answers of several teachers to the same rows, pooled; used like `Answers`.
 
     Attributes
     ----------
@@ -27,7 +27,7 @@ class PooledAnswers:
     weights : ndarray of shape (n_teachers,)
         Non-negative; sum to 1.
     combine : {"mean", "log_pool", "confidence"}
-        How they are pooled, see `pool_opinions`.
+        How they are pooled, see `pool_margins`.
     """
 
     parts: tuple
@@ -58,22 +58,22 @@ class PooledAnswers:
         margins : ndarray of shape (n_samples, n_classes)
             Float64.
         """
-        opinions = np.stack([part.margins(shift) for part in self.parts])
+        margins = np.stack([part.margins(shift) for part in self.parts])
         if shift is None:
-            margins = pool_opinions(opinions, self.weights, self.combine)
+            margins = pool_margins(margins, self.weights, self.combine)
         else:
-            margins = pool_opinions(opinions - shift, self.weights, self.combine) + shift
+            margins = pool_margins(margins - shift, self.weights, self.combine) + shift
         if margins.shape[1] == 2:
             return margins_from_decision(margins[:, 1] - margins[:, 0])
         return margins
 
 
-def pool_opinions(opinions, weights, combine):
+def pool_margins(margins, weights, combine):
     """Pool margins of several teachers.
 
     Parameters
     ----------
-    opinions : ndarray of shape (n_teachers, n_samples, n_classes)
+    margins : ndarray of shape (n_teachers, n_samples, n_classes)
         Margins.
     weights : ndarray of shape (n_teachers,)
         Non-negative; sum to 1.
@@ -87,8 +87,8 @@ def pool_opinions(opinions, weights, combine):
         Their softmax is the pooled probability.
     """
     if combine == "log_pool":
-        return np.tensordot(weights, opinions, 1)
-    log_proba = log_softmax(opinions, axis=2)
+        return np.tensordot(weights, margins, 1)
+    log_proba = log_softmax(margins, axis=2)
     of_row = weights[:, None]
     if combine == "confidence":
         of_row = of_row * confidence(log_proba)
@@ -115,12 +115,12 @@ def confidence(log_proba):
     return np.maximum(1.0 - entropy / np.log(log_proba.shape[-1]), SMALLEST_CONFIDENCE)
 
 
-def pooling_weights(opinions, combine, codes, sample_weight):
+def pooling_weights(margins, combine, codes, sample_weight):
     """Find the weights with which the pool predicts the observed classes best.
 
     Parameters
     ----------
-    opinions : ndarray of shape (n_teachers, n_samples, n_classes)
+    margins : ndarray of shape (n_teachers, n_samples, n_classes)
         Margins of each teacher for rows it was not fitted on.
     combine : {"mean", "log_pool", "confidence"}
         How they are pooled.
@@ -136,11 +136,11 @@ def pooling_weights(opinions, combine, codes, sample_weight):
         of a quadratic penalty draws them towards equal ones, so that equal teachers get equal
         weights.
     """
-    n_teachers, n_samples = opinions.shape[:2]
+    n_teachers, n_samples = margins.shape[:2]
     equal = np.full(n_teachers, 1.0 / n_teachers)
     share = sample_weight / sample_weight.sum()
     log_loss = (_log_pool_loss if combine == "log_pool" else _linear_pool_loss)(
-        opinions, combine, codes, share
+        margins, combine, codes, share
     )
 
     def penalised_log_loss(weights):
@@ -165,22 +165,22 @@ def pooling_weights(opinions, combine, codes, sample_weight):
     return weights / weights.sum()
 
 
-def _log_pool_loss(opinions, combine, codes, share):
+def _log_pool_loss(margins, combine, codes, share):
     """Make the function that gives mean log loss and gradient of a logarithmic pool."""
     rows = np.arange(len(codes))
 
     def log_loss(weights):
-        log_proba = log_softmax(pool_opinions(opinions, weights, combine), axis=1)
+        log_proba = log_softmax(pool_margins(margins, weights, combine), axis=1)
         slope = share[:, None] * np.exp(log_proba)
         slope[rows, codes] -= share
-        return -np.dot(share, log_proba[rows, codes]), np.tensordot(opinions, slope, 2)
+        return -np.dot(share, log_proba[rows, codes]), np.tensordot(margins, slope, 2)
 
     return log_loss
 
 
-def _linear_pool_loss(opinions, combine, codes, share):
+def _linear_pool_loss(margins, combine, codes, share):
     """Make the same for a linear pool, ``weights @ right / weights @ heard`` per row."""
-    log_proba = log_softmax(opinions, axis=2)
+    log_proba = log_softmax(margins, axis=2)
     heard = np.ones(log_proba.shape[:2])
     if combine == "confidence":
         heard = confidence(log_proba)

@@ -1,22 +1,22 @@
 """Whether rows lie where a fitted teacher splits, or are scaled in another way than its fit.
 
-The usual trap is a teacher that was fitted on raw columns and then put behind a scaler: the columns
-are as many as in its fit, and may bear the same names, but all rows stand on the same side of its
-thresholds.
+A common mistake is a teacher that was fitted on raw columns and then put behind a scaler: number
+and names of the columns are those of its fit, but all rows lie on the same side of its thresholds.
 """
 
 import numpy as np
 
 from skdistill.caller import warn_caller
 from skdistill.columns import table_names
-from skdistill.estimators import names_of
-from skdistill.teacher.met_thresholds import readable_ensembles, sorted_numbers
+from skdistill.teacher.asking import names_of
+from skdistill.teacher.met_thresholds import sorted_numbers
+from skdistill.teacher.tree_nodes import readable_ensembles
 
-#: A column says something if the teacher has so many thresholds and X so many rows there.
+#: Columns are checked that have this many thresholds of the teacher and rows of X.
 FEWEST_THRESHOLDS, FEWEST_ROWS = 5, 50
 
-#: Thresholds count that split at least such a share of the rows of the fit, and so that either side
-#: has at least such a share of them: those in tails may lie beyond a few rows.
+#: Thresholds count that split at least this share of the rows of the fit, the smaller side being at
+#: least this share of those: thresholds in tails may lie beyond a few rows.
 LARGE_NODE, SMALLER_SIDE = 0.1, 0.1
 
 #: Of n rows of the population all but some 2 in n of these lie between two. Rows of a part of it
@@ -24,22 +24,24 @@ LARGE_NODE, SMALLER_SIDE = 0.1, 0.1
 FEW_BETWEEN, MOST_OUTSIDE = 0.1, 0.5
 
 
-def warn_of_unseen_ranges(estimator, X, rows="rows"):
+def warn_of_unseen_ranges(estimator, X, rows="rows", read=readable_ensembles):
     """Warn if the rows have values in a column that lie beyond the thresholds of a teacher.
 
     Parameters
     ----------
     estimator : estimator
-        A fitted classifier or regressor, or a pipeline ending in one. Other models than trees are
-        left alone.
+        A fitted classifier or regressor, or a pipeline ending in one. Models without trees
+        are not checked.
     X : ndarray, sparse matrix or data frame of shape (n_samples, n_features)
         The rows that it is to label.
     rows : str, default="rows"
         What they are.
+    read : callable, default=readable_ensembles
+        Reads the trees within the estimator, if they are needed; see there.
     """
     if X.shape[0] < FEWEST_ROWS:
         return
-    for nodes, seen, model, is_changed in readable_ensembles(estimator, X):
+    for nodes, seen, model, is_changed in read(estimator, X):
         names, splits = names_of(model) or table_names(seen), _large_splits(nodes)
         for j in np.unique(nodes.column[splits]).tolist():
             large = np.unique(nodes.threshold[splits[nodes.column[splits] == j]])
@@ -51,8 +53,8 @@ def warn_of_unseen_ranges(estimator, X, rows="rows"):
                 warn_caller(
                     f"The teacher splits column {names[j]!r}{where} between {thresholds[0]:.4g} "
                     f"and {thresholds[-1]:.4g}, but the {rows} it is asked for have "
-                    f"{numbers[0]:.4g} to {numbers[-1]:.4g} there, so that it can hardly tell one "
-                    "from another. If they were scaled or encoded after it was fitted, put that "
+                    f"{numbers[0]:.4g} to {numbers[-1]:.4g} there, so that it can hardly tell "
+                    "them apart. If they were scaled or encoded after it was fitted, put that "
                     "step into the teacher, as in make_pipeline(StandardScaler(), forest), and "
                     "pass raw columns; if they are of another time or place, it has not learned "
                     "about them."
@@ -69,7 +71,7 @@ def _large_splits(nodes):
 
 
 def _are_elsewhere(numbers, thresholds, large):
-    """Tell whether sorted numbers lie where no rows of the fit can have been, or hardly any."""
+    """Tell whether sorted numbers lie where no, or few, rows of the fit can have been."""
     if len(numbers) < FEWEST_ROWS or numbers[0] == numbers[-1]:  # of one group of the population
         return False
     outside = ((numbers <= thresholds[0]) | (numbers > thresholds[-1])).mean()

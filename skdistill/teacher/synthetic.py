@@ -1,46 +1,39 @@
-"""Label synthetic rows by a forest without repeating what it knows by heart."""
+"""Label synthetic rows by a forest without repeating the noise that it has memorised."""
 
 import numpy as np
 from joblib import Parallel, delayed
 
 from skdistill.estimators import as_last_step_sees, last_step
-from skdistill.teacher.honest import (
-    BAGGINGS,
-    FORESTS,
-    Average,
-    answer_of_member,
-    member_input,
-    members,
-)
+from skdistill.teacher.honest import Average
+from skdistill.teacher.vendors import vendor_of
 from skdistill.verbose import steps
 
-#: Synthetic rows on which it is measured what the members' memories are worth.
+#: Synthetic rows on which the worth of in-bag predictions is measured.
 TESTED_ROWS = 20_000
 
-#: What members remember misleads if less than this share of it is borne out by neighbours.
-WORTH_REMEMBERING = 0.2
+#: In-bag predictions mislead if less than this share of their excess is confirmed by neighbours.
+WORTH_KEEPING = 0.2
 
 
 def label_by_members(teacher, X, parents, y, n_jobs=None):
-    """Compute margins of synthetic rows, half from members that do not know the row's parent.
+    """Compute margins of synthetic rows, half from members with the row's parent out of bag.
 
     A synthetic row lies closer to the rows it was made of than a fresh row would, so that a forest
-    answers it with the class of its first parent, which the members that were fitted on it
-    remember. Where labels are noisy a student would learn that noise many times over: then half of
-    the answer is the average of all members, the other half that of the members which had the
-    first parent out of their bag. Where the parent does tell the class of its neighbours the
-    forest answers as it is.
+    predicts the class of its first parent, which its in-bag members have memorised. Where labels
+    are noisy a student would learn that noise many times over: then half of the prediction is the
+    average of all members, the other half that of the members with the first parent out of bag.
+    Where the class of the parent does predict that of its neighbours, the forest predicts as usual.
 
     Parameters
     ----------
     teacher : ClassifierTeacher or RegressorTeacher
         Holds a fitted forest or bagging ensemble, or a pipeline ending in one. A `MultiTeacher`
-        answers as it is.
+        predicts as usual.
     X : array-like or data frame of shape (n_synthetic, n_features)
         Synthetic rows.
     parents : ndarray of shape (n_synthetic, 2)
         The training rows each was made of, the one it started from first. Numbers beyond the
-        training rows stand for rows that no member knows.
+        training rows mean rows that are in no bag.
     y : ndarray of shape (n_samples,)
         Position of the class of every training row, or its value.
     n_jobs : int or None, default=None
@@ -51,56 +44,59 @@ def label_by_members(teacher, X, parents, y, n_jobs=None):
     margins : ndarray of shape (n_synthetic, n_classes)
         Margins of the averages over the members.
     is_half_honest : bool
-        Whether half of it comes from members that do not know the parent.
+        Whether half of it comes from members with the parent out of bag.
 
     Notes
     -----
-    What memories are worth is measured at the second parents, which are neighbours of the first.
-    Let m be the mean answer to a synthetic row of members that know its first parent but not the
-    second, b that of members that know neither, and t the class of the second parent (as 0 and 1
-    per class) or its value. The share w of the memory m - b that is borne out is the least-squares
-    slope of t - b on m - b,
+    The worth of in-bag predictions is measured at the second parents, neighbours of the first. Let
+    m be the mean prediction for a synthetic row by members with its first parent in the bag but not
+    the second, b that of members with neither, and t the class of the second parent (as 0 and 1 per
+    class) or its value. The share w of m - b that t confirms is the least-squares slope of t - b on
+    m - b,
 
         w = sum((m - b) . (t - b) - var(b)) / sum(|m - b|**2 - var(m) - var(b)),
 
     where var, the variance of a mean over few members, corrects for their number. It is near 1
     where neighbours are of one class and near 0 where classes are noise; below
-    `WORTH_REMEMBERING` half of the answer is honest.
+    `WORTH_KEEPING` half of the prediction is honest.
     """
     ensemble = last_step(teacher.estimator)
-    if not isinstance(ensemble, FORESTS + BAGGINGS):  # several teachers
+    vendor = vendor_of(ensemble)
+    if not vendor.has_bags:  # several teachers
         return teacher.margins(X), False
-    matrix = member_input(ensemble, as_last_step_sees(teacher.estimator, X))
+    matrix = vendor.member_input(ensemble, as_last_step_sees(teacher.estimator, X))
     target = _target(teacher, y)
     n_rows, n_known = len(parents), max(len(y), parents.max() + 1)
-    everyone, strangers = (Average(n_rows, target.shape[1]) for _ in range(2))
+    all_members, out_of_bag = (Average(n_rows, target.shape[1]) for _ in range(2))
     n_tested = min(n_rows, TESTED_ROWS)
-    insiders, outsiders = (Average(n_tested, target.shape[1]) for _ in range(2))
+    first_in_bag, none_in_bag = (Average(n_tested, target.shape[1]) for _ in range(2))
 
     def ask(member, features, bag):
-        knows = np.zeros(n_known, dtype=bool)
-        knows[bag] = True
-        answers = answer_of_member(ensemble, member, features, matrix)
-        return knows[parents], answers.reshape(n_rows, -1)
+        in_bag = np.zeros(n_known, dtype=bool)
+        in_bag[bag] = True
+        answers = vendor.answer_of_member(ensemble, member, features, matrix)
+        return in_bag[parents], answers.reshape(n_rows, -1)
 
     n_jobs = getattr(ensemble, "n_jobs", None) if n_jobs is None else n_jobs
     pool = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
-    asked = pool(delayed(ask)(*member) for member in members(ensemble))
-    for knows, answers in steps(asked, "asking its members", len(ensemble.estimators_), " members"):
-        everyone.add(answers)
-        rows = np.flatnonzero(~knows[:, 0])
-        strangers.add(answers[rows], rows)
-        first, second = knows[:n_tested].T
-        for average, asked in ((insiders, first & ~second), (outsiders, ~first & ~second)):
+    asked = pool(delayed(ask)(*member) for member in vendor.members(ensemble))
+    for in_bag, answers in steps(
+        asked, "asking its members", len(ensemble.estimators_), " members"
+    ):
+        all_members.add(answers)
+        rows = np.flatnonzero(~in_bag[:, 0])
+        out_of_bag.add(answers[rows], rows)
+        first, second = in_bag[:n_tested].T
+        for average, asked in ((first_in_bag, first & ~second), (none_in_bag, ~first & ~second)):
             rows = np.flatnonzero(asked)
             average.add(answers[rows], rows)
             average.add_squares(answers[rows], rows)
-    if _worth_of_memories(insiders, outsiders, parents[:n_tested], target) >= WORTH_REMEMBERING:
-        return teacher.margins_of(everyone.mean()), False
-    of_all, of_strangers = everyone.mean(), strangers.mean()
-    nobody = strangers.votes[:, 0] == 0
-    of_strangers[nobody] = of_all[nobody]
-    return teacher.margins_of((of_all + of_strangers) / 2), True
+    if _worth_of_in_bag(first_in_bag, none_in_bag, parents[:n_tested], target) >= WORTH_KEEPING:
+        return teacher.margins_of(all_members.mean()), False
+    of_all, honest = all_members.mean(), out_of_bag.mean()
+    always_in_bag = out_of_bag.votes[:, 0] == 0
+    honest[always_in_bag] = of_all[always_in_bag]
+    return teacher.margins_of((of_all + honest) / 2), True
 
 
 def _target(teacher, y):
@@ -110,15 +106,15 @@ def _target(teacher, y):
     return (teacher.classes[y][:, None] == teacher.labels).astype(np.float64)
 
 
-def _worth_of_memories(insiders, outsiders, parents, target):
+def _worth_of_in_bag(first_in_bag, none_in_bag, parents, target):
     """Measure the share w of `label_by_members`; 1 if there is nothing to measure it by."""
     first, second = parents.T
-    counted = (insiders.votes[:, 0] > 1) & (outsiders.votes[:, 0] > 1)
+    counted = (first_in_bag.votes[:, 0] > 1) & (none_in_bag.votes[:, 0] > 1)
     counted &= (second < len(target)) & (first != second)
     if not counted.any():
         return 1.0
-    m, b = insiders.mean()[counted], outsiders.mean()[counted]
-    var_m, var_b = (part.variance_of_mean()[counted] for part in (insiders, outsiders))
-    borne_out = ((m - b) * (target[second[counted]] - b)).sum() - var_b.sum()
-    remembered = ((m - b) ** 2).sum() - var_m.sum() - var_b.sum()
-    return borne_out / remembered if remembered > 0 else 1.0
+    m, b = first_in_bag.mean()[counted], none_in_bag.mean()[counted]
+    var_m, var_b = (part.variance_of_mean()[counted] for part in (first_in_bag, none_in_bag))
+    confirmed = ((m - b) * (target[second[counted]] - b)).sum() - var_b.sum()
+    memorised = ((m - b) ** 2).sum() - var_m.sum() - var_b.sum()
+    return confirmed / memorised if memorised > 0 else 1.0

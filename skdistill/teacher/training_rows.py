@@ -10,48 +10,41 @@ import numpy as np
 from scipy.optimize import nnls
 from scipy.stats import chi2
 from sklearn.frozen import FrozenEstimator
-from sklearn.tree import BaseDecisionTree
 
 from skdistill.estimators import as_last_step_sees, last_step
-from skdistill.teacher.honest import BAGGINGS, FORESTS, as_tree_input, members
-from skdistill.teacher.leaf_counts import leaf_counts, of_tree
-from skdistill.teacher.leaves import spread
 from skdistill.teacher.met_thresholds import met_thresholds
-
-#: Members whose bootstrap is replayed. One is not enough: permuted rows fill the two leaves of a
-#: stump with the right numbers now and then.
-PROVING_MEMBERS = 10
+from skdistill.teacher.tree_nodes import leaf_counts, readable_ensembles
+from skdistill.teacher.vendors import vendor_of
 
 #: What the statistic of `_dissimilarity` is at least, on average, for rows that were not seen. It
 #: is 1 where leaves hold many rows, .7 to .9 where every leaf holds one, less if rows are discrete.
 OF_FRESH_ROWS = 0.6
 
-#: Rows are known if fresh ones would be as similar less often than this.
+#: Rows are proved to be of the fit if fresh ones would be as similar less often than this.
 UNLIKELY = 1e-6
 
-#: The leaves of the trees of one ensemble are not independent: a further tree counts for as many.
+#: Trees of one ensemble are dependent: each further tree counts as this share of one.
 WORTH_OF_FURTHER_TREES = 1 / 16
 
-#: Fewer numbers are right by chance now and then.
+#: With fewer degrees of freedom the numbers agree by chance too often.
 FEWEST_DEGREES = 4
 
-#: Share of the rows, or of those of the fit if they are fewer, that may not be in both for these
-#: to be refuted.
+#: Rows are refuted if less than this share of them, or of those of the fit, is in both.
 OVERLAP = 0.5
 
-#: Rows are refuted if with such an overlap they would meet so few thresholds less often than this.
+#: They are refuted if with that overlap they would meet so few thresholds less often than this.
 RARELY = 1e-2
 
-#: Share of the rows of the fit that are among these, at least, if they fill the leaves alike.
+#: Rows that fill the leaves alike contain at least this share of those of the fit.
 MOSTLY = 0.75
 
-#: Of more rows boosting models look at a sample when they make bins.
+#: With more rows boosting models make bins of a sample.
 MOST_BINNED = 200_000
 
-#: Among so many times as many rows the values that made a threshold are still close to each other.
+#: Up to this many times as many rows, the values that made a threshold are still adjacent enough.
 MOST_TIMES = 2
 
-#: Weights of more classes are not told apart.
+#: Weights of more classes are not estimated separately.
 MOST_CLASSES = 20
 
 
@@ -66,7 +59,7 @@ class Proof(Enum):
         The teacher was fitted on other rows: less than half of them are among these, and less than
         half of these are among them.
     UNKNOWN
-        Nothing can be said. That is no refutation.
+        Nothing is known. That is no refutation.
     """
 
     PROVED = "proved"
@@ -74,7 +67,7 @@ class Proof(Enum):
     UNKNOWN = "unknown"
 
 
-def proof_of_training_rows(estimator, X, codes=None):
+def proof_of_training_rows(estimator, X, codes=None, read=readable_ensembles):
     """Prove, or refute, that a fitted teacher was fitted on these rows.
 
     Parameters
@@ -85,11 +78,13 @@ def proof_of_training_rows(estimator, X, codes=None):
         Rows in question, in any order.
     codes : ndarray of shape (n_samples,) or None, default=None
         Position of the class of every row: with them weights of classes do not hinder the proof.
+    read : callable, default=readable_ensembles
+        Reads the trees within the estimator, if they are needed; see there.
 
     Returns
     -------
     proof : Proof
-        See there. Several teachers were fitted on the rows if one of them was.
+        See `Proof`. Several teachers were fitted on the rows if one of them was.
 
     Notes
     -----
@@ -114,11 +109,11 @@ def proof_of_training_rows(estimator, X, codes=None):
         each = last.each_with_its_columns(as_last_step_sees(estimator, X))
         proofs = {proof_of_training_rows(*one, codes) for one in each}
         return next(p for p in (Proof.PROVED, Proof.UNKNOWN, Proof.REFUTED) if p in proofs)
-    if replays_bootstraps(estimator, X):
+    if vendor_of(last).is_filled_by(last, as_last_step_sees(estimator, X)):
         return Proof.PROVED
     codes = np.zeros(X.shape[0], dtype=int) if codes is None else codes
     trees = list(leaf_counts(estimator, X, codes))
-    met = met_thresholds(estimator, X)
+    met = met_thresholds(estimator, X, read)
     if any(one.are_made(UNLIKELY, RARELY) for one in met):
         return Proof.PROVED
     if _are_filled_alike(trees) and not any(
@@ -147,42 +142,9 @@ def replays_bootstraps(estimator, X):
     is_proved : bool
         False also for what is no forest or bagging ensemble of trees.
     """
-    ensemble, X = last_step(estimator), as_last_step_sees(estimator, X)
-    if not (
-        isinstance(ensemble, FORESTS + BAGGINGS)
-        and isinstance(ensemble.estimators_[0], BaseDecisionTree)
-        and _may_have_had(ensemble, X.shape[0])
-    ):
-        return False
-    matrix = as_tree_input(X)
-    return all(
-        _fills_member(member, features, bag, matrix)
-        for member, features, bag in _some_members(ensemble)
-    )
-
-
-def _may_have_had(ensemble, n_samples):
-    if hasattr(ensemble, "_n_samples"):
-        return ensemble._n_samples == n_samples
-    return all(np.max(bag) < n_samples for _, _, bag in _some_members(ensemble))
-
-
-def _some_members(ensemble):
-    """Return members from first to last: later ones may have been fitted on other rows."""
-    chosen = set(spread(len(ensemble.estimators_), PROVING_MEMBERS).tolist())
-    return (member for i, member in enumerate(members(ensemble)) if i in chosen)
-
-
-def _fills_member(member, features, bag, matrix):
-    matrix = matrix if features is None else matrix[:, features]
-    # A member weighs each row of its bag once, or was given the repeated rows themselves.
-    return _fills_tree(member, matrix[np.unique(bag)]) or _fills_tree(member, matrix[bag])
-
-
-def _fills_tree(tree, matrix):
-    """Tell whether rows fill the leaves of a tree with the numbers it remembers."""
-    counts = of_tree(tree, matrix, np.zeros(matrix.shape[0], dtype=int))
-    return np.array_equal(counts.remembered, counts.found[:, 0])
+    last = last_step(estimator)
+    vendor, X = vendor_of(last), as_last_step_sees(estimator, X)
+    return vendor.has_bags and vendor.is_filled_by(last, X)
 
 
 def _are_filled_alike(trees):

@@ -10,9 +10,10 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state, get_tags
 
 from skdistill.caller import warn_caller
-from skdistill.estimators import is_fitted, last_step, n_columns_of, names_of
+from skdistill.estimators import last_step
 from skdistill.messages import shown
 from skdistill.parameters import validate_params
+from skdistill.teacher.asking import is_fitted, n_columns_of, names_of
 from skdistill.teacher.tree_nodes import read_tree_nodes
 from skdistill.verbose import stage, steps, told
 
@@ -75,16 +76,16 @@ def transfer_rows_from_teacher(
 
     The trees remember where they split and how many rows went to either side. Rows drawn from that
     lie where the rows of the fit did, roughly, and on both sides of every threshold. No real row is
-    used, and none is reproduced on purpose; but what the trees remember of single rows, such as a
-    leaf of one row, is in the drawn rows as it is in the teacher: this is no anonymisation.
+    used, and none is reproduced on purpose; but what the trees store about single rows, such as a
+    leaf of one row, is in the drawn rows as well: this is no anonymisation.
 
     Parameters
     ----------
     teacher : estimator
         A fitted tree, forest or gradient boosting model of scikit-learn, XGBoost, LightGBM or
-        CatBoost, a classifier or a regressor; or a `MultiTeacher` or scikit-learn's bagging,
-        AdaBoost, voting or stacking of them. In a Pipeline, only if no step in front of it changes
-        the columns.
+        CatBoost, or an EBM of interpret, a classifier or a regressor; or a `MultiTeacher` or
+        scikit-learn's bagging, AdaBoost, voting or stacking of them. In a Pipeline, only if no step
+        in front of it changes the columns.
     ranges : dict, array-like of shape (n_features, 2) or None, default=None
         What values each column can hold, which trees do not know. A dict has, for the name of
         every column (its position if the teacher was fitted without names),
@@ -102,7 +103,7 @@ def transfer_rows_from_teacher(
         tens little changes, at a cost proportional to the number.
     missing : float or dict, default=0.0
         Share of missing values, of every column or by column, in [0, 1). Teachers do not remember
-        shares, so this is for the user to say.
+        shares, so the user has to pass them.
     backend : str or None, default=None
         Library of the data frame to return, such as "pandas" or "polars". None is "pandas" for a
         teacher that was fitted on named columns, and an array for others.
@@ -150,9 +151,10 @@ def transfer_rows_from_teacher(
     rows of sure answers less; in its first trees they are proportional to the number of rows.
 
     A range that is not given is the one of the fit for LightGBM, which remembers it. Elsewhere it
-    is guessed: from the outermost thresholds, further by the mean distance between neighbours. A
-    column that is never split is 0 then, which the teacher does not mind. Categories that are not
-    given are those that HistGradientBoosting, LightGBM and XGBoost (since 3.1) remember.
+    is guessed: from the outermost thresholds, extended by the mean distance between neighbours. A
+    column that is never split is 0 then, which does not change the teacher's predictions.
+    Categories that are not given are those that HistGradientBoosting, LightGBM and XGBoost (since
+    3.1) remember.
 
     Missing values are put in after the rows are drawn.
 
@@ -474,6 +476,6 @@ def _check_fitted(teacher):
         raise TypeError(f"teacher is {shown(teacher)}; a fitted ensemble of trees was expected.")
     if not is_fitted(teacher):
         raise NotFittedError(
-            f"The teacher {type(last_step(teacher)).__name__} is not fitted, so its trees remember "
-            "nothing yet. Fit it first."
+            f"The teacher {type(last_step(teacher)).__name__} is not fitted, so it has no "
+            "trees yet. Fit it first."
         )

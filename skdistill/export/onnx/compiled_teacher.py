@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 
 import numpy as np
 
-from skdistill.estimators import ask, by_label, last_step, package_of
+from skdistill.estimators import by_label, last_step
 from skdistill.export.certificate import TOLERANCE
+from skdistill.teacher.asking import ask
+from skdistill.teacher.vendors import vendor_of
 
 #: Teachers with a larger pickle are not converted: skl2onnx would take minutes and gigabytes.
 MOST_KB = 30_000
@@ -85,17 +88,12 @@ def _convert(teacher, n_features):
     from skdistill.export.onnx.graph import ML_OPSET, OPSET
 
     last = last_step(teacher)
-    package = package_of(last)
-    if package in ("lightgbm", "xgboost"):
-        from importlib import import_module
-
-        operators = {"lightgbm": "LightGbm", "xgboost": "XGBoost"}
-        module = import_module(
-            f"onnxmltools.convert.{package}.operator_converters.{operators[package]}"
-        )
+    package, operator = vendor_of(last).package, vendor_of(last).onnx_operator
+    if operator:
+        module = import_module(f"onnxmltools.convert.{package}.operator_converters.{operator}")
         update_registered_converter(
             type(last),
-            f"{operators[package]}{type(last).__name__}",
+            f"{operator}{type(last).__name__}",
             calculate_linear_classifier_output_shapes,
             getattr(module, f"convert_{package}"),
             options={"zipmap": [True, False, "columns"], "nocl": [True, False]},

@@ -18,6 +18,7 @@ from skdistill.export.lean import lean_scorer
 from skdistill.scorer.student_file import pack
 from skdistill.students.soft_label_classifier import SoftLabelClassifier
 from skdistill.students.soft_tree import SoftTreeStudentClassifier
+from skdistill.teacher.vendors import vendor_of
 
 #: Seconds that a kind of call is timed for, and how many calls there are at least and at most.
 SECONDS, FEWEST_CALLS, MOST_CALLS = 0.5, 50, 2000
@@ -186,19 +187,4 @@ def parts_of(estimator):
         return f"{len(last.curves_)} curves, {n_knots:,} knots"
     if hasattr(last, "n_leaves_") and np.isscalar(last.n_leaves_):
         return f"{last.n_leaves_:,} leaves"
-    return _parts_of_trees(last)
-
-
-def _parts_of_trees(model):
-    """Count the trees of an ensemble, and their leaves where they are scikit-learn's."""
-    members = getattr(model, "estimators_", None)
-    if members is not None:
-        trees = [getattr(member, "tree_", None) for member in np.ravel(members)]
-        if trees and all(hasattr(tree, "n_leaves") for tree in trees):
-            return f"{len(trees):,} trees, {sum(tree.n_leaves for tree in trees):,} leaves"
-        return f"{len(trees):,} members"
-    if hasattr(model, "get_booster"):
-        return f"{model.get_booster().num_boosted_rounds():,} rounds"
-    if hasattr(model, "booster_"):
-        return f"{model.booster_.num_trees():,} trees"
-    return f"{model.tree_count_:,} trees" if getattr(model, "tree_count_", None) else ""
+    return vendor_of(last).size_in_words(last)

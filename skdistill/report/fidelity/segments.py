@@ -8,7 +8,7 @@ from scipy.stats import norm
 
 from skdistill.bootstrap import Estimate
 from skdistill.columns import column_values, is_missing, is_nominal
-from skdistill.opinion_pool import mean_and_error
+from skdistill.stacking import mean_and_error
 
 #: Levels of a nominal column that are looked at, the most frequent ones.
 MOST_LEVELS = 30

@@ -10,8 +10,9 @@ from importlib.metadata import PackageNotFoundError, version
 import numpy as np
 
 from skdistill.columns import row_hashes
-from skdistill.estimators import last_step, package_of
+from skdistill.estimators import last_step
 from skdistill.report.tables import number, title_of
+from skdistill.teacher.asking import package_of
 
 
 def provenance_of(case, settings):

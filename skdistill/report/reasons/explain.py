@@ -10,12 +10,12 @@ import scipy.sparse as sp
 from sklearn.utils import check_random_state
 
 from skdistill.columns import cell_values, is_frame, table_names, take_rows
-from skdistill.estimators import n_columns_of
 from skdistill.models import Model, student_and_teacher
 from skdistill.parameters import Interval, StrOptions, validate_params
 from skdistill.report.plotting import class_position
 from skdistill.report.reasons.shapley.methods import attribute
 from skdistill.report.reasons.shapley.question import Question, RowPool
+from skdistill.teacher.asking import n_columns_of
 from skdistill.verbose import note, steps, told
 
 #: With fewer rows to explain than this, a background has to be passed.

@@ -1,6 +1,6 @@
-"""Pool the opinions of several models into one: pure maths on arrays.
+"""Stack the outputs of several models into one: pure maths on arrays.
 
-An opinion is an array of margins, or of predictions in regression. Nothing here knows about
+Outputs are margins, or predictions in regression, of each model. Nothing here knows about
 estimators, rows or columns.
 """
 
@@ -11,27 +11,27 @@ from scipy.optimize import lsq_linear, minimize
 from scipy.special import log_softmax
 
 __all__ = [
-    "OpinionPool",
+    "StackingWeights",
     "log_losses",
     "mean_and_error",
-    "pool_log_linearly",
-    "pool_linearly",
+    "stack_margins",
+    "stack_predictions",
     "squared_errors",
     "z_score",
 ]
 
 
 @dataclass(frozen=True)
-class OpinionPool:
-    """A weighted sum of opinions.
+class StackingWeights:
+    """A weighted sum of the outputs of several models.
 
-    For margins this is a logarithmic opinion pool: its probabilities are the normalised product of
-    the opinions' probabilities, each raised to its weight.
+    For margins this is log-linear pooling: its probabilities are the normalised product of the
+    models' probabilities, each raised to its weight.
 
     Attributes
     ----------
-    weights : ndarray of shape (n_opinions,)
-        Non-negative; they need not sum to 1, so that opinions which are too sure are toned down.
+    weights : ndarray of shape (n_models,)
+        Non-negative; they need not sum to 1, so that overconfident models are shrunk.
     intercept : ndarray of shape (n_classes,)
         Added to every row; of shape (1,) in regression.
     """
@@ -39,31 +39,31 @@ class OpinionPool:
     weights: np.ndarray
     intercept: np.ndarray
 
-    def pooled(self, opinions):
-        """Pool opinions, each of shape (n_samples, n_classes), into one of the same shape."""
-        return sum(w * z for w, z in zip(self.weights, opinions, strict=True)) + self.intercept
+    def pooled(self, outputs):
+        """Return the weighted sum of outputs, all of shape (n_samples, n_classes)."""
+        return sum(w * z for w, z in zip(self.weights, outputs, strict=True)) + self.intercept
 
 
-def pool_log_linearly(opinions, codes, sample_weight, weight_bounds=(0.0, None)):
-    """Find the logarithmic opinion pool that predicts the observed classes best.
+def stack_margins(margins, codes, sample_weight, weight_bounds=(0.0, None)):
+    """Find the stacking weights of margins that predict the observed classes best.
 
     Parameters
     ----------
-    opinions : sequence of ndarray of shape (n_samples, n_classes)
+    margins : sequence of ndarray of shape (n_samples, n_classes)
         Margins of each model on rows it was not fitted on.
     codes : ndarray of shape (n_samples,)
         The observed class as an index into the columns.
     sample_weight : ndarray of shape (n_samples,)
         Non-negative weights.
     weight_bounds : tuple of (float, float or None), default=(0.0, None)
-        Smallest and largest weight of an opinion.
+        Smallest and largest weight of a model.
 
     Returns
     -------
-    pool : OpinionPool
-        The minimiser of the mean log loss. One row's worth of a quadratic penalty draws the pool
-        towards the first opinion as it is, so that it exists for separable classes and for classes
-        that were not observed. A single opinion is recalibrated (Platt scaling).
+    stacking : StackingWeights
+        The minimiser of the mean log loss. A quadratic penalty with the weight of one row shrinks
+        it towards the first model alone, so that it exists for separable classes and for classes
+        that were not observed. A single model is recalibrated (Platt scaling).
 
     References
     ----------
@@ -71,14 +71,14 @@ def pool_log_linearly(opinions, codes, sample_weight, weight_bounds=(0.0, None))
     Bibliography", Statistical Science 1986, doi:10.1214/ss/1177013825. Wolpert, "Stacked
     Generalization", Neural Networks 1992, doi:10.1016/S0893-6080(05)80023-1.
     """
-    stacked = np.stack(opinions)
-    n_opinions, n_samples, n_classes = stacked.shape
+    stacked = np.stack(margins)
+    n_models, n_samples, n_classes = stacked.shape
     rows, share = np.arange(n_samples), sample_weight / sample_weight.sum()
-    start = np.zeros(n_opinions + n_classes)
+    start = np.zeros(n_models + n_classes)
     start[0] = 1.0
 
     def penalised_log_loss(parameters):
-        weights, intercept = np.split(parameters, [n_opinions])
+        weights, intercept = np.split(parameters, [n_models])
         log_proba = log_softmax(np.tensordot(weights, stacked, 1) + intercept, axis=1)
         slope = share[:, None] * np.exp(log_proba)
         slope[rows, codes] -= share
@@ -87,18 +87,18 @@ def pool_log_linearly(opinions, codes, sample_weight, weight_bounds=(0.0, None))
         loss = -np.dot(share, log_proba[rows, codes]) + np.dot(away, away) / (2 * n_samples)
         return loss, gradient + away / n_samples
 
-    bounds = [weight_bounds] * n_opinions + [(None, None)] * n_classes
+    bounds = [weight_bounds] * n_models + [(None, None)] * n_classes
     found = minimize(penalised_log_loss, start, jac=True, method="L-BFGS-B", bounds=bounds)
-    weights, intercept = np.split(found.x, [n_opinions])
-    return OpinionPool(weights, intercept - intercept[0])
+    weights, intercept = np.split(found.x, [n_models])
+    return StackingWeights(weights, intercept - intercept[0])
 
 
-def pool_linearly(opinions, values, sample_weight):
+def stack_predictions(predictions, values, sample_weight):
     """Find the weighted sum of predictions that predicts the observed values best.
 
     Parameters
     ----------
-    opinions : sequence of ndarray of shape (n_samples, 1)
+    predictions : sequence of ndarray of shape (n_samples, 1)
         Predictions of each model on rows it was not fitted on.
     values : ndarray of shape (n_samples,)
         The observed values.
@@ -107,7 +107,7 @@ def pool_linearly(opinions, values, sample_weight):
 
     Returns
     -------
-    pool : OpinionPool
+    stacking : StackingWeights
         The minimiser of the mean squared error, with non-negative weights and an intercept.
 
     References
@@ -115,10 +115,10 @@ def pool_linearly(opinions, values, sample_weight):
     Breiman, "Stacked Regressions", Machine Learning 1996, doi:10.1007/BF00117832.
     """
     root = np.sqrt(sample_weight)[:, None]
-    design = np.hstack([*opinions, np.ones((len(values), 1))])
-    lowest = [0.0] * len(opinions) + [-np.inf]
+    design = np.hstack([*predictions, np.ones((len(values), 1))])
+    lowest = [0.0] * len(predictions) + [-np.inf]
     found = lsq_linear(design * root, values * root[:, 0], bounds=(lowest, np.inf))
-    return OpinionPool(found.x[:-1], found.x[-1:])
+    return StackingWeights(found.x[:-1], found.x[-1:])
 
 
 def log_losses(margins, codes):

@@ -1,11 +1,12 @@
-"""The teacher of one distillation: given fitted, or fitted when it is first asked."""
+"""The teacher of one distillation: passed fitted, or fitted when it is first needed."""
 
 from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 
-from skdistill.estimators import as_last_step_sees, is_fitted, last_step, learns_from_y
+from skdistill.estimators import as_last_step_sees, last_step, learns_from_y
+from skdistill.teacher.asking import is_fitted
 from skdistill.teacher.fitting import (
     check_teacher_columns,
     fit_classifier,
@@ -15,12 +16,13 @@ from skdistill.teacher.fitting import (
 )
 from skdistill.teacher.margins import ClassifierTeacher, RegressorTeacher, remembered_prior
 from skdistill.teacher.training_rows import proof_of_training_rows, replays_bootstraps
+from skdistill.teacher.tree_nodes import readable_ensembles
 
 
-class TeacherInUse:
-    """A teacher for some labelled rows.
+class LazyTeacher:
+    """A teacher bound to its labelled rows, fitted when it is first needed.
 
-    If the margins come from a cache it is never asked, and then never fitted either.
+    If its margins come from a cache it is never needed, and never fitted.
 
     Parameters
     ----------
@@ -35,7 +37,7 @@ class TeacherInUse:
         Whether the user has fitted it.
     classes : ndarray of shape (n_classes,) or None
         Classes of the distillation; None in regression.
-    members : sequence of TeacherInUse
+    members : sequence of LazyTeacher
         The teachers of a `MultiTeacher`, each with its columns of the rows; empty for others.
     labelled : dict
         What `label_rows` has computed so far, by what it was asked for.
@@ -63,14 +65,22 @@ class TeacherInUse:
 
     @cached_property
     def proof(self):
-        """What is known about whether a teacher that was given fitted was fitted on the rows."""
+        """What is known about whether a teacher that was passed fitted was fitted on the rows."""
         has_classes = self.classes is not None and not self.rows.nothing_observed
         codes = self.encoded_y() if has_classes else None
-        return proof_of_training_rows(self.estimator, self.rows.X, codes)
+        return proof_of_training_rows(self.estimator, self.rows.X, codes, self.read_trees)
+
+    @cached_property
+    def _trees(self):
+        return list(readable_ensembles(self.estimator, self.rows.X))
+
+    def read_trees(self, *_):
+        """Return the `readable_ensembles` of a teacher passed fitted, reading them once."""
+        return self._trees
 
     @cached_property
     def replays_bootstraps(self):
-        """Whether a teacher that was given fitted proves by its bags that it has seen the rows."""
+        """Whether a teacher that was passed fitted proves by its bags that it has seen the rows."""
         return self.was_fitted and replays_bootstraps(self.estimator, self.rows.X)
 
     @cached_property
@@ -84,8 +94,8 @@ class TeacherInUse:
         return "fitted" in vars(self)
 
 
-class ClassifierInUse(TeacherInUse):
-    """A classifier as the teacher of one distillation, see `TeacherInUse`.
+class LazyClassifier(LazyTeacher):
+    """A classifier as the teacher of one distillation, see `LazyTeacher`.
 
     Parameters
     ----------
@@ -96,7 +106,7 @@ class ClassifierInUse(TeacherInUse):
     labels : ndarray of shape (n_labels,) or None, default=None
         Label of every column of its ``predict_proba``; None for its ``classes_``.
     classes : ndarray of shape (n_classes,) or None, default=None
-        Classes of the distillation; None for those that the teacher knows if it was given fitted,
+        Classes of the distillation; None for those that the teacher knows if it was passed fitted,
         else those observed.
     """
 
@@ -116,13 +126,13 @@ class ClassifierInUse(TeacherInUse):
 
     @cached_property
     def members(self):
-        """The teachers of a `MultiTeacher`, each in use for itself."""
+        """The teachers of a `MultiTeacher`, each bound to its columns."""
         several = last_step(self.estimator)
         is_bare = self.was_fitted or several is self.estimator  # behind no unfitted transformers
-        if not (is_bare and hasattr(several, "members_in_use")):
+        if not (is_bare and hasattr(several, "lazy_members")):
             return ()
         X = as_last_step_sees(self.estimator, self.rows.X)
-        return several.members_in_use(replace(self.rows, X=X))
+        return several.lazy_members(replace(self.rows, X=X))
 
     @cached_property
     def fitted(self):
@@ -169,8 +179,8 @@ class ClassifierInUse(TeacherInUse):
         return (mass + 1 / len(classes)) / (mass.sum() + 1)
 
 
-class RegressorInUse(TeacherInUse):
-    """A regressor as the teacher of one distillation, see `TeacherInUse`."""
+class LazyRegressor(LazyTeacher):
+    """A regressor as the teacher of one distillation, see `LazyTeacher`."""
 
     classes = None
 

@@ -1,0 +1,48 @@
+"""Vendors of teachers, each in a file of its own: a new one is a file, and a line in `VENDORS`."""
+
+from skdistill.teacher.vendors.catboost import CatBoost
+from skdistill.teacher.vendors.histogram_boosting import HistogramBoosting
+from skdistill.teacher.vendors.imbalanced_learn import BalancedBagging, BalancedForest, RUSBoost
+from skdistill.teacher.vendors.interpret import ExplainableBoosting
+from skdistill.teacher.vendors.lightgbm import LightGBM
+from skdistill.teacher.vendors.scikit_learn import (
+    AdaBoost,
+    Bagging,
+    Forest,
+    GradientBoosting,
+    ScikitLearn,
+)
+from skdistill.teacher.vendors.xgboost import XGBoost
+
+#: Every vendor; the first that owns a model is asked. The last one owns all.
+VENDORS = (
+    CatBoost(),
+    LightGBM(),
+    XGBoost(),
+    BalancedForest(),
+    BalancedBagging(),
+    RUSBoost(),
+    ExplainableBoosting(),
+    HistogramBoosting(),
+    Forest(),
+    Bagging(),
+    GradientBoosting(),
+    AdaBoost(),
+    ScikitLearn(),
+)
+
+
+def vendor_of(model):
+    """Return the vendor of a model, fitted or not, also of a class that a user derived.
+
+    Parameters
+    ----------
+    model : object
+        The last step of a pipeline, see `last_step`; anything else is no model of trees.
+
+    Returns
+    -------
+    vendor : Vendor
+        What is particular to it.
+    """
+    return next(vendor for vendor in VENDORS if vendor.owns(model))

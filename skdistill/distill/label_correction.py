@@ -20,6 +20,7 @@ from skdistill.distill.held_out import (
 )
 from skdistill.estimators import last_step
 from skdistill.opinion_pool import OpinionPool, pool_linearly, pool_log_linearly, z_score
+from skdistill.students.base import stated
 
 #: Labels that are less like the teacher's cost likeness that is worth a warning.
 ALIKE = 0.9
@@ -173,7 +174,7 @@ def correct_labels(student, transfer_set, rule, cv):
 def may_be_corrected(student, rule):
     """Tell whether a rule, True, False or "auto", leaves room for a correction for a student."""
     if rule == "auto":
-        return getattr(last_step(student), "gains_from_label_correction", False)
+        return stated(student, "gains_from_label_correction")
     return rule
 
 

@@ -16,6 +16,7 @@ from skdistill.distill.stages import choose_augmentation
 from skdistill.estimators import is_fitted, last_step, with_seeds
 from skdistill.progress import begin, refuse_callbacks, with_callbacks
 from skdistill.rows import SeenRows, check_classification_rows, observed_rows
+from skdistill.students.base import stated
 from skdistill.teacher.fitting import check_teacher
 from skdistill.teacher.in_use import ClassifierInUse
 from skdistill.teacher.labelling import folds
@@ -316,7 +317,7 @@ class MutualDistilledClassifier(ClassifierDistiller):
 
     def _rows_to_learn(self, teacher, students, rows, cv, task):
         """Build the transfer set, without margins if there is no teacher."""
-        gaining = [s for s in students if getattr(last_step(s), "gains_from_synthetic_rows", False)]
+        gaining = [each for each in students if stated(each, "gains_from_synthetic_rows")]
         student = gaining[0] if gaining else students[0]
         if teacher is not None:
             in_use = ClassifierInUse(teacher, rows)

@@ -13,8 +13,8 @@ from skdistill import __version__
 from skdistill.columns import mix_rows, take_rows
 from skdistill.distill.class_prior import prior_shift
 from skdistill.distill.made_rows import make_rows
-from skdistill.estimators import last_step
 from skdistill.soft_labels import calibration_temperature
+from skdistill.students.base import stated
 from skdistill.students.fitting import learns_unknown_levels
 from skdistill.teacher.identity import content_key
 from skdistill.teacher.labelling import label_rows
@@ -217,7 +217,7 @@ def choose_augmentation(augmentation, student, rows):
     """
     is_sparse = sp.issparse(rows.X)
     if augmentation == "auto":
-        gains = getattr(last_step(student), "gains_from_synthetic_rows", False)
+        gains = stated(student, "gains_from_synthetic_rows")
         return Munge() if gains and not is_sparse and rows.X.shape[0] > 1 else None
     if augmentation is not None and is_sparse:
         raise ValueError(

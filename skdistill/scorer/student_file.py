@@ -21,15 +21,12 @@ from skdistill.scorer.content import StudentContent
 from skdistill.scorer.content_checks import StudentFileError, check_content, require
 from skdistill.scorer.digest import sha256
 from skdistill.scorer.files import as_path
+from skdistill.scorer.kinds import KINDS
 
 __all__ = ["StudentFileError", "pack", "read_student_file", "unpack"]
 
 #: Rises with every change that an older skdistill would not understand.
 VERSION = 2
-
-#: The version that first knew a student, if not the first: files are written in the oldest that can
-#: be, so that an older skdistill reads them.
-_SINCE = {"SoftTreeStudentClassifier": 2}
 
 #: A file may take as many bytes; each reader knows before it reads.
 MAX_BYTES = 2**31
@@ -72,7 +69,7 @@ def pack(content):
     metadata = {
         "sha256": "0" * 64,
         "format": _FORMAT,
-        "version": str(_SINCE.get(content.header["student"], 1)),
+        "version": str(KINDS[content.header["student"]].since),
         "written_by": __version__,
         "student": _as_json(content.header),
     }

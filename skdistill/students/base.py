@@ -12,6 +12,7 @@ from sklearn.utils.validation import (
 )
 
 from skdistill.columns import check_rows, column_values_as, mark_unseen, plain_rows, take_rows
+from skdistill.estimators import last_step
 from skdistill.levels import warn_of_unknown_levels
 from skdistill.parameters import ParametersMixin
 from skdistill.rows import (
@@ -30,7 +31,86 @@ SPREADS = 1.0, 1e100
 FAR = 1000.0
 
 
-class StudentClassifier(ParametersMixin, ClassifierMixin, BaseEstimator):
+class Student:
+    """What every student states of itself; these defaults suit all other estimators, too.
+
+    The rest of the package asks for it, by `stated` where an estimator may be no student at all.
+
+    Attributes
+    ----------
+    form : {"tree", "additive", "network", "soft_tree"} or None
+        Which plain arrays it has, by which files, exports, reports and explanations go; None if it
+        cannot be saved or exported. That of its file is in `skdistill.scorer.kinds`.
+    losses : tuple of str
+        Those of `skdistill.soft_labels.LOSSES` that it can minimise.
+    follows_hints : bool
+        Whether it has a hidden layer, which hints are about.
+    gains_from_synthetic_rows, gains_from_label_correction : bool
+        Whether "auto" makes synthetic rows, and corrects labels, for it; also whether it takes long
+        to train.
+    has_leaves : bool
+        False if it never has leaves, of which a budget may ask for a number.
+    is_readable : bool
+        Whether people can read it, which makes it an odd teacher of an ensemble.
+    starts_with_a_sum : bool
+        Whether it first adds up one vector per column, see `first_sum`.
+    needs : tuple of str
+        Packages that its training needs.
+    """
+
+    form = None
+    losses = ("kl",)
+    follows_hints = False
+    gains_from_synthetic_rows = False
+    gains_from_label_correction = False
+    has_leaves = True
+    is_readable = False
+    starts_with_a_sum = False
+    needs = ()
+
+    #: Its tree or encoding, which knows the nominal columns that it looks at.
+    _reader = None
+
+    @classmethod
+    def sizes(cls, max_leaves=None):
+        """List what ``StudentSearchCV(students="auto")`` tries of its kind, within a limit."""
+        return []
+
+    def short_name(self):
+        """Name it and its size, before it is fitted."""
+        return " ".join(repr(self).split())
+
+    def n_columns_used(self):
+        """Count the columns that can change an answer."""
+        return self.n_features_in_
+
+    @abstractmethod
+    def parts(self):
+        """Say what it is made of once it is fitted, such as "16 leaves"."""
+
+    @abstractmethod
+    def file_content(self):
+        """Return its columns and its arrays as `StudentContent` has them."""
+
+    @abstractmethod
+    def restore(self, columns, arrays):
+        """Set the fitted attributes that `file_content` holds; all others are there."""
+
+    @abstractmethod
+    def first_sum(self):
+        """Return what each column adds at the knots of its curve, and the intercept."""
+
+    @abstractmethod
+    def after_sum(self, sums):
+        """Compute outputs from sums of what `first_sum` returns, which may be overwritten."""
+
+
+def stated(estimator, name):
+    """Return what the last step of an estimator states of itself, or the default of `Student`."""
+    return getattr(last_step(estimator), name, getattr(Student, name))
+
+
+class StudentClassifier(Student, ParametersMixin, ClassifierMixin, BaseEstimator):
     """Shared half of the student classifiers; a student adds `_fit_targets` and `_margins`."""
 
     def fit(self, X, y, sample_weight=None):
@@ -186,7 +266,7 @@ class StudentClassifier(ParametersMixin, ClassifierMixin, BaseEstimator):
         return _raw_column_tags(super().__sklearn_tags__())
 
 
-class StudentRegressor(ParametersMixin, RegressorMixin, BaseEstimator):
+class StudentRegressor(Student, ParametersMixin, RegressorMixin, BaseEstimator):
     """Shared half of the student regressors; a student adds `_fit_values` and `_values`."""
 
     def fit(self, X, y, sample_weight=None):
@@ -286,8 +366,8 @@ def categories(student, X):
 
     Parameters
     ----------
-    student : estimator
-        One with a tree or an encoding; others have no such columns.
+    student : Student
+        Fitted.
     X : ndarray or PlainColumns of shape (n_samples, n_features)
         Checked rows.
 
@@ -296,9 +376,9 @@ def categories(student, X):
     column : tuple (str, ndarray, tuple, bool)
         As `skdistill.levels.warn_of_unknown_levels` takes it.
     """
-    read_by = getattr(student, "tree_", None) or getattr(student, "encoding_", None)
-    for j, levels, has_infrequent in read_by.nominal_columns() if read_by else ():
-        name = read_by.names[j]
+    reader = student._reader
+    for j, levels, has_infrequent in reader.nominal_columns() if reader else ():
+        name = reader.names[j]
         yield name, column_values_as(X, j, levels=levels, name=name), levels, has_infrequent
 
 

@@ -17,7 +17,7 @@ import scipy.sparse as sp
 from skdistill.columns import UNSEEN, column_names, column_values, column_values_as, is_nominal
 from skdistill.levels import level_numbers
 from skdistill.scorer.model import curve_positions
-from skdistill.students.base import weight_unit
+from skdistill.students.base import Student, weight_unit
 
 #: What one code says about the position of its column.
 BIN, LEVEL, MISSING = 0, 1, 2
@@ -254,6 +254,48 @@ class Encoding:
             part = curve[knot] * ((1.0 - share) * known)[:, None]
             part += curve[np.minimum(knot + 1, len(curve) - 1)] * share[:, None]
             yield part
+
+
+class EncodedStudent(Student):
+    """What students state that read columns by an encoding, `encoding_`."""
+
+    starts_with_a_sum = True
+
+    @property
+    def _reader(self):
+        return self.encoding_
+
+    def n_columns_used(self):
+        """Count the columns whose curve is not flat."""
+        return sum(bool(np.ptp(curve, axis=0).any()) for curve in self.curves_)
+
+    def file_content(self):
+        """Return columns, bin edges and weights, see `Student`."""
+        encoded = self.encoding_.columns
+        named = zip(column_names(self), encoded, strict=True)
+        edges = {
+            f"edges.{j}": each.edges for j, each in enumerate(encoded) if each.edges is not None
+        }
+        return [_described(name, column) for name, column in named], edges | self._weights()
+
+    def restore(self, columns, arrays):
+        """Set encoding and weights, see `Student`."""
+        encoded = (_restored(each, arrays.get(f"edges.{j}")) for j, each in enumerate(columns))
+        self.encoding_ = Encoding(tuple(encoded), tuple(column_names(self)))
+        self._set_weights(arrays)
+
+
+def _described(name, column):
+    if column.edges is not None:
+        return {"name": name, "fill_value": column.fill_value}
+    return {"name": name, "levels": column.levels, "has_infrequent": bool(column.has_infrequent)}
+
+
+def _restored(column, edges):
+    if edges is not None:
+        return ColumnEncoding(edges=edges, fill_value=column["fill_value"])
+    levels, has_infrequent = tuple(column["levels"]), column["has_infrequent"]
+    return ColumnEncoding(levels=levels, has_infrequent=has_infrequent)
 
 
 def fit_encoding(student, X, sample_weight):

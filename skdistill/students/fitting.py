@@ -18,18 +18,11 @@ from skdistill.estimators import (
 from skdistill.messages import refuse_class
 from skdistill.progress import UNHEARD
 from skdistill.soft_labels import margins_from_decision
-from skdistill.students.base import StudentClassifier, StudentRegressor
+from skdistill.students.base import StudentClassifier, StudentRegressor, stated
 from skdistill.students.column_selector import ColumnSelector
+from skdistill.students.kinds import CLASSIFIERS, names_of
 from skdistill.students.soft_label_classifier import SoftLabelClassifier
 from skdistill.verbose import note
-
-#: Who can do what, for messages.
-_ABLE = {
-    "logit_mse": "LinearStudentClassifier, MLPStudentClassifier and SoftTreeStudentClassifier",
-    "brier": "MLPStudentClassifier and SoftTreeStudentClassifier",
-    "js": "MLPStudentClassifier and SoftTreeStudentClassifier",
-    "hints": "MLPStudentClassifier",
-}
 
 
 def check_student(student, kind):
@@ -85,16 +78,18 @@ def check_can_learn(student, loss, families):
     """
     last = last_step(student)
     name = type(last).__name__
-    if loss not in getattr(last, "losses", ("kl",)):
+    if loss not in stated(last, "losses"):
+        able = names_of(kind for kind in CLASSIFIERS if loss in kind.losses)
         raise ValueError(
-            f"loss={loss!r} was asked of {name}, which cannot minimise it; {_ABLE[loss]} can. Use "
+            f"loss={loss!r} was asked of {name}, which cannot minimise it; {able} can. Use "
             "one of those as the student, or loss='kl'."
         )
     for family in families:
-        if family not in getattr(last, "hint_families", ()):
+        if not stated(last, "follows_hints"):
+            able = names_of(kind for kind in CLASSIFIERS if kind.follows_hints)
             raise ValueError(
                 f"{family}_weight was asked of {name}, which has no hidden layer to follow hints; "
-                f"{_ABLE['hints']} has. Use that as the student, or {family}_weight=0."
+                f"{able} has. Use that as the student, or {family}_weight=0."
             )
     if "attribution" in families and isinstance(student, Pipeline) and len(student.steps) > 1:
         raise ValueError(

@@ -21,7 +21,7 @@ from skdistill.students.base import (
     centre_and_spread,
     weight_unit,
 )
-from skdistill.students.encoding import fit_encoding
+from skdistill.students.encoding import EncodedStudent, fit_encoding
 
 #: Rows that the curvature, which only scales the optimiser's steps, is estimated on.
 CURVATURE_ROWS = 20_000
@@ -40,7 +40,42 @@ _LINEAR_CONSTRAINTS = {
 }
 
 
-class LinearStudentClassifier(StudentClassifier):
+#: Numbers of bins that a search tries.
+SEARCHED_BINS = (1, 8, 32)
+
+
+class _LinearStudent(EncodedStudent):
+    """What both linear students state."""
+
+    form = "additive"
+    is_readable = True
+    has_leaves = False
+
+    @classmethod
+    def sizes(cls, max_leaves=None):
+        return [cls(n) for n in SEARCHED_BINS] if max_leaves is None else []
+
+    def short_name(self):
+        return "linear" if self.n_bins == 1 else f"additive, {self.n_bins} bins"
+
+    def parts(self):
+        return f"{len(self.curves_)} curves, {sum(map(len, self.curves_)):,} knots"
+
+    def first_sum(self):
+        return self.curves_, self.intercept_
+
+    def after_sum(self, sums):
+        return sums
+
+    def _weights(self):
+        return {"coef": self.coef_, "intercept": self.intercept_}
+
+    def _set_weights(self, arrays):
+        self.coef_, self.intercept_ = arrays["coef"], arrays["intercept"]
+        self.curves_ = self.encoding_.curves(self.coef_)
+
+
+class LinearStudentClassifier(_LinearStudent, StudentClassifier):
     """An additive logistic model that learns from soft labels: one curve per column.
 
     Every numeric column contributes a piecewise-linear curve, every nominal one a number per
@@ -171,7 +206,7 @@ class LinearStudentClassifier(StudentClassifier):
         self.intercept_ = slope * self.intercept_ + free_outputs(intercept)
 
 
-class LinearStudentRegressor(StudentRegressor):
+class LinearStudentRegressor(_LinearStudent, StudentRegressor):
     """An additive model fitted by ridge regression: one curve per column.
 
     Parameters

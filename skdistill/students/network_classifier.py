@@ -10,9 +10,9 @@ from sklearn.utils.validation import check_is_fitted
 from skdistill.columns import PlainColumns, take_rows
 from skdistill.progress import CallbackSupportMixin
 from skdistill.rows import check_classes
-from skdistill.soft_labels import free_margins, margins_from_decision
+from skdistill.soft_labels import LOSSES, free_margins, margins_from_decision
 from skdistill.students.base import StudentClassifier, make_targets, without_weightless
-from skdistill.students.encoding import fit_encoding
+from skdistill.students.encoding import EncodedStudent, fit_encoding
 
 #: Rows that are expanded at a time: their codes stay in the processor's cache.
 BLOCK_ROWS = 512
@@ -35,8 +35,18 @@ NETWORK_CONSTRAINTS = {
 }
 
 
-class NetworkStudentClassifier(CallbackSupportMixin, StudentClassifier):
+class TrainedInEpochs(CallbackSupportMixin, EncodedStudent):
+    """What students state that are trained in torch."""
+
+    gains_from_synthetic_rows = True
+    gains_from_label_correction = True
+    needs = ("torch", "skorch")
+
+
+class NetworkStudentClassifier(TrainedInEpochs, StudentClassifier):
     """A classifier trained on encoded columns; a student adds `_train` and `_outputs`."""
+
+    losses = LOSSES
 
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Go on training on other rows, from the weights so far; the first call is `fit`.

@@ -9,12 +9,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdistill.levels import warn_of_unknown_levels
 from skdistill.scorer.model import path_probabilities
-from skdistill.soft_labels import LOSSES, free_outputs, margins_from_decision, proba_from_margins
+from skdistill.soft_labels import free_outputs, margins_from_decision, proba_from_margins
 from skdistill.students.base import categories
 from skdistill.students.network_classifier import (
     BLOCK_ROWS,
     NETWORK_CONSTRAINTS,
     NetworkStudentClassifier,
+    TrainedInEpochs,
     import_training,
     rows_for_callbacks,
 )
@@ -23,7 +24,36 @@ from skdistill.students.network_classifier import (
 LEAF_NOISE = 0.05
 
 
-class SoftTreeStudentClassifier(NetworkStudentClassifier):
+class _SoftTreeStudent(TrainedInEpochs):
+    """What the soft tree states."""
+
+    form = "soft_tree"
+    is_readable = True
+
+    def short_name(self):
+        return f"soft tree, {self.max_depth} levels, {self.n_bins} bins"
+
+    def parts(self):
+        n_weights = sum(array.size for array in self._weights().values())
+        return f"{self.n_leaves_:,} leaves, {n_weights:,} weights"
+
+    def first_sum(self):
+        return [curve.astype(np.float32) for curve in self.curves_], self.intercept_
+
+    def after_sum(self, sums):
+        return path_probabilities(sums) @ self.leaf_outputs_
+
+    def _weights(self):
+        names = "coef", "intercept", "leaf_outputs"
+        return {name: getattr(self, f"{name}_") for name in names}
+
+    def _set_weights(self, arrays):
+        self.coef_, self.intercept_ = arrays["coef"], arrays["intercept"]
+        self.leaf_outputs_ = arrays["leaf_outputs"]
+        self.n_leaves_ = len(self.leaf_outputs_)
+
+
+class SoftTreeStudentClassifier(_SoftTreeStudent, NetworkStudentClassifier):
     """A soft decision tree that learns from soft labels: every node weighs all columns.
 
     A complete tree whose inner nodes are small additive models. Each sends a row to the right with
@@ -146,15 +176,6 @@ class SoftTreeStudentClassifier(NetworkStudentClassifier):
     >>> print(root.partition(",")[0], "looks at", len(columns), "columns first")
     node 0 looks at 2 columns first
     """
-
-    #: DistilledClassifier makes synthetic rows for such students.
-    gains_from_synthetic_rows = True
-
-    #: It corrects the labels of a teacher that is no better than such students without it.
-    gains_from_label_correction = True
-
-    #: What it can minimise as the soft term.
-    losses = LOSSES
 
     _parameter_constraints = {
         "max_depth": [Interval(Integral, 1, 12, closed="both")],

@@ -9,8 +9,10 @@ from sklearn.utils._param_validation import Interval
 
 from skdistill.columns import UNSEEN, column_names, column_values, column_values_as, is_nominal
 from skdistill.levels import level_numbers
+from skdistill.scorer.content_checks import TREE_ARRAYS
 from skdistill.soft_labels import margins_from_proba, proba_from_margins
 from skdistill.students.base import (
+    Student,
     StudentClassifier,
     StudentRegressor,
     safely_scaled,
@@ -20,18 +22,69 @@ from skdistill.students.base import (
 #: What lies beyond counts as this, which the float32 numbers of a tree can hold.
 LARGEST = float(np.finfo(np.float32).max)
 
-_TREE_CONSTRAINTS = {
-    "max_leaf_nodes": [Interval(Integral, 2, None, closed="left"), None],
-    "max_depth": [Interval(Integral, 1, None, closed="left"), None],
-    "min_samples_leaf": [
-        Interval(Integral, 1, None, closed="left"),
-        Interval(Real, 0.0, 1.0, closed="neither"),
-    ],
-    "random_state": ["random_state"],
-}
+#: Numbers of leaves that a search tries.
+SEARCHED_LEAVES = (4, 8, 16, 32, 64, 128)
 
 
-class TreeStudentClassifier(StudentClassifier):
+class _TreeStudent(Student):
+    """What both tree students state."""
+
+    form = "tree"
+    is_readable = True
+
+    _parameter_constraints = {
+        "max_leaf_nodes": [Interval(Integral, 2, None, closed="left"), None],
+        "max_depth": [Interval(Integral, 1, None, closed="left"), None],
+        "min_samples_leaf": [
+            Interval(Integral, 1, None, closed="left"),
+            Interval(Real, 0.0, 1.0, closed="neither"),
+        ],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(self, max_leaf_nodes=16, *, max_depth=None, min_samples_leaf=5, random_state=None):
+        self.max_leaf_nodes = max_leaf_nodes
+        self.max_depth = max_depth
+        self.min_samples_leaf = min_samples_leaf
+        self.random_state = random_state
+
+    @property
+    def _reader(self):
+        return self.tree_
+
+    @classmethod
+    def sizes(cls, max_leaves=None):
+        return [cls(n) for n in sorted({min(n, max_leaves or n) for n in SEARCHED_LEAVES})]
+
+    def short_name(self):
+        limits = {"leaves": self.max_leaf_nodes, "levels": self.max_depth}
+        return ", ".join(["tree", *(f"{n} {of}" for of, n in limits.items() if n is not None)])
+
+    def parts(self):
+        return f"{self.n_leaves_:,} leaves"
+
+    def n_columns_used(self):
+        return len(self.tree_.asked)
+
+    def file_content(self):
+        columns = [
+            {"name": name} if levels is None else {"name": name, "levels": levels}
+            for name, levels in zip(column_names(self), self.tree_.levels, strict=True)
+        ]
+        return columns, {
+            name: np.asarray(getattr(self.tree_, name), dtype=dtype)
+            for name, dtype in TREE_ARRAYS.items()
+        }
+
+    def restore(self, columns, arrays):
+        levels = tuple(tuple(each["levels"]) if "levels" in each else None for each in columns)
+        self._keep(PlainTree(**arrays, levels=levels, names=tuple(column_names(self))))
+
+    def _keep(self, tree):
+        self.tree_, self.n_leaves_, self.depth_ = tree, tree.n_leaves, tree.depth
+
+
+class TreeStudentClassifier(_TreeStudent, StudentClassifier):
     """A small decision tree that learns from soft labels.
 
     The splits reduce the squared error of the softened mix of soft and hard labels, which is the
@@ -96,19 +149,10 @@ class TreeStudentClassifier(StudentClassifier):
     4
     """
 
-    _parameter_constraints = _TREE_CONSTRAINTS
-
-    def __init__(self, max_leaf_nodes=16, *, max_depth=None, min_samples_leaf=5, random_state=None):
-        self.max_leaf_nodes = max_leaf_nodes
-        self.max_depth = max_depth
-        self.min_samples_leaf = min_samples_leaf
-        self.random_state = random_state
-
     def _fit_targets(self, X, targets):
         softened, weight = targets.softened_mix()
         proba, _ = targets.mixed()
-        self.tree_ = grow_tree(self, X, softened, proba, weight)
-        self.n_leaves_, self.depth_ = self.tree_.n_leaves, self.tree_.depth
+        self._keep(grow_tree(self, X, softened, proba, weight))
 
     def _margins(self, X):
         return margins_from_proba(self.tree_.predict(X))
@@ -122,7 +166,7 @@ class TreeStudentClassifier(StudentClassifier):
         self.tree_ = replace(tree, value=value / tree.weight[:, None])
 
 
-class TreeStudentRegressor(StudentRegressor):
+class TreeStudentRegressor(_TreeStudent, StudentRegressor):
     """A small regression tree.
 
     Parameters
@@ -167,17 +211,8 @@ class TreeStudentRegressor(StudentRegressor):
     8
     """
 
-    _parameter_constraints = _TREE_CONSTRAINTS
-
-    def __init__(self, max_leaf_nodes=16, *, max_depth=None, min_samples_leaf=5, random_state=None):
-        self.max_leaf_nodes = max_leaf_nodes
-        self.max_depth = max_depth
-        self.min_samples_leaf = min_samples_leaf
-        self.random_state = random_state
-
     def _fit_values(self, X, y, sample_weight):
-        self.tree_ = grow_tree(self, X, y[:, None], y[:, None], sample_weight)
-        self.n_leaves_, self.depth_ = self.tree_.n_leaves, self.tree_.depth
+        self._keep(grow_tree(self, X, y[:, None], y[:, None], sample_weight))
 
     def _values(self, X):
         return self.tree_.predict(X)[:, 0]

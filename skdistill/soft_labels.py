@@ -6,7 +6,7 @@ Nothing here knows about estimators, rows or columns.
 """
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -14,7 +14,7 @@ from scipy.special import entr, log_softmax, logsumexp, rel_entr, softmax
 
 __all__ = [
     "LOSSES",
-    "Hint",
+    "HintTargets",
     "SoftTargets",
     "Term",
     "calibration_temperature",
@@ -149,26 +149,23 @@ def soften(margins, temperature=1.0):
     return softmax(np.asarray(margins) / temperature, axis=1)
 
 
-class Hint(NamedTuple):
-    """What a teacher tells of rows besides its margins.
+class HintTargets(NamedTuple):
+    """A hint, and what the student has to match on every row for it.
 
     Attributes
     ----------
-    family : {"feature", "relation", "attribution", "adversarial"}
-        What it is, and so how a student follows it.
-    weight : float
-        Larger than 0; multiplies the term of the loss.
-    values : ndarray of shape (n_samples, n_values)
-        What the teacher tells of every row; no columns if its margins are enough.
+    hint : Hint
+        One of `skdistill.hints`.
+    targets : ndarray of shape (n_samples, n_targets)
+        What it computed by the teacher.
     """
 
-    family: str
-    weight: float
-    values: np.ndarray
+    hint: Any
+    targets: np.ndarray
 
     def take(self, rows):
-        """Return the hint for some rows, given by a mask or by indices."""
-        return self._replace(values=self.values[rows])
+        """Return the targets of some rows, given by a mask or by indices."""
+        return self._replace(targets=self.targets[rows])
 
 
 class Term(NamedTuple):
@@ -212,7 +209,7 @@ class SoftTargets:
         What the weight of the hard term is multiplied by, by observed class; None for 1.
     loss : {"kl", "logit_mse", "brier", "js"}
         The soft term, see `distillation_loss`.
-    hints : tuple of Hint
+    hints : tuple of HintTargets
         What else the student is to follow.
     """
 

@@ -10,7 +10,6 @@ from sklearn.utils.validation import check_memory
 from skdistill.caller import recalled
 from skdistill.distill.base import CONSTRAINTS, ClassifierDistiller, student_has
 from skdistill.distill.class_prior import class_factors, log_factors, warn_if_far_off, weigh_classes
-from skdistill.distill.hints import FAMILIES, as_hints, check_can_tell, tell, tell_in_fit
 from skdistill.distill.label_correction import silenced
 from skdistill.distill.recalibration import (
     honest_recalibration,
@@ -20,6 +19,8 @@ from skdistill.distill.recalibration import (
 from skdistill.distill.row_alpha import choose_row_alpha, warn_of_refusal
 from skdistill.distill.stages import choose_temperature, fingerprint_of
 from skdistill.estimators import last_step
+from skdistill.hints.base import Hint, compute_targets, compute_targets_in_fit, without_weights
+from skdistill.messages import refuse_class, shown
 from skdistill.models import student_and_teacher
 from skdistill.progress import Task, begin, with_callbacks
 from skdistill.rows import (
@@ -31,7 +32,7 @@ from skdistill.rows import (
     observed_rows,
     warn_of_seen_rows,
 )
-from skdistill.soft_labels import LOSSES
+from skdistill.soft_labels import LOSSES, HintTargets
 from skdistill.students.fitting import (
     check_can_learn,
     distill_classifier,
@@ -71,18 +72,17 @@ class DistilledClassifier(ClassifierDistiller):
     loss : {"kl", "logit_mse", "brier", "js"}, default="kl"
         The soft term, see the notes. All students take "kl"; linear students and networks
         "logit_mse"; networks any.
-    feature_weight : float, default=0.0
-        Weight of a term in which the student's last hidden layer predicts in which of the
-        teacher's leaves a row falls. This and the next three are for `MLPStudentClassifier`.
-    relation_weight : float, default=0.0
-        Weight of a term in which rows that share leaves of the teacher lie close together in the
-        student's last hidden layer.
-    attribution_weight : float, default=0.0
-        Weight of a term in which the student attributes its answers to the columns as the
-        teacher's TreeSHAP values do, on 2,000 rows. Needs shap, the ``report`` extra.
-    adversarial_weight : float, default=0.0
-        Weight of a term in which the student deceives a discriminator that tries to tell its
-        probabilities from the teacher's.
+    hints : list or tuple of hints, default=()
+        What `MLPStudentClassifier` also learns from the teacher, at most one of each family:
+
+        - `LeafHint`: its last hidden layer predicts in which of the teacher's leaves a row falls;
+        - `ProximityHint`: rows that share leaves of the teacher lie close together there;
+        - `AttributionHint`: it attributes its answers to the columns as the teacher's TreeSHAP
+          values do;
+        - `AdversarialHint`: it deceives a discriminator that compares its probabilities with the
+          teacher's.
+
+        Import them from ``skdistill.hints``, such as ``hints=[LeafHint(weight=0.1)]``.
     generations : int, default=1
         Number of students. Each but the first is fitted as the first was, but on the answers of
         the student before it instead of the teacher's, and without hints; the last one is kept.
@@ -219,19 +219,7 @@ class DistilledClassifier(ClassifierDistiller):
     - "brier": the squared distance of q and p;
     - "js": the Jensen-Shannon divergence of q and p, which forgives more where they differ much.
 
-    What the weights of hints multiply is added to the mean loss of every batch. With the last
-    hidden layer h(x) it is for
-
-    - `feature_weight` the mean of ``(r(h(x)) - e(x))**2``: r is a linear map that is learned along,
-      e the one-hot leaves of at most 64 trees, compressed by a singular value decomposition into 32
-      numbers;
-    - `relation_weight` ``1 - corr(cos(h(x), h(x')), share of trees with x, x' in one leaf)`` over
-      pairs of rows;
-    - `attribution_weight` 1 minus the cosine of the teacher's TreeSHAP values and the student's
-      gradient times input;
-    - `adversarial_weight` what a discriminator that sees h(x) and a distribution gains on the
-      toss of a coin, ``(log d(h, q) + log(1 - d(h, p))) / 2``, which it maximises and the student
-      minimises.
+    The term of every hint, times its weight, is added to the mean loss of every batch.
 
     With ``generations=k`` the k-th student is a born-again network; a tree learns from a tree
     nothing new. Which of these techniques pay, and when, was measured, see ``docs/techniques.md``.
@@ -257,12 +245,6 @@ class DistilledClassifier(ClassifierDistiller):
     Dal Pozzolo et al., "Calibrating Probability with Undersampling for Unbalanced Classification",
     SSCI 2015, doi:10.1109/SSCI.2015.33, for `prior_correction`. Liu and Tao, "Classification with
     Noisy Labels by Importance Reweighting", TPAMI 2016, arXiv:1411.7718, for ``alpha="auto"``.
-    Romero et al., "FitNets", ICLR 2015, arXiv:1412.6550, and Ke et al., "DeepGBM", KDD 2019,
-    doi:10.1145/3292500.3330858, for `feature_weight`. Park et al., "Relational Knowledge
-    Distillation", CVPR 2019, arXiv:1904.05068, for `relation_weight`. Zagoruyko and Komodakis,
-    "Paying More Attention to Attention", ICLR 2017, arXiv:1612.03928, for `attribution_weight`. Xu,
-    Hsu and Huang, "Training Shallow and Thin Networks for Acceleration via Knowledge Distillation
-    with Conditional Adversarial Networks", 2017, arXiv:1709.00513, for `adversarial_weight`.
     Furlanello et al., "Born-Again Neural Networks", ICML 2018, arXiv:1805.04770, for
     `generations`. Bucila, Caruana and
     Niculescu-Mizil, "Model Compression", KDD 2006, doi:10.1145/1150402.1150464. Genest and Zidek,
@@ -295,7 +277,6 @@ class DistilledClassifier(ClassifierDistiller):
         "temperature": [Interval(Real, 0.0, None, closed="neither"), StrOptions({"auto"})],
         "alpha": [Interval(Real, 0.0, 1.0, closed="both"), StrOptions({"auto"})],
         "loss": [StrOptions(set(LOSSES))],
-        **{f"{family}_weight": [Interval(Real, 0.0, None, closed="left")] for family in FAMILIES},
         "generations": [Interval(Integral, 1, None, closed="left")],
         "prior_correction": [dict, StrOptions({"auto"}), None],
         "recalibration": ["boolean", StrOptions({"auto"})],
@@ -310,10 +291,7 @@ class DistilledClassifier(ClassifierDistiller):
         temperature=1.0,
         alpha=0.8,
         loss="kl",
-        feature_weight=0.0,
-        relation_weight=0.0,
-        attribution_weight=0.0,
-        adversarial_weight=0.0,
+        hints=(),
         generations=1,
         labelling="auto",
         label_correction="auto",
@@ -332,10 +310,7 @@ class DistilledClassifier(ClassifierDistiller):
         self.temperature = temperature
         self.alpha = alpha
         self.loss = loss
-        self.feature_weight = feature_weight
-        self.relation_weight = relation_weight
-        self.attribution_weight = attribution_weight
-        self.adversarial_weight = adversarial_weight
+        self.hints = hints
         self.generations = generations
         self.labelling = labelling
         self.label_correction = label_correction
@@ -419,10 +394,12 @@ class DistilledClassifier(ClassifierDistiller):
         return self
 
     def _checked_members(self):
-        """Return teacher and student, checked for what the one is to tell the other."""
+        """Return teacher and student, checked for what the student will learn."""
         teacher, student = self._members("classifier")
-        check_can_learn(student, self.loss, self._hint_weights())
-        check_can_tell(teacher, self._hint_weights())
+        _check_hints(self.hints)
+        check_can_learn(student, self.loss, self.hints)
+        for hint in self.hints:
+            hint.check_teacher(teacher)
         return teacher, student
 
     def _needs_classes(self):
@@ -483,9 +460,10 @@ class DistilledClassifier(ClassifierDistiller):
         if self.alpha_choice_ is not None:
             fresh = replace(fresh, row_alpha=self.alpha_choice_.of_rows(fresh))
         fresh = weigh_classes(fresh, self._class_factors)
-        weights = self._hint_weights()
-        told, _ = tell(self._teacher, fresh, tuple(weights), self._embedding)
-        fresh = replace(fresh, loss=self.loss, hints=as_hints(told, weights))
+        fresh = replace(fresh, loss=self.loss)
+        if self.hints:
+            targets, _ = compute_targets(self.hints, self._teacher, fresh, self._hint_states)
+            fresh = replace(fresh, hints=tuple(map(HintTargets, self.hints, targets)))
         distill_classifier_further(self.student_, fresh, self.temperature_, self._alpha, Task(self))
         return self
 
@@ -508,23 +486,17 @@ class DistilledClassifier(ClassifierDistiller):
             warn_of_refusal()
         return replace(transfer_set, row_alpha=row_alpha)
 
-    def _hint_weights(self):
-        """Return the weight of every family of hints that has one."""
-        weights = {family: getattr(self, f"{family}_weight") for family in FAMILIES}
-        return {family: weight for family, weight in weights.items() if weight > 0}
-
     def _add_hints(self, in_use, transfer_set):
-        """Have the teacher tell what else the student is to follow, or take it from the cache."""
-        weights, self._embedding = self._hint_weights(), None
-        transfer_set = replace(transfer_set, loss=self.loss)
-        if not weights:
+        """Compute the targets of hints, or take them from the cache."""
+        transfer_set, self._hint_states = replace(transfer_set, loss=self.loss), None
+        if not self.hints:
             return transfer_set
-        note(", ".join(weights))
+        note(", ".join(type(hint).__name__ for hint in self.hints))
         fingerprint = None if self.memory is None else fingerprint_of(in_use)
-        told, self._embedding = recalled(check_memory(self.memory), tell_in_fit, ignore=["in_use"])(
-            in_use, fingerprint, transfer_set, tuple(weights)
-        )
-        return replace(transfer_set, hints=as_hints(told, weights))
+        targets, self._hint_states = recalled(
+            check_memory(self.memory), compute_targets_in_fit, ignore=["in_use"]
+        )(in_use, fingerprint, transfer_set, without_weights(self.hints))
+        return replace(transfer_set, hints=tuple(map(HintTargets, self.hints, targets)))
 
     def _recalibrate(self, student, transfer_set, cv):
         """Restore the student's calibration if the rule says so."""
@@ -624,3 +596,22 @@ class DistilledClassifier(ClassifierDistiller):
         X = self._check_X(X)
         _ = self.teacher_  # raises if it is not there
         return student_and_teacher(self)[1].answers(X, self.classes_)
+
+
+def _check_hints(hints):
+    """Raise if these are no hints, or two of one family."""
+    if not isinstance(hints, list | tuple):
+        instead = [hints] if isinstance(hints, Hint) else "[LeafHint()]"
+        raise TypeError(f"hints is {shown(hints)}; a list was expected, such as hints={instead}.")
+    for hint in hints:
+        refuse_class(hint, "An entry of hints")
+        if not isinstance(hint, Hint):
+            raise TypeError(
+                f"hints holds {shown(hint)}; hints were expected, see skdistill.hints, such as "
+                "hints=[LeafHint()]."
+            )
+        hint._validate_params()
+    families = [type(hint).__name__ for hint in hints]
+    twice = next((family for family in families if families.count(family) > 1), None)
+    if twice is not None:
+        raise ValueError(f"hints holds {twice} twice; pass it once, with the weight you want.")

@@ -59,8 +59,8 @@ def check_student(student, kind):
         refuse_frozen(last.estimator, "student.estimator")
 
 
-def check_can_learn(student, loss, families):
-    """Check that a student can minimise a loss, and follow families of hints.
+def check_can_learn(student, loss, hints):
+    """Check that a student can minimise a loss, and follow hints.
 
     Parameters
     ----------
@@ -68,8 +68,8 @@ def check_can_learn(student, loss, families):
         A classifier, or a pipeline that ends in one.
     loss : str
         One of `skdistill.soft_labels.LOSSES`.
-    families : iterable of str
-        See `skdistill.soft_labels.Hint`.
+    hints : sequence of Hint
+        See `skdistill.hints`.
 
     Raises
     ------
@@ -84,19 +84,14 @@ def check_can_learn(student, loss, families):
             f"loss={loss!r} was asked of {name}, which cannot minimise it; {able} can. Use "
             "one of those as the student, or loss='kl'."
         )
-    for family in families:
+    for hint in hints:
         if not stated(last, "follows_hints"):
             able = names_of(kind for kind in CLASSIFIERS if kind.follows_hints)
             raise ValueError(
-                f"{family}_weight was asked of {name}, which has no hidden layer to follow hints; "
-                f"{able} has. Use that as the student, or {family}_weight=0."
+                f"{type(hint).__name__} was asked of {name}, which has no hidden layer to follow "
+                f"hints; {able} has. Use that as the student, or hints=()."
             )
-    if "attribution" in families and isinstance(student, Pipeline) and len(student.steps) > 1:
-        raise ValueError(
-            "attribution_weight was asked of a student behind transformers, which sees other "
-            "columns than the teacher attributes its answers to. Put the transformers in front of "
-            "the distiller, in a Pipeline, or use attribution_weight=0."
-        )
+        hint.check_student(student)
 
 
 def learns_unknown_levels(student):

@@ -26,7 +26,7 @@ from skdistill.distill.stages import (
     label_fresh_rows,
     label_real_rows,
     label_synthetic_rows,
-    with_made_rows,
+    with_synthetic_rows,
 )
 from skdistill.estimators import (
     fitted_or_clone,
@@ -276,7 +276,7 @@ class Distiller(ParametersMixin, CallbackSupportMixin, MetaEstimatorMixin, BaseE
         with stage("label-rows"):
             note(f"{_count(X)} by {type(last_step(self.teacher_)).__name__}")
             fresh = label_fresh_rows(self._teacher, X, observed, weight, classes)
-            fresh = with_made_rows(
+            fresh = with_synthetic_rows(
                 fresh, self._teacher, self.augmentation_, self.student_, self.random_state
             )
         self._seen_rows = self._seen_rows.including(X)

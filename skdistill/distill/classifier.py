@@ -41,7 +41,7 @@ from skdistill.students.fitting import (
 from skdistill.students.tree import TreeStudentClassifier
 from skdistill.teacher.in_use import ClassifierInUse
 from skdistill.transfer_set import not_observed
-from skdistill.verbose import note, told
+from skdistill.verbose import note, verbose
 
 
 class DistilledClassifier(ClassifierDistiller):
@@ -414,7 +414,7 @@ class DistilledClassifier(ClassifierDistiller):
         }
 
     @available_if(student_has("partial_distill"))
-    @told
+    @verbose
     def partial_fit(self, X, y=None, classes=None, sample_weight=None):
         """Go on distilling on fresh rows, which the fitted teacher labels; the first call is `fit`.
 
@@ -517,7 +517,7 @@ class DistilledClassifier(ClassifierDistiller):
         last_step(self.student_).rescale_margins(found.slope, found.intercept)
         return found
 
-    @told
+    @verbose
     def recalibrate(self, X, y, sample_weight=None):
         """Recalibrate the fitted student on rows that neither it nor the teacher was fitted on.
 

@@ -8,8 +8,8 @@ from sklearn.utils._param_validation import Interval
 
 from skdistill.columns import stack_rows, take_rows
 from skdistill.distill.base import CONSTRAINTS, ClassifierDistiller
-from skdistill.distill.made_rows import make_rows
-from skdistill.distill.stages import choose_augmentation, label_fresh_rows, with_made_rows
+from skdistill.distill.stages import choose_augmentation, label_fresh_rows, with_synthetic_rows
+from skdistill.distill.synthetic_rows import make_synthetic_rows
 from skdistill.estimators import is_fitted_instance, last_step
 from skdistill.progress import Task, begin, with_callbacks
 from skdistill.rows import (
@@ -41,7 +41,7 @@ from skdistill.teacher.labelling import folds, warn_of_known_rows, warn_of_train
 from skdistill.teacher.leaves import spread
 from skdistill.teacher.margins import PROBE_ROWS, join_answers
 from skdistill.transfer_set import join, not_observed
-from skdistill.verbose import note, stage, told
+from skdistill.verbose import note, stage, verbose
 
 #: Folds of an unfitted teacher's clones, which label the rows that they were not fitted on.
 N_FOLDS = 5
@@ -244,7 +244,7 @@ class OnlineDistilledClassifier(ClassifierDistiller):
         with task.part("fit-teacher"):
             note(f"{type(last_step(teacher)).__name__} on {rows.X.shape[0]:,} rows")
             teacher = in_use.fitted.estimator
-        made = make_rows(
+        made = make_synthetic_rows(
             in_use.fitted,
             rows.X,
             rows.sample_weight,
@@ -276,7 +276,7 @@ class OnlineDistilledClassifier(ClassifierDistiller):
         task.end(reconstruction_attributes={}, **observed_rows(rows))
         return self
 
-    @told
+    @verbose
     def partial_fit(self, X, y=None, classes=None, sample_weight=None):
         """Let the teacher grow on a batch of rows, and the student follow; the first call is `fit`.
 
@@ -330,7 +330,7 @@ class OnlineDistilledClassifier(ClassifierDistiller):
             )
             after = self._grown(labelled)
             check_grown(before, after, self._first_rows)
-        followed = with_made_rows(
+        followed = with_synthetic_rows(
             batch, after, self.augmentation_, self.student_, self.random_state
         )
         self._follow(followed, Task(self))

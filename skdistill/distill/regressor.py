@@ -10,7 +10,7 @@ from skdistill.rows import check_regression_rows, observed_rows
 from skdistill.students.fitting import distill_regressor, distill_regressor_further
 from skdistill.students.tree import TreeStudentRegressor
 from skdistill.teacher.in_use import RegressorInUse
-from skdistill.verbose import stage, told
+from skdistill.verbose import stage, verbose
 
 
 class DistilledRegressor(RegressorMixin, Distiller):
@@ -173,7 +173,7 @@ class DistilledRegressor(RegressorMixin, Distiller):
         return self
 
     @available_if(student_has("partial_fit"))
-    @told
+    @verbose
     def partial_fit(self, X, y=None, sample_weight=None):
         """Go on distilling on fresh rows, which the fitted teacher labels; the first call is `fit`.
 

@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from skdistill import __version__
 from skdistill.columns import mix_rows, take_rows
 from skdistill.distill.class_prior import prior_shift
-from skdistill.distill.made_rows import make_rows
+from skdistill.distill.synthetic_rows import make_synthetic_rows
 from skdistill.soft_labels import calibration_temperature
 from skdistill.students.base import stated
 from skdistill.students.fitting import learns_unknown_levels
@@ -119,7 +119,7 @@ def label_synthetic_rows(
         there are only those with unknown cells. None if there are none.
     """
     teacher = in_use.corrected(shift)
-    made = make_rows(
+    made = make_synthetic_rows(
         teacher,
         rows.X,
         rows.sample_weight,
@@ -167,7 +167,7 @@ def label_fresh_rows(teacher, X, observed, sample_weight, classes):
     return replace(fresh, y=observed)
 
 
-def with_made_rows(fresh, teacher, augmentation, student, random_state):
+def with_synthetic_rows(fresh, teacher, augmentation, student, random_state):
     """Add synthetic rows, which a teacher labels, to fresh ones.
 
     Parameters
@@ -190,7 +190,7 @@ def with_made_rows(fresh, teacher, augmentation, student, random_state):
     """
     if augmentation is None or len(fresh.y) < 2:
         return fresh
-    made = make_rows(
+    made = make_synthetic_rows(
         teacher,
         fresh.X,
         fresh.sample_weight,

@@ -10,7 +10,7 @@ from joblib import Parallel, delayed
 
 from skdistill.search.costs import Costs, static_costs
 from skdistill.search.time_limit import TRIALS_OF_LAST_FIT, TimeLimit
-from skdistill.verbose import untold
+from skdistill.verbose import quiet
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ class Trials:
 def try_out(arena, plan, f, n_rows=None):
     """Distil a plan on a fold, score it, and read off what it costs."""
     start = perf_counter()
-    with untold():  # what fits and scorers do; the search says what came of it
+    with quiet():  # what fits and scorers do; the search says what came of it
         distiller = arena.fit(plan, f, n_rows)
         seconds = perf_counter() - start
         student = distiller.student_

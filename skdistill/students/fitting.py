@@ -16,7 +16,7 @@ from skdistill.estimators import (
     weight_params,
 )
 from skdistill.messages import refuse_class
-from skdistill.progress import UNHEARD
+from skdistill.progress import SILENT
 from skdistill.soft_labels import margins_from_decision
 from skdistill.students.base import StudentClassifier, StudentRegressor, stated
 from skdistill.students.column_selector import ColumnSelector
@@ -103,7 +103,7 @@ def learns_unknown_levels(student):
     return isinstance(student, StudentClassifier | StudentRegressor)
 
 
-def distill_classifier(student, transfer_set, temperature, alpha, generations=1, task=UNHEARD):
+def distill_classifier(student, transfer_set, temperature, alpha, generations=1, task=SILENT):
     """Fit a clone of a classifier student on a transfer set.
 
     Parameters
@@ -119,7 +119,7 @@ def distill_classifier(student, transfer_set, temperature, alpha, generations=1,
         Weight of the soft term, in [0, 1].
     generations : int, default=1
         Number of students, of which each but the first learns from the one before.
-    task : Task, default=UNHEARD
+    task : Task, default=SILENT
         What it is a part of; every generation is one.
 
     Returns
@@ -175,7 +175,7 @@ def _of_generation(student, generation):
     return clone(student).set_params(**seeds)
 
 
-def distill_classifier_further(student, transfer_set, temperature, alpha, task=UNHEARD):
+def distill_classifier_further(student, transfer_set, temperature, alpha, task=SILENT):
     """Let a fitted classifier student go on learning, from another transfer set.
 
     Parameters
@@ -188,7 +188,7 @@ def distill_classifier_further(student, transfer_set, temperature, alpha, task=U
         Larger than 0.
     alpha : float
         Weight of the soft term, in [0, 1].
-    task : Task, default=UNHEARD
+    task : Task, default=SILENT
         What it is a part of.
     """
     transfer_set = transfer_set.with_X(as_last_step_sees(student, transfer_set.X))
@@ -198,7 +198,7 @@ def distill_classifier_further(student, transfer_set, temperature, alpha, task=U
         last.partial_distill(transfer_set, temperature, alpha)
 
 
-def distill_regressor(student, transfer_set, alpha, task=UNHEARD):
+def distill_regressor(student, transfer_set, alpha, task=SILENT):
     """Fit a clone of a regressor student on a transfer set.
 
     Parameters
@@ -209,7 +209,7 @@ def distill_regressor(student, transfer_set, alpha, task=UNHEARD):
         Rows and predictions.
     alpha : float
         Weight of the teacher's predictions, in [0, 1].
-    task : Task, default=UNHEARD
+    task : Task, default=SILENT
         What it is a part of.
 
     Returns

@@ -14,7 +14,7 @@ from skdistill.estimators import is_fitted, last_step, n_columns_of, names_of
 from skdistill.messages import shown
 from skdistill.parameters import validate_params
 from skdistill.teacher.tree_nodes import read_tree_nodes
-from skdistill.verbose import stage, steps, told
+from skdistill.verbose import stage, steps, verbose
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Column:
 
 
 @validate_params({"backend": [str, None], "random_state": ["random_state"], "verbose": ["verbose"]})
-@told
+@verbose
 def transfer_rows_from_teacher(
     teacher,
     ranges=None,

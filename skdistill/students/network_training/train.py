@@ -23,7 +23,7 @@ from skdistill.students.network_training.callbacks import (
     WarmUpThenCosine,
 )
 from skdistill.students.network_training.net import DistillationNet, NonFiniteLossError
-from skdistill.verbose import is_told, note
+from skdistill.verbose import is_verbose, note
 
 #: Without this many rows none are held out: too few would be left to tell epochs apart.
 SMALLEST_SET_WITH_VALIDATION = 500
@@ -89,7 +89,7 @@ def train(student, build, positions, packed, criterion, goes_on, attributes_of, 
         own.append(("best", best))
     if getattr(student, "_skl_callbacks", None):
         own.append(("tasks", TaskPerEpoch(task, attributes_of, rows)))
-    if is_told():
+    if is_verbose():
         own.append(("progress", ProgressBar(type(student).__name__, n_steps * batch_size)))
     with _seeded(seed, device):
         net = DistillationNet(

@@ -22,7 +22,7 @@ MOST_UNKNOWN = 0.1
 
 
 @dataclass(frozen=True)
-class MadeRows:
+class SyntheticRows:
     """Synthetic rows, not labelled yet.
 
     Attributes
@@ -40,7 +40,7 @@ class MadeRows:
     parents: np.ndarray | None = None
 
 
-def make_rows(
+def make_synthetic_rows(
     teacher,
     X,
     sample_weight,
@@ -74,7 +74,7 @@ def make_rows(
 
     Returns
     -------
-    made : MadeRows or None
+    made : SyntheticRows or None
         Rows that weigh as much as one of X on average; fewer and lighter ones if there are only
         those with unknown cells. None if there are none.
     """
@@ -88,7 +88,7 @@ def make_rows(
         made = take_rows(X, random_state.randint(n_samples, size=n_unknown))
         made = with_unknown_cells(made, np.arange(n_unknown), kinds)
         share = min(MOST_UNKNOWN, UNKNOWN_SHARE * len(kinds))
-        return MadeRows(made, np.full(n_unknown, share * sample_weight.sum() / n_unknown))
+        return SyntheticRows(made, np.full(n_unknown, share * sample_weight.sum() / n_unknown))
     request = (X if pool is None else stack_rows([X, pool])), n_samples, random_state
     if with_parents and hasattr(augmentation, "sample_with_parents"):
         made, parents = augmentation.sample_with_parents(*request)
@@ -98,7 +98,7 @@ def make_rows(
     if kinds:
         n_unknown = min(n_unknown, int(MOST_UNKNOWN * n_made))
         made = with_unknown_cells(made, random_state.permutation(n_made)[:n_unknown], kinds)
-    return MadeRows(made, np.full(n_made, sample_weight.mean()), parents)
+    return SyntheticRows(made, np.full(n_made, sample_weight.mean()), parents)
 
 
 def _kinds_taken(teacher, X):

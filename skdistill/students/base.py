@@ -1,4 +1,4 @@
-"""What every student does: check the input, turn it into targets, and answer as a classifier."""
+"""What all students share: checks of the input, targets, predictions, and what they state."""
 
 from abc import abstractmethod
 
@@ -24,36 +24,37 @@ from skdistill.rows import (
 )
 from skdistill.soft_labels import SoftTargets, margins_from_proba, proba_from_margins
 
-#: Spreads of values whose squares neither vanish nor overflow.
+#: Standard deviations of values whose squares neither underflow nor overflow.
 SPREADS = 1.0, 1e100
 
-#: Values whose mean is so many spreads from 0 are shifted there: squares would lose their digits.
+#: Values whose mean is this many standard deviations from 0 are centred: their squares would lose
+#: digits.
 FAR = 1000.0
 
 
 class Student:
-    """What every student states of itself; these defaults suit all other estimators, too.
+    """What every student states about itself; the defaults hold for all other estimators.
 
-    The rest of the package asks for it, by `stated` where an estimator may be no student at all.
+    The rest of the package reads it, by `stated` where an estimator may be no student.
 
     Attributes
     ----------
     form : {"tree", "additive", "network", "soft_tree"} or None
-        Which plain arrays it has, by which files, exports, reports and explanations go; None if it
-        cannot be saved or exported. That of its file is in `skdistill.scorer.kinds`.
+        Its plain arrays, which files, exports, reports and explanations depend on; None if it
+        cannot be saved or exported. `skdistill.scorer.kinds` has the form for its files.
     losses : tuple of str
         Those of `skdistill.soft_labels.LOSSES` that it can minimise.
     follows_hints : bool
-        Whether it has a hidden layer, which hints are about.
+        Whether it has a hidden layer, which hints need.
     gains_from_synthetic_rows, gains_from_label_correction : bool
-        Whether "auto" makes synthetic rows, and corrects labels, for it; also whether it takes long
-        to train.
+        Whether "auto" makes synthetic rows, and may correct labels, for it. A search takes students
+        that gain from synthetic rows for expensive.
     has_leaves : bool
-        False if it never has leaves, of which a budget may ask for a number.
+        False if it never has leaves, whose number a budget may limit.
     is_readable : bool
-        Whether people can read it, which makes it an odd teacher of an ensemble.
+        Whether people can read it; it is hardly meant as the teacher of an ensemble then.
     starts_with_a_sum : bool
-        Whether it first adds up one vector per column, see `first_sum`.
+        Whether it first computes a sum of one vector per column, see `first_sum`.
     needs : tuple of str
         Packages that its training needs.
     """
@@ -68,16 +69,16 @@ class Student:
     starts_with_a_sum = False
     needs = ()
 
-    #: Its tree or encoding, which knows the nominal columns that it looks at.
+    #: Its tree or encoding, which knows the nominal columns that it uses.
     _reader = None
 
     @classmethod
     def sizes(cls, max_leaves=None):
-        """List what ``StudentSearchCV(students="auto")`` tries of its kind, within a limit."""
+        """List the students of this class that ``StudentSearchCV(students="auto")`` tries."""
         return []
 
     def short_name(self):
-        """Name it and its size, before it is fitted."""
+        """Name it and its size by its parameters."""
         return " ".join(repr(self).split())
 
     def n_columns_used(self):
@@ -86,7 +87,7 @@ class Student:
 
     @abstractmethod
     def parts(self):
-        """Say what it is made of once it is fitted, such as "16 leaves"."""
+        """Describe the fitted student by its size, such as "16 leaves"."""
 
     @abstractmethod
     def file_content(self):
@@ -94,7 +95,7 @@ class Student:
 
     @abstractmethod
     def restore(self, columns, arrays):
-        """Set the fitted attributes that `file_content` holds; all others are there."""
+        """Set the fitted attributes that `file_content` holds, after all others."""
 
     @abstractmethod
     def first_sum(self):
@@ -106,7 +107,7 @@ class Student:
 
 
 def stated(estimator, name):
-    """Return what the last step of an estimator states of itself, or the default of `Student`."""
+    """Return what the last step of an estimator states, or the default of `Student`."""
     return getattr(last_step(estimator), name, getattr(Student, name))
 
 
@@ -305,7 +306,7 @@ class StudentRegressor(Student, ParametersMixin, RegressorMixin, BaseEstimator):
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights.
         real : ndarray of shape (n_samples,), default=None
-            Which rows are real, None for all. A level that no real row has counts as never seen.
+            Which rows are real, None for all. Levels of synthetic rows only count as unseen.
 
         Returns
         -------
@@ -362,7 +363,7 @@ class StudentRegressor(Student, ParametersMixin, RegressorMixin, BaseEstimator):
 
 
 def categories(student, X):
-    """Yield the nominal columns of checked rows that a student looks at.
+    """Yield the nominal columns of checked rows that a student uses.
 
     Parameters
     ----------
@@ -383,26 +384,26 @@ def categories(student, X):
 
 
 def without_weightless(X, targets):
-    """Return rows and targets without those rows that have no weight."""
+    """Return rows and targets without the rows of weight 0."""
     used = targets.soft_weight() + targets.hard_weight() > 0
     if not used.any():
         raise ValueError(
             "There is nothing to learn: alpha=0 gives rows without an observed class no weight, "
-            "and no row has one. Pass observed classes, or a larger alpha."
+            "and no row has an observed class. Pass observed classes, or a larger alpha."
         )
     return (X, targets) if used.all() else (take_rows(X, used), targets.take(used))
 
 
 def weight_unit(sample_weight):
-    """Return the power of two at or below the mean weight.
+    """Return the largest power of two that is not above the mean weight.
 
-    What is divided by it has the same digits, and no longer depends on the unit of the weights.
+    Dividing by it changes no digit, and makes results independent of the unit of the weights.
     """
     largest = sample_weight.max()
     return _power_of_two(largest * np.mean(sample_weight / largest))
 
 
-#: What stands for the spread of values that are constant, as a share of the largest of them.
+#: Spread that constant values are given, as a share of the largest of them.
 OF_CONSTANT = 1e-6
 
 
@@ -424,7 +425,7 @@ def centre_and_spread(y, sample_weight):
         Weighted standard deviation, over all outputs; a millionth of the largest value if they are
         constant but for the last digits.
     """
-    size = np.abs(y).max() or 1.0  # neither sums nor squares are to overflow or vanish
+    size = np.abs(y).max() or 1.0  # sums and squares must not overflow or underflow
     weight = sample_weight / weight_unit(sample_weight)
     centre = np.average(y / size, axis=0, weights=weight)
     spread = np.sqrt(np.mean(np.average((y / size - centre) ** 2, axis=0, weights=weight)))
@@ -433,10 +434,10 @@ def centre_and_spread(y, sample_weight):
 
 
 def safely_scaled(y, sample_weight):
-    """Scale values to a spread in `SPREADS`, and shift them if they are far from 0 beside it.
+    """Scale values to a spread in `SPREADS`, and centre them if they are far from 0.
 
-    By round numbers, so that equal differences stay equal; and small values keep their digits
-    unless they are drowned anyway.
+    The unit is a power of two, so that equal differences stay equal and small values keep their
+    digits.
 
     Parameters
     ----------
@@ -466,7 +467,7 @@ def make_targets(estimator, X, y, sample_weight, classes=None):
     Parameters
     ----------
     estimator : estimator
-        Whose name messages mention.
+        Named in messages.
     X : ndarray or data frame of shape (n_samples, n_features)
         Checked rows.
     y : array-like of shape (n_samples,) or (n_samples, n_classes)
@@ -474,7 +475,7 @@ def make_targets(estimator, X, y, sample_weight, classes=None):
     sample_weight : array-like of shape (n_samples,) or None
         Non-negative weights.
     classes : ndarray of shape (n_classes,), default=None
-        All classes there can be, sorted; None takes those in y.
+        All possible classes, sorted; None for those in y.
 
     Returns
     -------

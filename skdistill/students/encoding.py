@@ -1,6 +1,6 @@
-"""Raw columns in, numbers a linear layer can use out.
+"""Turn raw columns into numbers that a linear layer can use.
 
-A table is encoded in two steps, so that the wide second one never has to be kept:
+A table is encoded in two steps, so that the wide result of the second is never stored:
 
     X  --positions-->  (n_samples, n_features)  --expand-->  (n_samples, n_codes)
 
@@ -19,19 +19,19 @@ from skdistill.levels import level_numbers
 from skdistill.scorer.model import curve_positions
 from skdistill.students.base import Student, weight_unit
 
-#: What one code says about the position of its column.
+#: What a code is about.
 BIN, LEVEL, MISSING = 0, 1, 2
 
 #: Level position of a category that has no code.
 UNKNOWN = -1
 
-#: Bin edges lie within this distance of 0: no width of a bin is infinite, in figures neither.
+#: Bin edges are within this distance of 0, so that no width of a bin overflows.
 FARTHEST_EDGE = 1e300
 
-#: Bins are at least as wide as this: one over their width is not infinite.
+#: Smallest width of a bin: its inverse does not overflow.
 NARROWEST_BIN = np.finfo(np.float64).tiny
 
-#: Bin edges of more rows than this are those of a random sample of as many.
+#: With more rows than this, bin edges are those of a random sample of this size.
 SAMPLED_ROWS = 200_000
 
 
@@ -44,11 +44,11 @@ class ColumnEncoding:
     edges : ndarray of shape (n_bins + 1,) or None
         Increasing bin edges of a numeric column; None for a nominal one.
     fill_value : float or None
-        What a missing number counts as, if none was missing at fit; None if missing has a code.
+        What replaces missing numbers, if none was missing at fit; None if missing has a code.
     levels : tuple or None
         The frequent categories of a nominal column, None standing for missing.
     has_infrequent : bool
-        Whether a last level stands for the rare categories, and for those never seen.
+        Whether there is one more level, for rare categories and those never seen.
     """
 
     edges: np.ndarray | None = None
@@ -68,7 +68,7 @@ class ColumnEncoding:
 
     @property
     def has_missing_code(self):
-        """Whether a code of its own says that the number is missing."""
+        """Whether there is a code for missing numbers."""
         return self.edges is not None and self.fill_value is None
 
     def positions(self, values):
@@ -84,7 +84,7 @@ class ColumnEncoding:
 
 @dataclass(frozen=True)
 class Encoding:
-    """How a whole table turns into positions and codes: plain arrays, nothing to import.
+    """How a whole table turns into positions and codes.
 
     Attributes
     ----------
@@ -98,7 +98,7 @@ class Encoding:
     names: tuple
 
     def __getstate__(self):
-        # What is derived from the columns is larger than they are: leave it out of pickles.
+        # Cached properties are larger than the columns that they are computed from.
         return {"columns": self.columns, "names": self.names}
 
     @cached_property
@@ -182,8 +182,8 @@ class Encoding:
         -------
         design : CSR array of shape (n_samples, n_knots)
             Weights of the knots, float64. A numeric column has one knot per edge, then one for
-            missing; a nominal column has one per level. A curve through the knots, interpolated
-            linearly, is what a linear function of the codes can be.
+            missing; a nominal column has one per level. Every linear function of the codes is a
+            curve that is interpolated linearly between knots.
         knots_to_codes : CSR array of shape (n_knots, n_codes)
             The codes at every knot: ``design @ knots_to_codes`` are the expanded codes.
         """
@@ -247,7 +247,7 @@ class Encoding:
         Yields
         ------
         part : ndarray of shape (n_samples, n_outputs)
-            What one column after the other contributes, float64.
+            The contribution of the next column, float64.
         """
         for column, curve, u in zip(self.columns, curves, positions.T, strict=True):
             knot, share, known = _nearest_knots(column, u)
@@ -257,7 +257,7 @@ class Encoding:
 
 
 class EncodedStudent(Student):
-    """What students state that read columns by an encoding, `encoding_`."""
+    """What students state that encode their columns, by `encoding_`."""
 
     starts_with_a_sum = True
 
@@ -305,7 +305,7 @@ def fit_encoding(student, X, sample_weight):
     ----------
     student : estimator
         Gives ``n_bins`` (largest number of bins of a numeric column), ``max_categories`` (largest
-        number of levels, the infrequent one included), ``min_frequency`` (categories with less
+        number of levels, including the infrequent one), ``min_frequency`` (categories with less
         than this share of the weight are infrequent) and the names of the columns.
     X : ndarray or data frame of shape (n_samples, n_features)
         Checked rows.
@@ -347,7 +347,7 @@ def bin_edges(values, weight, n_bins):
     Returns
     -------
     edges : ndarray of shape (at most n_bins + 1,)
-        Increasing. All distinct values, if there are no more than that.
+        Increasing. All distinct values, if there are at most ``n_bins + 1``.
 
     Notes
     -----
@@ -366,20 +366,20 @@ def bin_edges(values, weight, n_bins):
     mass = np.minimum(mass, mass.sum() / n_bins)
     below = np.cumsum(mass) - mass / 2
     levels = np.linspace(below[0], below[-1], n_bins + 1)
-    # Rounding keeps the choice the same whether a row has weight 2 or stands there twice.
+    # Rounding makes the choice the same for a row of weight 2 and two rows of weight 1.
     picks = np.searchsorted(np.round(below, 9), np.round(levels, 9))
     return distinct[np.unique(np.minimum(picks, len(distinct) - 1))]
 
 
 def _fit_numeric(values, weight, n_bins, sample):
     known = ~np.isnan(values) & (weight > 0)
-    if not known.any():  # missing as it is throughout, the column says nothing
+    if not known.any():  # all values are missing
         return ColumnEncoding(edges=np.zeros(1), fill_value=0.0)
     values = np.clip(values, -FARTHEST_EDGE, FARTHEST_EDGE)
     rows = known if sample is None or not known[sample].any() else sample[known[sample]]
     some = values[rows]
     edges = bin_edges(some, weight[rows], n_bins)
-    if sample is not None:  # it is not to narrow the range
+    if sample is not None:  # the sample must not narrow the range
         lowest = values.min(where=known, initial=np.inf)
         highest = values.max(where=known, initial=-np.inf)
         edges = np.unique([lowest, *edges[1:-1], highest])
@@ -397,7 +397,7 @@ def _fit_nominal(values, weight, max_categories, min_frequency):
     total = sum(mass.values())
     has_unseen = mass.pop(UNSEEN, 0.0) > 0
     by_mass = sorted(mass, key=lambda level: (-mass[level], str(level)))
-    # What a teacher makes of missing cells is not mixed with what it makes of unseen levels.
+    # Missing cells keep a level of their own: a teacher may treat unseen levels differently.
     least = {
         level: 0.0 if has_unseen and level is None else min_frequency * total for level in mass
     }

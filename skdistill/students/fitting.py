@@ -1,4 +1,4 @@
-"""Check a student, and fit it on a transfer set: ours, any other, or a pipeline ending in one."""
+"""Check a student, and fit it on a transfer set: one of skdistill, another one, or a pipeline."""
 
 from dataclasses import replace
 from numbers import Integral
@@ -31,7 +31,7 @@ def check_student(student, kind):
     Raises
     ------
     TypeError
-        If it is something else, or frozen, with what to pass instead.
+        If it is something else, or frozen; the message says what to pass.
     """
     refuse_class(student, "student")
     refuse_frozen(student, "student")
@@ -74,7 +74,7 @@ def check_can_learn(student, loss, hints):
     Raises
     ------
     ValueError
-        If it cannot, with the students that can.
+        If it cannot; the message says which students can.
     """
     last = last_step(student)
     name = type(last).__name__
@@ -95,7 +95,7 @@ def check_can_learn(student, loss, hints):
 
 
 def learns_unknown_levels(student):
-    """Tell whether a student encodes raw columns itself, and so can learn of levels never seen."""
+    """Tell whether a student encodes raw columns itself, so that it can learn unknown levels."""
     if isinstance(student, Pipeline):
         *before, (_, last) = student.steps
         keeps_columns = all(isinstance(step, ColumnSelector) for _, step in before)
@@ -118,14 +118,14 @@ def distill_classifier(student, transfer_set, temperature, alpha, generations=1,
     alpha : float
         Weight of the soft term, in [0, 1].
     generations : int, default=1
-        Number of students, of which each but the first learns from the one before.
+        Number of students; each but the first learns from the one before.
     task : Task, default=SILENT
-        What it is a part of; every generation is one.
+        What this is a part of; every generation is a part of its own.
 
     Returns
     -------
     fitted : estimator
-        The fitted clone; a classifier that is no student comes wrapped in `SoftLabelClassifier`.
+        The fitted clone; other classifiers are wrapped in `SoftLabelClassifier`.
     """
     fitted = _distill_once(student, transfer_set, temperature, alpha, task)
     for generation in range(1, generations):
@@ -166,7 +166,7 @@ def _name(student):
 
 
 def _of_generation(student, generation):
-    """Return a student that starts from other weights than the one of the first generation."""
+    """Return a clone of a student with other seeds than in the first generation."""
     seeds = {
         name: int(seed) + generation
         for name, seed in seeds_of(student).items()
@@ -176,7 +176,7 @@ def _of_generation(student, generation):
 
 
 def distill_classifier_further(student, transfer_set, temperature, alpha, task=SILENT):
-    """Let a fitted classifier student go on learning, from another transfer set.
+    """Train a fitted classifier student further, on another transfer set.
 
     Parameters
     ----------
@@ -189,7 +189,7 @@ def distill_classifier_further(student, transfer_set, temperature, alpha, task=S
     alpha : float
         Weight of the soft term, in [0, 1].
     task : Task, default=SILENT
-        What it is a part of.
+        What this is a part of.
     """
     transfer_set = transfer_set.with_X(as_last_step_sees(student, transfer_set.X))
     last = last_step(student)
@@ -210,7 +210,7 @@ def distill_regressor(student, transfer_set, alpha, task=SILENT):
     alpha : float
         Weight of the teacher's predictions, in [0, 1].
     task : Task, default=SILENT
-        What it is a part of.
+        What this is a part of.
 
     Returns
     -------
@@ -227,7 +227,7 @@ def distill_regressor(student, transfer_set, alpha, task=SILENT):
 
 
 def distill_regressor_further(student, transfer_set, alpha):
-    """Let a fitted regressor with ``partial_fit`` go on learning, from another transfer set."""
+    """Train a fitted regressor with ``partial_fit`` further, on another transfer set."""
     transfer_set = transfer_set.with_X(as_last_step_sees(student, transfer_set.X))
     student = last_step(student)
     X, values, params, _ = _values_to_fit(student, transfer_set, alpha)
@@ -235,10 +235,10 @@ def distill_regressor_further(student, transfer_set, alpha):
 
 
 def _values_to_fit(student, transfer_set, alpha):
-    """Return rows with a weight, values, keywords for weights that differ, which are real."""
+    """Return rows of positive weight, values, keywords for weights, and which rows are real."""
     values, weight = transfer_set.blended_values(alpha)
     used = weight > 0
-    same_weight = np.ptp(weight[used]) == 0  # then any regressor will do
+    same_weight = np.ptp(weight[used]) == 0  # then regressors need not take weights
     params = {} if same_weight else weight_params(student, weight[used])
     X = transfer_set.X if used.all() else take_rows(transfer_set.X, used)
     return X, values[used], params, transfer_set.is_real[used]

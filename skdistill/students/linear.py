@@ -23,11 +23,11 @@ from skdistill.students.base import (
 )
 from skdistill.students.encoding import EncodedStudent, fit_encoding
 
-#: Rows that the curvature, which only scales the optimiser's steps, is estimated on.
+#: Rows on which the curvature is estimated; it only scales the steps of the optimiser.
 CURVATURE_ROWS = 20_000
 
-#: The ridge is at least this share of the total weight: codes that say the same, such as those of
-#: all levels and the intercept, leave no single solution without one.
+#: The ridge is at least this share of the total weight: with collinear codes, such as those of all
+#: levels and the intercept, there is no unique solution without a ridge.
 LEAST_RIDGE = 1e-12
 
 _LINEAR_CONSTRAINTS = {
@@ -125,8 +125,8 @@ class LinearStudentClassifier(_LinearStudent, StudentClassifier):
     Notes
     -----
     Minimises ``sum_i loss_i + ||coef||^2 / (2 C)``, where ``loss_i`` is the distillation loss of
-    row i, with its weight: a convex problem with one solution. The unit of the weights matters for
-    nothing but the ridge, which is at least 1e-12 of the total weight. Numbers outside the range
+    row i, with its weight: a convex problem with one solution. The unit of the weights only affects
+    the ridge, which is at least 1e-12 of the total weight. Numbers outside the range
     seen at fit count as its ends. Missing numbers have a weight of their own where some were
     missing at fit, and count as the median where none were; a column without any number
     contributes nothing. Categories never seen share the infrequent level; without one they
@@ -151,7 +151,7 @@ class LinearStudentClassifier(_LinearStudent, StudentClassifier):
     1.00
     """
 
-    #: What it can minimise as the soft term: what is convex in its weights.
+    #: The soft terms that are convex in its weights.
     losses = ("kl", "logit_mse")
 
     _parameter_constraints = _LINEAR_CONSTRAINTS
@@ -180,7 +180,7 @@ class LinearStudentClassifier(_LinearStudent, StudentClassifier):
         self.encoding_ = fit_encoding(self, X, weight)
         positions = self.encoding_.positions(X)
         prior = targets.prior()
-        near_solution = (proba + prior) / 2  # one-hot targets alone would have no curvature
+        near_solution = (proba + prior) / 2  # one-hot targets alone have no curvature
         solution, self.n_iter_ = _minimise(
             _distillation_objective(targets),
             self.encoding_,
@@ -244,7 +244,7 @@ class LinearStudentRegressor(_LinearStudent, StudentRegressor):
     Notes
     -----
     Minimises ``sum_i w_i (f(x_i) - y_i)^2 + ||coef||^2 / C``, exactly; the ridge is at least 1e-12
-    of the total weight. The unit of y changes nothing but the unit of the answers.
+    of the total weight. The unit of y only changes the unit of the predictions.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Multilayer perceptrons on the encoded columns: trained in torch, served by NumPy."""
+"""Multilayer perceptrons on encoded columns: trained in torch, served by NumPy."""
 
 from numbers import Integral
 
@@ -363,7 +363,7 @@ class MLPStudentRegressor(_MLPStudent, StudentRegressor):
 
 
 def _train_network(student, X, packed, criterion, start, rows):
-    """Train from the best constant model, or on from the weights so far, and keep the weights."""
+    """Train from the best constant model, or from the present weights, and keep the result."""
     training = import_training()
 
     def build():

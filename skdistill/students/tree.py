@@ -1,4 +1,4 @@
-"""A single decision tree of a few leaves: rules people read."""
+"""Single decision trees of a few leaves: rules that people can read."""
 
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
@@ -19,7 +19,7 @@ from skdistill.students.base import (
     weight_unit,
 )
 
-#: What lies beyond counts as this, which the float32 numbers of a tree can hold.
+#: Numbers are clipped to this, the largest that the float32 numbers of a tree can hold.
 LARGEST = float(np.finfo(np.float32).max)
 
 #: Numbers of leaves that a search tries.
@@ -158,7 +158,7 @@ class TreeStudentClassifier(_TreeStudent, StudentClassifier):
         return margins_from_proba(self.tree_.predict(X))
 
     def rescale_margins(self, slope, intercept):
-        """Change the values of leaves, see `StudentClassifier`; other nodes have their means."""
+        """Change the values of leaves, see `StudentClassifier`; inner nodes get their means."""
         tree = self.tree_
         value = proba_from_margins(slope * margins_from_proba(tree.value) + intercept)
         value *= tree.weight[:, None]
@@ -227,7 +227,7 @@ class PlainTree:
     children_left, children_right : ndarray of shape (n_nodes,)
         Node numbers; -1 at a leaf.
     feature : ndarray of shape (n_nodes,)
-        Column that the node asks for.
+        Column that the node splits on.
     threshold : ndarray of shape (n_nodes,)
         Rows with ``float32(x) <= threshold`` go left.
     missing_go_to_left : ndarray of shape (n_nodes,)
@@ -267,11 +267,11 @@ class PlainTree:
 
     @property
     def asked(self):
-        """The columns that some node asks for."""
+        """The columns that nodes split on."""
         return np.unique(self.feature[self.children_left >= 0]).tolist()
 
     def nominal_columns(self):
-        """List position, levels and False of the nominal columns that are asked for."""
+        """List position, levels and False of the nominal columns that nodes split on."""
         return [(j, self.levels[j], False) for j in self.asked if self.levels[j] is not None]
 
     def apply(self, X):
@@ -307,7 +307,7 @@ def grow_tree(student, X, split_target, leaf_target, weight):
     Parameters
     ----------
     student : TreeStudentClassifier or TreeStudentRegressor
-        Gives the limits.
+        Its parameters are the limits.
     X : ndarray or data frame of shape (n_samples, n_features)
         Checked rows.
     split_target : ndarray of shape (n_samples, n_outputs)
@@ -331,9 +331,9 @@ def grow_tree(student, X, split_target, leaf_target, weight):
         values = column_values(X, j)
         levels.append(_order_levels(values, split_target, weight) if is_nominal(values) else None)
         matrix[:, j] = _ordinal(values, levels[j])
-    # With two classes the second column says it all, at half the work.
+    # With two classes the second column is enough, at half the work.
     split_target = split_target[:, 1:] if split_target.shape[1] == 2 else split_target
-    # The tree takes a variance of 1e-16 for none: it must not depend on units.
+    # The tree takes variances up to 1e-16 for 0: they must not depend on units.
     split_target = safely_scaled(split_target, weight)
     grown = DecisionTreeRegressor(
         max_leaf_nodes=student.max_leaf_nodes,

@@ -1,4 +1,4 @@
-"""The losses of outputs, in torch: what `skdistill.soft_labels` says in NumPy."""
+"""Losses in torch: the same as those of `skdistill.soft_labels` in NumPy."""
 
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ class DistillationLoss(nn.Module):
     Parameters
     ----------
     terms : list of tuple (loss, temperature)
-        What every term is, see `skdistill.soft_labels.Term`.
+        See `skdistill.soft_labels.Term`.
     n_classes : int
         Number of classes.
 

@@ -48,7 +48,7 @@ class EncodedMLP(nn.Module):
         return self.last(self.hidden(self.codes(positions)))
 
     def codes(self, positions):
-        """Return what the first layer sees, of shape (n_rows, n_codes)."""
+        """Return the input of the first layer, of shape (n_rows, n_codes)."""
         return positions if self.is_expanded else self.expand(positions)
 
     def hidden(self, codes):
@@ -90,7 +90,7 @@ class EncodedMLP(nn.Module):
 
     @torch.no_grad()
     def set_weights(self, coefs, intercepts):
-        """Take over weights and biases as `weights` returns them."""
+        """Set weights and biases, as `weights` returns them."""
         for layer, coef, intercept in zip(self.layers, coefs, intercepts, strict=True):
             layer.weight.copy_(torch.as_tensor(coef.T))
             layer.bias.copy_(torch.as_tensor(intercept))

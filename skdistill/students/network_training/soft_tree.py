@@ -22,7 +22,7 @@ class SoftTree(nn.Module):
         The fitted encoding.
     leaves : array of shape (n_leaves, n_outputs)
         Initial outputs of the leaves, from left to right: ``2**max_depth`` of a complete tree,
-        whose inner nodes stand in breadth-first order.
+        whose inner nodes are in breadth-first order.
     """
 
     def __init__(self, encoding, leaves):
@@ -51,12 +51,12 @@ class SoftTree(nn.Module):
         return coef, intercept, (LEAF_UNIT * self.leaves).detach().cpu().numpy()
 
     def set_weights(self, coef, intercept):
-        """Take over filters and biases as `weights` returns them."""
+        """Set filters and biases, as `weights` returns them."""
         self.filters.set_weights([coef], [intercept])
 
 
 def new_tree(encoding, max_depth, start, noise):
-    """Make a tree that answers, nearly, with the best constant model.
+    """Make a tree that predicts nearly as the best constant model does.
 
     Parameters
     ----------

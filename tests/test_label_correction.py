@@ -26,7 +26,7 @@ from skdistill import (
 from skdistill.opinion_pool import pool_linearly, pool_log_linearly, z_score
 from skdistill.soft_labels import margins_from_decision, proba_from_margins
 
-WARNING = "had the student learn from a pool"
+WARNING = "made the student learn from a pool"
 
 
 @pytest.fixture(scope="module")

@@ -74,7 +74,7 @@ def test_stages_end_in_their_seconds(rows, capsys):
     assert re.search("fit student: LinearStudentClassifier" + SECONDS, student)
     assert re.search("done" + SECONDS, done)
     model.recalibrate(*make_classification(300, 5, random_state=1))
-    assert re.search(r"margins times .* honest rows.*" + SECONDS, told_by(capsys)[0])
+    assert re.search(r"margins times .* held-out rows.*" + SECONDS, told_by(capsys)[0])
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Answer for classes as frequent as they are, or as heavy as they are to count."""
+"""Correct margins for the frequencies of classes, and for their weights."""
 
 from dataclasses import replace
 
@@ -9,8 +9,8 @@ from skdistill.messages import shown
 from skdistill.opinion_pool import pool_log_linearly, z_score
 from skdistill.soft_labels import SMALLEST_PROBABILITY, proba_from_margins
 
-#: Classes whose mean probability is off by this factor, and this many standard errors, are
-#: worth a word.
+#: Classes whose mean probability is off by this factor, and by this many standard errors, lead to a
+#: warning.
 FAR_OFF, SIGNIFICANT = 2.0, 5.0
 
 
@@ -24,13 +24,13 @@ def prior_shift(margins, codes, sample_weight):
     codes : ndarray of shape (n_samples,)
         Position of the observed class.
     sample_weight : ndarray of shape (n_samples,)
-        Non-negative weights with which the rows stand for the population.
+        Non-negative weights, with which the rows represent the population.
 
     Returns
     -------
     shift : ndarray of shape (n_classes,)
         Minimises the log loss of ``softmax(margins + shift)``: the mean probability of every class
-        is then its share of the rows, up to one row's worth. The first entry is 0.
+        is then its share of the rows, up to the weight of one row. The first entry is 0.
     """
     if margins.shape[1] == 1:
         return np.zeros(1)
@@ -127,7 +127,7 @@ def check_class_weight(class_weight, classes, shares):
 
 
 def class_factors(in_use, prior_correction, class_weight):
-    """Return by how much each class counts more than it does among the labelled rows.
+    """Return the factor by which each class counts more than among the labelled rows.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def class_factors(in_use, prior_correction, class_weight):
         The weights alone.
     """
     classes = in_use.classes
-    if in_use.rows.nothing_observed:  # and so nothing was asked for
+    if in_use.rows.nothing_observed:  # then there is nothing to correct by
         return np.ones(len(classes)), np.ones(len(classes))
     mass = np.bincount(in_use.encoded_y(), in_use.rows.sample_weight, len(classes))
     shares = mass / mass.sum()
@@ -161,10 +161,10 @@ def class_factors(in_use, prior_correction, class_weight):
 
 
 def weigh_classes(transfer_set, factors):
-    """Make classes count more in both terms of the loss, once in each.
+    """Apply the factors of classes to both terms of the loss.
 
-    In the soft term the teacher's odds are multiplied, which is what weights in its own fit would
-    have done; in the hard term the weights of the rows are.
+    In the soft term they multiply the teacher's odds, as class weights in its own fit would have
+    done; in the hard term they multiply the weights of the rows.
     """
     if (factors == 1).all():
         return transfer_set
@@ -175,12 +175,12 @@ def weigh_classes(transfer_set, factors):
 
 
 def log_factors(factors):
-    """Return what weights of classes add to margins; finite also for a class without weight."""
+    """Return what factors of classes add to margins; finite also for a factor of 0."""
     return np.log(np.maximum(factors, SMALLEST_PROBABILITY))
 
 
 def warn_if_far_off(transfer_set):
-    """Warn if the teacher finds a class far more, or less, probable than it was observed."""
+    """Warn if the mean probability of a class is far from its observed share."""
     labelled = transfer_set.take(transfer_set.origin == 0)
     proba, weight = proba_from_margins(labelled.margins), labelled.sample_weight
     if not weight.any():
@@ -193,8 +193,8 @@ def warn_if_far_off(transfer_set):
         if abs(z_score(proba[:, k] - observed, weight)) > SIGNIFICANT:
             warn_caller(
                 f"The teacher finds class {label!r} {mean:.3%} probable on average, where "
-                f"{share:.3%} of the labelled rows were observed to be of it; the student will, "
-                "too. If the teacher was fitted on under- or oversampled rows, or with class "
+                f"{share:.3%} of the labelled rows were observed to be of it; so will the "
+                "student. If the teacher was fitted on under- or oversampled rows, or with class "
                 "weights, pass prior_correction='auto'."
             )
             return

@@ -1,4 +1,4 @@
-"""What a teacher has to beat: students of observed classes, each without one fold of the rows."""
+"""Students of the observed labels, each without one fold: what a teacher is compared with."""
 
 import numpy as np
 from sklearn.base import is_classifier
@@ -10,18 +10,18 @@ from skdistill.students.fitting import distill_classifier, distill_regressor
 from skdistill.teacher.labelling import folds
 from skdistill.verbose import steps
 
-#: With fewer labelled rows of positive weight there is too little to judge teacher or student by.
+#: With fewer labelled rows of positive weight, teacher and student are not compared.
 SMALLEST_SET = 100
 
 #: Differences beyond this many standard errors are significant: about 95 % confidence.
 SIGNIFICANT = 2.0
 
-#: A teacher that leads by this many standard errors after some folds has won: the rest is saved.
+#: Once a teacher leads by this many standard errors, the other folds are not needed.
 CLEAR = 3.0
 
 
 def are_few(labelled):
-    """Tell whether there are too few labelled rows to judge a teacher by."""
+    """Tell whether there are too few labelled rows to compare a teacher with students."""
     return np.count_nonzero(labelled.sample_weight) < SMALLEST_SET
 
 
@@ -56,7 +56,7 @@ def held_out_opinions(student, labelled, cv):
 
 
 def margins_of(student, X):
-    """Ask a fitted student for margins, or predictions in regression, one column each."""
+    """Return the margins of a fitted student; in regression its predictions, as one column."""
     if is_classifier(student):
         if len(student.classes_) == 1:
             return np.zeros((X.shape[0], 1))
@@ -65,7 +65,7 @@ def margins_of(student, X):
 
 
 def answered(labelled, opinion):
-    """Return both sides, y and weights of the rows that the students have answered so far.
+    """Return teacher's and students' margins, y and weights of the rows held out so far.
 
     Returns
     -------
@@ -87,7 +87,7 @@ def losses_of(labelled):
 
 
 def lead_of_teacher(labelled, opinion, worth_following=0.0):
-    """By how many standard errors the teacher's loss is lower than the students'.
+    """Compute by how many standard errors the teacher's loss is lower than the students'.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def lead_of_teacher(labelled, opinion, worth_following=0.0):
     opinion : ndarray of shape (n_samples, n_classes)
         The students', see `held_out_opinions`.
     worth_following : float, default=0.0
-        The share of the students' loss by which the teacher's has to be lower to lead at all.
+        The share of the students' loss by which the teacher's must be lower to lead.
     """
     sides, y, weight = answered(labelled, opinion)
     teacher, student = (losses_of(labelled)(z, y) for z in sides)

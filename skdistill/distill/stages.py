@@ -1,6 +1,6 @@
-"""The stages between teacher and student: what the distillers do with both of them.
+"""The stages between teacher and student.
 
-Real, synthetic and fresh rows are labelled here, and what "auto" means is decided here.
+Here real, synthetic and fresh rows are labelled, and "auto" is resolved.
 """
 
 from dataclasses import replace
@@ -25,12 +25,12 @@ from skdistill.transfer_set import ORIGINS, Munge, TransferSet, join, not_observ
 
 
 def label_real_rows(in_use, fingerprint, rows, *, labelling, cv, correct_prior=False, n_jobs=None):
-    """Have the teacher label the rows that the user passed.
+    """Let the teacher label the rows that the user passed.
 
     Parameters
     ----------
     in_use : ClassifierInUse or RegressorInUse
-        The teacher. Left out of cache keys, for which `fingerprint` stands in.
+        The teacher. Cache keys hold `fingerprint` in its place.
     fingerprint : str
         Identifies the teacher in cache keys.
     rows : Rows
@@ -56,7 +56,7 @@ def label_real_rows(in_use, fingerprint, rows, *, labelling, cv, correct_prior=F
     if correct_prior:
         shift = prior_shift(margins, in_use.encoded_y(), rows.sample_weight)
         margins = answers.margins(shift)
-    # Fitted even if only clones were asked.
+    # Fitted even if only clones labelled the rows.
     teacher, classes = in_use.corrected(shift), in_use.classes
     labelled = TransferSet(
         X=rows.X,
@@ -88,29 +88,29 @@ def label_synthetic_rows(
     random_state,
     n_jobs=None,
 ):
-    """Make synthetic rows and have the teacher label them.
+    """Make synthetic rows and let the teacher label them.
 
     Parameters
     ----------
     in_use : ClassifierInUse or RegressorInUse
-        The teacher. Left out of cache keys, for which `fingerprint` stands in.
+        The teacher. Cache keys hold `fingerprint` in its place.
     fingerprint : str
         Identifies the teacher in cache keys.
     rows : Rows
         Checked labelled and unlabelled rows.
     labelling : {"oob", "cross_fit", "direct"}
-        How the labelled rows were labelled; after "oob" the members of the teacher are asked one
-        by one, if the augmentation tells what the rows were made of.
+        How the labelled rows were labelled; after "oob" the members of the teacher label one by
+        one, if the augmentation returns what the rows were made from.
     shift : ndarray of shape (n_classes,) or None
         What is added to the margins.
     augmentation : object with ``sample`` or None
         Makes synthetic rows.
     with_unknown : bool
-        Whether there are to be rows with levels that were never seen, and missing ones.
+        Whether to make rows with unseen levels and missing values.
     random_state : int, RandomState instance or None
-        Decides the synthetic rows.
+        Determines the synthetic rows.
     n_jobs : int or None, default=None
-        Members to ask at a time.
+        Members that predict at a time.
 
     Returns
     -------
@@ -143,12 +143,12 @@ def label_synthetic_rows(
 
 
 def label_fresh_rows(teacher, X, observed, sample_weight, classes):
-    """Have a fitted teacher label rows that came after fit.
+    """Let a fitted teacher label rows that came after fit.
 
     Parameters
     ----------
     teacher : ClassifierTeacher or RegressorTeacher
-        Has not been fitted on the rows.
+        Not fitted on the rows.
     X : ndarray, sparse matrix or data frame of shape (n_samples, n_features)
         Checked rows.
     observed : ndarray of shape (n_samples,)
@@ -168,7 +168,7 @@ def label_fresh_rows(teacher, X, observed, sample_weight, classes):
 
 
 def with_synthetic_rows(fresh, teacher, augmentation, student, random_state):
-    """Add synthetic rows, which a teacher labels, to fresh ones.
+    """Add synthetic rows, labelled by a teacher, to fresh ones.
 
     Parameters
     ----------
@@ -179,14 +179,14 @@ def with_synthetic_rows(fresh, teacher, augmentation, student, random_state):
     augmentation : object with ``sample`` or None
         Makes them; None for none.
     student : estimator
-        Decides whether some get unknown cells.
+        Determines whether some get unknown cells.
     random_state : int, RandomState instance or None
-        Decides them.
+        Determines them.
 
     Returns
     -------
     transfer_set : TransferSet
-        The fresh rows, then as many synthetic ones as there are to be.
+        The fresh rows, then the synthetic ones.
     """
     if augmentation is None or len(fresh.y) < 2:
         return fresh
@@ -213,7 +213,7 @@ def choose_augmentation(augmentation, student, rows):
     Raises
     ------
     ValueError
-        If synthetic rows are asked for and X is sparse.
+        If an augmentation was passed and X is sparse.
     """
     is_sparse = sp.issparse(rows.X)
     if augmentation == "auto":
@@ -239,11 +239,12 @@ def choose_temperature(temperature, transfer_set):
 
 
 def fingerprint_of(in_use):
-    """Identify a teacher in cache keys, by what it is made of and by some of its answers.
+    """Identify a teacher in cache keys, by its content and by some of its predictions.
 
-    The answers tell models apart that ask elsewhere, where their content says nothing.
+    The predictions are for teachers that call a model elsewhere, whose content does not identify
+    them.
     """
-    if hasattr(in_use.estimator, "cache_key"):  # of a search, for all its candidates
+    if hasattr(in_use.estimator, "cache_key"):  # set by a search, the same for all candidates
         return in_use.estimator.cache_key
     key = content_key([__version__, in_use.estimator])
     if not in_use.was_fitted:

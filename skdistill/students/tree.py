@@ -64,7 +64,7 @@ class _TreeStudent(Student):
         return f"{self.n_leaves_:,} leaves"
 
     def n_columns_used(self):
-        return len(self.tree_.asked)
+        return len(self.tree_.split_columns)
 
     def file_content(self):
         columns = [
@@ -266,17 +266,19 @@ class PlainTree:
         return int(depth.max())
 
     @property
-    def asked(self):
+    def split_columns(self):
         """The columns that nodes split on."""
         return np.unique(self.feature[self.children_left >= 0]).tolist()
 
     def nominal_columns(self):
         """List position, levels and False of the nominal columns that nodes split on."""
-        return [(j, self.levels[j], False) for j in self.asked if self.levels[j] is not None]
+        return [
+            (j, self.levels[j], False) for j in self.split_columns if self.levels[j] is not None
+        ]
 
     def apply(self, X):
         """Return the leaf that each row of X falls in, of shape (n_samples,)."""
-        x = {j: self.column(X, j) for j in self.asked}
+        x = {j: self.column(X, j) for j in self.split_columns}
         node = np.zeros(len(X), dtype=np.intp)
         queue = [(0, np.arange(len(X)))]
         while queue:

@@ -206,7 +206,7 @@ def _warn_of_interruption(net, best, max_epochs):
 
 
 def _in_words(student, n_epochs, max_epochs):
-    """Note how the training went, in one line."""
+    """Describe in one line how the training went."""
     best = student.best_epoch_ - 1
     losses = [
         f"{name} {student.history_[key][best]:.4g}"

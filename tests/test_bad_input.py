@@ -256,7 +256,7 @@ class TestHints:
             Untouchable(), students, distiller_params={"hints": [AttributionHint()]}
         )
         message = message_of(ValueError, search.fit, *binary_task)
-        assert "AttributionHint was asked of TreeStudentClassifier" in message
+        assert "AttributionHint was passed with the student TreeStudentClassifier" in message
 
 
 @pytest.mark.parametrize("n_columns", [9, [2, 99], 0, -1, 2.5])

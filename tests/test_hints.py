@@ -486,7 +486,7 @@ def test_a_hint_for_a_student_that_cannot_follow_it_says_which_can(
     binary_task, forest, family, student
 ):
     model = DistilledClassifier(forest, student, hints=[family()])
-    message = rf"{family.__name__} was asked of .*MLPStudentClassifier has.*hints=\(\)"
+    message = rf"{family.__name__} was passed with .*MLPStudentClassifier has.*hints=\(\)"
     with pytest.raises(ValueError, match=message):
         model.fit(*binary_task)
 

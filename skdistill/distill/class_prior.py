@@ -15,16 +15,9 @@ FAR_OFF, SIGNIFICANT = 2.0, 5.0
 
 
 def prior_shift(margins, codes, sample_weight):
-    """Find what to add to a teacher's margins so that they fit the classes of some rows.
+    """Find what to add to a teacher's honest margins so that they fit the classes of some rows.
 
-    Parameters
-    ----------
-    margins : ndarray of shape (n_samples, n_classes)
-        The teacher's honest margins.
-    codes : ndarray of shape (n_samples,)
-        Position of the observed class.
-    sample_weight : ndarray of shape (n_samples,)
-        Non-negative weights, with which the rows represent the population.
+    The weights, of shape (n_samples,), make the rows represent the population.
 
     Returns
     -------
@@ -39,21 +32,7 @@ def prior_shift(margins, codes, sample_weight):
 
 
 def check_prior(prior_correction, classes, shares):
-    """Return the true shares of the classes that a user gave, in the order of the classes.
-
-    Parameters
-    ----------
-    prior_correction : dict
-        Share of every class.
-    classes : ndarray of shape (n_classes,)
-        The classes.
-    shares : ndarray of shape (n_classes,)
-        Their shares among the labelled rows.
-
-    Returns
-    -------
-    prior : ndarray of shape (n_classes,)
-        Sums to 1.
+    """Return the true share of every class that a user gave, of shape (n_classes,).
 
     Raises
     ------
@@ -84,21 +63,9 @@ def check_prior(prior_correction, classes, shares):
 
 
 def check_class_weight(class_weight, classes, shares):
-    """Return the weight of every class that a user gave, in the order of the classes.
+    """Return the weight of every class, of shape (n_classes,), for classes with these shares.
 
-    Parameters
-    ----------
-    class_weight : dict, "balanced" or None
-        Weights by class, 1 for those left out; "balanced" divides by the share of the class.
-    classes : ndarray of shape (n_classes,)
-        The classes.
-    shares : ndarray of shape (n_classes,)
-        How frequent they are.
-
-    Returns
-    -------
-    weights : ndarray of shape (n_classes,)
-        Non-negative.
+    Classes that are left out have weight 1; "balanced" divides by the share of the class.
 
     Raises
     ------
@@ -128,15 +95,6 @@ def check_class_weight(class_weight, classes, shares):
 
 def class_factors(in_use, prior_correction, class_weight):
     """Return the factor by which each class counts more than among the labelled rows.
-
-    Parameters
-    ----------
-    in_use : ClassifierInUse
-        Knows the classes and the labelled rows.
-    prior_correction : dict, "auto" or None
-        The true shares of the classes, if a dict.
-    class_weight : dict, "balanced" or None
-        Weights of the classes.
 
     Returns
     -------

@@ -77,7 +77,7 @@ class DistilledClassifier(ClassifierDistiller):
 
         - `LeafHint`: its last hidden layer predicts in which of the teacher's leaves a row falls;
         - `ProximityHint`: rows that share leaves of the teacher lie close together there;
-        - `AttributionHint`: it attributes its answers to the columns as the teacher's TreeSHAP
+        - `AttributionHint`: it attributes its predictions to the columns as the teacher's TreeSHAP
           values do;
         - `AdversarialHint`: it deceives a discriminator that compares its probabilities with the
           teacher's.

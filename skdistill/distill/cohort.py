@@ -68,21 +68,10 @@ class Course:
             )
 
     def lesson(self, transfer_set, opinions, i):
-        """Let the peers of a student, and the teacher, label the rows.
+        """Let the peers of student i, and the teacher, label the rows.
 
-        Parameters
-        ----------
-        transfer_set : TransferSet
-            The rows, with the teacher's margins if there is one.
-        opinions : list of ndarray of shape (n_samples, n_classes)
-            The margins of every student.
-        i : int
-            The student that learns; its own margins are left out.
-
-        Returns
-        -------
-        transfer_set : TransferSet
-            Its margins, softened by the temperature, are the mean of the others' soft labels.
+        The opinions are the margins of every student. The margins that are returned, softened by
+        the temperature, are the mean of the others' soft labels.
         """
         peers = [soften(z, self.temperature) for j, z in enumerate(opinions) if j != i]
         mix = np.mean(peers, axis=0)
@@ -158,22 +147,7 @@ def cohort_of(students, n_students):
 
 
 def unanswered_rows(rows, augmentation, random_state):
-    """Build a transfer set without labels of a teacher: all margins are 0.
-
-    Parameters
-    ----------
-    rows : Rows
-        Labelled and unlabelled rows.
-    augmentation : object with ``sample`` or None
-        Makes synthetic rows.
-    random_state : int, RandomState instance or None
-        Determines the synthetic rows.
-
-    Returns
-    -------
-    transfer_set : TransferSet
-        Labelled, unlabelled and synthetic rows.
-    """
+    """Build a transfer set of all rows, and synthetic ones, without a teacher: margins are 0."""
     classes, codes = np.unique(rows.y, return_inverse=True)
 
     def unanswered(X, weight, origin):

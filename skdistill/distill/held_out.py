@@ -28,15 +28,6 @@ def are_few(labelled):
 def held_out_opinions(student, labelled, cv):
     """Fit clones of a student to the observed classes or values, each without one fold.
 
-    Parameters
-    ----------
-    student : estimator
-        Not fitted.
-    labelled : TransferSet
-        Labelled rows only.
-    cv : int, cross-validation generator or iterable
-        The folds.
-
     Yields
     ------
     opinion : ndarray of shape (n_samples, n_classes)
@@ -67,14 +58,7 @@ def margins_of(student, X):
 def answered(labelled, opinion):
     """Return teacher's and students' margins, y and weights of the rows held out so far.
 
-    Returns
-    -------
-    sides : tuple of two ndarray of shape (n_answered, n_classes)
-        Margins of the teacher and of the students.
-    y : ndarray of shape (n_answered,)
-        Positions of the observed classes, or values.
-    sample_weight : ndarray of shape (n_answered,)
-        Positive weights.
+    Rows of weight 0 are left out; y are positions of classes, or values.
     """
     rows = ~np.isnan(opinion[:, 0]) & (labelled.sample_weight > 0)
     sides = labelled.margins[rows], opinion[rows]
@@ -86,21 +70,15 @@ def losses_of(labelled):
     return squared_errors if labelled.classes is None else log_losses
 
 
-def lead_of_teacher(labelled, opinion, worth_following=0.0):
+def lead_of_teacher(labelled, opinion, least_lead=0.0):
     """Compute by how many standard errors the teacher's loss is lower than the students'.
 
-    Parameters
-    ----------
-    labelled : TransferSet
-        Labelled rows with the teacher's honest margins.
-    opinion : ndarray of shape (n_samples, n_classes)
-        The students', see `held_out_opinions`.
-    worth_following : float, default=0.0
-        The share of the students' loss by which the teacher's must be lower to lead.
+    To lead, it must be lower by the share `least_lead` of theirs. The teacher's margins are
+    honest; those of the students are of `held_out_opinions`.
     """
     sides, y, weight = answered(labelled, opinion)
     teacher, student = (losses_of(labelled)(z, y) for z in sides)
-    return z_score((1 - worth_following) * student - teacher, weight)
+    return z_score((1 - least_lead) * student - teacher, weight)
 
 
 def _fit_to_observed(student, labelled):

@@ -27,7 +27,7 @@ ALIKE = 0.9
 
 #: A teacher is followed without correction if its loss is lower than the students' by more than
 #: this share: they have fewer rows than the final student, which does not quite reach its teacher.
-WORTH_FOLLOWING = 0.02
+LEAST_LEAD = 0.02
 
 
 @dataclass(frozen=True, repr=False)
@@ -155,7 +155,7 @@ def correct_labels(student, transfer_set, rule, cv):
     if rule == "auto" and are_few(labelled):
         return unchanged
     for opinion, students in held_out_opinions(student, labelled, cv):  # noqa: B007
-        if rule == "auto" and lead_of_teacher(labelled, opinion, WORTH_FOLLOWING) > CLEAR:
+        if rule == "auto" and lead_of_teacher(labelled, opinion, LEAST_LEAD) > CLEAR:
             return unchanged
     correction = _stack(labelled, opinion, tuple(students))
     if rule == "auto" and not (correction.lead < SIGNIFICANT < correction.gain):
@@ -210,7 +210,7 @@ def _stack(labelled, opinion, students):
     return LabelCorrection(
         pool,
         *(float(np.average(losses, weights=weight)) for losses in (teacher, student, pooled)),
-        lead=lead_of_teacher(labelled, opinion, WORTH_FOLLOWING),
+        lead=lead_of_teacher(labelled, opinion, LEAST_LEAD),
         gain=z_score(teacher - pooled, weight),
         likeness=_likeness(sides[0], answers, weight, labelled.classes is None),
         students=students,

@@ -70,19 +70,7 @@ class Recalibration:
 def recalibration_of(student_margins, teacher_margins, codes, sample_weight):
     """Find the best map of a student's margins, and compare its calibration with the teacher's.
 
-    Parameters
-    ----------
-    student_margins, teacher_margins : ndarray of shape (n_samples, n_classes)
-        Margins on rows that neither was fitted on.
-    codes : ndarray of shape (n_samples,)
-        Position of the observed class.
-    sample_weight : ndarray of shape (n_samples,)
-        Non-negative weights.
-
-    Returns
-    -------
-    recalibration : Recalibration
-        The map, whether it is called for or not.
+    Both margins are of rows that neither was fitted on. The map may not be called for.
 
     References
     ----------
@@ -108,18 +96,7 @@ def recalibration_of(student_margins, teacher_margins, codes, sample_weight):
 def honest_recalibration(student, transfer_set, temperature, alpha, cv, generations=1):
     """Find the map of a student by a clone that is fitted without some labelled rows.
 
-    Parameters
-    ----------
-    student : estimator
-        Not fitted.
-    transfer_set : TransferSet
-        What the student itself is fitted on.
-    temperature, alpha : float
-        As for the student.
-    cv : int, cross-validation generator or iterable
-        The first of its folds of the labelled rows is held out; synthetic rows are left out.
-    generations : int, default=1
-        As for the student.
+    The first fold of the labelled rows is held out; synthetic rows are left out.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Choose alpha row by row: how much each observed class counts beside the teacher."""
+"""Choose alpha row by row: how much each observed class counts against the teacher."""
 
 from dataclasses import dataclass
 

@@ -92,23 +92,15 @@ def label_synthetic_rows(
 
     Parameters
     ----------
-    in_use : ClassifierInUse or RegressorInUse
-        The teacher. Cache keys hold `fingerprint` in its place.
-    fingerprint : str
-        Identifies the teacher in cache keys.
-    rows : Rows
-        Checked labelled and unlabelled rows.
+    in_use, fingerprint, rows : object
+        See `label_real_rows`.
     labelling : {"oob", "cross_fit", "direct"}
         How the labelled rows were labelled; after "oob" the members of the teacher label one by
         one, if the augmentation returns what the rows were made from.
     shift : ndarray of shape (n_classes,) or None
         What is added to the margins.
-    augmentation : object with ``sample`` or None
-        Makes synthetic rows.
-    with_unknown : bool
-        Whether to make rows with unseen levels and missing values.
-    random_state : int, RandomState instance or None
-        Determines the synthetic rows.
+    augmentation, with_unknown, random_state : object
+        See `make_synthetic_rows`.
     n_jobs : int or None, default=None
         Members that predict at a time.
 
@@ -143,50 +135,19 @@ def label_synthetic_rows(
 
 
 def label_fresh_rows(teacher, X, observed, sample_weight, classes):
-    """Let a fitted teacher label rows that came after fit.
+    """Let a fitted teacher label checked rows that came after fit, as a transfer set.
 
-    Parameters
-    ----------
-    teacher : ClassifierTeacher or RegressorTeacher
-        Not fitted on the rows.
-    X : ndarray, sparse matrix or data frame of shape (n_samples, n_features)
-        Checked rows.
-    observed : ndarray of shape (n_samples,)
-        Position of the observed class, -1 for none; in regression the value, NaN for none.
-    sample_weight : ndarray of shape (n_samples,)
-        Weights.
-    classes : ndarray of shape (n_classes,) or None
-        Class labels; None in regression.
-
-    Returns
-    -------
-    transfer_set : TransferSet
-        The fresh rows.
+    What was observed is the position of the class, -1 for none; in regression the value, NaN for
+    none.
     """
     fresh = not_observed(X, teacher.margins(X), sample_weight, "unlabelled", classes)
     return replace(fresh, y=observed)
 
 
 def with_synthetic_rows(fresh, teacher, augmentation, student, random_state):
-    """Add synthetic rows, labelled by a teacher, to fresh ones.
+    """Return fresh rows and synthetic ones made from them, labelled by the teacher.
 
-    Parameters
-    ----------
-    fresh : TransferSet
-        Rows that came after fit.
-    teacher : ClassifierTeacher or RegressorTeacher
-        Labels the synthetic rows.
-    augmentation : object with ``sample`` or None
-        Makes them; None for none.
-    student : estimator
-        Determines whether some get unknown cells.
-    random_state : int, RandomState instance or None
-        Determines them.
-
-    Returns
-    -------
-    transfer_set : TransferSet
-        The fresh rows, then the synthetic ones.
+    Some get unknown cells if the student can learn them; without augmentation there are none.
     """
     if augmentation is None or len(fresh.y) < 2:
         return fresh

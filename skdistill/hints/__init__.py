@@ -1,6 +1,6 @@
 """Hints: what else a student learns from its teacher than probabilities.
 
-Each is one file, which holds both what the teacher is asked for and the term of the student's loss.
+Each is one file, with its targets, which the teacher computes, and its term of the student's loss.
 """
 
 from skdistill.hints.adversarial import AdversarialHint

@@ -1,4 +1,4 @@
-"""The student attributes its answers to the columns as the teacher's Shapley values do."""
+"""The student attributes its predictions to the columns as the teacher's Shapley values do."""
 
 import numpy as np
 from sklearn.pipeline import Pipeline
@@ -8,12 +8,12 @@ from skdistill.hints.base import Hint
 from skdistill.teacher.attributions import check_can_be_attributed, tree_attributions
 from skdistill.teacher.leaves import spread
 
-#: Rows whose answers are attributed to the columns, which takes milliseconds for each.
+#: Rows whose predictions are attributed to the columns, which takes milliseconds for each.
 EXPLAINED_ROWS = 2_000
 
 
 class AttributionHint(Hint):
-    """Let the student attribute its answers to the columns as the teacher's TreeSHAP values do.
+    """Let the student attribute its predictions to the columns as TreeSHAP does the teacher's.
 
     Parameters
     ----------
@@ -57,9 +57,9 @@ class AttributionHint(Hint):
         """Raise a ValueError if the student sees other columns than the teacher, see `Hint`."""
         if isinstance(student, Pipeline) and len(student.steps) > 1:
             raise ValueError(
-                "AttributionHint was asked of a student behind transformers, which sees other "
-                "columns than the teacher attributes its answers to. Put the transformers in front "
-                "of the distiller, in a Pipeline, or leave AttributionHint out."
+                "AttributionHint was passed with a student behind transformers, which has other "
+                "columns than the teacher. Put the transformers in front of the distiller, in a "
+                "Pipeline, or leave AttributionHint out."
             )
 
     def check_teacher(self, teacher):
@@ -67,7 +67,10 @@ class AttributionHint(Hint):
         check_can_be_attributed(teacher)
 
     def compute_targets(self, rows, state=None):
-        """Attribute the answers to some real rows; the last column is the class, -1 for none."""
+        """Attribute the predictions of some real rows, see `Hint`.
+
+        The last column is the class that is explained, -1 for rows that are not.
+        """
         transfer_set = rows.transfer_set
         real = np.flatnonzero(transfer_set.origin < 2)
         chosen = real[spread(len(real), EXPLAINED_ROWS)]
@@ -86,9 +89,9 @@ class AttributionHint(Hint):
 
         of_teacher, position = targets[:, :-1], targets[:, -1]
         explained = (position >= 0).float()
-        asked = position.clamp(min=0).long()[:, None]
+        explained_class = position.clamp(min=0).long()[:, None]
         margins = batch.margins - batch.margins.mean(dim=1, keepdim=True)
-        margin = margins.gather(1, asked).sum()
+        margin = margins.gather(1, explained_class).sum()
         (slope,) = torch.autograd.grad(margin, batch.codes, create_graph=True)
         of_codes = slope * (batch.codes - batch.codes.mean(dim=0))
         of_columns = torch.zeros_like(of_teacher).index_add(1, batch.column, of_codes)

@@ -50,7 +50,7 @@ class Hint(ParametersMixin, BaseEstimator):
         """Raise a ValueError if a teacher, fitted or not, is known not to give the hint."""
 
     def compute_targets(self, rows, state=None):
-        """Ask the teacher for what the student will follow.
+        """Compute by the teacher what the student will follow.
 
         Parameters
         ----------
@@ -93,28 +93,12 @@ class Hint(ParametersMixin, BaseEstimator):
 
 
 def compute_targets(hints, teacher, transfer_set, states=None):
-    """Compute the targets of all hints.
-
-    Parameters
-    ----------
-    hints : sequence of Hint
-        At least one.
-    teacher : ClassifierTeacher
-        Fitted.
-    transfer_set : TransferSet
-        Rows with the teacher's margins.
-    states : sequence or None, default=None
-        What the call for the rows of `fit` returned, for rows that come later.
-
-    Returns
-    -------
-    targets, states : tuple
-        Of every hint, see `Hint.compute_targets`.
+    """Return the targets and the states of one or more hints, see `Hint.compute_targets`.
 
     Raises
     ------
     ImportError
-        If attributions are asked for and shap is not installed.
+        If attributions need shap, and it is not installed.
     ValueError
         If the teacher cannot give a hint.
     """

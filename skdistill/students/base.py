@@ -363,19 +363,9 @@ class StudentRegressor(Student, ParametersMixin, RegressorMixin, BaseEstimator):
 
 
 def categories(student, X):
-    """Yield the nominal columns of checked rows that a student uses.
+    """Yield the nominal columns of checked rows that a fitted student uses.
 
-    Parameters
-    ----------
-    student : Student
-        Fitted.
-    X : ndarray or PlainColumns of shape (n_samples, n_features)
-        Checked rows.
-
-    Yields
-    ------
-    column : tuple (str, ndarray, tuple, bool)
-        As `skdistill.levels.warn_of_unknown_levels` takes it.
+    In the form of the arguments of `skdistill.levels.warn_of_unknown_levels`.
     """
     reader = student._reader
     for j, levels, has_infrequent in reader.nominal_columns() if reader else ():
@@ -408,22 +398,10 @@ OF_CONSTANT = 1e-6
 
 
 def centre_and_spread(y, sample_weight):
-    """Compute mean and standard deviation of values of any size.
+    """Compute the weighted mean and standard deviation of values of any size.
 
-    Parameters
-    ----------
-    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-        Values.
-    sample_weight : ndarray of shape (n_samples,)
-        Positive weights.
-
-    Returns
-    -------
-    centre : float or ndarray of shape (n_outputs,)
-        Weighted mean.
-    spread : float
-        Weighted standard deviation, over all outputs; a millionth of the largest value if they are
-        constant but for the last digits.
+    The spread is one number, over all outputs; a millionth of the largest value if the values are
+    constant but for the last digits.
     """
     size = np.abs(y).max() or 1.0  # sums and squares must not overflow or underflow
     weight = sample_weight / weight_unit(sample_weight)
@@ -436,20 +414,8 @@ def centre_and_spread(y, sample_weight):
 def safely_scaled(y, sample_weight):
     """Scale values to a spread in `SPREADS`, and centre them if they are far from 0.
 
-    The unit is a power of two, so that equal differences stay equal and small values keep their
-    digits.
-
-    Parameters
-    ----------
-    y : ndarray of shape (n_samples, n_outputs)
-        Values.
-    sample_weight : ndarray of shape (n_samples,)
-        Positive weights.
-
-    Returns
-    -------
-    standardised : ndarray of shape (n_samples, n_outputs)
-        ``(y - shift) / unit``, where unit is a power of two and shift 0, or a multiple of it.
+    Returns ``(y - shift) / unit``, where unit is a power of two and shift 0 or a multiple of it:
+    equal differences stay equal, and small values keep their digits.
     """
     centre, spread = centre_and_spread(y, sample_weight)
     unit = _power_of_two(spread / np.clip(spread, *SPREADS))
@@ -468,12 +434,8 @@ def make_targets(estimator, X, y, sample_weight, classes=None):
     ----------
     estimator : estimator
         Named in messages.
-    X : ndarray or data frame of shape (n_samples, n_features)
-        Checked rows.
-    y : array-like of shape (n_samples,) or (n_samples, n_classes)
-        Classes, or probabilities.
-    sample_weight : array-like of shape (n_samples,) or None
-        Non-negative weights.
+    X, y, sample_weight : object
+        See `StudentClassifier.fit`; X is checked.
     classes : ndarray of shape (n_classes,), default=None
         All possible classes, sorted; None for those in y.
 

@@ -102,19 +102,9 @@ class ColumnSelector(TransformerMixin, BaseEstimator):
 
 
 def selection_of(estimator):
-    """Return the column selector before a student, and the student.
+    """Return the column selector before a fitted student, and the student.
 
-    Parameters
-    ----------
-    estimator : estimator
-        A fitted student, or a pipeline.
-
-    Returns
-    -------
-    selector : ColumnSelector or None
-        None if there is none, or if there are other steps.
-    behind : estimator
-        The student; the estimator itself if there is no selector.
+    None and the estimator itself if there is no selector, or if there are other steps.
     """
     if isinstance(estimator, Pipeline) and len(estimator.steps) == 2:
         (_, first), (_, last) = estimator.steps

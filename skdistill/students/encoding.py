@@ -199,43 +199,25 @@ class Encoding:
         return sp.hstack(blocks, format="csr"), sp.block_diag(codes_at_knots, format="csr")
 
     def curves(self, weights):
-        """Turn one weight per code into one curve per column.
-
-        Parameters
-        ----------
-        weights : ndarray of shape (n_codes, n_outputs)
-            Weights of a linear function of the codes.
+        """Turn weights, of shape (n_codes, n_outputs), into the values of curves at their `knots`.
 
         Returns
         -------
         curves : list of ndarray of shape (n_knots_of_column, n_outputs)
-            Values at the knots, see `knots`.
+            One per column.
         """
         blocks = np.split(weights, np.cumsum(self.n_codes_of)[:-1])
         return [_curve(column, block) for column, block in zip(self.columns, blocks, strict=True)]
 
     def sum_of_curves(self, positions, curves):
-        """Look up every column in its curve and add: the linear function without its codes.
-
-        Parameters
-        ----------
-        positions : ndarray of shape (n_samples, n_features)
-            Encoded rows.
-        curves : list of ndarray of shape (n_knots_of_column, n_outputs)
-            As `curves` returns them.
-
-        Returns
-        -------
-        total : ndarray of shape (n_samples, n_outputs)
-            ``expand(positions) @ weights``, float64.
-        """
+        """Compute ``expand(positions) @ weights``, float64, as the sum of what `look_up` yields."""
         total = np.zeros((len(positions), curves[0].shape[1]))
         for part in self.look_up(positions, curves):
             total += part
         return total
 
     def look_up(self, positions, curves):
-        """Look up every column in its curve, as `sum_of_curves` does, without adding.
+        """Look up every column in its curve: a linear function of the codes without these.
 
         Parameters
         ----------
@@ -299,23 +281,10 @@ def _restored(column, edges):
 
 
 def fit_encoding(student, X, sample_weight):
-    """Learn bin edges and levels from a table.
+    """Learn bin edges and levels from checked rows.
 
-    Parameters
-    ----------
-    student : estimator
-        Gives ``n_bins`` (largest number of bins of a numeric column), ``max_categories`` (largest
-        number of levels, including the infrequent one), ``min_frequency`` (categories with less
-        than this share of the weight are infrequent) and the names of the columns.
-    X : ndarray or data frame of shape (n_samples, n_features)
-        Checked rows.
-    sample_weight : ndarray of shape (n_samples,)
-        Non-negative weights: a row of weight 2 counts as two rows.
-
-    Returns
-    -------
-    encoding : Encoding
-        The fitted encoding.
+    The student has ``n_bins``, ``max_categories`` and ``min_frequency``, see
+    `LinearStudentClassifier`, and the names of the columns. A row of weight 2 counts as two rows.
     """
     sample_weight = sample_weight / weight_unit(sample_weight)
     sample = None

@@ -81,15 +81,15 @@ def check_can_learn(student, loss, hints):
     if loss not in stated(last, "losses"):
         able = names_of(kind for kind in CLASSIFIERS if loss in kind.losses)
         raise ValueError(
-            f"loss={loss!r} was asked of {name}, which cannot minimise it; {able} can. Use "
-            "one of those as the student, or loss='kl'."
+            f"loss={loss!r} was passed with the student {name}, which cannot minimise it; {able} "
+            "can. Use one of those as the student, or loss='kl'."
         )
     for hint in hints:
         if not stated(last, "follows_hints"):
             able = names_of(kind for kind in CLASSIFIERS if kind.follows_hints)
             raise ValueError(
-                f"{type(hint).__name__} was asked of {name}, which has no hidden layer to follow "
-                f"hints; {able} has. Use that as the student, or hints=()."
+                f"{type(hint).__name__} was passed with the student {name}, which has no hidden "
+                f"layer to follow hints; {able} has. Use that as the student, or hints=()."
             )
         hint.check_student(student)
 
@@ -176,21 +176,7 @@ def _of_generation(student, generation):
 
 
 def distill_classifier_further(student, transfer_set, temperature, alpha, task=SILENT):
-    """Train a fitted classifier student further, on another transfer set.
-
-    Parameters
-    ----------
-    student : estimator
-        A student with ``partial_distill``, or a pipeline that ends in one.
-    transfer_set : TransferSet
-        Rows and margins.
-    temperature : float
-        Larger than 0.
-    alpha : float
-        Weight of the soft term, in [0, 1].
-    task : Task, default=SILENT
-        What this is a part of.
-    """
+    """Train a fitted student with ``partial_distill`` further; see `distill_classifier`."""
     transfer_set = transfer_set.with_X(as_last_step_sees(student, transfer_set.X))
     last = last_step(student)
     with task.part("fit-student", by=last):
@@ -199,23 +185,9 @@ def distill_classifier_further(student, transfer_set, temperature, alpha, task=S
 
 
 def distill_regressor(student, transfer_set, alpha, task=SILENT):
-    """Fit a clone of a regressor student on a transfer set.
+    """Fit a clone of any regressor on a transfer set; see `distill_classifier`.
 
-    Parameters
-    ----------
-    student : estimator
-        Any regressor, or a pipeline that ends in one.
-    transfer_set : TransferSet
-        Rows and predictions.
-    alpha : float
-        Weight of the teacher's predictions, in [0, 1].
-    task : Task, default=SILENT
-        What this is a part of.
-
-    Returns
-    -------
-    fitted : estimator
-        The fitted clone.
+    The weight of the teacher's predictions is alpha, in [0, 1].
     """
     X, values, params, real = _values_to_fit(student, transfer_set, alpha)
     fitted = clone(student)

@@ -89,7 +89,7 @@ class TreeStudentClassifier(_TreeStudent, StudentClassifier):
 
     The splits reduce the squared error of the softened mix of soft and hard labels, which is the
     Gini criterion with probabilities in the place of classes. The leaves then hold the mean of
-    that mix at T = 1, so the probabilities stay calibrated whatever the temperature.
+    that mix at T = 1, so the probabilities stay calibrated at any temperature.
 
     Parameters
     ----------
@@ -312,17 +312,11 @@ def grow_tree(student, X, split_target, leaf_target, weight):
         Its parameters are the limits.
     X : ndarray or data frame of shape (n_samples, n_features)
         Checked rows.
-    split_target : ndarray of shape (n_samples, n_outputs)
-        The splits reduce the squared error of this.
-    leaf_target : ndarray of shape (n_samples, n_outputs)
-        ``PlainTree.value`` is the mean of this.
+    split_target, leaf_target : ndarray of shape (n_samples, n_outputs)
+        The splits reduce the squared error of the first; ``PlainTree.value`` is the mean of the
+        second.
     weight : ndarray of shape (n_samples,)
         Positive weights.
-
-    Returns
-    -------
-    tree : PlainTree
-        The grown tree.
     """
     names = tuple(column_names(student))
     unit = weight_unit(weight)

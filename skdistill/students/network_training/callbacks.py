@@ -152,7 +152,7 @@ class TaskPerEpoch(Callback):
 
     def on_epoch_begin(self, net, **kwargs):
         """Begin a task."""
-        self.epoch_ = self.task.begin("epoch", **self._told(net))
+        self.epoch_ = self.task.begin("epoch", **self._info(net))
 
     def on_epoch_end(self, net, **kwargs):
         """End it.
@@ -163,15 +163,15 @@ class TaskPerEpoch(Callback):
             If training must stop: this is how skorch's callbacks stop it.
         """
         epoch, self.epoch_ = self.epoch_, None
-        if epoch.end(**self._told(net)):
+        if epoch.end(**self._info(net)):
             raise KeyboardInterrupt
 
     def on_train_end(self, net, **kwargs):
         """End the task of an epoch after which, or in which, training was stopped."""
         if self.epoch_ is not None:
-            self.epoch_.end(**self._told(net))
+            self.epoch_.end(**self._info(net))
 
-    def _told(self, net):
+    def _info(self, net):
         served = net.served
         return self.rows | {"reconstruction_attributes": lambda: self.attributes_of(served)}
 

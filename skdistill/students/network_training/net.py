@@ -129,19 +129,7 @@ class DistillationNet(NeuralNet):
     def mean_loss(self, iterator, step_fn, training=False):
         """Take a step per batch and return the mean loss of the rows.
 
-        Parameters
-        ----------
-        iterator : Batches
-            Gives batches on the device.
-        step_fn : callable
-            Takes a batch and returns a dict with its mean loss.
-        training : bool, default=False
-            What the callbacks get.
-
-        Returns
-        -------
-        loss : float
-            Mean over the rows.
+        A step takes a batch and returns a dict with its mean loss; callbacks get `training`.
         """
         self._set_training(training)
         total, n_rows = torch.zeros((), device=self.device), 0

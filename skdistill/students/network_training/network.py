@@ -97,19 +97,9 @@ class EncodedMLP(nn.Module):
 
 
 def network_of(student, start=None):
-    """Build the network of a student.
+    """Build the network of an MLP student that has its encoding.
 
-    Parameters
-    ----------
-    student : MLPStudentClassifier or MLPStudentRegressor
-        Has an encoding, and weights if there is no `start`.
-    start : ndarray of shape (n_outputs,) or None, default=None
-        Outputs of the best constant model, for a new network; None for the student's own weights.
-
-    Returns
-    -------
-    network : EncodedMLP
-        The network.
+    It predicts the outputs of the best constant model, `start`; None for the student's own weights.
 
     Raises
     ------

@@ -46,6 +46,7 @@ from skdistill import (
     agreement,
     transfer_rows_from_teacher,
 )
+from skdistill.hints import AdversarialHint, AttributionHint, LeafHint, ProximityHint
 
 TABLES = ["phoneme", "electricity", "adult", "default_credit", "mammography", "covertype_sample"]
 LABELLED, TEST, POOL = 2_000, 4_000, 6_000
@@ -182,10 +183,10 @@ TECHNIQUES = {
     "loss='logit_mse'": ("soft labels", distil(loss="logit_mse")),
     "loss='brier'": ("soft labels", distil(loss="brier")),
     "loss='js'": ("soft labels", distil(loss="js")),
-    "feature_weight=0.1": ("soft labels", distil(feature_weight=0.1)),
-    "relation_weight=0.1": ("soft labels", distil(relation_weight=0.1)),
-    "attribution_weight=0.1": ("soft labels", distil(attribution_weight=0.1)),
-    "adversarial_weight=0.1": ("soft labels", distil(adversarial_weight=0.1)),
+    "LeafHint(0.1)": ("soft labels", distil(hints=[LeafHint(0.1)])),
+    "ProximityHint(0.1)": ("soft labels", distil(hints=[ProximityHint(0.1)])),
+    "AttributionHint(0.1)": ("soft labels", distil(hints=[AttributionHint(0.1)])),
+    "AdversarialHint(0.1)": ("soft labels", distil(hints=[AdversarialHint(0.1)])),
     "generations=2": ("soft labels", distil(generations=2)),
     "label_correction=True": ("soft labels", distil(label_correction=True)),
     "alpha='auto'": ("soft labels", distil(alpha="auto")),

@@ -1,4 +1,4 @@
-"""Warnings: addressed to the caller, and said again when the cache answers."""
+"""Warnings that point at the line of the caller, and are repeated when a cache returns a result."""
 
 import sys
 import warnings
@@ -9,7 +9,7 @@ from itertools import count
 
 __all__ = ["recalled", "warn_caller"]
 
-#: Packages that fit estimators of others: their lines are not where users can change anything.
+#: Packages that fit estimators of others: users cannot change their lines.
 PASS_ON = sys.stdlib_module_names | {
     "skdistill",
     "sklearn",
@@ -27,7 +27,7 @@ _listeners = ContextVar("listeners", default=())
 
 
 def warn_caller(message):
-    """Warn at the user's own line, however deep in skdistill this is said.
+    """Warn at the line of the user's own code, however deep in skdistill this is called.
 
     Parameters
     ----------
@@ -36,8 +36,8 @@ def warn_caller(message):
 
     Notes
     -----
-    The line is the innermost one outside of `PASS_ON`. Worker processes and threads have none;
-    there Python writes ``sys:1``.
+    The line is the innermost one outside of `PASS_ON`. Worker processes and threads have none, and
+    Python writes ``sys:1`` there.
     """
     for said in _listeners.get():
         said.append(message)
@@ -45,7 +45,7 @@ def warn_caller(message):
 
 
 def recalled(memory, stage, ignore=()):
-    """Have a cache remember what a function returns, and warn again where it warned.
+    """Let a cache store what a function returns and its warnings, which are then repeated.
 
     Parameters
     ----------
@@ -54,18 +54,18 @@ def recalled(memory, stage, ignore=()):
     stage : callable
         Warns by `warn_caller`.
     ignore : sequence of str, default=()
-        Names of parameters that are no part of the key.
+        Names of parameters that are not part of the key.
 
     Returns
     -------
     recall : callable
-        Takes and returns what `stage` does.
+        Takes and returns the same as `stage`.
     """
 
     def recall(*args, **kwargs):
         is_new = []
 
-        @wraps(stage)  # its name and its parameters are what the cache goes by
+        @wraps(stage)  # cache keys hold its name and its parameters
         def run(*args, **kwargs):
             is_new.append(True)
             with _listening() as said:
@@ -81,7 +81,7 @@ def recalled(memory, stage, ignore=()):
 
 @contextmanager
 def _listening():
-    """Collect what is said meanwhile, a context variable: each thread hears itself alone."""
+    """Collect the warnings of this thread meanwhile."""
     said = []
     token = _listeners.set((*_listeners.get(), said))
     try:
@@ -100,6 +100,6 @@ def _level_of_caller():
 
 
 def _passes_on(frame):
-    spec = frame.f_globals.get("__spec__")  # knows what runs as __main__, as in joblib's workers
+    spec = frame.f_globals.get("__spec__")  # names what runs as __main__, as in joblib's workers
     name = getattr(spec, "name", None) or frame.f_globals.get("__name__")
     return str(name).partition(".")[0] in PASS_ON

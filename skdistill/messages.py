@@ -1,15 +1,15 @@
-"""What errors say of what was passed: what it is, in a few words, and never its contents."""
+"""How errors describe what was passed: what it is, in a few words, never its contents."""
 
 import os
 
 __all__ = ["refuse_class", "shown"]
 
-#: Longer values are told by their type.
+#: Longer values are described by their type.
 MOST_CHARACTERS = 70
 
 
 def shown(value):
-    """Say what was passed, for a message.
+    """Describe what was passed, for a message.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ def shown(value):
     -------
     text : str
         Classes, tables and estimators by their names and shapes, short values as Python writes
-        them, others by their types. One line, however large the value is.
+        them, others by their types. Always one line.
     """
     kind = type(value).__name__.replace("ndarray", "array")
     if isinstance(value, type):
@@ -36,7 +36,7 @@ def shown(value):
         return f"{_with_article(kind)} of length {len(value)}"
     try:
         text = repr(value)
-    except Exception:  # what a user passed may do anything
+    except Exception:  # the __repr__ of what a user passed may fail
         text = object.__repr__(value)
     if text.startswith("<") or "\n" in text or len(text) > MOST_CHARACTERS:
         length = f" of length {len(value)}" if hasattr(value, "__len__") else ""
@@ -45,12 +45,12 @@ def shown(value):
 
 
 def refuse_class(value, name):
-    """Refuse a class where an object of it is needed.
+    """Refuse a class where an instance is needed.
 
     Raises
     ------
     TypeError
-        If it is one, with what to pass instead.
+        If it is one; the message says what to pass.
     """
     if isinstance(value, type):
         raise TypeError(

@@ -14,23 +14,11 @@ from skdistill.caller import warn_caller
 from skdistill.columns import require_table
 from skdistill.estimators import last_step, transformers_of
 from skdistill.messages import refuse_class, shown
-from skdistill.students.linear import LinearStudentClassifier, LinearStudentRegressor
-from skdistill.students.soft_tree import SoftTreeStudentClassifier
-from skdistill.students.tree import TreeStudentClassifier, TreeStudentRegressor
+from skdistill.students.base import stated
 from skdistill.teacher.asking import ask, is_fitted
 from skdistill.teacher.margins import align_probabilities, check_predictions, check_probabilities
 from skdistill.teacher.vendors import vendor_of
 from skdistill.verbose import note, stage
-
-#: Models that people can read, each smaller than any ensemble.
-_READABLE = (
-    BaseDecisionTree,
-    TreeStudentClassifier,
-    TreeStudentRegressor,
-    LinearStudentClassifier,
-    LinearStudentRegressor,
-    SoftTreeStudentClassifier,
-)
 
 
 @dataclass(frozen=True)
@@ -164,7 +152,8 @@ def check_order(teacher, student):
         If it is not. This may be intended, where only one kind of model can be deployed.
     """
     small, large = last_step(teacher), last_step(student)
-    if not (isinstance(small, _READABLE) and vendor_of(large).is_ensemble(large)):
+    is_readable = isinstance(small, BaseDecisionTree) or stated(small, "is_readable")
+    if not (is_readable and vendor_of(large).is_ensemble(large)):
         return
     names = type(small).__name__, type(large).__name__
     message = (

@@ -27,7 +27,7 @@ __all__ = [
 
 
 class ParametersMixin:
-    """Has an estimator check its parameters by `check_parameters`."""
+    """Lets an estimator check its parameters by `check_parameters`."""
 
     def _validate_params(self):
         check_parameters(
@@ -50,13 +50,13 @@ def check_parameters(constraints, params, owner):
     Raises
     ------
     InvalidParameterError
-        A ValueError and TypeError, as scikit-learn's: if a value is none of those that are allowed,
-        or a class where an object of it is. It says what was passed by name and shape.
+        A ValueError and TypeError, as in scikit-learn: if a value is not allowed, or is a class
+        where an instance is. The message describes what was passed.
     """
     for name, value in params.items():
         if constraints.get(name, "no_validation") == "no_validation":
             continue
-        if isinstance(value, type):  # has all methods that its objects have
+        if isinstance(value, type):  # it has all methods of its instances
             raise InvalidParameterError(
                 f"The {name!r} parameter of {owner} must be an instance. Got {shown(value)} "
                 f"instead: pass {value.__name__}(), with what it needs."
@@ -69,7 +69,7 @@ def check_parameters(constraints, params, owner):
 
 
 def validate_params(constraints):
-    """Have a function check its parameters before anything else, see `check_parameters`."""
+    """Let a function check its parameters first, see `check_parameters`."""
 
     def decorate(function):
         signature = inspect.signature(function)

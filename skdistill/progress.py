@@ -4,60 +4,60 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from skdistill.verbose import stage, told, untold
+from skdistill.verbose import quiet, stage, verbose
 
 try:
     from sklearn.callback import AutoPropagatedCallback, CallbackSupportMixin
-    from sklearn.callback import with_callbacks as _heard
+    from sklearn.callback import with_callbacks as _with_sklearn_callbacks
 except ImportError:
 
     class CallbackSupportMixin:
-        """Supports nothing."""
+        """Stands in for the mixin of scikit-learn 1.9."""
 
     AutoPropagatedCallback = type("AutoPropagatedCallback", (), {})
 
-    def _heard(method):
+    def _with_sklearn_callbacks(method):
         return method
 
 
-__all__ = ["UNHEARD", "CallbackSupportMixin", "Task", "begin", "refuse_callbacks", "with_callbacks"]
+__all__ = ["SILENT", "CallbackSupportMixin", "Task", "begin", "refuse_callbacks", "with_callbacks"]
 
 
 def with_callbacks(method):
-    """Have a method of an estimator tell what it does, to `verbose` and to callbacks."""
-    return told(_heard(method))
+    """Decorate a method of an estimator that reports to `verbose` and to callbacks."""
+    return verbose(_with_sklearn_callbacks(method))
 
 
 @dataclass(frozen=True)
 class Task:
-    """A part of a fit that callbacks, and those who want it verbose, are told of.
+    """A part of a fit that is reported to callbacks, and printed if it is verbose.
 
-    What callbacks are told besides, ``X``, ``y``, ``metadata`` and ``reconstruction_attributes``,
-    may be functions, which are called if a callback asks.
+    What else callbacks get, ``X``, ``y``, ``metadata`` and ``reconstruction_attributes``, may be
+    functions, which are called if a callback needs the value.
 
     Attributes
     ----------
     estimator : estimator or None
-        What is fitted; None for nothing that anybody is told of.
+        What is fitted; None for a task that reports nothing.
     context : sklearn.callback.CallbackContext or None
-        None if no callback can listen.
+        None if there are no callbacks.
     """
 
     estimator: Any = None
     context: Any = None
 
-    def begin(self, name, n_parts=0, **told):
-        """Begin a part of it, which has so many parts at most; None for nobody knows."""
+    def begin(self, name, n_parts=0, **info):
+        """Begin a part of it, which has at most `n_parts` parts; None if that is not known."""
         if self.context is None:
             return self
         context = self.context.subcontext(task_name=name, max_subtasks=n_parts)
-        return Task(self.estimator, context)._said(**told)
+        return Task(self.estimator, context)._begun(**info)
 
-    def end(self, **told):
-        """End it; return whether a callback asks to stop."""
+    def end(self, **info):
+        """End it; return whether a callback wants the fit to stop."""
         if self.context is None:
             return False
-        return self.context.call_on_fit_task_end(estimator=self.estimator, **told)
+        return self.context.call_on_fit_task_end(estimator=self.estimator, **info)
 
     @contextmanager
     def part(self, name, n_parts=0, by=None):
@@ -68,18 +68,18 @@ class Task:
         name : str
             What is done.
         n_parts : int or None, default=0
-            How many parts it has at most; None for nobody knows.
+            How many parts it has at most; None if that is not known.
         by : estimator or None, default=None
-            What is fitted by it, and is heard in its place if it takes callbacks.
+            What is fitted by it, and reports in its place if it takes callbacks.
         """
-        with untold() if self.estimator is None else stage(name, by):
+        with quiet() if self.estimator is None else stage(name, by):
             if self.context is None:
                 yield self
                 return
             context = self.context.subcontext(task_name=name, max_subtasks=n_parts)
-            is_heard = hasattr(by, "set_callbacks")
-            with context.propagate_callback_context(by) if is_heard else nullcontext():
-                part = Task(self.estimator, context)._said()
+            reports = hasattr(by, "set_callbacks")
+            with context.propagate_callback_context(by) if reports else nullcontext():
+                part = Task(self.estimator, context)._begun()
                 yield part
                 part.end()
 
@@ -88,35 +88,35 @@ class Task:
         with self.part(name):
             return function(*args, **kwargs)
 
-    def _said(self, **told):
-        self.context.call_on_fit_task_begin(estimator=self.estimator, **told)
+    def _begun(self, **info):
+        self.context.call_on_fit_task_begin(estimator=self.estimator, **info)
         return self
 
 
-#: For fits that are none of the user's, such as those of clones that judge.
-UNHEARD = Task()
+#: For fits that report nothing, such as those of clones that are fitted to measure something.
+SILENT = Task()
 
 
-def begin(estimator, n_parts, **told):
-    """Begin the fit of an estimator, which has so many parts at most, within `with_callbacks`."""
+def begin(estimator, n_parts, **info):
+    """Begin the fit of an estimator, of at most `n_parts` parts, within `with_callbacks`."""
     if not hasattr(estimator, "_init_callback_context"):
         return Task(estimator)
     context = estimator._init_callback_context(max_subtasks=n_parts)
-    return Task(estimator, context)._said(**told)
+    return Task(estimator, context)._begun(**info)
 
 
 def refuse_callbacks(part, whole):
-    """Refuse callbacks of a part that scikit-learn wants at the whole, before any work.
+    """Refuse callbacks of a part that have to be set on the whole, before any work.
 
     Raises
     ------
     TypeError
-        If there are such.
+        If there are some.
     """
     callbacks = getattr(part, "_skl_callbacks", ())
     names = [type(each).__name__ for each in callbacks if isinstance(each, AutoPropagatedCallback)]
     if names:
         raise TypeError(
-            f"{type(part).__name__} has the callbacks {names}, which are handed down from the "
+            f"{type(part).__name__} has the callbacks {names}, which are passed down from the "
             f"outermost estimator. Set them there, as in {type(whole).__name__}.set_callbacks."
         )

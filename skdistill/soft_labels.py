@@ -1,4 +1,4 @@
-"""Margins, probabilities, temperature and the distillation loss: pure maths on arrays.
+"""Margins, probabilities, temperature and the distillation loss: functions of arrays.
 
 margins --softmax(. / T)--> soft labels --mix with hard labels--> targets of a student
 
@@ -6,7 +6,7 @@ Nothing here knows about estimators, rows or columns.
 """
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -14,7 +14,7 @@ from scipy.special import entr, log_softmax, logsumexp, rel_entr, softmax
 
 __all__ = [
     "LOSSES",
-    "Hint",
+    "HintTargets",
     "SoftTargets",
     "Term",
     "calibration_temperature",
@@ -32,7 +32,7 @@ __all__ = [
 #: What the soft term of the distillation loss may be, see `distillation_loss`.
 LOSSES = ("kl", "logit_mse", "brier", "js")
 
-#: Keeps the logarithm of a probability of zero finite, far below anything a model can resolve.
+#: Keeps the logarithm of a probability of zero finite, far below what a model can resolve.
 SMALLEST_PROBABILITY = 1e-12
 
 #: `calibration_temperature` looks for its minimum between these two temperatures.
@@ -63,8 +63,8 @@ def margins_from_proba(proba, floor=SMALLEST_PROBABILITY):
     proba : ndarray of shape (n_samples, n_classes)
         Rows that sum to 1.
     floor : float or array-like of shape (n_classes,), default=1e-12
-        The smallest probability of each class that can be told from zero. Entries below it are
-        raised to it; every other entry keeps its value, up to the row's new sum.
+        The smallest probability of each class that differs from zero. Entries below it are raised
+        to it; all others keep their values, up to the new sum of the row.
 
     Returns
     -------
@@ -110,7 +110,7 @@ def free_outputs(margins):
 
 
 def free_margins(proba):
-    """Turn one distribution into the outputs of a model that answers with it.
+    """Turn one distribution into the outputs of a model that predicts it.
 
     Parameters
     ----------
@@ -149,26 +149,23 @@ def soften(margins, temperature=1.0):
     return softmax(np.asarray(margins) / temperature, axis=1)
 
 
-class Hint(NamedTuple):
-    """What a teacher tells of rows besides its margins.
+class HintTargets(NamedTuple):
+    """A hint, and its targets on every row.
 
     Attributes
     ----------
-    family : {"feature", "relation", "attribution", "adversarial"}
-        What it is, and so how a student follows it.
-    weight : float
-        Larger than 0; multiplies the term of the loss.
-    values : ndarray of shape (n_samples, n_values)
-        What the teacher tells of every row; no columns if its margins are enough.
+    hint : Hint
+        One of `skdistill.hints`.
+    targets : ndarray of shape (n_samples, n_targets)
+        See `Hint.compute_targets`.
     """
 
-    family: str
-    weight: float
-    values: np.ndarray
+    hint: Any
+    targets: np.ndarray
 
     def take(self, rows):
-        """Return the hint for some rows, given by a mask or by indices."""
-        return self._replace(values=self.values[rows])
+        """Return the targets of some rows, given by a mask or by indices."""
+        return self._replace(targets=self.targets[rows])
 
 
 class Term(NamedTuple):
@@ -194,7 +191,7 @@ class Term(NamedTuple):
 
 @dataclass(frozen=True)
 class SoftTargets:
-    """What a student is asked to reproduce, row by row.
+    """What a student learns from, row by row.
 
     Attributes
     ----------
@@ -212,8 +209,8 @@ class SoftTargets:
         What the weight of the hard term is multiplied by, by observed class; None for 1.
     loss : {"kl", "logit_mse", "brier", "js"}
         The soft term, see `distillation_loss`.
-    hints : tuple of Hint
-        What else the student is to follow.
+    hints : tuple of HintTargets
+        What else the student learns.
     """
 
     margins: np.ndarray
@@ -306,7 +303,7 @@ class SoftTargets:
         return np.average(proba, axis=0, weights=weight)
 
     def softened_mix(self):
-        """`mixed`, softened by the temperature: what a student that knows no temperature sees."""
+        """`mixed`, softened by the temperature, for students that have no temperature."""
         proba, weight = self.mixed()
         if self.temperature != 1.0:
             with np.errstate(divide="ignore"):  # log 0 = -inf: a class that stays impossible
@@ -315,7 +312,7 @@ class SoftTargets:
 
 
 def centred(margins):
-    """Return margins without what all classes of a row have in common: the softmax is the same."""
+    """Return margins minus their mean over the classes, which leaves the softmax as it is."""
     return margins - np.mean(margins, axis=1, keepdims=True)
 
 
@@ -341,7 +338,7 @@ def distillation_loss(student_margins, targets):
 
     - "kl": ``sum(q * log(q / p))``;
     - "logit_mse": ``sum((z - v)**2) / (2 * n_classes)`` of centred margins z and v of student and
-      teacher, both divided by T. This is what "kl" becomes for T towards infinity;
+      teacher, both divided by T. This is the limit of "kl" for T towards infinity;
     - "brier": ``sum((q - p)**2)``;
     - "js": ``(KL(q || m) + KL(p || m)) / 2`` with ``m = (q + p) / 2``, at most log 2.
 
@@ -386,7 +383,7 @@ def weighted_loss(student_margins, terms):
     student_margins : ndarray of shape (n_samples, n_classes)
         The student's pre-link scores at T = 1.
     terms : list of Term
-        As `SoftTargets.terms` returns them: worth computing once for many calls.
+        Of `SoftTargets.terms`, computed once for many calls.
 
     Returns
     -------
@@ -437,7 +434,7 @@ _DIVERGENCES = {"kl": _cross_entropy, "logit_mse": _logit_mse, "brier": _brier, 
 
 
 def _least_loss(targets):
-    """Compute what `weighted_loss` says of a student that answers as the soft labels do."""
+    """Compute the `weighted_loss` of a student that predicts the soft labels."""
     if targets.loss != "kl":
         return np.zeros(len(targets.codes))
     entropy = entr(targets.soft_labels()).sum(axis=1)

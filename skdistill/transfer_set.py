@@ -50,8 +50,8 @@ class TransferSet:
         Weight of every row's soft term, in place of one for all; None for that.
     loss : {"kl", "logit_mse", "brier", "js"}
         What the soft term is, see `skdistill.soft_labels.distillation_loss`.
-    hints : tuple of Hint
-        Further targets from the teacher, besides its margins.
+    hints : tuple of HintTargets
+        What the student follows besides the margins.
     labelling : {"oob", "cross_fit", "direct"}
         Where the margins of the labelled rows come from. Those of unlabelled rows are "direct".
     synthetic_labelling : {"half_oob", "direct"}

@@ -1,9 +1,9 @@
-"""What is being done, told by `verbose`: stages with their seconds, and bars.
+"""What the parameter `verbose` prints: stages with their seconds, and progress bars.
 
-A stage prints one line when it ends, with its seconds, or two if it is long: one while it runs.
-Loops that are long show a bar. All of it goes to stderr, as tqdm's bars do, so that what a script
-prints stays apart. What a verbose call does in its own thread is told, but not what clones do that
-only judge; workers tell their own verbose calls, by lines.
+A stage prints one line when it ends, with its seconds; a long one prints a line while it runs, too.
+Long loops show a bar. All of it goes to stderr, as tqdm's bars do, apart from what a script prints.
+A verbose call prints what is done in its own thread, but not what is done by clones that are fitted
+to measure something. Worker processes print lines for the verbose calls within them.
 """
 
 import sys
@@ -14,23 +14,23 @@ from inspect import signature
 from threading import Timer, current_thread, main_thread
 from time import perf_counter
 
-__all__ = ["bar_of", "is_told", "note", "say", "stage", "steps", "told", "untold"]
+__all__ = ["bar_of", "is_verbose", "note", "quiet", "say", "stage", "steps", "verbose"]
 
 #: Seconds after which a stage is named although it has not ended, and a loop gets a bar.
 LONG = 5.0
 
-#: Seconds below which a stage that nothing was noted of is not worth a line.
+#: Shorter stages, in seconds, print no line unless something was noted.
 SHORT = 0.1
 
-#: Steps of a bar that are counted in thousands.
+#: From this number of steps on, a bar counts in thousands.
 MANY = 10_000
 
-#: The innermost stage that is told; None where nobody wants to know.
+#: The innermost stage that is printed; None where nothing is.
 _current = ContextVar("stage", default=None)
 
 
 class _Stage:
-    """Something that is done, within something else or as a whole."""
+    """A stage within another one, or an outermost one."""
 
     def __init__(self, name, above=None, by=None):
         self.name = name
@@ -45,26 +45,26 @@ class _Stage:
         return perf_counter() - self.begun
 
     def in_words(self):
-        """Say what is done, and what was noted."""
+        """Return what is done, and what was noted, as text."""
         name = [] if self.above is None else [self.name.replace("-", " ")]
         notes = ["; ".join(self.notes)] if self.notes else []
         return ": ".join([*name, *notes]) or "done"
 
     def prefix(self):
-        """Return what lines begin with: the name of the whole, and an indent."""
+        """Return what lines begin with: the name of the outermost stage, and an indent."""
         if self.above is None:
             return f"[{self.name}] "
         return self.above.prefix() + ("  " if self.above.above else "")
 
     def announce(self):
-        """Print what is under way, and what it is a part of, unless that is known."""
+        """Print that this stage, and those around it, have begun, unless that is printed."""
         if not self.is_named:
             self.is_named = True
             self.above.announce()
             _print(f"{self.prefix()}{self.in_words()} ...")
 
     def end(self):
-        """Print what was done, unless it was nothing."""
+        """Print what was done, unless the stage was short and nothing was noted."""
         if self.is_named or self.notes or self.seconds >= SHORT:
             if self.above is not None:
                 self.above.announce()
@@ -73,14 +73,14 @@ class _Stage:
 
 @contextmanager
 def stage(name, by=None):
-    """Tell of the block as a stage of what is told now, if anything is.
+    """Print the block as a stage of the current one, if there is one.
 
     Parameters
     ----------
     name : str
         What is done; hyphens become spaces.
     by : estimator or None, default=None
-        What is fitted in the block. Its own stages are told as parts of this one.
+        What is fitted in the block. Its own stages are parts of this one.
     """
     above = _current.get()
     if above is None:
@@ -100,7 +100,7 @@ def stage(name, by=None):
 
 @contextmanager
 def _whole(name, verbose, by=None):
-    """Tell of the block as a whole of its own, or not at all."""
+    """Print the block as an outermost stage, or print nothing of it."""
     whole = _Stage(name, by=by) if verbose else None
     with _made_current(whole):
         yield
@@ -108,8 +108,8 @@ def _whole(name, verbose, by=None):
         whole.end()
 
 
-def untold():
-    """Tell nothing of a block."""
+def quiet():
+    """Print nothing in a block."""
     return _made_current(None)
 
 
@@ -122,27 +122,27 @@ def _made_current(stage):
         _current.reset(token)
 
 
-def told(call):
-    """Have a function tell what it does if its parameter `verbose` says so.
+def verbose(call):
+    """Decorate a function that prints its stages if its parameter `verbose` is true.
 
-    Called by what is told already, it is a part of that. A method of an estimator goes by the
-    estimator's ``verbose``; within another fit it is told only if the stage is there for it.
+    If a stage is printed already, the function is a part of it. A method of an estimator goes by
+    the estimator's ``verbose``; within another fit it prints only in a stage that is `by` it.
     """
     if "verbose" not in signature(call).parameters:
-        return _told_by_estimator(call)
+        return _verbose_method(call)
 
     @wraps(call)
-    def tells(*args, **kwargs):
+    def run(*args, **kwargs):
         name = type(args[0]).__name__ if call.__name__ == "__init__" else call.__name__
-        with nullcontext() if is_told() else _whole(name, kwargs.get("verbose", 0)):
+        with nullcontext() if is_verbose() else _whole(name, kwargs.get("verbose", 0)):
             return call(*args, **kwargs)
 
-    return tells
+    return run
 
 
-def _told_by_estimator(method):
+def _verbose_method(method):
     @wraps(method)
-    def tells(estimator, *args, **kwargs):
+    def run(estimator, *args, **kwargs):
         above = _current.get()
         is_part = above is not None and any(
             estimator is each for each in (above.by, _last(above.by))
@@ -151,23 +151,23 @@ def _told_by_estimator(method):
         with nullcontext() if is_part else _whole(name, verbose, estimator):
             return method(estimator, *args, **kwargs)
 
-    return tells
+    return run
 
 
-def is_told():
-    """Tell whether somebody wants to know what is done now."""
+def is_verbose():
+    """Tell whether the current stage is printed."""
     return _current.get() is not None
 
 
 def note(text):
-    """Note something about the current stage, for the line that it prints when it ends."""
-    if is_told():
+    """Add something to the line that the current stage prints when it ends."""
+    if is_verbose():
         _current.get().notes.append(text)
 
 
 def say(text):
-    """Print a line below the current stage now."""
-    if is_told():
+    """Print a line below the current stage at once."""
+    if is_verbose():
         _current.get().announce()
         _print(_Stage(text, _current.get()).prefix() + text)
 
@@ -186,7 +186,7 @@ def steps(items, name, n_items=None, unit=" steps"):
     unit : str, default=" steps"
         What is counted.
     """
-    if not is_told():
+    if not is_verbose():
         yield from items
         return
     n_items = len(items) if n_items is None and hasattr(items, "__len__") else n_items
@@ -197,13 +197,13 @@ def steps(items, name, n_items=None, unit=" steps"):
 
 
 def bar_of(name, n_items, unit=" steps"):
-    """Open a bar below the current stage, which has to be told; it shows if it takes long.
+    """Open a bar below the current stage, which must be printed; it shows if it takes long.
 
     Returns
     -------
     bar : object
         A context manager with ``update(n=1)``, ``set_postfix(**shown)`` and ``close()``: tqdm's
-        bar, or lines now and then in workers, in files, and without tqdm.
+        bar; in workers, in files and without tqdm an object that prints a line now and then.
     """
     from multiprocessing import parent_process  # monitors, which load next to nothing, have no bars
 
@@ -224,7 +224,7 @@ def bar_of(name, n_items, unit=" steps"):
 
 
 class _Lines:
-    """Stands in for a bar: a line now and then, the more seldom the longer it takes."""
+    """A bar that prints lines, the less often the longer it takes."""
 
     def __init__(self, name, n_items, unit):
         self.name = name
@@ -259,7 +259,7 @@ class _Lines:
         _print(", ".join([*parts, *(f"{name}={value}" for name, value in self.shown.items())]))
 
     def set_postfix(self, **shown):
-        """Keep what is to be shown besides."""
+        """Set what is shown besides."""
         self.shown = shown
 
     def close(self):
@@ -267,8 +267,8 @@ class _Lines:
 
 
 def _print(line):
-    """Write a line as a whole, above the bars that are open."""
-    if sys.stderr is None:  # of a service, say
+    """Write a whole line, above open bars."""
+    if sys.stderr is None:  # as in a service
         return
     tqdm = sys.modules.get("tqdm")
     if tqdm is None:
@@ -285,7 +285,7 @@ def _duration(seconds):
 
 
 def _last(estimator):
-    """Return the last step of pipelines: the one that a stage is there for."""
+    """Return the last step of a pipeline, however deep it is."""
     while hasattr(estimator, "steps"):
         estimator = estimator.steps[-1][1]
     return estimator

@@ -13,6 +13,7 @@ import numpydoc.docscrape
 import pytest
 
 import skdistill
+from skdistill import hints
 
 ROOT = Path(skdistill.__file__).parent
 HEAVY = {
@@ -131,7 +132,7 @@ def test_importing_the_package_loads_nothing_heavy():
 
 def test_the_distiller_loads_no_vendor_and_no_torch():
     program = (
-        "import sys; from skdistill import DistilledClassifier, MLPStudentRegressor;"
+        "import sys; from skdistill import DistilledClassifier, MLPStudentRegressor, hints;"
         f"found = {HEAVY!r} & set(sys.modules); assert not found, found"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
@@ -183,10 +184,15 @@ def test_reports_load_shap_and_plots_only_when_they_are_needed():
 
 
 @pytest.mark.parametrize(
-    "name", [n for n in skdistill.__all__ if not n.endswith("Error") and not n.isupper()]
+    "name",
+    [
+        n
+        for n in [*skdistill.__all__, *hints.__all__]
+        if not n.endswith("Error") and not n.isupper()
+    ],
 )
 def test_docstrings_name_every_parameter_in_order_with_its_default(name):
-    documented = getattr(skdistill, name)
+    documented = getattr(hints if name in hints.__all__ else skdistill, name)
     doc = numpydoc.docscrape.get_doc_object(documented)
     parameters = inspect.signature(documented).parameters
     section = "Parameters" if doc["Parameters"] else "Attributes"  # data classes

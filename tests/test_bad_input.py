@@ -27,6 +27,7 @@ from skdistill import (
     TreeStudentClassifier,
     fraud_scorer,
 )
+from skdistill.hints import AttributionHint, LeafHint, ProximityHint
 from skdistill.messages import shown
 
 COSTS = DecisionCosts(missed_fraud=100, declined_legit=30, review=4)
@@ -206,7 +207,7 @@ class TestWhoIsWho:
 
 
 class TestHints:
-    @pytest.mark.parametrize("family", ["feature", "relation", "attribution"])
+    @pytest.mark.parametrize("family", [LeafHint, ProximityHint, AttributionHint])
     @pytest.mark.parametrize(
         "teacher",
         [
@@ -216,26 +217,46 @@ class TestHints:
         ],
     )
     def test_teachers_that_cannot_tell_are_not_fitted(self, family, teacher, binary_task):
-        model = DistilledClassifier(teacher, MLPStudentClassifier(), **{f"{family}_weight": 0.1})
-        with pytest.raises(ValueError, match=f"{family}_weight.*need"):
+        model = DistilledClassifier(teacher, MLPStudentClassifier(), hints=[family()])
+        with pytest.raises(ValueError, match=f"{family.__name__}.*need"):
             model.fit(*binary_task)
         assert not hasattr(model, "transfer_summary_")
 
     def test_voting_tells_its_leaves_but_no_attributions(self, binary_task):
         voting = VotingClassifier([("forest", Untouchable())], voting="soft")
-        model = DistilledClassifier(voting, MLPStudentClassifier(), feature_weight=0.1)
+        model = DistilledClassifier(voting, MLPStudentClassifier(), hints=[LeafHint()])
         with pytest.raises(AssertionError, match="work was begun"):
             model.fit(*binary_task)
         with pytest.raises(ValueError, match="it is a VotingClassifier"):
-            model.set_params(attribution_weight=0.1).fit(*binary_task)
+            model.set_params(hints=[AttributionHint()]).fit(*binary_task)
+
+    @pytest.mark.parametrize(
+        ("hints", "error", "message"),
+        [
+            (LeafHint(), TypeError, r"hints=\[LeafHint\(\)\]"),
+            ("leaf", TypeError, "hints is 'leaf'; a list was expected"),
+            (None, TypeError, "hints is None; a list was expected"),
+            ({LeafHint()}, TypeError, "a list was expected"),
+            ([LeafHint], TypeError, r"is the class LeafHint.*Pass LeafHint\(\)"),
+            (["leaf"], TypeError, r"hints holds 'leaf'.*hints=\[LeafHint\(\)\]"),
+            ([LeafHint(), ProximityHint(), LeafHint(2)], ValueError, "LeafHint twice"),
+        ],
+    )
+    def test_what_is_no_list_of_different_hints_is_refused(
+        self, binary_task, hints, error, message
+    ):
+        with pytest.raises(error, match=message):
+            DistilledClassifier(Untouchable(), MLPStudentClassifier(), hints=hints).fit(
+                *binary_task
+            )
 
     @pytest.mark.parametrize("students", ["auto", TreeStudentClassifier()])
     def test_a_search_knows_at_once_who_cannot_follow(self, students, binary_task):
         search = StudentSearchCV(
-            Untouchable(), students, distiller_params={"attribution_weight": 0.1}
+            Untouchable(), students, distiller_params={"hints": [AttributionHint()]}
         )
         message = message_of(ValueError, search.fit, *binary_task)
-        assert "attribution_weight was asked of TreeStudentClassifier" in message
+        assert "AttributionHint was passed with the student TreeStudentClassifier" in message
 
 
 @pytest.mark.parametrize("n_columns", [9, [2, 99], 0, -1, 2.5])

@@ -1,5 +1,8 @@
 """What students follow besides margins: leaves, relations, attributions, a discriminator."""
 
+import pickle
+
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +10,7 @@ import torch
 from catboost import CatBoostClassifier
 from lightgbm import LGBMClassifier
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.decomposition import PCA
 from sklearn.ensemble import (
@@ -20,6 +24,7 @@ from sklearn.ensemble import (
 )
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import r2_score
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
@@ -32,22 +37,18 @@ from skdistill import (
     MultiTeacher,
     TreeStudentClassifier,
 )
-from skdistill.distill.hints import tell
-from skdistill.soft_labels import Hint, SoftTargets
-from skdistill.students.network_training.hints import (
-    AdversarialTerm,
-    FeatureTerm,
-    Pass,
-    RelationTerm,
-)
-from skdistill.students.network_training.losses import pack_distillation
+from skdistill.hints import AdversarialHint, AttributionHint, LeafHint, ProximityHint
+from skdistill.hints.base import Hint, compute_targets
+from skdistill.soft_labels import HintTargets, SoftTargets
+from skdistill.students.network_training.losses import Batch, pack_distillation
 from skdistill.students.network_training.network import network_of
 from skdistill.teacher.attributions import tree_attributions
 from skdistill.teacher.leaves import MOST_TREES, LeafEmbedding, leaves_of
 from skdistill.teacher.margins import ClassifierTeacher
 from skdistill.transfer_set import not_observed
 
-FAMILIES = ["feature", "relation", "attribution", "adversarial"]
+FAMILIES = [LeafHint, ProximityHint, AttributionHint, AdversarialHint]
+each_family = pytest.mark.parametrize("family", FAMILIES)
 
 ENSEMBLES = [
     DecisionTreeClassifier(max_depth=4),
@@ -195,7 +196,7 @@ def test_attributions_go_to_the_users_columns(mixed_frame):
 def test_a_teacher_that_tree_shap_does_not_know_is_refused(binary_task):
     X, y = binary_task
     voting = VotingClassifier([("a", RandomForestClassifier(3))], voting="soft").fit(X, y)
-    with pytest.raises(ValueError, match=r"shap says.*attribution_weight=0"):
+    with pytest.raises(ValueError, match=r"shap says.*leave AttributionHint out"):
         tree_attributions(as_teacher(voting), X, y)
     mixing = make_pipeline(PCA(3), RandomForestClassifier(3)).fit(X, y)
     with pytest.raises(ValueError, match="mix columns"):
@@ -205,44 +206,38 @@ def test_a_teacher_that_tree_shap_does_not_know_is_refused(binary_task):
 # ---- terms
 
 
-def a_pass(rng, n_rows=6, n_codes=5, n_hidden=4, n_classes=3):
+def a_batch(rng, n_rows=6, n_codes=5, n_hidden=4, n_classes=3):
     arrays = [rng.normal(size=(n_rows, n)) for n in (n_codes, n_hidden, n_classes)]
-    return Pass(*(torch.as_tensor(a, dtype=torch.float32).requires_grad_() for a in arrays))
+    return Batch(*(torch.as_tensor(a, dtype=torch.float32).requires_grad_() for a in arrays), None)
 
 
-class Sizes:
-    """Stands for a network of which only the width matters."""
-
-    n_hidden = 4
-
-
-def test_the_feature_term_is_the_mean_squared_error_of_a_linear_map(rng):
-    term, step = FeatureTerm(), a_pass(rng)
-    values = torch.as_tensor(rng.normal(size=(6, 3)), dtype=torch.float32)
-    term.attach_to(Sizes, 3)
-    weight, bias = (p.detach().numpy() for p in term.regressor.parameters())
+def test_the_term_of_leaves_is_the_mean_squared_error_of_a_linear_map(rng):
+    head, step = LeafHint().make_head(4, 3), a_batch(rng)
+    targets = torch.as_tensor(rng.normal(size=(6, 3)), dtype=torch.float32)
+    weight, bias = (p.detach().numpy() for p in head.parameters())
     predicted = step.hidden.detach().numpy() @ weight.T + bias
-    expected = np.mean((predicted - values.numpy()) ** 2)
-    assert float(term(step, values, None).detach()) == pytest.approx(expected, rel=1e-5)
+    expected = np.mean((predicted - targets.numpy()) ** 2)
+    found = float(LeafHint().term(head, step, targets).detach())
+    assert found == pytest.approx(expected, rel=1e-5)
 
 
-def test_the_relation_term_is_one_minus_the_correlation_over_pairs(rng):
-    step, leaves = a_pass(rng), rng.integers(2, size=(6, 5))
+def test_the_term_of_proximities_is_one_minus_the_correlation_over_pairs(rng):
+    step, leaves = a_batch(rng), rng.integers(2, size=(6, 5))
     hidden = step.hidden.detach().numpy()
     hidden /= np.linalg.norm(hidden, axis=1, keepdims=True)
     pairs = ~np.eye(6, dtype=bool)
     cosine = (hidden @ hidden.T)[pairs]
     proximity = (leaves[:, None] == leaves[None]).mean(axis=2)[pairs]
     expected = 1 - np.corrcoef(cosine, proximity)[0, 1]
-    found = RelationTerm()(step, torch.as_tensor(leaves, dtype=torch.float32), None)
+    found = ProximityHint().term(None, step, torch.as_tensor(leaves, dtype=torch.float32))
     assert float(found.detach()) == pytest.approx(expected, rel=1e-4)
 
 
-def test_the_relation_term_is_finite_for_one_row_and_for_rows_without_relations(rng):
-    step = a_pass(rng, n_rows=1)
-    assert torch.isfinite(RelationTerm()(step, torch.zeros(1, 3), None))
+def test_the_term_of_proximities_is_finite_for_one_row_and_for_rows_that_share_nothing(rng):
+    step = a_batch(rng, n_rows=1)
+    assert torch.isfinite(ProximityHint().term(None, step, torch.zeros(1, 3)))
     strangers = torch.arange(6.0)[:, None]
-    loss = RelationTerm()(a_pass(rng), strangers, None)
+    loss = ProximityHint().term(None, a_batch(rng), strangers)
     loss.backward()
     assert torch.isfinite(loss)
 
@@ -269,7 +264,7 @@ def attribution_of(network, codes, position):
 
 
 @pytest.mark.parametrize("task", ["binary_task", "multiclass_task"])
-def test_the_attribution_term_is_one_minus_the_cosine_on_explained_rows(task, request, rng):
+def test_the_term_of_attributions_is_one_minus_the_cosine_on_explained_rows(task, request, rng):
     X, y = request.getfixturevalue(task)
     student = MLPStudentClassifier((6,), n_bins=4, max_epochs=2, random_state=0).fit(X, y)
     network = network_of(student).double()
@@ -278,9 +273,10 @@ def test_the_attribution_term_is_one_minus_the_cosine_on_explained_rows(task, re
     of_teacher = torch.as_tensor(rng.normal(size=(40, X.shape[1])))
     explained = torch.arange(40) % 3 == 0
     values = torch.cat([of_teacher, torch.where(explained, asked, -1)[:, None]], dim=1)
-    hints = (Hint("attribution", 1.0, values.numpy()),)
+    hints = (HintTargets(AttributionHint(1.0), values.numpy()),)
     targets = SoftTargets(np.zeros((40, len(student.classes_))), y[:40], np.ones(40), hints=hints)
     criterion, packed = pack_distillation(targets)
+    criterion.attach_to(network)
     _, loss, with_term = criterion.in_training(network, positions, torch.as_tensor(packed).double())
     own = attribution_of(network, network.codes(positions), asked)
     cosine = torch.nn.functional.cosine_similarity(own, of_teacher, dim=1)
@@ -289,22 +285,21 @@ def test_the_attribution_term_is_one_minus_the_cosine_on_explained_rows(task, re
 
 
 def test_the_student_is_pushed_against_the_discriminators_gradient(rng):
-    term, step = AdversarialTerm(), a_pass(rng)
-    term.attach_to(Sizes, 3)
+    step, discriminator = a_batch(rng), AdversarialHint().make_head(4, 3)
     of_teacher = torch.softmax(torch.as_tensor(rng.normal(size=(6, 3))).float(), dim=1)
-    term(step, of_teacher, None).backward()
-    found, of_discriminator = step.margins.grad.clone(), term.discriminator[0].weight.grad.clone()
+    AdversarialHint().term(discriminator, step, of_teacher).backward()
+    found, of_discriminator = step.margins.grad.clone(), discriminator[0].weight.grad.clone()
 
     margins = step.margins.detach().requires_grad_()
-    term.zero_grad()
+    discriminator.zero_grad()
     p, row = torch.softmax(margins, dim=1), step.hidden.detach()
-    log_odds = [term.discriminator(torch.cat([row, side], dim=1)) for side in (of_teacher, p)]
+    log_odds = [discriminator(torch.cat([row, side], dim=1)) for side in (of_teacher, p)]
     gain = torch.nn.functional.logsigmoid(log_odds[0]) + torch.nn.functional.logsigmoid(
         -log_odds[1]
     )
     (-gain.mean() / 2).backward()
     assert_allclose(found.numpy(), -margins.grad.numpy(), rtol=1e-4, atol=1e-7)
-    expected = term.discriminator[0].weight.grad.numpy()
+    expected = discriminator[0].weight.grad.numpy()
     assert_allclose(of_discriminator.numpy(), expected, rtol=1e-4, atol=1e-7)
     assert step.hidden.grad is None  # it describes the row, and is not to hide it
 
@@ -316,10 +311,11 @@ def test_terms_add_up_with_their_weights_and_epochs_are_compared_without(rng, bi
     positions = torch.as_tensor(student.encoding_.positions(X))
 
     def of_training(weight):
-        hints = (Hint("relation", weight, values),)
+        hints = (HintTargets(ProximityHint(weight), values),)
         targets = SoftTargets(np.zeros((600, 2)), y, np.ones(600), alpha=0.5, hints=hints)
         criterion, packed = pack_distillation(targets)
         network = network_of(student)
+        criterion.attach_to(network)
         outputs, loss, total = criterion.in_training(network, positions, torch.as_tensor(packed))
         assert torch.equal(criterion(outputs, torch.as_tensor(packed)), loss)
         return float(loss.detach()), float(total.detach())
@@ -337,7 +333,6 @@ def hinted(binary_task):
     """Students that follow one family each, and none, of a forest fitted on the first 400 rows."""
     X, y = binary_task
     forest = RandomForestClassifier(40, random_state=0).fit(X[:400], y[:400])
-    weights = {"feature": 3.0, "relation": 3.0, "attribution": 3.0, "adversarial": 3.0}
 
     def distil(**params):
         model = DistilledClassifier(
@@ -345,11 +340,11 @@ def hinted(binary_task):
         )
         return model.fit(X[:400], y[:400]).student_
 
-    students = {family: distil(**{f"{family}_weight": w}) for family, w in weights.items()}
+    students = {family: distil(hints=[family(weight=3.0)]) for family in FAMILIES}
     return forest, X[400:], {"none": distil(), **students}
 
 
-def test_a_student_that_follows_features_knows_the_leaves_of_fresh_rows(hinted):
+def test_a_student_that_follows_leaves_knows_the_leaves_of_fresh_rows(hinted):
     forest, X, students = hinted
     embedded = LeafEmbedding(leaves_of(forest, X)).embed(leaves_of(forest, X))
 
@@ -358,10 +353,10 @@ def test_a_student_that_follows_features_knows_the_leaves_of_fresh_rows(hinted):
         fitted = LinearRegression().fit(hidden[:100], embedded[:100])
         return r2_score(embedded[100:], fitted.predict(hidden[100:]))
 
-    assert known(students["feature"]) > known(students["none"]) + 0.05
+    assert known(students[LeafHint]) > known(students["none"]) + 0.05
 
 
-def test_a_student_that_follows_relations_keeps_fresh_rows_together_as_the_forest_does(hinted):
+def test_a_student_that_follows_proximities_keeps_fresh_rows_together_as_the_forest_does(hinted):
     forest, X, students = hinted
     leaves = leaves_of(forest, X)
     pairs = np.triu_indices(len(X), 1)
@@ -372,7 +367,7 @@ def test_a_student_that_follows_relations_keeps_fresh_rows_together_as_the_fores
         hidden = hidden / np.linalg.norm(hidden, axis=1, keepdims=True)
         return np.corrcoef((hidden @ hidden.T)[pairs], proximity)[0, 1]
 
-    assert likeness(students["relation"]) > likeness(students["none"]) + 0.05
+    assert likeness(students[ProximityHint]) > likeness(students["none"]) + 0.05
 
 
 def test_a_student_that_follows_attributions_has_the_teachers_reasons_for_fresh_rows(hinted):
@@ -386,28 +381,28 @@ def test_a_student_that_follows_attributions_has_the_teachers_reasons_for_fresh_
         own = attribution_of(network, network.codes(positions), torch.as_tensor(position))
         return float(torch.nn.functional.cosine_similarity(own, of_teacher, dim=1).mean())
 
-    assert likeness(students["attribution"]) > likeness(students["none"]) + 0.03
+    assert likeness(students[AttributionHint]) > likeness(students["none"]) + 0.03
 
 
 def test_a_discriminator_changes_the_student(hinted):
     _, X, students = hinted
-    difference = students["adversarial"].predict_proba(X) - students["none"].predict_proba(X)
+    difference = students[AdversarialHint].predict_proba(X) - students["none"].predict_proba(X)
     assert np.abs(difference).max() > 1e-3
 
 
-def test_without_weights_nobody_is_asked_for_hints(binary_task, forest, monkeypatch):
-    monkeypatch.setattr("skdistill.distill.classifier.tell_in_fit", None)
+def test_without_hints_the_teacher_is_asked_for_none(binary_task, forest, monkeypatch):
+    monkeypatch.setattr("skdistill.distill.classifier.compute_targets_in_fit", None)
     DistilledClassifier(forest, small_mlp(max_epochs=1)).fit(*binary_task)
-    model = DistilledClassifier(forest, small_mlp(max_epochs=1), feature_weight=1.0)
+    model = DistilledClassifier(forest, small_mlp(max_epochs=1), hints=[LeafHint()])
     with pytest.raises((TypeError, AttributeError, ValueError)):
         model.fit(*binary_task)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@each_family
 def test_hints_repeat_with_a_seed(binary_task, forest, family):
     X, y = binary_task
     model = DistilledClassifier(
-        forest, MLPStudentClassifier((8,), max_epochs=2), random_state=3, **{f"{family}_weight": 1}
+        forest, MLPStudentClassifier((8,), max_epochs=2), random_state=3, hints=[family(1)]
     )
     first = model.fit(X, y).predict_proba(X)
     assert_array_equal(model.fit(X, y).predict_proba(X), first)
@@ -420,8 +415,8 @@ def test_all_hints_go_together_on_frames_with_strings_and_gaps(mixed_frame):
         remainder="passthrough",
     )
     teacher = make_pipeline(encode, HistGradientBoostingClassifier(max_iter=10))
-    weights = {f"{family}_weight": 0.5 for family in FAMILIES}
-    model = DistilledClassifier(teacher, small_mlp(), random_state=0, **weights)
+    hints = [family(0.5) for family in FAMILIES]
+    model = DistilledClassifier(teacher, small_mlp(), random_state=0, hints=hints)
     model.fit(frame, y, X_unlabeled=(mixed_frame(50, seed=1)[0],))
     assert model.score(frame, y) > 0.6
 
@@ -429,20 +424,22 @@ def test_all_hints_go_together_on_frames_with_strings_and_gaps(mixed_frame):
 def test_hints_from_the_cache_do_without_the_teacher(binary_task, tmp_path):
     X, y = binary_task
 
-    def distil():
+    def distil(weight):
         model = DistilledClassifier(
             RandomForestClassifier(25, random_state=0),
             small_mlp(max_epochs=2),
-            feature_weight=1.0,
-            attribution_weight=1.0,
+            hints=[LeafHint(weight), AttributionHint(weight)],
             memory=str(tmp_path),
             random_state=0,
         )
         return model.fit(X, y)
 
-    first, second = distil(), distil()
+    first, second, other = distil(1.0), distil(1.0), distil(2.0)
     assert_array_equal(first.predict_proba(X), second.predict_proba(X))
+    assert np.abs(first.predict_proba(X) - other.predict_proba(X)).max() > 0
     assert first.teacher_ is not None
+    with pytest.raises(AttributeError, match="memory"):  # another weight asks for nothing new
+        other.teacher_  # noqa: B018
     with pytest.raises(AttributeError, match="memory"):
         second.teacher_  # noqa: B018
 
@@ -452,7 +449,7 @@ def test_partial_fit_goes_on_with_hints_in_the_embedding_of_fit(binary_task, mon
     model = DistilledClassifier(
         RandomForestClassifier(25, random_state=0),
         small_mlp(max_epochs=2),
-        feature_weight=1.0,
+        hints=[LeafHint()],
         random_state=0,
     ).fit(X[:400], y[:400])
     seen = []
@@ -464,32 +461,33 @@ def test_partial_fit_goes_on_with_hints_in_the_embedding_of_fit(binary_task, mon
     model.partial_fit(X[400:])
     (hint,) = seen
     leaves = leaves_of(model.teacher_, X[400:])
-    assert_array_equal(hint.values[:200], model._embedding.embed(leaves))
+    assert_array_equal(hint.targets[:200], model._hint_states[0].embed(leaves))
 
 
 def test_only_real_rows_are_explained_and_not_too_many(binary_task, forest, monkeypatch):
     X, _ = binary_task
-    monkeypatch.setattr("skdistill.distill.hints.EXPLAINED_ROWS", 30)
+    monkeypatch.setattr("skdistill.hints.attribution.EXPLAINED_ROWS", 30)
     margins = ClassifierTeacher(forest, forest.classes_, forest.classes_, np.ones(2)).margins(X)
     rows = not_observed(X, margins, np.ones(600), "unlabelled", forest.classes_)
     rows.origin[100:] = 2
-    told, _ = tell(as_teacher(forest), rows, ("attribution",))
-    explained = told["attribution"][:, -1] >= 0
+    (targets,), _ = compute_targets([AttributionHint()], as_teacher(forest), rows)
+    explained = targets[:, -1] >= 0
     assert explained.sum() == 30
     assert not explained[100:].any()
-    assert_array_equal(told["attribution"][explained, -1], margins[explained].argmax(axis=1))
+    assert_array_equal(targets[explained, -1], margins[explained].argmax(axis=1))
 
 
 # ---- bad input
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@each_family
 @pytest.mark.parametrize("student", [TreeStudentClassifier(), LogisticRegression()])
-def test_a_family_asked_of_a_student_that_cannot_have_it_says_who_can(
+def test_a_hint_for_a_student_that_cannot_follow_it_says_which_can(
     binary_task, forest, family, student
 ):
-    model = DistilledClassifier(forest, student, **{f"{family}_weight": 0.1})
-    with pytest.raises(ValueError, match=rf"{family}_weight.*MLPStudentClassifier has.*{family}"):
+    model = DistilledClassifier(forest, student, hints=[family()])
+    message = rf"{family.__name__} was passed with .*MLPStudentClassifier has.*hints=\(\)"
+    with pytest.raises(ValueError, match=message):
         model.fit(*binary_task)
 
 
@@ -508,15 +506,53 @@ def test_a_loss_asked_of_a_student_that_cannot_minimise_it_says_who_can(
         DistilledClassifier(forest, student, loss=loss).fit(*binary_task)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_negative_weights_are_refused(binary_task, forest, family):
-    with pytest.raises(ValueError, match=f"{family}_weight"):
-        DistilledClassifier(forest, small_mlp(), **{f"{family}_weight": -1.0}).fit(*binary_task)
+@each_family
+@pytest.mark.parametrize("weight", [-1.0, 0.0, "a", None, np.nan])
+def test_weights_that_are_not_positive_are_refused(binary_task, forest, family, weight):
+    model = DistilledClassifier(forest, small_mlp(), hints=[family(weight)])
+    with pytest.raises(ValueError, match=f"'weight' parameter of {family.__name__}"):
+        model.fit(*binary_task)
 
 
-@pytest.mark.parametrize("family", ["feature", "relation"])
+@each_family
+def test_hints_are_cloned_compared_in_caches_pickled_and_shown(family):
+    hint = family(0.3)
+    assert repr(hint) == f"{family.__name__}(weight=0.3)"
+    assert clone(hint) is not hint
+    for twin in (clone(hint), pickle.loads(pickle.dumps(hint))):
+        assert joblib.hash(twin) == joblib.hash(hint) != joblib.hash(family(0.4))
+
+
+def test_a_grid_searches_hints(binary_task):
+    X, y = binary_task
+    forest = RandomForestClassifier(10, random_state=0)
+    model = DistilledClassifier(
+        forest, small_mlp(max_epochs=2), random_state=0, augmentation=None, label_correction=False
+    )
+    grid = {"hints": [(), [ProximityHint(50.0)]]}
+    search = GridSearchCV(model, grid, scoring="neg_log_loss", cv=2).fit(X, y)
+    assert len(set(search.cv_results_["mean_test_score"])) == 2
+
+
+def test_a_hint_of_ones_own_is_a_term_of_the_loss(binary_task, forest):
+    class NormHint(Hint):
+        def compute_targets(self, rows, state=None):
+            return np.zeros((len(rows.transfer_set.y), 1), dtype=np.float32), None
+
+        def term(self, head, batch, targets):
+            return batch.hidden.square().mean()
+
+    X, y = binary_task
+    sizes = []
+    for hints in ([], [NormHint(10.0)]):
+        model = DistilledClassifier(forest, small_mlp(max_epochs=5), random_state=0, hints=hints)
+        sizes.append((hidden_layer(model.fit(X, y).student_, X) ** 2).mean())
+    assert sizes[1] < sizes[0] / 2
+
+
+@pytest.mark.parametrize("family", [LeafHint, ProximityHint])
 def test_a_teacher_without_leaves_is_refused(binary_task, family):
-    model = DistilledClassifier(LogisticRegression(), small_mlp(), **{f"{family}_weight": 1.0})
+    model = DistilledClassifier(LogisticRegression(), small_mlp(), hints=[family()])
     with pytest.raises(ValueError, match=r"LogisticRegression has no leaves.*Trees, forests"):
         model.fit(*binary_task)
 
@@ -524,7 +560,7 @@ def test_a_teacher_without_leaves_is_refused(binary_task, family):
 def test_attributions_for_a_student_behind_transformers_are_refused(binary_task, forest):
     student = make_pipeline(StandardScaler(), small_mlp())
     with pytest.raises(ValueError, match="behind transformers"):
-        DistilledClassifier(forest, student, attribution_weight=1.0).fit(*binary_task)
+        DistilledClassifier(forest, student, hints=[AttributionHint()]).fit(*binary_task)
 
 
 @pytest.mark.parametrize("loss", ["kl", "logit_mse", "brier", "js"])

@@ -26,7 +26,7 @@ from skdistill import (
 from skdistill.soft_labels import margins_from_decision, proba_from_margins
 from skdistill.stacking import stack_margins, stack_predictions, z_score
 
-WARNING = "had the student learn from a pool"
+WARNING = "made the student learn from a pool"
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The calibration of students: checked on honest rows, and restored where it was lost."""
+"""The calibration of students: checked on held-out rows, and restored where it was lost."""
 
 import warnings
 

@@ -14,7 +14,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from skdistill import DistilledClassifier, LinearStudentClassifier, TreeStudentClassifier
 from skdistill.distill.row_alpha import (
-    BELIEVED,
+    TRUSTED,
     alpha_from_agreement,
     choose_row_alpha,
     noise_floor,
@@ -53,7 +53,7 @@ class TestAgreement:
         alpha = alpha_from_agreement(
             np.array([[0.1, 0.9], [1.0, 0.0]]), np.array([1, 0]), np.zeros(2)
         )
-        np.testing.assert_array_equal(alpha, BELIEVED)
+        np.testing.assert_array_equal(alpha, TRUSTED)
 
     def test_a_label_at_the_floor_or_below_says_nothing(self):
         proba = np.array([[0.2, 0.8], [0.05, 0.95], [0.0, 1.0]])
@@ -69,7 +69,7 @@ class TestAgreement:
         )
         assert (np.diff(alpha) <= 0).all()
         assert alpha[0] == 1
-        assert alpha[-1] == pytest.approx(1 - (1 - BELIEVED) * 0.9)
+        assert alpha[-1] == pytest.approx(1 - (1 - TRUSTED) * 0.9)
 
     @pytest.mark.parametrize("n_classes", [2, 3])
     def test_believed_labels_are_on_average_the_clean_ones(self, rng, n_classes):
@@ -77,7 +77,7 @@ class TestAgreement:
         floor = rng.random(n_classes) * 0.5 / n_classes
         noisy = (1 - floor.sum()) * clean + floor
         belief = [
-            (1 - alpha_from_agreement(noisy, np.full(5, k), floor)) / (1 - BELIEVED)
+            (1 - alpha_from_agreement(noisy, np.full(5, k), floor)) / (1 - TRUSTED)
             for k in range(n_classes)
         ]
         hard_term = noisy * np.column_stack(belief)  # the mean over the labels that may be observed
@@ -203,15 +203,15 @@ class TestChoice:
         X, y, _, proba = (array[:n_rows] for array in noisy_rings)
         worst = transfer_set_of(X, 1 - proba, y)
         alpha, choice = choose_row_alpha(TreeStudentClassifier(random_state=0), worst, 5)
-        np.testing.assert_array_equal(alpha, BELIEVED)
+        np.testing.assert_array_equal(alpha, TRUSTED)
         assert not choice.is_refused
         assert np.isnan(choice.lead)
-        assert "nothing to judge" in choice.in_words()
+        assert "too few rows" in choice.in_words()
 
     def test_one_class_leaves_nothing_to_judge(self):
         rows = transfer_set_of(np.zeros((200, 1)), np.ones((200, 1)), np.zeros(200, dtype=int))
         alpha, choice = choose_row_alpha(TreeStudentClassifier(), rows, 5)
-        np.testing.assert_array_equal(alpha, BELIEVED)
+        np.testing.assert_array_equal(alpha, TRUSTED)
         assert not choice.is_refused
 
 

@@ -183,7 +183,7 @@ def test_auto_leaves_out_what_the_budget_rules_out():
 
 def test_without_torch_auto_says_that_the_mlp_is_missing(monkeypatch):
     monkeypatch.setattr(skdistill.search.space, "find_spec", lambda name: None)
-    with pytest.warns(UserWarning, match=r"leaves out the MLP.*pip install torch"):
+    with pytest.warns(UserWarning, match=r"leaves out MLPStudentClassifier.*pip install torch"):
         plans = make_plans("auto", [1.0], [0.8], [None], Budget(), 9)
     assert not any(isinstance(plan.student, MLPStudentClassifier) for plan in plans)
 

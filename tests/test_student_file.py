@@ -37,11 +37,10 @@ from skdistill import (
 )
 from skdistill.columns import PlainColumns
 from skdistill.export.certificate import ParityError
-from skdistill.export.content import STUDENTS, student_content
+from skdistill.export.content import student_content
 from skdistill.export.sample import critical_values, student_answers
 from skdistill.export.student_file import SKOPS_TRUSTED_TYPES, load, save, student_from
 from skdistill.scorer import student_file
-from skdistill.scorer.content_checks import STUDENT_ATTRIBUTES
 from skdistill.scorer.model import fingerprint
 from skdistill.scorer.student_content import StudentContent, lean_model
 from skdistill.scorer.student_file import StudentFileError, pack, read_student_file, unpack
@@ -320,10 +319,6 @@ def test_reading_needs_numpy_alone(students, tmp_path):
         "assert not new & {'scipy', 'sklearn', 'joblib', 'zipfile', 'narwhals'}, new"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
-
-
-def test_every_student_can_be_saved():
-    assert {kind.__name__ for kind in STUDENTS} == set(STUDENT_ATTRIBUTES)
 
 
 @each_kind

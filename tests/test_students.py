@@ -9,8 +9,11 @@ from sklearn.base import clone
 from sklearn.datasets import make_regression
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import log_loss, r2_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
+import skdistill
 from skdistill import (
     LinearStudentClassifier,
     LinearStudentRegressor,
@@ -22,9 +25,14 @@ from skdistill import (
     TreeStudentClassifier,
     TreeStudentRegressor,
 )
+from skdistill.report.page.student import SHOWN_ON_PAGES
+from skdistill.report.plotting import SHOWN_BY
+from skdistill.scorer.kinds import KINDS
 from skdistill.scorer.model import path_probabilities
-from skdistill.soft_labels import SoftTargets, distillation_loss, soften
+from skdistill.soft_labels import LOSSES, SoftTargets, distillation_loss, soften
+from skdistill.students.base import Student, stated
 from skdistill.students.encoding import bin_edges, fit_encoding
+from skdistill.students.kinds import STUDENTS
 
 CLASSIFIERS = {
     "tree": TreeStudentClassifier(random_state=0),
@@ -37,11 +45,38 @@ REGRESSORS = {
     "linear": LinearStudentRegressor(),
     "mlp": MLPStudentRegressor((32,), max_epochs=150, random_state=0),
 }
+#: Public names about students.
+NO_STUDENTS = {"StudentFileError", "StudentSearchCV", "StudentSearchDisplay"}
+
 classifiers = pytest.mark.parametrize("student", CLASSIFIERS.values(), ids=CLASSIFIERS)
 own_classifiers = pytest.mark.parametrize(
     "student", [CLASSIFIERS[k] for k in ("tree", "linear", "mlp")], ids=["tree", "linear", "mlp"]
 )
 regressors = pytest.mark.parametrize("student", REGRESSORS.values(), ids=REGRESSORS)
+
+
+@pytest.mark.parametrize("kind", STUDENTS, ids=lambda kind: kind.__name__)
+def test_every_student_states_what_the_rest_of_the_package_asks(kind):
+    asked = ["form", "_reader", "short_name", "parts", "file_content", "restore"]
+    asked += ["first_sum", "after_sum"] if kind.starts_with_a_sum else []
+    assert [name for name in asked if getattr(kind, name) is getattr(Student, name)] == []
+    assert kind.form == KINDS[kind.__name__].form
+    assert kind.form in set(SHOWN_BY) & set(SHOWN_ON_PAGES)
+    assert set(kind.losses) <= set(LOSSES)
+    assert kind.has_leaves or not kind.sizes(max_leaves=4)
+
+
+def test_the_students_are_listed_public_and_known_to_files():
+    listed = {kind.__name__ for kind in STUDENTS}
+    assert listed == {name for name in skdistill.__all__ if "Student" in name} - NO_STUDENTS
+    assert listed == set(KINDS)
+
+
+def test_strangers_are_taken_for_students_that_state_nothing():
+    stranger = make_pipeline(StandardScaler(), LogisticRegression())
+    for name in ("form", "losses", "follows_hints", "gains_from_synthetic_rows", "has_leaves"):
+        assert stated(stranger, name) == getattr(Student, name)
+    assert stated(make_pipeline(StandardScaler(), LinearStudentClassifier()), "form") == "additive"
 
 
 @classifiers

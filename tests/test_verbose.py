@@ -74,7 +74,7 @@ def test_stages_end_in_their_seconds(rows, capsys):
     assert re.search("fit student: LinearStudentClassifier" + SECONDS, student)
     assert re.search("done" + SECONDS, done)
     model.recalibrate(*make_classification(300, 5, random_state=1))
-    assert re.search(r"margins times .* honest rows.*" + SECONDS, told_by(capsys)[0])
+    assert re.search(r"margins times .* held-out rows.*" + SECONDS, told_by(capsys)[0])
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_a_screen_gets_a_bar_and_a_thread_lines(monkeypatch, no_patience):
 
     kinds = []
 
-    @telling.told
+    @telling.verbose
     def work(verbose=0):
         with telling.bar_of("counting", 2) as bar:
             kinds.append(type(bar))
@@ -195,13 +195,13 @@ def test_nothing_is_told_after_a_failure(rows, capsys):
     with pytest.raises(ZeroDivisionError):
         DistilledClassifier(forest(), Failing(), verbose=1).fit(*rows)
     assert not any("done" in line for line in told_by(capsys))
-    assert not telling.is_told()
+    assert not telling.is_verbose()
     DistilledClassifier(forest()).fit(*rows)
     assert told_by(capsys) == []
 
 
 def test_a_stage_is_named_while_it_runs_if_it_is_long(capsys, no_patience):
-    @telling.told
+    @telling.verbose
     def work(verbose=0):
         with telling.stage("sleep-on-it"):
             telling.note("deeply")

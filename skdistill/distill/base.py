@@ -1,4 +1,4 @@
-"""What both distillers share: the flow from teacher to student, and behaving as estimators."""
+"""What all distillers share: the steps from teacher to student, and the estimator interface."""
 
 from copy import copy
 from dataclasses import replace
@@ -25,7 +25,7 @@ from skdistill.distill.stages import (
     label_fresh_rows,
     label_real_rows,
     label_synthetic_rows,
-    with_made_rows,
+    with_synthetic_rows,
 )
 from skdistill.estimators import last_step, nested, reusable
 from skdistill.messages import shown
@@ -59,12 +59,12 @@ from skdistill.teacher.split_ranges import warn_of_unseen_ranges
 from skdistill.transfer_set import join
 from skdistill.verbose import note, say, stage
 
-#: What `labelling_` means, in words.
+#: Descriptions of `labelling_`.
 LABELLED = {"oob": "out of bag", "cross_fit": "cross-fitted", "direct": "as they come"}
 
 CONSTRAINTS = {
-    "teacher": "no_validation",  # check_teacher says more
-    "student": "no_validation",  # check_student says more
+    "teacher": "no_validation",  # by check_teacher
+    "student": "no_validation",  # by check_student
     "alpha": [Interval(Real, 0.0, 1.0, closed="both")],
     "labelling": [StrOptions({"auto", "direct", "oob", "cross_fit"})],
     "label_correction": ["boolean", StrOptions({"auto"})],
@@ -87,14 +87,14 @@ def student_has(method):
 
 
 class Distiller(ParametersMixin, CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
-    """What both distillers do to behave as estimators around a teacher that may be fitted."""
+    """The estimator interface of a distiller, whose teacher may be fitted."""
 
     #: What `student` is if it is None; None where there is no such parameter.
     _default_student = None
 
     def __sklearn_clone__(self):
         """Clone the distiller, but keep a fitted teacher by reference."""
-        self._cv()  # an iterator can neither be copied nor be read twice
+        self._cv()  # an iterator can neither be copied nor read twice
         shell = copy(self)
         shell.teacher = None
         twin = super(Distiller, shell).__sklearn_clone__()
@@ -102,10 +102,10 @@ class Distiller(ParametersMixin, CallbackSupportMixin, MetaEstimatorMixin, BaseE
         return twin
 
     def set_params(self, **params):
-        """Set parameters; a fitted teacher that gets other ones is replaced by an unfitted clone.
+        """Set parameters; new parameters of a fitted teacher replace it by an unfitted clone.
 
-        Values that it has already change nothing. Parameters of a student or an augmentation that
-        is left to its default are those of `TreeStudentClassifier` and the like, and of `Munge`.
+        Values that it already has change nothing. Where student or augmentation is a default, its
+        parameters are those of the default student, such as `TreeStudentClassifier`, or of `Munge`.
 
         Parameters
         ----------
@@ -120,7 +120,7 @@ class Distiller(ParametersMixin, CallbackSupportMixin, MetaEstimatorMixin, BaseE
         Raises
         ------
         ValueError
-            If there is no such parameter; the teacher is as it was then.
+            If there is no such parameter; the teacher is not changed then.
         """
         teacher = params.get("teacher", self.teacher)
         if is_fitted_instance(teacher):
@@ -131,7 +131,7 @@ class Distiller(ParametersMixin, CallbackSupportMixin, MetaEstimatorMixin, BaseE
         return super().set_params(**params)
 
     def _part(self, name, value):
-        """Return what stands behind a parameter of which a parameter is to be set."""
+        """Return the object that a nested parameter belongs to."""
         if name == "student" and value is None:
             return self._default_student()
         if name == "augmentation" and isinstance(value, str) and value == "auto":
@@ -139,7 +139,7 @@ class Distiller(ParametersMixin, CallbackSupportMixin, MetaEstimatorMixin, BaseE
         if not hasattr(value, "set_params"):
             raise ValueError(
                 f"A parameter {name}__... was passed, but {name} is {shown(value)}, which has no "
-                f"parameters. Pass an estimator as {name} as well."
+                f"parameters. Pass an estimator as {name}, too."
             )
         return value
 
@@ -178,7 +178,7 @@ class Distiller(ParametersMixin, CallbackSupportMixin, MetaEstimatorMixin, BaseE
         return get_tags(self).input_tags.sparse
 
     def _members(self, kind):
-        """Return checked teacher and student; without a seed of their own they get one of ours."""
+        """Return checked teacher and student, with seeds derived from `random_state`."""
         check_teacher(self.teacher, kind)
         teacher = self.teacher
         student = self._default_student() if self.student is None else self.student
@@ -188,20 +188,20 @@ class Distiller(ParametersMixin, CallbackSupportMixin, MetaEstimatorMixin, BaseE
             refuse_callbacks(part, self)
         if self.random_state is not None:
             random_state = check_random_state(self.random_state)
-            if not is_fitted(teacher):  # first: its seed, and so the cache, is to know no student
+            if not is_fitted(teacher):  # first: its seed, a part of cache keys, is for all students
                 teacher = with_seeds(unfitted(teacher), random_state)
             student = with_seeds(clone(student), random_state)
         return teacher, student
 
     def _cv(self):
-        """Return the folds, in a form that can be used more than once from here on."""
+        """Return the folds, in a form that can be used more than once."""
         if hasattr(self, "cv"):
             self.cv = reusable(self.cv)
             return self.cv
         return None
 
     def _label(self, lazy_teacher, student, rows, cv, task, correct_prior=False):
-        """Build the transfer set, or take its parts from the cache, in three parts of a task."""
+        """Build the transfer set in three parts of a task, some of them from the cache."""
         hashes = [hashes_of_seen(table) for table in (rows.X, rows.pool) if table is not None]
         if rows.pool is not None:
             warn_of_leak(*hashes)
@@ -243,16 +243,16 @@ class Distiller(ParametersMixin, CallbackSupportMixin, MetaEstimatorMixin, BaseE
         return task.run("correct-labels", self._correct, student, transfer_set, cv)
 
     def _correct(self, student, transfer_set, cv):
-        """Correct the teacher's labels if the rule says so."""
+        """Correct the teacher's labels if `label_correction` calls for it."""
         self.label_correction_ = None
         if self.alpha in (0, 1, "auto") or not may_be_corrected(student, self.label_correction):
             return transfer_set
-        note("the teacher against students fitted to what was observed")
+        note("teacher compared with students of the observed labels")
         margins, self.label_correction_ = recalled(check_memory(self.memory), correct_labels)(
             silenced(student), transfer_set, self.label_correction, cv
         )
         if self.label_correction_ is None:
-            note("its labels stay")
+            note("labels unchanged")
             return transfer_set
         note(self.label_correction_.in_words())
         if self.label_correction == "auto" and self.label_correction_.is_costly:
@@ -260,14 +260,14 @@ class Distiller(ParametersMixin, CallbackSupportMixin, MetaEstimatorMixin, BaseE
         return replace(transfer_set, margins=margins)
 
     def _label_fresh(self, X, y, sample_weight):
-        """Have the teacher label rows that came after fit, and synthetic ones made of them."""
+        """Let the teacher label rows that came after fit, and synthetic rows made from them."""
         X = self._check_X(X)
         observed, weight = self._observed(y, X), check_weights(sample_weight, X)
         warn_of_seen_rows(
             self._seen_rows,
             X,
             "If its teacher was, too, the labels that it gives them now are close to the hard "
-            "labels and teach the student little. Pass rows that came after fit.",
+            "labels, and the student learns little from them. Pass rows that came after fit.",
         )
         if is_fitted_instance(self.teacher):
             warn_of_known_rows(self.teacher, X)
@@ -276,7 +276,7 @@ class Distiller(ParametersMixin, CallbackSupportMixin, MetaEstimatorMixin, BaseE
         with stage("label-rows"):
             note(f"{_count(X)} by {type(last_step(self.teacher_)).__name__}")
             fresh = label_fresh_rows(self._teacher, X, observed, weight, classes)
-            fresh = with_made_rows(
+            fresh = with_synthetic_rows(
                 fresh, self._teacher, self.augmentation_, self.student_, self.random_state
             )
         self._seen_rows = self._seen_rows.including(X)
@@ -285,7 +285,7 @@ class Distiller(ParametersMixin, CallbackSupportMixin, MetaEstimatorMixin, BaseE
         return replace(fresh, margins=self.label_correction_.corrected(fresh.margins, fresh.X))
 
     def _finish(self, lazy_teacher, transfer_set):
-        """Keep what the user may want to look at after fit."""
+        """Set the fitted attributes that describe the fit."""
         self._teacher = lazy_teacher.corrected(self._prior_shift) if lazy_teacher.is_ready else None
         self.labelling_ = transfer_set.labelling
         self.transfer_summary_ = transfer_set.summary()
@@ -299,7 +299,7 @@ class Distiller(ParametersMixin, CallbackSupportMixin, MetaEstimatorMixin, BaseE
         tags = super().__sklearn_tags__()
         student = self.student if _has_tags(self.student) else TreeStudentClassifier()
         members = [get_tags(m).input_tags for m in (student, self.teacher) if _has_tags(m)]
-        # Only the student sees X in predict, so it decides; a Pipeline's own tags are no guide.
+        # Only the student gets X in predict, so it decides; the tags of a Pipeline are unreliable.
         for name in ("allow_nan", "string", "categorical"):
             takes = isinstance(student, Pipeline) or getattr(members[0], name)
             setattr(tags.input_tags, name, takes)
@@ -308,10 +308,10 @@ class Distiller(ParametersMixin, CallbackSupportMixin, MetaEstimatorMixin, BaseE
 
 
 class ClassifierDistiller(ClassifierMixin, Distiller):
-    """What answers with the probabilities of its student."""
+    """A distiller that predicts the probabilities of its student."""
 
     def _takes_with(self, teacher):
-        """Say what rows can be taken: classes a fitted teacher knows, and whether X is sparse."""
+        """Return the classes that a fitted teacher knows, and whether X may be sparse."""
         is_known = teacher is not None and is_fitted(teacher)
         return {
             "known_classes": teacher.classes_ if is_known else None,
@@ -325,7 +325,7 @@ class ClassifierDistiller(ClassifierMixin, Distiller):
         return encode_observed(self, y, X, self.classes_)
 
     def _fit_first_batch(self, X, y, classes, sample_weight):
-        """Fit, as the first call of partial_fit, if the classes are those there were to be."""
+        """Fit, as the first call of partial_fit, if the classes are those that were announced."""
         if classes is not None:
             check_teacher(self.teacher, "classifier")
             known = self._takes_with(self.teacher)["known_classes"]

@@ -1,4 +1,4 @@
-"""Answer for classes as frequent as they are, or as heavy as they are to count."""
+"""Correct margins for the frequencies of classes, and for their weights."""
 
 from dataclasses import replace
 
@@ -9,28 +9,21 @@ from skdistill.messages import shown
 from skdistill.soft_labels import SMALLEST_PROBABILITY, proba_from_margins
 from skdistill.stacking import stack_margins, z_score
 
-#: Classes whose mean probability is off by this factor, and this many standard errors, are
-#: worth a word.
+#: Classes whose mean probability is off by this factor, and by this many standard errors, lead to a
+#: warning.
 FAR_OFF, SIGNIFICANT = 2.0, 5.0
 
 
 def prior_shift(margins, codes, sample_weight):
-    """Find what to add to a teacher's margins so that they fit the classes of some rows.
+    """Find what to add to a teacher's honest margins so that they fit the classes of some rows.
 
-    Parameters
-    ----------
-    margins : ndarray of shape (n_samples, n_classes)
-        The teacher's honest margins.
-    codes : ndarray of shape (n_samples,)
-        Position of the observed class.
-    sample_weight : ndarray of shape (n_samples,)
-        Non-negative weights with which the rows stand for the population.
+    The weights, of shape (n_samples,), make the rows represent the population.
 
     Returns
     -------
     shift : ndarray of shape (n_classes,)
         Minimises the log loss of ``softmax(margins + shift)``: the mean probability of every class
-        is then its share of the rows, up to one row's worth. The first entry is 0.
+        is then its share of the rows, up to the weight of one row. The first entry is 0.
     """
     if margins.shape[1] == 1:
         return np.zeros(1)
@@ -39,21 +32,7 @@ def prior_shift(margins, codes, sample_weight):
 
 
 def check_prior(prior_correction, classes, shares):
-    """Return the true shares of the classes that a user gave, in the order of the classes.
-
-    Parameters
-    ----------
-    prior_correction : dict
-        Share of every class.
-    classes : ndarray of shape (n_classes,)
-        The classes.
-    shares : ndarray of shape (n_classes,)
-        Their shares among the labelled rows.
-
-    Returns
-    -------
-    prior : ndarray of shape (n_classes,)
-        Sums to 1.
+    """Return the true share of every class that a user gave, of shape (n_classes,).
 
     Raises
     ------
@@ -84,21 +63,9 @@ def check_prior(prior_correction, classes, shares):
 
 
 def check_class_weight(class_weight, classes, shares):
-    """Return the weight of every class that a user gave, in the order of the classes.
+    """Return the weight of every class, of shape (n_classes,), for classes with these shares.
 
-    Parameters
-    ----------
-    class_weight : dict, "balanced" or None
-        Weights by class, 1 for those left out; "balanced" divides by the share of the class.
-    classes : ndarray of shape (n_classes,)
-        The classes.
-    shares : ndarray of shape (n_classes,)
-        How frequent they are.
-
-    Returns
-    -------
-    weights : ndarray of shape (n_classes,)
-        Non-negative.
+    Classes that are left out have weight 1; "balanced" divides by the share of the class.
 
     Raises
     ------
@@ -127,16 +94,7 @@ def check_class_weight(class_weight, classes, shares):
 
 
 def class_factors(lazy_teacher, prior_correction, class_weight):
-    """Return by how much each class counts more than it does among the labelled rows.
-
-    Parameters
-    ----------
-    lazy_teacher : LazyClassifier
-        Knows the classes and the labelled rows.
-    prior_correction : dict, "auto" or None
-        The true shares of the classes, if a dict.
-    class_weight : dict, "balanced" or None
-        Weights of the classes.
+    """Return the factor by which each class counts more than among the labelled rows.
 
     Returns
     -------
@@ -147,7 +105,7 @@ def class_factors(lazy_teacher, prior_correction, class_weight):
         The weights alone.
     """
     classes = lazy_teacher.classes
-    if lazy_teacher.rows.nothing_observed:  # and so nothing was asked for
+    if lazy_teacher.rows.nothing_observed:  # then there is nothing to correct by
         return np.ones(len(classes)), np.ones(len(classes))
     mass = np.bincount(lazy_teacher.encoded_y(), lazy_teacher.rows.sample_weight, len(classes))
     shares = mass / mass.sum()
@@ -161,10 +119,10 @@ def class_factors(lazy_teacher, prior_correction, class_weight):
 
 
 def weigh_classes(transfer_set, factors):
-    """Make classes count more in both terms of the loss, once in each.
+    """Apply the factors of classes to both terms of the loss.
 
-    In the soft term the teacher's odds are multiplied, which is what weights in its own fit would
-    have done; in the hard term the weights of the rows are.
+    In the soft term they multiply the teacher's odds, as class weights in its own fit would have
+    done; in the hard term they multiply the weights of the rows.
     """
     if (factors == 1).all():
         return transfer_set
@@ -175,12 +133,12 @@ def weigh_classes(transfer_set, factors):
 
 
 def log_factors(factors):
-    """Return what weights of classes add to margins; finite also for a class without weight."""
+    """Return what factors of classes add to margins; finite also for a factor of 0."""
     return np.log(np.maximum(factors, SMALLEST_PROBABILITY))
 
 
 def warn_if_far_off(transfer_set):
-    """Warn if the teacher finds a class far more, or less, probable than it was observed."""
+    """Warn if the mean probability of a class is far from its observed share."""
     labelled = transfer_set.take(transfer_set.origin == 0)
     proba, weight = proba_from_margins(labelled.margins), labelled.sample_weight
     if not weight.any():
@@ -193,8 +151,8 @@ def warn_if_far_off(transfer_set):
         if abs(z_score(proba[:, k] - observed, weight)) > SIGNIFICANT:
             warn_caller(
                 f"The teacher finds class {label!r} {mean:.3%} probable on average, where "
-                f"{share:.3%} of the labelled rows were observed to be of it; the student will, "
-                "too. If the teacher was fitted on under- or oversampled rows, or with class "
+                f"{share:.3%} of the labelled rows were observed to be of it; so will the "
+                "student. If the teacher was fitted on under- or oversampled rows, or with class "
                 "weights, pass prior_correction='auto'."
             )
             return

@@ -9,7 +9,6 @@ from sklearn.utils.validation import check_memory
 from skdistill.caller import recalled
 from skdistill.distill.base import CONSTRAINTS, ClassifierDistiller, student_has
 from skdistill.distill.class_prior import class_factors, log_factors, warn_if_far_off, weigh_classes
-from skdistill.distill.hints import FAMILIES, as_hints, check_can_tell, tell, tell_in_fit
 from skdistill.distill.label_correction import silenced
 from skdistill.distill.recalibration import (
     honest_recalibration,
@@ -19,6 +18,8 @@ from skdistill.distill.recalibration import (
 from skdistill.distill.row_alpha import choose_row_alpha, warn_of_refusal
 from skdistill.distill.stages import choose_temperature, fingerprint_of
 from skdistill.estimators import last_step
+from skdistill.hints.base import Hint, compute_targets, compute_targets_in_fit, without_weights
+from skdistill.messages import refuse_class, shown
 from skdistill.models import student_and_teacher
 from skdistill.parameters import Interval, StrOptions
 from skdistill.progress import Task, begin, with_callbacks
@@ -31,7 +32,7 @@ from skdistill.rows import (
     observed_rows,
     warn_of_seen_rows,
 )
-from skdistill.soft_labels import LOSSES
+from skdistill.soft_labels import LOSSES, HintTargets
 from skdistill.students.fitting import (
     check_can_learn,
     distill_classifier,
@@ -40,7 +41,7 @@ from skdistill.students.fitting import (
 from skdistill.students.tree import TreeStudentClassifier
 from skdistill.teacher.lazy_teacher import LazyClassifier
 from skdistill.transfer_set import not_observed
-from skdistill.verbose import note, told
+from skdistill.verbose import note, verbose
 
 
 class DistilledClassifier(ClassifierDistiller):
@@ -63,43 +64,42 @@ class DistilledClassifier(ClassifierDistiller):
         observed classes best.
     alpha : float or "auto", default=0.8
         Weight of the soft term of the loss, in [0, 1]; the hard term on observed classes has the
-        rest. "auto" is for noisy labels and weak teachers: the less the teacher's honest answer
-        bears out a row's class, the more the row has, from 0.8 to 1; and a teacher that predicts
-        the observed classes significantly worse than clones of the student that are fitted to them
-        alone is refused: alpha is 0 then, and a warning says so. Nothing is corrected by
-        `label_correction` in either case.
+        rest. "auto" is for noisy labels and weak teachers: the less the teacher's honest prediction
+        confirms the class of a row, the larger its alpha, from 0.8 to 1; and a teacher that
+        predicts the observed classes significantly worse than clones of the student that are fitted
+        to them alone is refused: alpha is 0 then, with a warning. There is no `label_correction` in
+        either case.
     loss : {"kl", "logit_mse", "brier", "js"}, default="kl"
         The soft term, see the notes. All students take "kl"; linear students and networks
         "logit_mse"; networks any.
-    feature_weight : float, default=0.0
-        Weight of a term in which the student's last hidden layer predicts in which of the
-        teacher's leaves a row falls. This and the next three are for `MLPStudentClassifier`.
-    relation_weight : float, default=0.0
-        Weight of a term in which rows that share leaves of the teacher lie close together in the
-        student's last hidden layer.
-    attribution_weight : float, default=0.0
-        Weight of a term in which the student attributes its answers to the columns as the
-        teacher's TreeSHAP values do, on 2,000 rows. Needs shap, the ``report`` extra.
-    adversarial_weight : float, default=0.0
-        Weight of a term in which the student deceives a discriminator that tries to tell its
-        probabilities from the teacher's.
+    hints : list or tuple of hints, default=()
+        What `MLPStudentClassifier` also learns from the teacher, at most one of each family:
+
+        - `LeafHint`: its last hidden layer predicts in which of the teacher's leaves a row falls;
+        - `ProximityHint`: rows that share leaves of the teacher lie close together there;
+        - `AttributionHint`: it attributes its predictions to the columns as the teacher's TreeSHAP
+          values do;
+        - `AdversarialHint`: it deceives a discriminator that compares its probabilities with the
+          teacher's.
+
+        Import them from ``skdistill.hints``, such as ``hints=[LeafHint(weight=0.1)]``.
     generations : int, default=1
-        Number of students. Each but the first is fitted as the first was, but on the answers of
+        Number of students. Each but the first is fitted as the first was, but to the predictions of
         the student before it instead of the teacher's, and without hints; the last one is kept.
     labelling : {"auto", "direct", "oob", "cross_fit"}, default="auto"
-        How the teacher labels the labelled rows. Its answers on rows it was fitted on are nearly
-        the hard labels again and teach little.
+        How the teacher labels the labelled rows. On rows it was fitted on its predictions are
+        nearly the hard labels, from which a student learns little.
 
         - "oob": by the members of a bagging ensemble that were not fitted on the row. For a
-          teacher fitted outside, X has to be its training matrix in the same order; this is
-          proved by replaying the bootstraps of some members. No step of a pipeline in front of it
-          may learn from y or change rows.
+          teacher fitted outside, X must be its training matrix in the same order; this is proved by
+          replaying the bootstraps of some members. No step of a pipeline before it may learn from y
+          or change rows.
         - "cross_fit": by clones of the teacher, each fitted on the other folds; those of a booster
           that stopped early have as many rounds as it has chosen.
-        - "direct": by the teacher itself. Right for rows it was not fitted on; if its trees prove
-          that it was, a warning says so.
-        - "auto": "oob" where it can be had for at least 20 members, else "cross_fit" for a teacher
-          that is fitted inside, else "direct", with a warning also where nothing is known.
+        - "direct": by the teacher itself. Right for rows it was not fitted on; warns if its trees
+          prove that it was.
+        - "auto": "oob" where it is possible with at least 20 members, else "cross_fit" for a
+          teacher that is fitted inside, else "direct", with a warning also where nothing is known.
 
         Rows that are copies of one another, as oversampling makes them, are held out together.
     label_correction : bool or "auto", default="auto"
@@ -108,69 +108,69 @@ class DistilledClassifier(ClassifierDistiller):
         logarithmic opinion pool of teacher and clones that predicts the observed classes best.
 
         - "auto": for students that gain from it (the MLP), if the teacher is no better than the
-          clones, and significantly worse than the pool, on at least 100 labelled rows. What that
-          gains and costs is in ``label_correction_``, and a warning says so if one label in ten
-          or more decides otherwise than the teacher. A teacher that is clearly better costs one
-          such fit, others `cv`.
+          clones, and significantly worse than the pool, on at least 100 labelled rows. Gain and
+          cost are in ``label_correction_``; warns if one label in ten or more differs in its most
+          probable class from the teacher. A teacher that is clearly better takes one such fit,
+          others `cv`.
         - True: always. The student may become better than its teacher, and less like it.
-        - False: never. The student imitates the teacher, whatever that is worth.
+        - False: never. The student imitates the teacher.
 
-        With ``alpha`` 1 or 0 nothing is corrected: the first is pure imitation, the second does
-        without the teacher. A teacher that labels directly the very rows it was fitted on looks
-        perfect there, and so is not corrected either.
+        With ``alpha`` 1 or 0 nothing is corrected: the first is pure imitation, the second makes no
+        use of the teacher. A teacher that labels directly the rows it was fitted on looks perfect
+        there, and so is not corrected either.
     cv : int, cross-validation generator or iterable, default=5
         Folds of "cross_fit", as in scikit-learn, and of `label_correction`; for the former every
-        row has to be in one test fold.
+        row must be in one test fold.
     augmentation : None, "auto" or object with ``sample``, default="auto"
         Makes synthetic rows, see `Munge`. "auto" is `Munge()` for students that gain from it (the
-        MLP) and dense X, else None. Unless it is None, there are rows with nominal cells that are
-        missing or of a level never seen, if the teacher takes them and the student is one of ours:
-        it learns what the teacher makes of them, see ``docs/teachers.md``.
+        MLP) and dense X, else None. Unless it is None, there are also rows with nominal cells that
+        are missing or of an unseen level, if the teacher accepts them and the student is one of
+        skdistill: it learns what the teacher predicts for them, see ``docs/teachers.md``.
     prior_correction : dict, "auto" or None, default=None
-        Corrects a teacher that was fitted on under- or oversampled rows, or with weights of its
-        own, for how frequent the classes are. It happens to the margins, before they are softened.
+        Corrects a teacher that was fitted on under- or oversampled rows, or with other weights, for
+        the frequencies of the classes. It shifts the margins before they are softened.
 
-        - "auto": the labelled rows, with their weights, stand for the population. The margins are
-          shifted so that every class is as probable on average as it was observed.
+        - "auto": the labelled rows, with their weights, represent the population. The margins are
+          shifted so that the mean probability of every class is its observed share.
         - dict: the true share of every class, where the labelled rows were sampled as well.
           Margins and the weights of observed classes are corrected.
-        - None: the student imitates the teacher's probabilities as they are.
+        - None: the student imitates the teacher's probabilities without correction.
     recalibration : bool or "auto", default="auto"
         Whether to restore the student's calibration by an affine map of its margins (Platt scaling;
         a temperature and a bias per class). The map is found on the labelled rows of one fold of
-        `cv`, which a clone of the student did without (and without synthetic rows, on which the
-        teacher has told of them), and becomes part of the student's own parameters, so that every
+        `cv`, by a clone of the student that is fitted without them (and without synthetic rows,
+        whose labels depend on them). It becomes part of the student's own parameters, so that every
         export has it.
 
-        - "auto": where distillation can have cost calibration (at a temperature other than 1, by a
-          loss other than "kl", and for students that are not skdistill's own), if the student
-          turns out significantly worse calibrated than its teacher. The check takes one more fit
-          of the student.
+        - "auto": where calibration can have suffered (at a temperature other than 1, by a loss
+          other than "kl", and for students that are not of skdistill), if the student is
+          significantly worse calibrated than its teacher. The check takes one more fit of the
+          student.
         - True: always. False: never.
     class_weight : dict, "balanced" or None, default=None
-        By how much each class is to count more than it is frequent. It acts once: on the teacher's
-        margins, whose odds are multiplied (its own fit gets no class weights), and on the weights
-        of the observed classes. The student then answers as if the classes were that frequent.
+        Weights of the classes, in addition to their frequencies. They multiply the teacher's odds
+        (its own fit gets no class weights) and the weights of the observed classes. The student
+        then predicts as if the classes were more frequent by these factors.
     memory : str, joblib.Memory or None, default=None
-        Caches the teacher's margins, keyed by data, parameters and teacher, so that a grid search
-        over temperature, alpha or the student fits and asks the teacher once per fold. Corrected
-        ones are cached per student.
+        Caches the teacher's margins by data, parameters and teacher, so that a grid search over
+        temperature, alpha or the student fits the teacher and predicts with it once per fold.
+        Corrected margins are cached per student.
     n_jobs : int or None, default=None
         Folds or members to work on at a time.
     random_state : int, RandomState instance or None, default=None
-        Decides the synthetic rows, and everything in teacher and student that has no
-        ``random_state`` of its own.
+        Determines the synthetic rows, and everything random in teacher and student where their
+        ``random_state`` is None.
     verbose : int, default=0
-        Whether to print the stages with their seconds on stderr, those of the student's training
-        among them, and a bar where something takes more than five seconds.
+        Whether to print the stages with their seconds on stderr, including those of the student's
+        training, and a bar where something takes more than five seconds.
 
     Attributes
     ----------
     teacher_ : estimator
-        The fitted teacher. Not there if the margins came from `memory`.
+        The fitted teacher. Missing if the margins came from `memory`.
     student_ : estimator
-        The fitted student. It stands alone: it predicts the user's own classes and holds no
-        reference to the teacher. This is what goes to production.
+        The fitted student. It predicts the user's own classes and holds no reference to the
+        teacher. This is what goes to production.
     classes_ : ndarray of shape (n_classes,)
         The class labels: those that a fitted teacher knows, else those observed.
     temperature_ : float
@@ -179,16 +179,16 @@ class DistilledClassifier(ClassifierDistiller):
         How the labelled rows were labelled.
     margin_shift_ : ndarray of shape (n_classes,)
         What `prior_correction` and `class_weight` added to the teacher's margins, relative to the
-        first class; zeros for nothing.
+        first class.
     recalibration_ : Recalibration or None
-        The map of the student's margins, and what it is worth; prints as a sentence. None if they
-        are as distilled.
+        The map of the student's margins and its losses; prints as a sentence. None if there is no
+        map.
     alpha_choice_ : AlphaChoice or None
-        How ``alpha="auto"`` chose; None for a number.
+        What ``alpha="auto"`` chose; None if alpha is a number.
     label_correction_ : LabelCorrection or None
         Weights of teacher and student in the labels, their losses on held-out labelled rows, and
-        how like the teacher the labels are; prints as a sentence. None if the labels are the
-        teacher's own.
+        agreement of the labels with the teacher's; prints as a sentence. None if the labels are
+        the teacher's own.
     augmentation_ : object or None
         What made the synthetic rows.
     transfer_summary_ : dict
@@ -211,43 +211,32 @@ class DistilledClassifier(ClassifierDistiller):
         w * (alpha * T**2 * D(q, p) + (1 - alpha) * CE(y, softmax(s))),
         q = softmax(z / T), p = softmax(s / T),
 
-    and rows without an observed class have only its first term. As `loss`, D is
+    and rows without an observed class have only the first term. As `loss`, D is
 
     - "kl": KL(q || p);
-    - "logit_mse": what that becomes for T towards infinity, the squared distance of centred
+    - "logit_mse": the limit of "kl" for T towards infinity, the squared distance of centred
       margins divided by ``2 * n_classes * T**2``. T has no effect then;
     - "brier": the squared distance of q and p;
-    - "js": the Jensen-Shannon divergence of q and p, which forgives more where they differ much.
+    - "js": the Jensen-Shannon divergence of q and p, which penalises large differences less.
 
-    What the weights of hints multiply is added to the mean loss of every batch. With the last
-    hidden layer h(x) it is for
+    The term of every hint, times its weight, is added to the mean loss of every batch.
 
-    - `feature_weight` the mean of ``(r(h(x)) - e(x))**2``: r is a linear map that is learned along,
-      e the one-hot leaves of at most 64 trees, compressed by a singular value decomposition into 32
-      numbers;
-    - `relation_weight` ``1 - corr(cos(h(x), h(x')), share of trees with x, x' in one leaf)`` over
-      pairs of rows;
-    - `attribution_weight` 1 minus the cosine of the teacher's TreeSHAP values and the student's
-      gradient times input;
-    - `adversarial_weight` what a discriminator that sees h(x) and a distribution gains on the
-      toss of a coin, ``(log d(h, q) + log(1 - d(h, p))) / 2``, which it maximises and the student
-      minimises.
+    With ``generations=k`` the k-th student is a born-again network; a tree learns nothing new from
+    a tree. When these techniques help was measured, see ``docs/techniques.md``.
 
-    With ``generations=k`` the k-th student is a born-again network; a tree learns from a tree
-    nothing new. Which of these techniques pay, and when, was measured, see ``docs/techniques.md``.
-
-    Synthetic rows lie next to rows that a forest knows by heart. Where labels are so noisy that
-    what members remember of a row says little about its neighbours (measured on forests that have
-    out-of-bag labels), half of the answer to a synthetic row comes from the members that were not
-    fitted on the row it was made of: "half_oob". Else, and for other teachers, all answer.
+    Synthetic rows are close to rows that a forest has memorised. Where labels are so noisy that the
+    memorised label of a row is a poor prediction for its neighbours (measured on forests that have
+    out-of-bag labels), half of the prediction for a synthetic row comes from the members that were
+    not fitted on the row it was made from: "half_oob". Else, and for other teachers, all members
+    predict.
 
     From scikit-learn 1.9 on, ``set_callbacks(ProgressBar(max_propagation_depth=None))``, here or on
-    what is around, shows the progress of stages and of a network's epochs.
+    an estimator around it, shows the progress of stages and of a network's epochs.
 
-    In a grid search
-    ``X_unlabeled`` with as many rows as X would be cut along with X by scikit-learn; pass a tuple,
-    ``X_unlabeled=(pool,)``, to prevent that. Fitted teachers among the values of a grid are cloned
-    by scikit-learn and so lose their fit; wrap them in ``FrozenEstimator``.
+    In a grid search ``X_unlabeled`` with as many rows as X would be split along with X by
+    scikit-learn; pass a tuple, ``X_unlabeled=(pool,)``, to prevent that. Fitted teachers among the
+    values of a grid are cloned by scikit-learn and so lose their fit; wrap them in
+    ``FrozenEstimator``.
 
     References
     ----------
@@ -257,12 +246,6 @@ class DistilledClassifier(ClassifierDistiller):
     Dal Pozzolo et al., "Calibrating Probability with Undersampling for Unbalanced Classification",
     SSCI 2015, doi:10.1109/SSCI.2015.33, for `prior_correction`. Liu and Tao, "Classification with
     Noisy Labels by Importance Reweighting", TPAMI 2016, arXiv:1411.7718, for ``alpha="auto"``.
-    Romero et al., "FitNets", ICLR 2015, arXiv:1412.6550, and Ke et al., "DeepGBM", KDD 2019,
-    doi:10.1145/3292500.3330858, for `feature_weight`. Park et al., "Relational Knowledge
-    Distillation", CVPR 2019, arXiv:1904.05068, for `relation_weight`. Zagoruyko and Komodakis,
-    "Paying More Attention to Attention", ICLR 2017, arXiv:1612.03928, for `attribution_weight`. Xu,
-    Hsu and Huang, "Training Shallow and Thin Networks for Acceleration via Knowledge Distillation
-    with Conditional Adversarial Networks", 2017, arXiv:1709.00513, for `adversarial_weight`.
     Furlanello et al., "Born-Again Neural Networks", ICML 2018, arXiv:1805.04770, for
     `generations`. Bucila, Caruana and
     Niculescu-Mizil, "Model Compression", KDD 2006, doi:10.1145/1150402.1150464. Genest and Zidek,
@@ -295,7 +278,6 @@ class DistilledClassifier(ClassifierDistiller):
         "temperature": [Interval(Real, 0.0, None, closed="neither"), StrOptions({"auto"})],
         "alpha": [Interval(Real, 0.0, 1.0, closed="both"), StrOptions({"auto"})],
         "loss": [StrOptions(set(LOSSES))],
-        **{f"{family}_weight": [Interval(Real, 0.0, None, closed="left")] for family in FAMILIES},
         "generations": [Interval(Integral, 1, None, closed="left")],
         "prior_correction": [dict, StrOptions({"auto"}), None],
         "recalibration": ["boolean", StrOptions({"auto"})],
@@ -310,10 +292,7 @@ class DistilledClassifier(ClassifierDistiller):
         temperature=1.0,
         alpha=0.8,
         loss="kl",
-        feature_weight=0.0,
-        relation_weight=0.0,
-        attribution_weight=0.0,
-        adversarial_weight=0.0,
+        hints=(),
         generations=1,
         labelling="auto",
         label_correction="auto",
@@ -332,10 +311,7 @@ class DistilledClassifier(ClassifierDistiller):
         self.temperature = temperature
         self.alpha = alpha
         self.loss = loss
-        self.feature_weight = feature_weight
-        self.relation_weight = relation_weight
-        self.attribution_weight = attribution_weight
-        self.adversarial_weight = adversarial_weight
+        self.hints = hints
         self.generations = generations
         self.labelling = labelling
         self.label_correction = label_correction
@@ -376,15 +352,15 @@ class DistilledClassifier(ClassifierDistiller):
             If teacher or student is no classifier with ``predict_proba``, or takes no weights
             though there are some.
         ValueError
-            If a parameter, the rows, the classes, the weights or the teacher's answers are not
+            If a parameter, the rows, the classes, the weights or the teacher's predictions are not
             what is described here, or student and teacher look swapped, see Warns, and the student
-            is fitted; before anything is fitted where that can be told.
+            is fitted; before anything is fitted where that is possible.
 
         Warns
         -----
         UserWarning
-            If the teacher is a single tree or additive student and the student an ensemble, or y
-            holds one class only.
+            If the teacher is a single tree or additive student and the student an ensemble, or if y
+            holds only one class.
         """
         self._validate_params()
         teacher, student = self._checked_members()
@@ -419,14 +395,16 @@ class DistilledClassifier(ClassifierDistiller):
         return self
 
     def _checked_members(self):
-        """Return teacher and student, checked for what the one is to tell the other."""
+        """Return teacher and student, checked for what the student will learn."""
         teacher, student = self._members("classifier")
-        check_can_learn(student, self.loss, self._hint_weights())
-        check_can_tell(teacher, self._hint_weights())
+        _check_hints(self.hints)
+        check_can_learn(student, self.loss, self.hints)
+        for hint in self.hints:
+            hint.check_teacher(teacher)
         return teacher, student
 
     def _needs_classes(self):
-        """Tell which parameters were passed that need observed classes."""
+        """Return whether each parameter that may need observed classes does so."""
         return {
             f"alpha={self.alpha!r}": self.alpha in (0, "auto"),
             "temperature='auto'": self.temperature == "auto",
@@ -437,13 +415,13 @@ class DistilledClassifier(ClassifierDistiller):
         }
 
     @available_if(student_has("partial_distill"))
-    @told
+    @verbose
     def partial_fit(self, X, y=None, classes=None, sample_weight=None):
-        """Go on distilling on fresh rows, which the fitted teacher labels; the first call is `fit`.
+        """Train the student further on fresh rows, labelled by the teacher; first call `fit`.
 
-        This is for rows that came after fit, without classes (yet): the student follows the
-        teacher to where they are, at a fraction of the cost of another fit. Available if the
-        student can go on learning, as the MLP can.
+        This is for rows that came after fit, without classes (yet): the student learns the teacher
+        where they are, at a fraction of the cost of another fit. Available if the student can be
+        trained further, as the MLP can.
 
         Parameters
         ----------
@@ -452,8 +430,7 @@ class DistilledClassifier(ClassifierDistiller):
         y : array-like of shape (n_samples,) or None, default=None
             Classes, -1 where none was observed; None if none was observed at all.
         classes : array-like of shape (n_classes,) or None, default=None
-            Has to be all classes, those of a fitted teacher or of the first y; a teacher cannot
-            learn more.
+            All classes, those of a fitted teacher or of the first y; a teacher cannot learn more.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights.
 
@@ -465,15 +442,15 @@ class DistilledClassifier(ClassifierDistiller):
         Raises
         ------
         AttributeError
-            If the teacher is not there, because its margins came from `memory`.
+            If there is no teacher, because its margins came from `memory`.
         ValueError
             If X, y or the weights are not what is described here.
 
         Notes
         -----
-        The rows are augmented as in `fit`. The student trains from the weights it has, see
-        `MLPStudentClassifier.partial_fit`; when the fresh rows lie outside the range it has seen,
-        fit again with ``X_unlabeled``.
+        The rows are augmented as in `fit`. The student trains from its present weights, see
+        `MLPStudentClassifier.partial_fit`; if the fresh rows are outside the range that it has
+        seen, fit again with ``X_unlabeled``.
         """
         if not hasattr(self, "student_"):
             return self._fit_first_batch(X, y, classes, sample_weight)
@@ -483,23 +460,24 @@ class DistilledClassifier(ClassifierDistiller):
         if self.alpha_choice_ is not None:
             fresh = replace(fresh, row_alpha=self.alpha_choice_.of_rows(fresh))
         fresh = weigh_classes(fresh, self._class_factors)
-        weights = self._hint_weights()
-        told, _ = tell(self._teacher, fresh, tuple(weights), self._embedding)
-        fresh = replace(fresh, loss=self.loss, hints=as_hints(told, weights))
+        fresh = replace(fresh, loss=self.loss)
+        if self.hints:
+            targets, _ = compute_targets(self.hints, self._teacher, fresh, self._hint_states)
+            fresh = replace(fresh, hints=tuple(map(HintTargets, self.hints, targets)))
         distill_classifier_further(self.student_, fresh, self.temperature_, self._alpha, Task(self))
         return self
 
     @property
     def _alpha(self):
-        """What stands for alpha where rows have none of their own."""
+        """The alpha of rows that have none of their own."""
         return 1.0 if self.alpha == "auto" else self.alpha
 
     def _choose_alpha(self, student, transfer_set, cv):
-        """Give every row an alpha of its own if that is asked for."""
+        """Give every row an alpha of its own if alpha is "auto"."""
         self.alpha_choice_ = None
         if self.alpha != "auto":
             return transfer_set
-        note("the teacher against students fitted to what was observed")
+        note("teacher compared with students of the observed labels")
         row_alpha, self.alpha_choice_ = recalled(check_memory(self.memory), choose_row_alpha)(
             silenced(student), transfer_set, cv
         )
@@ -508,34 +486,28 @@ class DistilledClassifier(ClassifierDistiller):
             warn_of_refusal()
         return replace(transfer_set, row_alpha=row_alpha)
 
-    def _hint_weights(self):
-        """Return the weight of every family of hints that has one."""
-        weights = {family: getattr(self, f"{family}_weight") for family in FAMILIES}
-        return {family: weight for family, weight in weights.items() if weight > 0}
-
     def _add_hints(self, lazy_teacher, transfer_set):
-        """Have the teacher tell what else the student is to follow, or take it from the cache."""
-        weights, self._embedding = self._hint_weights(), None
-        transfer_set = replace(transfer_set, loss=self.loss)
-        if not weights:
+        """Compute the targets of hints, or take them from the cache."""
+        transfer_set, self._hint_states = replace(transfer_set, loss=self.loss), None
+        if not self.hints:
             return transfer_set
-        note(", ".join(weights))
+        note(", ".join(type(hint).__name__ for hint in self.hints))
         fingerprint = None if self.memory is None else fingerprint_of(lazy_teacher)
-        told, self._embedding = recalled(
-            check_memory(self.memory), tell_in_fit, ignore=["lazy_teacher"]
-        )(lazy_teacher, fingerprint, transfer_set, tuple(weights))
-        return replace(transfer_set, hints=as_hints(told, weights))
+        targets, self._hint_states = recalled(
+            check_memory(self.memory), compute_targets_in_fit, ignore=["lazy_teacher"]
+        )(lazy_teacher, fingerprint, transfer_set, without_weights(self.hints))
+        return replace(transfer_set, hints=tuple(map(HintTargets, self.hints, targets)))
 
     def _recalibrate(self, student, transfer_set, cv):
-        """Restore the student's calibration if the rule says so."""
+        """Recalibrate the student if `recalibration` calls for it."""
         if not may_be_recalibrated(student, self.recalibration, self.temperature_, self.loss):
             return None
-        note("judged on labelled rows held out from a clone of the student")
+        note("measured on labelled rows held out from a clone of the student")
         found = honest_recalibration(
             silenced(student), transfer_set, self.temperature_, self._alpha, cv, self.generations
         )
         if found is None or (self.recalibration == "auto" and not found.is_called_for):
-            note("it stays as it is")
+            note("no recalibration")
             return None
         return self._rescaled(found)
 
@@ -545,19 +517,20 @@ class DistilledClassifier(ClassifierDistiller):
         last_step(self.student_).rescale_margins(found.slope, found.intercept)
         return found
 
-    @told
+    @verbose
     def recalibrate(self, X, y, sample_weight=None):
         """Recalibrate the fitted student on rows that neither it nor the teacher was fitted on.
 
         This is for labelled rows that came after fit, such as the last weeks: the share of fraud
-        may have changed, or the teacher be too sure. The map of the margins, see the parameter
-        `recalibration`, becomes part of the student. Reports and bands on the same rows warn later;
-        recalibrating on them once more changes nothing, and on rows that overlap does no harm.
+        may have changed, or the teacher may be overconfident. The map of the margins, see the
+        parameter `recalibration`, becomes part of the student. Reports and bands on the same rows
+        warn later; recalibrating on them once more changes nothing, and overlapping rows do no
+        harm.
 
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Raw columns. The rows, with their weights, stand for the population.
+            Raw columns. The rows, with their weights, represent the population.
         y : array-like of shape (n_samples,)
             Classes; rows with -1 are left out.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -571,11 +544,11 @@ class DistilledClassifier(ClassifierDistiller):
         Raises
         ------
         AttributeError
-            If the teacher is not there, because its margins came from `memory`.
+            If there is no teacher, because its margins came from `memory`.
         TypeError
             If the student's margins cannot be rescaled.
         ValueError
-            If X, y or the weights are not what is described here, or one class only is observed.
+            If X, y or the weights are not what is described here, or only one class is observed.
         """
         X = self._check_X(X)
         may_be_recalibrated(self.student_, True, self.temperature_)  # raises if it cannot be
@@ -593,8 +566,8 @@ class DistilledClassifier(ClassifierDistiller):
         warn_of_seen_rows(
             self._seen_rows,
             X,
-            "The student is surer of them than of others, and the map suits them alone. Pass rows "
-            "that came after fit.",
+            "The student is more confident on them than on others, and the map is right for them "
+            "only. Pass rows that came after fit.",
         )
         self.recalibration_ = self._rescaled(found)
         before, seen = self._recalibrated_on, rows.take(observed >= 0).X
@@ -602,9 +575,9 @@ class DistilledClassifier(ClassifierDistiller):
         return self
 
     def teacher_proba(self, X):
-        """Ask the teacher, corrected by `margin_shift_`.
+        """Predict probabilities with the teacher, corrected by `margin_shift_`.
 
-        This is what to compare a deployed student with, on rows that came after fit.
+        Compare a deployed student with these, on rows that came after fit.
 
         Parameters
         ----------
@@ -619,8 +592,27 @@ class DistilledClassifier(ClassifierDistiller):
         Raises
         ------
         AttributeError
-            If the teacher is not there, because its margins came from `memory`.
+            If there is no teacher, because its margins came from `memory`.
         """
         X = self._check_X(X)
         _ = self.teacher_  # raises if it is not there
         return student_and_teacher(self)[1].answers(X, self.classes_)
+
+
+def _check_hints(hints):
+    """Raise if these are no hints, or two of one family."""
+    if not isinstance(hints, list | tuple):
+        instead = [hints] if isinstance(hints, Hint) else "[LeafHint()]"
+        raise TypeError(f"hints is {shown(hints)}; a list was expected, such as hints={instead}.")
+    for hint in hints:
+        refuse_class(hint, "An entry of hints")
+        if not isinstance(hint, Hint):
+            raise TypeError(
+                f"hints holds {shown(hint)}; hints were expected, see skdistill.hints, such as "
+                "hints=[LeafHint()]."
+            )
+        hint._validate_params()
+    families = [type(hint).__name__ for hint in hints]
+    twice = next((family for family in families if families.count(family) > 1), None)
+    if twice is not None:
+        raise ValueError(f"hints holds {twice} twice; pass it once, with the weight you want.")

@@ -1,4 +1,4 @@
-"""A cohort of students: how they come to be, and how they learn from each other."""
+"""A cohort of students: how they are made, and how they learn from each other."""
 
 from dataclasses import dataclass, replace
 
@@ -19,7 +19,7 @@ from skdistill.students.fitting import (
 )
 from skdistill.transfer_set import join, not_observed
 
-#: Clones that a single student becomes, unless told otherwise.
+#: Default number of clones of a single student.
 DEFAULT_COHORT = 3
 
 
@@ -49,9 +49,9 @@ class Course:
     n_jobs: int | None = None
 
     def rounds(self, transfer_set):
-        """Yield the fitted cohort when all have learned alone, then after every round, for ever.
+        """Yield the fitted cohort after all have learned alone, then after every round, endlessly.
 
-        Students that go on learning are changed in place: those of a round are gone after it.
+        Students that are trained further are changed in place: keep no cohort of an earlier round.
         """
         alpha = self.alpha if self.has_teacher else 0.0
         cohort = Parallel(self.n_jobs)(
@@ -68,21 +68,10 @@ class Course:
             )
 
     def lesson(self, transfer_set, opinions, i):
-        """Have a student's peers, and the teacher, label the rows.
+        """Let the peers of student i, and the teacher, label the rows.
 
-        Parameters
-        ----------
-        transfer_set : TransferSet
-            The rows, with the teacher's margins if there is one.
-        opinions : list of ndarray of shape (n_samples, n_classes)
-            The margins of every student.
-        i : int
-            The student that is taught; its own opinion is left out.
-
-        Returns
-        -------
-        transfer_set : TransferSet
-            The margins, softened by the temperature, are the mix of the others' soft labels.
+        The opinions are the margins of every student. The margins that are returned, softened by
+        the temperature, are the mean of the others' soft labels.
         """
         peers = [soften(z, self.temperature) for j, z in enumerate(opinions) if j != i]
         mix = np.mean(peers, axis=0)
@@ -122,14 +111,14 @@ def cohort_of(students, n_students):
     names : list of str
         One for each.
     students : list of estimator
-        Clones; those of a single student without a seed, but for the first.
+        Clones; of a single student all but the first have no seed.
 
     Raises
     ------
     TypeError
         If one of them is no classifier with probabilities.
     ValueError
-        If there are fewer than two, or names are no different strings.
+        If there are fewer than two, or names are not different strings.
     """
     if hasattr(students, "fit"):
         check_student(students, "classifier")
@@ -139,12 +128,12 @@ def cohort_of(students, n_students):
     if not isinstance(students, list | tuple) or len(students) < 2:
         raise ValueError(
             f"students is {shown(students)}; a list of two or more students was expected, or one "
-            "student and n_students: a student alone has no peers to learn from."
+            "student and n_students: a single student has no peers to learn from."
         )
     if n_students is not None:
         raise ValueError(
             f"n_students={n_students} was passed with a list of {len(students)} students. It is "
-            "for a single student; leave it at None."
+            "for a single student; pass None."
         )
     names, given = None, list(students)
     if all(isinstance(entry, tuple) and len(entry) == 2 for entry in given):
@@ -158,22 +147,7 @@ def cohort_of(students, n_students):
 
 
 def unanswered_rows(rows, augmentation, random_state):
-    """Build a transfer set that no teacher has labelled: all margins are 0.
-
-    Parameters
-    ----------
-    rows : Rows
-        Labelled and unlabelled rows.
-    augmentation : object with ``sample`` or None
-        Makes synthetic rows.
-    random_state : int, RandomState instance or None
-        Decides the synthetic rows.
-
-    Returns
-    -------
-    transfer_set : TransferSet
-        Labelled, unlabelled and synthetic rows.
-    """
+    """Build a transfer set of all rows, and synthetic ones, without a teacher: margins are 0."""
     classes, codes = np.unique(rows.y, return_inverse=True)
 
     def unanswered(X, weight, origin):
@@ -189,21 +163,21 @@ def unanswered_rows(rows, augmentation, random_state):
 
 
 def hold_out(transfer_set, positions, has_teacher):
-    """Split a transfer set into what some rows are held out of, and those with a weight.
+    """Split a transfer set into the rows to learn from and the held-out rows of positive weight.
 
-    What a teacher says of synthetic rows may carry the classes of those held out, see
-    `TransferSet.without`; peers that have not seen these classes cannot tell.
+    A teacher's labels of synthetic rows may depend on the classes of held-out rows, so that these
+    are left out, see `TransferSet.without`; peers have not seen these classes.
 
     Raises
     ------
     ValueError
-        If none of the rows that are held out has a weight.
+        If no held-out row has a positive weight.
     """
     held_out = transfer_set.take(positions[transfer_set.sample_weight[positions] > 0])
     if len(held_out.y) == 0:
         raise ValueError(
             "The first fold of cv has no row with a positive weight, so the students cannot be "
-            "judged by it. Pass another cv, such as one that shuffles."
+            "compared on it. Pass another cv, such as one that shuffles."
         )
     if has_teacher:
         return transfer_set.without(positions), held_out
@@ -211,7 +185,7 @@ def hold_out(transfer_set, positions, has_teacher):
 
 
 def _learn(student, fitted, lesson, temperature, alpha):
-    """Return a student that has learned a lesson: further if it can, else from the start."""
+    """Train a fitted student further if it can be, else fit the unfitted one again."""
     if not hasattr(last_step(fitted), "partial_distill"):
         return distill_classifier(student, lesson, temperature, alpha)
     distill_classifier_further(fitted, lesson, temperature, alpha)
@@ -219,10 +193,10 @@ def _learn(student, fitted, lesson, temperature, alpha):
 
 
 def _numbered(students):
-    """Name students by their kind and number."""
+    """Name students by their class and number."""
     return [f"{type(last_step(s)).__name__} {number}" for number, s in enumerate(students, 1)]
 
 
 def _without_seeds(student):
-    """Forget every ``random_state`` of an unfitted student."""
+    """Set every ``random_state`` of an unfitted student to None."""
     return student.set_params(**dict.fromkeys(seeds_of(student)))

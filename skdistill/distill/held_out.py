@@ -1,4 +1,4 @@
-"""What a teacher has to beat: students of observed classes, each without one fold of the rows."""
+"""Students of the observed labels, each without one fold: what a teacher is compared with."""
 
 import numpy as np
 from sklearn.base import is_classifier
@@ -10,32 +10,23 @@ from skdistill.students.fitting import distill_classifier, distill_regressor
 from skdistill.teacher.labelling import folds
 from skdistill.verbose import steps
 
-#: With fewer labelled rows of positive weight there is too little to judge teacher or student by.
+#: With fewer labelled rows of positive weight, teacher and student are not compared.
 SMALLEST_SET = 100
 
 #: Differences beyond this many standard errors are significant: about 95 % confidence.
 SIGNIFICANT = 2.0
 
-#: A teacher that leads by this many standard errors after some folds has won: the rest is saved.
+#: Once a teacher leads by this many standard errors, the other folds are not needed.
 CLEAR = 3.0
 
 
 def are_few(labelled):
-    """Tell whether there are too few labelled rows to judge a teacher by."""
+    """Tell whether there are too few labelled rows to compare a teacher with students."""
     return np.count_nonzero(labelled.sample_weight) < SMALLEST_SET
 
 
 def held_out_opinions(student, labelled, cv):
     """Fit clones of a student to the observed classes or values, each without one fold.
-
-    Parameters
-    ----------
-    student : estimator
-        Not fitted.
-    labelled : TransferSet
-        Labelled rows only.
-    cv : int, cross-validation generator or iterable
-        The folds.
 
     Yields
     ------
@@ -56,7 +47,7 @@ def held_out_opinions(student, labelled, cv):
 
 
 def margins_of(student, X):
-    """Ask a fitted student for margins, or predictions in regression, one column each."""
+    """Return the margins of a fitted student; in regression its predictions, as one column."""
     if is_classifier(student):
         if len(student.classes_) == 1:
             return np.zeros((X.shape[0], 1))
@@ -65,16 +56,9 @@ def margins_of(student, X):
 
 
 def answered(labelled, opinion):
-    """Return both sides, y and weights of the rows that the students have answered so far.
+    """Return teacher's and students' margins, y and weights of the rows held out so far.
 
-    Returns
-    -------
-    sides : tuple of two ndarray of shape (n_answered, n_classes)
-        Margins of the teacher and of the students.
-    y : ndarray of shape (n_answered,)
-        Positions of the observed classes, or values.
-    sample_weight : ndarray of shape (n_answered,)
-        Positive weights.
+    Rows of weight 0 are left out; y are positions of classes, or values.
     """
     rows = ~np.isnan(opinion[:, 0]) & (labelled.sample_weight > 0)
     sides = labelled.margins[rows], opinion[rows]
@@ -86,21 +70,15 @@ def losses_of(labelled):
     return squared_errors if labelled.classes is None else log_losses
 
 
-def lead_of_teacher(labelled, opinion, worth_following=0.0):
-    """By how many standard errors the teacher's loss is lower than the students'.
+def lead_of_teacher(labelled, opinion, least_lead=0.0):
+    """Compute by how many standard errors the teacher's loss is lower than the students'.
 
-    Parameters
-    ----------
-    labelled : TransferSet
-        Labelled rows with the teacher's honest margins.
-    opinion : ndarray of shape (n_samples, n_classes)
-        The students', see `held_out_opinions`.
-    worth_following : float, default=0.0
-        The share of the students' loss by which the teacher's has to be lower to lead at all.
+    To lead, it must be lower by the share `least_lead` of theirs. The teacher's margins are
+    honest; those of the students are of `held_out_opinions`.
     """
     sides, y, weight = answered(labelled, opinion)
     teacher, student = (losses_of(labelled)(z, y) for z in sides)
-    return z_score((1 - worth_following) * student - teacher, weight)
+    return z_score((1 - least_lead) * student - teacher, weight)
 
 
 def _fit_to_observed(student, labelled):

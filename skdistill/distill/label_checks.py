@@ -1,4 +1,4 @@
-"""Whether a teacher's labels say the opposite of what was observed."""
+"""Warn if a teacher's labels contradict what was observed."""
 
 import numpy as np
 
@@ -6,8 +6,8 @@ from skdistill.caller import warn_caller
 from skdistill.ranking import Ranking, roc_auc, weighted_correlation
 from skdistill.soft_labels import proba_from_margins
 
-#: An area under the ROC curve below this is no bad luck if it is below one half by more than so
-#: many standard errors.
+#: A ROC-AUC below the first number is not due to chance if it is also below one half by more than
+#: the second number of standard errors.
 WORSE_THAN_CHANCE, CLEAR = 0.4, 5.0
 
 
@@ -36,12 +36,12 @@ def _warn_of_opposite_classes(labelled):
         if not (n_positive and n_negative):
             continue
         area = roc_auc(*Ranking.of(proba[:, k]).tallies(positive, labelled.sample_weight))
-        # of the Mann-Whitney statistic, where the two do not differ
+        # standard error of the Mann-Whitney statistic under no difference
         error = np.sqrt((n_positive + n_negative + 1) / (12 * n_positive * n_negative))
         if area < WORSE_THAN_CHANCE and (0.5 - area) / error > CLEAR:
             warn_caller(
                 f"The teacher ranks class {label!r} worse than chance: its ROC-AUC on the labelled "
-                f"rows is {area:.3f}, where a guess has .5. Check that the columns of its "
+                f"rows is {area:.3f}, and that of a guess .5. Check that the columns of its "
                 "predict_proba are in the order of its classes_, that y is coded as in its fit, "
                 "and that the columns of X are those of its fit."
             )

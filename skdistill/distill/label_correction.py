@@ -1,4 +1,4 @@
-"""Correct the teacher's labels where it knows no better than a student of observed classes."""
+"""Correct a teacher's labels where it is no better than a student of the observed classes."""
 
 from dataclasses import dataclass, field
 
@@ -20,36 +20,37 @@ from skdistill.distill.held_out import (
 )
 from skdistill.estimators import last_step
 from skdistill.stacking import StackingWeights, stack_margins, stack_predictions, z_score
+from skdistill.students.base import stated
 
-#: Labels that are less like the teacher's cost likeness that is worth a warning.
+#: Corrected labels that agree less with the teacher's lead to a warning.
 ALIKE = 0.9
 
-#: A teacher is worth following as it is if its loss is lower than the students' by more than this
-#: share: they know fewer rows than the final student would, which never quite reaches its teacher.
-WORTH_FOLLOWING = 0.02
+#: A teacher is followed without correction if its loss is lower than the students' by more than
+#: this share: they have fewer rows than the final student, which does not quite reach its teacher.
+LEAST_LEAD = 0.02
 
 
 @dataclass(frozen=True, repr=False)
 class LabelCorrection:
     """A pool of the teacher and of students that were fitted to the observed classes alone.
 
-    All losses are means over the labelled rows, each answered by models that were not fitted on
-    it: log losses in nats, or squared errors in regression.
+    All losses are means over the labelled rows, by models that were not fitted on the row: log
+    losses in nats, or squared errors in regression.
 
     Attributes
     ----------
     pool : StackingWeights
         The weights of teacher and students, and the intercept.
     teacher_loss, student_loss, pooled_loss : float
-        Loss of the teacher as it is, of the students as they are, and of the pool.
+        Loss of the teacher, of the students, and of the pool.
     lead : float
         By how many standard errors the teacher's loss is lower than 98 % of the students'.
     gain : float
         By how many standard errors the pool's loss is lower than the teacher's.
     likeness : float
         Share of the weight of these rows on which pool and teacher find the same class most
-        probable; in regression R2, of the pool by the teacher. The student will not be more like
-        its teacher than this, or only by chance.
+        probable; in regression R2, of the pool by the teacher. The student will hardly agree more
+        with its teacher than this.
     students : tuple of estimator
         The fitted students, one per fold.
     """
@@ -74,7 +75,7 @@ class LabelCorrection:
         return float(self.pool.weights[1])
 
     def in_words(self):
-        """Say in a line what is pooled, what it is worth, and what it costs."""
+        """Describe the pool, its losses and its agreement with the teacher in one line."""
         is_regression = not is_classifier(self.students[0])
         loss = "squared error" if is_regression else "log loss"
         alike = f"{self.likeness:.1%} of these rows decided as by the teacher"
@@ -89,7 +90,7 @@ class LabelCorrection:
 
     @property
     def is_costly(self):
-        """Whether the student will be so much less like its teacher that a warning is due."""
+        """Whether the labels agree so little with the teacher's that a warning is due."""
         return self.likeness < ALIKE
 
     def __str__(self):
@@ -117,10 +118,10 @@ class LabelCorrection:
 
 
 def correct_labels(student, transfer_set, rule, cv):
-    """Find a correction of the teacher's labels, if the rule calls for one, and apply it.
+    """Find and apply a correction of the teacher's labels, if the rule calls for one.
 
     Clones of the student are fitted to the observed classes, each without one fold of the labelled
-    rows. Their answers and the teacher's are pooled so that the observed classes are predicted
+    rows. Their predictions and the teacher's are pooled so that the observed classes are predicted
     best.
 
     Parameters
@@ -138,7 +139,7 @@ def correct_labels(student, transfer_set, rule, cv):
     Returns
     -------
     margins : ndarray of shape (n_samples, n_classes) or None
-        Corrected margins of all rows; None if the teacher's own are to stay.
+        Corrected margins of all rows; None for no correction.
     correction : LabelCorrection or None
         How they were corrected.
 
@@ -154,12 +155,12 @@ def correct_labels(student, transfer_set, rule, cv):
     if rule == "auto" and are_few(labelled):
         return unchanged
     for opinion, students in held_out_opinions(student, labelled, cv):  # noqa: B007
-        if rule == "auto" and lead_of_teacher(labelled, opinion, WORTH_FOLLOWING) > CLEAR:
+        if rule == "auto" and lead_of_teacher(labelled, opinion, LEAST_LEAD) > CLEAR:
             return unchanged
     correction = _stack(labelled, opinion, tuple(students))
     if rule == "auto" and not (correction.lead < SIGNIFICANT < correction.gain):
         return unchanged
-    left_out = np.isnan(opinion[:, 0])  # some splitters test some of the rows only
+    left_out = np.isnan(opinion[:, 0])  # some splitters do not test all rows
     if left_out.any():
         opinion[left_out] = _mean_margins(students, take_rows(labelled.X, left_out))
     margins = np.empty(transfer_set.margins.shape)
@@ -171,14 +172,14 @@ def correct_labels(student, transfer_set, rule, cv):
 
 
 def may_be_corrected(student, rule):
-    """Tell whether a rule, True, False or "auto", leaves room for a correction for a student."""
+    """Tell whether labels may be corrected for a student under a rule: True, False or "auto"."""
     if rule == "auto":
-        return getattr(last_step(student), "gains_from_label_correction", False)
+        return stated(student, "gains_from_label_correction")
     return rule
 
 
 def silenced(student):
-    """Return an unfitted clone without progress bar and callbacks: those are for the main fit."""
+    """Return an unfitted clone without progress bar and callbacks, which the main fit has."""
     student = clone(student)
     last = last_step(student)
     params = last.get_params()
@@ -192,15 +193,15 @@ def silenced(student):
 
 
 def warn_of_correction(correction):
-    """Warn that a correction that nobody asked for makes the student less like its teacher."""
+    """Warn that "auto" has chosen a correction that makes the student less like its teacher."""
     warn_caller(
-        f"label_correction='auto' had the student learn from a pool, {correction.in_words()}; "
-        "label_correction=False imitates the teacher as it is, True pools without this warning."
+        f"label_correction='auto' made the student learn from a pool, {correction.in_words()}; "
+        "label_correction=False imitates the teacher alone, True pools without this warning."
     )
 
 
 def _stack(labelled, opinion, students):
-    """Pool teacher and students on the rows that the students have answered."""
+    """Pool teacher and students on the rows that were held out from the students."""
     sides, y, weight = answered(labelled, opinion)
     best_pool = stack_predictions if labelled.classes is None else stack_margins
     pool = best_pool(sides, y, weight)
@@ -209,7 +210,7 @@ def _stack(labelled, opinion, students):
     return LabelCorrection(
         pool,
         *(float(np.average(losses, weights=weight)) for losses in (teacher, student, pooled)),
-        lead=lead_of_teacher(labelled, opinion, WORTH_FOLLOWING),
+        lead=lead_of_teacher(labelled, opinion, LEAST_LEAD),
         gain=z_score(teacher - pooled, weight),
         likeness=_likeness(sides[0], answers, weight, labelled.classes is None),
         students=students,

@@ -1,4 +1,4 @@
-"""Students that teach each other: a cohort that learns mutually, with or without a teacher."""
+"""Mutual learning: a cohort of students that teach each other, with or without a teacher."""
 
 from dataclasses import replace
 from numbers import Integral, Real
@@ -16,13 +16,14 @@ from skdistill.estimators import last_step
 from skdistill.parameters import Interval
 from skdistill.progress import begin, refuse_callbacks, with_callbacks
 from skdistill.rows import SeenRows, check_classification_rows, observed_rows
+from skdistill.students.base import stated
 from skdistill.teacher.asking import is_fitted, with_seeds
 from skdistill.teacher.fitting import check_teacher
 from skdistill.teacher.labelling import folds
 from skdistill.teacher.lazy_teacher import LazyClassifier
 from skdistill.verbose import note
 
-#: Constraints of a distiller of one student that a cohort has no use for.
+#: Parameters of distillers of one student that this one does not have.
 _NOT_TAKEN = {"student", "label_correction"}
 
 
@@ -30,9 +31,9 @@ class MutualDistilledClassifier(ClassifierDistiller):
     """Let a cohort of students teach each other, with or without a teacher, and keep the best.
 
     Every student first learns alone: from the observed classes, or from the teacher if there is
-    one. Then, round by round, each goes on learning from what its peers answer. Synthetic and
-    unlabelled rows are labelled by the peers, so that no teacher is needed for them. What predicts
-    is the best student: one small model, as after any distillation.
+    one. Then, round by round, each learns from the predictions of its peers. They also label
+    synthetic and unlabelled rows, so that no teacher is needed for them. The best student predicts:
+    one small model, as after any distillation.
 
     Parameters
     ----------
@@ -40,18 +41,18 @@ class MutualDistilledClassifier(ClassifierDistiller):
         Students of skdistill, other classifiers that take ``sample_weight``, or pipelines. Two or
         more, which may differ in kind; a single one is cloned `n_students` times.
     n_students : int or None, default=None
-        Number of clones of a single student; None for 3. The clones differ by their seeds alone:
-        the first keeps its ``random_state``, the others get one each. To be left at None for a
-        list.
+        Number of clones of a single student; None for 3. The clones differ by their seeds only: the
+        first keeps its ``random_state``, the others get one each. Must be None for a list.
     teacher : estimator or None, default=None
-        A classifier, fitted or not, that teaches beside the peers, see `DistilledClassifier`.
+        A classifier, fitted or not, that teaches together with the peers, see
+        `DistilledClassifier`.
     n_rounds : int, default=3
-        How often each student learns from its peers, at most; see `n_rounds_`.
+        Largest number of times that each student learns from its peers; see `n_rounds_`.
     peer_weight : float, default=0.5
         Share of the peers in the soft labels, above 0 and at most 1; the teacher has the rest.
         Without a teacher the peers have all of it.
     temperature : float, default=1.0
-        Softens the answers of peers and teacher, and those of the student that learns from them.
+        Softens the predictions of peers and teacher, and of the student that learns from them.
     alpha : float, default=0.8
         Weight of the soft term of the loss, in (0, 1]; the hard term on observed classes has the
         rest.
@@ -60,23 +61,22 @@ class MutualDistilledClassifier(ClassifierDistiller):
     augmentation : None, "auto" or object with ``sample``, default="auto"
         Makes synthetic rows. "auto" is `Munge()` if one of the students gains from them.
     cv : int, cross-validation generator or iterable, default=5
-        The first of its folds of the labelled rows is what students are judged by: a second cohort
-        learns without it, which doubles the cost. Also the folds of `labelling`.
+        Students are compared on the first fold of the labelled rows: a second cohort learns without
+        it, which doubles the cost. Also the folds of `labelling`.
     memory : str, joblib.Memory or None, default=None
         Caches the teacher's margins.
     n_jobs : int or None, default=None
         Students to fit at a time.
     random_state : int, RandomState instance or None, default=None
-        Decides the synthetic rows, and everything in teacher and students that has no
-        ``random_state`` of its own.
+        Determines the synthetic rows, and everything random in teacher and students where their
+        ``random_state`` is None.
     verbose : int, default=0
         Whether to print the rounds with their seconds on stderr.
 
     Attributes
     ----------
     student_ : estimator
-        The student with the lowest held-out loss. It stands alone, and is what reports and exports
-        see.
+        The student with the lowest held-out loss, which reports and exports take.
     students_ : list of estimator
         All fitted students, in the order given; see `cohort_proba`.
     names_ : list of str
@@ -84,12 +84,12 @@ class MutualDistilledClassifier(ClassifierDistiller):
     best_index_ : int
         Position of `student_` among them.
     n_rounds_ : int
-        The round that `student_` was best in, after which the cohort stopped; 0 if students had
-        nothing to learn from each other.
+        The round in which `student_` was best, after which the cohort stopped; 0 if students did
+        not improve by learning from each other.
     losses_ : ndarray of shape (n_rounds + 1, n_students)
-        Log loss in nats of the students of the second cohort on the rows held out from it: when
-        they had learned alone, then after every round. Where no class was observed at all, the
-        cross entropy to the teacher's probabilities.
+        Log loss in nats of the students of the second cohort on the rows held out from it: after
+        they learned alone, then after every round. Where no class was observed at all, the cross
+        entropy to the teacher's probabilities.
     classes_ : ndarray of shape (n_classes,)
         The class labels: those that a fitted teacher knows, else those observed.
     temperature_ : float
@@ -97,7 +97,7 @@ class MutualDistilledClassifier(ClassifierDistiller):
     labelling_ : {"oob", "cross_fit", "direct"}
         How the teacher labelled the labelled rows; "direct" without a teacher.
     label_correction_ : None
-        Labels are not corrected here: the peers do that.
+        Labels are not corrected here.
     augmentation_ : object or None
         What made the synthetic rows.
     transfer_summary_ : dict
@@ -121,15 +121,15 @@ class MutualDistilledClassifier(ClassifierDistiller):
     peers, s_j are their margins of the round before, z the teacher's and b is `peer_weight` (1
     without a teacher). The KL divergence to the mean differs only by a constant from the mean of
     the divergences to each peer, the loss of deep mutual learning. There, all students step
-    together; here each trains to its end against peers that stand still, which is codistillation
-    with stale predictions and lets students of any kind take part. One that has
-    ``partial_distill``, as the MLP, goes on from its weights; others are fitted again.
+    together; here each trains to its end against peers that do not change meanwhile, which is
+    codistillation with stale predictions and allows students of any kind. A student that has
+    ``partial_distill``, as the MLP, is trained further; others are fitted again.
 
-    As in both papers, peers also answer on rows whose classes they have learned. Answers of
-    further cohorts that had done without those classes were measured as well: they taught no
-    better, at several times the cost. A student that knows its rows by heart, however, teaches
-    nothing but their classes again, unless there are unlabelled or synthetic rows. Students that
-    do not differ, clones of one without randomness, learn their own answers again.
+    As in both papers, peers also label rows whose classes they have learned. Labels of further
+    cohorts, fitted without those classes, were measured as well: they were no better, at several
+    times the cost. A student that has memorised its rows, however, only teaches their observed
+    classes, unless there are unlabelled or synthetic rows. Identical students, clones of one
+    without randomness, learn their own predictions.
 
     References
     ----------
@@ -158,7 +158,7 @@ class MutualDistilledClassifier(ClassifierDistiller):
 
     _parameter_constraints = {
         **{name: CONSTRAINTS[name] for name in CONSTRAINTS if name not in _NOT_TAKEN},
-        "students": "no_validation",  # cohort_of says more
+        "students": "no_validation",  # by cohort_of
         "n_students": [Interval(Integral, 2, None, closed="left"), None],
         "n_rounds": [Interval(Integral, 1, None, closed="left")],
         "peer_weight": [Interval(Real, 0.0, 1.0, closed="right")],
@@ -166,7 +166,7 @@ class MutualDistilledClassifier(ClassifierDistiller):
         "alpha": [Interval(Real, 0.0, 1.0, closed="right")],
     }
 
-    # What distillers of one student have.
+    # Parameters that distillers of one student have.
     student, label_correction = None, False
 
     def __init__(
@@ -270,7 +270,7 @@ class MutualDistilledClassifier(ClassifierDistiller):
     def cohort_proba(self, X):
         """Predict the mean probability of all students.
 
-        It is often a little better than the best student's, at the cost of all of them.
+        It is often slightly better than that of the best student, at the cost of all of them.
 
         Parameters
         ----------
@@ -293,7 +293,7 @@ class MutualDistilledClassifier(ClassifierDistiller):
         return super().teacher_
 
     def _judge(self, course, transfer_set, rows, task):
-        """Return the losses of a cohort that learns without some of the rows of y, by round."""
+        """Return the losses by round of a cohort that learns without some labelled rows."""
         quiet = replace(course, students=[silenced(student) for student in course.students])
         transfer_set, held_out = hold_out(transfer_set, rows, course.has_teacher)
         losses, rounds = [], quiet.rounds(transfer_set)
@@ -304,7 +304,7 @@ class MutualDistilledClassifier(ClassifierDistiller):
         return np.array(losses)
 
     def _seeded(self, students):
-        """Return teacher and students; without a seed of their own they get one of ours."""
+        """Return teacher and students, with seeds derived from `random_state`."""
         teacher = self.teacher
         if teacher is not None:
             check_teacher(teacher, "classifier")
@@ -317,7 +317,7 @@ class MutualDistilledClassifier(ClassifierDistiller):
 
     def _rows_to_learn(self, teacher, students, rows, cv, task):
         """Build the transfer set, without margins if there is no teacher."""
-        gaining = [s for s in students if getattr(last_step(s), "gains_from_synthetic_rows", False)]
+        gaining = [each for each in students if stated(each, "gains_from_synthetic_rows")]
         student = gaining[0] if gaining else students[0]
         if teacher is not None:
             lazy_teacher = LazyClassifier(teacher, rows)
@@ -344,7 +344,7 @@ class MutualDistilledClassifier(ClassifierDistiller):
 
 
 def _takes(student, name):
-    """Tell whether a student takes a kind of input; a Pipeline's own tags are no guide."""
+    """Tell whether a student takes a kind of input; the tags of a Pipeline are unreliable."""
     if isinstance(student, Pipeline):
         return True
     has_tags = hasattr(student, "__sklearn_tags__") and not isinstance(student, type)

@@ -7,8 +7,8 @@ import numpy as np
 
 from skdistill.columns import stack_rows, take_rows
 from skdistill.distill.base import CONSTRAINTS, ClassifierDistiller
-from skdistill.distill.made_rows import make_rows
-from skdistill.distill.stages import choose_augmentation, label_fresh_rows, with_made_rows
+from skdistill.distill.stages import choose_augmentation, label_fresh_rows, with_synthetic_rows
+from skdistill.distill.synthetic_rows import make_synthetic_rows
 from skdistill.estimators import last_step
 from skdistill.parameters import Interval
 from skdistill.progress import Task, begin, with_callbacks
@@ -42,24 +42,24 @@ from skdistill.teacher.lazy_teacher import LazyClassifier
 from skdistill.teacher.margins import PROBE_ROWS, join_answers
 from skdistill.teacher.vendors.trees import spread
 from skdistill.transfer_set import join, not_observed
-from skdistill.verbose import note, stage, told
+from skdistill.verbose import note, stage, verbose
 
-#: Folds of an unfitted teacher's clones, which label the rows that they were not fitted on.
+#: Number of folds whose rows are labelled by clones of an unfitted teacher fitted without them.
 N_FOLDS = 5
 
-#: What a remembered row of a class that a batch lacks weighs, as a share of a row of the batch.
+#: Weight of an earlier row of a class that a batch lacks, as a share of that of a row of the batch.
 REMEMBERED_WEIGHT = 1e-6
 
 
 class OnlineDistilledClassifier(ClassifierDistiller):
     """Distil a teacher while it grows: stage by stage, and batch by batch.
 
-    A boosting model, or a forest, gets its trees one after the other. The student learns from its
-    first trees, goes on learning when there are more, and so follows the teacher from coarse to
-    fine. When new rows arrive, `partial_fit` has the teacher grow on them and the student follow;
-    neither starts anew.
+    A boosting model, or a forest, gets its trees one after the other. The student learns from the
+    first trees and is trained further when there are more: it follows the teacher from coarse to
+    fine. When new rows arrive, `partial_fit` lets the teacher grow on them and the student follow;
+    neither is fitted again from the start.
 
-    This is for streams. What it gives in a single `fit` was measured, see ``docs/techniques.md``:
+    This is for streams. For its value in a single `fit` see ``docs/techniques.md``;
     `DistilledClassifier` is simpler.
 
     Parameters
@@ -67,14 +67,14 @@ class OnlineDistilledClassifier(ClassifierDistiller):
     teacher : estimator
         A random forest, extra trees, GradientBoostingClassifier or HistGradientBoostingClassifier
         of scikit-learn, an XGBoost, LightGBM or CatBoost classifier, or a Pipeline that ends in
-        one. Not fitted: a clone is fitted. Fitted: its own first trees are the stages; it is never
-        changed, `partial_fit` grows a copy.
+        one. Not fitted: a clone is fitted. Fitted: the stages are its first trees; it is never
+        changed, as `partial_fit` grows a copy.
     student : estimator or None, default=None
-        A student that can go on learning, see `MLPStudentClassifier.partial_distill`, or a Pipeline
-        that ends in one. None is `MLPStudentClassifier()`.
+        A student that can be trained further, see `MLPStudentClassifier.partial_distill`, or a
+        Pipeline that ends in one. None is `MLPStudentClassifier()`.
     n_stages : int, default=5
-        Number of stages of `fit`, each of which adds the same number of the teacher's trees. With
-        every batch, `partial_fit` adds as many to those there are.
+        Number of stages of `fit`, each of which adds the same number of the teacher's trees.
+        `partial_fit` adds as many with every batch.
     temperature : float, default=1.0
         Divides the margins of teacher and student in the soft term of the loss; predictions always
         use 1.
@@ -85,25 +85,25 @@ class OnlineDistilledClassifier(ClassifierDistiller):
         Makes synthetic rows, see `Munge`. "auto" is `Munge()` for students that gain from it (the
         MLP) and dense X, else None.
     random_state : int, RandomState instance or None, default=None
-        Decides the synthetic rows, and everything in teacher and student that has no
-        ``random_state`` of its own.
+        Determines the synthetic rows, and everything random in teacher and student where their
+        ``random_state`` is None.
     verbose : int, default=0
-        Whether to print the stages with their seconds on stderr, those of the student's training
-        among them, and a bar where something takes more than five seconds.
+        Whether to print the stages with their seconds on stderr, including those of the student's
+        training, and a bar where something takes more than five seconds.
 
     Attributes
     ----------
     teacher_ : estimator
         The fitted teacher with all its trees.
     student_ : estimator
-        The fitted student. It stands alone, see `DistilledClassifier`.
+        The fitted student, without a reference to the teacher.
     classes_ : ndarray of shape (n_classes,)
         The class labels: those that a fitted teacher knows, else those observed.
     temperature_ : float
         The temperature that was used.
     stage_trees_ : list of int
-        How many trees (boosting iterations) the teacher had at each stage that the student learned,
-        those of `partial_fit` included.
+        Number of trees (boosting iterations) of the teacher at each stage, including those of
+        `partial_fit`.
     labelling_ : {"cross_fit", "direct"}
         How the labelled rows of `fit` were labelled.
     augmentation_ : object or None
@@ -118,29 +118,29 @@ class OnlineDistilledClassifier(ClassifierDistiller):
 
     See Also
     --------
-    DistilledClassifier : Distils the final teacher. Its ``partial_fit`` follows a teacher that
-        stays as it is.
+    DistilledClassifier : Distils the final teacher. Its ``partial_fit`` does not change the
+        teacher.
 
     Notes
     -----
     Let z_k be the margins of the teacher's first k trees. In stage s of S the student, with margins
-    u, goes on from where it was and minimises over rows of weight w
+    u, is trained further and minimises over rows of weight w
 
         w * (alpha * T**2 * KL(q_k || softmax(u / T)) + (1 - alpha) * CE(y, softmax(u))),
         q_k = softmax(z_k / T), k = ceil(n_trees * s / S);
 
     rows without an observed class have only the first term. Every stage takes as many steps as a
-    fit of the student would, so give it a smaller ``max_epochs``.
+    fit of the student, so give it a smaller ``max_epochs``.
 
-    What a growing teacher says of the rows it grows on is nearly their classes again. In `fit` the
+    On the rows that it grows on, a teacher predicts nearly their observed classes. In `fit` the
     labelled rows are labelled by clones of an unfitted teacher, one per fold, none of which was
-    fitted on the row. In `partial_fit` the teacher labels a batch before it has seen it
-    (prequential); synthetic rows made of the batch are labelled by the grown one, which carries
-    over what it has learned.
+    fitted on the row. In `partial_fit` the teacher labels a batch before it grows on it
+    (prequential); synthetic rows made from the batch are labelled by the grown teacher, so that the
+    student learns what the teacher has learned.
 
-    The teacher grows on the classes it knows: the first batch has to have all of them. Where a
-    later one lacks some, one earlier row of each stands in, with next to no weight. A forest grows
-    by trees of the last batch alone. HistGradientBoostingClassifier cannot grow on other rows.
+    The teacher grows on the classes it knows: the first batch must have all of them. Where a later
+    batch lacks some, one earlier row of each is added, with almost no weight. A forest grows by
+    trees of the last batch alone. HistGradientBoostingClassifier cannot grow on other rows.
 
     References
     ----------
@@ -227,9 +227,9 @@ class OnlineDistilledClassifier(ClassifierDistiller):
         Raises
         ------
         TypeError
-            If the teacher does not grow tree by tree, or the student cannot go on learning.
+            If the teacher does not grow tree by tree, or the student cannot be trained further.
         ValueError
-            If a parameter, the rows, the classes, the weights or the teacher's answers are not
+            If a parameter, the rows, the classes, the weights or the teacher's predictions are not
             what is described here.
         """
         self._validate_params()
@@ -245,7 +245,7 @@ class OnlineDistilledClassifier(ClassifierDistiller):
         with task.part("fit-teacher"):
             note(f"{type(last_step(teacher)).__name__} on {rows.X.shape[0]:,} rows")
             teacher = lazy_teacher.fitted.estimator
-        made = make_rows(
+        made = make_synthetic_rows(
             lazy_teacher.fitted,
             rows.X,
             rows.sample_weight,
@@ -279,7 +279,7 @@ class OnlineDistilledClassifier(ClassifierDistiller):
         task.end(reconstruction_attributes={}, **observed_rows(rows))
         return self
 
-    @told
+    @verbose
     def partial_fit(self, X, y=None, classes=None, sample_weight=None):
         """Let the teacher grow on a batch of rows, and the student follow; the first call is `fit`.
 
@@ -289,10 +289,9 @@ class OnlineDistilledClassifier(ClassifierDistiller):
             Rows that the teacher has not seen.
         y : array-like of shape (n_samples,) or None, default=None
             Classes, -1 where none was observed; None if none was observed at all. Then the teacher
-            stays as it is, and the student follows it to these rows.
+            does not grow, and the student learns it on these rows.
         classes : array-like of shape (n_classes,) or None, default=None
-            Has to be all classes, those of a fitted teacher or of the first y; a teacher cannot
-            learn more.
+            All classes, those of a fitted teacher or of the first y; a teacher cannot learn more.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights.
 
@@ -304,7 +303,7 @@ class OnlineDistilledClassifier(ClassifierDistiller):
         Raises
         ------
         TypeError
-            If the teacher cannot grow on other rows than it began with.
+            If the teacher cannot grow on rows other than its first ones.
         ValueError
             If X, y or the weights are not what is described here.
         """
@@ -328,16 +327,16 @@ class OnlineDistilledClassifier(ClassifierDistiller):
             warn_of_seen_rows(
                 self._grown_on,
                 labelled.X,
-                "The teacher learns them once more, and is too sure of them. Pass rows that it has "
-                "not seen.",
+                "The teacher learns them again and becomes overconfident on them. Pass rows that "
+                "it has not seen.",
             )
             after = self._grown(labelled)
             check_grown(before, after, self._first_rows)
-        followed = with_made_rows(
+        followed = with_synthetic_rows(
             batch, after, self.augmentation_, self.student_, self.random_state
         )
         self._follow(followed, Task(self))
-        if after is not before:  # only now: a student that fails to follow loses nothing
+        if after is not before:  # only now: nothing is lost if the student fails
             self._teacher = after
             self.stage_trees_ = [*self.stage_trees_, count_trees(after.estimator)]
             self._grown_on = self._grown_on.including(labelled.X)
@@ -354,7 +353,7 @@ class OnlineDistilledClassifier(ClassifierDistiller):
         estimator, labels = self._teacher.estimator, self._teacher.labels
         position = {label: k for k, label in enumerate(labels.tolist())}
         own = np.array([position[label] for label in self.classes_.tolist()])
-        y = np.asarray(estimator.classes_)[own[codes]]  # it may call them otherwise
+        y = np.asarray(estimator.classes_)[own[codes]]  # the estimator may name them differently
         n_trees = -(-trees_asked(self.teacher) // self.n_stages)
         with stage("grow-teacher"):
             note(f"{type(last_step(estimator)).__name__} by {n_trees} trees")
@@ -366,7 +365,7 @@ class OnlineDistilledClassifier(ClassifierDistiller):
             self._remembered[code] = take_rows(X, np.flatnonzero(codes == code)[:1])
 
     def _with_every_class(self, labelled):
-        """Add a remembered row, of next to no weight, of every class that is not there."""
+        """Add an earlier row, with almost no weight, of every class that is missing."""
         lacking = sorted(set(range(len(self.classes_))) - set(labelled.y.tolist()))
         unknown = [self.classes_[code] for code in lacking if code not in self._remembered]
         if unknown:
@@ -388,8 +387,8 @@ def _check_goes_on(student):
     if not hasattr(last, "partial_distill"):
         raise TypeError(
             f"student is {type(last).__name__}, which cannot go on learning when the teacher has "
-            "grown. Students with partial_distill can, such as MLPStudentClassifier; distil into "
-            "others by DistilledClassifier."
+            "grown. Students with partial_distill can, such as MLPStudentClassifier; for others "
+            "use DistilledClassifier."
         )
 
 
@@ -399,7 +398,7 @@ def _honest_margins(lazy_teacher, sizes):
     Returns
     -------
     labelling : {"cross_fit", "direct"}
-        What was done.
+        How the rows were labelled.
     margins : list of ndarray of shape (n_samples, n_classes)
         One per stage.
     """
@@ -425,7 +424,7 @@ def _young(teacher, n_trees):
 
 
 def _transfer_set(lazy_teacher, n_trees, margins, labelling, made):
-    """Put together what the student learns from at one stage."""
+    """Build the transfer set of one stage."""
     rows, classes = lazy_teacher.rows, lazy_teacher.classes
     parts = [not_observed(rows.X, margins, rows.sample_weight, "unlabelled", classes)]
     if not rows.nothing_observed:

@@ -1,4 +1,4 @@
-"""Restore a student's calibration where distillation has made it worse than its teacher's."""
+"""Recalibrate a student where distillation made its calibration worse than its teacher's."""
 
 from dataclasses import dataclass, replace
 
@@ -15,7 +15,7 @@ from skdistill.teacher.labelling import folds
 
 @dataclass(frozen=True, repr=False)
 class Recalibration:
-    """An affine map of a student's margins that predicts the classes of honest rows best.
+    """The affine map of a student's margins that predicts the classes of held-out rows best.
 
     All losses are mean log losses in nats over those rows.
 
@@ -24,9 +24,9 @@ class Recalibration:
     slope : float
         What the margins are multiplied by; below 1 the student was overconfident.
     intercept : ndarray of shape (n_classes,)
-        What is added to them then.
+        What is then added to them.
     n_samples : int
-        Number of honest rows.
+        Number of held-out rows.
     student_loss, recalibrated_loss : float
         Loss of the student as it was distilled, and with the map.
     teacher_loss, recalibrated_teacher_loss : float
@@ -50,14 +50,14 @@ class Recalibration:
         return self.excess > SIGNIFICANT
 
     def in_words(self):
-        """Say in a line what the map is, and what it is worth."""
+        """Describe the map and its losses in one line."""
         shift = self.intercept - self.intercept[0]
         shifts = ", ".join(f"{each:+.2f}" for each in shift[1:])
         return (
             f"margins times {self.slope:.2f}, {shifts}: log loss {self.recalibrated_loss:.4g} "
-            f"instead of {self.student_loss:.4g} on {self.n_samples:,} honest rows, where a map of "
-            f"its own would take the teacher from {self.teacher_loss:.4g} to "
-            f"{self.recalibrated_teacher_loss:.4g}"
+            f"instead of {self.student_loss:.4g} on {self.n_samples:,} held-out rows; the "
+            f"teacher's would fall from {self.teacher_loss:.4g} to "
+            f"{self.recalibrated_teacher_loss:.4g} by its own best map"
         )
 
     def __str__(self):
@@ -70,19 +70,7 @@ class Recalibration:
 def recalibration_of(student_margins, teacher_margins, codes, sample_weight):
     """Find the best map of a student's margins, and compare its calibration with the teacher's.
 
-    Parameters
-    ----------
-    student_margins, teacher_margins : ndarray of shape (n_samples, n_classes)
-        Margins on rows that neither was fitted on.
-    codes : ndarray of shape (n_samples,)
-        Position of the observed class.
-    sample_weight : ndarray of shape (n_samples,)
-        Non-negative weights.
-
-    Returns
-    -------
-    recalibration : Recalibration
-        The map, whether it is called for or not.
+    Both margins are of rows that neither was fitted on. The map may not be called for.
 
     References
     ----------
@@ -106,20 +94,9 @@ def recalibration_of(student_margins, teacher_margins, codes, sample_weight):
 
 
 def honest_recalibration(student, transfer_set, temperature, alpha, cv, generations=1):
-    """Find the map of a student by a clone that does without some labelled rows.
+    """Find the map of a student by a clone that is fitted without some labelled rows.
 
-    Parameters
-    ----------
-    student : estimator
-        Not fitted.
-    transfer_set : TransferSet
-        What the student itself is fitted on.
-    temperature, alpha : float
-        As the student is distilled.
-    cv : int, cross-validation generator or iterable
-        The first of its folds of the labelled rows is held out; synthetic rows are left out.
-    generations : int, default=1
-        As the student is distilled.
+    The first fold of the labelled rows is held out; synthetic rows are left out.
 
     Returns
     -------
@@ -138,7 +115,7 @@ def honest_recalibration(student, transfer_set, temperature, alpha, cv, generati
 
 
 def recalibration_on(student, honest):
-    """Find the map of a fitted student on honest rows, a transfer set with observed classes only.
+    """Find the map of a fitted student on rows that it was not fitted on, all with classes.
 
     Returns
     -------
@@ -153,10 +130,10 @@ def recalibration_on(student, honest):
 
 
 def may_be_recalibrated(student, rule, temperature, loss="kl"):
-    """Tell whether a rule, True, False or "auto", leaves room for recalibrating a student.
+    """Tell whether a student may be recalibrated under a rule: True, False or "auto".
 
-    "auto" does where something can have cost calibration: at a temperature of 1 a student of our
-    own that is fitted by "kl" minimises what calibrates it.
+    With "auto" it may be where calibration can have suffered. It cannot where a student of
+    skdistill is fitted by "kl" at a temperature of 1, as this loss is proper.
 
     Raises
     ------
@@ -164,7 +141,9 @@ def may_be_recalibrated(student, rule, temperature, loss="kl"):
         If the rule is True and the student's margins cannot be rescaled.
     """
     last = last_step(student)
-    is_own = hasattr(last, "distill")  # others are wrapped, and can be rescaled
+    is_own = hasattr(
+        last, "distill"
+    )  # others are wrapped in SoftLabelClassifier, which has rescale_margins
     if is_own and not hasattr(last, "rescale_margins"):
         if rule is True:
             raise TypeError(

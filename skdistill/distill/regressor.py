@@ -10,7 +10,7 @@ from skdistill.rows import check_regression_rows, observed_rows
 from skdistill.students.fitting import distill_regressor, distill_regressor_further
 from skdistill.students.tree import TreeStudentRegressor
 from skdistill.teacher.lazy_teacher import LazyRegressor
-from skdistill.verbose import stage, told
+from skdistill.verbose import stage, verbose
 
 
 class DistilledRegressor(RegressorMixin, Distiller):
@@ -36,35 +36,35 @@ class DistilledRegressor(RegressorMixin, Distiller):
         `DistilledClassifier`. Teacher and clones of the student are pooled linearly here.
     cv : int, cross-validation generator or iterable, default=5
         Folds of "cross_fit", as in scikit-learn, and of `label_correction`; for the former every
-        row has to be in one test fold.
+        row must be in one test fold.
     augmentation : None, "auto" or object with ``sample``, default="auto"
         Makes synthetic rows, see `Munge`. "auto" is `Munge()` for students that gain from it (the
-        MLP) and dense X, else None. Unless it is None, there are rows with nominal cells that are
-        missing or of a level never seen, if the teacher takes them and the student is one of ours:
-        it learns what the teacher makes of them, see ``docs/teachers.md``.
+        MLP) and dense X, else None. Unless it is None, there are also rows with nominal cells that
+        are missing or of an unseen level, if the teacher accepts them and the student is one of
+        skdistill: it learns what the teacher predicts for them, see ``docs/teachers.md``.
     memory : str, joblib.Memory or None, default=None
-        Caches the teacher's predictions, keyed by data, parameters and teacher.
+        Caches the teacher's predictions by data, parameters and teacher.
     n_jobs : int or None, default=None
         Folds or members to work on at a time.
     random_state : int, RandomState instance or None, default=None
-        Decides the synthetic rows, and everything in teacher and student that has no
-        ``random_state`` of its own.
+        Determines the synthetic rows, and everything random in teacher and student where their
+        ``random_state`` is None.
     verbose : int, default=0
-        Whether to print the stages with their seconds on stderr, those of the student's training
-        among them, and a bar where something takes more than five seconds.
+        Whether to print the stages with their seconds on stderr, including those of the student's
+        training, and a bar where something takes more than five seconds.
 
     Attributes
     ----------
     teacher_ : estimator
-        The fitted teacher. Not there if the predictions came from `memory`.
+        The fitted teacher. Missing if the predictions came from `memory`.
     student_ : estimator
         The fitted student, without a reference to the teacher.
     labelling_ : {"oob", "cross_fit", "direct"}
         How the labelled rows were labelled.
     label_correction_ : LabelCorrection or None
         Weights of teacher and student in the labels, their losses on held-out labelled rows, and
-        how like the teacher the labels are; prints as a sentence. None if the labels are the
-        teacher's own.
+        agreement of the labels with the teacher's; prints as a sentence. None if the labels are
+        the teacher's own.
     augmentation_ : object or None
         What made the synthetic rows.
     transfer_summary_ : dict
@@ -82,7 +82,7 @@ class DistilledRegressor(RegressorMixin, Distiller):
     -----
     The loss of a row with weight w, teacher's prediction t and student's prediction s is
     ``w * (alpha * (s - t)**2 + (1 - alpha) * (s - y)**2)``; rows without an observed value have
-    only its first term.
+    only the first term.
 
     Examples
     --------
@@ -156,8 +156,8 @@ class DistilledRegressor(RegressorMixin, Distiller):
         TypeError
             If teacher or student is no regressor, or takes no weights though there are some.
         ValueError
-            If a parameter, the rows, the weights or the teacher's answers are not what is
-            described here; before anything is fitted where that can be told.
+            If a parameter, the rows, the weights or the teacher's predictions are not what is
+            described here; before anything is fitted where that is possible.
         """
         self._validate_params()
         teacher, student = self._members("regressor")
@@ -173,9 +173,9 @@ class DistilledRegressor(RegressorMixin, Distiller):
         return self
 
     @available_if(student_has("partial_fit"))
-    @told
+    @verbose
     def partial_fit(self, X, y=None, sample_weight=None):
-        """Go on distilling on fresh rows, which the fitted teacher labels; the first call is `fit`.
+        """Train the student further on fresh rows, labelled by the teacher; first call `fit`.
 
         See `DistilledClassifier.partial_fit`. Available if the student has ``partial_fit``.
 
@@ -196,7 +196,7 @@ class DistilledRegressor(RegressorMixin, Distiller):
         Raises
         ------
         AttributeError
-            If the teacher is not there, because its predictions came from `memory`.
+            If there is no teacher, because its predictions came from `memory`.
         ValueError
             If X, y or the weights are not what is described here.
         """

@@ -1,4 +1,4 @@
-"""Choose alpha row by row: how far each observed class is believed beside the teacher."""
+"""Choose alpha row by row: how much each observed class counts against the teacher."""
 
 from dataclasses import dataclass
 
@@ -17,11 +17,11 @@ from skdistill.distill.held_out import (
 from skdistill.soft_labels import proba_from_margins
 from skdistill.stacking import log_losses, stack_margins, z_score
 
-#: Alpha of a row whose label is fully believed, the default of `DistilledClassifier`.
-BELIEVED = 0.8
+#: Alpha of a row whose label is trusted fully, the default of `DistilledClassifier`.
+TRUSTED = 0.8
 
-#: Share of the rows without a class on which that class is the least probable: its label, where it
-#: is observed there, says nothing.
+#: Share of the rows of other classes on which a class is the least probable: where its label is
+#: observed there, it is taken for noise.
 TAIL = 0.1
 
 
@@ -31,14 +31,14 @@ class AlphaChoice:
 
     Losses are mean log losses in nats over the labelled rows that were held out from students of
     observed classes, of teacher and students after their own best affine map of margins each; NaN
-    if there were too few rows to judge by.
+    if there were too few rows to compare them.
 
     Attributes
     ----------
     is_refused : bool
         Whether the teacher was significantly worse than the students: then alpha is 0.
     floor : ndarray of shape (n_classes,)
-        By class, the probability at which its label says nothing.
+        By class, the probability up to which its label is taken for noise.
     teacher_loss, student_loss : float
         Loss of the teacher's honest answers, and of the students.
     lead : float
@@ -53,7 +53,7 @@ class AlphaChoice:
 
     @property
     def noise(self):
-        """Share of the labels that are taken to say nothing of their rows: the sum of `floor`."""
+        """Share of the labels that are taken for noise: the sum of `floor`."""
         return float(self.floor.sum())
 
     def of_rows(self, transfer_set):
@@ -73,14 +73,14 @@ class AlphaChoice:
         return row_alpha
 
     def in_words(self):
-        """Say in a line what alpha is, and why."""
+        """Describe alpha and its reasons in one line."""
         if np.isnan(self.lead):
-            return f"alpha {BELIEVED} where a class was observed: there is nothing to judge by"
+            return f"alpha {TRUSTED} where a class was observed: too few rows for a comparison"
         against = f"log loss of the teacher {self.teacher_loss:.4g}, of the student alone "
         against += f"{self.student_loss:.4g}"
         if self.is_refused:
             return f"alpha 0, the teacher is refused: {against}"
-        return f"alpha from {BELIEVED} to 1, {self.noise:.0%} of the labels say nothing: {against}"
+        return f"alpha from {TRUSTED} to 1, {self.noise:.0%} of labels taken for noise: {against}"
 
     def __str__(self):
         words = self.in_words()
@@ -112,12 +112,12 @@ def choose_row_alpha(student, transfer_set, cv):
 
     Notes
     -----
-    The teacher is refused if its mean log loss is significantly higher than the students'. Between
-    equals it is followed: a student that learns from it sees more rows, and smoother labels, than
-    one that learns from classes alone. Both are compared after their own best affine maps of
-    margins (Platt scaling): a forest on noisy labels is too sure of itself, and may know more than
-    the students all the same. With fewer than 100 labelled rows nothing is judged, and alpha is 0.8
-    where a class was observed.
+    The teacher is refused if its mean log loss is significantly higher than the students'. Without
+    a significant difference it is followed: a student that learns from it has more rows, and
+    smoother labels, than one that learns from classes alone. Both are compared after their own best
+    affine maps of margins (Platt scaling): a forest on noisy labels is overconfident, and may still
+    be better than the students. With fewer than 100 labelled rows they are not compared, and alpha
+    is 0.8 where a class was observed.
     """
     labelled = transfer_set.take(transfer_set.origin == 0)
     n_classes = labelled.margins.shape[1]
@@ -143,7 +143,7 @@ def warn_of_refusal():
 
 
 def alpha_from_agreement(proba, codes, floor):
-    """Turn the agreement of teacher and label into alpha.
+    """Compute alpha from the agreement of teacher and label.
 
     Parameters
     ----------
@@ -157,21 +157,21 @@ def alpha_from_agreement(proba, codes, floor):
     Returns
     -------
     row_alpha : ndarray of shape (n_samples,)
-        From 0.8, where the label is believed, to 1, where it says nothing.
+        From 0.8, where the label is trusted, to 1, where it is taken for noise.
 
     Notes
     -----
-    A label is taken to be drawn from the row's true distribution p, or, with probability
-    e = sum_k e_k, from e_k / e whatever the row is. The observed classes then follow
+    The model: a label is drawn from the row's true distribution p, or, with probability
+    e = sum_k e_k, from e_k / e, independently of the row. The observed classes then follow
     q = (1 - e) p + (e_1, ..., e_K), which is what an honest teacher learns, and a label y was drawn
     from p with probability
 
         c = (1 - e) p_y / q_y = max(0, 1 - e_y / q_y),    alpha = 1 - 0.2 c.
 
-    Weighted by c, labels are as good as clean: E[c onehot(y)] = (1 - e) p, so that the hard term
-    pulls the student to p whatever the noise is. Without noise all labels count alike, however
-    ambiguous the rows are: to distrust labels merely for being improbable would make the student
-    too sure. This is importance reweighting with the noise rates found at anchor points.
+    Weighted by c, labels are unbiased: E[c onehot(y)] = (1 - e) p, so that the hard term leads the
+    student to p for any noise. Without noise all labels count the same, however ambiguous the rows
+    are: to distrust labels only because they are improbable would make the student overconfident.
+    This is importance reweighting with the noise rates found at anchor points.
 
     References
     ----------
@@ -181,14 +181,13 @@ def alpha_from_agreement(proba, codes, floor):
     Dataset Labels", JAIR 2021, arXiv:1911.00068.
     """
     of_label = proba[np.arange(len(codes)), codes]
-    says_nothing = floor[codes] >= of_label
-    ratio = np.divide(floor[codes], of_label, out=np.ones(len(codes)), where=~says_nothing)
-    belief = 1.0 - ratio
-    return 1.0 - (1.0 - BELIEVED) * belief
+    is_noise = floor[codes] >= of_label
+    ratio = np.divide(floor[codes], of_label, out=np.ones(len(codes)), where=~is_noise)
+    return 1.0 - (1.0 - TRUSTED) * (1.0 - ratio)
 
 
 def noise_floor(proba, codes, sample_weight):
-    """Find by class the probability of its label where it is there by noise alone.
+    """Estimate by class the probability of its label on rows where it can only be noise.
 
     Parameters
     ----------
@@ -202,9 +201,9 @@ def noise_floor(proba, codes, sample_weight):
     Returns
     -------
     floor : ndarray of shape (n_classes,)
-        For a class with a share of s of the weight, the quantile 0.1 (1 - s) of its probability:
-        the largest on the tenth of the other classes' rows that is surest not to be of it. Their
-        minimum is what the theory asks for; a quantile does not hang on one row.
+        For a class with a share s of the weight, the quantile 0.1 (1 - s) of its probability: the
+        largest on the tenth of the other classes' rows that are least probably of the class. The
+        theory has their minimum, but that depends on a single row.
     """
     shares = np.bincount(codes, sample_weight, proba.shape[1]) / sample_weight.sum()
     return np.array(

@@ -1,6 +1,6 @@
-"""The stages between teacher and student: what the distillers do with both of them.
+"""The stages between teacher and student.
 
-Real, synthetic and fresh rows are labelled here, and what "auto" means is decided here.
+Here real, synthetic and fresh rows are labelled, and "auto" is resolved.
 """
 
 from dataclasses import replace
@@ -12,10 +12,10 @@ import scipy.sparse as sp
 from skdistill import __version__
 from skdistill.columns import mix_rows, take_rows
 from skdistill.distill.class_prior import prior_shift
-from skdistill.distill.made_rows import make_rows
-from skdistill.estimators import last_step
+from skdistill.distill.synthetic_rows import make_synthetic_rows
 from skdistill.munge import Munge
 from skdistill.soft_labels import calibration_temperature
+from skdistill.students.base import stated
 from skdistill.students.fitting import learns_unknown_levels
 from skdistill.teacher.identity import content_key
 from skdistill.teacher.labelling import label_rows
@@ -28,12 +28,12 @@ from skdistill.transfer_set import ORIGINS, TransferSet, join, not_observed
 def label_real_rows(
     lazy_teacher, fingerprint, rows, *, labelling, cv, correct_prior=False, n_jobs=None
 ):
-    """Have the teacher label the rows that the user passed.
+    """Let the teacher label the rows that the user passed.
 
     Parameters
     ----------
     lazy_teacher : LazyClassifier or LazyRegressor
-        The teacher. Left out of cache keys, for which `fingerprint` stands in.
+        The teacher. Cache keys hold `fingerprint` in its place.
     fingerprint : str
         Identifies the teacher in cache keys.
     rows : Rows
@@ -59,7 +59,7 @@ def label_real_rows(
     if correct_prior:
         shift = prior_shift(margins, lazy_teacher.encoded_y(), rows.sample_weight)
         margins = answers.margins(shift)
-    # Fitted even if only clones were asked.
+    # Fitted even if only clones labelled the rows.
     teacher, classes = lazy_teacher.corrected(shift), lazy_teacher.classes
     labelled = TransferSet(
         X=rows.X,
@@ -91,29 +91,21 @@ def label_synthetic_rows(
     random_state,
     n_jobs=None,
 ):
-    """Make synthetic rows and have the teacher label them.
+    """Make synthetic rows and let the teacher label them.
 
     Parameters
     ----------
-    lazy_teacher : LazyClassifier or LazyRegressor
-        The teacher. Left out of cache keys, for which `fingerprint` stands in.
-    fingerprint : str
-        Identifies the teacher in cache keys.
-    rows : Rows
-        Checked labelled and unlabelled rows.
+    lazy_teacher, fingerprint, rows : object
+        See `label_real_rows`.
     labelling : {"oob", "cross_fit", "direct"}
-        How the labelled rows were labelled; after "oob" the members of the teacher are asked one
-        by one, if the augmentation tells what the rows were made of.
+        How the labelled rows were labelled; after "oob" the members of the teacher label one by
+        one, if the augmentation returns what the rows were made from.
     shift : ndarray of shape (n_classes,) or None
         What is added to the margins.
-    augmentation : object with ``sample`` or None
-        Makes synthetic rows.
-    with_unknown : bool
-        Whether there are to be rows with levels that were never seen, and missing ones.
-    random_state : int, RandomState instance or None
-        Decides the synthetic rows.
+    augmentation, with_unknown, random_state : object
+        See `make_synthetic_rows`.
     n_jobs : int or None, default=None
-        Members to ask at a time.
+        Members that predict at a time.
 
     Returns
     -------
@@ -122,7 +114,7 @@ def label_synthetic_rows(
         there are only those with unknown cells. None if there are none.
     """
     teacher = lazy_teacher.corrected(shift)
-    made = make_rows(
+    made = make_synthetic_rows(
         teacher,
         rows.X,
         rows.sample_weight,
@@ -146,54 +138,23 @@ def label_synthetic_rows(
 
 
 def label_fresh_rows(teacher, X, observed, sample_weight, classes):
-    """Have a fitted teacher label rows that came after fit.
+    """Let a fitted teacher label checked rows that came after fit, as a transfer set.
 
-    Parameters
-    ----------
-    teacher : ClassifierTeacher or RegressorTeacher
-        Has not been fitted on the rows.
-    X : ndarray, sparse matrix or data frame of shape (n_samples, n_features)
-        Checked rows.
-    observed : ndarray of shape (n_samples,)
-        Position of the observed class, -1 for none; in regression the value, NaN for none.
-    sample_weight : ndarray of shape (n_samples,)
-        Weights.
-    classes : ndarray of shape (n_classes,) or None
-        Class labels; None in regression.
-
-    Returns
-    -------
-    transfer_set : TransferSet
-        The fresh rows.
+    What was observed is the position of the class, -1 for none; in regression the value, NaN for
+    none.
     """
     fresh = not_observed(X, teacher.margins(X), sample_weight, "unlabelled", classes)
     return replace(fresh, y=observed)
 
 
-def with_made_rows(fresh, teacher, augmentation, student, random_state):
-    """Add synthetic rows, which a teacher labels, to fresh ones.
+def with_synthetic_rows(fresh, teacher, augmentation, student, random_state):
+    """Return fresh rows and synthetic ones made from them, labelled by the teacher.
 
-    Parameters
-    ----------
-    fresh : TransferSet
-        Rows that came after fit.
-    teacher : ClassifierTeacher or RegressorTeacher
-        Labels the synthetic rows.
-    augmentation : object with ``sample`` or None
-        Makes them; None for none.
-    student : estimator
-        Decides whether some get unknown cells.
-    random_state : int, RandomState instance or None
-        Decides them.
-
-    Returns
-    -------
-    transfer_set : TransferSet
-        The fresh rows, then as many synthetic ones as there are to be.
+    Some get unknown cells if the student can learn them; without augmentation there are none.
     """
     if augmentation is None or len(fresh.y) < 2:
         return fresh
-    made = make_rows(
+    made = make_synthetic_rows(
         teacher,
         fresh.X,
         fresh.sample_weight,
@@ -216,11 +177,11 @@ def choose_augmentation(augmentation, student, rows):
     Raises
     ------
     ValueError
-        If synthetic rows are asked for and X is sparse.
+        If an augmentation was passed and X is sparse.
     """
     is_sparse = sp.issparse(rows.X)
     if augmentation == "auto":
-        gains = getattr(last_step(student), "gains_from_synthetic_rows", False)
+        gains = stated(student, "gains_from_synthetic_rows")
         return Munge() if gains and not is_sparse and rows.X.shape[0] > 1 else None
     if augmentation is not None and is_sparse:
         raise ValueError(
@@ -242,11 +203,12 @@ def choose_temperature(temperature, transfer_set):
 
 
 def fingerprint_of(lazy_teacher):
-    """Identify a teacher in cache keys, by what it is made of and by some of its answers.
+    """Identify a teacher in cache keys, by its content and by some of its predictions.
 
-    The answers tell models apart that ask elsewhere, where their content says nothing.
+    The predictions are for teachers that call a model elsewhere, whose content does not identify
+    them.
     """
-    if hasattr(lazy_teacher.estimator, "cache_key"):  # of a search, for all its candidates
+    if hasattr(lazy_teacher.estimator, "cache_key"):  # set by a search, the same for all candidates
         return lazy_teacher.estimator.cache_key
     key = content_key([__version__, lazy_teacher.estimator])
     if not lazy_teacher.was_fitted:

@@ -4,33 +4,17 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from skdistill.columns import column_names
 from skdistill.models import student_and_teacher
 from skdistill.scorer.content_checks import (
-    STUDENT_ATTRIBUTES,
-    TREE_ARRAYS,
     StudentFileError,
     check_content,
     is_plain,
 )
+from skdistill.scorer.kinds import KINDS
 from skdistill.scorer.model import size_in_bytes
 from skdistill.scorer.student_content import StudentContent
 from skdistill.students.column_selector import selection_of
-from skdistill.students.linear import LinearStudentClassifier, LinearStudentRegressor
-from skdistill.students.mlp import MLPStudentClassifier, MLPStudentRegressor
-from skdistill.students.soft_tree import SoftTreeStudentClassifier
-from skdistill.students.tree import TreeStudentClassifier, TreeStudentRegressor
-
-#: The students that can be exported and saved.
-STUDENTS = (
-    TreeStudentClassifier,
-    TreeStudentRegressor,
-    LinearStudentClassifier,
-    LinearStudentRegressor,
-    MLPStudentClassifier,
-    MLPStudentRegressor,
-    SoftTreeStudentClassifier,
-)
+from skdistill.students.kinds import STUDENTS
 
 #: Arrays of more bytes are not exported.
 MAX_BYTES = 2**31 - 1
@@ -120,16 +104,16 @@ def student_content(student):
     check_is_fitted(student)
     kind = next(kind for kind in STUDENTS if isinstance(student, kind))
     classes = getattr(student, "classes_", None)
-    columns, arrays = (_of_a_tree if hasattr(student, "tree_") else _of_a_network)(student)
+    columns, arrays = student.file_content()
     header = {
         "student": kind.__name__,
         "params": plain_params(student, kind),
         "has_names": hasattr(student, "feature_names_in_"),
-        "columns": columns,
+        "columns": _plain(columns),
         "classes": None if classes is None else _plain(classes),
         "classes_dtype": None if classes is None else classes.dtype.newbyteorder("<").str,
         "attributes": {
-            name: _plain(getattr(student, name)) for name in STUDENT_ATTRIBUTES[kind.__name__]
+            name: _plain(getattr(student, name)) for name in KINDS[kind.__name__].attributes
         },
     }
     content = StudentContent(header, arrays)
@@ -180,42 +164,6 @@ def plain_params(student, kind):
     params = student.get_params(deep=False)
     params = {name: _plain(params[name]) for name in kind().get_params(deep=False)}
     return {name: value for name, value in params.items() if is_plain(value)}
-
-
-def _of_a_tree(student):
-    tree = student.tree_
-    columns = [
-        {"name": name} if levels is None else {"name": name, "levels": _plain(levels)}
-        for name, levels in zip(column_names(student), tree.levels, strict=True)
-    ]
-    return columns, {
-        name: np.asarray(getattr(tree, name), dtype=dtype) for name, dtype in TREE_ARRAYS.items()
-    }
-
-
-def _of_a_network(student):
-    encoded = student.encoding_.columns
-    names = column_names(student)
-    columns = [_encoded_column(name, column) for name, column in zip(names, encoded, strict=True)]
-    arrays = {f"edges.{j}": each.edges for j, each in enumerate(encoded) if each.edges is not None}
-    if not hasattr(student, "coefs_"):
-        arrays |= {"coef": student.coef_, "intercept": student.intercept_}
-        if hasattr(student, "leaf_outputs_"):
-            arrays["leaf_outputs"] = student.leaf_outputs_
-        return columns, arrays
-    for k, (weight, bias) in enumerate(zip(student.coefs_, student.intercepts_, strict=True)):
-        arrays |= {f"coef.{k}": weight, f"intercept.{k}": bias}
-    return columns, arrays
-
-
-def _encoded_column(name, column):
-    if column.edges is not None:
-        return {"name": name, "fill_value": _plain(column.fill_value)}
-    return {
-        "name": name,
-        "levels": _plain(column.levels),
-        "has_infrequent": bool(column.has_infrequent),
-    }
 
 
 def _plain(value):

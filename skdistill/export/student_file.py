@@ -7,14 +7,14 @@ here a scikit-learn estimator becomes a file and a file an estimator.
 import numpy as np
 
 from skdistill.caller import warn_caller
-from skdistill.columns import column_names
 from skdistill.export.certificate import check_writable
-from skdistill.export.content import STUDENTS, deployed_student, student_content
+from skdistill.export.content import deployed_student, student_content
 from skdistill.export.lean import certified_scorer
 from skdistill.scorer.files import write_atomically
 from skdistill.scorer.student_content import lean_model
 from skdistill.scorer.student_file import StudentFileError, pack, read_student_file, unpack
 from skdistill.students.encoding import ColumnEncoding, Encoding
+from skdistill.students.kinds import STUDENTS
 from skdistill.students.tree import PlainTree
 
 __all__ = ["SKOPS_TRUSTED_TYPES", "load", "save", "student_from"]
@@ -177,37 +177,5 @@ def student_from(content):
         student.classes_ = np.array(header["classes"], dtype=header["classes_dtype"])
     for name, value in header["attributes"].items():
         setattr(student, name, value)
-    if header["student"].startswith("Tree"):
-        _set_tree(student, header["columns"], arrays)
-    else:
-        _set_network(student, header["columns"], arrays)
+    student.restore(header["columns"], arrays)
     return student
-
-
-def _set_tree(student, columns, arrays):
-    levels = tuple(tuple(column["levels"]) if "levels" in column else None for column in columns)
-    student.tree_ = PlainTree(**arrays, levels=levels, names=tuple(column_names(student)))
-    student.n_leaves_, student.depth_ = student.tree_.n_leaves, student.tree_.depth
-
-
-def _set_network(student, columns, arrays):
-    encoded = (_encoded(column, arrays.get(f"edges.{j}")) for j, column in enumerate(columns))
-    student.encoding_ = Encoding(tuple(encoded), tuple(column_names(student)))
-    if "leaf_outputs" in arrays:
-        student.coef_, student.intercept_ = arrays["coef"], arrays["intercept"]
-        student.leaf_outputs_ = arrays["leaf_outputs"]
-        student.n_leaves_ = len(student.leaf_outputs_)
-    elif "coef" in arrays:
-        student.coef_, student.intercept_ = arrays["coef"], arrays["intercept"]
-        student.curves_ = student.encoding_.curves(student.coef_)
-    else:
-        layers = range(sum(name.startswith("coef.") for name in arrays))
-        student.coefs_ = [arrays[f"coef.{k}"] for k in layers]
-        student.intercepts_ = [arrays[f"intercept.{k}"] for k in layers]
-
-
-def _encoded(column, edges):
-    if edges is not None:
-        return ColumnEncoding(edges=edges, fill_value=column["fill_value"])
-    levels = tuple(column["levels"])
-    return ColumnEncoding(levels=levels, has_infrequent=column["has_infrequent"])

@@ -1,11 +1,13 @@
 """What the displays share: the student and the class they show, matplotlib, frames, colours."""
 
 import numpy as np
+from sklearn.tree import BaseDecisionTree
 
 from skdistill.caller import warn_caller
 from skdistill.columns import check_rows, plain_rows
 from skdistill.estimators import as_last_step_sees, last_step
 from skdistill.messages import shown
+from skdistill.students.base import stated
 
 #: A column is long-tailed if there are so many distinct values, and half of them lie on less than
 #: this share of the axis; its axis has so many knots at most.
@@ -17,13 +19,13 @@ HUGE = 1e13
 #: From which size on numbers on an axis are written in which unit.
 UNITS = {1e9: (1e9, "G"), 1e6: (1e6, "M"), 1e4: (1e3, "k")}
 
-#: What shows a student that a display was not made for, by the first words of its class's name.
-_SHOWN_BY = {
-    "TreeStudent": "TreeDisplay",
-    "LinearStudent": "CurvesDisplay",
-    "MLPStudent": "LossCurveDisplay",
-    "SoftTreeStudent": "LossCurveDisplay, or its export_text()",
-    "DecisionTree": "sklearn.tree.plot_tree",
+#: What shows a student that a display was not made for, by the form that it states.
+SHOWN_BY = {
+    "tree": "TreeDisplay",
+    "additive": "CurvesDisplay",
+    "network": "LossCurveDisplay",
+    "soft_tree": "LossCurveDisplay, or its export_text()",
+    None: "sklearn.inspection.PartialDependenceDisplay",
 }
 
 
@@ -53,12 +55,12 @@ def shown_student(display, student, kinds):
     if isinstance(last, kinds):
         return last
     name = type(last).__name__
-    instead = [shown for start, shown in _SHOWN_BY.items() if name.startswith(start)]
+    is_tree = isinstance(last, BaseDecisionTree)
+    instead = "sklearn.tree.plot_tree" if is_tree else SHOWN_BY[stated(last, "form")]
     raise TypeError(
         f"{display.__name__} was given a {name}; it shows a "
         f"{' or a '.join(kind.__name__ for kind in kinds)}, alone or inside a distiller, a "
-        f"Pipeline or a search. For a {name} use "
-        f"{instead[0] if instead else 'sklearn.inspection.PartialDependenceDisplay'}."
+        f"Pipeline or a search. For a {name} use {instead}."
     )
 
 

@@ -10,16 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
-#: The students there are, and their fitted attributes that are not arrays.
-STUDENT_ATTRIBUTES = {
-    "TreeStudentClassifier": (),
-    "TreeStudentRegressor": (),
-    "LinearStudentClassifier": ("n_iter_",),
-    "LinearStudentRegressor": (),
-    "MLPStudentClassifier": ("n_iter_", "best_epoch_", "history_"),
-    "MLPStudentRegressor": ("n_iter_", "best_epoch_", "history_", "y_mean_", "y_scale_"),
-    "SoftTreeStudentClassifier": ("n_iter_", "best_epoch_", "history_"),
-}
+from skdistill.scorer.kinds import KINDS
 
 #: The fields of `PlainTree` that are arrays, with their types.
 TREE_ARRAYS = {
@@ -76,20 +67,20 @@ def check_content(content):
     kind = header["student"]
     require(isinstance(kind, str), "the name of the student is not text")
     require(
-        kind in STUDENT_ATTRIBUTES,
-        f"the student is a {kind[:50]!r}; one of these was expected: "
-        f"{', '.join(STUDENT_ATTRIBUTES)}",
+        kind in KINDS,
+        f"the student is a {kind[:50]!r}; one of these was expected: {', '.join(KINDS)}",
     )
     _check_params(header["params"])
-    is_tree = kind.startswith("Tree")
+    form = KINDS[kind].form
+    is_tree = form == "tree"
     _check_columns(header["columns"], header["has_names"], is_tree)
     _check_classes(header["classes"], header["classes_dtype"], kind.endswith("Classifier"))
-    _check_attributes(header["attributes"], STUDENT_ATTRIBUTES[kind])
+    _check_attributes(header["attributes"], KINDS[kind].attributes)
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows is rejected
         if is_tree:
             _check_tree(header, arrays)
         else:
-            _check_network(header, arrays, kind)
+            _check_network(header, arrays, form)
 
 
 def require(condition, reason):
@@ -284,9 +275,9 @@ def _check_means(parents, left, right, value, weight):
     require(possible.all(), "a node of the tree is not the mean of its children")
 
 
-def _check_network(header, arrays, kind):
+def _check_network(header, arrays, form):
     columns, classes = header["columns"], header["classes"]
-    is_mlp, is_soft_tree = kind.startswith("MLP"), kind.startswith("SoftTree")
+    is_mlp, is_soft_tree = form == "network", form == "soft_tree"
     numeric = [f"edges.{j}" for j, column in enumerate(columns) if "levels" not in column]
     n_layers = max(sum(name.startswith("coef.") for name in arrays), 1)
     ends = [f".{k}" for k in range(n_layers)] if is_mlp else [""]

@@ -20,16 +20,13 @@ from skdistill import __version__
 from skdistill.scorer.content_checks import StudentFileError, check_content, require
 from skdistill.scorer.digest import sha256
 from skdistill.scorer.files import as_path
+from skdistill.scorer.kinds import KINDS
 from skdistill.scorer.student_content import StudentContent
 
 __all__ = ["StudentFileError", "pack", "read_student_file", "unpack"]
 
 #: Rises with every change that an older skdistill would not understand.
 VERSION = 2
-
-#: The format version of students that are not in version 1: files are written in the oldest
-#: version that can hold them, so that an older skdistill can read them.
-_SINCE = {"SoftTreeStudentClassifier": 2}
 
 #: Largest size of a file in bytes.
 MAX_BYTES = 2**31
@@ -72,7 +69,7 @@ def pack(content):
     metadata = {
         "sha256": "0" * 64,
         "format": _FORMAT,
-        "version": str(_SINCE.get(content.header["student"], 1)),
+        "version": str(KINDS[content.header["student"]].since),
         "written_by": __version__,
         "student": _as_json(content.header),
     }

@@ -8,12 +8,14 @@ import numpy as np
 
 from skdistill.columns import cell_values, plain_rows, take_rows
 from skdistill.estimators import last_step
-from skdistill.export.content import STUDENTS, student_content
+from skdistill.export.content import student_content
 from skdistill.export.lean import lean_scorer
 from skdistill.models import as_model
 from skdistill.report.fidelity.cost import measure_row, pickled_size
 from skdistill.scorer.student_file import pack
+from skdistill.students.base import Student
 from skdistill.students.column_selector import selection_of
+from skdistill.students.kinds import STUDENTS
 
 #: Calls of one round, and rounds: the 99 % quantile is the smallest over the rounds.
 CALLS, ROUNDS = 1000, 5
@@ -220,10 +222,5 @@ def _leaves(student):
 
 
 def _columns_used(student):
-    """Count the columns that can change an answer."""
-    if hasattr(student, "tree_") and hasattr(student.tree_, "children_left"):
-        inner = np.asarray(student.tree_.children_left) >= 0
-        return len(np.unique(np.asarray(student.tree_.feature)[inner]))
-    if hasattr(student, "curves_"):
-        return sum(bool(np.ptp(curve, axis=0).any()) for curve in student.curves_)
-    return student.n_features_in_
+    """Count the columns that can change an answer; of other models all of them may."""
+    return student.n_columns_used() if isinstance(student, Student) else student.n_features_in_

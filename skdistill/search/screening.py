@@ -16,9 +16,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skdistill.estimators import last_step
 from skdistill.search.candidates import cost_names, cost_of, paired_difference
 from skdistill.search.trials import mean_of
+from skdistill.students.base import stated
 
 #: Folds of a quick trial, and folds after which candidates are pruned.
 FIRST_FOLDS = 2
@@ -96,7 +96,7 @@ def screen(trials, costs, budget):
 
 def learns_from_synthetic_rows(plan):
     """Tell whether the student of a plan is expensive to train."""
-    return getattr(last_step(plan.student), "gains_from_synthetic_rows", False)
+    return stated(plan.student, "gains_from_synthetic_rows")
 
 
 def smallest_of_family(plans, costs):

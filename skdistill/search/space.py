@@ -14,16 +14,9 @@ from skdistill.caller import warn_caller
 from skdistill.estimators import last_step
 from skdistill.messages import shown
 from skdistill.search.budget import Excess
+from skdistill.students.base import Student, stated
 from skdistill.students.fitting import check_student
-from skdistill.students.linear import LinearStudentClassifier
-from skdistill.students.mlp import MLPStudentClassifier
-from skdistill.students.soft_tree import SoftTreeStudentClassifier
-from skdistill.students.tree import TreeStudentClassifier
-
-#: Sizes of the students that "auto" tries.
-TREE_LEAVES = (4, 8, 16, 32, 64, 128)
-LINEAR_BINS = (1, 8, 32)
-MLP_SIZES = (((16,), 32), ((32, 32), 8), ((32, 32), 32), ((64, 64), 32), ((128, 128), 32))
+from skdistill.students.kinds import CLASSIFIERS
 
 
 @dataclass(frozen=True)
@@ -135,16 +128,15 @@ def check_numbers_of_columns(numbers, n_features):
 
 def auto_students(budget):
     """List the students that a budget does not rule out, with their names."""
-    leaves = sorted({min(n, budget.leaves or n) for n in TREE_LEAVES})
-    students = [TreeStudentClassifier(n) for n in leaves]
-    if budget.leaves is None:
-        students += [LinearStudentClassifier(n) for n in LINEAR_BINS]
-        if find_spec("torch") and find_spec("skorch"):
-            students += [MLPStudentClassifier(layers, n_bins=bins) for layers, bins in MLP_SIZES]
-        else:
+    students = []
+    for kind in CLASSIFIERS:
+        sizes = kind.sizes(budget.leaves)
+        if all(map(find_spec, kind.needs)):
+            students += sizes
+        elif sizes:
             warn_caller(
-                "students='auto' leaves out the MLP, whose training needs torch and skorch. "
-                "Install them with: pip install torch skorch tqdm"
+                f"students='auto' leaves out {kind.__name__}, whose training needs torch and "
+                "skorch. Install them with: pip install torch skorch tqdm"
             )
     return [(name_of(student), student) for student in students]
 
@@ -196,20 +188,7 @@ def listed_students(students):
 def name_of(student):
     """Name a student in a few words."""
     last = last_step(student)
-    if isinstance(last, TreeStudentClassifier):
-        limits = {"leaves": last.max_leaf_nodes, "levels": last.max_depth}
-        sizes = [f"{n} {what}" for what, n in limits.items() if n is not None]
-        name = ", ".join(["tree", *sizes])
-    elif isinstance(last, LinearStudentClassifier):
-        name = "linear" if last.n_bins == 1 else f"additive, {last.n_bins} bins"
-    elif isinstance(last, MLPStudentClassifier):
-        layers = last.hidden_layer_sizes
-        layers = layers if isinstance(layers, list | tuple) else [layers]
-        name = f"MLP {'-'.join(map(str, layers))}, {last.n_bins} bins"
-    elif isinstance(last, SoftTreeStudentClassifier):
-        name = f"soft tree, {last.max_depth} levels, {last.n_bins} bins"
-    else:
-        name = " ".join(repr(last).split())
+    name = last.short_name() if isinstance(last, Student) else Student.short_name(last)
     return f"{name} behind transformers" if isinstance(student, Pipeline) else name
 
 
@@ -220,7 +199,6 @@ def _with_params(name, params):
 
 def certain_excesses(plan, budget):
     """List the limits that a student cannot keep, whatever it is fitted on."""
-    has_none = isinstance(last_step(plan.student), LinearStudentClassifier | MLPStudentClassifier)
-    if budget.leaves is not None and has_none:
+    if budget.leaves is not None and not stated(plan.student, "has_leaves"):
         return (Excess("leaves", None, budget.leaves),)
     return ()

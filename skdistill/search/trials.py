@@ -10,7 +10,7 @@ from joblib import Parallel, delayed
 
 from skdistill.search.costs import Costs, static_costs
 from skdistill.search.time_limit import TRIALS_OF_LAST_FIT, TimeLimit
-from skdistill.verbose import untold
+from skdistill.verbose import quiet
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ class Trials:
 def try_out(evaluator, plan, f, n_rows=None):
     """Distil a plan on a fold, score it and measure its size."""
     start = perf_counter()
-    with untold():  # no stages of fits and scorers; the search prints the score
+    with quiet():  # no stages of fits and scorers; the search prints the score
         distiller = evaluator.fit(plan, f, n_rows)
         seconds = perf_counter() - start
         student = distiller.student_

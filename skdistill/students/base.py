@@ -1,4 +1,4 @@
-"""What every student does: check the input, turn it into targets, and answer as a classifier."""
+"""What all students share: checks of the input, targets, predictions, and what they state."""
 
 from abc import abstractmethod
 
@@ -11,6 +11,7 @@ from sklearn.utils.validation import (
 )
 
 from skdistill.columns import check_rows, column_values_as, mark_unseen, plain_rows, take_rows
+from skdistill.estimators import last_step
 from skdistill.levels import warn_of_unknown_levels
 from skdistill.parameters import ParametersMixin
 from skdistill.rows import (
@@ -22,14 +23,94 @@ from skdistill.rows import (
 )
 from skdistill.soft_labels import SoftTargets, margins_from_proba, proba_from_margins
 
-#: Spreads of values whose squares neither vanish nor overflow.
+#: Standard deviations of values whose squares neither underflow nor overflow.
 SPREADS = 1.0, 1e100
 
-#: Values whose mean is so many spreads from 0 are shifted there: squares would lose their digits.
+#: Values whose mean is this many standard deviations from 0 are centred: their squares would lose
+#: digits.
 FAR = 1000.0
 
 
-class StudentClassifier(ParametersMixin, ClassifierMixin, BaseEstimator):
+class Student:
+    """What every student states about itself; the defaults hold for all other estimators.
+
+    The rest of the package reads it, by `stated` where an estimator may be no student.
+
+    Attributes
+    ----------
+    form : {"tree", "additive", "network", "soft_tree"} or None
+        Its plain arrays, which files, exports, reports and explanations depend on; None if it
+        cannot be saved or exported. `skdistill.scorer.kinds` has the form for its files.
+    losses : tuple of str
+        Those of `skdistill.soft_labels.LOSSES` that it can minimise.
+    follows_hints : bool
+        Whether it has a hidden layer, which hints need.
+    gains_from_synthetic_rows, gains_from_label_correction : bool
+        Whether "auto" makes synthetic rows, and may correct labels, for it. A search takes students
+        that gain from synthetic rows for expensive.
+    has_leaves : bool
+        False if it never has leaves, whose number a budget may limit.
+    is_readable : bool
+        Whether people can read it; it is hardly meant as the teacher of an ensemble then.
+    starts_with_a_sum : bool
+        Whether it first computes a sum of one vector per column, see `first_sum`.
+    needs : tuple of str
+        Packages that its training needs.
+    """
+
+    form = None
+    losses = ("kl",)
+    follows_hints = False
+    gains_from_synthetic_rows = False
+    gains_from_label_correction = False
+    has_leaves = True
+    is_readable = False
+    starts_with_a_sum = False
+    needs = ()
+
+    #: Its tree or encoding, which knows the nominal columns that it uses.
+    _reader = None
+
+    @classmethod
+    def sizes(cls, max_leaves=None):
+        """List the students of this class that ``StudentSearchCV(students="auto")`` tries."""
+        return []
+
+    def short_name(self):
+        """Name it and its size by its parameters."""
+        return " ".join(repr(self).split())
+
+    def n_columns_used(self):
+        """Count the columns that can change an answer."""
+        return self.n_features_in_
+
+    @abstractmethod
+    def parts(self):
+        """Describe the fitted student by its size, such as "16 leaves"."""
+
+    @abstractmethod
+    def file_content(self):
+        """Return its columns and its arrays as `StudentContent` has them."""
+
+    @abstractmethod
+    def restore(self, columns, arrays):
+        """Set the fitted attributes that `file_content` holds, after all others."""
+
+    @abstractmethod
+    def first_sum(self):
+        """Return what each column adds at the knots of its curve, and the intercept."""
+
+    @abstractmethod
+    def after_sum(self, sums):
+        """Compute outputs from sums of what `first_sum` returns, which may be overwritten."""
+
+
+def stated(estimator, name):
+    """Return what the last step of an estimator states, or the default of `Student`."""
+    return getattr(last_step(estimator), name, getattr(Student, name))
+
+
+class StudentClassifier(Student, ParametersMixin, ClassifierMixin, BaseEstimator):
     """Shared half of the student classifiers; a student adds `_fit_targets` and `_margins`."""
 
     def fit(self, X, y, sample_weight=None):
@@ -185,7 +266,7 @@ class StudentClassifier(ParametersMixin, ClassifierMixin, BaseEstimator):
         return _raw_column_tags(super().__sklearn_tags__())
 
 
-class StudentRegressor(ParametersMixin, RegressorMixin, BaseEstimator):
+class StudentRegressor(Student, ParametersMixin, RegressorMixin, BaseEstimator):
     """Shared half of the student regressors; a student adds `_fit_values` and `_values`."""
 
     def fit(self, X, y, sample_weight=None):
@@ -224,7 +305,7 @@ class StudentRegressor(ParametersMixin, RegressorMixin, BaseEstimator):
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights.
         real : ndarray of shape (n_samples,), default=None
-            Which rows are real, None for all. A level that no real row has counts as never seen.
+            Which rows are real, None for all. Levels of synthetic rows only count as unseen.
 
         Returns
         -------
@@ -281,69 +362,47 @@ class StudentRegressor(ParametersMixin, RegressorMixin, BaseEstimator):
 
 
 def categories(student, X):
-    """Yield the nominal columns of checked rows that a student looks at.
+    """Yield the nominal columns of checked rows that a fitted student uses.
 
-    Parameters
-    ----------
-    student : estimator
-        One with a tree or an encoding; others have no such columns.
-    X : ndarray or PlainColumns of shape (n_samples, n_features)
-        Checked rows.
-
-    Yields
-    ------
-    column : tuple (str, ndarray, tuple, bool)
-        As `skdistill.levels.warn_of_unknown_levels` takes it.
+    In the form of the arguments of `skdistill.levels.warn_of_unknown_levels`.
     """
-    read_by = getattr(student, "tree_", None) or getattr(student, "encoding_", None)
-    for j, levels, has_infrequent in read_by.nominal_columns() if read_by else ():
-        name = read_by.names[j]
+    reader = student._reader
+    for j, levels, has_infrequent in reader.nominal_columns() if reader else ():
+        name = reader.names[j]
         yield name, column_values_as(X, j, levels=levels, name=name), levels, has_infrequent
 
 
 def without_weightless(X, targets):
-    """Return rows and targets without those rows that have no weight."""
+    """Return rows and targets without the rows of weight 0."""
     used = targets.soft_weight() + targets.hard_weight() > 0
     if not used.any():
         raise ValueError(
             "There is nothing to learn: alpha=0 gives rows without an observed class no weight, "
-            "and no row has one. Pass observed classes, or a larger alpha."
+            "and no row has an observed class. Pass observed classes, or a larger alpha."
         )
     return (X, targets) if used.all() else (take_rows(X, used), targets.take(used))
 
 
 def weight_unit(sample_weight):
-    """Return the power of two at or below the mean weight.
+    """Return the largest power of two that is not above the mean weight.
 
-    What is divided by it has the same digits, and no longer depends on the unit of the weights.
+    Dividing by it changes no digit, and makes results independent of the unit of the weights.
     """
     largest = sample_weight.max()
     return _power_of_two(largest * np.mean(sample_weight / largest))
 
 
-#: What stands for the spread of values that are constant, as a share of the largest of them.
+#: Spread that constant values are given, as a share of the largest of them.
 OF_CONSTANT = 1e-6
 
 
 def centre_and_spread(y, sample_weight):
-    """Compute mean and standard deviation of values of any size.
+    """Compute the weighted mean and standard deviation of values of any size.
 
-    Parameters
-    ----------
-    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-        Values.
-    sample_weight : ndarray of shape (n_samples,)
-        Positive weights.
-
-    Returns
-    -------
-    centre : float or ndarray of shape (n_outputs,)
-        Weighted mean.
-    spread : float
-        Weighted standard deviation, over all outputs; a millionth of the largest value if they are
-        constant but for the last digits.
+    The spread is one number, over all outputs; a millionth of the largest value if the values are
+    constant but for the last digits.
     """
-    size = np.abs(y).max() or 1.0  # neither sums nor squares are to overflow or vanish
+    size = np.abs(y).max() or 1.0  # sums and squares must not overflow or underflow
     weight = sample_weight / weight_unit(sample_weight)
     centre = np.average(y / size, axis=0, weights=weight)
     spread = np.sqrt(np.mean(np.average((y / size - centre) ** 2, axis=0, weights=weight)))
@@ -352,22 +411,10 @@ def centre_and_spread(y, sample_weight):
 
 
 def safely_scaled(y, sample_weight):
-    """Scale values to a spread in `SPREADS`, and shift them if they are far from 0 beside it.
+    """Scale values to a spread in `SPREADS`, and centre them if they are far from 0.
 
-    By round numbers, so that equal differences stay equal; and small values keep their digits
-    unless they are drowned anyway.
-
-    Parameters
-    ----------
-    y : ndarray of shape (n_samples, n_outputs)
-        Values.
-    sample_weight : ndarray of shape (n_samples,)
-        Positive weights.
-
-    Returns
-    -------
-    standardised : ndarray of shape (n_samples, n_outputs)
-        ``(y - shift) / unit``, where unit is a power of two and shift 0, or a multiple of it.
+    Returns ``(y - shift) / unit``, where unit is a power of two and shift 0 or a multiple of it:
+    equal differences stay equal, and small values keep their digits.
     """
     centre, spread = centre_and_spread(y, sample_weight)
     unit = _power_of_two(spread / np.clip(spread, *SPREADS))
@@ -385,15 +432,11 @@ def make_targets(estimator, X, y, sample_weight, classes=None):
     Parameters
     ----------
     estimator : estimator
-        Whose name messages mention.
-    X : ndarray or data frame of shape (n_samples, n_features)
-        Checked rows.
-    y : array-like of shape (n_samples,) or (n_samples, n_classes)
-        Classes, or probabilities.
-    sample_weight : array-like of shape (n_samples,) or None
-        Non-negative weights.
+        Named in messages.
+    X, y, sample_weight : object
+        See `StudentClassifier.fit`; X is checked.
     classes : ndarray of shape (n_classes,), default=None
-        All classes there can be, sorted; None takes those in y.
+        All possible classes, sorted; None for those in y.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The step before a student that is to need only some of the columns."""
+"""The step before a student that selects columns."""
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -11,8 +11,8 @@ from skdistill.columns import check_rows, column_names, take_columns
 class ColumnSelector(TransformerMixin, BaseEstimator):
     """Keep some columns of a table, in its own container.
 
-    As the step before a student in a Pipeline it leaves the teacher all columns. Exports see
-    through it to the student, which takes the columns that are kept.
+    As the step before a student in a Pipeline it leaves the teacher all columns. Exports skip it
+    and take the student, whose columns are those that are kept.
 
     Parameters
     ----------
@@ -101,19 +101,9 @@ class ColumnSelector(TransformerMixin, BaseEstimator):
 
 
 def selection_of(estimator):
-    """Return the column selector that a student stands behind, and what is behind it.
+    """Return the column selector before a fitted student, and the student.
 
-    Parameters
-    ----------
-    estimator : estimator
-        A fitted student, or a pipeline.
-
-    Returns
-    -------
-    selector : ColumnSelector or None
-        None if there is none, or there are other steps.
-    behind : estimator
-        The student; the estimator itself if there is no selector.
+    None and the estimator itself if there is no selector, or if there are other steps.
     """
     if isinstance(estimator, Pipeline) and len(estimator.steps) == 2:
         (_, first), (_, last) = estimator.steps

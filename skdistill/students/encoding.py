@@ -1,6 +1,6 @@
-"""Raw columns in, numbers a linear layer can use out.
+"""Turn raw columns into numbers that a linear layer can use.
 
-A table is encoded in two steps, so that the wide second one never has to be kept:
+A table is encoded in two steps, so that the wide result of the second is never stored:
 
     X  --positions-->  (n_samples, n_features)  --expand-->  (n_samples, n_codes)
 
@@ -17,21 +17,21 @@ import scipy.sparse as sp
 from skdistill.columns import UNSEEN, column_names, column_values, column_values_as, is_nominal
 from skdistill.levels import level_numbers
 from skdistill.scorer.model import curve_positions
-from skdistill.students.base import weight_unit
+from skdistill.students.base import Student, weight_unit
 
-#: What one code says about the position of its column.
+#: What a code is about.
 BIN, LEVEL, MISSING = 0, 1, 2
 
 #: Level position of a category that has no code.
 UNKNOWN = -1
 
-#: Bin edges lie within this distance of 0: no width of a bin is infinite, in figures neither.
+#: Bin edges are within this distance of 0, so that no width of a bin overflows.
 FARTHEST_EDGE = 1e300
 
-#: Bins are at least as wide as this: one over their width is not infinite.
+#: Smallest width of a bin: its inverse does not overflow.
 NARROWEST_BIN = np.finfo(np.float64).tiny
 
-#: Bin edges of more rows than this are those of a random sample of as many.
+#: With more rows than this, bin edges are those of a random sample of this size.
 SAMPLED_ROWS = 200_000
 
 
@@ -44,11 +44,11 @@ class ColumnEncoding:
     edges : ndarray of shape (n_bins + 1,) or None
         Increasing bin edges of a numeric column; None for a nominal one.
     fill_value : float or None
-        What a missing number counts as, if none was missing at fit; None if missing has a code.
+        What replaces missing numbers, if none was missing at fit; None if missing has a code.
     levels : tuple or None
         The frequent categories of a nominal column, None standing for missing.
     has_infrequent : bool
-        Whether a last level stands for the rare categories, and for those never seen.
+        Whether there is one more level, for rare categories and those never seen.
     """
 
     edges: np.ndarray | None = None
@@ -68,7 +68,7 @@ class ColumnEncoding:
 
     @property
     def has_missing_code(self):
-        """Whether a code of its own says that the number is missing."""
+        """Whether there is a code for missing numbers."""
         return self.edges is not None and self.fill_value is None
 
     def positions(self, values):
@@ -84,7 +84,7 @@ class ColumnEncoding:
 
 @dataclass(frozen=True)
 class Encoding:
-    """How a whole table turns into positions and codes: plain arrays, nothing to import.
+    """How a whole table turns into positions and codes.
 
     Attributes
     ----------
@@ -98,7 +98,7 @@ class Encoding:
     names: tuple
 
     def __getstate__(self):
-        # What is derived from the columns is larger than they are: leave it out of pickles.
+        # Cached properties are larger than the columns that they are computed from.
         return {"columns": self.columns, "names": self.names}
 
     @cached_property
@@ -182,8 +182,8 @@ class Encoding:
         -------
         design : CSR array of shape (n_samples, n_knots)
             Weights of the knots, float64. A numeric column has one knot per edge, then one for
-            missing; a nominal column has one per level. A curve through the knots, interpolated
-            linearly, is what a linear function of the codes can be.
+            missing; a nominal column has one per level. Every linear function of the codes is a
+            curve that is interpolated linearly between knots.
         knots_to_codes : CSR array of shape (n_knots, n_codes)
             The codes at every knot: ``design @ knots_to_codes`` are the expanded codes.
         """
@@ -199,43 +199,25 @@ class Encoding:
         return sp.hstack(blocks, format="csr"), sp.block_diag(codes_at_knots, format="csr")
 
     def curves(self, weights):
-        """Turn one weight per code into one curve per column.
-
-        Parameters
-        ----------
-        weights : ndarray of shape (n_codes, n_outputs)
-            Weights of a linear function of the codes.
+        """Turn weights, of shape (n_codes, n_outputs), into the values of curves at their `knots`.
 
         Returns
         -------
         curves : list of ndarray of shape (n_knots_of_column, n_outputs)
-            Values at the knots, see `knots`.
+            One per column.
         """
         blocks = np.split(weights, np.cumsum(self.n_codes_of)[:-1])
         return [_curve(column, block) for column, block in zip(self.columns, blocks, strict=True)]
 
     def sum_of_curves(self, positions, curves):
-        """Look up every column in its curve and add: the linear function without its codes.
-
-        Parameters
-        ----------
-        positions : ndarray of shape (n_samples, n_features)
-            Encoded rows.
-        curves : list of ndarray of shape (n_knots_of_column, n_outputs)
-            As `curves` returns them.
-
-        Returns
-        -------
-        total : ndarray of shape (n_samples, n_outputs)
-            ``expand(positions) @ weights``, float64.
-        """
+        """Compute ``expand(positions) @ weights``, float64, as the sum of what `look_up` yields."""
         total = np.zeros((len(positions), curves[0].shape[1]))
         for part in self.look_up(positions, curves):
             total += part
         return total
 
     def look_up(self, positions, curves):
-        """Look up every column in its curve, as `sum_of_curves` does, without adding.
+        """Look up every column in its curve: a linear function of the codes without these.
 
         Parameters
         ----------
@@ -247,7 +229,7 @@ class Encoding:
         Yields
         ------
         part : ndarray of shape (n_samples, n_outputs)
-            What one column after the other contributes, float64.
+            The contribution of the next column, float64.
         """
         for column, curve, u in zip(self.columns, curves, positions.T, strict=True):
             knot, share, known = _nearest_knots(column, u)
@@ -256,24 +238,53 @@ class Encoding:
             yield part
 
 
+class EncodedStudent(Student):
+    """What students state that encode their columns, by `encoding_`."""
+
+    starts_with_a_sum = True
+
+    @property
+    def _reader(self):
+        return self.encoding_
+
+    def n_columns_used(self):
+        """Count the columns whose curve is not flat."""
+        return sum(bool(np.ptp(curve, axis=0).any()) for curve in self.curves_)
+
+    def file_content(self):
+        """Return columns, bin edges and weights, see `Student`."""
+        encoded = self.encoding_.columns
+        named = zip(column_names(self), encoded, strict=True)
+        edges = {
+            f"edges.{j}": each.edges for j, each in enumerate(encoded) if each.edges is not None
+        }
+        return [_described(name, column) for name, column in named], edges | self._weights()
+
+    def restore(self, columns, arrays):
+        """Set encoding and weights, see `Student`."""
+        encoded = (_restored(each, arrays.get(f"edges.{j}")) for j, each in enumerate(columns))
+        self.encoding_ = Encoding(tuple(encoded), tuple(column_names(self)))
+        self._set_weights(arrays)
+
+
+def _described(name, column):
+    if column.edges is not None:
+        return {"name": name, "fill_value": column.fill_value}
+    return {"name": name, "levels": column.levels, "has_infrequent": bool(column.has_infrequent)}
+
+
+def _restored(column, edges):
+    if edges is not None:
+        return ColumnEncoding(edges=edges, fill_value=column["fill_value"])
+    levels, has_infrequent = tuple(column["levels"]), column["has_infrequent"]
+    return ColumnEncoding(levels=levels, has_infrequent=has_infrequent)
+
+
 def fit_encoding(student, X, sample_weight):
-    """Learn bin edges and levels from a table.
+    """Learn bin edges and levels from checked rows.
 
-    Parameters
-    ----------
-    student : estimator
-        Gives ``n_bins`` (largest number of bins of a numeric column), ``max_categories`` (largest
-        number of levels, the infrequent one included), ``min_frequency`` (categories with less
-        than this share of the weight are infrequent) and the names of the columns.
-    X : ndarray or data frame of shape (n_samples, n_features)
-        Checked rows.
-    sample_weight : ndarray of shape (n_samples,)
-        Non-negative weights: a row of weight 2 counts as two rows.
-
-    Returns
-    -------
-    encoding : Encoding
-        The fitted encoding.
+    The student has ``n_bins``, ``max_categories`` and ``min_frequency``, see
+    `LinearStudentClassifier`, and the names of the columns. A row of weight 2 counts as two rows.
     """
     sample_weight = sample_weight / weight_unit(sample_weight)
     sample = None
@@ -305,7 +316,7 @@ def bin_edges(values, weight, n_bins):
     Returns
     -------
     edges : ndarray of shape (at most n_bins + 1,)
-        Increasing. All distinct values, if there are no more than that.
+        Increasing. All distinct values, if there are at most ``n_bins + 1``.
 
     Notes
     -----
@@ -324,20 +335,20 @@ def bin_edges(values, weight, n_bins):
     mass = np.minimum(mass, mass.sum() / n_bins)
     below = np.cumsum(mass) - mass / 2
     levels = np.linspace(below[0], below[-1], n_bins + 1)
-    # Rounding keeps the choice the same whether a row has weight 2 or stands there twice.
+    # Rounding makes the choice the same for a row of weight 2 and two rows of weight 1.
     picks = np.searchsorted(np.round(below, 9), np.round(levels, 9))
     return distinct[np.unique(np.minimum(picks, len(distinct) - 1))]
 
 
 def _fit_numeric(values, weight, n_bins, sample):
     known = ~np.isnan(values) & (weight > 0)
-    if not known.any():  # missing as it is throughout, the column says nothing
+    if not known.any():  # all values are missing
         return ColumnEncoding(edges=np.zeros(1), fill_value=0.0)
     values = np.clip(values, -FARTHEST_EDGE, FARTHEST_EDGE)
     rows = known if sample is None or not known[sample].any() else sample[known[sample]]
     some = values[rows]
     edges = bin_edges(some, weight[rows], n_bins)
-    if sample is not None:  # it is not to narrow the range
+    if sample is not None:  # the sample must not narrow the range
         lowest = values.min(where=known, initial=np.inf)
         highest = values.max(where=known, initial=-np.inf)
         edges = np.unique([lowest, *edges[1:-1], highest])
@@ -355,7 +366,7 @@ def _fit_nominal(values, weight, max_categories, min_frequency):
     total = sum(mass.values())
     has_unseen = mass.pop(UNSEEN, 0.0) > 0
     by_mass = sorted(mass, key=lambda level: (-mass[level], str(level)))
-    # What a teacher makes of missing cells is not mixed with what it makes of unseen levels.
+    # Missing cells keep a level of their own: a teacher may treat unseen levels differently.
     least = {
         level: 0.0 if has_unseen and level is None else min_frequency * total for level in mass
     }

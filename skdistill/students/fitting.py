@@ -1,4 +1,4 @@
-"""Check a student, and fit it on a transfer set: ours, any other, or a pipeline ending in one."""
+"""Check a student, and fit it on a transfer set: one of skdistill, another one, or a pipeline."""
 
 from dataclasses import replace
 from numbers import Integral
@@ -16,20 +16,13 @@ from skdistill.estimators import (
     weight_params,
 )
 from skdistill.messages import refuse_class
-from skdistill.progress import UNHEARD
+from skdistill.progress import SILENT
 from skdistill.soft_labels import margins_from_decision
-from skdistill.students.base import StudentClassifier, StudentRegressor
+from skdistill.students.base import StudentClassifier, StudentRegressor, stated
 from skdistill.students.column_selector import ColumnSelector
+from skdistill.students.kinds import CLASSIFIERS, names_of
 from skdistill.students.soft_label_classifier import SoftLabelClassifier
 from skdistill.verbose import note
-
-#: Who can do what, for messages.
-_ABLE = {
-    "logit_mse": "LinearStudentClassifier, MLPStudentClassifier and SoftTreeStudentClassifier",
-    "brier": "MLPStudentClassifier and SoftTreeStudentClassifier",
-    "js": "MLPStudentClassifier and SoftTreeStudentClassifier",
-    "hints": "MLPStudentClassifier",
-}
 
 
 def check_student(student, kind):
@@ -38,7 +31,7 @@ def check_student(student, kind):
     Raises
     ------
     TypeError
-        If it is something else, or frozen, with what to pass instead.
+        If it is something else, or frozen; the message says what to pass.
     """
     refuse_class(student, "student")
     refuse_frozen(student, "student")
@@ -66,8 +59,8 @@ def check_student(student, kind):
         refuse_frozen(last.estimator, "student.estimator")
 
 
-def check_can_learn(student, loss, families):
-    """Check that a student can minimise a loss, and follow families of hints.
+def check_can_learn(student, loss, hints):
+    """Check that a student can minimise a loss, and follow hints.
 
     Parameters
     ----------
@@ -75,37 +68,34 @@ def check_can_learn(student, loss, families):
         A classifier, or a pipeline that ends in one.
     loss : str
         One of `skdistill.soft_labels.LOSSES`.
-    families : iterable of str
-        See `skdistill.soft_labels.Hint`.
+    hints : sequence of Hint
+        See `skdistill.hints`.
 
     Raises
     ------
     ValueError
-        If it cannot, with the students that can.
+        If it cannot; the message says which students can.
     """
     last = last_step(student)
     name = type(last).__name__
-    if loss not in getattr(last, "losses", ("kl",)):
+    if loss not in stated(last, "losses"):
+        able = names_of(kind for kind in CLASSIFIERS if loss in kind.losses)
         raise ValueError(
-            f"loss={loss!r} was asked of {name}, which cannot minimise it; {_ABLE[loss]} can. Use "
-            "one of those as the student, or loss='kl'."
+            f"loss={loss!r} was passed with the student {name}, which cannot minimise it; {able} "
+            "can. Use one of those as the student, or loss='kl'."
         )
-    for family in families:
-        if family not in getattr(last, "hint_families", ()):
+    for hint in hints:
+        if not stated(last, "follows_hints"):
+            able = names_of(kind for kind in CLASSIFIERS if kind.follows_hints)
             raise ValueError(
-                f"{family}_weight was asked of {name}, which has no hidden layer to follow hints; "
-                f"{_ABLE['hints']} has. Use that as the student, or {family}_weight=0."
+                f"{type(hint).__name__} was passed with the student {name}, which has no hidden "
+                f"layer to follow hints; {able} has. Use that as the student, or hints=()."
             )
-    if "attribution" in families and isinstance(student, Pipeline) and len(student.steps) > 1:
-        raise ValueError(
-            "attribution_weight was asked of a student behind transformers, which sees other "
-            "columns than the teacher attributes its answers to. Put the transformers in front of "
-            "the distiller, in a Pipeline, or use attribution_weight=0."
-        )
+        hint.check_student(student)
 
 
 def learns_unknown_levels(student):
-    """Tell whether a student encodes raw columns itself, and so can learn of levels never seen."""
+    """Tell whether a student encodes raw columns itself, so that it can learn unknown levels."""
     if isinstance(student, Pipeline):
         *before, (_, last) = student.steps
         keeps_columns = all(isinstance(step, ColumnSelector) for _, step in before)
@@ -113,7 +103,7 @@ def learns_unknown_levels(student):
     return isinstance(student, StudentClassifier | StudentRegressor)
 
 
-def distill_classifier(student, transfer_set, temperature, alpha, generations=1, task=UNHEARD):
+def distill_classifier(student, transfer_set, temperature, alpha, generations=1, task=SILENT):
     """Fit a clone of a classifier student on a transfer set.
 
     Parameters
@@ -128,14 +118,14 @@ def distill_classifier(student, transfer_set, temperature, alpha, generations=1,
     alpha : float
         Weight of the soft term, in [0, 1].
     generations : int, default=1
-        Number of students, of which each but the first learns from the one before.
-    task : Task, default=UNHEARD
-        What it is a part of; every generation is one.
+        Number of students; each but the first learns from the one before.
+    task : Task, default=SILENT
+        What this is a part of; every generation is a part of its own.
 
     Returns
     -------
     fitted : estimator
-        The fitted clone; a classifier that is no student comes wrapped in `SoftLabelClassifier`.
+        The fitted clone; other classifiers are wrapped in `SoftLabelClassifier`.
     """
     fitted = _distill_once(student, transfer_set, temperature, alpha, task)
     for generation in range(1, generations):
@@ -176,7 +166,7 @@ def _name(student):
 
 
 def _of_generation(student, generation):
-    """Return a student that starts from other weights than the one of the first generation."""
+    """Return a clone of a student with other seeds than in the first generation."""
     seeds = {
         name: int(seed) + generation
         for name, seed in seeds_of(student).items()
@@ -185,22 +175,8 @@ def _of_generation(student, generation):
     return clone(student).set_params(**seeds)
 
 
-def distill_classifier_further(student, transfer_set, temperature, alpha, task=UNHEARD):
-    """Let a fitted classifier student go on learning, from another transfer set.
-
-    Parameters
-    ----------
-    student : estimator
-        A student with ``partial_distill``, or a pipeline that ends in one.
-    transfer_set : TransferSet
-        Rows and margins.
-    temperature : float
-        Larger than 0.
-    alpha : float
-        Weight of the soft term, in [0, 1].
-    task : Task, default=UNHEARD
-        What it is a part of.
-    """
+def distill_classifier_further(student, transfer_set, temperature, alpha, task=SILENT):
+    """Train a fitted student with ``partial_distill`` further; see `distill_classifier`."""
     transfer_set = transfer_set.with_X(as_last_step_sees(student, transfer_set.X))
     last = last_step(student)
     with task.part("fit-student", by=last):
@@ -208,24 +184,10 @@ def distill_classifier_further(student, transfer_set, temperature, alpha, task=U
         last.partial_distill(transfer_set, temperature, alpha)
 
 
-def distill_regressor(student, transfer_set, alpha, task=UNHEARD):
-    """Fit a clone of a regressor student on a transfer set.
+def distill_regressor(student, transfer_set, alpha, task=SILENT):
+    """Fit a clone of any regressor on a transfer set; see `distill_classifier`.
 
-    Parameters
-    ----------
-    student : estimator
-        Any regressor, or a pipeline that ends in one.
-    transfer_set : TransferSet
-        Rows and predictions.
-    alpha : float
-        Weight of the teacher's predictions, in [0, 1].
-    task : Task, default=UNHEARD
-        What it is a part of.
-
-    Returns
-    -------
-    fitted : estimator
-        The fitted clone.
+    The weight of the teacher's predictions is alpha, in [0, 1].
     """
     X, values, params, real = _values_to_fit(student, transfer_set, alpha)
     fitted = clone(student)
@@ -237,7 +199,7 @@ def distill_regressor(student, transfer_set, alpha, task=UNHEARD):
 
 
 def distill_regressor_further(student, transfer_set, alpha):
-    """Let a fitted regressor with ``partial_fit`` go on learning, from another transfer set."""
+    """Train a fitted regressor with ``partial_fit`` further, on another transfer set."""
     transfer_set = transfer_set.with_X(as_last_step_sees(student, transfer_set.X))
     student = last_step(student)
     X, values, params, _ = _values_to_fit(student, transfer_set, alpha)
@@ -245,10 +207,10 @@ def distill_regressor_further(student, transfer_set, alpha):
 
 
 def _values_to_fit(student, transfer_set, alpha):
-    """Return rows with a weight, values, keywords for weights that differ, which are real."""
+    """Return rows of positive weight, values, keywords for weights, and which rows are real."""
     values, weight = transfer_set.blended_values(alpha)
     used = weight > 0
-    same_weight = np.ptp(weight[used]) == 0  # then any regressor will do
+    same_weight = np.ptp(weight[used]) == 0  # then regressors need not take weights
     params = {} if same_weight else weight_params(student, weight[used])
     X = transfer_set.X if used.all() else take_rows(transfer_set.X, used)
     return X, values[used], params, transfer_set.is_real[used]

@@ -21,13 +21,13 @@ from skdistill.students.base import (
     centre_and_spread,
     weight_unit,
 )
-from skdistill.students.encoding import fit_encoding
+from skdistill.students.encoding import EncodedStudent, fit_encoding
 
-#: Rows that the curvature, which only scales the optimiser's steps, is estimated on.
+#: Rows on which the curvature is estimated; it only scales the steps of the optimiser.
 CURVATURE_ROWS = 20_000
 
-#: The ridge is at least this share of the total weight: codes that say the same, such as those of
-#: all levels and the intercept, leave no single solution without one.
+#: The ridge is at least this share of the total weight: with collinear codes, such as those of all
+#: levels and the intercept, there is no unique solution without a ridge.
 LEAST_RIDGE = 1e-12
 
 _LINEAR_CONSTRAINTS = {
@@ -40,7 +40,42 @@ _LINEAR_CONSTRAINTS = {
 }
 
 
-class LinearStudentClassifier(StudentClassifier):
+#: Numbers of bins that a search tries.
+SEARCHED_BINS = (1, 8, 32)
+
+
+class _LinearStudent(EncodedStudent):
+    """What both linear students state."""
+
+    form = "additive"
+    is_readable = True
+    has_leaves = False
+
+    @classmethod
+    def sizes(cls, max_leaves=None):
+        return [cls(n) for n in SEARCHED_BINS] if max_leaves is None else []
+
+    def short_name(self):
+        return "linear" if self.n_bins == 1 else f"additive, {self.n_bins} bins"
+
+    def parts(self):
+        return f"{len(self.curves_)} curves, {sum(map(len, self.curves_)):,} knots"
+
+    def first_sum(self):
+        return self.curves_, self.intercept_
+
+    def after_sum(self, sums):
+        return sums
+
+    def _weights(self):
+        return {"coef": self.coef_, "intercept": self.intercept_}
+
+    def _set_weights(self, arrays):
+        self.coef_, self.intercept_ = arrays["coef"], arrays["intercept"]
+        self.curves_ = self.encoding_.curves(self.coef_)
+
+
+class LinearStudentClassifier(_LinearStudent, StudentClassifier):
     """An additive logistic model that learns from soft labels: one curve per column.
 
     Every numeric column contributes a piecewise-linear curve, every nominal one a number per
@@ -90,8 +125,8 @@ class LinearStudentClassifier(StudentClassifier):
     Notes
     -----
     Minimises ``sum_i loss_i + ||coef||^2 / (2 C)``, where ``loss_i`` is the distillation loss of
-    row i, with its weight: a convex problem with one solution. The unit of the weights matters for
-    nothing but the ridge, which is at least 1e-12 of the total weight. Numbers outside the range
+    row i, with its weight: a convex problem with one solution. The unit of the weights only affects
+    the ridge, which is at least 1e-12 of the total weight. Numbers outside the range
     seen at fit count as its ends. Missing numbers have a weight of their own where some were
     missing at fit, and count as the median where none were; a column without any number
     contributes nothing. Categories never seen share the infrequent level; without one they
@@ -116,7 +151,7 @@ class LinearStudentClassifier(StudentClassifier):
     1.00
     """
 
-    #: What it can minimise as the soft term: what is convex in its weights.
+    #: The soft terms that are convex in its weights.
     losses = ("kl", "logit_mse")
 
     _parameter_constraints = _LINEAR_CONSTRAINTS
@@ -145,7 +180,7 @@ class LinearStudentClassifier(StudentClassifier):
         self.encoding_ = fit_encoding(self, X, weight)
         positions = self.encoding_.positions(X)
         prior = targets.prior()
-        near_solution = (proba + prior) / 2  # one-hot targets alone would have no curvature
+        near_solution = (proba + prior) / 2  # one-hot targets alone have no curvature
         solution, self.n_iter_ = _minimise(
             _distillation_objective(targets),
             self.encoding_,
@@ -171,7 +206,7 @@ class LinearStudentClassifier(StudentClassifier):
         self.intercept_ = slope * self.intercept_ + free_outputs(intercept)
 
 
-class LinearStudentRegressor(StudentRegressor):
+class LinearStudentRegressor(_LinearStudent, StudentRegressor):
     """An additive model fitted by ridge regression: one curve per column.
 
     Parameters
@@ -209,7 +244,7 @@ class LinearStudentRegressor(StudentRegressor):
     Notes
     -----
     Minimises ``sum_i w_i (f(x_i) - y_i)^2 + ||coef||^2 / C``, exactly; the ridge is at least 1e-12
-    of the total weight. The unit of y changes nothing but the unit of the answers.
+    of the total weight. The unit of y only changes the unit of the predictions.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Multilayer perceptrons on the encoded columns: trained in torch, served by NumPy."""
+"""Multilayer perceptrons on encoded columns: trained in torch, served by NumPy."""
 
 from numbers import Integral
 
@@ -6,27 +6,108 @@ import numpy as np
 from sklearn.utils import gen_batches
 
 from skdistill.parameters import Interval
-from skdistill.progress import CallbackSupportMixin
-from skdistill.soft_labels import LOSSES, free_outputs
+from skdistill.soft_labels import free_outputs
 from skdistill.students.base import StudentRegressor, centre_and_spread
 from skdistill.students.encoding import fit_encoding
 from skdistill.students.network_classifier import (
     BLOCK_ROWS,
     NETWORK_CONSTRAINTS,
     NetworkStudentClassifier,
+    TrainedInEpochs,
     import_training,
     readable_again,
     rows_for_callbacks,
     weights_that_differ,
 )
 
-_MLP_CONSTRAINTS = {
-    "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-    **NETWORK_CONSTRAINTS,
-}
+#: Hidden layers and numbers of bins that a search tries.
+SEARCHED_SIZES = (((16,), 32), ((32, 32), 8), ((32, 32), 32), ((64, 64), 32), ((128, 128), 32))
 
 
-class MLPStudentClassifier(NetworkStudentClassifier):
+class _MLPStudent(TrainedInEpochs):
+    """What both MLP students state."""
+
+    form = "network"
+    follows_hints = True
+    has_leaves = False
+
+    _parameter_constraints = {
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        **NETWORK_CONSTRAINTS,
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(128, 128),
+        *,
+        n_bins=32,
+        max_categories=64,
+        min_frequency=0.001,
+        learning_rate_init=0.004,
+        weight_decay=0.01,
+        batch_size=512,
+        max_epochs=None,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        callbacks=None,
+        device="auto",
+        random_state=None,
+        verbose=0,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.n_bins = n_bins
+        self.max_categories = max_categories
+        self.min_frequency = min_frequency
+        self.learning_rate_init = learning_rate_init
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.callbacks = callbacks
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @classmethod
+    def sizes(cls, max_leaves=None):
+        sizes = SEARCHED_SIZES if max_leaves is None else ()
+        return [cls(layers, n_bins=n_bins) for layers, n_bins in sizes]
+
+    def short_name(self):
+        layers = self.hidden_layer_sizes
+        layers = layers if isinstance(layers, list | tuple) else [layers]
+        return f"MLP {'-'.join(map(str, layers))}, {self.n_bins} bins"
+
+    def parts(self):
+        return f"{sum(array.size for array in [*self.coefs_, *self.intercepts_]):,} weights"
+
+    def n_columns_used(self):
+        return self.n_features_in_
+
+    def first_sum(self):
+        curves = self.encoding_.curves(self.coefs_[0])
+        return [curve.astype(np.float32) for curve in curves], self.intercepts_[0]
+
+    def after_sum(self, sums):
+        hidden = sums
+        for weight, bias in zip(self.coefs_[1:], self.intercepts_[1:], strict=True):
+            np.maximum(hidden, 0, out=hidden)
+            hidden = hidden @ weight
+            hidden += bias
+        return hidden
+
+    def _weights(self):
+        weights = {f"coef.{k}": array for k, array in enumerate(self.coefs_)}
+        return weights | {f"intercept.{k}": array for k, array in enumerate(self.intercepts_)}
+
+    def _set_weights(self, arrays):
+        layers = range(sum(name.startswith("coef.") for name in arrays))
+        self.coefs_ = [arrays[f"coef.{k}"] for k in layers]
+        self.intercepts_ = [arrays[f"intercept.{k}"] for k in layers]
+
+
+class MLPStudentClassifier(_MLPStudent, NetworkStudentClassifier):
     """A multilayer perceptron that learns from soft labels: close to the teacher, still small.
 
     Numeric columns are encoded piecewise linearly, nominal ones one-hot, so the network can follow
@@ -127,51 +208,6 @@ class MLPStudentClassifier(NetworkStudentClassifier):
     1.0
     """
 
-    #: DistilledClassifier and DistilledRegressor make synthetic rows for such students.
-    gains_from_synthetic_rows = True
-
-    #: They correct the labels of a teacher that is no better than such students without it.
-    gains_from_label_correction = True
-
-    #: What it can minimise as the soft term, and follow besides.
-    losses = LOSSES
-    hint_families = ("feature", "relation", "attribution", "adversarial")
-
-    _parameter_constraints = _MLP_CONSTRAINTS
-
-    def __init__(
-        self,
-        hidden_layer_sizes=(128, 128),
-        *,
-        n_bins=32,
-        max_categories=64,
-        min_frequency=0.001,
-        learning_rate_init=0.004,
-        weight_decay=0.01,
-        batch_size=512,
-        max_epochs=None,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        callbacks=None,
-        device="auto",
-        random_state=None,
-        verbose=0,
-    ):
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.n_bins = n_bins
-        self.max_categories = max_categories
-        self.min_frequency = min_frequency
-        self.learning_rate_init = learning_rate_init
-        self.weight_decay = weight_decay
-        self.batch_size = batch_size
-        self.max_epochs = max_epochs
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.callbacks = callbacks
-        self.device = device
-        self.random_state = random_state
-        self.verbose = verbose
-
     def _train(self, X, targets, start):
         criterion, packed = import_training().losses.pack_distillation(targets)
         rows = rows_for_callbacks(self, X, targets)
@@ -188,7 +224,7 @@ class MLPStudentClassifier(NetworkStudentClassifier):
         self.intercepts_ = [*self.intercepts_[:-1], last[1]]
 
 
-class MLPStudentRegressor(CallbackSupportMixin, StudentRegressor):
+class MLPStudentRegressor(_MLPStudent, StudentRegressor):
     """A multilayer perceptron regressor on encoded columns, fitted by least squares.
 
     Parameters
@@ -266,47 +302,6 @@ class MLPStudentRegressor(CallbackSupportMixin, StudentRegressor):
     1.0
     """
 
-    #: DistilledClassifier and DistilledRegressor make synthetic rows for such students.
-    gains_from_synthetic_rows = True
-
-    #: They correct the labels of a teacher that is no better than such students without it.
-    gains_from_label_correction = True
-
-    _parameter_constraints = _MLP_CONSTRAINTS
-
-    def __init__(
-        self,
-        hidden_layer_sizes=(128, 128),
-        *,
-        n_bins=32,
-        max_categories=64,
-        min_frequency=0.001,
-        learning_rate_init=0.004,
-        weight_decay=0.01,
-        batch_size=512,
-        max_epochs=None,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        callbacks=None,
-        device="auto",
-        random_state=None,
-        verbose=0,
-    ):
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.n_bins = n_bins
-        self.max_categories = max_categories
-        self.min_frequency = min_frequency
-        self.learning_rate_init = learning_rate_init
-        self.weight_decay = weight_decay
-        self.batch_size = batch_size
-        self.max_epochs = max_epochs
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.callbacks = callbacks
-        self.device = device
-        self.random_state = random_state
-        self.verbose = verbose
-
     def partial_fit(self, X, y, sample_weight=None):
         """Go on training on other rows, from the weights so far; the first call is `fit`.
 
@@ -357,11 +352,18 @@ class MLPStudentRegressor(CallbackSupportMixin, StudentRegressor):
         _train_network(self, X, packed, criterion, start, rows)
 
     def _values(self, X):
-        return _forward(self, X)[:, 0].astype(np.float64) * self.y_scale_ + self.y_mean_
+        return self._in_unit_of_y(_forward(self, X))[:, 0]
+
+    def after_sum(self, sums):
+        """Compute predictions, see `Student`."""
+        return self._in_unit_of_y(super().after_sum(sums))
+
+    def _in_unit_of_y(self, outputs):
+        return outputs.astype(np.float64) * self.y_scale_ + self.y_mean_
 
 
 def _train_network(student, X, packed, criterion, start, rows):
-    """Train from the best constant model, or on from the weights so far, and keep the weights."""
+    """Train from the best constant model, or from the present weights, and keep the result."""
     training = import_training()
 
     def build():

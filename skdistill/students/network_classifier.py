@@ -1,4 +1,4 @@
-"""What classifiers that are trained in epochs share: they can go on learning."""
+"""What classifiers that are trained in epochs share: training can go on with other rows."""
 
 from abc import abstractmethod
 from numbers import Integral, Real
@@ -10,14 +10,14 @@ from skdistill.columns import PlainColumns, take_rows
 from skdistill.parameters import Interval
 from skdistill.progress import CallbackSupportMixin
 from skdistill.rows import check_classes
-from skdistill.soft_labels import free_margins, margins_from_decision
+from skdistill.soft_labels import LOSSES, free_margins, margins_from_decision
 from skdistill.students.base import StudentClassifier, make_targets, without_weightless
-from skdistill.students.encoding import fit_encoding
+from skdistill.students.encoding import EncodedStudent, fit_encoding
 
-#: Rows that are expanded at a time: their codes stay in the processor's cache.
+#: Rows that are expanded at a time: their codes fit in the processor's cache.
 BLOCK_ROWS = 512
 
-#: Of the parameters that all students trained in epochs have.
+#: Constraints of the parameters that all students trained in epochs have.
 NETWORK_CONSTRAINTS = {
     "n_bins": [Interval(Integral, 1, None, closed="left")],
     "max_categories": [Interval(Integral, 2, None, closed="left")],
@@ -35,8 +35,18 @@ NETWORK_CONSTRAINTS = {
 }
 
 
-class NetworkStudentClassifier(CallbackSupportMixin, StudentClassifier):
+class TrainedInEpochs(CallbackSupportMixin, EncodedStudent):
+    """What students state that are trained in torch."""
+
+    gains_from_synthetic_rows = True
+    gains_from_label_correction = True
+    needs = ("torch", "skorch")
+
+
+class NetworkStudentClassifier(TrainedInEpochs, StudentClassifier):
     """A classifier trained on encoded columns; a student adds `_train` and `_outputs`."""
+
+    losses = LOSSES
 
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Go on training on other rows, from the weights so far; the first call is `fit`.
@@ -48,8 +58,8 @@ class NetworkStudentClassifier(CallbackSupportMixin, StudentClassifier):
         y : array-like of shape (n_samples,) or (n_samples, n_classes)
             Classes, or one probability per class and row; each row sums to 1.
         classes : array-like of shape (n_classes,), default=None
-            All classes there will ever be, in the first call; None for those in y. Later calls
-            take the same, or none.
+            All classes of this and later calls, in the first call; None for those in y. Later
+            calls take the same, or None.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights.
 
@@ -62,13 +72,13 @@ class NetworkStudentClassifier(CallbackSupportMixin, StudentClassifier):
         ------
         ValueError
             If X, y or the weights have the wrong shape or hold impossible values, or y has a class
-            that is not known.
+            that is unknown.
 
         Notes
         -----
         Each call trains as `fit` would on these rows, with three tenths of the learning rate, and
-        keeps the weights it began with if no epoch is better on the rows it holds out. The
-        encoding stays: numbers outside the range it knows count as its ends.
+        keeps the weights from before if no epoch is better on the held-out rows. The encoding is
+        not changed: numbers outside its range count as its ends.
         """
         self._validate_params()
         if hasattr(self, "history_"):
@@ -114,7 +124,7 @@ class NetworkStudentClassifier(CallbackSupportMixin, StudentClassifier):
 
     @abstractmethod
     def _train(self, X, targets, start):
-        """Train from the best constant model, or on from the weights so far if start is None."""
+        """Train from the best constant model, or from the present weights if start is None."""
 
     @abstractmethod
     def _outputs(self, X):
@@ -138,18 +148,18 @@ def rows_for_callbacks(student, X, targets):
 
 
 def readable_again(student, X):
-    """Return rows that were read from a frame so that the student takes them without its names."""
+    """Return rows read from a frame in a form that the student takes without column names."""
     has_names = hasattr(student, "feature_names_in_")
     return PlainColumns(tuple(X.T)) if has_names and isinstance(X, np.ndarray) else X
 
 
 def weights_that_differ(sample_weight):
-    """Return weights as metadata of callbacks; None if there are none to speak of."""
+    """Return weights as metadata of callbacks; None if all are equal."""
     return {"sample_weight": sample_weight} if np.ptp(sample_weight) > 0 else None
 
 
 def import_training():
-    """Return the package that trains, with its modules; torch is needed there only.
+    """Return the package of the training, with its modules; nothing else needs torch.
 
     Raises
     ------

@@ -33,12 +33,12 @@ class SoftLabelClassifier(MetaEstimatorMixin, StudentClassifier):
     classes_ : ndarray of shape (n_classes,)
         The class labels.
     temperature_ : float
-        What softened the labels that `estimator_` was fitted on.
+        Temperature of the labels that `estimator_` was fitted on.
     slope_ : float
         What the margins of `estimator_` are multiplied by: the temperature until
         `rescale_margins` changes it.
     intercept_ : ndarray of shape (n_classes,)
-        What is added to them then: zeros until `rescale_margins` changes it.
+        What is then added to them: zeros until `rescale_margins` changes it.
     n_features_in_ : int
         Number of columns seen at fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -50,11 +50,11 @@ class SoftLabelClassifier(MetaEstimatorMixin, StudentClassifier):
 
     Notes
     -----
-    A classifier cannot be told to soften its own answers while it is fitted. It is fitted on soft
-    and hard labels mixed at T = 1 and then softened, and its margins are sharpened afterwards: if
-    it reproduces its targets, the student reproduces the mix. What softens is
-    ``1 + alpha * (T - 1)``, so that hard labels alone, which cannot be softened, are not sharpened;
-    where rows have an alpha of their own their mean stands there.
+    The predictions of other classifiers cannot be softened while they are fitted. The classifier is
+    fitted on soft and hard labels, mixed at T = 1 and then softened, and its margins are multiplied
+    by the same temperature afterwards: if it reproduces its targets, the student reproduces the
+    mix. This temperature is ``1 + alpha * (T - 1)``, which is 1 for hard labels alone, as those
+    cannot be softened; where every row has its own alpha, it is their mean.
 
     Examples
     --------
@@ -101,7 +101,7 @@ class SoftLabelClassifier(MetaEstimatorMixin, StudentClassifier):
         return self.slope_ * margins_from_proba(proba) + self.intercept_
 
     def rescale_margins(self, slope, intercept):
-        """Change what is done to the margins of `estimator_`, see `StudentClassifier`."""
+        """Change slope and intercept of the margins, see `StudentClassifier`."""
         self.slope_ = slope * self.slope_
         self.intercept_ = slope * self.intercept_ + intercept
 

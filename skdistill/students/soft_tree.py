@@ -9,12 +9,13 @@ from sklearn.utils.validation import check_is_fitted
 from skdistill.levels import warn_of_unknown_levels
 from skdistill.parameters import Interval
 from skdistill.scorer.model import path_probabilities
-from skdistill.soft_labels import LOSSES, free_outputs, margins_from_decision, proba_from_margins
+from skdistill.soft_labels import free_outputs, margins_from_decision, proba_from_margins
 from skdistill.students.base import categories
 from skdistill.students.network_classifier import (
     BLOCK_ROWS,
     NETWORK_CONSTRAINTS,
     NetworkStudentClassifier,
+    TrainedInEpochs,
     import_training,
     rows_for_callbacks,
 )
@@ -23,8 +24,37 @@ from skdistill.students.network_classifier import (
 LEAF_NOISE = 0.05
 
 
-class SoftTreeStudentClassifier(NetworkStudentClassifier):
-    """A soft decision tree that learns from soft labels: every node weighs all columns.
+class _SoftTreeStudent(TrainedInEpochs):
+    """What the soft tree states."""
+
+    form = "soft_tree"
+    is_readable = True
+
+    def short_name(self):
+        return f"soft tree, {self.max_depth} levels, {self.n_bins} bins"
+
+    def parts(self):
+        n_weights = sum(array.size for array in self._weights().values())
+        return f"{self.n_leaves_:,} leaves, {n_weights:,} weights"
+
+    def first_sum(self):
+        return [curve.astype(np.float32) for curve in self.curves_], self.intercept_
+
+    def after_sum(self, sums):
+        return path_probabilities(sums) @ self.leaf_outputs_
+
+    def _weights(self):
+        names = "coef", "intercept", "leaf_outputs"
+        return {name: getattr(self, f"{name}_") for name in names}
+
+    def _set_weights(self, arrays):
+        self.coef_, self.intercept_ = arrays["coef"], arrays["intercept"]
+        self.leaf_outputs_ = arrays["leaf_outputs"]
+        self.n_leaves_ = len(self.leaf_outputs_)
+
+
+class SoftTreeStudentClassifier(_SoftTreeStudent, NetworkStudentClassifier):
+    """A soft decision tree that learns from soft labels: every node combines all columns.
 
     A complete tree whose inner nodes are small additive models. Each sends a row to the right with
     a probability, so the row reaches every leaf with some probability, and the margins of the
@@ -44,8 +74,8 @@ class SoftTreeStudentClassifier(NetworkStudentClassifier):
     min_frequency : float, default=0.001
         Categories with less than this share of the weight are infrequent.
     balance_penalty : float, default=0.1
-        Strength of the regulariser that has nodes send as many rows to the left as to the right;
-        0 for none. It is halved from level to level.
+        Strength of the regulariser by which nodes send as many rows to the left as to the right; 0
+        for none. It is halved from level to level.
     learning_rate_init : float, default=0.01
         Largest learning rate of AdamW; it warms up over the first tenth of the steps and then
         falls to zero along a cosine.
@@ -78,8 +108,8 @@ class SoftTreeStudentClassifier(NetworkStudentClassifier):
     encoding_ : Encoding
         Bin edges and levels of every column.
     coef_ : ndarray of shape (n_codes, n_inner_nodes)
-        Float32 weight of every code in every inner node; these stand level by level, from left to
-        right: the children of node i are the nodes ``2 * i + 1`` and ``2 * i + 2``.
+        Float32 weight of every code in every inner node; nodes are numbered level by level, from
+        left to right: the children of node i are the nodes ``2 * i + 1`` and ``2 * i + 2``.
     intercept_ : ndarray of shape (n_inner_nodes,)
         Float32 bias of every inner node.
     leaf_outputs_ : ndarray of shape (n_leaves, n_outputs)
@@ -101,7 +131,7 @@ class SoftTreeStudentClassifier(NetworkStudentClassifier):
 
     See Also
     --------
-    TreeStudentClassifier : A tree whose nodes ask for one column each, and send rows to one side.
+    TreeStudentClassifier : A tree whose nodes split on one column each, and send rows to one side.
     MLPStudentClassifier : The same encoding with hidden layers, and the treatment of columns
         explained.
 
@@ -113,15 +143,15 @@ class SoftTreeStudentClassifier(NetworkStudentClassifier):
     ``loss(z(x)) - balance_penalty * sum_i 2**-d_i * (log(a_i) + log(1 - a_i)) / 2``, the mean of
     the distillation loss over a batch and the regulariser of Frosst and Hinton, in which
     ``a_i = sum_x P_i(x) p_i(x) / sum_x P_i(x)`` is the share of the batch that node i, at depth
-    d_i, sends to the right. Without it, they report, nodes get stuck that send nearly all rows to
-    one side and have no gradient there. ``history_`` shows the loss alone.
+    d_i, sends to the right. They report that without it nodes get stuck that send nearly all rows
+    to one side and have no gradient there. ``history_`` has the loss without the regulariser.
 
-    Frosst and Hinton minimise ``sum_l P_l(x) loss(z_l)`` and answer with the leaf of the largest
-    ``P_l``. The loss being convex in the margins, that is an upper bound of the loss here; both
-    are the same where nodes are sure. It trains leaves to answer alone, at the price of accuracy.
-    The mean of the leaves' probabilities would do as well as that of their margins, but could not
-    be recalibrated by changing the leaves alone. Their inverse temperature of a node is part of its
-    weights.
+    Frosst and Hinton minimise ``sum_l P_l(x) loss(z_l)`` and predict by the leaf of the largest
+    ``P_l``. As the loss is convex in the margins, that is an upper bound of the loss here; both are
+    the same where the probabilities of nodes are 0 or 1. It trains leaves that can predict alone,
+    which costs accuracy. Averaging the probabilities of leaves instead of their margins is as
+    accurate, but could not be recalibrated by changing the leaves alone. The inverse temperature of
+    a node, which they have, is part of its weights here.
 
     References
     ----------
@@ -146,15 +176,6 @@ class SoftTreeStudentClassifier(NetworkStudentClassifier):
     >>> print(root.partition(",")[0], "looks at", len(columns), "columns first")
     node 0 looks at 2 columns first
     """
-
-    #: DistilledClassifier makes synthetic rows for such students.
-    gains_from_synthetic_rows = True
-
-    #: It corrects the labels of a teacher that is no better than such students without it.
-    gains_from_label_correction = True
-
-    #: What it can minimise as the soft term.
-    losses = LOSSES
 
     _parameter_constraints = {
         "max_depth": [Interval(Integral, 1, 12, closed="both")],
@@ -222,7 +243,7 @@ class SoftTreeStudentClassifier(NetworkStudentClassifier):
         return self.encoding_.curves(self.coef_)
 
     def export_text(self, n_columns=3, decimals=2):
-        """Describe every node in words: which columns decide there, and what the leaves answer.
+        """Describe every node in words: its most important columns, or what a leaf predicts.
 
         Parameters
         ----------
@@ -234,10 +255,10 @@ class SoftTreeStudentClassifier(NetworkStudentClassifier):
         Returns
         -------
         text : str
-            Below every node the columns, each with the values that speak most for the left and for
-            the right and what they add to the log-odds of going right; a curve counts from its
-            mean over its knots, and what that takes off stands in the node's own line. Then what
-            is to the left and to the right. Leaves have a probability per class.
+            Below every node its columns, each with the values that add least and most to the
+            log-odds of going right, and what they add, relative to the mean of the curve over its
+            knots; these means are part of the node's own line. Then the left and the right
+            children. Leaves have a probability per class.
         """
         check_is_fitted(self)
         return "\n".join(_described(self, n_columns, decimals))
@@ -263,7 +284,7 @@ class SoftTreeStudentClassifier(NetworkStudentClassifier):
     def _reach(self, X):
         """Compute path probabilities by NumPy alone.
 
-        In float64: what exports round to float32 is then all that they are apart.
+        In float64: exports then differ only by what they round to float32.
         """
         positions = self.encoding_.positions(X, dtype=np.float64)
         coef = self.coef_.astype(np.float64)
@@ -293,7 +314,7 @@ def _attributes_of(tree):
 
 
 def _described(student, n_columns, decimals, node=0, indent=""):
-    """Describe a node, and what lies below it, line by line."""
+    """Describe a node and all below it, line by line."""
     n_inner = len(student.intercept_)
     if node >= n_inner:
         outputs = student.leaf_outputs_[node - n_inner : node - n_inner + 1].astype(np.float64)

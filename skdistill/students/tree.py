@@ -1,4 +1,4 @@
-"""A single decision tree of a few leaves: rules people read."""
+"""Single decision trees of a few leaves: rules that people can read."""
 
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
@@ -9,34 +9,87 @@ from sklearn.tree import DecisionTreeRegressor
 from skdistill.columns import UNSEEN, column_names, column_values, column_values_as, is_nominal
 from skdistill.levels import level_numbers
 from skdistill.parameters import Interval
+from skdistill.scorer.content_checks import TREE_ARRAYS
 from skdistill.soft_labels import margins_from_proba, proba_from_margins
 from skdistill.students.base import (
+    Student,
     StudentClassifier,
     StudentRegressor,
     safely_scaled,
     weight_unit,
 )
 
-#: What lies beyond counts as this, which the float32 numbers of a tree can hold.
+#: Numbers are clipped to this, the largest that the float32 numbers of a tree can hold.
 LARGEST = float(np.finfo(np.float32).max)
 
-_TREE_CONSTRAINTS = {
-    "max_leaf_nodes": [Interval(Integral, 2, None, closed="left"), None],
-    "max_depth": [Interval(Integral, 1, None, closed="left"), None],
-    "min_samples_leaf": [
-        Interval(Integral, 1, None, closed="left"),
-        Interval(Real, 0.0, 1.0, closed="neither"),
-    ],
-    "random_state": ["random_state"],
-}
+#: Numbers of leaves that a search tries.
+SEARCHED_LEAVES = (4, 8, 16, 32, 64, 128)
 
 
-class TreeStudentClassifier(StudentClassifier):
+class _TreeStudent(Student):
+    """What both tree students state."""
+
+    form = "tree"
+    is_readable = True
+
+    _parameter_constraints = {
+        "max_leaf_nodes": [Interval(Integral, 2, None, closed="left"), None],
+        "max_depth": [Interval(Integral, 1, None, closed="left"), None],
+        "min_samples_leaf": [
+            Interval(Integral, 1, None, closed="left"),
+            Interval(Real, 0.0, 1.0, closed="neither"),
+        ],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(self, max_leaf_nodes=16, *, max_depth=None, min_samples_leaf=5, random_state=None):
+        self.max_leaf_nodes = max_leaf_nodes
+        self.max_depth = max_depth
+        self.min_samples_leaf = min_samples_leaf
+        self.random_state = random_state
+
+    @property
+    def _reader(self):
+        return self.tree_
+
+    @classmethod
+    def sizes(cls, max_leaves=None):
+        return [cls(n) for n in sorted({min(n, max_leaves or n) for n in SEARCHED_LEAVES})]
+
+    def short_name(self):
+        limits = {"leaves": self.max_leaf_nodes, "levels": self.max_depth}
+        return ", ".join(["tree", *(f"{n} {of}" for of, n in limits.items() if n is not None)])
+
+    def parts(self):
+        return f"{self.n_leaves_:,} leaves"
+
+    def n_columns_used(self):
+        return len(self.tree_.split_columns)
+
+    def file_content(self):
+        columns = [
+            {"name": name} if levels is None else {"name": name, "levels": levels}
+            for name, levels in zip(column_names(self), self.tree_.levels, strict=True)
+        ]
+        return columns, {
+            name: np.asarray(getattr(self.tree_, name), dtype=dtype)
+            for name, dtype in TREE_ARRAYS.items()
+        }
+
+    def restore(self, columns, arrays):
+        levels = tuple(tuple(each["levels"]) if "levels" in each else None for each in columns)
+        self._keep(PlainTree(**arrays, levels=levels, names=tuple(column_names(self))))
+
+    def _keep(self, tree):
+        self.tree_, self.n_leaves_, self.depth_ = tree, tree.n_leaves, tree.depth
+
+
+class TreeStudentClassifier(_TreeStudent, StudentClassifier):
     """A small decision tree that learns from soft labels.
 
     The splits reduce the squared error of the softened mix of soft and hard labels, which is the
     Gini criterion with probabilities in the place of classes. The leaves then hold the mean of
-    that mix at T = 1, so the probabilities stay calibrated whatever the temperature.
+    that mix at T = 1, so the probabilities stay calibrated at any temperature.
 
     Parameters
     ----------
@@ -96,25 +149,16 @@ class TreeStudentClassifier(StudentClassifier):
     4
     """
 
-    _parameter_constraints = _TREE_CONSTRAINTS
-
-    def __init__(self, max_leaf_nodes=16, *, max_depth=None, min_samples_leaf=5, random_state=None):
-        self.max_leaf_nodes = max_leaf_nodes
-        self.max_depth = max_depth
-        self.min_samples_leaf = min_samples_leaf
-        self.random_state = random_state
-
     def _fit_targets(self, X, targets):
         softened, weight = targets.softened_mix()
         proba, _ = targets.mixed()
-        self.tree_ = grow_tree(self, X, softened, proba, weight)
-        self.n_leaves_, self.depth_ = self.tree_.n_leaves, self.tree_.depth
+        self._keep(grow_tree(self, X, softened, proba, weight))
 
     def _margins(self, X):
         return margins_from_proba(self.tree_.predict(X))
 
     def rescale_margins(self, slope, intercept):
-        """Change the values of leaves, see `StudentClassifier`; other nodes have their means."""
+        """Change the values of leaves, see `StudentClassifier`; inner nodes get their means."""
         tree = self.tree_
         value = proba_from_margins(slope * margins_from_proba(tree.value) + intercept)
         value *= tree.weight[:, None]
@@ -122,7 +166,7 @@ class TreeStudentClassifier(StudentClassifier):
         self.tree_ = replace(tree, value=value / tree.weight[:, None])
 
 
-class TreeStudentRegressor(StudentRegressor):
+class TreeStudentRegressor(_TreeStudent, StudentRegressor):
     """A small regression tree.
 
     Parameters
@@ -167,17 +211,8 @@ class TreeStudentRegressor(StudentRegressor):
     8
     """
 
-    _parameter_constraints = _TREE_CONSTRAINTS
-
-    def __init__(self, max_leaf_nodes=16, *, max_depth=None, min_samples_leaf=5, random_state=None):
-        self.max_leaf_nodes = max_leaf_nodes
-        self.max_depth = max_depth
-        self.min_samples_leaf = min_samples_leaf
-        self.random_state = random_state
-
     def _fit_values(self, X, y, sample_weight):
-        self.tree_ = grow_tree(self, X, y[:, None], y[:, None], sample_weight)
-        self.n_leaves_, self.depth_ = self.tree_.n_leaves, self.tree_.depth
+        self._keep(grow_tree(self, X, y[:, None], y[:, None], sample_weight))
 
     def _values(self, X):
         return self.tree_.predict(X)[:, 0]
@@ -192,7 +227,7 @@ class PlainTree:
     children_left, children_right : ndarray of shape (n_nodes,)
         Node numbers; -1 at a leaf.
     feature : ndarray of shape (n_nodes,)
-        Column that the node asks for.
+        Column that the node splits on.
     threshold : ndarray of shape (n_nodes,)
         Rows with ``float32(x) <= threshold`` go left.
     missing_go_to_left : ndarray of shape (n_nodes,)
@@ -231,17 +266,19 @@ class PlainTree:
         return int(depth.max())
 
     @property
-    def asked(self):
-        """The columns that some node asks for."""
+    def split_columns(self):
+        """The columns that nodes split on."""
         return np.unique(self.feature[self.children_left >= 0]).tolist()
 
     def nominal_columns(self):
-        """List position, levels and False of the nominal columns that are asked for."""
-        return [(j, self.levels[j], False) for j in self.asked if self.levels[j] is not None]
+        """List position, levels and False of the nominal columns that nodes split on."""
+        return [
+            (j, self.levels[j], False) for j in self.split_columns if self.levels[j] is not None
+        ]
 
     def apply(self, X):
         """Return the leaf that each row of X falls in, of shape (n_samples,)."""
-        x = {j: self.column(X, j) for j in self.asked}
+        x = {j: self.column(X, j) for j in self.split_columns}
         node = np.zeros(len(X), dtype=np.intp)
         queue = [(0, np.arange(len(X)))]
         while queue:
@@ -272,20 +309,14 @@ def grow_tree(student, X, split_target, leaf_target, weight):
     Parameters
     ----------
     student : TreeStudentClassifier or TreeStudentRegressor
-        Gives the limits.
+        Its parameters are the limits.
     X : ndarray or data frame of shape (n_samples, n_features)
         Checked rows.
-    split_target : ndarray of shape (n_samples, n_outputs)
-        The splits reduce the squared error of this.
-    leaf_target : ndarray of shape (n_samples, n_outputs)
-        ``PlainTree.value`` is the mean of this.
+    split_target, leaf_target : ndarray of shape (n_samples, n_outputs)
+        The splits reduce the squared error of the first; ``PlainTree.value`` is the mean of the
+        second.
     weight : ndarray of shape (n_samples,)
         Positive weights.
-
-    Returns
-    -------
-    tree : PlainTree
-        The grown tree.
     """
     names = tuple(column_names(student))
     unit = weight_unit(weight)
@@ -296,9 +327,9 @@ def grow_tree(student, X, split_target, leaf_target, weight):
         values = column_values(X, j)
         levels.append(_order_levels(values, split_target, weight) if is_nominal(values) else None)
         matrix[:, j] = _ordinal(values, levels[j])
-    # With two classes the second column says it all, at half the work.
+    # With two classes the second column is enough, at half the work.
     split_target = split_target[:, 1:] if split_target.shape[1] == 2 else split_target
-    # The tree takes a variance of 1e-16 for none: it must not depend on units.
+    # The tree takes variances up to 1e-16 for 0: they must not depend on units.
     split_target = safely_scaled(split_target, weight)
     grown = DecisionTreeRegressor(
         max_leaf_nodes=student.max_leaf_nodes,

@@ -88,7 +88,7 @@ def _shap_values(ensemble, table):
             import shap
     except ImportError as error:
         raise ImportError(
-            f"attribution_weight needs shap, which is not installed ({error}). Install it with: "
+            f"AttributionHint needs shap, which is not installed ({error}). Install it with: "
             "pip install shap"
         ) from error
     ensemble = vendor_of(ensemble).some_trees(ensemble, MOST_TREES)
@@ -104,8 +104,8 @@ def _shap_values(ensemble, table):
 
 def _cannot_explain(reason):
     return ValueError(
-        f"attribution_weight needs a teacher that TreeSHAP can explain. This one it cannot: "
+        f"AttributionHint needs a teacher that TreeSHAP can explain. This one it cannot: "
         f"{reason}. Forests, trees and boosting models of scikit-learn, LightGBM, XGBoost and "
         "CatBoost are, mostly; voting, stacking and bagging are not. Use one of those, or "
-        "attribution_weight=0."
+        "leave AttributionHint out."
     )

@@ -72,13 +72,18 @@ def may_have_leaves(estimator):
     return vendor_of(last).may_have_leaves(last)
 
 
+def check_has_leaves(estimator):
+    """Raise `without_leaves` if `may_have_leaves` is certain that there are none."""
+    if not may_have_leaves(estimator):
+        raise without_leaves(estimator)
+
+
 def without_leaves(estimator):
     """Return the error that says that an estimator has no leaves."""
     return ValueError(
-        f"{type(last_step(estimator)).__name__} has no leaves, which feature_weight and "
-        "relation_weight need. Trees, forests, boosting models of scikit-learn, LightGBM, XGBoost "
-        "and CatBoost, and ensembles of them have. Use one as the teacher, or set both weights to "
-        "0."
+        f"{type(last_step(estimator)).__name__} has no leaves, which LeafHint and "
+        "ProximityHint need. Trees, forests, boosting models of scikit-learn, LightGBM, XGBoost "
+        "and CatBoost, and ensembles of them have. Use one as the teacher, or leave both hints out."
     )
 
 

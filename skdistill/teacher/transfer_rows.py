@@ -15,7 +15,7 @@ from skdistill.messages import shown
 from skdistill.parameters import validate_params
 from skdistill.teacher.asking import is_fitted, n_columns_of, names_of
 from skdistill.teacher.tree_nodes import read_tree_nodes
-from skdistill.verbose import stage, steps, told
+from skdistill.verbose import stage, steps, verbose
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Column:
 
 
 @validate_params({"backend": [str, None], "random_state": ["random_state"], "verbose": ["verbose"]})
-@told
+@verbose
 def transfer_rows_from_teacher(
     teacher,
     ranges=None,

@@ -11,16 +11,12 @@ from skl2onnx.common.data_types import (
 )
 
 import skdistill
-from skdistill.export.content import (
-    STUDENTS,
-    check_labels_of_int64,
-    deployed_student,
-    student_content,
-)
+from skdistill.export.content import check_labels_of_int64, deployed_student, student_content
 from skdistill.export.onnx.answers import add_answers
 from skdistill.export.onnx.graph import GraphBuilder
 from skdistill.export.onnx.signature import Cells, class_labels, input_columns
 from skdistill.scorer.student_content import lean_model
+from skdistill.students.kinds import STUDENTS
 
 
 def register_converters():

@@ -20,6 +20,7 @@ from skdistill.parameters import validate_params
 from skdistill.scorer.model import LeanTree
 from skdistill.scorer.student_content import lean_model
 from skdistill.scorer.student_file import pack
+from skdistill.students.kinds import names_of, of_form
 
 #: The dialects that SQL can be written in.
 DIALECTS = ("duckdb", "postgres", "snowflake", "bigquery", "spark")
@@ -214,8 +215,7 @@ def _check_student(student, lean):
     if not isinstance(lean, LeanTree) and lean.layers:
         raise TypeError(
             f"{type(student).__name__} cannot be written as SQL; tree and linear students can: "
-            "TreeStudentClassifier, TreeStudentRegressor, LinearStudentClassifier, "
-            "LinearStudentRegressor. Export it with to_onnx or to_c."
+            f"{names_of(of_form('tree', 'additive'))}. Export it with to_onnx or to_c."
         )
 
 

@@ -19,7 +19,7 @@ from skdistill.parameters import Interval, validate_params
 from skdistill.report.decisions.card import DecisionReport, ModelDecisions
 from skdistill.rows import check_weights
 from skdistill.seen_rows import limits_of_seen_rows
-from skdistill.verbose import note, stage, told
+from skdistill.verbose import note, stage, verbose
 
 
 @validate_params(
@@ -42,7 +42,7 @@ from skdistill.verbose import note, stage, told
         "verbose": ["verbose"],
     }
 )
-@told
+@verbose
 def decision_report(
     model,
     X,

@@ -18,7 +18,7 @@ from skdistill.report.plotting import (
     value_axis,
 )
 from skdistill.report.tables import percent
-from skdistill.students.linear import LinearStudentClassifier, LinearStudentRegressor
+from skdistill.students.kinds import of_form
 
 #: What is drawn beside the curves: seen on light ground and on dark.
 GREY = "0.6"
@@ -229,7 +229,7 @@ class CurvesDisplay:
 def read_curves(cls, estimator, X=None, *, class_of_interest=None):
     """Make a `CurvesDisplay` that is not drawn, see `CurvesDisplay.from_estimator`."""
     student, _ = student_and_teacher(estimator)
-    plain = shown_student(cls, student, (LinearStudentClassifier, LinearStudentRegressor))
+    plain = shown_student(cls, student, of_form("additive"))
     position = class_position(student.labels, class_of_interest)
     if position is None:
         raise ValueError(

@@ -26,7 +26,7 @@ from skdistill.report.plotting import (
     shown_student,
 )
 from skdistill.report.tables import decimals, percent
-from skdistill.students.linear import LinearStudentClassifier
+from skdistill.students.kinds import CLASSIFIERS, of_form
 
 #: Letters of a bin that are shown in the picture.
 MAX_LETTERS = 32
@@ -344,7 +344,7 @@ class ScorecardDisplay:
 def make_scorecard(cls, estimator, X=None, scaling=SCALING, *, n_bins=5, good_class=None):
     """Make a `ScorecardDisplay` that is not drawn, see `ScorecardDisplay.from_estimator`."""
     student, _ = student_and_teacher(estimator)
-    plain = shown_student(cls, student, (LinearStudentClassifier,))
+    plain = shown_student(cls, student, of_form("additive", among=CLASSIFIERS))
     classes = plain.classes_
     if len(classes) != 2:
         raise TypeError(

@@ -12,7 +12,7 @@ from skdistill.report.plotting import (
     pandas_frame,
     shown_student,
 )
-from skdistill.students.tree import TreeStudentClassifier, TreeStudentRegressor
+from skdistill.students.kinds import of_form
 
 #: Heading and format of what is known of a rule; None stands for the format of scores.
 _COLUMNS = {
@@ -305,7 +305,7 @@ def read_tree(cls, estimator, X=None, y=None, *, teacher=None, class_of_interest
             "that it is to be shown on, too."
         )
     student, teacher = student_and_teacher(estimator, teacher)
-    plain = shown_student(cls, student, (TreeStudentClassifier, TreeStudentRegressor))
+    plain = shown_student(cls, student, of_form("tree"))
     position = class_position(student.labels, class_of_interest)
     facts = None if X is None else leaf_facts(student, teacher, X, y)
     return cls(

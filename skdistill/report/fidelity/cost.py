@@ -16,8 +16,8 @@ from skdistill.export.certificate import ParityError
 from skdistill.export.content import as_deployed_sees, deployed_student, student_content
 from skdistill.export.lean import lean_scorer
 from skdistill.scorer.student_file import pack
+from skdistill.students.base import stated
 from skdistill.students.soft_label_classifier import SoftLabelClassifier
-from skdistill.students.soft_tree import SoftTreeStudentClassifier
 from skdistill.teacher.vendors import vendor_of
 
 #: Seconds that a kind of call is timed for, and how many calls there are at least and at most.
@@ -176,15 +176,11 @@ def parts_of(estimator):
     last = last_step(estimator)
     if isinstance(last, SoftLabelClassifier):
         return parts_of(last.estimator_)
-    if isinstance(last, SoftTreeStudentClassifier):
-        n_weights = last.coef_.size + last.intercept_.size + last.leaf_outputs_.size
-        return f"{last.n_leaves_:,} leaves, {n_weights:,} weights"
-    if hasattr(last, "coefs_"):  # MLPs, ours and scikit-learn's
+    if stated(last, "form") is not None:
+        return last.parts()
+    if hasattr(last, "coefs_"):  # MLPs of scikit-learn
         n_weights = sum(array.size for array in [*last.coefs_, *last.intercepts_])
         return f"{n_weights:,} weights"
-    if hasattr(last, "curves_"):
-        n_knots = sum(len(curve) for curve in last.curves_)
-        return f"{len(last.curves_)} curves, {n_knots:,} knots"
     if hasattr(last, "n_leaves_") and np.isscalar(last.n_leaves_):
         return f"{last.n_leaves_:,} leaves"
     return vendor_of(last).size_in_words(last)

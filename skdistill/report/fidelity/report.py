@@ -40,7 +40,7 @@ from skdistill.report.fidelity.groups import (
 from skdistill.report.fidelity.scores import SCORES, log_losses_of_rows, score_statistics, scores_of
 from skdistill.report.fidelity.segments import RowValues, find_segments
 from skdistill.report.fidelity.verdict import judge
-from skdistill.verbose import note, stage, told
+from skdistill.verbose import note, stage, verbose
 
 #: The score a verdict is about, unless another is asked for.
 VERDICT_METRIC = {"binary": "roc_auc", "multiclass": "roc_auc", "regression": "r2"}
@@ -86,7 +86,7 @@ _OPTIONS = {
         "verbose": ["verbose"],
     }
 )
-@told
+@verbose
 def fidelity_report(
     model,
     X,

@@ -17,7 +17,7 @@ from skdistill.report.page.student import show_student
 from skdistill.report.reasons.explain import CONSTRAINTS
 from skdistill.report.reasons.report import attribution_report
 from skdistill.report.tables import plain
-from skdistill.verbose import stage, told
+from skdistill.verbose import stage, verbose
 
 
 class DistillationReport:
@@ -111,7 +111,7 @@ class DistillationReport:
             "verbose": CONSTRAINTS["verbose"],
         }
     )
-    @told
+    @verbose
     def __init__(
         self,
         model,

@@ -9,10 +9,7 @@ from skdistill.report.displays.scorecard import ScorecardDisplay, make_scorecard
 from skdistill.report.displays.tree import TreeDisplay, read_tree
 from skdistill.report.page.svg import display_svg, draw_svg, panel_svgs
 from skdistill.report.tables import percent
-from skdistill.students.linear import LinearStudentClassifier, LinearStudentRegressor
-from skdistill.students.mlp import MLPStudentClassifier, MLPStudentRegressor
-from skdistill.students.soft_tree import SoftTreeStudentClassifier
-from skdistill.students.tree import TreeStudentClassifier, TreeStudentRegressor
+from skdistill.students.base import stated
 
 #: A tree with more leaves is shown as rules only.
 MOST_LEAVES_DRAWN = 40
@@ -44,16 +41,11 @@ def show_student(case):
     """
     student = last_step(case.models["student"].estimator)
     shown = {"figures": {}, "wide_figures": {}, "scorecard": None, "rules": [], "text": ""}
-    if isinstance(student, TreeStudentClassifier | TreeStudentRegressor):
-        return shown | _show_tree(case, student)
-    if isinstance(student, LinearStudentClassifier | LinearStudentRegressor):
-        return shown | _show_curves(case, student)
-    if isinstance(student, MLPStudentClassifier | MLPStudentRegressor):
-        return shown | _show_network(student)
-    if isinstance(student, SoftTreeStudentClassifier):
-        return shown | _show_soft_tree(student)
-    name = type(student).__name__
-    return shown | {"sentence": f"The student is a {name}, which this page cannot show."}
+    return shown | SHOWN_ON_PAGES[stated(student, "form")](case, student)
+
+
+def _show_unknown(case, student):
+    return {"sentence": f"The student is a {type(student).__name__}, which this page cannot show."}
 
 
 def _show_tree(case, student):
@@ -135,7 +127,7 @@ def _scorecard(case, estimator):
     return {"sentences": card.sentences(), "columns": columns}
 
 
-def _show_network(student):
+def _show_network(case, student):
     widths = [len(student.coefs_[0]), *map(len, student.intercepts_)]
     return {
         "sentence": f"The student is a network of {' - '.join(map(str, widths))} units, from codes "
@@ -146,7 +138,7 @@ def _show_network(student):
     }
 
 
-def _show_soft_tree(student):
+def _show_soft_tree(case, student):
     return {
         "sentence": f"The student is a soft tree of {student.n_leaves_} leaves. Each node adds up "
         "a curve of every column and sends a row to both sides, more of it to the one that the sum "
@@ -167,3 +159,13 @@ def _loss_curve(student):
 
 def _labels(case):
     return case.y if case.classes is None else case.classes[case.y]
+
+
+#: By the form that a student states, see `Student`.
+SHOWN_ON_PAGES = {
+    "tree": _show_tree,
+    "additive": _show_curves,
+    "network": _show_network,
+    "soft_tree": _show_soft_tree,
+    None: _show_unknown,
+}

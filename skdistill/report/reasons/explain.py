@@ -16,7 +16,7 @@ from skdistill.report.plotting import class_position
 from skdistill.report.reasons.shapley.methods import attribute
 from skdistill.report.reasons.shapley.question import Question, RowPool
 from skdistill.teacher.asking import n_columns_of
-from skdistill.verbose import note, steps, told
+from skdistill.verbose import note, steps, verbose
 
 #: With fewer rows to explain than this, a background has to be passed.
 FEWEST_ROWS_TO_DRAW_FROM = 20
@@ -61,7 +61,7 @@ class Reason(NamedTuple):
 
 
 @validate_params(CONSTRAINTS)
-@told
+@verbose
 def explain(
     model,
     X,
@@ -228,7 +228,7 @@ def explain(
         "class_of_interest": "no_validation",
     }
 )
-@told
+@verbose
 def reason_codes(
     model,
     X,

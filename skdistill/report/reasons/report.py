@@ -13,7 +13,7 @@ from skdistill.parameters import Interval, validate_params
 from skdistill.report.reasons.card import AttributionReport, ColumnImportance
 from skdistill.report.reasons.explain import CONSTRAINTS, check_table, draw_background, explain
 from skdistill.report.reasons.likeness import likeness_of_rows, rank_correlation, summarise
-from skdistill.verbose import stage, told
+from skdistill.verbose import stage, verbose
 
 __all__ = ["AttributionReport", "attribution_report"]
 
@@ -30,7 +30,7 @@ REDRAWN_ROWS = 50
         "top": [Interval(Integral, 1, None, closed="left")],
     }
 )
-@told
+@verbose
 def attribution_report(
     model,
     X,

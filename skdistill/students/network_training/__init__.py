@@ -1,6 +1,6 @@
-"""Train students in torch, through skorch: the only folder that imports them.
+"""Train students in torch, through skorch.
 
-`network` and `soft_tree` hold the networks, `losses` what they minimise and `hints` what else they
-follow; `batches` brings the rows to the device, `net` is the training loop, `callbacks` accompany
-it, and `train` puts them together.
+`network` and `soft_tree` hold the networks, `losses` what they minimise, with the terms of hints;
+`batches` brings the rows to the device, `net` is the training loop, `callbacks` accompany it, and
+`train` puts them together.
 """

@@ -10,7 +10,7 @@ from skdistill.verbose import bar_of
 #: Share of the training in which the learning rate rises.
 WARM_UP = 0.1
 
-#: Steps that an average of weights remembers at most.
+#: Largest number of steps that weights are averaged over.
 LONGEST_MEMORY = 1000
 
 
@@ -56,7 +56,7 @@ class WarmUpThenCosine(Callback):
 
 
 class AverageWeights(Callback):
-    """Let the weights that are served follow those that are trained, as a moving average.
+    """Keep the weights that are served as a moving average of those that are trained.
 
     The average is exponential with a memory of a fifth of the steps so far, at most
     `LONGEST_MEMORY` steps.
@@ -90,7 +90,7 @@ class KeepBestEpoch(Callback):
     patience : int
         Epochs without improvement after which training stops.
     first_epochs : float
-        Epochs whose improvement does not matter: the learning rate is still rising.
+        Epochs that do not count, as the learning rate is still rising.
     keep_start : bool
         Whether the weights before the first epoch may be the best ones.
     """
@@ -102,7 +102,7 @@ class KeepBestEpoch(Callback):
         self.loss_, self.epoch_, self.weights_ = math.inf, 0, None
 
     def on_epoch_begin(self, net, dataset_valid=None, **kwargs):
-        """Look at the weights that training starts from."""
+        """Measure the weights that training starts from."""
         if self.keep_start and len(net.history) == 1:
             held_out = net.get_iterator(dataset_valid, training=False)
             self._note(net, net.mean_loss(held_out, net.validation_step), epoch=0)
@@ -113,7 +113,7 @@ class KeepBestEpoch(Callback):
         Raises
         ------
         KeyboardInterrupt
-            If training is to stop: that is how skorch's callbacks stop it.
+            If training must stop: this is how skorch's callbacks stop it.
         """
         epoch = len(net.history)
         self._note(net, net.history[-1, "valid_loss"], epoch)
@@ -132,7 +132,7 @@ class KeepBestEpoch(Callback):
 
 
 class TaskPerEpoch(Callback):
-    """Tell scikit-learn's callbacks of every epoch, and stop if one of them asks for it.
+    """Report every epoch to scikit-learn's callbacks, and stop if one of them wants that.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ class TaskPerEpoch(Callback):
     attributes_of : callable
         Turns a network into fitted attributes of the student.
     rows : dict
-        What callbacks may ask for: ``X``, ``y`` and ``metadata``.
+        What callbacks may use: ``X``, ``y`` and ``metadata``.
     """
 
     def __init__(self, task, attributes_of, rows):
@@ -152,7 +152,7 @@ class TaskPerEpoch(Callback):
 
     def on_epoch_begin(self, net, **kwargs):
         """Begin a task."""
-        self.epoch_ = self.task.begin("epoch", **self._told(net))
+        self.epoch_ = self.task.begin("epoch", **self._info(net))
 
     def on_epoch_end(self, net, **kwargs):
         """End it.
@@ -160,18 +160,18 @@ class TaskPerEpoch(Callback):
         Raises
         ------
         KeyboardInterrupt
-            If training is to stop: that is how skorch's callbacks stop it.
+            If training must stop: this is how skorch's callbacks stop it.
         """
         epoch, self.epoch_ = self.epoch_, None
-        if epoch.end(**self._told(net)):
+        if epoch.end(**self._info(net)):
             raise KeyboardInterrupt
 
     def on_train_end(self, net, **kwargs):
         """End the task of an epoch after which, or in which, training was stopped."""
         if self.epoch_ is not None:
-            self.epoch_.end(**self._told(net))
+            self.epoch_.end(**self._info(net))
 
-    def _told(self, net):
+    def _info(self, net):
         served = net.served
         return self.rows | {"reconstruction_attributes": lambda: self.attributes_of(served)}
 

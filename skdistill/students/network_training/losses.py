@@ -1,4 +1,6 @@
-"""The losses of outputs, in torch: what `skdistill.soft_labels` says in NumPy."""
+"""Losses in torch: the same as those of `skdistill.soft_labels` in NumPy."""
+
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,8 +13,6 @@ from torch.nn.functional import (
     softmax,
 )
 
-from skdistill.students.network_training.hints import LossWithHints
-
 
 class DistillationLoss(nn.Module):
     """The distillation loss as a sum of weighted terms.
@@ -20,7 +20,7 @@ class DistillationLoss(nn.Module):
     Parameters
     ----------
     terms : list of tuple (loss, temperature)
-        What every term is, see `skdistill.soft_labels.Term`.
+        See `skdistill.soft_labels.Term`.
     n_classes : int
         Number of classes.
 
@@ -99,6 +99,71 @@ class WeightedSquaredError(nn.Module):
         return packed[:, 1]
 
 
+class Batch(NamedTuple):
+    """What a network makes of a batch of rows, for the terms of hints.
+
+    Attributes
+    ----------
+    codes : Tensor of shape (n_rows, n_codes)
+        Expanded rows; margins can be differentiated by them if a hint needs that.
+    hidden : Tensor of shape (n_rows, n_hidden)
+        The last hidden layer.
+    margins : Tensor of shape (n_rows, n_classes)
+        With two classes the first column is 0.
+    column : Tensor of shape (n_codes,)
+        The column of every code.
+    """
+
+    codes: torch.Tensor
+    hidden: torch.Tensor
+    margins: torch.Tensor
+    column: torch.Tensor
+
+
+class LossWithHints(nn.Module):
+    """A loss of outputs and, in training, the weighted sum of the terms of hints.
+
+    What hints learn for themselves, their heads, is thrown away after training. Epochs are compared
+    without the terms.
+
+    Parameters
+    ----------
+    of_outputs : DistillationLoss
+        The loss that epochs are compared by.
+    hints : tuple of HintTargets
+        Their targets follow in `packed` what the loss needs.
+    """
+
+    def __init__(self, of_outputs, hints):
+        super().__init__()
+        self.of_outputs = of_outputs
+        self.hints = [each.hint for each in hints]
+        self.widths = [each.targets.shape[1] for each in hints]
+        self.row_weights = of_outputs.row_weights
+        self.needs_gradient = any(hint.needs_gradient for hint in self.hints)
+
+    def attach_to(self, network):
+        """Make the heads."""
+        made = zip(self.hints, self.widths, strict=True)
+        self.heads = nn.ModuleList(hint.make_head(network.n_hidden, n) for hint, n in made)
+
+    def forward(self, outputs, packed):
+        """Compute the loss of outputs."""
+        return self.of_outputs(outputs, packed)
+
+    def in_training(self, network, positions, packed):
+        """Return outputs, their loss, and that with the terms."""
+        codes = network.codes(positions).detach().requires_grad_(self.needs_gradient)
+        hidden = network.hidden(codes)
+        outputs = network.last(hidden)
+        margins = pad(outputs, (1, 0)) if outputs.shape[1] == 1 else outputs
+        batch = Batch(codes, hidden, margins, network.column)
+        loss = self.of_outputs(outputs, packed)
+        targets = packed[:, self.of_outputs.width :].split(self.widths, dim=1)
+        parts = zip(self.hints, self.heads, targets, strict=True)
+        return outputs, loss, loss + sum(h.weight * h.term(head, batch, t) for h, head, t in parts)
+
+
 def pack_distillation(targets):
     """Return the loss for some `SoftTargets` and their float32 array for it."""
     terms = targets.terms()
@@ -107,7 +172,7 @@ def pack_distillation(targets):
     loss = DistillationLoss([(term.loss, term.temperature) for term in terms], targets.n_classes)
     if targets.hints:
         loss = LossWithHints(loss, targets.hints)
-        columns += [hint.values for hint in targets.hints]
+        columns += [each.targets for each in targets.hints]
     return loss, np.concatenate(columns, axis=1, dtype=np.float32)
 
 

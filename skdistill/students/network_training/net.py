@@ -7,7 +7,7 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 
-#: Steps on a GPU before one is captured; torch asks for some.
+#: Steps on a GPU before one is captured; torch needs some.
 STEPS_BEFORE_CAPTURE = 3
 
 
@@ -58,7 +58,7 @@ class DistillationNet(NeuralNet):
         return self
 
     def fit_loop(self, X, y=None, **kwargs):
-        """Loop over the epochs, and take note of how that ended."""
+        """Loop over the epochs, and keep how the loop ended."""
         try:
             return super().fit_loop(X, y, **kwargs)
         except KeyboardInterrupt:
@@ -66,8 +66,8 @@ class DistillationNet(NeuralNet):
             raise
 
     def notify(self, method_name, **kwargs):
-        """Tell the callbacks, and take note if one of them stops the training."""
-        if method_name in self._listeners:  # there are many batches, and few who care
+        """Notify the callbacks, and keep whether one of them stops the training."""
+        if method_name in self._listeners:  # of batches there are many, and few callbacks use them
             for callback in self._listeners[method_name]:
                 getattr(callback, method_name)(self, **kwargs)
             return
@@ -93,7 +93,7 @@ class DistillationNet(NeuralNet):
         return {"loss": loss.detach(), "y_pred": outputs.detach()}
 
     def _training_loss(self, X, y):
-        """Return outputs, their loss, and what is minimised: a criterion may look further."""
+        """Return outputs, their loss, and what is minimised, which may have further terms."""
         if hasattr(self.criterion_, "in_training"):
             return self.criterion_.in_training(self.module_, X, y)
         outputs = self.module_(X)
@@ -118,7 +118,7 @@ class DistillationNet(NeuralNet):
         if iterator is None:
             return
         loss = self.mean_loss(iterator, step_fn, training=training)
-        # skorch averages what the batches of an epoch record: here, one speaks for all.
+        # skorch averages what the batches of an epoch record: here one record is the mean.
         self.history.new_batch()
         self.history.record_batch(f"{prefix}_loss", loss)
         self.history.record_batch(f"{prefix}_batch_size", iterator.n_rows)
@@ -129,19 +129,7 @@ class DistillationNet(NeuralNet):
     def mean_loss(self, iterator, step_fn, training=False):
         """Take a step per batch and return the mean loss of the rows.
 
-        Parameters
-        ----------
-        iterator : Batches
-            Gives batches on the device.
-        step_fn : callable
-            Takes a batch and returns a dict with its mean loss.
-        training : bool, default=False
-            What to tell the callbacks.
-
-        Returns
-        -------
-        loss : float
-            Mean over the rows.
+        A step takes a batch and returns a dict with its mean loss; callbacks get `training`.
         """
         self._set_training(training)
         total, n_rows = torch.zeros((), device=self.device), 0
@@ -155,7 +143,7 @@ class DistillationNet(NeuralNet):
 
 
 class GraphedStep:
-    """A training step that is captured as a CUDA graph and then replayed: one launch, not dozens.
+    """A training step that is captured as a CUDA graph and replayed: one launch, not dozens.
 
     Parameters
     ----------
@@ -188,7 +176,7 @@ class GraphedStep:
         return self.result
 
     def _step_aside(self, batch):
-        """Take a step on a stream of its own, as has to be done before a capture."""
+        """Take a step on a separate stream, which must come before a capture."""
         aside = torch.cuda.Stream()
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):

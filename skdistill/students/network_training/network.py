@@ -48,7 +48,7 @@ class EncodedMLP(nn.Module):
         return self.last(self.hidden(self.codes(positions)))
 
     def codes(self, positions):
-        """Return what the first layer sees, of shape (n_rows, n_codes)."""
+        """Return the input of the first layer, of shape (n_rows, n_codes)."""
         return positions if self.is_expanded else self.expand(positions)
 
     def hidden(self, codes):
@@ -90,26 +90,16 @@ class EncodedMLP(nn.Module):
 
     @torch.no_grad()
     def set_weights(self, coefs, intercepts):
-        """Take over weights and biases as `weights` returns them."""
+        """Set weights and biases, as `weights` returns them."""
         for layer, coef, intercept in zip(self.layers, coefs, intercepts, strict=True):
             layer.weight.copy_(torch.as_tensor(coef.T))
             layer.bias.copy_(torch.as_tensor(intercept))
 
 
 def network_of(student, start=None):
-    """Build the network of a student.
+    """Build the network of an MLP student that has its encoding.
 
-    Parameters
-    ----------
-    student : MLPStudentClassifier or MLPStudentRegressor
-        Has an encoding, and weights if there is no `start`.
-    start : ndarray of shape (n_outputs,) or None, default=None
-        Outputs of the best constant model, for a new network; None for the student's own weights.
-
-    Returns
-    -------
-    network : EncodedMLP
-        The network.
+    It predicts the outputs of the best constant model, `start`; None for the student's own weights.
 
     Raises
     ------

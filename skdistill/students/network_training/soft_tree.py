@@ -22,7 +22,7 @@ class SoftTree(nn.Module):
         The fitted encoding.
     leaves : array of shape (n_leaves, n_outputs)
         Initial outputs of the leaves, from left to right: ``2**max_depth`` of a complete tree,
-        whose inner nodes stand in breadth-first order.
+        whose inner nodes are in breadth-first order.
     """
 
     def __init__(self, encoding, leaves):
@@ -51,49 +51,25 @@ class SoftTree(nn.Module):
         return coef, intercept, (LEAF_UNIT * self.leaves).detach().cpu().numpy()
 
     def set_weights(self, coef, intercept):
-        """Take over filters and biases as `weights` returns them."""
+        """Set filters and biases, as `weights` returns them."""
         self.filters.set_weights([coef], [intercept])
 
 
 def new_tree(encoding, max_depth, start, noise):
-    """Make a tree that answers, nearly, with the best constant model.
+    """Make a `SoftTree` that predicts nearly as the best constant model does.
 
-    Parameters
-    ----------
-    encoding : Encoding
-        The fitted encoding.
-    max_depth : int
-        Levels of inner nodes.
-    start : ndarray of shape (n_outputs,)
-        Outputs of the best constant model.
-    noise : float
-        Standard deviation of the leaves around it.
-
-    Returns
-    -------
-    tree : SoftTree
-        With random filters.
+    Its outputs are `start`, of shape (n_outputs,); leaves differ from it by noise of this standard
+    deviation. Filters are random.
     """
     leaves = torch.as_tensor(start) + noise * torch.randn(2**max_depth, len(start))
     return SoftTree(encoding, leaves)
 
 
 def levels(right, max_depth):
-    """Walk down a complete tree.
+    """Yield the probabilities of reaching, and of going right, at the nodes of every level.
 
-    Parameters
-    ----------
-    right : Tensor of shape (n_rows, n_inner_nodes)
-        Probability of going right at every inner node, in breadth-first order.
-    max_depth : int
-        Number of levels of inner nodes.
-
-    Yields
-    ------
-    reach : Tensor of shape (n_rows, n_nodes of the level)
-        Probability of reaching every node of one level after the other, the leaves last.
-    right : Tensor of shape (n_rows, n_nodes of the level) or None
-        That of going right there; None for the leaves.
+    Both are of shape (n_rows, n_nodes of the level); the leaves come last, with None for the
+    second. ``right`` has all inner nodes of a complete tree, in breadth-first order.
     """
     reach = torch.ones_like(right[:, :1])
     for level in range(max_depth):
@@ -107,21 +83,8 @@ def imbalance(right, row_weights, max_depth):
     """Measure how unevenly the inner nodes send their rows left and right.
 
     ``-sum_i 2**-d_i * (log(a_i) + log(1 - a_i)) / 2``, where a_i is the share of the rows that
-    reach node i at depth d_i, ``sum_x w P_i(x) p_i(x) / sum_x w P_i(x)``, that it sends right.
-
-    Parameters
-    ----------
-    right : Tensor of shape (n_rows, n_inner_nodes)
-        Probability of going right at every inner node.
-    row_weights : Tensor of shape (n_rows,)
-        Weights of the rows of the batch.
-    max_depth : int
-        Number of levels of inner nodes.
-
-    Returns
-    -------
-    imbalance : Tensor of shape ()
-        ``max_depth * log(2)`` if all nodes send half of their rows to either side, else larger.
+    reach node i at depth d_i, ``sum_x w P_i(x) p_i(x) / sum_x w P_i(x)``, that it sends right. That
+    is ``max_depth * log(2)`` if all nodes send half of their rows to either side, else larger.
     """
     total = torch.zeros((), device=right.device)
     for level, (reach, of_level) in enumerate(levels(right, max_depth)):

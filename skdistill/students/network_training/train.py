@@ -23,18 +23,18 @@ from skdistill.students.network_training.callbacks import (
     WarmUpThenCosine,
 )
 from skdistill.students.network_training.net import DistillationNet, NonFiniteLossError
-from skdistill.verbose import is_told, note
+from skdistill.verbose import is_verbose, note
 
-#: Without this many rows none are held out: too few would be left to tell epochs apart.
+#: With fewer rows none are held out: too few would be left to compare epochs by.
 SMALLEST_SET_WITH_VALIDATION = 500
 
-#: Rows per batch when no step is taken.
+#: Rows per batch where no step is taken.
 VALIDATION_BATCH = 8192
 
-#: Share of the learning rate with which a trained student goes on: more would undo what it knows.
+#: Share of the learning rate for further training: more would undo what was learned.
 PARTIAL_LEARNING_RATE = 0.3
 
-#: Rows that weigh more than this many times the mean can make training diverge on their own.
+#: A single row whose weight is this many times the mean can make training diverge.
 HEAVY_WEIGHT = 100
 
 
@@ -60,7 +60,7 @@ def train(student, build, positions, packed, criterion, goes_on, attributes_of, 
     attributes_of : callable
         Turns a network into the fitted attributes of a student that has its weights.
     rows : dict
-        What scikit-learn's callbacks may ask for: ``X``, ``y`` and ``metadata``.
+        What scikit-learn's callbacks may use: ``X``, ``y`` and ``metadata``.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def train(student, build, positions, packed, criterion, goes_on, attributes_of, 
         own.append(("best", best))
     if getattr(student, "_skl_callbacks", None):
         own.append(("tasks", TaskPerEpoch(task, attributes_of, rows)))
-    if is_told():
+    if is_verbose():
         own.append(("progress", ProgressBar(type(student).__name__, n_steps * batch_size)))
     with _seeded(seed, device):
         net = DistillationNet(
@@ -139,7 +139,7 @@ def _seeded(seed, device):
 
 
 def choose_device(device):
-    """Return the torch device for a setting, and say what exists if it cannot be had."""
+    """Return the torch device for a setting; the error lists the devices that there are."""
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -154,7 +154,7 @@ def choose_device(device):
 
 
 def _users_callbacks(student):
-    """Return the callbacks of the user, checked."""
+    """Return the checked callbacks of the user."""
     callbacks = [] if student.callbacks is None else list(student.callbacks)
     for i, entry in enumerate(callbacks):
         callback = entry[1] if isinstance(entry, tuple) and len(entry) == 2 else entry
@@ -206,7 +206,7 @@ def _warn_of_interruption(net, best, max_epochs):
 
 
 def _in_words(student, n_epochs, max_epochs):
-    """Say in a line how the training went."""
+    """Describe in one line how the training went."""
     best = student.best_epoch_ - 1
     losses = [
         f"{name} {student.history_[key][best]:.4g}"
@@ -217,7 +217,7 @@ def _in_words(student, n_epochs, max_epochs):
 
 
 def _keep_losses(student, history, best_epoch, goes_on):
-    """Leave the losses of all epochs in the student."""
+    """Keep the losses of all epochs in the student."""
     before = student.history_ if goes_on else {}
     n_before = student.n_iter_ if goes_on else 0
     epochs = [epoch for epoch in history if "train_loss" in epoch]  # others were interrupted

@@ -9,10 +9,6 @@ from sklearn.utils import gen_batches
 from skdistill.columns import check_rows, plain_rows
 from skdistill.report.reasons.shapley.question import Question
 from skdistill.report.reasons.shapley.walks import Walks
-from skdistill.scorer.model import path_probabilities
-from skdistill.students.linear import LinearStudentClassifier, LinearStudentRegressor
-from skdistill.students.mlp import MLPStudentRegressor
-from skdistill.students.soft_tree import SoftTreeStudentClassifier
 
 #: Mixed rows that go through the layers of a network at a time: they stay in the cache.
 BLOCK_ROWS = 1024
@@ -34,8 +30,6 @@ class AdditiveStart:
         Per column, what it adds at the knots of its curve.
     intercept : ndarray of shape (width,)
         What is added to their sum.
-    layers : list of tuple (weight, bias)
-        What comes afterwards, each after a rectifier.
     """
 
     student: Any
@@ -43,21 +37,11 @@ class AdditiveStart:
     n_players: int
     curves: list
     intercept: np.ndarray
-    layers: list
 
     @classmethod
     def of(cls, last):
         """Read the plain arrays of the student that is the last step of a model."""
-        student, players = last.estimator, (last.owner, last.n_columns)
-        if isinstance(student, LinearStudentClassifier | LinearStudentRegressor):
-            return cls(student, *players, student.curves_, student.intercept_, [])
-        if isinstance(student, SoftTreeStudentClassifier):
-            curves = [curve.astype(np.float32) for curve in student.curves_]
-            return cls(student, *players, curves, student.intercept_, [])
-        first, *coefs = student.coefs_
-        curves = [curve.astype(np.float32) for curve in student.encoding_.curves(first)]
-        intercept, *intercepts = student.intercepts_
-        return cls(student, *players, curves, intercept, list(zip(coefs, intercepts, strict=True)))
+        return cls(last.estimator, last.owner, last.n_columns, *last.estimator.first_sum())
 
     def positions(self, X):
         """Encode rows as far as needed, see `Encoding.positions`."""
@@ -72,30 +56,6 @@ class AdditiveStart:
         for player, part in zip(self.owner, of_columns, strict=True):
             parts[:, player] += part
         return parts
-
-    def outputs(self, sums):
-        """Compute what follows from sums of parts and intercept, which are overwritten.
-
-        Parameters
-        ----------
-        sums : ndarray of shape (n_samples, width)
-            The first step of rows.
-
-        Returns
-        -------
-        outputs : ndarray of shape (n_samples, n_outputs)
-            Of the last step.
-        """
-        if isinstance(self.student, SoftTreeStudentClassifier):
-            return path_probabilities(sums) @ self.student.leaf_outputs_
-        hidden = sums
-        for weight, bias in self.layers:
-            np.maximum(hidden, 0, out=hidden)
-            hidden = hidden @ weight
-            hidden += bias
-        if isinstance(self.student, MLPStudentRegressor):
-            return hidden.astype(np.float64) * self.student.y_scale_ + self.student.y_mean_
-        return hidden
 
 
 @dataclass(frozen=True)
@@ -139,6 +99,6 @@ class WalksFromStart:
             sums[0] = at_z[z]
             for step, column in enumerate(order.T):
                 np.add(sums[step], changes[z, column], out=sums[step + 1])
-            outputs = self.start.outputs(sums.reshape(-1, at_z.shape[1]))
+            outputs = self.start.student.after_sum(sums.reshape(-1, at_z.shape[1]))
             answers.append(self.question.of_outputs(outputs).reshape(n_columns + 1, len(z), -1))
         return np.concatenate(answers, axis=1).swapaxes(0, 1)

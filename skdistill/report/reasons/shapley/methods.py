@@ -10,21 +10,11 @@ from skdistill.report.reasons.shapley.mixed_rows import MixedRows
 from skdistill.report.reasons.shapley.read_trees import read_trees
 from skdistill.report.reasons.shapley.trees import tree_shapley_values
 from skdistill.report.reasons.shapley.walks import plan_walks, walk_all
-from skdistill.students.linear import LinearStudentClassifier, LinearStudentRegressor
-from skdistill.students.mlp import MLPStudentClassifier, MLPStudentRegressor
-from skdistill.students.soft_tree import SoftTreeStudentClassifier
+from skdistill.students.base import stated
 
 #: Answers per row, unless said otherwise: of models, and of students asked by their plain arrays,
 #: which answer in a microsecond. More if it takes more for a walk from every background row.
 EVALS, EVALS_OF_ARRAYS = 6_000, 20_000
-
-_ADDITIVE = (LinearStudentClassifier, LinearStudentRegressor)
-_STARTS_WITH_A_SUM = (
-    *_ADDITIVE,
-    MLPStudentClassifier,
-    MLPStudentRegressor,
-    SoftTreeStudentClassifier,
-)
 
 
 @dataclass(frozen=True)
@@ -70,9 +60,9 @@ def attribute(question, pool, *, max_evals, random_state, bar):
     """
     last = see_through(question.model.estimator, pool.table)
     if last is not None:
-        if isinstance(last.estimator, _ADDITIVE) and question.space != "probability":
+        if stated(last.estimator, "form") == "additive" and question.space != "probability":
             return _closed_form(question, pool, last)
-        if isinstance(last.estimator, _STARTS_WITH_A_SUM):
+        if stated(last.estimator, "starts_with_a_sum"):
             walks = _plan(pool, max_evals, EVALS_OF_ARRAYS, random_state)
             return _by_walks(WalksFromStart(question, walks, *_first_step(pool, last)), bar)
         found = read_trees(last, question, pool)

@@ -8,7 +8,7 @@ import numpy as np
 from skdistill.columns import check_rows, column_values, is_nominal, plain_rows
 from skdistill.report.reasons.shapley.trees import MAX_PATH_PLAYERS, ArrayTree, sum_of_trees
 from skdistill.soft_labels import margins_from_proba
-from skdistill.students.tree import TreeStudentClassifier, TreeStudentRegressor
+from skdistill.students.base import stated
 
 #: Ensembles with more leaves are not read: exact values take 50 to 150 microseconds per leaf.
 MAX_LEAVES = 300_000
@@ -54,7 +54,7 @@ def read_trees(last, question, pool):
         None if the answers are no sum of trees, if there are too many leaves, or if the trees
         that were read do not answer as the model does on the rows of the pool and on mixed ones.
     """
-    is_student = isinstance(last.estimator, TreeStudentClassifier | TreeStudentRegressor)
+    is_student = stated(last.estimator, "form") == "tree"
     candidates = (_student_tree if is_student else _vendor_trees)(last, question)
     candidates = [found for found in candidates if _is_feasible(found.trees, last.n_columns)]
     if not candidates:

@@ -1,4 +1,4 @@
-"""Make the synthetic rows of a distillation: mixed ones, and ones with cells nobody has seen."""
+"""Make the synthetic rows of a distillation: mixed rows, and rows with unknown cells."""
 
 import warnings
 from dataclasses import dataclass
@@ -11,28 +11,29 @@ from sklearn.utils import check_random_state
 from skdistill.columns import stack_rows, take_rows
 from skdistill.transfer_set import kinds_of_unknown_cells, with_unknown_cells
 
-#: Rows with one kind of unknown cell, as a share of the labelled ones; also what they weigh.
+#: Rows with one kind of unknown cell, as a share of the labelled ones, in number and in weight.
 UNKNOWN_SHARE = 0.05
 
 #: Least and largest number of rows with one kind of unknown cell.
 UNKNOWN_ROWS = 50, 1_000
 
-#: What those of all kinds may weigh, as a share of the labelled, or be of the synthetic rows.
+#: Largest weight of rows with unknown cells, as a share of that of the labelled rows; and their
+#: largest share of the synthetic rows.
 MOST_UNKNOWN = 0.1
 
 
 @dataclass(frozen=True)
-class MadeRows:
+class SyntheticRows:
     """Synthetic rows, not labelled yet.
 
     Attributes
     ----------
     X : ndarray or data frame of shape (n_made, n_features)
-        In the container of the rows that they were made of.
+        In the container of the rows that they were made from.
     weight : ndarray of shape (n_made,)
         Their weights.
     parents : ndarray of shape (n_made, 2) or None
-        The rows that each was made of, see `label_by_members`; None if that is not known.
+        The rows that each was made from, see `label_by_members`; None if that is not known.
     """
 
     X: Any
@@ -40,7 +41,7 @@ class MadeRows:
     parents: np.ndarray | None = None
 
 
-def make_rows(
+def make_synthetic_rows(
     teacher,
     X,
     sample_weight,
@@ -51,12 +52,12 @@ def make_rows(
     with_parents=False,
     random_state,
 ):
-    """Make the synthetic rows that a student learns from besides real ones.
+    """Make the synthetic rows that a student learns from, in addition to real ones.
 
     Parameters
     ----------
     teacher : ClassifierTeacher or RegressorTeacher
-        Is asked what unknown cells it takes.
+        Determines which unknown cells there are: those that it accepts.
     X : ndarray, sparse matrix or data frame of shape (n_samples, n_features)
         Labelled or fresh rows.
     sample_weight : ndarray of shape (n_samples,)
@@ -66,17 +67,17 @@ def make_rows(
     augmentation : object with ``sample`` or None
         Makes synthetic rows.
     with_unknown : bool
-        Whether there are to be rows with levels that were never seen, and missing ones.
+        Whether to make rows with unseen levels and missing values.
     with_parents : bool, default=False
-        Whether to tell what the rows were made of, if the augmentation can.
+        Whether to return what the rows were made from, if the augmentation can.
     random_state : int, RandomState instance or None
-        Decides the synthetic rows.
+        Determines the synthetic rows.
 
     Returns
     -------
-    made : MadeRows or None
-        Rows that weigh as much as one of X on average; fewer and lighter ones if there are only
-        those with unknown cells. None if there are none.
+    made : SyntheticRows or None
+        Each weighs as much as a row of X on average; fewer and lighter rows if all have unknown
+        cells. None if there are no rows.
     """
     random_state = check_random_state(random_state)
     n_samples = X.shape[0]
@@ -88,7 +89,7 @@ def make_rows(
         made = take_rows(X, random_state.randint(n_samples, size=n_unknown))
         made = with_unknown_cells(made, np.arange(n_unknown), kinds)
         share = min(MOST_UNKNOWN, UNKNOWN_SHARE * len(kinds))
-        return MadeRows(made, np.full(n_unknown, share * sample_weight.sum() / n_unknown))
+        return SyntheticRows(made, np.full(n_unknown, share * sample_weight.sum() / n_unknown))
     request = (X if pool is None else stack_rows([X, pool])), n_samples, random_state
     if with_parents and hasattr(augmentation, "sample_with_parents"):
         made, parents = augmentation.sample_with_parents(*request)
@@ -98,11 +99,11 @@ def make_rows(
     if kinds:
         n_unknown = min(n_unknown, int(MOST_UNKNOWN * n_made))
         made = with_unknown_cells(made, random_state.permutation(n_made)[:n_unknown], kinds)
-    return MadeRows(made, np.full(n_made, sample_weight.mean()), parents)
+    return SyntheticRows(made, np.full(n_made, sample_weight.mean()), parents)
 
 
 def _kinds_taken(teacher, X):
-    """Find what unknown cells a teacher takes; see `kinds_of_unknown_cells`."""
+    """Find which unknown cells a teacher accepts; see `kinds_of_unknown_cells`."""
     if sp.issparse(X):
         return []
     with warnings.catch_warnings():

@@ -1,0 +1,11 @@
+"""Hints: what else a student learns from its teacher than probabilities.
+
+Each is one file, with its targets, which the teacher computes, and its term of the student's loss.
+"""
+
+from skdistill.hints.adversarial import AdversarialHint
+from skdistill.hints.attribution import AttributionHint
+from skdistill.hints.leaf import LeafHint
+from skdistill.hints.proximity import ProximityHint
+
+__all__ = ["LeafHint", "ProximityHint", "AttributionHint", "AdversarialHint"]

@@ -65,7 +65,6 @@ from skdistill import (
     MLPStudentClassifier,
     MonitorDisplay,
     Munge,
-    RequirementNotMetError,
     StudentSearchCV,
     TreeStudentClassifier,
     fidelity_report,
@@ -74,6 +73,7 @@ from skdistill import (
     save,
     to_onnx,
 )
+from skdistill.exceptions import RequirementNotMetError
 
 #: What a checkout leaves for a score, and what an app can carry.
 BUDGET = Budget(latency_us=20, size_kb=100)

@@ -31,13 +31,8 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder
 
-from skdistill import (
-    DistillationReport,
-    DistilledClassifier,
-    LinearStudentClassifier,
-    RequirementNotMetError,
-    reason_codes,
-)
+from skdistill import DistillationReport, DistilledClassifier, LinearStudentClassifier, reason_codes
+from skdistill.exceptions import RequirementNotMetError
 
 
 def simulate(n_samples, seed):

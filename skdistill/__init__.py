@@ -32,7 +32,7 @@ if TYPE_CHECKING:  # what editors and type checkers see
     from skdistill.distill.mutual import MutualDistilledClassifier
     from skdistill.distill.online import OnlineDistilledClassifier
     from skdistill.export.c import to_c
-    from skdistill.export.certificate import Certificate, ParityError
+    from skdistill.export.certificate import Certificate
     from skdistill.export.lean import lean_scorer
     from skdistill.export.onnx.to_onnx import to_onnx
     from skdistill.export.sql.to_sql import to_sql
@@ -48,7 +48,6 @@ if TYPE_CHECKING:  # what editors and type checkers see
     )
     from skdistill.monitor.fidelity_monitor import FidelityMonitor
     from skdistill.monitor.report import MonitorReport
-    from skdistill.monitor.state_file import MonitorFileError
     from skdistill.report.decisions.card import DecisionReport
     from skdistill.report.decisions.report import decision_report
     from skdistill.report.displays.cost_curve_display import CostCurveDisplay
@@ -58,14 +57,13 @@ if TYPE_CHECKING:  # what editors and type checkers see
     from skdistill.report.displays.scorecard import ScorecardDisplay
     from skdistill.report.displays.student_search_display import StudentSearchDisplay
     from skdistill.report.displays.tree import TreeDisplay
-    from skdistill.report.fidelity.card import FidelityReport, RequirementNotMetError
+    from skdistill.report.fidelity.card import FidelityReport
     from skdistill.report.fidelity.report import fidelity_report
     from skdistill.report.page.distillation_report import DistillationReport
     from skdistill.report.reasons.explain import Reason, explain, reason_codes
     from skdistill.report.reasons.report import AttributionReport, attribution_report
-    from skdistill.scorer.content_checks import StudentFileError
     from skdistill.scorer.lean_scorer import LeanScorer
-    from skdistill.search.budget import Budget, BudgetError
+    from skdistill.search.budget import Budget
     from skdistill.search.student_search import StudentSearchCV
     from skdistill.students.linear import LinearStudentClassifier, LinearStudentRegressor
     from skdistill.students.mlp import MLPStudentClassifier, MLPStudentRegressor
@@ -112,7 +110,6 @@ _PUBLIC = {
     "review_cost_curve": "decisions.cost_curve",
     "fidelity_report": "report.fidelity.report",
     "FidelityReport": "report.fidelity.card",
-    "RequirementNotMetError": "report.fidelity.card",
     "decision_report": "report.decisions.report",
     "DecisionReport": "report.decisions.card",
     "explain": "report.reasons.explain",
@@ -133,19 +130,15 @@ _PUBLIC = {
     "to_sql": "export.sql.to_sql",
     "verify": "export.verify",
     "Certificate": "export.certificate",
-    "ParityError": "export.certificate",
     "save": "export.student_file",
     "load": "export.student_file",
-    "StudentFileError": "scorer.content_checks",
     "SKOPS_TRUSTED_TYPES": "export.student_file",
     "StudentSearchCV": "search.student_search",
     "Budget": "search.budget",
-    "BudgetError": "search.budget",
     "StudentSearchDisplay": "report.displays.student_search_display",
     "FidelityMonitor": "monitor.fidelity_monitor",
     "MonitorReport": "monitor.report",
     "MonitorDisplay": "report.displays.monitor_display",
-    "MonitorFileError": "monitor.state_file",
 }
 
 __all__ = list(_PUBLIC)

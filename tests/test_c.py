@@ -22,7 +22,8 @@ from skdistill import (
     save,
     to_c,
 )
-from skdistill.export.certificate import ParityError, read_certificate
+from skdistill.exceptions import ParityError
+from skdistill.export.certificate import read_certificate
 from skdistill.export.content import student_content
 from skdistill.export.sample import parity_sample
 from skdistill.scorer import load_library

@@ -32,7 +32,6 @@ from skdistill import (
     DistilledRegressor,
     LinearStudentClassifier,
     MLPStudentClassifier,
-    RequirementNotMetError,
     SoftLabelClassifier,
     SoftTreeStudentClassifier,
     TreeStudentClassifier,
@@ -44,6 +43,7 @@ from skdistill import (
 )
 from skdistill.bootstrap import Estimate
 from skdistill.decisions.calibration import BandCalibration
+from skdistill.exceptions import RequirementNotMetError
 from skdistill.report.decisions.card import DecisionReport, ModelDecisions
 from skdistill.report.fidelity.card import ScoreComparison
 from skdistill.report.fidelity.cost import parts_of

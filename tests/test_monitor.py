@@ -24,12 +24,12 @@ from skdistill import (
     DistilledClassifier,
     FidelityMonitor,
     MonitorDisplay,
-    MonitorFileError,
     TreeStudentClassifier,
     TreeStudentRegressor,
     agreement,
     kl_divergence,
 )
+from skdistill.exceptions import MonitorFileError
 from skdistill.monitor import journal as journal_room
 from skdistill.monitor.bins import bins_of_column, equal_edges
 from skdistill.monitor.days import days_of_rows

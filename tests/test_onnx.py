@@ -22,11 +22,11 @@ from skdistill import (
     LinearStudentRegressor,
     MLPStudentClassifier,
     MLPStudentRegressor,
-    ParityError,
     TreeStudentClassifier,
     TreeStudentRegressor,
     to_onnx,
 )
+from skdistill.exceptions import ParityError
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")

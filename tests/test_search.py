@@ -28,7 +28,6 @@ import skdistill.search.space
 import skdistill.search.time_limit
 from skdistill import (
     Budget,
-    BudgetError,
     DistilledClassifier,
     LinearStudentClassifier,
     MLPStudentClassifier,
@@ -46,6 +45,7 @@ from skdistill import (
     to_sql,
     verify,
 )
+from skdistill.exceptions import BudgetError
 from skdistill.export.onnx import compiled_teacher
 from skdistill.rows import check_classification_rows
 from skdistill.search.budget import Excess, excesses

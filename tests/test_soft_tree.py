@@ -32,7 +32,7 @@ from skdistill import (
     to_sql,
     verify,
 )
-from skdistill.scorer.content_checks import StudentFileError
+from skdistill.exceptions import StudentFileError
 from skdistill.scorer.model import path_probabilities
 from skdistill.scorer.student_file import pack, unpack
 from skdistill.soft_labels import SoftTargets

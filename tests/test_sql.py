@@ -22,13 +22,13 @@ from skdistill import (
     LinearStudentClassifier,
     LinearStudentRegressor,
     MLPStudentClassifier,
-    ParityError,
     TreeStudentClassifier,
     TreeStudentRegressor,
     to_sql,
     verify,
 )
 from skdistill.columns import PlainColumns
+from skdistill.exceptions import ParityError
 from skdistill.export.certificate import read_certificate
 from skdistill.export.content import student_content
 from skdistill.export.sample import parity_sample, student_answers

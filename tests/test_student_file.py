@@ -36,7 +36,7 @@ from skdistill import (
     explain,
 )
 from skdistill.columns import PlainColumns
-from skdistill.export.certificate import ParityError
+from skdistill.exceptions import ParityError, StudentFileError
 from skdistill.export.content import STUDENTS, student_content
 from skdistill.export.sample import critical_values, student_answers
 from skdistill.export.student_file import SKOPS_TRUSTED_TYPES, load, save, student_from
@@ -44,7 +44,7 @@ from skdistill.scorer import student_file
 from skdistill.scorer.content import StudentContent, lean_model
 from skdistill.scorer.content_checks import STUDENT_ATTRIBUTES
 from skdistill.scorer.model import fingerprint
-from skdistill.scorer.student_file import StudentFileError, pack, read_student_file, unpack
+from skdistill.scorer.student_file import pack, read_student_file, unpack
 
 GOLDEN = Path(__file__).parent / "student_files"
 HASH = slice(35, 99)  # where a file has the digits of its hash

@@ -19,7 +19,8 @@ from skdistill import (
     TreeStudentRegressor,
     lean_scorer,
 )
-from skdistill.export.certificate import ParityError, certificate_path, read_certificate
+from skdistill.exceptions import ParityError
+from skdistill.export.certificate import certificate_path, read_certificate
 from skdistill.export.content import student_content
 from skdistill.export.sample import ALONE_ROWS, MIXED_ROWS, critical_values, parity_rows
 from skdistill.export.verify import verify

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.utils._param_validation import Interval
 
+from skdistill.exceptions import ParityError
 from skdistill.scorer.files import as_path, write_atomically
 from skdistill.scorer.model import fingerprint
 
@@ -28,10 +29,6 @@ LEAST_SPREAD = 4e5
 
 #: What a tolerance may be, as scikit-learn has it.
 TOLERANCES = [Interval(Real, 0.0, None, closed="left")]
-
-
-class ParityError(RuntimeError):
-    """An exported file does not answer as its student does."""
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,10 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from skdistill.columns import column_names
+from skdistill.exceptions import StudentFileError
 from skdistill.models import student_and_teacher
 from skdistill.scorer.content import StudentContent
-from skdistill.scorer.content_checks import (
-    STUDENT_ATTRIBUTES,
-    TREE_ARRAYS,
-    StudentFileError,
-    check_content,
-    is_plain,
-)
+from skdistill.scorer.content_checks import STUDENT_ATTRIBUTES, TREE_ARRAYS, check_content, is_plain
 from skdistill.scorer.model import size_in_bytes
 from skdistill.students.column_selector import selection_of
 from skdistill.students.linear import LinearStudentClassifier, LinearStudentRegressor

@@ -8,12 +8,13 @@ import numpy as np
 
 from skdistill.caller import warn_caller
 from skdistill.columns import column_names
+from skdistill.exceptions import StudentFileError
 from skdistill.export.certificate import check_writable
 from skdistill.export.content import STUDENTS, deployed_student, student_content
 from skdistill.export.lean import certified_scorer
 from skdistill.scorer.content import lean_model
 from skdistill.scorer.files import write_atomically
-from skdistill.scorer.student_file import StudentFileError, pack, read_student_file, unpack
+from skdistill.scorer.student_file import pack, read_student_file, unpack
 from skdistill.students.encoding import ColumnEncoding, Encoding
 from skdistill.students.tree import PlainTree
 
@@ -150,7 +151,7 @@ def load(path):
     ...     load(path)
     Traceback (most recent call last):
         ...
-    skdistill.scorer.content_checks.StudentFileError: ... is no student file; ...
+    skdistill.exceptions.StudentFileError: ... is no student file; ...
     """
     return student_from(read_student_file(path))
 

@@ -14,8 +14,8 @@ import zlib
 from dataclasses import replace
 from pathlib import Path
 
+from skdistill.exceptions import MonitorFileError
 from skdistill.monitor.state_file import (
-    MonitorFileError,
     entry_from_dict,
     entry_to_dict,
     state_from_text,

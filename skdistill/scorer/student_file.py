@@ -17,12 +17,13 @@ import os
 import numpy as np
 
 from skdistill import __version__
+from skdistill.exceptions import StudentFileError
 from skdistill.scorer.content import StudentContent
-from skdistill.scorer.content_checks import StudentFileError, check_content, require
+from skdistill.scorer.content_checks import check_content, require
 from skdistill.scorer.digest import sha256
 from skdistill.scorer.files import as_path
 
-__all__ = ["StudentFileError", "pack", "read_student_file", "unpack"]
+__all__ = ["pack", "read_student_file", "unpack"]
 
 #: Rises with every change that an older skdistill would not understand.
 VERSION = 2

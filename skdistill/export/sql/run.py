@@ -7,7 +7,7 @@ import numpy as np
 import sqlglot
 from sqlglot import exp
 
-from skdistill.export.certificate import ParityError
+from skdistill.exceptions import ParityError
 from skdistill.export.sql import expressions
 from skdistill.export.sql.expressions import quoted
 from skdistill.export.sql.names import usual_names

@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, dataclass, fields
 
 from skdistill.bootstrap import Estimate
+from skdistill.exceptions import RequirementNotMetError
 from skdistill.report.decisions.card import DecisionReport
 from skdistill.report.fidelity.closeness import MEASURES
 from skdistill.report.fidelity.daily import NEEDS
@@ -27,19 +28,6 @@ SECTIONS = {
     "group_gaps": "Gaps between groups",
     "cost": "Cost",
 }
-
-
-class RequirementNotMetError(ValueError):
-    """A model does not meet what `FidelityReport.require` asks for; the message has the reasons.
-
-    Examples
-    --------
-    It is a ValueError:
-
-    >>> from skdistill import RequirementNotMetError
-    >>> issubclass(RequirementNotMetError, ValueError)
-    True
-    """
 
 
 @dataclass(frozen=True)
@@ -168,7 +156,8 @@ class FidelityReport:
 
     >>> from sklearn.datasets import load_breast_cancer
     >>> from sklearn.ensemble import RandomForestClassifier
-    >>> from skdistill import RequirementNotMetError, TreeStudentClassifier, fidelity_report
+    >>> from skdistill import TreeStudentClassifier, fidelity_report
+    >>> from skdistill.exceptions import RequirementNotMetError
     >>> X, y = load_breast_cancer(return_X_y=True)
     >>> forest = RandomForestClassifier(random_state=0).fit(X[:300], y[:300])
     >>> tree = TreeStudentClassifier(2).fit(X[:300], forest.predict_proba(X[:300]))

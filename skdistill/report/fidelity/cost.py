@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline
 from skdistill.caller import warn_caller
 from skdistill.columns import column_values, take_rows
 from skdistill.estimators import last_step
-from skdistill.export.certificate import ParityError
+from skdistill.exceptions import ParityError
 from skdistill.export.content import as_deployed_sees, deployed_student, student_content
 from skdistill.export.lean import lean_scorer
 from skdistill.scorer.student_file import pack

@@ -21,12 +21,12 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 from threadpoolctl import threadpool_limits
 
 from skdistill import (
-    DistillationReport,
     DistilledClassifier,
     LinearStudentClassifier,
     MLPStudentClassifier,
     StudentSearchCV,
     TreeStudentClassifier,
+    distillation_report,
     fidelity_report,
 )
 
@@ -78,7 +78,7 @@ WORK = (
             "training of a tree",
             "training of an additive student",
             "`fidelity_report`",
-            "`DistillationReport`",
+            "`distillation_report`",
         ),
         SETTINGS,
     ),
@@ -138,7 +138,7 @@ def import_everything():
     model = DistilledClassifier(
         RandomForestClassifier(20), MLPStudentClassifier((2,), max_epochs=1)
     )
-    DistillationReport(model.fit(X, y), X[:50], y[:50], n_explained=2, cost=False).to_html()
+    distillation_report(model.fit(X, y), X[:50], y[:50], n_explained=2, cost=False).to_html()
 
 
 def measure(setting, names, done, keep):
@@ -180,8 +180,8 @@ def measure(setting, names, done, keep):
         "`fidelity_report`": lambda name: timed(
             name, lambda: fidelity_report(model, X_test, y_test, random_state=0)
         ),
-        "`DistillationReport`": lambda name: timed(
-            name, lambda: DistillationReport(model, X_test, y_test, random_state=0).to_html()
+        "`distillation_report`": lambda name: timed(
+            name, lambda: distillation_report(model, X_test, y_test, random_state=0).to_html()
         ),
         "search, trees and additive": lambda name: timed(
             name, lambda: StudentSearchCV(teacher, students, random_state=0).fit(X, y)

@@ -43,9 +43,9 @@ from skdistill import (
     OnlineDistilledClassifier,
     SoftTreeStudentClassifier,
     TreeStudentClassifier,
-    agreement,
     transfer_rows_from_teacher,
 )
+from skdistill.fidelity import agreement
 
 TABLES = ["phoneme", "electricity", "adult", "default_credit", "mammography", "covertype_sample"]
 LABELLED, TEST, POOL = 2_000, 4_000, 6_000

@@ -57,9 +57,6 @@ from transactions import simulate
 
 from skdistill import (
     Budget,
-    DecisionBands,
-    DecisionCosts,
-    DistillationReport,
     FidelityMonitor,
     LinearStudentClassifier,
     MLPStudentClassifier,
@@ -67,12 +64,14 @@ from skdistill import (
     Munge,
     StudentSearchCV,
     TreeStudentClassifier,
+    distillation_report,
     fidelity_report,
     lean_scorer,
     reason_codes,
     save,
     to_onnx,
 )
+from skdistill.decisions import DecisionBands, DecisionCosts
 from skdistill.exceptions import RequirementNotMetError
 
 #: What a checkout leaves for a score, and what an app can carry.
@@ -526,7 +525,7 @@ def run(parts, args):
 
 def judge(deployed, parts, args):
     """Write the report on rows that nobody has seen; exit code 1 if the gate stays shut."""
-    report = DistillationReport(
+    report = distillation_report(
         deployed.distiller,
         parts.judge.X,
         parts.judge.y,

@@ -31,7 +31,12 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder
 
-from skdistill import DistillationReport, DistilledClassifier, LinearStudentClassifier, reason_codes
+from skdistill import (
+    DistilledClassifier,
+    LinearStudentClassifier,
+    distillation_report,
+    reason_codes,
+)
 from skdistill.exceptions import RequirementNotMetError
 
 
@@ -114,7 +119,7 @@ def main():
         make_teacher(args.seed), LinearStudentClassifier(), random_state=args.seed, verbose=1
     )
     model.fit(X_train, y_train)
-    report = DistillationReport(
+    report = distillation_report(
         model,
         X_test,
         y_test,

@@ -48,7 +48,7 @@ def agreement(teacher_proba, student_proba, sample_weight=None):
     --------
     Two of three rows agree:
 
-    >>> from skdistill import agreement
+    >>> from skdistill.fidelity import agreement
     >>> teacher = [[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]]
     >>> student = [[0.8, 0.2], [0.4, 0.6], [0.3, 0.7]]
     >>> print(f"{agreement(teacher, student):.2f}")
@@ -98,7 +98,7 @@ def kl_divergence(teacher_proba, student_proba, sample_weight=None):
     --------
     A student that halves the teacher's doubts:
 
-    >>> from skdistill import kl_divergence
+    >>> from skdistill.fidelity import kl_divergence
     >>> print(f"{kl_divergence([[0.9, 0.1]], [[0.95, 0.05]]):.4f}")
     0.0207
     """
@@ -139,7 +139,7 @@ def js_divergence(teacher_proba, student_proba, sample_weight=None):
     --------
     Teacher and student are sure of different classes:
 
-    >>> from skdistill import js_divergence
+    >>> from skdistill.fidelity import js_divergence
     >>> print(f"{js_divergence([[1.0, 0.0]], [[0.0, 1.0]]):.4f}")
     0.6931
     """
@@ -171,7 +171,7 @@ def top_k_overlap(teacher_score, student_score, k):
     --------
     One of the two highest is the same:
 
-    >>> from skdistill import top_k_overlap
+    >>> from skdistill.fidelity import top_k_overlap
     >>> print(top_k_overlap([0.9, 0.8, 0.1], [0.7, 0.2, 0.3], k=2))
     0.5
     """
@@ -226,7 +226,7 @@ def gap_closed(teacher_score, student_score, baseline_score, *, greater_is_bette
     --------
     Half of the gap:
 
-    >>> from skdistill import gap_closed
+    >>> from skdistill.fidelity import gap_closed
     >>> print(f"{gap_closed(0.90, 0.88, 0.86):.2f}")
     0.50
     """

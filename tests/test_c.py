@@ -24,8 +24,8 @@ from skdistill import (
 )
 from skdistill.exceptions import ParityError
 from skdistill.export.certificate import read_certificate
-from skdistill.export.content import student_content
-from skdistill.export.sample import parity_sample
+from skdistill.export.parity_sample import parity_sample
+from skdistill.export.student_content import student_content
 from skdistill.scorer import load_library
 from skdistill.scorer.content import lean_model
 
@@ -470,7 +470,7 @@ def test_a_folder_that_is_not_there_is_refused_before_any_work(tmp_path, monkeyp
 
 def test_more_than_two_gigabytes_are_refused(tmp_path, monkeypatch):
     student, X, y = CASES["tree, three classes"]
-    monkeypatch.setattr("skdistill.export.content.MAX_BYTES", 100)
+    monkeypatch.setattr("skdistill.export.student_content.MAX_BYTES", 100)
     with pytest.raises(ValueError, match="a file may hold 2 GB"):
         to_c(student.fit(X, y), tmp_path / "m.c")
 

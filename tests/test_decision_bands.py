@@ -14,15 +14,8 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
-from skdistill import (
-    CostCurveDisplay,
-    DecisionBands,
-    DecisionCosts,
-    DistilledClassifier,
-    TreeStudentClassifier,
-    decision_report,
-    review_cost_curve,
-)
+from skdistill import CostCurveDisplay, DistilledClassifier, TreeStudentClassifier
+from skdistill.decisions import DecisionBands, DecisionCosts, decision_report, review_cost_curve
 
 FIXED = DecisionCosts(missed_fraud=100, declined_legit=25, review=4, review_catches=0.9)
 BY_AMOUNT = DecisionCosts(
@@ -562,7 +555,7 @@ def test_the_display_shows_the_curves_of_teacher_and_student(case, close_figures
     options = {"costs": BY_AMOUNT, "amounts": amounts, "days": rows["days"]}
     ax = plt.figure().subplots()
     display = CostCurveDisplay.from_estimator(
-        model, X, y, **options, review_capacity=5, ax=ax, name="Desk", linewidth=3
+        model, X, y, **options, review_capacity=5, ax=ax, name="Payments", linewidth=3
     )
     assert display.ax_ is ax
     score = model.teacher_.predict_proba(X)[:, 1]
@@ -574,7 +567,7 @@ def test_the_display_shows_the_curves_of_teacher_and_student(case, close_figures
     legend = [text.get_text() for text in ax.get_legend().get_texts()]
     assert legend == ["student", "teacher", "capacity: 5"]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("Reviews per day", "Cost per day")
-    assert ax.get_title() == "Desk"
+    assert ax.get_title() == "Payments"
     single = CostCurveDisplay.from_predictions(y, score, costs=FIXED)
     assert single.ax_.get_xlabel() == "Share of rows reviewed"
     assert list(single.lines_) == ["model"]

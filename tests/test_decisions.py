@@ -19,12 +19,10 @@ from sklearn.model_selection import (
 )
 from sklearn.tree import DecisionTreeClassifier
 
-from skdistill import (
+from skdistill import DistilledClassifier, MLPStudentClassifier, TreeStudentClassifier
+from skdistill.decisions import (
     DecisionBands,
     DecisionCosts,
-    DistilledClassifier,
-    MLPStudentClassifier,
-    TreeStudentClassifier,
     card_precision_at_k,
     fraud_scorer,
     precision_at_k,

@@ -37,12 +37,12 @@ from skdistill import (
     LinearStudentRegressor,
     MLPStudentClassifier,
     MLPStudentRegressor,
-    Reason,
     TreeStudentClassifier,
     TreeStudentRegressor,
     explain,
     reason_codes,
 )
+from skdistill.report import Reason
 from skdistill.report.reasons.shapley import read_trees
 from skdistill.report.reasons.shapley.walks import plan_walks
 

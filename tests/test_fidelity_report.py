@@ -26,8 +26,6 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from skdistill import (
-    DecisionBands,
-    DecisionCosts,
     DistilledClassifier,
     DistilledRegressor,
     LinearStudentClassifier,
@@ -35,18 +33,22 @@ from skdistill import (
     SoftLabelClassifier,
     SoftTreeStudentClassifier,
     TreeStudentClassifier,
+    fidelity_report,
+)
+from skdistill.bootstrap import Estimate
+from skdistill.decisions import (
+    DecisionBands,
+    DecisionCosts,
     card_precision_at_k,
     decision_report,
-    fidelity_report,
     precision_at_k,
     recall_at_k,
 )
-from skdistill.bootstrap import Estimate
 from skdistill.decisions.calibration import BandCalibration
+from skdistill.decisions.results import DecisionReport, ModelDecisions
 from skdistill.exceptions import RequirementNotMetError
-from skdistill.report.decisions.card import DecisionReport, ModelDecisions
-from skdistill.report.fidelity.card import ScoreComparison
 from skdistill.report.fidelity.cost import parts_of
+from skdistill.report.fidelity.fidelity_report import ScoreComparison
 from skdistill.report.fidelity.groups import GroupGap
 from skdistill.report.fidelity.segments import Segment
 from skdistill.report.fidelity.verdict import judge, rows_needed
@@ -158,7 +160,7 @@ def test_a_calibrated_model_has_no_calibration_error(rng):
 
 
 @pytest.mark.parametrize("case", ["binary_case", "multiclass_case"])
-def test_measures_of_likeness_are_those_of_scipy(request, case):
+def test_measures_of_fidelity_are_those_of_scipy(request, case):
     model, _, X, _ = request.getfixturevalue(case)
     q, p = model.teacher_.predict_proba(X), model.predict_proba(X)
     fidelity = fidelity_report(model, X, **QUICK).fidelity
@@ -176,7 +178,7 @@ def test_measures_of_likeness_are_those_of_scipy(request, case):
     assert fidelity["rank_correlation"].value == pytest.approx(expected)
 
 
-def test_likeness_among_the_highest_rows_is_that_of_those_rows(case_without_ties):
+def test_fidelity_among_the_highest_rows_is_that_of_those_rows(case_without_ties):
     model, teacher, X, _ = case_without_ties
     q, p = teacher.predict_proba(X)[:, 1], model.predict_proba(X)[:, 1]
     fidelity = fidelity_report(model, X, teacher=teacher, top_k=30, **QUICK).fidelity
@@ -209,11 +211,11 @@ def test_a_model_is_perfectly_like_its_copy_and_not_compared_with_itself(binary_
         with pytest.raises(ValueError, match=r"teacher is the .* that is reported on itself"):
             fidelity_report(model, X, y, teacher=itself, **QUICK)
     report = fidelity_report(model.teacher_, X, y, teacher=deepcopy(model.teacher_), **QUICK)
-    likeness = {name: each.value for name, each in report.fidelity.items()}
+    fidelity = {name: each.value for name, each in report.fidelity.items()}
     for name in ("kl_divergence", "js_divergence", "mean_difference", "max_difference"):
-        assert likeness.pop(name) == 0
-    likeness.pop("p95_difference"), likeness.pop("p99_difference")
-    assert likeness == pytest.approx(dict.fromkeys(likeness, 1.0))
+        assert fidelity.pop(name) == 0
+    fidelity.pop("p95_difference"), fidelity.pop("p99_difference")
+    assert fidelity == pytest.approx(dict.fromkeys(fidelity, 1.0))
     difference = report.scores["roc_auc"].student_minus_teacher
     assert (difference.value, difference.low, difference.high) == (0, 0, 0)
     assert report.verdict.non_inferior
@@ -734,7 +736,7 @@ def test_requirements_are_checked_by_name_with_the_reason(binary_case):
     [
         ({}, ValueError, r"No condition was passed.*status='amber'.*'agreement'"),
         ({"non_inferior": False}, ValueError, "No condition was passed"),
-        ({"at_interval": True, "roc_auc": 0.5}, ValueError, "about limits on likeness"),
+        ({"at_interval": True, "roc_auc": 0.5}, ValueError, "about limits on measures of fidelity"),
         ({"status": "red"}, ValueError, "status='red'; 'green' or 'amber' was expected"),
         ({"agreement": 98}, ValueError, r"has values 0 to 1\. Shares are written as 0\.98, not 98"),
         ({"kl_divergence": -0.1}, ValueError, "kl_divergence has values of 0 or more"),

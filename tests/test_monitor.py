@@ -26,10 +26,9 @@ from skdistill import (
     MonitorDisplay,
     TreeStudentClassifier,
     TreeStudentRegressor,
-    agreement,
-    kl_divergence,
 )
 from skdistill.exceptions import MonitorFileError
+from skdistill.fidelity import agreement, kl_divergence
 from skdistill.monitor import journal as journal_room
 from skdistill.monitor.bins import bins_of_column, equal_edges
 from skdistill.monitor.days import days_of_rows

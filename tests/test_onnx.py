@@ -356,7 +356,7 @@ def test_bad_requests_say_what_was_expected(binary_task, tmp_path, monkeypatch):
         to_onnx(student, tmp_path / "nowhere" / "m.onnx")
     with pytest.raises(TypeError, match=r"LogisticRegression; one of these was expected"):
         to_onnx(LogisticRegression().fit(*binary_task), tmp_path / "m.onnx")
-    monkeypatch.setattr("skdistill.export.content.MAX_BYTES", 100)
+    monkeypatch.setattr("skdistill.export.student_content.MAX_BYTES", 100)
     with pytest.raises(ValueError, match=r"takes .* GB; a file may hold 2 GB"):
         to_onnx(student, tmp_path / "m.onnx")
     assert not list(tmp_path.iterdir())

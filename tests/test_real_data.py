@@ -17,7 +17,6 @@ from sklearn.preprocessing import OrdinalEncoder
 
 import skdistill.scorer
 from skdistill import (
-    DistillationReport,
     DistilledClassifier,
     LinearStudentClassifier,
     LinearStudentRegressor,
@@ -26,8 +25,8 @@ from skdistill import (
     SoftTreeStudentClassifier,
     TreeStudentClassifier,
     attribution_report,
+    distillation_report,
     explain,
-    gap_closed,
     lean_scorer,
     save,
     to_c,
@@ -35,6 +34,7 @@ from skdistill import (
     to_sql,
     verify,
 )
+from skdistill.fidelity import gap_closed
 
 ROOT = Path(__file__).parents[1]
 FOLDER = Path(os.environ.get("SKDISTILL_DATA", ROOT.parent / "shared" / "data"))
@@ -111,7 +111,7 @@ def test_a_report_is_one_page_with_a_verdict_that_its_numbers_bear_out(name, stu
     model = DistilledClassifier(teacher, student, label_correction=False, cv=2, random_state=0)
     model.fit(X, y)
     groups = X_test[["sex", "race"]] if name == "adult" else None
-    report = DistillationReport(
+    report = distillation_report(
         model,
         X_test,
         y_test,

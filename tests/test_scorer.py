@@ -24,7 +24,7 @@ from skdistill import (
     lean_scorer,
     save,
 )
-from skdistill.export.content import student_content
+from skdistill.export.student_content import student_content
 from skdistill.scorer import LeanScorer, load
 from skdistill.scorer.content import lean_model
 from skdistill.scorer.model import (

@@ -16,12 +16,12 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.tree import DecisionTreeClassifier
 
 from skdistill import (
-    DistillationReport,
     DistilledClassifier,
     SoftTreeStudentClassifier,
     StudentSearchCV,
     TransferSet,
     TreeDisplay,
+    distillation_report,
     explain,
     fidelity_report,
     lean_scorer,
@@ -359,7 +359,7 @@ def test_pages_show_a_soft_tree_and_reports_compare_it(binary_task):
     quick = {"n_resamples": 20, "cost": False, "random_state": 0}
     report = fidelity_report(student, X, y, teacher=teacher, **quick)
     assert report.scores["log_loss"].student == pytest.approx(log_loss(y, student.predict_proba(X)))
-    page = DistillationReport(student, X, y, teacher=teacher, n_explained=8, **quick).to_html()
+    page = distillation_report(student, X, y, teacher=teacher, n_explained=8, **quick).to_html()
     assert "soft tree of 4 leaves" in page
     assert "node 0, log-odds of right" in page
 
@@ -413,7 +413,7 @@ def test_a_saved_soft_tree_is_the_same(fitted, mixed_frame, n_classes, tmp_path)
 
 
 def test_files_of_soft_trees_are_of_version_2(fitted):
-    from skdistill.export.content import student_content
+    from skdistill.export.student_content import student_content
 
     payload = pack(student_content(fitted[2]))
     size = int.from_bytes(payload[:8], "little")
@@ -430,7 +430,7 @@ def test_files_of_soft_trees_are_of_version_2(fitted):
     ],
 )
 def test_an_impossible_soft_tree_is_no_student_file(fitted, name, change, message):
-    from skdistill.export.content import student_content
+    from skdistill.export.student_content import student_content
 
     content = student_content(fitted[2])
     content.arrays[name] = change(content.arrays[name])

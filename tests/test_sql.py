@@ -30,9 +30,9 @@ from skdistill import (
 from skdistill.columns import PlainColumns
 from skdistill.exceptions import ParityError
 from skdistill.export.certificate import read_certificate
-from skdistill.export.content import student_content
-from skdistill.export.sample import parity_sample, student_answers
+from skdistill.export.parity_sample import parity_sample, student_answers
 from skdistill.export.sql.to_sql import DIALECTS
+from skdistill.export.student_content import student_content
 from skdistill.scorer.content import lean_model
 
 duckdb = pytest.importorskip("duckdb")

@@ -37,8 +37,8 @@ from skdistill import (
 )
 from skdistill.columns import PlainColumns
 from skdistill.exceptions import ParityError, StudentFileError
-from skdistill.export.content import STUDENTS, student_content
-from skdistill.export.sample import critical_values, student_answers
+from skdistill.export.parity_sample import critical_values, student_answers
+from skdistill.export.student_content import STUDENTS, student_content
 from skdistill.export.student_file import SKOPS_TRUSTED_TYPES, load, save, student_from
 from skdistill.scorer import student_file
 from skdistill.scorer.content import StudentContent, lean_model

@@ -21,8 +21,8 @@ from skdistill import (
 )
 from skdistill.exceptions import ParityError
 from skdistill.export.certificate import certificate_path, read_certificate
-from skdistill.export.content import student_content
-from skdistill.export.sample import ALONE_ROWS, MIXED_ROWS, critical_values, parity_rows
+from skdistill.export.parity_sample import ALONE_ROWS, MIXED_ROWS, critical_values, parity_rows
+from skdistill.export.student_content import student_content
 from skdistill.export.verify import verify
 from skdistill.scorer.content import lean_model
 

@@ -81,7 +81,7 @@ class DecisionBands(ParametersMixin, BaseEstimator):
     Bands from probabilities of one day, and decisions on those of the next:
 
     >>> import numpy as np
-    >>> from skdistill import DecisionBands, DecisionCosts
+    >>> from skdistill.decisions import DecisionBands, DecisionCosts
     >>> costs = DecisionCosts(missed_fraud=100, declined_legit=25, review=4)
     >>> rng = np.random.default_rng(0)
     >>> scores = rng.beta(0.2, 4, 2000)

@@ -86,7 +86,7 @@ def review_cost_curve(
     --------
     Of four payments on one day, two are worth a review:
 
-    >>> from skdistill import DecisionCosts, review_cost_curve
+    >>> from skdistill.decisions import DecisionCosts, review_cost_curve
     >>> costs = DecisionCosts(missed_fraud=100, declined_legit=25, review=4)
     >>> fraud, probability = [0, 0, 1, 1], [0.01, 0.3, 0.15, 0.95]
     >>> capacity, cost = review_cost_curve(fraud, probability, costs=costs, days=[1, 1, 1, 1])

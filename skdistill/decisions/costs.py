@@ -79,7 +79,7 @@ class DecisionCosts:
     --------
     A missed fraud loses the amount and a fee of 15, a review takes 4, a declined customer costs 25:
 
-    >>> from skdistill import DecisionCosts
+    >>> from skdistill.decisions import DecisionCosts
     >>> costs = DecisionCosts(
     ...     missed_fraud=15, missed_fraud_per_amount=1, declined_legit=25, review=4
     ... )

@@ -82,7 +82,7 @@ def recall_at_fpr(y_true, y_score, *, fpr=0.01, pos_label=None, sample_weight=No
     --------
     With one false alarm in four allowed, both frauds are found; with none, one of them:
 
-    >>> from skdistill import recall_at_fpr
+    >>> from skdistill.decisions import recall_at_fpr
     >>> fraud, score = [0, 0, 0, 0, 1, 1], [0.1, 0.2, 0.3, 0.6, 0.5, 0.9]
     >>> recall_at_fpr(fraud, score, fpr=0.25), recall_at_fpr(fraud, score, fpr=0.0)
     (1.0, 0.5)
@@ -140,7 +140,7 @@ def precision_at_k(y_true, y_score, *, k, days=None, pos_label=None, sample_weig
     --------
     Two alerts a day: one of two is a fraud on the first day, both on the second:
 
-    >>> from skdistill import precision_at_k
+    >>> from skdistill.decisions import precision_at_k
     >>> fraud = [1, 0, 0, 1, 1, 0]
     >>> score = [0.9, 0.8, 0.1, 0.7, 0.6, 0.2]
     >>> precision_at_k(fraud, score, k=2, days=[1, 1, 1, 2, 2, 2])
@@ -189,7 +189,7 @@ def recall_at_k(y_true, y_score, *, k, days=None, pos_label=None, sample_weight=
     --------
     With one alert a day, the only fraud of the first day is found and one of two of the second:
 
-    >>> from skdistill import recall_at_k
+    >>> from skdistill.decisions import recall_at_k
     >>> fraud = [1, 0, 0, 1, 1, 0]
     >>> score = [0.9, 0.8, 0.1, 0.7, 0.6, 0.2]
     >>> recall_at_k(fraud, score, k=1, days=[1, 1, 1, 2, 2, 2])
@@ -263,7 +263,7 @@ def card_precision_at_k(
     --------
     Card "a" is found on the first day, so that on the second, "b" is looked at:
 
-    >>> from skdistill import card_precision_at_k
+    >>> from skdistill.decisions import card_precision_at_k
     >>> fraud, score = [1, 0, 1, 0], [0.9, 0.2, 0.8, 0.3]
     >>> cards, days = ["a", "b", "a", "b"], [1, 1, 2, 2]
     >>> card_precision_at_k(fraud, score, cards, k=1, days=days)

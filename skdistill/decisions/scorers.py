@@ -53,7 +53,7 @@ def fraud_scorer(metric="average_precision", **params):
 
     See Also
     --------
-    fidelity_scorer : Chooses by likeness to the teacher.
+    fidelity_scorer : Chooses by fidelity to the teacher.
 
     Notes
     -----
@@ -70,7 +70,8 @@ def fraud_scorer(metric="average_precision", **params):
 
     >>> from sklearn.datasets import make_classification
     >>> from sklearn.model_selection import GridSearchCV, TunedThresholdClassifierCV
-    >>> from skdistill import DecisionCosts, TreeStudentClassifier, fraud_scorer
+    >>> from skdistill import TreeStudentClassifier
+    >>> from skdistill.decisions import DecisionCosts, fraud_scorer
     >>> X, y = make_classification(2000, weights=[0.9], flip_y=0.02, random_state=0)
     >>> scorer = fraud_scorer("recall_at_fpr", fpr=0.05)
     >>> search = GridSearchCV(TreeStudentClassifier(), {"max_leaf_nodes": [2, 16]}, scoring=scorer)

@@ -13,13 +13,13 @@ from skdistill.export.certificate import (
     check_writable,
     write_certified,
 )
-from skdistill.export.content import (
+from skdistill.export.parity_sample import parity_sample
+from skdistill.export.student_content import (
     as_deployed_sees,
     check_size,
     deployed_student,
     student_content,
 )
-from skdistill.export.sample import parity_sample
 from skdistill.parameters import validate_params
 from skdistill.scorer.c_source import c_source
 from skdistill.scorer.cells import CellReader

@@ -4,8 +4,8 @@ import warnings
 from pathlib import Path
 
 from skdistill.export.certificate import TOLERANCE, certify
-from skdistill.export.content import deployed_student, student_content
-from skdistill.export.sample import parity_sample
+from skdistill.export.parity_sample import parity_sample
+from skdistill.export.student_content import deployed_student, student_content
 from skdistill.scorer.content import lean_model
 from skdistill.scorer.lean_scorer import LeanScorer, load
 

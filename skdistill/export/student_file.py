@@ -10,8 +10,8 @@ from skdistill.caller import warn_caller
 from skdistill.columns import column_names
 from skdistill.exceptions import StudentFileError
 from skdistill.export.certificate import check_writable
-from skdistill.export.content import STUDENTS, deployed_student, student_content
 from skdistill.export.lean import certified_scorer
+from skdistill.export.student_content import STUDENTS, deployed_student, student_content
 from skdistill.scorer.content import lean_model
 from skdistill.scorer.files import write_atomically
 from skdistill.scorer.student_file import pack, read_student_file, unpack

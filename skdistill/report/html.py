@@ -1,7 +1,7 @@
 """Reports as HTML: the template, and how numbers look in it."""
 
 from skdistill.bootstrap import Estimate
-from skdistill.report.tables import (
+from skdistill.formatting import (
     cell,
     estimate_texts,
     number,
@@ -24,7 +24,7 @@ def render(fidelity, *, title=None, tiles=None, drawn=None, whole_page=True, **p
     tiles : dict of str to str or None, default=None
         Caption to figure, shown large; None for those of the fidelity card.
     drawn : dict or None, default=None
-        Figures by part of the page, "performance", "likeness" and "decisions": dicts of caption to
+        Figures by part of the page, "performance", "fidelity" and "decisions": dicts of caption to
         SVG.
     whole_page : bool, default=True
         Whether to make a page, or what a notebook shows in its own.
@@ -47,22 +47,13 @@ def render(fidelity, *, title=None, tiles=None, drawn=None, whole_page=True, **p
         fidelity=fidelity,
         title=title,
         tiles=tiles_of(fidelity) if tiles is None else tiles,
-        drawn=drawn or {"performance": {}, "likeness": {}, "decisions": {}},
+        drawn=drawn or {"performance": {}, "fidelity": {}, "decisions": {}},
         style=environment.loader.get_source(environment, "style.css")[0],
         **{"attributions": None, "student": None, "provenance": None, **parts},
     )
     return (
         environment.get_template("page.html").render(title=title, body=body) if whole_page else body
     )
-
-
-def write(text, path):
-    """Write a text to a path, or return it if there is none."""
-    if path is None:
-        return text
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(text)
-    return None
 
 
 def default_title(fidelity):

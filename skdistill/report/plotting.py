@@ -197,17 +197,6 @@ def draw_if_possible(display, ax, plot_kw, instead):
     return display.plot(ax, **plot_kw)
 
 
-def pandas_frame(columns):
-    """Make a pandas frame of a dict of columns, or raise ImportError with what to install."""
-    try:
-        import pandas as pd
-    except ImportError as error:
-        raise ImportError(
-            "A data frame needs pandas, which is not installed. Install it with: pip install pandas"
-        ) from error
-    return pd.DataFrame(columns)
-
-
 def readable_on(color):
     """Return black or white, whichever reads better on a colour.
 

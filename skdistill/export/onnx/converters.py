@@ -11,15 +11,15 @@ from skl2onnx.common.data_types import (
 )
 
 import skdistill
-from skdistill.export.content import (
+from skdistill.export.onnx.answers import add_answers
+from skdistill.export.onnx.graph import GraphBuilder
+from skdistill.export.onnx.signature import Cells, class_labels, input_columns
+from skdistill.export.student_content import (
     STUDENTS,
     check_labels_of_int64,
     deployed_student,
     student_content,
 )
-from skdistill.export.onnx.answers import add_answers
-from skdistill.export.onnx.graph import GraphBuilder
-from skdistill.export.onnx.signature import Cells, class_labels, input_columns
 from skdistill.scorer.content import lean_model
 
 

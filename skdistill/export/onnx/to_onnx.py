@@ -12,7 +12,7 @@ from skdistill.export.certificate import (
     spread_of,
     write_certified,
 )
-from skdistill.export.onnx.case import case_of
+from skdistill.export.onnx.onnx_model import onnx_model_of
 from skdistill.export.onnx.run import run_onnx, runtime_name
 from skdistill.messages import shown
 from skdistill.parameters import validate_params
@@ -121,67 +121,67 @@ def to_onnx(model, path, X=None, *, dtype="float32", quantize=False, tolerance=N
         raise ValueError(f"dtype={shown(dtype)} was passed; 'float32' or 'float64' was expected.")
     if tolerance is None:
         tolerance = QUANTIZED_TOLERANCE if quantize else TOLERANCE
-    case = case_of(model, X, np.dtype(dtype).type)
-    bytes_before = len(case.payload())
+    onnx_model = onnx_model_of(model, X, np.dtype(dtype).type)
+    bytes_before = len(onnx_model.payload())
     if quantize:
-        case = case.quantized()
-    payload = case.payload()
-    answers = _run(case, payload)
+        onnx_model = onnx_model.quantized()
+    payload = onnx_model.payload()
+    answers = _run(onnx_model, payload)
     notes = {"dtype": dtype, "bytes": len(payload)}
     if quantize:
-        notes["quantized"] = {"bytes_before": bytes_before} | _loss(case, answers)
+        notes["quantized"] = {"bytes_before": bytes_before} | _loss(onnx_model, answers)
     certificate = certify(
         "onnx",
         runtime_name(),
-        case.sample,
+        onnx_model.sample,
         answers,
-        model=case.model,
-        names=[column.name for column in case.inputs],
+        model=onnx_model.model,
+        names=[column.name for column in onnx_model.inputs],
         tolerance=tolerance,
-        dtype=case.dtype,
+        dtype=onnx_model.dtype,
         notes=notes,
-        advice=f"Nothing was written. {_advice(case, quantize)}",
+        advice=f"Nothing was written. {_advice(onnx_model, quantize)}",
     )
-    payload = case.payload(certificate=json.dumps(certificate.to_dict()))
-    return write_certified(path, payload, certificate, case.student_file)
+    payload = onnx_model.payload(certificate=json.dumps(certificate.to_dict()))
+    return write_certified(path, payload, certificate, onnx_model.student_file)
 
 
-def _run(case, payload):
+def _run(onnx_model, payload):
     """Score the rows to try; a pipeline may use what onnxruntime has for float32 only."""
     try:
-        return run_onnx(payload, case.sample.rows)
+        return run_onnx(payload, onnx_model.sample.rows)
     except RuntimeError as error:
-        if not case.is_pipeline:
+        if not onnx_model.is_pipeline:
             raise
         raise TypeError(
             f"{error} A step of the pipeline has no form there for dtype="
-            f"'{np.dtype(case.dtype)}': pass the other one, or leave the step out."
+            f"'{np.dtype(onnx_model.dtype)}': pass the other one, or leave the step out."
         ) from error
 
 
-def _loss(case, answers):
+def _loss(onnx_model, answers):
     """Measure what int8 costs."""
-    expected = case.sample.answers
+    expected = onnx_model.sample.answers
     difference = np.abs(answers - expected).max(axis=1)
-    difference /= spread_of(expected, case.model, case.dtype)
+    difference /= spread_of(expected, onnx_model.model, onnx_model.dtype)
     loss = {
         "max_difference": float(difference.max()),
         "mean_difference": float(difference.mean()),
     }
-    if case.model.classes is not None:
+    if onnx_model.model.classes is not None:
         same = np.argmax(answers, axis=1) == np.argmax(expected, axis=1)
         loss["agreement"] = float(same.mean())
     return loss
 
 
-def _advice(case, quantize):
+def _advice(onnx_model, quantize):
     """Say what could help where a file does not answer as the student does."""
     if quantize:
         return "int8 may be too coarse for this student: leave quantize out."
     advice = "Please report this."
-    if case.is_pipeline:
+    if onnx_model.is_pipeline:
         advice = "A step may work otherwise in ONNX: leave out those the student does not need."
-    if case.dtype == np.float32:
+    if onnx_model.dtype == np.float32:
         advice = (
             "float32 holds seven digits: if numbers of a column differ in later ones only, as "
             f"timestamps do, pass dtype='float64'. {advice}"

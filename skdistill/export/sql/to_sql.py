@@ -7,14 +7,14 @@ from skdistill.export.certificate import (
     check_writable,
     write_certified,
 )
-from skdistill.export.content import (
+from skdistill.export.parity_sample import parity_sample
+from skdistill.export.sql.names import first_repeated, result_names, table_name
+from skdistill.export.student_content import (
     as_deployed_sees,
     check_labels_of_int64,
     deployed_student,
     student_content,
 )
-from skdistill.export.sample import parity_sample
-from skdistill.export.sql.names import first_repeated, result_names, table_name
 from skdistill.messages import shown
 from skdistill.parameters import validate_params
 from skdistill.scorer.content import lean_model

@@ -5,6 +5,7 @@ from numbers import Integral
 import numpy as np
 from sklearn.utils._param_validation import Interval
 
+from skdistill.formatting import percent
 from skdistill.messages import shown
 from skdistill.models import student_and_teacher
 from skdistill.parameters import validate_params
@@ -18,7 +19,6 @@ from skdistill.report.plotting import (
     shown_student,
     value_axis,
 )
-from skdistill.report.tables import percent
 from skdistill.students.linear import LinearStudentClassifier, LinearStudentRegressor
 
 #: What is drawn beside the curves: seen on light ground and on dark.

@@ -7,8 +7,8 @@ from collections import Counter
 from sklearn.utils.validation import check_is_fitted
 
 from skdistill.estimators import last_step
+from skdistill.formatting import title_of
 from skdistill.report.plotting import import_pyplot, one_axes
-from skdistill.report.tables import title_of
 
 #: What x can be: the cost, the limit of a budget on it, and what people read.
 COSTS = {

@@ -13,8 +13,8 @@ from skdistill.caller import warn_caller
 from skdistill.columns import column_values, take_rows
 from skdistill.estimators import last_step
 from skdistill.exceptions import ParityError
-from skdistill.export.content import as_deployed_sees, deployed_student, student_content
 from skdistill.export.lean import lean_scorer
+from skdistill.export.student_content import as_deployed_sees, deployed_student, student_content
 from skdistill.scorer.student_file import pack
 from skdistill.students.soft_label_classifier import SoftLabelClassifier
 from skdistill.students.soft_tree import SoftTreeStudentClassifier

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from scipy.stats import norm
 
 from skdistill.decisions.calibration import calibration_finding
+from skdistill.formatting import number, percent, title_of
 from skdistill.report.fidelity.segments import MATERIAL_SHARE as MATERIAL_LOSS
-from skdistill.report.tables import number, percent, title_of
 
 #: From the best to the worst.
 STATUSES = ("green", "amber", "red")
@@ -126,7 +126,7 @@ def judge(
         *_about_other_scores(scores, settings),
         *_about_segments(segments),
         *_about_groups(gaps),
-        *_about_likeness(fidelity, by_class),
+        *_about_fidelity(fidelity, by_class),
         *_about_the_top(fidelity, scores, settings["top_k"]),
     ]
     concerns = [
@@ -329,7 +329,7 @@ def _about_seen_rows(sentence):
         yield Finding(sentence, "amber", "models were fitted on rows of this report")
 
 
-def _about_likeness(fidelity, by_class):
+def _about_fidelity(fidelity, by_class):
     if "agreement" in fidelity:
         sentence = (
             f"Both find the same class most probable on {percent(fidelity['agreement'].value)} of "

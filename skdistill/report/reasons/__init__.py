@@ -1,5 +1,5 @@
 """Why do teacher and student answer as they do? `explain` tells, `report` compares.
 
-`shapley` computes the values; `likeness` compares those of two models, `card` holds what came out
+`shapley` computes the values; `similarity` compares those of two models, `card` holds what came out
 and `plots` draws it.
 """

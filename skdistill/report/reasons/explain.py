@@ -50,7 +50,7 @@ class Reason(NamedTuple):
     --------
     A reason unpacks like any tuple:
 
-    >>> from skdistill import Reason
+    >>> from skdistill.report import Reason
     >>> column, value, contribution = Reason("amount", 1250.0, 0.31)
     >>> print(f"{column} = {value} adds {contribution}")
     amount = 1250.0 adds 0.31

@@ -11,9 +11,9 @@ from sklearn.utils._param_validation import Interval
 from skdistill.columns import take_rows
 from skdistill.models import student_and_teacher
 from skdistill.parameters import validate_params
-from skdistill.report.reasons.card import AttributionReport, ColumnImportance
+from skdistill.report.reasons.attribution_report import AttributionReport, ColumnImportance
 from skdistill.report.reasons.explain import CONSTRAINTS, check_table, draw_background, explain
-from skdistill.report.reasons.likeness import likeness_of_rows, rank_correlation, summarise
+from skdistill.report.reasons.similarity import rank_correlation, similarity_of_rows, summarise
 from skdistill.verbose import stage, told
 
 __all__ = ["AttributionReport", "attribution_report"]
@@ -84,7 +84,7 @@ def attribution_report(
     Returns
     -------
     report : AttributionReport
-        Both explanations, importances, and likeness row by row.
+        Both explanations, importances, and similarity row by row.
 
     Raises
     ------
@@ -180,7 +180,7 @@ def attribution_report(
             second = _in_classes(second, one, student)
             redrawn = part.of_rows(first[again], second)
             stability += part.summaries(redrawn, f"{role} and itself, drawn again")
-    likeness = comparison.of_rows(of_teacher, of_student)
+    similarity = comparison.of_rows(of_teacher, of_student)
     parts = comparison.with_decisions(of_teacher, of_student)
     importance = _mean_sizes(of_teacher), _mean_sizes(of_student)
     return AttributionReport(
@@ -194,8 +194,8 @@ def attribution_report(
         top=top,
         importance=_ranked(of_student.feature_names, *importance),
         rank_correlation=rank_correlation(*importance),
-        row_likeness=likeness,
-        local=tuple(parts.summaries(likeness, "teacher and student")),
+        row_similarity=similarity,
+        local=tuple(parts.summaries(similarity, "teacher and student")),
         stability=tuple(stability),
     )
 
@@ -219,15 +219,15 @@ class Comparison:
     top: int
 
     def of_rows(self, reference, other):
-        """Compare two explanations row by row, see `likeness_of_rows`."""
+        """Compare two explanations row by row, see `similarity_of_rows`."""
         rows = np.arange(len(self.classes))
         both = (explained.values[rows, :, self.classes] for explained in (reference, other))
-        return likeness_of_rows(*both, self.top)
+        return similarity_of_rows(*both, self.top)
 
-    def summaries(self, likeness, compared):
+    def summaries(self, similarity, compared):
         """Summarise over every part that has rows."""
         return [
-            summarise(likeness, compared, name, chosen)
+            summarise(similarity, compared, name, chosen)
             for name, chosen in self.parts.items()
             if chosen.any()
         ]

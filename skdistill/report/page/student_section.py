@@ -3,12 +3,12 @@
 from itertools import groupby
 
 from skdistill.estimators import last_step
+from skdistill.formatting import percent
 from skdistill.report.displays.curves_display import CurvesDisplay, read_curves
-from skdistill.report.displays.loss_curve import LossCurveDisplay
-from skdistill.report.displays.scorecard import ScorecardDisplay, make_scorecard
-from skdistill.report.displays.tree import TreeDisplay, read_tree
+from skdistill.report.displays.loss_curve_display import LossCurveDisplay
+from skdistill.report.displays.scorecard_display import ScorecardDisplay, make_scorecard
+from skdistill.report.displays.tree_display import TreeDisplay, read_tree
 from skdistill.report.page.svg import display_svg, draw_svg, panel_svgs
-from skdistill.report.tables import percent
 from skdistill.students.linear import LinearStudentClassifier, LinearStudentRegressor
 from skdistill.students.mlp import MLPStudentClassifier, MLPStudentRegressor
 from skdistill.students.soft_tree import SoftTreeStudentClassifier
@@ -27,12 +27,12 @@ MOST_CLASSES = 3
 MOST_LEVELS = 8
 
 
-def show_student(case):
-    """Show the student of a case.
+def show_student(inputs):
+    """Show the student of a report.
 
     Parameters
     ----------
-    case : Case
+    inputs : ReportInputs
         Models and rows.
 
     Returns
@@ -42,12 +42,12 @@ def show_student(case):
         and columns), ``rules`` (rows of a table) with their ``rules_title``, and ``text``; what
         there is not is empty.
     """
-    student = last_step(case.models["student"].estimator)
+    student = last_step(inputs.models["student"].estimator)
     shown = {"figures": {}, "wide_figures": {}, "scorecard": None, "rules": [], "text": ""}
     if isinstance(student, TreeStudentClassifier | TreeStudentRegressor):
-        return shown | _show_tree(case, student)
+        return shown | _show_tree(inputs, student)
     if isinstance(student, LinearStudentClassifier | LinearStudentRegressor):
-        return shown | _show_curves(case, student)
+        return shown | _show_curves(inputs, student)
     if isinstance(student, MLPStudentClassifier | MLPStudentRegressor):
         return shown | _show_network(student)
     if isinstance(student, SoftTreeStudentClassifier):
@@ -56,14 +56,14 @@ def show_student(case):
     return shown | {"sentence": f"The student is a {name}, which this page cannot show."}
 
 
-def _show_tree(case, student):
-    y = None if case.y is None else _labels(case)
+def _show_tree(inputs, student):
+    y = None if inputs.y is None else _labels(inputs)
     display = read_tree(
         TreeDisplay,
-        case.models["student"].estimator,
-        case.X,
+        inputs.models["student"].estimator,
+        inputs.X,
         y,
-        teacher=case.models.get("teacher"),
+        teacher=inputs.models.get("teacher"),
         name=type(student).__name__,
     )
     figures = {}
@@ -78,33 +78,33 @@ def _show_tree(case, student):
     }
 
 
-def _show_curves(case, student):
-    estimator = case.models["student"].estimator
-    labels = case.classes.tolist()[:MOST_CLASSES] if case.kind == "multiclass" else [None]
+def _show_curves(inputs, student):
+    estimator = inputs.models["student"].estimator
+    labels = inputs.classes.tolist()[:MOST_CLASSES] if inputs.kind == "multiclass" else [None]
     figures = {}
     for number, label in enumerate(labels):
-        names, svgs = _draw_curves(case, estimator, f"curves-{number}", label)
+        names, svgs = _draw_curves(inputs, estimator, f"curves-{number}", label)
         of_class = "" if label is None else f" of class {label}"
         captions = [f"What {name} adds to the score{of_class}" for name in names]
         figures |= dict(zip(captions, svgs, strict=True))
     n_drawn = min(MOST_CURVES, len(student.curves_))
     most = f" The {n_drawn} most important ones:" if n_drawn < len(student.curves_) else ""
     of_classes = (
-        f" Of {len(case.classes)} classes, those of the first {MOST_CLASSES} are drawn."
-        if len(labels) > 1 and len(case.classes) > MOST_CLASSES
+        f" Of {len(inputs.classes)} classes, those of the first {MOST_CLASSES} are drawn."
+        if len(labels) > 1 and len(inputs.classes) > MOST_CLASSES
         else ""
     )
     return {
         "sentence": f"The student adds up one curve for each of {len(student.curves_)} columns."
         f"{of_classes}{most}",
         "figures": figures,
-        "scorecard": _scorecard(case, estimator) if case.kind == "binary" else None,
+        "scorecard": _scorecard(inputs, estimator) if inputs.kind == "binary" else None,
     }
 
 
-def _draw_curves(case, estimator, name, label):
+def _draw_curves(inputs, estimator, name, label):
     """Return the names of the most important columns, and their curves."""
-    display = read_curves(CurvesDisplay, estimator, case.X, class_of_interest=label)
+    display = read_curves(CurvesDisplay, estimator, inputs.X, class_of_interest=label)
     shown = display.curves[:MOST_CURVES]
     svgs = panel_svgs(
         name, len(shown), lambda axes: display.plot(axes, n_columns=len(shown)), size=(3.9, 2.9)
@@ -112,9 +112,9 @@ def _draw_curves(case, estimator, name, label):
     return [curve.name for curve in shown], svgs
 
 
-def _scorecard(case, estimator):
+def _scorecard(inputs, estimator):
     """Return a table of points, column by column."""
-    card = make_scorecard(ScorecardDisplay, estimator, case.X)
+    card = make_scorecard(ScorecardDisplay, estimator, inputs.X)
     largest = max((abs(row.points) for row in card.rows), default=0) or 1
     columns = [
         (
@@ -165,5 +165,5 @@ def _loss_curve(student):
     return {"Loss while it was trained": svg}
 
 
-def _labels(case):
-    return case.y if case.classes is None else case.classes[case.y]
+def _labels(inputs):
+    return inputs.y if inputs.classes is None else inputs.classes[inputs.y]

@@ -171,3 +171,23 @@ def plain(value):
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def pandas_frame(columns):
+    """Make a pandas frame of a dict of columns, or raise ImportError with what to install."""
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise ImportError(
+            "A data frame needs pandas, which is not installed. Install it with: pip install pandas"
+        ) from error
+    return pd.DataFrame(columns)
+
+
+def write(text, path):
+    """Write a text to a path, or return it if there is none."""
+    if path is None:
+        return text
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    return None

@@ -11,6 +11,7 @@ from scipy.stats import rankdata
 from sklearn.utils._param_validation import Interval
 
 from skdistill.columns import column_values_as
+from skdistill.formatting import decimals, pandas_frame, percent
 from skdistill.models import student_and_teacher
 from skdistill.parameters import validate_params
 from skdistill.ranking import weighted_correlation
@@ -21,12 +22,10 @@ from skdistill.report.plotting import (
     class_position,
     draw_if_possible,
     make_panels,
-    pandas_frame,
     rows_for,
     shorten,
     shown_student,
 )
-from skdistill.report.tables import decimals, percent
 from skdistill.students.linear import LinearStudentClassifier
 
 #: Letters of a bin that are shown in the picture.

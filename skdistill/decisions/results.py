@@ -4,9 +4,7 @@ import json
 from dataclasses import asdict, dataclass, fields
 
 from skdistill.bootstrap import Estimate
-from skdistill.report.html import write
-from skdistill.report.plotting import pandas_frame
-from skdistill.report.tables import columns_of, number, plain, text_table
+from skdistill.formatting import columns_of, number, pandas_frame, plain, text_table, write
 
 #: The parts that are tables, and their headings.
 SECTIONS = {
@@ -91,7 +89,8 @@ class DecisionReport:
 
     >>> from sklearn.datasets import make_classification
     >>> from sklearn.ensemble import RandomForestClassifier
-    >>> from skdistill import DecisionBands, DecisionCosts, TreeStudentClassifier, decision_report
+    >>> from skdistill import TreeStudentClassifier
+    >>> from skdistill.decisions import DecisionBands, DecisionCosts, decision_report
     >>> X, y = make_classification(3000, weights=[0.9], flip_y=0.02, random_state=0)
     >>> forest = RandomForestClassifier(min_samples_leaf=5, random_state=0).fit(X[:2000], y[:2000])
     >>> tree = TreeStudentClassifier(8).fit(X[:2000], y[:2000])

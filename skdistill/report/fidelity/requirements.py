@@ -5,7 +5,7 @@ from numbers import Real
 
 import numpy as np
 
-from skdistill.report.fidelity.closeness import MEASURES
+from skdistill.report.fidelity.measures import MEASURES
 from skdistill.report.fidelity.scores import SCORES
 
 #: What a verdict may be asked to be at least; every verdict is at least red.
@@ -85,8 +85,8 @@ def check_conditions(kind, limits, *, status, non_inferior, helped, at_interval)
         )
     if at_interval and not set(limits) & set(MEASURES[kind]):
         raise ValueError(
-            "at_interval=True is about limits on likeness, and none was passed; there are "
-            f"{sorted(MEASURES[kind])}."
+            "at_interval=True is about limits on measures of fidelity, and none was passed; they "
+            f"are {sorted(MEASURES[kind])}."
         )
 
 

@@ -11,7 +11,7 @@ FEWEST_CLUSTERS = 10
 
 
 @dataclass(frozen=True)
-class Desk:
+class Payments:
     """Day, entity and amount of every row; each of shape (n_samples,), or None.
 
     Attributes
@@ -52,7 +52,7 @@ class Desk:
         def renumbered(positions):
             return None if positions is None else np.unique(positions[rows], return_inverse=True)[1]
 
-        return Desk(
+        return Payments(
             n_samples=int(rows.sum()),
             day=renumbered(self.day),
             entity=renumbered(self.entity),

@@ -4,7 +4,7 @@ import numpy as np
 
 from skdistill.columns import PlainColumns, column_values, plain_rows, take_rows
 from skdistill.export.onnx.signature import MISSING
-from skdistill.export.sample import GIVEN_ROWS, Sample, parity_rows, student_answers
+from skdistill.export.parity_sample import GIVEN_ROWS, Sample, parity_rows, student_answers
 
 
 def onnx_sample(student, model, X=None):

@@ -2,16 +2,11 @@
 
 import numpy as np
 
+from skdistill.formatting import pandas_frame
 from skdistill.models import student_and_teacher
 from skdistill.report.displays.tree_picture import draw_tree
 from skdistill.report.displays.tree_rules import leaf_facts, rules_of
-from skdistill.report.plotting import (
-    class_position,
-    draw_if_possible,
-    import_pyplot,
-    pandas_frame,
-    shown_student,
-)
+from skdistill.report.plotting import class_position, draw_if_possible, import_pyplot, shown_student
 from skdistill.students.tree import TreeStudentClassifier, TreeStudentRegressor
 
 #: Heading and format of what is known of a rule; None stands for the format of scores.

@@ -4,24 +4,23 @@ import json
 from dataclasses import asdict, dataclass, fields
 
 from skdistill.bootstrap import Estimate
+from skdistill.decisions.results import DecisionReport
 from skdistill.exceptions import RequirementNotMetError
-from skdistill.report.decisions.card import DecisionReport
-from skdistill.report.fidelity.closeness import MEASURES
+from skdistill.formatting import columns_of, pandas_frame, plain, text_table, title_of, write
 from skdistill.report.fidelity.daily import NEEDS
-from skdistill.report.fidelity.gate import check_conditions
+from skdistill.report.fidelity.measures import MEASURES
 from skdistill.report.fidelity.notes import note_on
+from skdistill.report.fidelity.requirements import check_conditions
 from skdistill.report.fidelity.scores import SCORES
 from skdistill.report.fidelity.verdict import STATUSES, Verdict
-from skdistill.report.html import render, write
-from skdistill.report.plotting import pandas_frame
-from skdistill.report.tables import columns_of, plain, text_table, title_of
+from skdistill.report.html import render
 
 #: The parts of a report that are tables, and their headings.
 SECTIONS = {
     "scores": "Scores on what was observed",
-    "fidelity": "Likeness to the teacher",
+    "fidelity": "Fidelity to the teacher",
     "thresholds": "Decisions at thresholds",
-    "by_class": "Likeness per class",
+    "by_class": "Fidelity per class",
     "decisions": "Decisions and money",
     "segments": "Where the student follows least",
     "group_rates": "Rates per group",
@@ -124,11 +123,11 @@ class FidelityReport:
     scores : dict of str to ScoreComparison
         Scores on the observed classes or values; empty without y.
     fidelity : dict of str to Estimate
-        Measures of likeness; empty without a teacher.
+        Measures of fidelity; empty without a teacher.
     thresholds : tuple of ThresholdAgreement
-        Likeness of decisions, with two classes.
+        Fidelity of decisions, with two classes.
     by_class : tuple of ClassAgreement
-        Likeness per class.
+        Fidelity per class.
     decisions : DecisionReport or None
         What the models cost when bands decide; None if none were passed.
     segments : tuple of Segment
@@ -366,8 +365,8 @@ class FidelityReport:
         helped : bool or None, default=None
             True asks that the verdict finds that distillation helped.
         at_interval : bool, default=False
-            Whether limits on likeness have to hold at the bad end of the interval, not only for
-            the estimate.
+            Whether limits on measures of fidelity must hold at the bad end of the interval, not
+            only for the estimate.
         **limits : float
             Names of `fidelity` or `scores` with the smallest value allowed, or the largest for
             losses and divergences, such as ``agreement=0.98, kl_divergence=0.01``. At least one

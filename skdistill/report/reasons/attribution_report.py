@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skdistill.report.plotting import class_position, import_pyplot, pandas_frame
-from skdistill.report.reasons.likeness import RowLikeness
+from skdistill.formatting import decimals, pandas_frame, percent, plain, text_table
+from skdistill.report.plotting import class_position, import_pyplot
 from skdistill.report.reasons.plots import draw_dependence, draw_importance
-from skdistill.report.tables import decimals, percent, plain, text_table
+from skdistill.report.reasons.similarity import RowSimilarity
 
 #: The parts of a report that are tables, and their headings.
 SECTIONS = {
@@ -58,11 +58,11 @@ class AttributionReport:
         The columns, those that matter most to the teacher first.
     rank_correlation : float
         Spearman's correlation of the two importances.
-    row_likeness : RowLikeness
-        Likeness of the student to the teacher on every row.
-    local : tuple of Likeness
+    row_similarity : RowSimilarity
+        Similarity of the student to the teacher on every row.
+    local : tuple of Similarity
         The same, summarised over all rows and over parts of them.
-    stability : tuple of Likeness
+    stability : tuple of Similarity
         What to compare that with: refitted students with the student, and models whose values are
         sampled with themselves, drawn again.
 
@@ -93,7 +93,7 @@ class AttributionReport:
     top: int
     importance: tuple
     rank_correlation: float
-    row_likeness: RowLikeness
+    row_similarity: RowSimilarity
     local: tuple
     stability: tuple
 
@@ -139,7 +139,7 @@ class AttributionReport:
             return [asdict(item) for item in getattr(self, name)]
         if name != "rows":
             raise ValueError(f"section={name!r}; one of {[*SECTIONS, 'rows']} was expected.")
-        columns = {"row": self.rows, "origin": self.origin, **vars(self.row_likeness)}
+        columns = {"row": self.rows, "origin": self.origin, **vars(self.row_similarity)}
         values = zip(*(column.tolist() for column in columns.values()), strict=True)
         return [dict(zip(columns, row, strict=True)) for row in values]
 

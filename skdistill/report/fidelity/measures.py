@@ -34,7 +34,7 @@ MEASURES = {
 SMALLEST_SHARE = 0.01
 
 
-def closeness_statistics(teacher, student, kind, top_k):
+def fidelity_statistics(teacher, student, kind, top_k):
     """Prepare the measures of fidelity.
 
     Parameters
@@ -71,8 +71,8 @@ def closeness_statistics(teacher, student, kind, top_k):
     return means, statistics
 
 
-def closeness_of(replicates, kind):
-    """Turn replicates of `closeness_statistics` into one array of replicates per measure."""
+def fidelity_measures(replicates, kind):
+    """Turn replicates of `fidelity_statistics` into one array of replicates per measure."""
     found = dict(replicates)
     worst = ("p95_difference", "p99_difference", "max_difference")
     found.update(zip(worst, found["worst"].T, strict=True))

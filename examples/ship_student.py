@@ -44,16 +44,16 @@ def ship(network, scorecard, X, folder):
     """Write every file, and say what its certificate says."""
     save(network, folder / "network.skd")
     print(f"{'network.skd':<16}{size(folder / 'network.skd'):>8}  arrays and JSON, no code")
-    to_sql(scorecard, folder / "scorecard.sql", X, dialect="postgres", table="applications")
-    certificates = {
+    view = {"dialect": "postgres", "table": "applications"}
+    exports = {
         "network.onnx": to_onnx(network, folder / "network.onnx", X),
         "network.c": to_c(network, folder / "network.c", X, main=True),
-        "scorecard.c": to_c(scorecard, folder / "scorecard.c", X, dtype="float"),
-        "scorecard.sql": verify(folder / "scorecard.sql", X),
+        "scorecard.c": to_c(scorecard, folder / "scorecard.c", X, dtype="float32"),
+        "scorecard.sql": to_sql(scorecard, folder / "scorecard.sql", X, **view),
     }
-    for name, certificate in certificates.items():
-        print(f"{name:<16}{size(folder / name):>8}  {certificate}")
-    return list(certificates)
+    for name, export in exports.items():
+        print(f"{name:<16}{size(folder / name):>8}  {export}")
+    return list(exports)
 
 
 def size(path):

@@ -175,7 +175,7 @@ def test_every_export_is_the_student_on_real_rows(name, tmp_path):
     )
     for student in students:
         student.fit(X, y)
-        to_c(student, tmp_path / "student.c", X, dtype="float")
+        to_c(student, tmp_path / "student.c", X, dtype="float32")
         to_onnx(student, tmp_path / "student.onnx", X)
         files = ["student.c", "student.onnx"]
         if not isinstance(student, MLPStudentClassifier):
@@ -209,8 +209,8 @@ def test_every_export_takes_hundreds_of_real_columns(student, tmp_path):
     assert X.shape[1] > 300
     X, X_test, y = X[:4000], X[4000:], amount[:4000]
     student.fit(X, np.log1p(y) if is_regressor(student) else y > np.median(y))
-    assert to_onnx(student, tmp_path / "student.onnx", X).max_difference < 7e-6
-    to_c(student, tmp_path / "student.c", X, dtype="float")
+    assert to_onnx(student, tmp_path / "student.onnx", X).certificate.max_difference < 7e-6
+    to_c(student, tmp_path / "student.c", X, dtype="float32")
     files = ["student.onnx", "student.c"]
     if isinstance(student, TreeStudentClassifier | LinearStudentClassifier):
         to_sql(student, tmp_path / "student.sql", table="rows")

@@ -929,11 +929,11 @@ def test_exports_and_reports_see_through_the_choice_of_columns(column_search, tm
     loaded = load(tmp_path / "student.skd")
     kept = frame[search.columns_]
     np.testing.assert_array_equal(loaded.predict_proba(kept), search.predict_proba(frame))
-    assert to_onnx(search, tmp_path / "student.onnx", frame).max_difference < 1e-5
+    assert to_onnx(search, tmp_path / "student.onnx", frame).certificate.max_difference < 1e-5
     verify(tmp_path / "student.onnx", kept)
-    assert to_c(search, tmp_path / "student.c", kept).max_difference < 1e-5
+    assert to_c(search, tmp_path / "student.c", kept).certificate.max_difference < 1e-5
     to_c(search, tmp_path / "student.c", frame)
-    sql = to_sql(search, tmp_path / "student.sql", frame, table="t")
+    sql = to_sql(search, tmp_path / "student.sql", frame, table="t").content
     assert "c4" in sql
     assert "c0" not in sql
     with pytest.warns(UserWarning, match="of the rows of X are rows that teacher and student"):

@@ -374,10 +374,10 @@ def test_onnx_c_and_lean_scorers_answer_as_the_student_does(
     pytest.importorskip("onnxruntime")
     student, frame = fitted[n_classes], mixed_frame(seed=1)[0]
     for dtype in ("float32", "float64"):
-        certificate = to_onnx(student, tmp_path / "student.onnx", frame, dtype=dtype)
+        certificate = to_onnx(student, tmp_path / "student.onnx", frame, dtype=dtype).certificate
         assert certificate.max_difference < 2e-6
     assert verify(tmp_path / "student.onnx", frame).max_difference < 2e-6
-    assert to_c(student, tmp_path / "student.c", frame).max_difference < 2e-6
+    assert to_c(student, tmp_path / "student.c", frame).certificate.max_difference < 2e-6
     for engine in ("numpy", "c"):
         scorer = lean_scorer(student, engine)
         expected = student.predict_proba(frame)
@@ -390,8 +390,10 @@ def test_a_deep_soft_tree_is_exact_in_onnx_where_nodes_are_sure(binary_task, tmp
     X, y = binary_task
     student = SoftTreeStudentClassifier(6, max_epochs=2, random_state=0).fit(X, y)
     student.coef_, student.leaf_outputs_ = student.coef_ * 100, student.leaf_outputs_ * 50
-    assert to_onnx(student, tmp_path / "student.onnx", X).max_difference < 1e-5
-    quantized = to_onnx(student, tmp_path / "small.onnx", X, quantize=True, tolerance=1.0)
+    assert to_onnx(student, tmp_path / "student.onnx", X).certificate.max_difference < 1e-5
+    quantized = to_onnx(
+        student, tmp_path / "small.onnx", X, quantize=True, tolerance=1.0
+    ).certificate
     assert quantized.notes["bytes"] < quantized.notes["quantized"]["bytes_before"]
 
 

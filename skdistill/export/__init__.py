@@ -3,7 +3,7 @@
 `student_content` reads the plain arrays of a student, `parity_sample` makes the rows on which an
 export is compared, `certificate` compares, and writes file and certificate; `onnx`, `c` and `sql`
 make the files, `verify` compares them again, `student_file` saves and loads students, `lean` makes
-the lean scorer. The functions are in `skdistill`; the class of what they return is here.
+the lean scorer. The functions are in `skdistill`; the classes of what they return are here.
 """
 
 from typing import TYPE_CHECKING
@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from skdistill.lazy import lazy_names
 
 if TYPE_CHECKING:  # what editors and type checkers see
-    from skdistill.export.certificate import Certificate
+    from skdistill.export.certificate import Certificate, Export
 
-_PUBLIC = {"Certificate": "certificate"}
+_PUBLIC = {"Certificate": "certificate", "Export": "certificate"}
 
 __all__ = list(_PUBLIC)
 __getattr__, __dir__ = lazy_names(__name__, _PUBLIC)

@@ -68,15 +68,10 @@ class Certificate:
     --------
     A gate for deployment:
 
-    >>> import tempfile
-    >>> from pathlib import Path
     >>> from sklearn.datasets import load_iris
     >>> from skdistill import TreeStudentClassifier, to_sql
-    >>> from skdistill.export.certificate import read_certificate
     >>> X, y = load_iris(return_X_y=True)
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     _ = to_sql(TreeStudentClassifier().fit(X, y), Path(folder, "student.sql"), X)
-    ...     certificate, _ = read_certificate(Path(folder, "student.sql"))
+    >>> certificate = to_sql(TreeStudentClassifier().fit(X, y), X=X).certificate
     >>> assert certificate.n_rows > 4000 and certificate.max_difference < 1e-9
     """
 
@@ -101,6 +96,41 @@ class Certificate:
             f"{self.format}: {self.n_rows:,} rows in {self.runtime}, largest difference "
             f"{self.max_difference:.1e}, tolerance {self.tolerance:.1e}"
         )
+
+
+@dataclass(frozen=True)
+class Export:
+    """An exported model: what `to_onnx`, `to_c` and `to_sql` return. Prints as its certificate.
+
+    Attributes
+    ----------
+    content : bytes or str
+        The ONNX model as bytes, the C source or the SQL as text.
+    certificate : Certificate
+        On how many rows it was compared with the student, and the largest difference.
+    path : Path or None
+        The file it was written to; None if no path was passed.
+
+    Examples
+    --------
+    A tree as SQL to paste into a query:
+
+    >>> from sklearn.datasets import load_iris
+    >>> from skdistill import TreeStudentClassifier, to_sql
+    >>> X, y = load_iris(return_X_y=True)
+    >>> export = to_sql(TreeStudentClassifier(max_leaf_nodes=3).fit(X, y))
+    >>> export.content.splitlines()[0]
+    'CASE'
+    >>> print(export)  # doctest: +ELLIPSIS
+    sql: ... rows in DuckDB..., largest difference ..., tolerance 1.0e-05
+    """
+
+    content: bytes | str = field(repr=False)
+    certificate: Certificate
+    path: Path | None = None
+
+    def __str__(self):
+        return str(self.certificate)
 
 
 def certify(
@@ -220,32 +250,36 @@ def certificate_path(path):
     return path.with_name(path.name + ".certificate.json")
 
 
-def write_certified(path, payload, certificate, student_file=None):
+def write_certified(path, content, certificate, student_file=None):
     """Write a file and its certificate, each of which replaces an older one at once.
 
     Parameters
     ----------
-    path : str or path-like
-        The file.
-    payload : bytes
-        Its content.
+    path : Path or None
+        The file; None writes nothing.
+    content : str or bytes
+        What is in it. A text without a newline at its end gets one in the file.
     certificate : Certificate
-        What was tried.
+        What was compared.
     student_file : bytes or None, default=None
         The student as `save` writes it; None if it is not one of skdistill's.
 
     Returns
     -------
-    certificate : Certificate
-        With the hash of the file.
+    export : Export
+        With the hash of the file in its certificate.
     """
+    payload = content
+    if isinstance(content, str):
+        payload = (content if content.endswith("\n") else f"{content}\n").encode()
     certificate = replace(certificate, file_sha256=sha256(payload).hexdigest())
-    entries = certificate.to_dict()
-    entries["student"] = None if student_file is None else b64encode(student_file).decode()
-    path, beside = check_writable(path), check_writable(certificate_path(path))
-    write_atomically(path, payload)
-    write_atomically(beside, (json.dumps(entries, indent=1) + "\n").encode())
-    return certificate
+    if path is not None:
+        entries = certificate.to_dict()
+        entries["student"] = None if student_file is None else b64encode(student_file).decode()
+        path, beside = check_writable(path), check_writable(certificate_path(path))
+        write_atomically(path, payload)
+        write_atomically(beside, (json.dumps(entries, indent=1) + "\n").encode())
+    return Export(content, certificate, path)
 
 
 def read_certificate(path):
@@ -278,7 +312,7 @@ def read_certificate(path):
 
 
 def check_writable(path):
-    """Raise before any work if a file cannot be written.
+    """Return a path, after checking that a file can be written there; None stays None.
 
     Raises
     ------
@@ -287,6 +321,8 @@ def check_writable(path):
     TypeError
         If it is no path.
     """
+    if path is None:
+        return None
     path = as_path(path)
     if path.is_dir():
         raise IsADirectoryError(f"{str(path)!r} is a folder; the name of a file was expected.")

@@ -22,7 +22,7 @@ QUANTIZED_TOLERANCE = 0.1
 
 
 @validate_params({"dtype": [str], "quantize": ["boolean"], "tolerance": [*TOLERANCES, None]})
-def to_onnx(model, path, X=None, *, dtype="float32", quantize=False, tolerance=None):
+def to_onnx(model, path=None, X=None, *, dtype="float32", quantize=False, tolerance=None):
     """Write a model as an ONNX file: raw columns in, classes and probabilities out.
 
     The file runs in onnxruntime, in a browser with onnxruntime-web and, if the student is no tree
@@ -35,9 +35,9 @@ def to_onnx(model, path, X=None, *, dtype="float32", quantize=False, tolerance=N
     model : estimator
         A fitted student of skdistill, a distiller or a search that holds one, or a Pipeline that
         ends in either. The steps of a Pipeline are converted by skl2onnx.
-    path : str or path-like
-        The file, by custom with the ending ``.onnx``; the certificate goes beside it. Existing ones
-        are replaced at once.
+    path : str or path-like, default=None
+        The file, usually with the ending ``.onnx``; an older one is replaced at once. The
+        certificate goes beside it. None writes nothing.
     X : array-like or data frame of shape (n_samples, n_features), default=None
         Real rows to compare on as well, 20,000 of them at most. A Pipeline needs them: they are all
         it is compared on, and show the names and types of the columns.
@@ -54,8 +54,8 @@ def to_onnx(model, path, X=None, *, dtype="float32", quantize=False, tolerance=N
 
     Returns
     -------
-    certificate : Certificate
-        What was compared, and how far file and student were apart.
+    export : Export
+        The ONNX model as ``content``, and the certificate of the comparison.
 
     Raises
     ------
@@ -99,21 +99,18 @@ def to_onnx(model, path, X=None, *, dtype="float32", quantize=False, tolerance=N
     --------
     A tree as an ONNX file, scored by onnxruntime:
 
-    >>> import tempfile
-    >>> from pathlib import Path
     >>> import numpy as np
     >>> import onnxruntime
     >>> from sklearn.datasets import load_iris
     >>> from skdistill import TreeStudentClassifier, to_onnx
     >>> X, y = load_iris(return_X_y=True)
     >>> student = TreeStudentClassifier(max_leaf_nodes=4).fit(X, y)
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     certificate = to_onnx(student, Path(folder) / "iris.onnx", X)
-    ...     session = onnxruntime.InferenceSession(Path(folder) / "iris.onnx")
+    >>> export = to_onnx(student, X=X)
+    >>> session = onnxruntime.InferenceSession(export.content)
     >>> label, proba = session.run(None, {"X": X[:2].astype(np.float32)})
     >>> label.tolist()
     [0, 0]
-    >>> certificate.max_difference < 1e-6
+    >>> export.certificate.max_difference < 1e-6
     True
     """
     path = check_writable(path)

@@ -60,7 +60,8 @@ def to_sql(
         A fitted `TreeStudentClassifier`, `TreeStudentRegressor`, `LinearStudentClassifier` or
         `LinearStudentRegressor`, or a distiller or a search that holds one.
     path : str or path-like, default=None
-        Where to write the SQL, with its certificate beside it. None to write nothing.
+        The file to write; an older one is replaced at once. The certificate goes beside it. None
+        writes nothing.
     X : array-like or data frame of shape (n_samples, n_features), default=None
         Real rows to compare on as well; 20,000 of them at most.
     dialect : str, default="duckdb"
@@ -81,9 +82,9 @@ def to_sql(
 
     Returns
     -------
-    sql : str
-        Its answers are ``label`` and one ``probability_<class>`` per class, in the order of
-        ``classes_``, or ``prediction``.
+    export : Export
+        The SQL as ``content``, and the certificate of the comparison. The SQL gives ``label`` and
+        one ``probability_<class>`` per class, in the order of ``classes_``, or ``prediction``.
 
     Raises
     ------
@@ -130,7 +131,7 @@ def to_sql(
     >>> from skdistill import LinearStudentClassifier, TreeStudentRegressor, to_sql
     >>> X, y = load_iris(return_X_y=True, as_frame=True)
     >>> X = X[["petal width (cm)"]]
-    >>> print(to_sql(TreeStudentRegressor(max_leaf_nodes=2).fit(X, y)))
+    >>> print(to_sql(TreeStudentRegressor(max_leaf_nodes=2).fit(X, y)).content)
     CASE
       WHEN ABS(CAST("petal width (cm)" AS DOUBLE)) = CAST('inf' AS DOUBLE)
       THEN NULL
@@ -142,15 +143,14 @@ def to_sql(
     And curves as a view over a table:
 
     >>> student = LinearStudentClassifier().fit(X, y)
-    >>> sql = to_sql(student, table="flowers", view="scored", dialect="postgres")
-    >>> print(sql.splitlines()[0])
+    >>> export = to_sql(student, table="flowers", view="scored", dialect="postgres")
+    >>> print(export.content.splitlines()[0])
     CREATE VIEW "scored" AS
     """
     table, view = table_name("table", table), table_name("view", view)
     _check_request(dialect, table, view, keep)
     keep = None if keep is None else list(keep)
-    if path is not None:
-        check_writable(path)
+    path = check_writable(path)
     student = deployed_student(model)
     content = student_content(student)
     check_labels_of_int64(content)
@@ -180,9 +180,7 @@ def to_sql(
         tolerance=tolerance,
         notes=form,
     )
-    if path is not None:
-        write_certified(path, f"{sql}\n".encode(), certificate, pack(content))
-    return sql
+    return write_certified(path, sql, certificate, pack(content))
 
 
 def _import_sql():

@@ -160,7 +160,7 @@ def top_k_overlap(teacher_score, student_score, k):
     Returns
     -------
     share : float
-        Between 0 and 1. Rows tied at the k-th place count in part, all alike.
+        Between 0 and 1. Rows tied at the k-th place count in equal parts.
 
     Raises
     ------
@@ -343,7 +343,7 @@ _OF_VALUES = {
     ),
 }
 
-#: Kind of task -> measure -> score of (teacher's answers, student's, weights, k).
+#: Kind of task -> measure -> score of (teacher's predictions, student's, weights, k).
 _MEASURES = {
     "binary": _OF_CLASSES | _OF_ANY | _TOP_K,
     "multiclass": _OF_CLASSES | _OF_ANY,

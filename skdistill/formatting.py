@@ -80,7 +80,7 @@ def estimate_texts(estimate):
 
 
 def decimals(value, places):
-    """Write a number with so many decimals, and never a negative zero."""
+    """Write a number with this many decimals, and never a negative zero."""
     text = f"{value:,.{places}f}"
     return text if any(digit in text for digit in "123456789") else text.removeprefix("-")
 

@@ -108,12 +108,12 @@ def test_the_page_is_whole_stands_alone_and_is_small(report):
 
 def test_the_page_has_every_part_in_the_order_of_a_committee(report):
     assert Page(report.to_html()).headings == [
-        "Performance on what was observed",
+        "Performance on the observed labels",
         "Fidelity to the teacher",
-        "Where the student follows least",
+        "Segments with the lowest fidelity",
         "Groups",
         "Reasons: why teacher and student decide as they do",
-        "The student itself",
+        "The student",
         "How it was made",
     ]
 
@@ -145,7 +145,7 @@ def test_notes_are_on_what_is_there_and_cells_of_wide_tables_know_their_headings
     assert ("The gap closed is" in html) == any(score.gap_closed is not None for score in scores)
     assert html.count('data-title="student - teacher"') == len(scores)
     assert "lean scorer" not in html  # cost was not measured
-    assert not re.search(r"\d %", html[html.index("Performance on what was observed") :])
+    assert not re.search(r"\d %", html[html.index("Performance on the observed labels") :])
     assert not re.search(r">-?[\d.]+e-\d", html)
 
 
@@ -172,7 +172,7 @@ def test_a_page_is_written_to_a_path_and_shown_in_notebooks(report, tmp_path):
 def test_the_fidelity_card_is_a_page_of_its_own(report):
     page = Page(report.fidelity.to_html())
     assert "Fidelity to the teacher" in page.headings
-    assert "The student itself" not in page.headings
+    assert "The student" not in page.headings
     assert report.fidelity._repr_html_().startswith("<article")
 
 
@@ -242,7 +242,7 @@ def test_several_classes_and_values_have_pages_of_their_own(multiclass_task):
     model.fit(X[:400], X[:400, 0] * y[:400])
     report = distillation_report(model, X[400:], X[400:, 0] * y[400:], **QUICK)
     html = report.to_html()
-    assert "Observed values by what was predicted" in html
+    assert "Observed values by predicted value" in html
     assert "R²" in html
     assert Page(html).open == []
 
@@ -321,11 +321,11 @@ DRAWN = [
     ("figures.draw_roc", "tree", "ROC curve"),
     ("figures.draw_precision_recall", "tree", "Precision and recall"),
     ("figures.draw_calibration", "tree", "Calibration"),
-    ("figures.draw_fidelity", "tree", "What teacher and student say"),
-    ("student_section.TreeDisplay.plot", "tree", "Every path from the left is a rule"),
+    ("figures.draw_fidelity", "tree", "Predictions of teacher and student"),
+    ("student_section.TreeDisplay.plot", "tree", "Every path from the root at the left is a rule"),
     ("student_section.CurvesDisplay.plot", "linear", "What x"),
-    ("student_section.LossCurveDisplay.plot", "mlp", "Loss while it was trained"),
-    ("student_section.LossCurveDisplay.from_estimator", "soft tree", "Loss while it was trained"),
+    ("student_section.LossCurveDisplay.plot", "mlp", "Loss during training"),
+    ("student_section.LossCurveDisplay.from_estimator", "soft tree", "Loss during training"),
 ]
 
 

@@ -375,22 +375,23 @@ def test_the_worst_concern_comes_first_and_none_is_left_out():
         compared(estimate(-0.0095), estimate(-0.02)), overlap=0.2, segments=(segment(True),)
     )
     assert verdict.headline == (
-        "Distillation did harm in ROC-AUC; also, not shown to be within 0.01 of its teacher in "
-        "ROC-AUC, it is worse on 1 of 1 segments and it shares only 20.0% of its teacher's top 50."
+        "Distillation made the student worse in ROC-AUC; also, not shown to be within 0.01 of its "
+        "teacher in ROC-AUC, it is worse on 1 of 1 segments and it shares only 20.0% of its "
+        "teacher's top 50."
     )
     assert len(verdict.concerns) == 4
-    assert verdict.concerns[0].startswith("Distillation did harm")
+    assert verdict.concerns[0].startswith("Distillation made the student worse")
 
 
 def test_a_margin_that_is_wider_is_that_of_other_scores_too():
     lower = {"margin": 0.05, "others": accuracy(-0.04)}
     verdict = judged(**lower)
     assert verdict.status == "green"
-    assert "and here by over 0.05" in verdict.rule
+    assert "another score worse by over 0.05" in verdict.rule
     assert judged(**lower | {"others": accuracy(-0.06)}).status == "amber"
     of_loss = judged(log_loss(0.0)["log_loss"], **lower)  # a margin in nats
     assert of_loss.status == "amber"
-    assert "and here by over 0.01" in of_loss.rule
+    assert "another score worse by over 0.01" in of_loss.rule
 
 
 def test_the_rows_that_would_show_non_inferiority_show_it_as_often_as_is_said():

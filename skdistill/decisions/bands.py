@@ -41,7 +41,7 @@ class DecisionBands(ParametersMixin, BaseEstimator):
     Attributes
     ----------
     review_price_ : float
-        What a review costs on top of ``costs.review`` because there are only so many; 0 if there
+        What a review costs on top of ``costs.review`` because reviews are limited; 0 if there
         are enough.
     calibration_ : tuple of BandCalibration or None
         Mean probability and observed rate of all rows and per band; None if fitted without y.
@@ -73,7 +73,7 @@ class DecisionBands(ParametersMixin, BaseEstimator):
     Some days have more: `decide` with `days` stops at the capacity of each day, the highest savings
     first, and approves or declines the others. Other days have fewer and do not fill it: thresholds
     are set in advance and no payment waits for the end of its day. Without `days`, as where
-    payments come one at a time, somebody has to count. Rows whose savings are equal are reviewed or
+    payments come one at a time, somebody must count. Rows whose savings are equal are reviewed or
     left together where the limit is a share; per day the first ones fill the capacity.
 
     Examples
@@ -344,8 +344,8 @@ class DecisionBands(ParametersMixin, BaseEstimator):
             return 0.0
         if self.costs.review is None:
             raise ValueError(
-                f"review_capacity={capacity} was passed, and costs.review is None: nobody reviews. "
-                "Pass what a review costs."
+                f"review_capacity={capacity} was passed, and costs.review is None: nothing is "
+                "reviewed. Pass what a review costs."
             )
         if not isinstance(capacity, Integral):
             return shadow_price(savings, weight, capacity * weight.sum(), fill=False)
@@ -407,7 +407,7 @@ def shadow_price(savings, weight, capacity, *, fill):
     Returns
     -------
     price : float
-        Rows are to be reviewed that save as much or more; 0 if all that save anything fit.
+        Rows that save as much or more are reviewed; 0 if all that save anything fit.
     """
     order = np.argsort(-savings, kind="stable")
     order = order[savings[order] > 0]
@@ -421,7 +421,7 @@ def shadow_price(savings, weight, capacity, *, fill):
 
 
 def _within_capacity(wanted, savings, day, weight, capacity):
-    """Mark the rows that a desk gets to: each day the highest savings first, ties in order."""
+    """Mark the rows that are reviewed: each day the highest savings first, ties in order."""
     within = np.zeros(len(wanted), dtype=bool)
     for rows in rows_by_day(day):
         rows = rows[wanted[rows]]

@@ -250,7 +250,7 @@ def _refuse_missing(values, name, advice):
 
 
 def _dates_or_numbers(days):
-    """Turn dates, ISO strings and numbers into NumPy's; anything else is left as it is."""
+    """Turn dates, ISO strings and numbers into NumPy's; anything else is returned unchanged."""
     days = [each.date() if hasattr(each, "date") else each for each in days]  # in its time zone
     try:
         if all(isinstance(each, str) and re.match(r"\d{4}-\d{2}-\d{2}", each) for each in days):

@@ -71,7 +71,7 @@ def decision_report(
         A fitted distiller, a Pipeline that ends in one, a search over either; or a student on its
         own: any fitted classifier with ``predict_proba``.
     X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-        Rows that nobody was fitted on, as the model takes them.
+        Rows that no model was fitted on, as the model takes them.
     y : array-like of shape (n_samples,)
         Observed classes, two of them.
     bands : DecisionBands
@@ -216,7 +216,7 @@ def decisions_on(
     random_state,
     limitations=(),
 ):
-    """Count the money of models that have answered.
+    """Count the money of models from their predictions.
 
     Parameters
     ----------
@@ -341,7 +341,7 @@ def _estimates(replicates, n_days, confidence):
 
 
 def _notes(bands, payments, unit, confidence, calibration):
-    """Yield what has to be known to read the figures."""
+    """Yield notes to the figures."""
     if bands.costs.need_amounts:
         yield f"Thresholds are those of the median amount, {np.median(payments.amounts):,.2f}."
     yield f"Intervals: {100 * confidence:g}%, of a paired bootstrap that resamples {unit}."

@@ -99,7 +99,7 @@ def review_cost_curve(
     weight = check_weights(sample_weight, probability)
     check_both_classes(positive, weight)
     if costs.review is None:
-        raise ValueError("costs.review is None: nobody reviews. Pass what a review costs.")
+        raise ValueError("costs.review is None: nothing is reviewed. Pass what a review costs.")
     day = None if days is None else check_days(days, len(positive))
     return review_costs(positive, probability, costs, amounts, day, weight)
 

@@ -1,4 +1,4 @@
-"""What a fraud desk gets from a ranking: recall at a false-positive rate, precision at k a day."""
+"""Metrics of a fraud desk: recall at a false-positive rate, precision at k a day."""
 
 from numbers import Integral, Real
 
@@ -124,7 +124,7 @@ def precision_at_k(y_true, y_score, *, k, days=None, pos_label=None, sample_weig
     Notes
     -----
     ``P@k(d) = (frauds among the top k of day d) / k``, and then the mean over all days, those
-    without any fraud included. Rows tied at the k-th place count in part, all alike. A day with
+    without any fraud included. Rows tied at the k-th place count in equal parts. A day with
     fewer than k rows is divided by as many as it has: the desk looks at all of them.
 
     References
@@ -183,7 +183,7 @@ def recall_at_k(y_true, y_score, *, k, days=None, pos_label=None, sample_weight=
     Notes
     -----
     ``R@k(d) = (frauds among the top k of day d) / (frauds of day d)``, and then the mean over the
-    days that have any fraud. Rows tied at the k-th place count in part, all alike.
+    days that have any fraud. Rows tied at the k-th place count in equal parts.
 
     Examples
     --------
@@ -246,7 +246,7 @@ def card_precision_at_k(
     of them is a fraud. ``CP@k(d) = (compromised cards among the top k of day d) / k``, and then the
     mean over all days. With `remove_found`, the compromised cards among the top k of earlier days
     are no cards of day d any more: an investigator has to find something new each day. Cards tied
-    at the k-th place count in part, all alike, and are left out in that part. A day with fewer than
+    at the k-th place count in equal parts, and are left out in that part. A day with fewer than
     k cards is divided by as many as it has.
 
     References

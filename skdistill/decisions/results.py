@@ -1,4 +1,4 @@
-"""The money of teacher and student as data, and the forms it takes."""
+"""The result of `decision_report`, as text, frame and JSON."""
 
 import json
 from dataclasses import asdict, dataclass, fields
@@ -9,7 +9,7 @@ from skdistill.formatting import columns_of, number, pandas_frame, plain, text_t
 #: The parts that are tables, and their headings.
 SECTIONS = {
     "decisions": "Decisions and money",
-    "calibration": "Probabilities against what was observed",
+    "calibration": "Probabilities against observed rates",
 }
 
 _COUNTS = {"approved", "reviewed", "declined", "missed_frauds", "declined_legit"}

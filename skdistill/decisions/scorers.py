@@ -1,4 +1,4 @@
-"""Scorers of what a fraud desk gets, for searches and for tuned thresholds."""
+"""Scorers of a fraud desk's metrics, for searches and tuned thresholds."""
 
 import inspect
 from numbers import Integral
@@ -23,7 +23,7 @@ __all__ = ["fraud_scorer"]
 
 
 def fraud_scorer(metric="average_precision", **params):
-    """Make a scorer of what a fraud desk gets, for searches and for tuned thresholds.
+    """Make a scorer of a fraud desk's metric, for searches and tuned thresholds.
 
     Parameters
     ----------
@@ -103,7 +103,9 @@ def decision_cost(
     if flagged not in ("review", "decline"):
         raise ValueError(f"flagged={shown(flagged)}; 'decline' or 'review' was expected.")
     if flagged == "review" and costs.review is None:
-        raise ValueError("flagged='review' was passed, and costs.review is None: nobody reviews.")
+        raise ValueError(
+            "flagged='review' was passed, and costs.review is None: nothing is reviewed."
+        )
     _check_routed(costs, amounts)
     positive = check_positives(y_true, pos_label)
     code = DECISIONS.tolist().index(flagged)
@@ -153,7 +155,8 @@ def _how_to_route(name, what):
 
 _SCORES = ("decision_function", "predict_proba")
 
-#: Metric -> function of (y_true, answers), what the model is asked for, whether greater is better.
+#: Metric -> function of (y_true, predictions), what the model is asked for, whether greater is
+#: better.
 _METRICS = {
     "average_precision": (average_precision_score, _SCORES, True),
     "recall_at_fpr": (recall_at_fpr, _SCORES, True),

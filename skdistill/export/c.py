@@ -1,4 +1,4 @@
-"""A student as one C99 file, compiled and tried before it is written."""
+"""A student as one C99 file, compiled and compared with the student before it is written."""
 
 import ctypes
 import tempfile
@@ -48,7 +48,8 @@ def to_c(
         The file to write; an older one is replaced at once. The certificate goes beside it. None
         writes nothing.
     X : array-like or data frame of shape (n_samples, n_features), default=None
-        Rows of the kind that will be scored, to try the file on besides those made up.
+        Rows of the kind that will be scored, on which the file is compared too, besides synthetic
+        ones.
     dtype : {"float64", "float32"}, default="float64"
         Type of cells and predictions, thresholds and bin edges: a double of C, or a float for
         microcontrollers. An MLP computes in float either way.
@@ -73,9 +74,9 @@ def to_c(
         If a column holds both strings and numbers, a number is too large for `dtype`, or the
         student takes more than 2 GB.
     FileNotFoundError
-        If there is no C compiler to try the file with, or no such folder.
+        If there is no C compiler to compile the file with, or no such folder.
     ParityError
-        If the file answers differently; nothing is written then.
+        If the file predicts differently; nothing is written then.
 
     See Also
     --------
@@ -87,7 +88,7 @@ def to_c(
     nothing and calls ``exp`` and ``expf`` alone. It compiles as C++ as well, and refuses to compile
     where NaN has no meaning (``-ffast-math``, ``-Ofast``). Cells are numbers, NaN where missing. A
     category is passed as the number that ``NAME_level`` gives for its text. A row with an infinite
-    cell gets no answer but the position of that cell.
+    cell gets no prediction but the position of that cell.
 
     Examples
     --------
@@ -170,11 +171,11 @@ def run_c(source, model, rows, name="student"):
 
 
 def _check_texts(lean):
-    """Insist on categories that C can hold: its strings end at a byte of zero."""
+    """Raise for categories that C cannot hold: its strings end at a zero byte."""
     for column in lean.columns:
         for level in column.levels or ():
             if isinstance(level, str) and "\0" in level:
                 raise ValueError(
-                    f"Column {column.name!r} has the category {level!r}, with a byte of zero, "
+                    f"Column {column.name!r} has the category {level!r}, with a zero byte, "
                     "where strings of C end. Replace it, and fit again."
                 )

@@ -1,7 +1,7 @@
-"""Whether an exported file is the same model as its student, in writing.
+"""Certificates: how far an exported file and its student differ.
 
-A file is tried before it is there: beyond the tolerance nothing is written. The certificate beside
-it says what was tried, and holds the student itself, so that `verify` can try it again.
+A file is compared with its student first: beyond the tolerance nothing is written. The certificate
+beside it says how it was compared, and holds the student, so that `verify` can compare again.
 """
 
 import json
@@ -20,11 +20,11 @@ from skdistill.exceptions import ParityError
 from skdistill.scorer.files import as_path, write_atomically
 from skdistill.scorer.model import fingerprint
 
-#: Largest difference in probability, or in shares of the spread of a regressor's answers.
+#: Largest difference in probability, or in shares of the spread of a regressor's predictions.
 TOLERANCE = 1e-5
 
-#: The spread is no less than so many units in the last place of the largest answer: what rounding
-#: it costs is no difference, also where answers hardly differ.
+#: The spread is at least this many units in the last place of the largest prediction: what rounding
+#: it costs is no difference, also where predictions hardly differ.
 LEAST_SPREAD = 4e5
 
 #: What a tolerance may be, as scikit-learn has it.
@@ -33,7 +33,7 @@ TOLERANCES = [Interval(Real, 0.0, None, closed="left")]
 
 @dataclass(frozen=True)
 class Certificate:
-    """What was tried, and how far file and student were apart.
+    """How an exported file was compared with its student, and the largest difference.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class Certificate:
     runtime : str
         What ran the file, with its version.
     n_rows : int
-        Number of rows tried.
+        Number of rows compared.
     max_difference : float
         Largest difference between file and student: of a probability, or of a prediction in shares
         of `spread`.
@@ -51,7 +51,7 @@ class Certificate:
     model_sha256 : str
         Hash of the student as it is served: columns, classes and arrays.
     sample_sha256 : str
-        Hash of the rows tried.
+        Hash of the rows compared.
     file_sha256 : str or None
         Hash of the file; None inside the file itself.
     created : str
@@ -146,16 +146,16 @@ def certify(
     notes=None,
     advice="Nothing was written.",
 ):
-    """Compare the answers of an exported file with the student's.
+    """Compare the predictions of an exported file with the student's.
 
     Parameters
     ----------
     format, runtime : str
         Of the file, and what ran it.
     sample : Sample
-        Rows, and what the student answers.
+        Rows, and what the student predicts.
     answers : ndarray of shape (n_samples, n_answers)
-        What the file answers.
+        Predictions of the file.
     model : LeanTree or LeanNetwork
         The student.
     names : list of str
@@ -177,12 +177,12 @@ def certify(
     Raises
     ------
     ParityError
-        If a difference is larger, or an answer is not finite; the message shows the worst row.
+        If a difference is larger, or a prediction is not finite; the message shows the worst row.
     """
     expected = sample.answers
     if answers.shape != expected.shape:
         raise ParityError(
-            f"The {format} answers with an array of shape {answers.shape} in {runtime}; "
+            f"The {format} returns an array of shape {answers.shape} in {runtime}; "
             f"{expected.shape} was expected. {advice}"
         )
     spread = spread_of(expected, model, dtype)
@@ -192,10 +192,10 @@ def certify(
     if not differences[worst] <= tolerance:
         row = _told(names, [values[worst : worst + 1].tolist()[0] for values in sample.rows.values])
         raise ParityError(
-            f"The {format} does not answer as the student does ({runtime}): "
+            f"The {format} does not match the student ({runtime}): "
             f"{np.sum(differences > tolerance):,} of {len(expected):,} rows differ by more than "
             f"the tolerance {tolerance:g}, the worst by {differences[worst]:.3g}. The worst row: "
-            f"{row}; the student answers "
+            f"{row}; the student predicts "
             f"{expected[worst].tolist()}, the {format} {answers[worst].tolist()}. {advice}"
         )
     return Certificate(
@@ -213,16 +213,16 @@ def certify(
 
 
 def spread_of(answers, model, dtype):
-    """Return what differences between answers are divided by; see `Certificate`.
+    """Return what differences between predictions are divided by; see `Certificate`.
 
     Parameters
     ----------
     answers : ndarray of shape (n_samples, n_answers)
         Probabilities, or one column of predictions.
     model : LeanTree or LeanNetwork
-        What answers.
+        What predicts.
     dtype : type
-        Of the numbers it answers on.
+        Of the numbers that it predicts from.
 
     Returns
     -------
@@ -233,7 +233,7 @@ def spread_of(answers, model, dtype):
         return 1.0
     largest, is_network = np.abs(answers).max(), bool(getattr(model, "layers", ()))
     least = LEAST_SPREAD * np.finfo(np.float32 if is_network else dtype).eps * largest
-    if is_network:  # what it rounds is as large as y, however little its answers differ
+    if is_network:  # what it rounds is as large as y, however little its predictions differ
         least = max(least, min(model.scale, largest))
     return float(max(np.std(answers), least)) or 1.0
 
@@ -288,7 +288,7 @@ def read_certificate(path):
     Returns
     -------
     certificate : Certificate
-        What was tried.
+        How it was compared.
     student_file : bytes or None
         The student as `save` writes it.
 

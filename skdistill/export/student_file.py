@@ -1,4 +1,4 @@
-"""Students saved and loaded without pickles: files that strangers may send.
+"""Students saved and loaded without pickles: files that can be loaded from untrusted sources.
 
 The format is that of `skdistill.scorer.student_file`, which the lean scorer reads with NumPy alone;
 here a scikit-learn estimator becomes a file and a file an estimator.
@@ -36,7 +36,7 @@ def save(model, path):
         A fitted student of skdistill, or a fitted distiller, or a search over one, whose student
         is saved.
     path : str or path-like
-        The file, by custom with the ending ``.skd``. An existing one is replaced at once.
+        The file, usually with the ending ``.skd``. An existing one is replaced at once.
 
     Raises
     ------
@@ -48,7 +48,7 @@ def save(model, path):
         If a level or a class label is neither text nor a finite number, or the file would take
         more than 2 GB.
     ParityError
-        If the file does not answer as the student does; nothing is written then.
+        If the file does not match the student; nothing is written then.
     OSError
         If the path cannot be written to.
 
@@ -73,7 +73,7 @@ def save(model, path):
 
     Examples
     --------
-    A student saved and loaded answers the same to the last bit:
+    A student saved and loaded predicts the same to the last bit:
 
     >>> import tempfile
     >>> from pathlib import Path
@@ -108,7 +108,7 @@ def save(model, path):
 
 
 def load(path):
-    """Load a student that `save` wrote; the file may come from anyone.
+    """Load a student that `save` wrote; from trusted and untrusted sources alike.
 
     Parameters
     ----------

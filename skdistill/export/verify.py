@@ -27,7 +27,7 @@ _SINGLE = {"float": np.float32, "float32": np.float32}
 
 
 def verify(path, X=None, *, model=None):
-    """Try an exported file again and compare it with its student.
+    """Compare an exported file with its student again.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def verify(path, X=None, *, model=None):
     Returns
     -------
     certificate : Certificate
-        What was tried now. The one beside the file stays.
+        The new comparison. The certificate beside the file is kept.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def verify(path, X=None, *, model=None):
         If the file was changed since it was exported, `model` is another one, or the certificate is
         none.
     ParityError
-        If the file does not answer as the student does, within the tolerance of the certificate.
+        If the file does not match the student, within the tolerance of the certificate.
     ImportError
         If what runs the file is missing.
 
@@ -69,7 +69,7 @@ def verify(path, X=None, *, model=None):
 
     Examples
     --------
-    A file is tried again on new rows, with whatever is installed now:
+    Compare a file again on new rows, with the runtime installed now:
 
     >>> import tempfile
     >>> from pathlib import Path
@@ -117,7 +117,7 @@ class _Comparison:
     model : LeanTree or LeanNetwork
         The student.
     sample : Sample
-        Rows, and what the student, or the pipeline around it, answers.
+        Rows, and what the student, or the pipeline around it, predicts.
     names : list of str
         Of their columns.
     """
@@ -165,7 +165,7 @@ def _pipeline_comparison(path, deployed, lean, X):
 
 
 def _run(certificate, payload, lean, rows):
-    """Run a file by its format; return its answers, and what ran it."""
+    """Run a file by its format; return its predictions, and what ran it."""
     notes = certificate.notes
     try:
         if certificate.format == "onnx":

@@ -35,7 +35,7 @@ class OnnxModel:
     model : LeanTree or LeanNetwork
         The same as plain arrays.
     sample : Sample
-        Rows to try, and what the student, or the pipeline, answers.
+        Rows to compare, and what the student, or the pipeline, predicts.
     proto : ModelProto
         The ONNX model.
     inputs : tuple of InputColumn
@@ -76,7 +76,7 @@ class OnnxModel:
 
 
 def onnx_model_of(model, X, dtype):
-    """Build the ONNX model of a student or a pipeline, and the rows to try it on.
+    """Build the ONNX model of a student or a pipeline, and the rows to compare it on.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The rows that an ONNX model is tried on."""
+"""The rows on which an ONNX model is compared."""
 
 import numpy as np
 
@@ -49,7 +49,7 @@ def table_sample(model, X):
     Returns
     -------
     sample : Sample
-        The rows, and what the pipeline answers on them.
+        The rows, and what the pipeline predicts for them.
     """
     if X.shape[0] > GIVEN_ROWS:
         chosen = np.random.RandomState(0).choice(X.shape[0], GIVEN_ROWS, replace=False)

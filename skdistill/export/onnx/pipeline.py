@@ -157,7 +157,7 @@ def all_steps(estimator, prefix=""):
 
 
 def _rewire(proto, inputs, outputs, dtype):
-    """Give inputs and outputs their names, and rows with infinite numbers the answer NaN."""
+    """Give inputs and outputs their names, and rows with infinite numbers the prediction NaN."""
     graph, declared = proto.graph, declared_inputs(inputs, dtype)
     builder = GraphBuilder(taken={*_names(proto), *outputs, *(name for name, _, _ in declared)})
     before = [each.name for each in graph.input]

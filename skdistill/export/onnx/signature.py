@@ -194,7 +194,7 @@ def _cells(values, column, dtype):
         raise ValueError(
             f"Column {column.name!r} holds strings; it held numbers when the student was fitted."
         )
-    with np.errstate(over="ignore"):  # too large for float32 is infinite, and answered by NaN
+    with np.errstate(over="ignore"):  # too large for float32 is infinite, and gives NaN
         return values.astype(np.float64).astype(dtype)  # None becomes NaN
 
 

@@ -1,4 +1,4 @@
-"""A model as an ONNX file, tried before it is written."""
+"""A model as an ONNX file, compared with the model before it is written."""
 
 import json
 
@@ -27,7 +27,7 @@ def to_onnx(model, path=None, X=None, *, dtype="float32", quantize=False, tolera
 
     The file runs in onnxruntime, in a browser with onnxruntime-web and, if the student is no tree
     and all columns are numbers, in OpenVINO. It is run in onnxruntime and compared with the
-    student before it is written, and says in its metadata what it takes, what it answers and how
+    student before it is written, and says in its metadata what it takes, what it returns and how
     the comparison went.
 
     Parameters
@@ -66,7 +66,7 @@ def to_onnx(model, path=None, X=None, *, dtype="float32", quantize=False, tolera
         If the categories of a column are of several types, a Pipeline comes without X, or the
         student is too large for an ONNX file, which holds 2 GB.
     ParityError
-        If the file does not answer as the student does; then nothing is written.
+        If the file does not match the student; then nothing is written.
     ImportError
         If onnx, onnxruntime or, for a Pipeline, skl2onnx is missing.
     OSError
@@ -87,7 +87,7 @@ def to_onnx(model, path=None, X=None, *, dtype="float32", quantize=False, tolera
 
     The outputs are named as skl2onnx names them: ``label`` of shape (N,), int64 or string, and
     ``probabilities`` of shape (N, n_classes), or ``variable`` of shape (N, 1) for a regressor. A
-    row with an infinite number is answered by NaN, and by the label "" or -2**63.
+    row with an infinite number gets NaN, and the label "" or -2**63.
 
     OpenVINO computes in bfloat16 on some processors: compile with
     ``{"INFERENCE_PRECISION_HINT": "f32"}``, which is exact. Columns are centred first, so that
@@ -144,7 +144,7 @@ def to_onnx(model, path=None, X=None, *, dtype="float32", quantize=False, tolera
 
 
 def _run(onnx_model, payload):
-    """Score the rows to try; a pipeline may use what onnxruntime has for float32 only."""
+    """Score the rows to compare; a pipeline may use what onnxruntime has for float32 only."""
     try:
         return run_onnx(payload, onnx_model.sample.rows)
     except RuntimeError as error:
@@ -172,7 +172,7 @@ def _loss(onnx_model, answers):
 
 
 def _advice(onnx_model, quantize):
-    """Say what could help where a file does not answer as the student does."""
+    """Say what could help where a file does not match the student."""
     if quantize:
         return "int8 may be too coarse for this student: leave quantize out."
     advice = "Please report this."

@@ -340,7 +340,7 @@ def _put_above(ax, title, entries):
 
 
 def _notes(reports, hidden, asked):
-    """Yield what one has to know to read the plot."""
+    """Yield notes to the plot."""
     is_dated = isinstance(reports[-1].last, str)
     unit = "days" if is_dated else "buckets"
     window, n_first = max(each.n_days for each in reports), reports[0].n_days

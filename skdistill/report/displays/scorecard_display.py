@@ -31,7 +31,7 @@ from skdistill.students.linear import LinearStudentClassifier
 #: Letters of a bin that are shown in the picture.
 MAX_LETTERS = 32
 
-#: What is drawn beside the bars: seen on light ground and on dark.
+#: What is drawn beside the bars: visible on light and dark backgrounds.
 GREY = "0.6"
 
 #: Points of a scorecard if nothing else is asked for.
@@ -110,7 +110,7 @@ class ScorecardDisplay:
     fewer digits, and follow the curve most closely over the rows of X, or over the knots if there
     is no X; neighbours with equal points are merged. `fidelity` says what that costs.
 
-    Values never seen, and missing ones, get the points that the student's answer for them is
+    Values never seen, and missing ones, get the points that the student's prediction for them is
     worth: "any other" levels are those never seen or too rare to have a weight, a missing number
     has a row where some were missing at fit and counts as the median where none were.
 

@@ -257,7 +257,7 @@ class StudentSearchDisplay:
         return min(ys) - 0.3 * room, max(ys) + 0.3 * room
 
     def _frame(self, ax):
-        """Leave out what lies so far away that the rest could not be told apart."""
+        """Leave out what lies so far away that the rest could not be distinguished."""
         low, high = self._range()
         bottom, top = ax.get_ylim()
         ax.set_ylim(max(bottom, low), min(top, high))

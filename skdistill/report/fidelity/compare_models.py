@@ -1,4 +1,4 @@
-"""Compare a student with its teacher: the computation of the fidelity card."""
+"""Compare a student with its teacher: the computation of `fidelity_report`."""
 
 import inspect
 from numbers import Integral, Real
@@ -43,13 +43,13 @@ from skdistill.report.fidelity.segments import RowValues, find_segments
 from skdistill.report.fidelity.verdict import judge
 from skdistill.verbose import note, stage, told
 
-#: The score a verdict is about, unless another is asked for.
+#: The score a verdict is about, unless another is passed.
 VERDICT_METRIC = {"binary": "roc_auc", "multiclass": "roc_auc", "regression": "r2"}
 
 #: Segments with fewer rows, or a smaller share of them, are left out.
 SMALLEST_SEGMENT, SMALLEST_SEGMENT_SHARE = 30, 0.01
 
-#: Where no thresholds are asked for, rows of the groups are selected from this probability on.
+#: Where no thresholds are passed, rows of the groups are selected from this probability on.
 DEFAULT_THRESHOLD = 0.5
 
 #: Share of the days, entities or rows on which the price of reviews is set; money is counted on
@@ -121,7 +121,7 @@ def fidelity_report(
         A fitted distiller, a Pipeline that ends in one, a search over either; or a student on its
         own: any fitted classifier with ``predict_proba``, or regressor.
     X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-        Rows that nobody was fitted on, as the model takes them.
+        Rows that no model was fitted on, as the model takes them.
     y : array-like of shape (n_samples,) or None, default=None
         Observed classes or values. None reports what needs none: fidelity and cost.
     teacher : estimator or None, default=None
@@ -428,7 +428,7 @@ def _daily_scores(inputs, n_resamples, random_state):
 
 
 def _decisions(inputs, n_resamples, confidence, random_state):
-    """Count what the models cost when the bands decide; None where that cannot be told."""
+    """Count what the models cost when the bands decide; None if it is unknown."""
     if inputs.bands is None or inputs.y is None or len(np.unique(inputs.y)) < 2:
         return None
     return decisions_on(

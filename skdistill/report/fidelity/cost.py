@@ -1,4 +1,4 @@
-"""What a model costs: bytes, parameters, and time to answer."""
+"""What a model costs: bytes, parameters, and time to predict."""
 
 import pickle
 import warnings
@@ -39,9 +39,9 @@ class Cost:
         What it is made of, such as "16 leaves" or "24,961 weights", empty if that is not known;
         what the lean scorer runs in.
     row_p50, row_p99 : float
-        Microseconds to answer for one row: median and 99 % quantile of separate calls.
+        Microseconds to predict one row: median and 99 % quantile of separate calls.
     rows_per_second : float
-        When it answers for many rows at once.
+        When it predicts many rows at once.
     """
 
     n_bytes: int | None
@@ -59,7 +59,7 @@ def measure_cost(model, X):
     model : Model
         The model, as it is configured: also with its ``n_jobs``.
     X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-        Rows to answer for.
+        Rows to predict.
 
     Returns
     -------
@@ -86,13 +86,13 @@ def measure_scorer(model, X):
     model : Model
         The student.
     X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-        Rows to answer for.
+        Rows to predict.
 
     Returns
     -------
     cost : Cost or None
         Size and times; None if the student is none of skdistill's, or stands behind transformers,
-        or, with a UserWarning, if its scorer answers differently.
+        or, with a UserWarning, if its scorer predicts differently.
     """
     try:
         student = deployed_student(model.estimator)
@@ -148,7 +148,7 @@ def _times(ask, inputs, fewest_calls):
 
 
 class _Counter:
-    """A file that only counts what is written to it."""
+    """A file object that counts the bytes written to it."""
 
     def __init__(self):
         self.n_bytes = 0

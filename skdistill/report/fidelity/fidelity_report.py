@@ -1,4 +1,4 @@
-"""The fidelity card as data: what a report holds, and the forms it takes."""
+"""The result of `fidelity_report`, as text, frame, JSON and HTML."""
 
 import json
 from dataclasses import asdict, dataclass, fields
@@ -17,12 +17,12 @@ from skdistill.report.html import render
 
 #: The parts of a report that are tables, and their headings.
 SECTIONS = {
-    "scores": "Scores on what was observed",
+    "scores": "Scores on the observed labels",
     "fidelity": "Fidelity to the teacher",
     "thresholds": "Decisions at thresholds",
     "by_class": "Fidelity per class",
     "decisions": "Decisions and money",
-    "segments": "Where the student follows least",
+    "segments": "Segments with the lowest fidelity",
     "group_rates": "Rates per group",
     "group_gaps": "Gaps between groups",
     "cost": "Cost",
@@ -57,14 +57,14 @@ class ScoreComparison:
 
 @dataclass(frozen=True)
 class ThresholdAgreement:
-    """Whether teacher and student decide alike at a threshold.
+    """Whether teacher and student make the same decision at a threshold.
 
     Attributes
     ----------
     threshold : float
         Probability of the second class from which the decision is "yes".
     agreement : Estimate
-        Share of rows decided alike.
+        Share of rows with the same decision.
     teacher_yes, student_yes : float
         Share of rows on which each says "yes".
     """
@@ -240,7 +240,7 @@ class FidelityReport:
         return [{key: row[key] for key in row if key not in left_out} for row in rows]
 
     def note(self, name):
-        """Say what has to be known to read one part of the report.
+        """Return the note to one part of the report.
 
         Parameters
         ----------
@@ -324,7 +324,7 @@ class FidelityReport:
         verdict = self.verdict
         parts = [f"{self._headline()}\n", f"{verdict.status.upper()}: {verdict.headline}"]
         parts += [f"- {sentence}" for sentence in verdict.concerns]
-        parts += [*verdict.remarks, f"\nHow the colour is found\n{verdict.rule}"]
+        parts += [*verdict.remarks, f"\nHow the colour is decided\n{verdict.rule}"]
         said = set()
         for name in ("scores", "fidelity", "thresholds", "by_class"):
             if rows := self.shown(name)[:12]:
@@ -341,7 +341,7 @@ class FidelityReport:
         return "\n".join(parts)
 
     def _as_text(self, name, rows, said):
-        """Write a table with its note, unless that was said before."""
+        """Write a table with its note, unless it was printed before."""
         note = self.note(name)
         text = f"\n{SECTIONS[name]}\n{text_table(rows)}"
         text += f"\n{note}" if note not in said | {""} else ""

@@ -1,4 +1,4 @@
-"""What has to be known to read the tables of a report: k, thresholds, and what is selected."""
+"""Notes to the tables of a report: k, thresholds, and what is selected."""
 
 from skdistill.report.fidelity.groups import SMALLEST_GROUP
 

@@ -1,4 +1,4 @@
-"""What a report is computed from: models, rows, and what the models answered."""
+"""What a report is computed from: models, rows, and what the models predicted."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +19,7 @@ from skdistill.seen_rows import SeenRowsFinding, find_seen_rows
 
 @dataclass(frozen=True)
 class ReportInputs:
-    """Models and rows, checked, with the answers.
+    """Models and rows, checked, with the predictions.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Conditions that a report has to meet: which there are, and in which range they make sense."""
+"""Conditions that a report must meet: which there are, and in which range they make sense."""
 
 import math
 from numbers import Real
@@ -8,7 +8,7 @@ import numpy as np
 from skdistill.report.fidelity.measures import MEASURES
 from skdistill.report.fidelity.scores import SCORES
 
-#: What a verdict may be asked to be at least; every verdict is at least red.
+#: The lowest verdicts that can be required; every verdict is at least red.
 ASKED_STATUSES = ("green", "amber")
 
 _CORRELATIONS = {"rank_correlation", "top_k_rank_correlation"}

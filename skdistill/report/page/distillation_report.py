@@ -176,7 +176,7 @@ def distillation_report(
     model : estimator
         A fitted distiller, a Pipeline that ends in one, a search over either, or a student.
     X : array-like or data frame of shape (n_samples, n_features)
-        Rows that nobody was fitted on, as the model takes them.
+        Rows that no model was fitted on, as the model takes them.
     y : array-like of shape (n_samples,) or None, default=None
         Observed classes or values.
     teacher : estimator or None, default=None

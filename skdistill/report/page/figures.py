@@ -1,4 +1,4 @@
-"""The figures of a report: what teacher, student and baseline answered, and what was observed."""
+"""The figures of a report: what teacher, student and baseline predicted, and what was observed."""
 
 import numpy as np
 from sklearn.metrics import precision_recall_curve, roc_curve
@@ -27,7 +27,7 @@ def figures_of(inputs, random_state):
     Parameters
     ----------
     inputs : ReportInputs
-        Models, rows and answers.
+        Models, rows and predictions.
     random_state : RandomState instance
         Draws the rows that are shown where there are too many.
 
@@ -58,12 +58,12 @@ def _of_performance(inputs):
     if inputs.y is None:
         return {}
     if inputs.kind == "regression":
-        return {"Observed values by what was predicted": lambda ax: draw_reliability(ax, inputs)}
+        return {"Observed values by predicted value": lambda ax: draw_reliability(ax, inputs)}
     drawings = {}
     if inputs.kind == "binary" and len(np.unique(inputs.y)) == 2:
         drawings["Precision and recall"] = lambda ax: draw_precision_recall(ax, inputs)
         drawings["ROC curve"] = lambda ax: draw_roc(ax, inputs)
-    caption = "Calibration: how often what was predicted was observed"
+    caption = "Calibration: observed rate by predicted probability"
     drawings[caption] = lambda ax: draw_calibration(ax, inputs)
     return drawings
 
@@ -85,7 +85,9 @@ def _of_decisions(inputs):
     if inputs.bands is None or inputs.bands.costs.review is None or inputs.y is None:
         return {}
     unit = "a day" if inputs.payments.day is not None else "a row"
-    caption = f"Money lost {unit} on all rows, over how many can be reviewed (a dot: no more pay)"
+    caption = (
+        f"Money lost {unit} on all rows, by the number of reviews (dot: more reviews do not pay)"
+    )
     return {caption: lambda ax: draw_costs(ax, inputs)}
 
 
@@ -110,7 +112,7 @@ def draw_costs(ax, inputs):
 
 
 def draw_fidelity(ax, inputs, rows):
-    """Draw the student's answers over the teacher's, as log-odds, or values in regression."""
+    """Draw the student's predictions over the teacher's, as log-odds, or values in regression."""
     x, y = _positions(*(inputs.answers[role][rows] for role in ("teacher", "student")), inputs.kind)
     ax.plot(x, y, ".", color=THEME["student"], markersize=3, alpha=0.35, markeredgewidth=0)
     ends = [min(x.min(), y.min()), max(x.max(), y.max())]
@@ -221,7 +223,7 @@ def _fidelity_caption(inputs):
         return "What teacher and student predict for the same rows"
     what = f"probability of {inputs.classes[1]}" if inputs.kind == "binary" else "probability"
     extra = "" if inputs.kind == "binary" else " of the class that the teacher finds most probable"
-    return f"What teacher and student say of the same rows: {what}{extra}"
+    return f"Predictions of teacher and student for the same rows: {what}{extra}"
 
 
 def _positions(teacher, student, kind):
@@ -271,7 +273,7 @@ def _some_rows(n_samples, random_state):
 
 
 def _thinned(x, y):
-    """Keep every so many of the points of a long curve, and its ends."""
+    """Thin out the points of a long curve; keep its ends."""
     if len(x) <= MOST_KNOTS:
         return x, y
     kept = np.unique(np.searchsorted(x, np.linspace(x[0], x[-1], MOST_KNOTS)))

@@ -1,4 +1,4 @@
-"""The student itself, as far as people can read it: rules, curves, or how it was trained."""
+"""The student as people can read it: its rules, its curves, or how it was trained."""
 
 from itertools import groupby
 
@@ -68,10 +68,12 @@ def _show_tree(inputs, student):
     )
     figures = {}
     if student.n_leaves_ <= MOST_LEAVES_DRAWN:
-        _, figures["Every path from the left is a rule"] = display_svg("tree", display.plot)
+        _, figures["Every path from the root at the left is a rule"] = display_svg(
+            "tree", display.plot
+        )
     return {
         "sentence": f"The student is a tree of {student.n_leaves_} leaves, at most "
-        f"{student.depth_} questions deep.",
+        f"{student.depth_} splits deep.",
         "wide_figures": figures,
         "rules": display.section(MOST_LEVELS),
         "rules_title": f"{display.title()}.",
@@ -139,9 +141,9 @@ def _show_network(student):
     widths = [len(student.coefs_[0]), *map(len, student.intercepts_)]
     return {
         "sentence": f"The student is a network of {' - '.join(map(str, widths))} units, from codes "
-        f"of the columns to its answer, trained for {student.n_iter_} epochs of which epoch "
-        f"{student.best_epoch_} was kept. Nobody can read it; the reasons above are those of its "
-        "answers.",
+        f"of the columns to its prediction, trained for {student.n_iter_} epochs of which epoch "
+        f"{student.best_epoch_} was kept. It cannot be read as rules; the section on reasons "
+        "explains its predictions.",
         "figures": _loss_curve(student),
     }
 
@@ -149,10 +151,10 @@ def _show_network(student):
 def _show_soft_tree(student):
     return {
         "sentence": f"The student is a soft tree of {student.n_leaves_} leaves. Each node adds up "
-        "a curve of every column and sends a row to both sides, more of it to the one that the sum "
-        "speaks for. Below, the columns that matter most at every node, and what the leaves answer "
-        "for themselves; the answer to a row is the mean of their margins, weighted by how much of "
-        "the row reaches them.",
+        "a curve of every column and sends a share of each row to either side: the sum says how "
+        "much. Below are the columns that matter most at every node, and the predictions of the "
+        "leaves; the prediction for a row is the mean of the leaves' margins, weighted by the "
+        "share of the row that reaches them.",
         "figures": _loss_curve(student),
         "text": student.export_text(),
     }
@@ -162,7 +164,7 @@ def _loss_curve(student):
     if not student.history_.get("train_loss"):
         return {}
     svg = draw_svg("loss", lambda ax: LossCurveDisplay.from_estimator(student, ax=ax))
-    return {"Loss while it was trained": svg}
+    return {"Loss during training": svg}
 
 
 def _labels(inputs):

@@ -1,4 +1,4 @@
-"""Why do teacher and student answer as they do? `explain` tells, `report` compares.
+"""Why do teacher and student predict as they do? `explain` tells, `report` compares.
 
 `shapley` computes the values; `similarity` compares those of two models, `card` holds what came out
 and `plots` draws it.

@@ -1,4 +1,4 @@
-"""Reasons of teacher and student as data: what the comparison holds, and the forms it takes."""
+"""The result of `attribution_report`, as text, frame, JSON and plots."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple

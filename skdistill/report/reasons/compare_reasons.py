@@ -75,7 +75,7 @@ def attribution_report(
     max_background : int, default=100
         Largest number of background rows.
     max_evals : int or None, default=None
-        Largest number of answers per row where values are sampled, see `explain`.
+        Largest number of evaluations per row where values are sampled, see `explain`.
     random_state : int, RandomState instance or None, default=None
         Draws rows, background and orders of columns.
     verbose : int, default=0
@@ -105,9 +105,9 @@ def attribution_report(
 
     Notes
     -----
-    What is compared in a row are the contributions to the answer for the second of two classes, or
-    for the class that the teacher finds most probable; in regression to the prediction. Importances
-    are means over all rows explained, the highest scores included, and over classes.
+    What is compared in a row are the contributions to the prediction for the second of two classes,
+    or for the class that the teacher finds most probable; in regression to the prediction.
+    Importances are means over all rows explained, the highest scores included, and over classes.
 
     A model whose values are sampled is explained a second time on up to 50 rows, with other walks
     from the same background. Where it does not resemble itself, nothing else can resemble it:
@@ -233,14 +233,14 @@ class Comparison:
         ]
 
     def thinned(self, n_most):
-        """Return at most so many rows, evenly spaced, and the same comparison of them."""
+        """Return at most this many rows, evenly spaced, and the same comparison of them."""
         n_rows = len(self.classes)
         rows = np.linspace(0, n_rows - 1, min(n_rows, n_most)).round().astype(int)
         parts = {name: chosen[rows] for name, chosen in self.parts.items()}
         return rows, replace(self, classes=self.classes[rows], parts=parts)
 
     def with_decisions(self, of_teacher, of_student):
-        """Add the rows on which both decide alike, and the others, unless it is regression."""
+        """Add the rows with the same most probable class, and the others; not in regression."""
         if of_student.output_space == "prediction":
             return self
         alike = _scores(of_teacher).argmax(axis=1) == _scores(of_student).argmax(axis=1)

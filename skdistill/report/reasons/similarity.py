@@ -8,7 +8,7 @@ from scipy.stats import rankdata
 
 @dataclass(frozen=True)
 class RowSimilarity:
-    """How alike the contributions of a reference and of another model are, per row.
+    """How similar the contributions of a reference and of another model are, per row.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ def similarity_of_rows(reference, other, top):
     Parameters
     ----------
     reference, other : ndarray of shape (n_rows, n_columns)
-        Contributions of the columns to each row's answer.
+        Contributions of the columns to each row's prediction.
     top : int
         How many columns with the largest contributions, in absolute value, are looked at.
 

@@ -100,12 +100,12 @@ class AdditiveStart:
 
 @dataclass(frozen=True)
 class WalksFromStart:
-    """Answers along walks of a student that starts with a sum.
+    """Predictions along walks of a student that starts with a sum.
 
     Attributes
     ----------
     question : Question
-        What is asked.
+        What is explained.
     walks : Walks
         From background rows, by their position among them.
     start : AdditiveStart
@@ -128,7 +128,7 @@ class WalksFromStart:
         return len(self.positions)
 
     def answers_along(self, row):
-        """Answers along the walks to one of the rows to explain, see `walk_all`."""
+        """Predictions along the walks to one of the rows to explain, see `walk_all`."""
         changes = self.start.parts(self.positions[row : row + 1]) - self.background
         at_z = self.background.sum(axis=1) + self.start.intercept
         n_walks, n_columns = self.walks.order.shape

@@ -14,8 +14,8 @@ from skdistill.students.linear import LinearStudentClassifier, LinearStudentRegr
 from skdistill.students.mlp import MLPStudentClassifier, MLPStudentRegressor
 from skdistill.students.soft_tree import SoftTreeStudentClassifier
 
-#: Answers per row, unless said otherwise: of models, and of students asked by their plain arrays,
-#: which answer in a microsecond. More if it takes more for a walk from every background row.
+#: Predictions per row, unless said otherwise: of models, and of students asked by their plain
+#: arrays, which take a microsecond. More if it takes more for a walk from every background row.
 EVALS, EVALS_OF_ARRAYS = 6_000, 20_000
 
 _ADDITIVE = (LinearStudentClassifier, LinearStudentRegressor)
@@ -34,9 +34,9 @@ class Attribution:
     Attributes
     ----------
     values : ndarray of shape (n_samples, n_columns, n_outputs)
-        For every row they add up to its answer minus the base.
+        For every row they add up to its prediction minus the base.
     base : ndarray of shape (n_outputs,)
-        Mean answer of the background.
+        Mean prediction of the background.
     method : str
         How they were computed.
     """
@@ -56,7 +56,7 @@ def attribute(question, pool, *, max_evals, random_state, bar):
     pool : RowPool
         Rows to explain, and background.
     max_evals : int or None
-        Largest number of answers per row where values are sampled; None for as many as usual.
+        Largest number of evaluations per row where values are sampled; None for as many as usual.
     random_state : RandomState instance
         Draws the walks.
     bar : callable
@@ -65,7 +65,7 @@ def attribute(question, pool, *, max_evals, random_state, bar):
     Returns
     -------
     attribution : Attribution
-        Exact for additive students where their curves add up to the answer, and for models that
+        Exact for additive students where their curves add up to the prediction, and for models that
         are sums of trees there; sampled for all others.
     """
     last = see_through(question.model.estimator, pool.table)
@@ -117,4 +117,4 @@ def _by_walks(model, bar):
     values, base = walk_all(model.walks, model.n_rows, model.answers_along, bar)
     n_walks, n_columns = model.walks.order.shape
     n_evals = n_walks * (n_columns - 1)
-    return Attribution(values, base, f"sampled, {n_walks:,} walks, {n_evals:,} answers per row")
+    return Attribution(values, base, f"sampled, {n_walks:,} walks, {n_evals:,} evaluations per row")

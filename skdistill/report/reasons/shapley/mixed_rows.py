@@ -1,4 +1,4 @@
-"""Walks answered by the model itself, which is asked about mixed rows."""
+"""Walks evaluated by the model itself, on mixed rows."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,18 +8,18 @@ import numpy as np
 from skdistill.report.reasons.shapley.question import Question, RowPool
 from skdistill.report.reasons.shapley.walks import Walks
 
-#: Cells of a mixed table that a model is asked about at a time.
+#: Cells of a mixed table that a model predicts at a time.
 BATCH_CELLS = 2**20
 
 
 @dataclass(frozen=True)
 class MixedRows:
-    """Answers along walks of a model that is asked about mixed rows.
+    """Predictions along walks of a model that is asked about mixed rows.
 
     Attributes
     ----------
     question : Question
-        What is asked.
+        What is explained.
     pool : RowPool
         The rows.
     walks : Walks
@@ -41,7 +41,7 @@ class MixedRows:
         return tuple(self.question.answers(rows) for rows in ends)
 
     def answers_along(self, row):
-        """Answers along the walks to one of the rows to explain, see `walk_all`.
+        """Predictions along the walks to one of the rows to explain, see `walk_all`.
 
         Steps that take a cell equal to the one that is there change nothing and are not asked
         about.

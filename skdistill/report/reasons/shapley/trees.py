@@ -33,7 +33,7 @@ class ArrayTree:
     threshold : ndarray of shape (n_nodes,)
         Rows with ``x <= threshold`` go left.
     value : ndarray of shape (n_nodes, n_outputs)
-        What the tree adds to the answer; read at leaves only.
+        What the tree adds to the prediction; read at leaves only.
     """
 
     left: np.ndarray
@@ -59,7 +59,7 @@ class ArrayTree:
         return depth
 
     def goes_left(self, columns):
-        """Answer every node's question for every row.
+        """Evaluate the condition of every node for every row.
 
         Parameters
         ----------
@@ -93,7 +93,7 @@ class ArrayTree:
 
 
 def sum_of_trees(trees, X):
-    """Add up what trees answer for the rows of a matrix, of shape (n_samples, n_outputs)."""
+    """Add up the outputs of trees for the rows of a matrix, of shape (n_samples, n_outputs)."""
     columns = np.ascontiguousarray(X.T)
     return sum(tree.predict(columns) for tree in trees)
 
@@ -119,7 +119,7 @@ def tree_shapley_values(trees, X, background, owner, n_players, bar=iter):
     Returns
     -------
     values : ndarray of shape (n_samples, n_players, n_outputs)
-        For every row they add up to its answer minus the mean answer of the background.
+        For every row they add up to its prediction minus the mean prediction of the background.
 
     Notes
     -----

@@ -86,7 +86,7 @@ WORK = (
     (("search, trees and additive",), SETTINGS[:2]),
 )
 
-#: Stages by the name of the task that scikit-learn's callbacks are told of.
+#: Stages by the name of the task that scikit-learn's callbacks are called with.
 TASKS = {
     "label-rows": "labels",
     "label-synthetic-rows": "synthetic",
@@ -104,10 +104,10 @@ class Clock:
         self.seconds, self.begun = {}, {}
 
     def setup(self, estimator, context):
-        """Nothing is to be set up."""
+        """Nothing to set up."""
 
     def teardown(self, estimator, context):
-        """Nothing is to be torn down."""
+        """Nothing to tear down."""
 
     def on_fit_task_begin(self, estimator, context):
         """Start the clock of a stage."""

@@ -4,7 +4,7 @@
     python benchmarks/report_speed.py --data transactions.parquet      (rows in time order)
 
 Explanations are timed on one thread with 30 columns and 100 background rows; the report with its
-defaults on what the machine has. Without ``--data`` the report is on made-up rows.
+defaults on what the machine has. Without ``--data`` the report is on synthetic rows.
 """
 
 import argparse

@@ -5,7 +5,7 @@
 
 Without ``--data`` it simulates loan applications, in which one group earns less and so is refused
 more often. It distils a random forest into an additive model, writes the report that a risk
-committee reads, and names the reasons for the riskiest application. Then comes the gate: it ends
+committee reads, and names the reasons for the riskiest application. Then it checks the requirements: it ends
 with exit code 1 if the report's verdict is red, the student is not shown to be as good as its
 teacher, or they agree on less than nine applications in ten. Bad options end it with exit code 2.
 Needs the ``examples`` extra.
@@ -150,7 +150,7 @@ def decide(fidelity):
         raise SystemExit(f"\nNot good enough for production: {error}") from None
     print("\nGood enough for production.")
     if verdict.concerns:
-        print("Somebody has to answer for this, though:")
+        print("Concerns to accept before it is deployed:")
         print("\n".join(f"  {concern}" for concern in verdict.concerns))
 
 

@@ -228,7 +228,7 @@ def test_the_capacity_has_to_fit_the_rows(scored):
         DecisionBands(FIXED, review_capacity=101).fit(probability, days=days)
     with pytest.raises(ValueError, match=r"review_capacity=5 is a number per day\. Pass days"):
         DecisionBands(FIXED, review_capacity=5).fit(probability)
-    with pytest.raises(ValueError, match=r"costs\.review is None: nobody reviews"):
+    with pytest.raises(ValueError, match=r"costs\.review is None: nothing is reviewed"):
         DecisionBands(replace(FIXED, review=None), review_capacity=0.1).fit(probability)
     for capacity in (0, -1, 1.5, 1.0):
         with pytest.raises(ValueError, match="The 'review_capacity' parameter"):
@@ -343,7 +343,7 @@ def test_the_cost_curve_is_the_cost_of_deciding_at_each_capacity(scored):
     share, per_row = review_cost_curve(fraud, probability, costs=BY_AMOUNT, amounts=amounts)
     assert per_row[-1] == pytest.approx(without_limit.mean())
     assert share[-1] == pytest.approx(np.mean(savings > 0))
-    with pytest.raises(ValueError, match="nobody reviews"):
+    with pytest.raises(ValueError, match="nothing is reviewed"):
         review_cost_curve(fraud, probability, costs=replace(FIXED, review=None))
 
 

@@ -385,5 +385,5 @@ def test_scorers_refuse_what_they_do_not_have():
     with pytest.raises(ValueError, match="flagged='block'; 'decline' or 'review'"):
         scorer(tree, [[0], [1]], [0, 1])
     no_desk = DecisionCosts(missed_fraud=1, declined_legit=1)
-    with pytest.raises(ValueError, match="nobody reviews"):
+    with pytest.raises(ValueError, match="nothing is reviewed"):
         fraud_scorer("decision_cost", costs=no_desk, flagged="review")(tree, [[0], [1]], [0, 1])

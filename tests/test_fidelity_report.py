@@ -336,8 +336,16 @@ def segment(is_worse):
     [
         ("green", "As good as its teacher, within 0.01 in ROC-AUC.", {}),
         ("green", "distillation helped", {"score": compared(estimate(0.0), estimate(0.02))}),
-        ("amber", "distillation did harm", {"score": compared(estimate(0.0), estimate(-0.0015))}),
-        ("red", "Distillation did harm", {"score": compared(estimate(0.0), estimate(-0.004))}),
+        (
+            "amber",
+            "distillation made the student worse",
+            {"score": compared(estimate(0.0), estimate(-0.0015))},
+        ),
+        (
+            "red",
+            "Distillation made the student worse",
+            {"score": compared(estimate(0.0), estimate(-0.004))},
+        ),
         ("amber", "Not shown to be within 0.01", {"score": compared(estimate(-0.0095))}),
         ("red", "Worse than its teacher by more", {"score": compared(estimate(-0.02))}),
         ("amber", "worse on 1 of 2 segments", {"segments": (segment(True), segment(False))}),

@@ -272,7 +272,7 @@ def step(title):
 
 
 def make_teacher(seed):
-    """Return a forest weighted to find frauds, behind an encoder of the columns that are not numbers."""
+    """Return a forest weighted to find frauds, behind an encoder of what is no number."""
     forest = RandomForestClassifier(
         200,
         min_samples_leaf=5,
@@ -428,14 +428,14 @@ def serve(deployed, parts, args):
 
 
 def passes(deployed, parts, seed):
-    """Tell whether a student that was distilled again meets them."""
+    """Tell whether a student that was distilled again meets the requirements."""
     options = options_of_report(deployed, parts, seed)
     report = fidelity_report(deployed.distiller, parts.assess.X, parts.assess.y, **options)
     print(report.verdict.headline)
     try:
         report.require(**REQUIREMENTS)
     except RequirementNotMetError as error:
-        print(f"{error}\nThe one before stays, and somebody has to look at it.")
+        print(f"{error}\nThe student before it stays in use; look into it.")
         return False
     return True
 

@@ -6,9 +6,9 @@
 Without ``--data`` it simulates loan applications, in which one group earns less and so is refused
 more often. It distils a random forest into an additive model, writes the report that a risk
 committee reads, and names the reasons for the riskiest application. Then it checks requirements:
-it ends with exit code 1 if the report's verdict is red, the student is not shown to be as good as its
-teacher, or they agree on less than nine applications in ten. Bad options end it with exit code 2.
-Needs the ``examples`` extra.
+it ends with exit code 1 if the report's verdict is red, the student is not shown to be as good as
+its teacher, or they agree on less than nine applications in ten. Bad options end it with exit code
+2. Needs the ``examples`` extra.
 """
 
 from pathlib import Path

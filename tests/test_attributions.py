@@ -144,13 +144,13 @@ def test_refits_and_redrawn_walks_are_there_for_comparison(report, binary_task, 
 def test_teacher_and_student_start_from_the_same_background(report, forest):
     mean = report.teacher.base_values[0, 1]
     assert report.teacher.method.startswith("exact")
-    assert report.student.method == "sampled, 40 walks, 280 answers per row"
+    assert report.student.method == "sampled, 40 walks, 280 evaluations per row"
     wide = np.random.default_rng(0).normal(size=(80, 30))
     y = (wide[:, 0] > 0).astype(int)
     forest = RandomForestClassifier(5, random_state=0).fit(wide, y)
     network = MLPStudentClassifier((4,), max_epochs=2).fit(wide, y)
     thin = attribution_report(network, wide, teacher=forest, max_evals=29 * 4, n_rows=4)
-    assert thin.student.method == "sampled, 4 walks, 116 answers per row"
+    assert thin.student.method == "sampled, 4 walks, 116 evaluations per row"
     steps = thin.teacher.base_values[0, 1] * 4 * 5  # of four background rows and five trees
     assert steps == pytest.approx(round(steps))
     assert 0 < mean < 1

@@ -276,7 +276,7 @@ def test_the_page_counts_the_money_of_a_fraud_desk(binary_task, rng):
     assert page.headings.index("Decisions and money") == 2
     assert page.open == []
     assert len(page.ids) == len(set(page.ids))
-    assert "Money lost a day on all rows, over how many can be reviewed" in html
+    assert "Money lost a day on all rows, by the number of reviews" in html
     assert "card precision in a day&#39;s top k" in html
     assert report.to_dict()["fidelity"]["decisions"]["n_days"] == 10
     assert "Decisions and money" in str(report)

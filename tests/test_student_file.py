@@ -119,7 +119,7 @@ def test_a_student_that_its_file_does_not_answer_for_is_not_saved(students, kind
     else:
         margins = student._margins
         student._margins = lambda X: margins(X) * 1.01
-    with pytest.raises(ParityError, match="The student file does not answer as the student"):
+    with pytest.raises(ParityError, match="The student file does not match the student"):
         save(student, path)
     assert path.read_bytes() == before
     assert [each.name for each in tmp_path.iterdir()] == ["student.skd"]

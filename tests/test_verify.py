@@ -160,7 +160,7 @@ def test_a_file_that_answers_otherwise_is_found_with_its_worst_row(tree, linear,
     changed = path.read_text().replace(value, f"1{value}")
     assert changed != path.read_text()
     seal(path, changed.encode())
-    with pytest.raises(ParityError, match=r"does not answer.*worst row: {'amount'.*It did on 20"):
+    with pytest.raises(ParityError, match=r"does not match.*worst row: {'amount'.*It did on 20"):
         verify(path)
 
 
@@ -187,7 +187,7 @@ def test_a_pipeline_is_verified_on_the_rows_and_the_model_that_are_passed(binary
     with pytest.raises(ValueError, match="is an exported pipeline, so X is needed"):
         verify(path, model=pipeline)
     pipeline[0].mean_ = pipeline[0].mean_ + 1.0
-    with pytest.raises(ParityError, match="does not answer"):
+    with pytest.raises(ParityError, match="does not match"):
         verify(path, X, model=pipeline)
 
 
@@ -250,7 +250,7 @@ def test_a_wrong_answer_of_a_constant_regressor_is_noticed(rng, tmp_path):
     source = path.read_text()
     assert f" {value}," in source
     seal(path, source.replace(f" {value},", " 0.1000001,").encode())
-    with pytest.raises(ParityError, match="does not answer as the student does"):
+    with pytest.raises(ParityError, match="does not match the student"):
         verify(path)
 
 

@@ -1,12 +1,11 @@
 """The result of `fidelity_report`, as text, frame, JSON and HTML."""
 
-import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 
 from skdistill.bootstrap import Estimate
 from skdistill.decisions.results import DecisionReport
 from skdistill.exceptions import RequirementNotMetError
-from skdistill.formatting import columns_of, pandas_frame, plain, text_table, title_of, write
+from skdistill.formatting import TabularReport, fields_of, text_table, title_of, write
 from skdistill.report.fidelity.daily import NEEDS
 from skdistill.report.fidelity.measures import MEASURES
 from skdistill.report.fidelity.notes import note_on
@@ -102,7 +101,7 @@ class ClassAgreement:
 
 
 @dataclass(frozen=True)
-class FidelityReport:
+class FidelityReport(TabularReport):
     """How closely a student follows its teacher, how good both are, and what they cost.
 
     Made by `fidelity_report`. Prints as text; `to_frame`, `to_dict`, `to_json` and `to_html` give
@@ -169,6 +168,8 @@ class FidelityReport:
     - agreement is 0.959108; at least 0.99 was required.
     """
 
+    MAIN_SECTION = "scores"
+
     kind: str
     classes: tuple | None
     n_samples: int
@@ -209,8 +210,8 @@ class FidelityReport:
             return [{"measure": key, "value": value} for key, value in content.items()]
         key = "model" if name == "cost" else "score"
         if isinstance(content, dict):
-            return [{key: item, **_row(values)} for item, values in content.items()]
-        rows = [_row(item) for item in content]
+            return [{key: item, **fields_of(values)} for item, values in content.items()]
+        rows = [fields_of(item) for item in content]
         if name == "group_gaps":
             rows = [row | {"bias": gap.finding} for row, gap in zip(rows, content, strict=True)]
         return rows
@@ -254,45 +255,6 @@ class FidelityReport:
             there is nothing of the kind.
         """
         return note_on(self, name) if self.section(name) else ""
-
-    def to_frame(self, section="scores"):
-        """Return one part of the report as a data frame.
-
-        Parameters
-        ----------
-        section : str, default="scores"
-            See `section`.
-
-        Returns
-        -------
-        frame : pandas.DataFrame
-            Estimates take three columns: the value, ``_low`` and ``_high``.
-
-        Raises
-        ------
-        ImportError
-            If pandas is not installed.
-        """
-        return pandas_frame(columns_of(self.section(section)))
-
-    def to_dict(self):
-        """Return everything as nested dicts and lists of plain numbers and strings."""
-        return plain(asdict(self))
-
-    def to_json(self, path=None):
-        """Write everything as JSON.
-
-        Parameters
-        ----------
-        path : str, path-like or None, default=None
-            Where to write it; None returns it.
-
-        Returns
-        -------
-        json : str or None
-            The text, if no path was given.
-        """
-        return write(json.dumps(self.to_dict(), indent=2), path)
 
     def to_html(self, path=None):
         """Write a self-contained HTML page.
@@ -437,8 +399,3 @@ class FidelityReport:
         word, end = ("at least", "low") if greater_is_better else ("at most", "high")
         where = f" ({end} end of the interval)" if at_interval and name in self.fidelity else ""
         return f"{title_of(name)} is {found:.6g}{where}; {word} {limit:g} was required."
-
-
-def _row(item):
-    """Return the fields of a data class as a dict, estimates left whole."""
-    return {field.name: getattr(item, field.name) for field in fields(item)}

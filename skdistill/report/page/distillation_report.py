@@ -1,6 +1,5 @@
 """The whole report as one page: verdict, performance, fidelity, reasons, student and origin."""
 
-import json
 from dataclasses import dataclass, field
 from numbers import Integral
 
@@ -8,7 +7,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 
 from skdistill.decisions.bands import DecisionBands
-from skdistill.formatting import plain, write
+from skdistill.formatting import JsonReport, plain, write
 from skdistill.parameters import validate_params
 from skdistill.report.fidelity.compare_models import fidelity_options, report_on
 from skdistill.report.fidelity.fidelity_report import FidelityReport
@@ -25,7 +24,7 @@ from skdistill.verbose import stage, told
 
 
 @dataclass(frozen=True)
-class DistillationReport:
+class DistillationReport(JsonReport):
     """Verdict, performance, fidelity, segments and groups, reasons, the student, cost and origin.
 
     Made by `distillation_report`. Prints as text; `to_html` writes the page, `to_dict` and
@@ -98,21 +97,6 @@ class DistillationReport:
             "attributions": attributions,
             "provenance": plain(self.provenance),
         }
-
-    def to_json(self, path=None):
-        """Write all numbers as JSON.
-
-        Parameters
-        ----------
-        path : str, path-like or None, default=None
-            Where to write it; None returns it.
-
-        Returns
-        -------
-        json : str or None
-            The text, if no path was given.
-        """
-        return write(json.dumps(self.to_dict(), indent=2), path)
 
     def _repr_html_(self):
         return self._render(whole_page=False)

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skdistill.formatting import decimals, pandas_frame, percent, plain, text_table
+from skdistill.formatting import TabularReport, decimals, percent, plain, text_table
 from skdistill.report.plotting import class_position, import_pyplot
 from skdistill.report.reasons.plots import draw_dependence, draw_importance
 from skdistill.report.reasons.similarity import RowSimilarity
@@ -35,7 +35,7 @@ class ColumnImportance(NamedTuple):
 
 
 @dataclass(frozen=True)
-class AttributionReport:
+class AttributionReport(TabularReport):
     """Whether a student decides for the same reasons as its teacher; made by `attribution_report`.
 
     Attributes
@@ -82,6 +82,8 @@ class AttributionReport:
     >>> report.teacher.shape == report.student.shape == (50, 4, 3)
     True
     """
+
+    MAIN_SECTION = "local"
 
     kind: str
     models: dict
@@ -142,27 +144,6 @@ class AttributionReport:
         columns = {"row": self.rows, "origin": self.origin, **vars(self.row_similarity)}
         values = zip(*(column.tolist() for column in columns.values()), strict=True)
         return [dict(zip(columns, row, strict=True)) for row in values]
-
-    def to_frame(self, section="local"):
-        """Return one part of the report as a data frame.
-
-        Parameters
-        ----------
-        section : {"importance", "local", "stability", "rows"}, default="local"
-            See `section`.
-
-        Returns
-        -------
-        frame : pandas.DataFrame
-            One row per entry.
-
-        Raises
-        ------
-        ImportError
-            If pandas is not installed.
-        """
-        rows = self.section(section)
-        return pandas_frame({key: [row[key] for row in rows] for key in (rows[0] if rows else ())})
 
     def to_dict(self):
         """Return all but the explanations as nested dicts and lists of numbers and strings."""

@@ -212,7 +212,7 @@ def test_numbers_beyond_float_are_refused_before_a_compiler_sees_them(place, rng
     if place == "answer":
         y = y * 1e40
     student = LinearStudentRegressor().fit(X, y)
-    with pytest.raises(ValueError, match=r"a float holds numbers up to 3.4e\+38. Pass dtype='dou"):
+    with pytest.raises(ValueError, match=r"a float holds numbers up to 3.4e\+38. Pass dtype='flo"):
         to_c(student, tmp_path / "m.c", dtype="float32")
     assert list(tmp_path.iterdir()) == []
     to_c(student, tmp_path / "m.c")
@@ -402,7 +402,7 @@ def test_beyond_the_tolerance_nothing_is_written(tmp_path):
 def test_float_that_cannot_hold_the_numbers_is_refused(tmp_path):
     X = 1.7e9 + np.arange(0.0, 400)[:, None]
     student = LinearStudentClassifier().fit(X, np.arange(400) % 80 < 40)
-    with pytest.raises(ParityError, match="dtype='double'"):
+    with pytest.raises(ParityError, match="dtype='float64'"):
         to_c(student, tmp_path / "m.c", dtype="float32")
     assert to_c(student, tmp_path / "m.c").certificate.max_difference < 1e-5
 

@@ -196,7 +196,7 @@ def check_top_k(k, n_samples):
         raise TypeError(f"k is {shown(k)}; a whole number of rows was expected.")
     if not 1 <= k <= n_samples:
         raise ValueError(
-            f"The top {k} of {n_samples} rows were asked for. Pass a number from 1 to {n_samples}, "
+            f"The top {k} of {n_samples} rows were requested. Pass a number from 1 to {n_samples}, "
             "or more rows."
         )
 

@@ -1034,7 +1034,7 @@ def test_bad_input_is_refused_with_what_to_do(binary_case, regression_case):
     for thresholds in ((2,), (0.5, np.nan), ("a",), (True,), [[0.5]]):
         with pytest.raises(ValueError, match=r"thresholds=.*probabilities between 0 and 1 was exp"):
             fidelity_report(model, X, y, thresholds=thresholds)
-    with pytest.raises(ValueError, match="top 200 of 150 rows were asked for"):
+    with pytest.raises(ValueError, match="top 200 of 150 rows were requested"):
         fidelity_report(model, X, y, top_k=200)
     with pytest.raises(ValueError, match=r"y holds \['maybe'\]"):
         fidelity_report(model, X, np.where(y == "no", "maybe", y))

@@ -184,7 +184,7 @@ def test_categories_that_float32_cannot_tell_apart_raise(rng, tmp_path):
     codes = pd.Categorical(rng.choice([100_000_001, 100_000_002], 200))
     X = pd.DataFrame({"day": codes, "size": rng.normal(size=200)})
     student = TreeStudentClassifier().fit(X, (codes == 100_000_001).astype(int))
-    with pytest.raises(ValueError, match=r"'day' has categories that float32 cannot tell apart"):
+    with pytest.raises(ValueError, match=r"'day' has categories that float32 cannot distinguish"):
         to_onnx(student, tmp_path / "m.onnx")
     to_onnx(student, tmp_path / "m.onnx", X, dtype="float64")
 

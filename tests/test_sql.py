@@ -668,7 +668,7 @@ def test_categories_of_two_kinds_name_the_column(frame):
 @pytest.mark.parametrize("names", [["a", "A"], ["a", ""]])
 def test_columns_that_a_database_cannot_tell_apart_are_refused(names, rng):
     X = pd.DataFrame(rng.normal(size=(50, 2)), columns=names)
-    with pytest.raises(ValueError, match=r"The name '[A]?' of a column is empty or stands for two"):
+    with pytest.raises(ValueError, match=r"The name '[A]?' of a column is empty or names two"):
         sql_of(TreeStudentRegressor().fit(X, X.iloc[:, 0]))
 
 

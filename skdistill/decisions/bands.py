@@ -48,7 +48,7 @@ class DecisionBands(ParametersMixin, BaseEstimator):
     amounts_ : ndarray of shape (3,) or None
         Quartiles of the amounts, for which `text` shows thresholds; None without amounts.
     estimator_ : estimator or None
-        What `predict` asks; None if fitted on scores.
+        The model that `predict` uses; None if fitted on scores.
 
     See Also
     --------
@@ -58,7 +58,7 @@ class DecisionBands(ParametersMixin, BaseEstimator):
     -----
     Without a limit, rows decide for themselves: the cheapest of the three expected costs wins, see
     `DecisionCosts`. Let ``s_i`` be what a review of row i saves: the smaller cost of approving and
-    declining, minus that of the review. At most C reviews ask for the set with the largest sum of
+    declining, minus that of the review. At most C reviews require the set with the largest sum of
     savings, which is the C rows of the highest ``s_i > 0``. The Lagrangian of the constraint says
     the same as a price: each review costs ``l`` more, a row is reviewed where ``s_i >= l``, and
     ``l`` is 0 if fewer than C rows save anything, otherwise the C-th highest saving. So the
@@ -128,7 +128,7 @@ class DecisionBands(ParametersMixin, BaseEstimator):
         pos_label : int, float, bool, str or None, default=None
             The class of y that is fraud; None for 1, if the classes are {0, 1} or {-1, 1}.
         sample_weight : array-like of shape (n_samples,) or None, default=None
-            Non-negative weights: how many rows each stands for.
+            Non-negative weights: the number of rows that each represents.
 
         Returns
         -------
@@ -338,7 +338,7 @@ class DecisionBands(ParametersMixin, BaseEstimator):
         return np.where(reviewed, REVIEW, unreviewed)
 
     def _price(self, savings, day, weight):
-        """Return the price of reviews that these rows ask for."""
+        """Return the price of reviews at which these rows meet the capacity."""
         capacity = self.review_capacity
         if capacity is None:
             return 0.0
@@ -397,11 +397,11 @@ def shadow_price(savings, weight, capacity, *, fill):
     savings : ndarray of shape (n_samples,)
         What a review of each row saves.
     weight : ndarray of shape (n_samples,)
-        How many rows each stands for.
+        The number of rows that each represents.
     capacity : float
         How many of them can be reviewed.
     fill : bool
-        Which of the rows with the savings at the limit, all alike, are worth the price: all of
+        Which of the rows with the savings at the limit, all equal, are worth the price: all of
         them, so that the capacity is reached or exceeded, or none, so that it is not exceeded.
 
     Returns

@@ -88,7 +88,7 @@ def decision_report(
     groups : array-like of shape (n_samples,) or None, default=None
         The card, customer or other entity of each row.
     sample_weight : array-like of shape (n_samples,) or None, default=None
-        Non-negative weights: how many rows each stands for.
+        Non-negative weights: the number of rows that each represents.
     pos_label : int, float, bool, str or None, default=None
         The class that is fraud; None for 1, if the classes are {0, 1} or {-1, 1}.
     threshold_share : float, default=0.5

@@ -51,7 +51,7 @@ def review_cost_curve(
     pos_label : int, float, bool, str or None, default=None
         The class that is fraud; None for 1, if the classes are {0, 1} or {-1, 1}.
     sample_weight : array-like of shape (n_samples,) or None, default=None
-        Non-negative weights: how many rows each stands for.
+        Non-negative weights: the number of rows that each represents.
 
     Returns
     -------

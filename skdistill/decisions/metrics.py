@@ -108,7 +108,7 @@ def precision_at_k(y_true, y_score, *, k, days=None, pos_label=None, sample_weig
     pos_label : int, float, bool, str or None, default=None
         The class that is fraud; None for 1, if the classes are {0, 1} or {-1, 1}.
     sample_weight : array-like of shape (n_samples,) or None, default=None
-        Non-negative weights: how many rows each stands for, also among the k.
+        Non-negative weights: the number of rows that each represents, also among the k.
 
     Returns
     -------
@@ -167,7 +167,7 @@ def recall_at_k(y_true, y_score, *, k, days=None, pos_label=None, sample_weight=
     pos_label : int, float, bool, str or None, default=None
         The class that is fraud; None for 1, if the classes are {0, 1} or {-1, 1}.
     sample_weight : array-like of shape (n_samples,) or None, default=None
-        Non-negative weights: how many rows each stands for, also among the k.
+        Non-negative weights: the number of rows that each represents, also among the k.
 
     Returns
     -------

@@ -146,7 +146,7 @@ def _check_routed(costs, amounts, capacity=None, days=None):
 
 def _how_to_route(name, what):
     return (
-        f"The scorer needs {name}, {what}, and scikit-learn passes them on only if it is asked to: "
+        f"The scorer needs {name}, {what}, and scikit-learn passes them on only on request: "
         "call sklearn.set_config(enable_metadata_routing=True), pass "
         f"scoring=scorer.set_score_request({name}=True) to the search, and {name}={name} to its "
         "fit."
@@ -155,7 +155,7 @@ def _how_to_route(name, what):
 
 _SCORES = ("decision_function", "predict_proba")
 
-#: Metric -> function of (y_true, predictions), what the model is asked for, whether greater is
+#: Metric -> function of (y_true, predictions), what the model predicts, whether greater is
 #: better.
 _METRICS = {
     "average_precision": (average_precision_score, _SCORES, True),

@@ -49,7 +49,7 @@ class Certificate:
     tolerance : float
         The largest that was allowed.
     model_sha256 : str
-        Hash of the student as it is served: columns, classes and arrays.
+        Hash of the student as served: columns, classes and arrays.
     sample_sha256 : str
         Hash of the rows compared.
     file_sha256 : str or None
@@ -66,7 +66,7 @@ class Certificate:
 
     Examples
     --------
-    A gate for deployment:
+    A condition for deployment:
 
     >>> from sklearn.datasets import load_iris
     >>> from skdistill import TreeStudentClassifier, to_sql

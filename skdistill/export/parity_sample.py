@@ -50,7 +50,7 @@ class Sample:
 
 
 def parity_sample(student, model, X=None):
-    """Make the rows of `parity_rows`, and ask the student; of both a `Sample`."""
+    """Make the rows of `parity_rows`, with the student's predictions, as a `Sample`."""
     rows = parity_rows(student, model, X)
     return Sample(rows, student_answers(student, rows))
 
@@ -105,7 +105,7 @@ def _as_levels(values, column):
 
 
 def student_answers(student, rows):
-    """Ask a student about plain columns; of shape (n_samples, n_answers)."""
+    """Predict from plain columns by a student; of shape (n_samples, n_answers)."""
     if hasattr(student, "classes_"):
         return proba_from_margins(student._margins(rows))
     return student._values(rows)[:, None]

@@ -65,7 +65,7 @@ def save(model, path):
     Notes
     -----
     Before it is written, the file is scored as `skdistill.scorer.load` scores it, and compared with
-    the student on some thousand rows that are made up: on, beside and between all thresholds and
+    the student on several thousand synthetic rows: on, beside and between all thresholds and
     bin edges, missing, and of every level.
 
     The same student gives the same bytes. They are in the layout of safetensors, with a SHA-256
@@ -108,7 +108,7 @@ def save(model, path):
 
 
 def load(path):
-    """Load a student that `save` wrote; from trusted and untrusted sources alike.
+    """Load a student that `save` wrote; from trusted and untrusted sources.
 
     Parameters
     ----------

@@ -86,7 +86,7 @@ def _answers_of_leaf(graph, model, dtype, infinite, leaf, outputs):
 
 
 def _label_table(graph, labels):
-    """Return labels with one after the last that stands for rows without a prediction."""
+    """Return labels with one after the last for rows without a prediction."""
     none = "" if labels.dtype == object else NO_LABEL
     return graph.constant(np.append(labels, np.array([none], dtype=labels.dtype)))
 

@@ -27,7 +27,7 @@ def register_converters():
     """Let ``skl2onnx.convert_sklearn`` convert the students and distillers of skdistill.
 
     `to_onnx` does so by itself. This is for pipelines that are converted by hand, with options of
-    one's own; then nobody has compared the result with the model.
+    your own; then nothing has compared the result with the model.
 
     Examples
     --------

@@ -8,7 +8,7 @@ from skdistill.export.parity_sample import GIVEN_ROWS, Sample, parity_rows, stud
 
 
 def onnx_sample(student, model, X=None):
-    """Make the rows that the ONNX model of a student is tried on, and ask the student.
+    """Make the rows that the ONNX model of a student is compared on, and the student's predictions.
 
     Parameters
     ----------

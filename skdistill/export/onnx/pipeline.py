@@ -64,7 +64,7 @@ def build_pipeline(pipeline, X, dtype):
 
 
 def _kinds_of(X):
-    """Return the kind of every column, and the string that stands for missing."""
+    """Return the kind of every column, and the string for missing."""
     cells = np.asarray(X, dtype=object)  # as the steps have seen them
     kinds, missing = [], []
     for j, name in enumerate(table_names(X)):

@@ -61,7 +61,7 @@ def to_onnx(model, path=None, X=None, *, dtype="float32", quantize=False, tolera
     ------
     TypeError
         If the student is not one of skdistill's, skl2onnx cannot convert a step of the Pipeline,
-        or `quantize` is asked for a student that is no MLP.
+        or `quantize` is passed with a student that is no MLP.
     ValueError
         If the categories of a column are of several types, a Pipeline comes without X, or the
         student is too large for an ONNX file, which holds 2 GB.

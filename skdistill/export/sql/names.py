@@ -31,7 +31,7 @@ def table_name(parameter, name):
     parameter : str
         What messages call it.
     name : str, tuple of str or None
-        With dots between catalog, schema and name, or apart.
+        With dots between catalog, schema and name, or as a tuple.
 
     Returns
     -------

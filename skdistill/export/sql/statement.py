@@ -115,7 +115,7 @@ def _without_columns(source, names):
 
 
 def _through_steps(model, carried, source, fence=False):
-    """Put a query around another for every step; return the last, and what it is called."""
+    """Put a query around another for every step; return the last, and its name."""
     alias = ROWS
     for number, (names, values) in enumerate(zip(step_columns(model), _steps(model), strict=True)):
         query = _select([*carried, *_aliased(_of(alias, values), names)], source)
@@ -138,7 +138,7 @@ def _steps(model):
 
 
 def _answers(model, names, alias):
-    """Write the results: the margins, if they are asked for, and the predictions."""
+    """Write the results: the margins, if requested, and the predictions."""
     steps = step_columns(model)
     if not steps:
         return _aliased(_of(alias, expressions.answers(model)), names.answers)

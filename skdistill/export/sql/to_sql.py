@@ -68,7 +68,7 @@ def to_sql(
         "duckdb", "postgres", "snowflake", "bigquery" or "spark".
     table : str or tuple of str, default=None
         The table or view with the raw columns. Dots in a string separate catalog, schema and name;
-        a tuple holds them apart.
+        a tuple holds them separately.
     view : str or tuple of str, default=None
         Name of the view to create over the table.
     keep : list of str, default=None
@@ -236,7 +236,7 @@ def _check_columns(columns):
     twice = first_repeated(names)
     if twice is not None or "" in names:
         raise ValueError(
-            f"The name {twice or ''!r} of a column is empty or stands for two columns: most "
+            f"The name {twice or ''!r} of a column is empty or names two columns: most "
             "databases do not distinguish upper and lower case. Rename the columns and fit the "
             "student again."
         )

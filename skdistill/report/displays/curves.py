@@ -113,7 +113,7 @@ class Additive:
 
 
 def additive_curves(student, position, rows=None):
-    """Take an additive student apart.
+    """Split an additive student into its curves.
 
     Parameters
     ----------

@@ -34,7 +34,7 @@ MAX_LETTERS = 32
 #: What is drawn beside the bars: visible on light and dark backgrounds.
 GREY = "0.6"
 
-#: Points of a scorecard if nothing else is asked for.
+#: Default number of points of a scorecard.
 SCALING = Scaling(points_to_double_odds=20, base_points=600, base_odds=50)
 
 #: Letters in a line of the title of the picture.
@@ -181,7 +181,7 @@ class ScorecardDisplay:
         points_to_double_odds : float, default=20
             Points that double the odds of the good class.
         base_points : float, default=600
-            Points that stand for `base_odds`.
+            Points of `base_odds`.
         base_odds : float, default=50
             Odds of the good class: 50 means 50 to 1.
         good_class : int, float, bool, str or None, default=None

@@ -27,7 +27,7 @@ REFERENCES = {
 
 
 class StudentSearchDisplay:
-    """Candidates of a search by cost and score, with their front and what they have to beat.
+    """Candidates of a search by cost and score, with their Pareto front and references.
 
     Use `from_estimator` to make one.
 

@@ -9,7 +9,7 @@ from skdistill.report.displays.tree_rules import leaf_facts, rules_of
 from skdistill.report.plotting import class_position, draw_if_possible, import_pyplot, shown_student
 from skdistill.students.tree import TreeStudentClassifier, TreeStudentRegressor
 
-#: Heading and format of what is known of a rule; None stands for the format of scores.
+#: Heading and format of what is known of a rule; None is the format of scores.
 _COLUMNS = {
     "label": ("class", ""),
     "score": ("student", None),

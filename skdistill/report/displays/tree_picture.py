@@ -39,7 +39,7 @@ class Label:
     Attributes
     ----------
     node : int
-        The inner node that asks.
+        The inner node that is tested.
     y : float
         Where they stand.
     text : str

@@ -23,7 +23,7 @@ class Rule:
     leaf : int
         Node number in the tree, as ``tree_.apply`` returns it.
     conditions : tuple of NumberCondition or LevelCondition
-        At most one per column, all of which have to hold.
+        At most one per column, all of which must hold.
     label : object
         The class that `score` is about; None in regression.
     score : float
@@ -182,7 +182,7 @@ def ways_to_nodes(tree, missing_occurs=None):
     Returns
     -------
     ways : dict of int to dict of int to condition
-        For every node, the condition on each column that was asked for.
+        For every node, the condition on each column that is tested.
     """
     ways = {0: {}}
     for node in np.flatnonzero(tree.children_left >= 0):  # parents come before children

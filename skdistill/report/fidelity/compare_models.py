@@ -278,7 +278,7 @@ def fidelity_options(given):
 
 
 def check_thresholds(thresholds):
-    """Return thresholds as a list of float; each has to be a probability.
+    """Return thresholds as a list of float; each must be a probability.
 
     Raises
     ------

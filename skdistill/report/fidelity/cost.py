@@ -57,7 +57,7 @@ def measure_cost(model, X):
     Parameters
     ----------
     model : Model
-        The model, as it is configured: also with its ``n_jobs``.
+        The model, as configured, including its ``n_jobs``.
     X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
         Rows to predict.
 

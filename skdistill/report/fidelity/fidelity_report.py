@@ -105,7 +105,7 @@ class FidelityReport(TabularReport):
     """How closely a student follows its teacher, how good both are, and what they cost.
 
     Made by `fidelity_report`. Prints as text; `to_frame`, `to_dict`, `to_json` and `to_html` give
-    other forms, and `require` makes it a gate.
+    other forms, and `require` raises unless it meets conditions.
 
     Attributes
     ----------
@@ -150,7 +150,7 @@ class FidelityReport(TabularReport):
 
     Examples
     --------
-    What a gate says to a student that is not good enough:
+    The error for a student that is not good enough:
 
     >>> from sklearn.datasets import load_breast_cancer
     >>> from sklearn.ensemble import RandomForestClassifier
@@ -323,9 +323,9 @@ class FidelityReport(TabularReport):
         status : {"green", "amber"} or None, default=None
             The worst verdict that will do.
         non_inferior : bool or None, default=None
-            True asks that the verdict finds the student non-inferior to its teacher.
+            True requires that the verdict finds the student non-inferior to its teacher.
         helped : bool or None, default=None
-            True asks that the verdict finds that distillation helped.
+            True requires that the verdict finds that distillation helped.
         at_interval : bool, default=False
             Whether limits on measures of fidelity must hold at the bad end of the interval, not
             only for the estimate.

@@ -4,7 +4,7 @@ from skdistill.report.fidelity.groups import SMALLEST_GROUP
 
 
 def note_on(report, name):
-    """Say what has to be known to read one part of a report.
+    """Return the note to one part of a report.
 
     Parameters
     ----------

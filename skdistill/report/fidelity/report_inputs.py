@@ -96,7 +96,7 @@ def make_inputs(
     bands,
     top_k_per_day,
 ):
-    """Check models and rows, and ask the models.
+    """Check models and rows, and predict.
 
     Parameters
     ----------

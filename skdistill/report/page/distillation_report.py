@@ -37,7 +37,7 @@ class DistillationReport(JsonReport):
     fidelity : FidelityReport
         The numbers; ``report.fidelity.require(...)`` raises unless they meet conditions.
     attributions : AttributionReport or None
-        Reasons of teacher and student; None without a teacher, or if not asked for.
+        Reasons of teacher and student; None without a teacher, or with ``attributions=False``.
     provenance : dict of str to dict
         How models and report were made.
     figures : dict of str to dict
@@ -153,7 +153,7 @@ def distillation_report(
     verbose=0,
     **options,
 ):
-    """Make everything that a risk committee asks about a student, as one self-contained page.
+    """Report on a student for a risk committee, as one self-contained page.
 
     Parameters
     ----------
@@ -176,7 +176,7 @@ def distillation_report(
     bands : DecisionBands or None, default=None
         Costs and capacity of a fraud desk, see `fidelity_report`.
     background : array-like or data frame or None, default=None
-        Rows that stand for the population in the explanations; None draws some of X.
+        Background rows of the explanations; None draws some of X.
     refits : sequence of estimator, default=()
         The same student made with other seeds, to tell how stable its reasons are.
     attributions : bool, default=True

@@ -82,7 +82,7 @@ def _distillation(distiller):
 
 
 def _beyond(distiller):
-    """Return what was asked for beyond soft labels: parameters that are not the defaults."""
+    """Return the options used beyond soft labels: parameters that are not the defaults."""
     parameters = inspect.signature(type(distiller)).parameters.values()
     return {
         p.name: getattr(distiller, p.name)

@@ -111,7 +111,7 @@ def attribution_report(
 
     A model whose values are sampled is explained a second time on up to 50 rows, with other walks
     from the same background. Where it does not resemble itself, nothing else can resemble it:
-    raise `max_evals`, or ask for log-odds.
+    raise `max_evals`, or explain log-odds.
 
     References
     ----------

@@ -15,11 +15,11 @@ from skdistill.estimators import n_columns_of
 from skdistill.models import Model, student_and_teacher
 from skdistill.parameters import validate_params
 from skdistill.report.plotting import class_position
+from skdistill.report.reasons.shapley.explained_output import ExplainedOutput, RowPool
 from skdistill.report.reasons.shapley.methods import attribute
-from skdistill.report.reasons.shapley.question import Question, RowPool
 from skdistill.verbose import note, steps, told
 
-#: With fewer rows to explain than this, a background has to be passed.
+#: With fewer rows to explain than this, a background must be passed.
 FEWEST_ROWS_TO_DRAW_FROM = 20
 
 CONSTRAINTS = {
@@ -44,7 +44,7 @@ class Reason(NamedTuple):
     value : object
         What the row holds there, as the user has it; NaN or None where missing.
     contribution : float
-        Its Shapley value, larger than 0, in the output space that was asked for.
+        Its Shapley value, larger than 0, in the output space that was passed.
 
     Examples
     --------
@@ -101,7 +101,7 @@ def explain(
     max_evals : int or None, default=None
         Largest number of evaluations of the model per row where values are sampled, see
         Notes: the error falls with its square root. None takes 6,000, or 20,000 of students that
-        are asked by their plain arrays, and more if that is less than a walk for every background
+        predict from plain arrays, and more if that is less than a walk for every background
         row.
     random_state : int, RandomState instance or None, default=None
         Draws the background and the orders of columns.
@@ -144,7 +144,7 @@ def explain(
     depends on what the model is found to be, not on its name:
 
     - "closed form": additive students, in log-odds and in regression; exact.
-    - "exact, from n trees": models whose prediction, in the space asked for, is a sum of trees:
+    - "exact, from n trees": models whose prediction, in that output space, is a sum of trees:
       tree students, and forests in probability, boosting in log-odds and regressors of both, as
       shap reads them. The trees are used if they predict as the model does, to 1e-4 of the range of
       predictions, on the rows, the background and mixtures of both, and if they have at most
@@ -202,9 +202,9 @@ def explain(
         X, background, model, max_background, check_random_state(random_state)
     )
     pool = RowPool.of(X, background)
-    question = Question.about(model, space, background)
+    explained = ExplainedOutput.about(model, space, background)
     found = attribute(
-        question,
+        explained,
         pool,
         max_evals=max_evals,
         random_state=check_random_state(random_state),
@@ -218,7 +218,7 @@ def explain(
         feature_names=table_names(X),
         output_names=["prediction"] if model.labels is None else [str(c) for c in model.labels],
     )
-    explanation.output_space, explanation.method = question.space, found.method
+    explanation.output_space, explanation.method = explained.space, found.method
     return explanation
 
 
@@ -327,7 +327,7 @@ def reason_codes(
 
 
 def _space(model, output):
-    """Return the space of the predictions; a regressor has one, whatever was asked for."""
+    """Return the space of the predictions; a regressor has one, whatever was passed."""
     if model.labels is None:
         if output != "probability":
             raise ValueError(

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.utils import gen_batches
 
 from skdistill.columns import check_rows, plain_rows
-from skdistill.report.reasons.shapley.question import Question
+from skdistill.report.reasons.shapley.explained_output import ExplainedOutput
 from skdistill.report.reasons.shapley.walks import Walks
 from skdistill.scorer.model import path_probabilities
 from skdistill.students.linear import LinearStudentClassifier, LinearStudentRegressor
@@ -104,7 +104,7 @@ class WalksFromStart:
 
     Attributes
     ----------
-    question : Question
+    output : ExplainedOutput
         What is explained.
     walks : Walks
         From background rows, by their position among them.
@@ -116,7 +116,7 @@ class WalksFromStart:
         What every player of the background rows adds.
     """
 
-    question: Question
+    output: ExplainedOutput
     walks: Walks
     start: AdditiveStart
     positions: np.ndarray
@@ -140,5 +140,5 @@ class WalksFromStart:
             for step, column in enumerate(order.T):
                 np.add(sums[step], changes[z, column], out=sums[step + 1])
             outputs = self.start.outputs(sums.reshape(-1, at_z.shape[1]))
-            answers.append(self.question.of_outputs(outputs).reshape(n_columns + 1, len(z), -1))
+            answers.append(self.output.of_outputs(outputs).reshape(n_columns + 1, len(z), -1))
         return np.concatenate(answers, axis=1).swapaxes(0, 1)

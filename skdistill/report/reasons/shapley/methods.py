@@ -14,7 +14,7 @@ from skdistill.students.linear import LinearStudentClassifier, LinearStudentRegr
 from skdistill.students.mlp import MLPStudentClassifier, MLPStudentRegressor
 from skdistill.students.soft_tree import SoftTreeStudentClassifier
 
-#: Predictions per row, unless said otherwise: of models, and of students asked by their plain
+#: Predictions per row, unless said otherwise: of models, and of students, which predict from plain
 #: arrays, which take a microsecond. More if it takes more for a walk from every background row.
 EVALS, EVALS_OF_ARRAYS = 6_000, 20_000
 
@@ -46,12 +46,12 @@ class Attribution:
     method: str
 
 
-def attribute(question, pool, *, max_evals, random_state, bar):
+def attribute(output, pool, *, max_evals, random_state, bar):
     """Compute Shapley values by the best method that the model allows.
 
     Parameters
     ----------
-    question : Question
+    output : ExplainedOutput
         What is explained.
     pool : RowPool
         Rows to explain, and background.
@@ -68,18 +68,18 @@ def attribute(question, pool, *, max_evals, random_state, bar):
         Exact for additive students where their curves add up to the prediction, and for models that
         are sums of trees there; sampled for all others.
     """
-    last = see_through(question.model.estimator, pool.table)
+    last = see_through(output.model.estimator, pool.table)
     if last is not None:
-        if isinstance(last.estimator, _ADDITIVE) and question.space != "probability":
-            return _closed_form(question, pool, last)
+        if isinstance(last.estimator, _ADDITIVE) and output.space != "probability":
+            return _closed_form(output, pool, last)
         if isinstance(last.estimator, _STARTS_WITH_A_SUM):
             walks = _plan(pool, max_evals, EVALS_OF_ARRAYS, random_state)
-            return _by_walks(WalksFromStart(question, walks, *_first_step(pool, last)), bar)
-        found = read_trees(last, question, pool)
+            return _by_walks(WalksFromStart(output, walks, *_first_step(pool, last)), bar)
+        found = read_trees(last, output, pool)
         if found is not None:
-            return _by_trees(question, pool, last, found, bar)
+            return _by_trees(output, pool, last, found, bar)
     walks = _plan(pool, max_evals, EVALS, random_state)
-    return _by_walks(MixedRows(question, pool, walks), bar)
+    return _by_walks(MixedRows(output, pool, walks), bar)
 
 
 def _first_step(pool, last):
@@ -89,21 +89,21 @@ def _first_step(pool, last):
     return start, positions[pool.explained], start.parts(positions[pool.background])
 
 
-def _closed_form(question, pool, last):
+def _closed_form(output, pool, last):
     start, positions, at_z = _first_step(pool, last)
-    base = question.of_outputs(at_z.sum(axis=1) + start.intercept).mean(axis=0)
-    values = question.of_sums(start.parts(positions) - at_z.mean(axis=0))
+    base = output.of_outputs(at_z.sum(axis=1) + start.intercept).mean(axis=0)
+    values = output.of_sums(start.parts(positions) - at_z.mean(axis=0))
     return Attribution(values, base, "closed form")
 
 
-def _by_trees(question, pool, last, found, bar):
+def _by_trees(output, pool, last, found, bar):
     X, background = found.matrix[pool.explained], found.matrix[pool.background]
     players = last.owner, last.n_columns
     values = tree_shapley_values(found.trees, X, background, *players, bar)
-    base = question.answers(pool.background_rows).mean(axis=0)
+    base = output.answers(pool.background_rows).mean(axis=0)
     n_trees = len(found.trees)
     method = f"exact, from {n_trees:,} tree{'s' if n_trees > 1 else ''}"
-    return Attribution(question.of_sums(values), base, method)
+    return Attribution(output.of_sums(values), base, method)
 
 
 def _plan(pool, max_evals, usual, random_state):

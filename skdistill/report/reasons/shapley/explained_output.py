@@ -37,7 +37,7 @@ def contrast(margins):
 
 
 @dataclass(frozen=True)
-class Question:
+class ExplainedOutput:
     """What is explained of a model.
 
     Attributes
@@ -77,7 +77,7 @@ class Question:
         Parameters
         ----------
         sums : ndarray of shape (..., n_sums)
-            Margins, in probability space probabilities, or predictions; one column stands for the
+            Margins, in probability space probabilities, or predictions; one column is the
             second of two classes.
 
         Returns

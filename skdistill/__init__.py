@@ -12,6 +12,10 @@ student within a budget, `decisions` turns scores into actions and money, `monit
 deployed student. Below it `models` (who is who in what users pass), `soft_labels`,
 `opinion_pool`, `ranking` and `bootstrap` (the maths), `rows` and `columns` (checked input) and
 `estimators` (a look inside those users pass), `levels` (what equals a category).
+
+More names are in the public modules `skdistill.decisions`, `skdistill.fidelity`,
+`skdistill.exceptions`, `skdistill.report` and `skdistill.export` (classes of results),
+`skdistill.monitor` and `skdistill.scorer`.
 """
 
 from typing import TYPE_CHECKING

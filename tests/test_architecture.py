@@ -35,7 +35,7 @@ HEAVY = {
 #: Public functions and classes by name, of the package and of its public modules.
 PUBLIC = {
     name: getattr(module, name)
-    for module in (skdistill, *map(skdistill.__getattr__, skdistill._ROOMS))
+    for module in (*map(skdistill.__getattr__, skdistill._ROOMS), skdistill)
     for name in module.__all__
     if not name.isupper()
 }

@@ -1011,7 +1011,7 @@ def test_a_teacher_that_is_wrong_when_compiled_is_left_out(binary_task, monkeypa
     monkeypatch.setattr(compiled_teacher, "_convert", lambda _, n: convert(other, n))
     compiled, note = compiled_teacher.compile_teacher(teacher, X, 10.0)
     assert compiled is None
-    assert "answers differently, by up to" in note
+    assert "predicts differently, by up to" in note
 
 
 def test_what_cannot_be_compiled_is_said(mixed_frame, binary_task, forest):

@@ -21,12 +21,12 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 from threadpoolctl import threadpool_limits
 
 from skdistill import (
-    DistillationReport,
     DistilledClassifier,
     LinearStudentClassifier,
     MLPStudentClassifier,
     StudentSearchCV,
     TreeStudentClassifier,
+    distillation_report,
     fidelity_report,
 )
 
@@ -78,7 +78,7 @@ WORK = (
             "training of a tree",
             "training of an additive student",
             "`fidelity_report`",
-            "`DistillationReport`",
+            "`distillation_report`",
         ),
         SETTINGS,
     ),
@@ -86,7 +86,7 @@ WORK = (
     (("search, trees and additive",), SETTINGS[:2]),
 )
 
-#: Stages by the name of the task that scikit-learn's callbacks are told of.
+#: Stages by the name of the task that scikit-learn's callbacks are called with.
 TASKS = {
     "label-rows": "labels",
     "label-synthetic-rows": "synthetic",
@@ -104,10 +104,10 @@ class Clock:
         self.seconds, self.begun = {}, {}
 
     def setup(self, estimator, context):
-        """Nothing is to be set up."""
+        """Nothing to set up."""
 
     def teardown(self, estimator, context):
-        """Nothing is to be torn down."""
+        """Nothing to tear down."""
 
     def on_fit_task_begin(self, estimator, context):
         """Start the clock of a stage."""
@@ -138,7 +138,7 @@ def import_everything():
     model = DistilledClassifier(
         RandomForestClassifier(20), MLPStudentClassifier((2,), max_epochs=1)
     )
-    DistillationReport(model.fit(X, y), X[:50], y[:50], n_explained=2, cost=False).to_html()
+    distillation_report(model.fit(X, y), X[:50], y[:50], n_explained=2, cost=False).to_html()
 
 
 def measure(setting, names, done, keep):
@@ -180,8 +180,8 @@ def measure(setting, names, done, keep):
         "`fidelity_report`": lambda name: timed(
             name, lambda: fidelity_report(model, X_test, y_test, random_state=0)
         ),
-        "`DistillationReport`": lambda name: timed(
-            name, lambda: DistillationReport(model, X_test, y_test, random_state=0).to_html()
+        "`distillation_report`": lambda name: timed(
+            name, lambda: distillation_report(model, X_test, y_test, random_state=0).to_html()
         ),
         "search, trees and additive": lambda name: timed(
             name, lambda: StudentSearchCV(teacher, students, random_state=0).fit(X, y)

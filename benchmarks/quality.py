@@ -34,10 +34,8 @@ from skdistill import (
     MLPStudentClassifier,
     Munge,
     TreeStudentClassifier,
-    agreement,
-    gap_closed,
-    kl_divergence,
 )
+from skdistill.fidelity import agreement, gap_closed, kl_divergence
 
 SCORES = {"auc": True, "ap": True, "log_loss": False}  # whether greater is better
 WAYS = {

@@ -4,7 +4,7 @@
     python benchmarks/report_speed.py --data transactions.parquet      (rows in time order)
 
 Explanations are timed on one thread with 30 columns and 100 background rows; the report with its
-defaults on what the machine has. Without ``--data`` the report is on made-up rows.
+defaults on what the machine has. Without ``--data`` the report is on synthetic rows.
 """
 
 import argparse
@@ -31,12 +31,12 @@ from threadpoolctl import threadpool_limits
 from xgboost import XGBClassifier
 
 from skdistill import (
-    DistillationReport,
     DistilledClassifier,
     LinearStudentClassifier,
     MLPStudentClassifier,
     TreeStudentClassifier,
     attribution_report,
+    distillation_report,
     explain,
     fidelity_report,
 )
@@ -112,7 +112,7 @@ def whole_report(path, target, n_trees, html):
             model, X_test, y_test, baseline=baseline, random_state=0
         ),
         "attribution_report": lambda: attribution_report(model, X_test, random_state=0),
-        "DistillationReport and to_html": lambda: DistillationReport(
+        "distillation_report and to_html": lambda: distillation_report(
             model, X_test, y_test, baseline=baseline, random_state=0
         ).to_html(html),
     }

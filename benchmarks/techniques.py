@@ -43,9 +43,9 @@ from skdistill import (
     OnlineDistilledClassifier,
     SoftTreeStudentClassifier,
     TreeStudentClassifier,
-    agreement,
     transfer_rows_from_teacher,
 )
+from skdistill.fidelity import agreement
 from skdistill.hints import AdversarialHint, AttributionHint, LeafHint, ProximityHint
 
 TABLES = ["phoneme", "electricity", "adult", "default_credit", "mammography", "covertype_sample"]

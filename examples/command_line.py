@@ -52,7 +52,7 @@ def make_parser(docstring, *, table=True):
     if table:
         parser.add_argument("--data", type=Path, help="parquet file; without it rows are simulated")
         parser.add_argument("--target", default="target", help="its column with the classes")
-        parser.add_argument("--rows", type=positive, help="draw at most so many of its rows")
+        parser.add_argument("--rows", type=positive, help="draw at most this many of its rows")
     parser.add_argument("--seed", type=not_negative, default=0, help="decides everything random")
     return parser
 
@@ -136,7 +136,7 @@ def check_file_to_write(path, option):
 
 
 def read_frame(path, option="--data"):
-    """Read a parquet file as it is."""
+    """Read a parquet file."""
     if path.is_dir():
         raise bad_input(f"{option}: {path} is a folder; a parquet file was expected")
     if not path.is_file():
@@ -172,7 +172,7 @@ def read_table(path, target, n_rows=None, seed=0, time=None):
     target : str
         Its column with the classes.
     n_rows : int or None, default=None
-        If there are more rows, so many are drawn, and kept in their order.
+        If there are more rows, this many are drawn, and kept in their order.
     seed : int, default=0
         Draws them.
     time : str or None, default=None
@@ -257,7 +257,7 @@ def check_class_sizes(y, least, target="target"):
 
 
 def as_zero_and_one(y, positive_class, name):
-    """Return 1 for the class that is to be found, and 0 for the other one.
+    """Return 1 for the class to be found, and 0 for the other one.
 
     Parameters
     ----------

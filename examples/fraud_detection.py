@@ -44,17 +44,16 @@ from threadpoolctl import threadpool_limits
 from transactions import simulate
 
 from skdistill import (
-    DistillationReport,
     DistilledClassifier,
     LinearStudentClassifier,
     MLPStudentClassifier,
     TreeStudentClassifier,
-    agreement,
-    gap_closed,
+    distillation_report,
     lean_scorer,
     load,
     save,
 )
+from skdistill.fidelity import agreement, gap_closed
 
 STUDENTS = {
     "tree": TreeStudentClassifier(),
@@ -383,7 +382,7 @@ def write_report(path, model, baseline, periods, seed):
     verdict : str
         Its answer in one sentence.
     """
-    report = DistillationReport(
+    report = distillation_report(
         model,
         periods.X_test,
         periods.y_test,

@@ -1,23 +1,24 @@
-"""From transactions to a student in production, as a fraud desk would do it.
+"""From transactions to a student in production, as a fraud team would do it.
 
     python examples/fraud_workflow.py
     python examples/fraud_workflow.py --data creditcard.parquet --time Time --amount Amount
 
 Without ``--data`` it simulates card transactions. The rows are in time order, and labels arrive
 late, so time is cut into six: rows to learn from, to calibrate on, to set bands and the monitor's
-reference on, to judge on, rows whose labels have not arrived, and live rows. In that order it
+reference on, to assess the student on, rows whose labels have not arrived, and live rows. In that
+order it
 
 1. chooses a student of a forest with class weights within a budget, and distils it, corrected for
    the weights, with the rows that have no labels yet,
 2. calibrates student and teacher on rows that neither has learned from,
 3. sets the bands of approving, reviewing and declining by what decisions cost, for both,
-4. judges on rows that nobody has seen, writes the report, and opens the gate if its verdict is not
+4. assesses the student on unseen rows, writes the report, and passes it if the verdict is not
    red and the student is shown to be as good as its teacher; else it ends with exit code 1, and
    the report is all that is written,
 5. writes the student as a file and as ONNX,
 6. scores the live rows a period at a time, names the reasons of alerts, and has a monitor compare
    student and teacher; when it says so, the student is distilled again on what has come in, without
-   labels, and takes over if it passes the same gate,
+   labels, and takes over if it passes the same requirements,
 7. counts what it was worth when the labels have arrived.
 
 In the simulation the cards of a partner bank join, whose customers pay more often. Bad options end
@@ -57,23 +58,22 @@ from transactions import simulate
 
 from skdistill import (
     Budget,
-    DecisionBands,
-    DecisionCosts,
-    DistillationReport,
     FidelityMonitor,
     LinearStudentClassifier,
     MLPStudentClassifier,
     MonitorDisplay,
     Munge,
-    RequirementNotMetError,
     StudentSearchCV,
     TreeStudentClassifier,
+    distillation_report,
     fidelity_report,
     lean_scorer,
     reason_codes,
     save,
     to_onnx,
 )
+from skdistill.decisions import DecisionBands, DecisionCosts
+from skdistill.exceptions import RequirementNotMetError
 
 #: What a checkout leaves for a score, and what an app can carry.
 BUDGET = Budget(latency_us=20, size_kb=100)
@@ -90,8 +90,8 @@ FEWEST = 10
 #: Periods without a column of times.
 EQUAL_PERIODS = 70
 
-#: What passes the gate; "as good" is a PR-AUC that is lower by no more than the margin.
-GATE = {"status": "amber", "non_inferior": True}
+#: What a student must meet; "as good" is a PR-AUC that is lower by no more than the margin.
+REQUIREMENTS = {"status": "amber", "non_inferior": True}
 MARGIN = 0.03
 
 #: In the simulation the partner's cards join on this day: customers who pay more often.
@@ -112,7 +112,7 @@ class Rows:
     period : ndarray of shape (n_samples,)
         The day, or hour, of each row.
     amount : ndarray of shape (n_samples,)
-        What was to be paid.
+        What was paid.
     """
 
     X: pd.DataFrame
@@ -125,7 +125,7 @@ class Rows:
 
     @property
     def desk(self):
-        """What a fraud desk knows of them."""
+        """Days, cards and amounts of the payments."""
         return {"amounts": self.amount, "days": self.period}
 
     def take(self, rows):
@@ -151,7 +151,7 @@ class Parts:
     learn: Rows
     calibrate: Rows
     set_by: Rows
-    judge: Rows
+    assess: Rows
     waiting: Rows
     live: Rows
 
@@ -247,7 +247,7 @@ def split_by_time(rows):
 
 def check_parts(parts, reviews):
     """Check before long work that every part is large enough for what it is for."""
-    for name in ("learn", "calibrate", "set_by", "judge"):
+    for name in ("learn", "calibrate", "set_by", "assess"):
         rows = getattr(parts, name)
         n_frauds = int(rows.y.sum())
         if min(n_frauds, len(rows) - n_frauds) < FEWEST:
@@ -256,7 +256,7 @@ def check_parts(parts, reviews):
                 f"at least {FEWEST}, and as many others, are needed"
             )
     busiest = min(
-        np.unique(part.period, return_counts=True)[1].max() for part in (parts.set_by, parts.judge)
+        np.unique(part.period, return_counts=True)[1].max() for part in (parts.set_by, parts.assess)
     )
     if reviews > busiest:
         raise bad_input(f"--reviews: {reviews} are more than the {busiest} rows of a busy period")
@@ -272,7 +272,7 @@ def step(title):
 
 
 def make_teacher(seed):
-    """Return a forest that is told to find frauds, behind an encoder of what is no number."""
+    """Return a forest weighted to find frauds, behind an encoder of what is no number."""
     forest = RandomForestClassifier(
         200,
         min_samples_leaf=5,
@@ -345,7 +345,7 @@ def redistil(deployed, parts, pool, reviews):
 
 
 def options_of_report(deployed, parts, seed):
-    """Return what a report on the rows to judge on is told."""
+    """Return the parameters of a report on the rows for the assessment."""
     distiller, learn = deployed.distiller, parts.learn
     return {
         "teacher": deployed.teacher,
@@ -354,7 +354,7 @@ def options_of_report(deployed, parts, seed):
         "margin": MARGIN,
         "bands": deployed.bands,
         "random_state": seed,
-        **parts.judge.desk,
+        **parts.assess.desk,
     }
 
 
@@ -428,14 +428,14 @@ def serve(deployed, parts, args):
 
 
 def passes(deployed, parts, seed):
-    """Tell whether a student that was distilled again passes the gate."""
+    """Tell whether a student that was distilled again meets the requirements."""
     options = options_of_report(deployed, parts, seed)
-    report = fidelity_report(deployed.distiller, parts.judge.X, parts.judge.y, **options)
+    report = fidelity_report(deployed.distiller, parts.assess.X, parts.assess.y, **options)
     print(report.verdict.headline)
     try:
-        report.require(**GATE)
+        report.require(**REQUIREMENTS)
     except RequirementNotMetError as error:
-        print(f"{error}\nThe one before stays, and somebody has to look at it.")
+        print(f"{error}\nThe student before it stays in use; look into it.")
         return False
     return True
 
@@ -506,7 +506,7 @@ def run(parts, args):
         print(COSTS.text())
         print(deployed.bands.text())
     with step("4. Judgement"):
-        judge(deployed, parts, args)
+        assess(deployed, parts, args)
     with step("5. Files"):
         ship(distiller, parts, args.out)
     with step("6. Live"):
@@ -524,12 +524,12 @@ def run(parts, args):
     print(f"\nIn {args.out}: {', '.join(sorted(path.name for path in args.out.iterdir()))}")
 
 
-def judge(deployed, parts, args):
-    """Write the report on rows that nobody has seen; exit code 1 if the gate stays shut."""
-    report = DistillationReport(
+def assess(deployed, parts, args):
+    """Write the report on unseen rows; exit code 1 if the student is not good enough."""
+    report = distillation_report(
         deployed.distiller,
-        parts.judge.X,
-        parts.judge.y,
+        parts.assess.X,
+        parts.assess.y,
         **options_of_report(deployed, parts, args.seed),
         n_explained=100,  # of a calibrated teacher, which is asked over and over
         title="Fraud detector",
@@ -539,11 +539,11 @@ def judge(deployed, parts, args):
     print(report.fidelity.verdict.headline)
     print("\n".join(report.fidelity.verdict.sentences))
     try:
-        report.fidelity.require(**GATE)
+        report.fidelity.require(**REQUIREMENTS)
     except RequirementNotMetError as error:
         why = f"why is in {args.out / 'report.html'}"
         raise SystemExit(f"\n{error}\nNo student is saved; {why}.") from None
-    print("The gate is open.")
+    print("Good enough to deploy.")
 
 
 if __name__ == "__main__":

@@ -5,10 +5,10 @@
 
 Without ``--data`` it simulates loan applications, in which one group earns less and so is refused
 more often. It distils a random forest into an additive model, writes the report that a risk
-committee reads, and names the reasons for the riskiest application. Then comes the gate: it ends
-with exit code 1 if the report's verdict is red, the student is not shown to be as good as its
-teacher, or they agree on less than nine applications in ten. Bad options end it with exit code 2.
-Needs the ``examples`` extra.
+committee reads, and names the reasons for the riskiest application. Then it checks requirements:
+it ends with exit code 1 if the report's verdict is red, the student is not shown to be as good as
+its teacher, or they agree on less than nine applications in ten. Bad options end it with exit code
+2. Needs the ``examples`` extra.
 """
 
 from pathlib import Path
@@ -32,12 +32,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder
 
 from skdistill import (
-    DistillationReport,
     DistilledClassifier,
     LinearStudentClassifier,
-    RequirementNotMetError,
+    distillation_report,
     reason_codes,
 )
+from skdistill.exceptions import RequirementNotMetError
 
 
 def simulate(n_samples, seed):
@@ -119,7 +119,7 @@ def main():
         make_teacher(args.seed), LinearStudentClassifier(), random_state=args.seed, verbose=1
     )
     model.fit(X_train, y_train)
-    report = DistillationReport(
+    report = distillation_report(
         model,
         X_test,
         y_test,
@@ -150,7 +150,7 @@ def decide(fidelity):
         raise SystemExit(f"\nNot good enough for production: {error}") from None
     print("\nGood enough for production.")
     if verdict.concerns:
-        print("Somebody has to answer for this, though:")
+        print("Concerns to accept before it is deployed:")
         print("\n".join(f"  {concern}" for concern in verdict.concerns))
 
 

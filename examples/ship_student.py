@@ -5,7 +5,7 @@
 
 Without ``--data`` it simulates loan applications. It distils a random forest into an MLP and an
 additive model, writes the first as a file of its own, as ONNX and as C, the second as C and as SQL,
-tries the files again on rows that nobody has seen, and times one row by the lean scorer. Every
+verifies the files on unseen rows, and times one row by the lean scorer. Every
 file but the first has a certificate beside it: the largest difference from the student. Ends with
 exit code 1 if a file answers otherwise than its student, and with 2 for bad options. Needs the
 ``examples`` extra and, for C, a compiler.
@@ -44,16 +44,16 @@ def ship(network, scorecard, X, folder):
     """Write every file, and say what its certificate says."""
     save(network, folder / "network.skd")
     print(f"{'network.skd':<16}{size(folder / 'network.skd'):>8}  arrays and JSON, no code")
-    to_sql(scorecard, folder / "scorecard.sql", X, dialect="postgres", table="applications")
-    certificates = {
+    view = {"dialect": "postgres", "table": "applications"}
+    exports = {
         "network.onnx": to_onnx(network, folder / "network.onnx", X),
         "network.c": to_c(network, folder / "network.c", X, main=True),
-        "scorecard.c": to_c(scorecard, folder / "scorecard.c", X, dtype="float"),
-        "scorecard.sql": verify(folder / "scorecard.sql", X),
+        "scorecard.c": to_c(scorecard, folder / "scorecard.c", X, dtype="float32"),
+        "scorecard.sql": to_sql(scorecard, folder / "scorecard.sql", X, **view),
     }
-    for name, certificate in certificates.items():
-        print(f"{name:<16}{size(folder / name):>8}  {certificate}")
-    return list(certificates)
+    for name, export in exports.items():
+        print(f"{name:<16}{size(folder / name):>8}  {export}")
+    return list(exports)
 
 
 def size(path):
@@ -94,7 +94,7 @@ def main():
         DistilledClassifier(
             teacher,
             student,
-            label_correction=False,  # this is about files: a student that imitates will do
+            label_correction=False,  # this is about files: imitation is enough
             random_state=args.seed,
             verbose=1,
         )
@@ -105,7 +105,7 @@ def main():
     print(f"\nIn {args.folder}:")
     files = ship(network, scorecard, X_train, args.folder)
 
-    print("\nTried again on rows that nobody has seen:")
+    print("\nVerified on unseen rows:")
     for name in files:
         print(f"{name:<16}{verify(args.folder / name, X_test)}")
     again = load(args.folder / "network.skd")

@@ -199,7 +199,7 @@ def main():
     )
     parser.add_argument("--target", default="target", help="their column with the classes")
     parser.add_argument(
-        "--rows", type=positive, default=2000, help="draw at most so many rows of a file"
+        "--rows", type=positive, default=2000, help="draw at most this many rows of a file"
     )
     parser.add_argument("--folds", type=positive, default=5, help="folds of the grid search")
     parser.add_argument(

@@ -12,61 +12,41 @@ student within a budget, `decisions` turns scores into actions and money, `monit
 deployed student. Below it `models` (who is who in what users pass), `soft_labels`,
 `stacking`, `ranking` and `bootstrap` (the maths), `rows` and `columns` (checked input) and
 `estimators` (a look inside those users pass), `levels` (what equals a category).
+
+More names are in the public modules `skdistill.decisions`, `skdistill.fidelity`,
+`skdistill.exceptions`, `skdistill.report` and `skdistill.export` (classes of results),
+`skdistill.monitor` and `skdistill.scorer`.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from skdistill.lazy import lazy_names
+
 if TYPE_CHECKING:  # what editors and type checkers see
-    from skdistill.decisions.bands import DecisionBands
-    from skdistill.decisions.cost_curve import review_cost_curve
-    from skdistill.decisions.costs import DecisionCosts
-    from skdistill.decisions.metrics import (
-        card_precision_at_k,
-        precision_at_k,
-        recall_at_fpr,
-        recall_at_k,
-    )
-    from skdistill.decisions.scorers import fraud_scorer
     from skdistill.distill import DistilledClassifier, DistilledRegressor
     from skdistill.distill.mutual import MutualDistilledClassifier
     from skdistill.distill.online import OnlineDistilledClassifier
     from skdistill.export.c import to_c
-    from skdistill.export.certificate import Certificate, ParityError
     from skdistill.export.lean import lean_scorer
     from skdistill.export.onnx.to_onnx import to_onnx
     from skdistill.export.sql.to_sql import to_sql
     from skdistill.export.student_file import SKOPS_TRUSTED_TYPES, load, save
     from skdistill.export.verify import verify
-    from skdistill.fidelity import (
-        agreement,
-        fidelity_scorer,
-        gap_closed,
-        js_divergence,
-        kl_divergence,
-        top_k_overlap,
-    )
+    from skdistill.fidelity import fidelity_scorer
     from skdistill.monitor.fidelity_monitor import FidelityMonitor
-    from skdistill.monitor.monitor_report import MonitorReport
-    from skdistill.monitor.state_file import MonitorFileError
     from skdistill.munge import Munge
-    from skdistill.report.decisions.card import DecisionReport
-    from skdistill.report.decisions.report import decision_report
     from skdistill.report.displays.cost_curve_display import CostCurveDisplay
     from skdistill.report.displays.curves_display import CurvesDisplay
-    from skdistill.report.displays.loss_curve import LossCurveDisplay
+    from skdistill.report.displays.loss_curve_display import LossCurveDisplay
     from skdistill.report.displays.monitor_display import MonitorDisplay
-    from skdistill.report.displays.scorecard import ScorecardDisplay
+    from skdistill.report.displays.scorecard_display import ScorecardDisplay
     from skdistill.report.displays.student_search_display import StudentSearchDisplay
-    from skdistill.report.displays.tree import TreeDisplay
-    from skdistill.report.fidelity.card import FidelityReport, RequirementNotMetError
-    from skdistill.report.fidelity.report import fidelity_report
-    from skdistill.report.page.distillation_report import DistillationReport
-    from skdistill.report.reasons.explain import Reason, explain, reason_codes
-    from skdistill.report.reasons.report import AttributionReport, attribution_report
-    from skdistill.scorer.content_checks import StudentFileError
-    from skdistill.scorer.lean_scorer import LeanScorer
-    from skdistill.search.budget import Budget, BudgetError
+    from skdistill.report.displays.tree_display import TreeDisplay
+    from skdistill.report.fidelity.compare_models import fidelity_report
+    from skdistill.report.page.distillation_report import distillation_report
+    from skdistill.report.reasons.compare_reasons import attribution_report
+    from skdistill.report.reasons.explain import explain, reason_codes
+    from skdistill.search.budget import Budget
     from skdistill.search.student_search import StudentSearchCV
     from skdistill.students.linear import LinearStudentClassifier, LinearStudentRegressor
     from skdistill.students.mlp import MLPStudentClassifier, MLPStudentRegressor
@@ -97,68 +77,34 @@ _PUBLIC = {
     "MLPStudentRegressor": "students.mlp",
     "SoftTreeStudentClassifier": "students.soft_tree",
     "SoftLabelClassifier": "students.soft_label_classifier",
-    "agreement": "fidelity",
-    "kl_divergence": "fidelity",
-    "js_divergence": "fidelity",
-    "top_k_overlap": "fidelity",
-    "gap_closed": "fidelity",
     "fidelity_scorer": "fidelity",
-    "recall_at_fpr": "decisions.metrics",
-    "precision_at_k": "decisions.metrics",
-    "recall_at_k": "decisions.metrics",
-    "card_precision_at_k": "decisions.metrics",
-    "fraud_scorer": "decisions.scorers",
-    "DecisionCosts": "decisions.costs",
-    "DecisionBands": "decisions.bands",
-    "review_cost_curve": "decisions.cost_curve",
-    "fidelity_report": "report.fidelity.report",
-    "FidelityReport": "report.fidelity.card",
-    "RequirementNotMetError": "report.fidelity.card",
-    "decision_report": "report.decisions.report",
-    "DecisionReport": "report.decisions.card",
+    "fidelity_report": "report.fidelity.compare_models",
+    "distillation_report": "report.page.distillation_report",
     "explain": "report.reasons.explain",
     "reason_codes": "report.reasons.explain",
-    "Reason": "report.reasons.explain",
-    "attribution_report": "report.reasons.report",
-    "AttributionReport": "report.reasons.report",
-    "TreeDisplay": "report.displays.tree",
+    "attribution_report": "report.reasons.compare_reasons",
+    "TreeDisplay": "report.displays.tree_display",
     "CurvesDisplay": "report.displays.curves_display",
-    "ScorecardDisplay": "report.displays.scorecard",
-    "LossCurveDisplay": "report.displays.loss_curve",
+    "ScorecardDisplay": "report.displays.scorecard_display",
+    "LossCurveDisplay": "report.displays.loss_curve_display",
     "CostCurveDisplay": "report.displays.cost_curve_display",
-    "DistillationReport": "report.page.distillation_report",
     "lean_scorer": "export.lean",
-    "LeanScorer": "scorer.lean_scorer",
     "to_onnx": "export.onnx.to_onnx",
     "to_c": "export.c",
     "to_sql": "export.sql.to_sql",
     "verify": "export.verify",
-    "Certificate": "export.certificate",
-    "ParityError": "export.certificate",
     "save": "export.student_file",
     "load": "export.student_file",
-    "StudentFileError": "scorer.content_checks",
     "SKOPS_TRUSTED_TYPES": "export.student_file",
     "StudentSearchCV": "search.student_search",
     "Budget": "search.budget",
-    "BudgetError": "search.budget",
     "StudentSearchDisplay": "report.displays.student_search_display",
     "FidelityMonitor": "monitor.fidelity_monitor",
-    "MonitorReport": "monitor.monitor_report",
     "MonitorDisplay": "report.displays.monitor_display",
-    "MonitorFileError": "monitor.state_file",
 }
 
+#: Modules with more public names.
+_ROOMS = ("decisions", "exceptions", "export", "fidelity", "hints", "monitor", "report", "scorer")
+
 __all__ = list(_PUBLIC)
-
-
-def __getattr__(name):
-    if name not in _PUBLIC:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_PUBLIC[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__():
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__ = lazy_names(__name__, _PUBLIC, _ROOMS)

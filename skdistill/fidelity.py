@@ -47,7 +47,7 @@ def agreement(teacher_proba, student_proba, sample_weight=None):
     --------
     Two of three rows agree:
 
-    >>> from skdistill import agreement
+    >>> from skdistill.fidelity import agreement
     >>> teacher = [[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]]
     >>> student = [[0.8, 0.2], [0.4, 0.6], [0.3, 0.7]]
     >>> print(f"{agreement(teacher, student):.2f}")
@@ -97,7 +97,7 @@ def kl_divergence(teacher_proba, student_proba, sample_weight=None):
     --------
     A student that halves the teacher's doubts:
 
-    >>> from skdistill import kl_divergence
+    >>> from skdistill.fidelity import kl_divergence
     >>> print(f"{kl_divergence([[0.9, 0.1]], [[0.95, 0.05]]):.4f}")
     0.0207
     """
@@ -138,7 +138,7 @@ def js_divergence(teacher_proba, student_proba, sample_weight=None):
     --------
     Teacher and student are sure of different classes:
 
-    >>> from skdistill import js_divergence
+    >>> from skdistill.fidelity import js_divergence
     >>> print(f"{js_divergence([[1.0, 0.0]], [[0.0, 1.0]]):.4f}")
     0.6931
     """
@@ -159,7 +159,7 @@ def top_k_overlap(teacher_score, student_score, k):
     Returns
     -------
     share : float
-        Between 0 and 1. Rows tied at the k-th place count in part, all alike.
+        Between 0 and 1. Rows tied at the k-th place count in equal parts.
 
     Raises
     ------
@@ -170,7 +170,7 @@ def top_k_overlap(teacher_score, student_score, k):
     --------
     One of the two highest is the same:
 
-    >>> from skdistill import top_k_overlap
+    >>> from skdistill.fidelity import top_k_overlap
     >>> print(top_k_overlap([0.9, 0.8, 0.1], [0.7, 0.2, 0.3], k=2))
     0.5
     """
@@ -195,7 +195,7 @@ def check_top_k(k, n_samples):
         raise TypeError(f"k is {shown(k)}; a whole number of rows was expected.")
     if not 1 <= k <= n_samples:
         raise ValueError(
-            f"The top {k} of {n_samples} rows were asked for. Pass a number from 1 to {n_samples}, "
+            f"The top {k} of {n_samples} rows were requested. Pass a number from 1 to {n_samples}, "
             "or more rows."
         )
 
@@ -225,7 +225,7 @@ def gap_closed(teacher_score, student_score, baseline_score, *, greater_is_bette
     --------
     Half of the gap:
 
-    >>> from skdistill import gap_closed
+    >>> from skdistill.fidelity import gap_closed
     >>> print(f"{gap_closed(0.90, 0.88, 0.86):.2f}")
     0.50
     """
@@ -342,7 +342,7 @@ _OF_VALUES = {
     ),
 }
 
-#: Kind of task -> measure -> score of (teacher's answers, student's, weights, k).
+#: Kind of task -> measure -> score of (teacher's predictions, student's, weights, k).
 _MEASURES = {
     "binary": _OF_CLASSES | _OF_ANY | _TOP_K,
     "multiclass": _OF_CLASSES | _OF_ANY,

@@ -26,8 +26,8 @@ from skdistill import (
     TreeStudentRegressor,
     attribution_report,
 )
-from skdistill.report.reasons.likeness import likeness_of_rows, rank_correlation, summarise
-from skdistill.report.tables import percent
+from skdistill.formatting import percent
+from skdistill.report.reasons.similarity import rank_correlation, similarity_of_rows, summarise
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # shap uses what matplotlib is about to deprecate
@@ -144,13 +144,13 @@ def test_refits_and_redrawn_walks_are_there_for_comparison(report, binary_task, 
 def test_teacher_and_student_start_from_the_same_background(report, forest):
     mean = report.teacher.base_values[0, 1]
     assert report.teacher.method.startswith("exact")
-    assert report.student.method == "sampled, 40 walks, 280 answers per row"
+    assert report.student.method == "sampled, 40 walks, 280 evaluations per row"
     wide = np.random.default_rng(0).normal(size=(80, 30))
     y = (wide[:, 0] > 0).astype(int)
     forest = RandomForestClassifier(5, random_state=0).fit(wide, y)
     network = MLPStudentClassifier((4,), max_epochs=2).fit(wide, y)
     thin = attribution_report(network, wide, teacher=forest, max_evals=29 * 4, n_rows=4)
-    assert thin.student.method == "sampled, 4 walks, 116 answers per row"
+    assert thin.student.method == "sampled, 4 walks, 116 evaluations per row"
     steps = thin.teacher.base_values[0, 1] * 4 * 5  # of four background rows and five trees
     assert steps == pytest.approx(round(steps))
     assert 0 < mean < 1
@@ -174,10 +174,10 @@ def test_of_several_classes_the_one_the_teacher_finds_is_compared(multiclass_tas
     report = attribution_report(student, X, teacher=teacher, n_rows=25, random_state=0)
     found = teacher.predict_proba(X[report.rows]).argmax(axis=1)
     rows = np.arange(25)
-    expected = likeness_of_rows(
+    expected = similarity_of_rows(
         report.teacher.values[rows, :, found], report.student.values[rows, :, found], 4
     )
-    np.testing.assert_array_equal(report.row_likeness.cosine, expected.cosine)
+    np.testing.assert_array_equal(report.row_similarity.cosine, expected.cosine)
     assert report.kind == "multiclass"
     assert set(report.origin) == {"random"}
     assert report.importance[0].teacher == pytest.approx(
@@ -247,16 +247,16 @@ def test_a_student_alone_needs_a_teacher(binary_task, forest):
         attribution_report(student, binary_task[0], teacher=forest, n_rows=1)
 
 
-def test_likeness_is_that_of_the_definition():
+def test_similarity_is_that_of_the_definition():
     teacher = np.array([[3.0, -2.0, 1.0, 0.0], [0, 0, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0]])
     student = np.array([[3.0, 2.0, 0.0, 1.0], [0, 0, 0, 0], [0, 0, 0, 0], [0, 1, 0, 0]])
-    likeness = likeness_of_rows(teacher, student, top=3)
-    assert likeness.cosine.tolist() == pytest.approx([5 / 14, 1, 0, 0])
-    assert likeness.sign_flips.tolist() == pytest.approx([1 / 3, 0, 0, 0])
-    assert likeness.top_overlap.tolist() == pytest.approx([2 / 3, 1, 0, 0])
-    tiny = likeness_of_rows(teacher * 1e-200, teacher * 1e200, top=3)
+    similarity = similarity_of_rows(teacher, student, top=3)
+    assert similarity.cosine.tolist() == pytest.approx([5 / 14, 1, 0, 0])
+    assert similarity.sign_flips.tolist() == pytest.approx([1 / 3, 0, 0, 0])
+    assert similarity.top_overlap.tolist() == pytest.approx([2 / 3, 1, 0, 0])
+    tiny = similarity_of_rows(teacher * 1e-200, teacher * 1e200, top=3)
     assert tiny.cosine.tolist() == pytest.approx([1, 1, 1, 1])
-    summary = summarise(likeness, "a and b", "all rows", np.array([True, True, False, False]))
+    summary = summarise(similarity, "a and b", "all rows", np.array([True, True, False, False]))
     assert (summary.n_rows, summary.mean_cosine) == (2, pytest.approx(19 / 28))
 
 

@@ -14,8 +14,6 @@ from sklearn.tree import DecisionTreeClassifier
 import skdistill
 from skdistill import (
     Budget,
-    DecisionBands,
-    DecisionCosts,
     DistilledClassifier,
     LinearStudentClassifier,
     MLPStudentClassifier,
@@ -25,8 +23,8 @@ from skdistill import (
     ScorecardDisplay,
     StudentSearchCV,
     TreeStudentClassifier,
-    fraud_scorer,
 )
+from skdistill.decisions import DecisionBands, DecisionCosts, fraud_scorer
 from skdistill.hints import AttributionHint, LeafHint, ProximityHint
 from skdistill.messages import shown
 
@@ -82,7 +80,7 @@ def test_what_was_passed_is_said_in_a_few_words(value, text):
         lambda X, m: skdistill.attribution_report(X, m),
         lambda X, m: skdistill.explain(X, m),
         lambda X, m: skdistill.reason_codes(X, m),
-        lambda X, m: skdistill.decision_report(X, m, np.zeros(9), DecisionBands(COSTS)),
+        lambda X, m: skdistill.decisions.decision_report(X, m, np.zeros(9), DecisionBands(COSTS)),
         lambda X, m: skdistill.lean_scorer(X),
         lambda X, m: skdistill.save(X, "student.skd"),
         lambda X, m: DecisionBands.from_estimator(X, m, costs=COSTS),
@@ -158,9 +156,9 @@ def test_nor_in_decisions_and_reports(binary_task, tree):
     score = tree.predict_proba(X)[:, 1]
     for call, kind in (
         (lambda: DecisionBands(DecisionCosts).fit(score), DecisionCosts),
-        (lambda: skdistill.decision_report(tree, X, y, DecisionBands), DecisionBands),
+        (lambda: skdistill.decisions.decision_report(tree, X, y, DecisionBands), DecisionBands),
         (lambda: skdistill.fidelity_report(tree, X, y, bands=DecisionBands), DecisionBands),
-        (lambda: skdistill.DistillationReport(tree, X, y, bands=DecisionBands), DecisionBands),
+        (lambda: skdistill.distillation_report(tree, X, y, bands=DecisionBands), DecisionBands),
         (lambda: fraud_scorer("band_cost", bands=DecisionBands), DecisionBands),
     ):
         assert f"the class {kind.__name__}" in message_of(TypeError, call)
@@ -170,7 +168,7 @@ def test_arrays_as_parameters_are_not_printed(binary_task):
     X, y = binary_task
     for call in (
         lambda: TreeStudentClassifier(X).fit(X, y),
-        lambda: skdistill.precision_at_k(y, X[:, 0], k=X),
+        lambda: skdistill.decisions.precision_at_k(y, X[:, 0], k=X),
         lambda: skdistill.fidelity_report(X, X, y, margin=X),
         lambda: DistilledClassifier(X).fit(X, y),
         lambda: MutualDistilledClassifier(X).fit(X, y),
@@ -322,7 +320,9 @@ class TestDisplays:
 
 @pytest.mark.parametrize("value", [np.array([True, False]), "yes", None, 2])
 def test_whether_greater_is_better_is_true_or_false(value):
-    message = message_of(TypeError, skdistill.gap_closed, 0.9, 0.8, 0.7, greater_is_better=value)
+    message = message_of(
+        TypeError, skdistill.fidelity.gap_closed, 0.9, 0.8, 0.7, greater_is_better=value
+    )
     assert message.startswith("greater_is_better=")
 
 
@@ -333,8 +333,8 @@ class TestClasses:
         predicted = tree.predict(X)
         calls = {
             "bands": lambda scores: DecisionBands(COSTS).fit(scores),
-            "curve": lambda scores: skdistill.review_cost_curve(y, scores, costs=COSTS),
-            "ranking": lambda scores: skdistill.precision_at_k(y, scores, k=5),
+            "curve": lambda scores: skdistill.decisions.review_cost_curve(y, scores, costs=COSTS),
+            "ranking": lambda scores: skdistill.decisions.precision_at_k(y, scores, k=5),
         }
         with pytest.warns(UserWarning, match=r"0 or 1 on every row.*predict_proba\(X\)\[:, 1\]"):
             calls[call](predicted)
@@ -343,7 +343,7 @@ class TestClasses:
     def test_as_text_are_no_scores(self, binary_task):
         y = binary_task[1]
         with pytest.raises(ValueError, match=r"y_score holds .*'yes'.*no number"):
-            skdistill.precision_at_k(y, np.where(y == 1, "yes", "no"), k=5)
+            skdistill.decisions.precision_at_k(y, np.where(y == 1, "yes", "no"), k=5)
 
     @pytest.mark.filterwarnings("default:y holds one class only")
     @pytest.mark.parametrize(
@@ -367,7 +367,7 @@ class TestClasses:
 
     def test_one_alone_gives_no_cost_curve(self, binary_task):
         with pytest.raises(ValueError, match="Every row of y_true is negative"):
-            skdistill.review_cost_curve(np.zeros(9), np.linspace(0, 1, 9), costs=COSTS)
+            skdistill.decisions.review_cost_curve(np.zeros(9), np.linspace(0, 1, 9), costs=COSTS)
 
     def test_of_which_there_is_none_are_named_by_their_parameter(self, binary_task):
         student = LinearStudentClassifier(2).fit(*binary_task)
@@ -398,6 +398,6 @@ def test_what_is_routed_gets_there(binary_task, tree):
     X, y = binary_task
     cards = np.arange(len(y)) % 50
     scorer = fraud_scorer("card_precision_at_k", k=5)
-    expected = skdistill.card_precision_at_k(y, tree.predict_proba(X)[:, 1], cards, k=5)
+    expected = skdistill.decisions.card_precision_at_k(y, tree.predict_proba(X)[:, 1], cards, k=5)
     with sklearn.config_context(enable_metadata_routing=True):
         assert scorer.set_score_request(groups=True)(tree, X, y, groups=cards) == expected

@@ -22,9 +22,10 @@ from skdistill import (
     save,
     to_c,
 )
-from skdistill.export.certificate import ParityError, read_certificate
-from skdistill.export.content import student_content
-from skdistill.export.sample import parity_sample
+from skdistill.exceptions import ParityError
+from skdistill.export.certificate import read_certificate
+from skdistill.export.parity_sample import parity_sample
+from skdistill.export.student_content import student_content
 from skdistill.scorer import load_library
 from skdistill.scorer.student_content import lean_model
 
@@ -71,12 +72,12 @@ def compiled(source, output, *flags):
     return output
 
 
-@pytest.mark.parametrize("dtype", ["double", "float"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("name", CASES)
 def test_c_compiles_strictly_and_scores_the_same(name, dtype, tmp_path):
     student, X, y = CASES[name]
     student.fit(X, y)
-    certificate = to_c(student, tmp_path / "m.c", X, dtype=dtype)
+    certificate = to_c(student, tmp_path / "m.c", X, dtype=dtype).certificate
     assert certificate.max_difference < 1e-5
     library = compiled(tmp_path / "m.c", tmp_path / "m.so", "-shared", "-fPIC")
     scorer = load_library(library)
@@ -87,7 +88,7 @@ def test_c_compiles_strictly_and_scores_the_same(name, dtype, tmp_path):
     np.testing.assert_allclose(found, expected, atol=1e-5 * scale)
 
 
-@pytest.mark.parametrize("dtype", ["float", "double"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_c_needs_no_library_but_the_exponential_and_allocates_nothing(dtype, tmp_path):
     student, X, y = CASES["mlp"]
     to_c(student.fit(X, y), tmp_path / "m.c", dtype=dtype)
@@ -95,7 +96,7 @@ def test_c_needs_no_library_but_the_exponential_and_allocates_nothing(dtype, tmp
     symbols = subprocess.run(
         ["nm", "--undefined-only", tmp_path / "m.o"], capture_output=True, text=True, check=True
     ).stdout.split()
-    exponential = {"float": "expf", "double": "exp"}[dtype]
+    exponential = {"float32": "expf", "float64": "exp"}[dtype]
     assert set(symbols) <= {"U", exponential, "_GLOBAL_OFFSET_TABLE_", "__stack_chk_fail"}
     source = (tmp_path / "m.c").read_text()
     assert re.findall(r"#include <(.*)>", source) == ["float.h", "math.h", "stddef.h"]
@@ -103,7 +104,7 @@ def test_c_needs_no_library_but_the_exponential_and_allocates_nothing(dtype, tmp
 
 def test_c_in_float_has_no_double(tmp_path):
     student, X, y = CASES["mlp"]
-    to_c(student.fit(X, y), tmp_path / "m.c", dtype="float")
+    to_c(student.fit(X, y), tmp_path / "m.c", dtype="float32")
     code = re.sub(r"/\*.*?\*/", "", (tmp_path / "m.c").read_text(), flags=re.DOTALL)
     assert "double" not in code
     compiled(tmp_path / "m.c", tmp_path / "m.o", "-c", "-Wdouble-promotion")
@@ -136,7 +137,7 @@ def compiled_elsewhere(compiler, source, output):
     return [emulator, str(output)] if emulator else [str(output)]
 
 
-@pytest.mark.parametrize("dtype", ["double", "float"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize(
     "compiler",
     [pytest.param(each, marks=[pytest.mark.slow] * (each in EMULATORS)) for each in COMPILERS],
@@ -211,8 +212,8 @@ def test_numbers_beyond_float_are_refused_before_a_compiler_sees_them(place, rng
     if place == "answer":
         y = y * 1e40
     student = LinearStudentRegressor().fit(X, y)
-    with pytest.raises(ValueError, match=r"a float holds numbers up to 3.4e\+38. Pass dtype='dou"):
-        to_c(student, tmp_path / "m.c", dtype="float")
+    with pytest.raises(ValueError, match=r"a float holds numbers up to 3.4e\+38. Pass dtype='flo"):
+        to_c(student, tmp_path / "m.c", dtype="float32")
     assert list(tmp_path.iterdir()) == []
     to_c(student, tmp_path / "m.c")
 
@@ -221,7 +222,7 @@ def test_a_split_off_of_missing_values_is_no_number_beyond_float(rng, tmp_path):
     X = rng.normal(size=(200, 1))
     X[::4] = np.nan
     student = TreeStudentRegressor(max_leaf_nodes=2).fit(X, np.isnan(X[:, 0]).astype(float))
-    to_c(student, tmp_path / "m.c", X, dtype="float")
+    to_c(student, tmp_path / "m.c", X, dtype="float32")
 
 
 def test_texts_of_the_user_are_no_names_of_functions(tmp_path):
@@ -245,7 +246,9 @@ def test_names_begin_as_asked(tmp_path):
     assert not hasattr(library, "student_score")
     with pytest.raises(ValueError, match="name is '2x'"):
         to_c(student, tmp_path / "m.c", name="2x")
-    with pytest.raises(ValueError, match="dtype is 'half'"):
+    with pytest.raises(
+        ValueError, match="dtype='half' was passed; 'float64' or 'float32' was expected"
+    ):
         to_c(student, tmp_path / "m.c", dtype="half")
 
 
@@ -363,7 +366,7 @@ def test_the_library_is_scored_without_numpy(tmp_path):
 def test_the_library_refuses_bad_rows(row, error, message, tmp_path_factory):
     folder = tmp_path_factory.mktemp("library")
     student, X, y = CASES["tree, three classes"]
-    to_c(student.fit(X, y), folder / "m.c", dtype="float")
+    to_c(student.fit(X, y), folder / "m.c", dtype="float32")
     scorer = load_library(compiled(folder / "m.c", folder / "m.so", "-shared", "-fPIC"))
     assert repr(scorer) == "LibraryScorer(6 columns, 3 classes)"
     with pytest.raises(error, match=message):
@@ -399,9 +402,9 @@ def test_beyond_the_tolerance_nothing_is_written(tmp_path):
 def test_float_that_cannot_hold_the_numbers_is_refused(tmp_path):
     X = 1.7e9 + np.arange(0.0, 400)[:, None]
     student = LinearStudentClassifier().fit(X, np.arange(400) % 80 < 40)
-    with pytest.raises(ParityError, match="dtype='double'"):
-        to_c(student, tmp_path / "m.c", dtype="float")
-    assert to_c(student, tmp_path / "m.c").max_difference < 1e-5
+    with pytest.raises(ParityError, match="dtype='float64'"):
+        to_c(student, tmp_path / "m.c", dtype="float32")
+    assert to_c(student, tmp_path / "m.c").certificate.max_difference < 1e-5
 
 
 ASCII = """
@@ -436,16 +439,16 @@ def test_files_do_not_depend_on_the_locale(tmp_path):
 def test_the_certificate_tells_what_was_tried(tmp_path):
     student, X, y = CASES["tree, strings"]
     student.fit(X, y)
-    certificate = to_c(student, tmp_path / "m.c", X)
+    certificate = to_c(student, tmp_path / "m.c", X).certificate
     kept, student_file = read_certificate(tmp_path / "m.c")
     assert kept == certificate
     assert certificate.format == "c"
     assert certificate.n_rows > 4000 + len(X)
     assert certificate.model_sha256 in (tmp_path / "m.c").read_text()
-    assert certificate.notes == {"name": "student", "dtype": "double"}
+    assert certificate.notes == {"name": "student", "dtype": "float64"}
     linear = CASES["linear"][0].fit(X, y)
-    for dtype in ("double", "float"):
-        certificate = to_c(linear, tmp_path / "m.c", X, dtype=dtype)
+    for dtype in ("float64", "float32"):
+        certificate = to_c(linear, tmp_path / "m.c", X, dtype=dtype).certificate
         assert (tmp_path / "m.c").read_text().count(certificate.model_sha256) == 1
     assert len(student_file) > 0
 
@@ -469,7 +472,7 @@ def test_a_folder_that_is_not_there_is_refused_before_any_work(tmp_path, monkeyp
 
 def test_more_than_two_gigabytes_are_refused(tmp_path, monkeypatch):
     student, X, y = CASES["tree, three classes"]
-    monkeypatch.setattr("skdistill.export.content.MAX_BYTES", 100)
+    monkeypatch.setattr("skdistill.export.student_content.MAX_BYTES", 100)
     with pytest.raises(ValueError, match="a file may hold 2 GB"):
         to_c(student.fit(X, y), tmp_path / "m.c")
 
@@ -482,10 +485,10 @@ def test_without_a_compiler_nothing_is_written(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("dtype", "limit"), [("double", 1e-9), ("float", 1e-6)])
+@pytest.mark.parametrize(("dtype", "limit"), [("float64", 1e-9), ("float32", 1e-6)])
 def test_the_program_prints_all_digits(dtype, limit, tmp_path, rng):
     X = pd.DataFrame({"a": rng.normal(size=400)})
-    centre = 1.7e9 if dtype == "double" else 10.0
+    centre = 1.7e9 if dtype == "float64" else 10.0
     student = LinearStudentRegressor().fit(X, centre + 100 * X["a"])
     to_c(student, tmp_path / "m.c", dtype=dtype, main=True)
     compiled(tmp_path / "m.c", tmp_path / "m", "-lm")

@@ -14,15 +14,8 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
-from skdistill import (
-    CostCurveDisplay,
-    DecisionBands,
-    DecisionCosts,
-    DistilledClassifier,
-    TreeStudentClassifier,
-    decision_report,
-    review_cost_curve,
-)
+from skdistill import CostCurveDisplay, DistilledClassifier, TreeStudentClassifier
+from skdistill.decisions import DecisionBands, DecisionCosts, decision_report, review_cost_curve
 
 FIXED = DecisionCosts(missed_fraud=100, declined_legit=25, review=4, review_catches=0.9)
 BY_AMOUNT = DecisionCosts(
@@ -235,7 +228,7 @@ def test_the_capacity_has_to_fit_the_rows(scored):
         DecisionBands(FIXED, review_capacity=101).fit(probability, days=days)
     with pytest.raises(ValueError, match=r"review_capacity=5 is a number per day\. Pass days"):
         DecisionBands(FIXED, review_capacity=5).fit(probability)
-    with pytest.raises(ValueError, match=r"costs\.review is None: nobody reviews"):
+    with pytest.raises(ValueError, match=r"costs\.review is None: nothing is reviewed"):
         DecisionBands(replace(FIXED, review=None), review_capacity=0.1).fit(probability)
     for capacity in (0, -1, 1.5, 1.0):
         with pytest.raises(ValueError, match="The 'review_capacity' parameter"):
@@ -350,7 +343,7 @@ def test_the_cost_curve_is_the_cost_of_deciding_at_each_capacity(scored):
     share, per_row = review_cost_curve(fraud, probability, costs=BY_AMOUNT, amounts=amounts)
     assert per_row[-1] == pytest.approx(without_limit.mean())
     assert share[-1] == pytest.approx(np.mean(savings > 0))
-    with pytest.raises(ValueError, match="nobody reviews"):
+    with pytest.raises(ValueError, match="nothing is reviewed"):
         review_cost_curve(fraud, probability, costs=replace(FIXED, review=None))
 
 
@@ -562,7 +555,7 @@ def test_the_display_shows_the_curves_of_teacher_and_student(case, close_figures
     options = {"costs": BY_AMOUNT, "amounts": amounts, "days": rows["days"]}
     ax = plt.figure().subplots()
     display = CostCurveDisplay.from_estimator(
-        model, X, y, **options, review_capacity=5, ax=ax, name="Desk", linewidth=3
+        model, X, y, **options, review_capacity=5, ax=ax, name="Payments", linewidth=3
     )
     assert display.ax_ is ax
     score = model.teacher_.predict_proba(X)[:, 1]
@@ -574,7 +567,7 @@ def test_the_display_shows_the_curves_of_teacher_and_student(case, close_figures
     legend = [text.get_text() for text in ax.get_legend().get_texts()]
     assert legend == ["student", "teacher", "capacity: 5"]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("Reviews per day", "Cost per day")
-    assert ax.get_title() == "Desk"
+    assert ax.get_title() == "Payments"
     single = CostCurveDisplay.from_predictions(y, score, costs=FIXED)
     assert single.ax_.get_xlabel() == "Share of rows reviewed"
     assert list(single.lines_) == ["model"]

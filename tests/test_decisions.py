@@ -19,12 +19,10 @@ from sklearn.model_selection import (
 )
 from sklearn.tree import DecisionTreeClassifier
 
-from skdistill import (
+from skdistill import DistilledClassifier, MLPStudentClassifier, TreeStudentClassifier
+from skdistill.decisions import (
     DecisionBands,
     DecisionCosts,
-    DistilledClassifier,
-    MLPStudentClassifier,
-    TreeStudentClassifier,
     card_precision_at_k,
     fraud_scorer,
     precision_at_k,
@@ -387,5 +385,5 @@ def test_scorers_refuse_what_they_do_not_have():
     with pytest.raises(ValueError, match="flagged='block'; 'decline' or 'review'"):
         scorer(tree, [[0], [1]], [0, 1])
     no_desk = DecisionCosts(missed_fraud=1, declined_legit=1)
-    with pytest.raises(ValueError, match="nobody reviews"):
+    with pytest.raises(ValueError, match="nothing is reviewed"):
         fraud_scorer("decision_cost", costs=no_desk, flagged="review")(tree, [[0], [1]], [0, 1])

@@ -34,8 +34,8 @@ from skdistill import (
     Munge,
     SoftLabelClassifier,
     TreeStudentClassifier,
-    kl_divergence,
 )
+from skdistill.fidelity import kl_divergence
 from skdistill.soft_labels import calibration_temperature, margins_from_proba
 
 STUDENTS = {

@@ -13,10 +13,6 @@ from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 from skdistill import (
-    AttributionReport,
-    DecisionBands,
-    DecisionCosts,
-    DistillationReport,
     DistilledClassifier,
     DistilledRegressor,
     LinearStudentClassifier,
@@ -24,8 +20,11 @@ from skdistill import (
     SoftTreeStudentClassifier,
     TreeStudentClassifier,
     TreeStudentRegressor,
+    distillation_report,
     fidelity_report,
 )
+from skdistill.decisions import DecisionBands, DecisionCosts
+from skdistill.report import AttributionReport
 
 pytest.importorskip("matplotlib")
 
@@ -83,7 +82,7 @@ def report(frame_case):
     model = clone(model).set_params(random_state=0, augmentation=None, label_correction=False)
     model.fit(frame[:600], labels[:600])
     baseline = clone(model.student).fit(frame[:600], labels[:600])
-    return DistillationReport(
+    return distillation_report(
         model,
         frame[600:],
         labels[600:],
@@ -109,12 +108,12 @@ def test_the_page_is_whole_stands_alone_and_is_small(report):
 
 def test_the_page_has_every_part_in_the_order_of_a_committee(report):
     assert Page(report.to_html()).headings == [
-        "Performance on what was observed",
-        "Likeness to the teacher",
-        "Where the student follows least",
+        "Performance on the observed labels",
+        "Fidelity to the teacher",
+        "Segments with the lowest fidelity",
         "Groups",
         "Reasons: why teacher and student decide as they do",
-        "The student itself",
+        "The student",
         "How it was made",
     ]
 
@@ -146,7 +145,7 @@ def test_notes_are_on_what_is_there_and_cells_of_wide_tables_know_their_headings
     assert ("The gap closed is" in html) == any(score.gap_closed is not None for score in scores)
     assert html.count('data-title="student - teacher"') == len(scores)
     assert "lean scorer" not in html  # cost was not measured
-    assert not re.search(r"\d %", html[html.index("Performance on what was observed") :])
+    assert not re.search(r"\d %", html[html.index("Performance on the observed labels") :])
     assert not re.search(r">-?[\d.]+e-\d", html)
 
 
@@ -172,8 +171,8 @@ def test_a_page_is_written_to_a_path_and_shown_in_notebooks(report, tmp_path):
 
 def test_the_fidelity_card_is_a_page_of_its_own(report):
     page = Page(report.fidelity.to_html())
-    assert "Likeness to the teacher" in page.headings
-    assert "The student itself" not in page.headings
+    assert "Fidelity to the teacher" in page.headings
+    assert "The student" not in page.headings
     assert report.fidelity._repr_html_().startswith("<article")
 
 
@@ -194,7 +193,7 @@ def test_the_fingerprint_of_the_rows_is_that_of_their_values(frame_case, monkeyp
     student = TreeStudentClassifier().fit(frame[:300], labels[:300])
 
     def fingerprint(rows, y):
-        report = DistillationReport(student, rows, y, attributions=False, **QUICK)
+        report = distillation_report(student, rows, y, attributions=False, **QUICK)
         return report.provenance["Rows of this report"]["SHA-256"]
 
     rows, y = frame[300:400], labels[300:400]
@@ -215,7 +214,7 @@ def test_readable_students_are_drawn(binary_task, student, figure):
     X, y = binary_task
     model = DistilledClassifier(RandomForestClassifier(10, random_state=0), student)
     model.fit(X[:400], y[:400])
-    html = DistillationReport(model, X[400:], y[400:], attributions=False, **QUICK).to_html()
+    html = distillation_report(model, X[400:], y[400:], attributions=False, **QUICK).to_html()
     assert figure in html
     assert ("<h3>As rules</h3>" in html) == isinstance(student, TreeStudentClassifier)
     assert ("<h3>Scorecard" in html) == isinstance(student, LinearStudentClassifier)
@@ -227,7 +226,7 @@ def test_the_leaves_show_a_teacher_that_was_fitted_inside_on_codes(binary_task):
     student = TreeStudentClassifier(2)
     model = DistilledClassifier(xgboost.XGBClassifier(n_estimators=5), student, random_state=0)
     model.fit(X[:400], y[:400])
-    html = DistillationReport(model, X[400:], y[400:], attributions=False, **QUICK).to_html()
+    html = distillation_report(model, X[400:], y[400:], attributions=False, **QUICK).to_html()
     leaf = model.student_.tree_.apply(X[400:])
     scores = model.teacher_.predict_proba(X[400:])[:, 1]
     for node in np.unique(leaf):
@@ -237,13 +236,13 @@ def test_the_leaves_show_a_teacher_that_was_fitted_inside_on_codes(binary_task):
 def test_several_classes_and_values_have_pages_of_their_own(multiclass_task):
     X, y = multiclass_task
     model = DistilledClassifier(RandomForestClassifier(10, random_state=0), random_state=0)
-    report = DistillationReport(model.fit(X[:400], y[:400]), X[400:], y[400:], **QUICK)
+    report = distillation_report(model.fit(X[:400], y[:400]), X[400:], y[400:], **QUICK)
     assert "Most probable classes" in report.to_html()
     model = DistilledRegressor(RandomForestRegressor(10, random_state=0), random_state=0)
     model.fit(X[:400], X[:400, 0] * y[:400])
-    report = DistillationReport(model, X[400:], X[400:, 0] * y[400:], **QUICK)
+    report = distillation_report(model, X[400:], X[400:, 0] * y[400:], **QUICK)
     html = report.to_html()
-    assert "Observed values by what was predicted" in html
+    assert "Observed values by predicted value" in html
     assert "R²" in html
     assert Page(html).open == []
 
@@ -251,7 +250,7 @@ def test_several_classes_and_values_have_pages_of_their_own(multiclass_task):
 def test_without_teacher_and_y_the_page_says_so(binary_task):
     X, y = binary_task
     student = TreeStudentClassifier().fit(X[:400], y[:400])
-    report = DistillationReport(student, X[400:], **QUICK)
+    report = distillation_report(student, X[400:], **QUICK)
     html = report.to_html()
     assert report.attributions is None
     assert "What this report does not say" in html
@@ -261,7 +260,7 @@ def test_without_teacher_and_y_the_page_says_so(binary_task):
 def test_the_page_counts_the_money_of_a_fraud_desk(binary_task, rng):
     X, y = binary_task
     model = DistilledClassifier(RandomForestClassifier(10, random_state=0), random_state=0)
-    report = DistillationReport(
+    report = distillation_report(
         model.fit(X[:400], y[:400]),
         X[400:],
         y[400:],
@@ -277,7 +276,7 @@ def test_the_page_counts_the_money_of_a_fraud_desk(binary_task, rng):
     assert page.headings.index("Decisions and money") == 2
     assert page.open == []
     assert len(page.ids) == len(set(page.ids))
-    assert "Money lost a day on all rows, over how many can be reviewed" in html
+    assert "Money lost a day on all rows, by the number of reviews" in html
     assert "card precision in a day&#39;s top k" in html
     assert report.to_dict()["fidelity"]["decisions"]["n_days"] == 10
     assert "Decisions and money" in str(report)
@@ -287,15 +286,15 @@ def test_the_page_counts_the_money_of_a_fraud_desk(binary_task, rng):
 def test_options_are_those_of_the_fidelity_card(binary_task):
     X, y = binary_task
     student = TreeStudentClassifier().fit(X[:400], y[:400])
-    report = DistillationReport(
+    report = distillation_report(
         student, X[400:], y[400:], metric="log_loss", margin=0.2, top_k=7, **QUICK
     )
     assert report.fidelity.settings["metric"] == "log_loss"
     assert report.fidelity.settings["top_k"] == 7
     with pytest.raises(TypeError, match=r"no options \['margn'\]"):
-        DistillationReport(student, X[400:], y[400:], margn=0.2)
+        distillation_report(student, X[400:], y[400:], margn=0.2)
     with pytest.raises(ValueError, match="The 'margin' parameter"):
-        DistillationReport(student, X[400:], y[400:], margin="wide")
+        distillation_report(student, X[400:], y[400:], margin="wide")
 
 
 def test_without_jinja2_the_error_names_it_and_notebooks_show_text(binary_task, monkeypatch):
@@ -322,11 +321,11 @@ DRAWN = [
     ("figures.draw_roc", "tree", "ROC curve"),
     ("figures.draw_precision_recall", "tree", "Precision and recall"),
     ("figures.draw_calibration", "tree", "Calibration"),
-    ("figures.draw_likeness", "tree", "What teacher and student say"),
-    ("student.TreeDisplay.plot", "tree", "Every path from the left is a rule"),
-    ("student.CurvesDisplay.plot", "linear", "What x"),
-    ("student.LossCurveDisplay.plot", "mlp", "Loss while it was trained"),
-    ("student.LossCurveDisplay.from_estimator", "soft tree", "Loss while it was trained"),
+    ("figures.draw_fidelity", "tree", "Predictions of teacher and student"),
+    ("student_section.TreeDisplay.plot", "tree", "Every path from the root at the left is a rule"),
+    ("student_section.CurvesDisplay.plot", "linear", "What x"),
+    ("student_section.LossCurveDisplay.plot", "mlp", "Loss during training"),
+    ("student_section.LossCurveDisplay.from_estimator", "soft tree", "Loss during training"),
 ]
 
 
@@ -346,7 +345,7 @@ def pages(binary_task):
 
     def page(name, **options):
         options = {"attributions": False, **QUICK, **options}
-        return DistillationReport(fitted[name], X[400:], y[400:], teacher=forest, **options)
+        return distillation_report(fitted[name], X[400:], y[400:], teacher=forest, **options)
 
     return page
 
@@ -403,7 +402,7 @@ def test_figures_of_other_tasks_may_fail_too(
         options["bands"] = DecisionBands(costs, 0.1)
     student.fit(X[:400], y[:400])
     teacher = clone(student).fit(X[:200], y[:200])
-    html = DistillationReport(student, X[400:], y[400:], teacher=teacher, **options).to_html()
+    html = distillation_report(student, X[400:], y[400:], teacher=teacher, **options).to_html()
     assert html.count("This figure could not be drawn. ValueError") == 1
 
 

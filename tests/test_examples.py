@@ -157,7 +157,7 @@ def test_the_fraud_workflow_goes_from_transactions_to_a_monitored_student(tmp_pa
     assert "Warning" not in done.stderr
     for title in ("1. A student", "3. Bands", "4. Judgement", "6. Live", "7. When the labels"):
         assert title in done.stdout
-    assert done.stdout.index("The gate is open.") < done.stdout.index("5. Files")
+    assert done.stdout.index("Good enough to deploy.") < done.stdout.index("5. Files")
     assert "it takes over" in done.stdout  # the partner's cards
     out = tmp_path / "out"
     assert (out / "report.html").stat().st_size > 100_000
@@ -169,7 +169,7 @@ def test_the_fraud_workflow_goes_from_transactions_to_a_monitored_student(tmp_pa
 
 
 @pytest.mark.slow
-def test_the_fraud_workflow_saves_no_student_that_fails_its_gate(tmp_path, rng):
+def test_the_fraud_workflow_saves_no_student_that_does_not_meet_the_requirements(tmp_path, rng):
     table = pd.DataFrame({"Amount": rng.exponential(10, 3000), "x": rng.normal(size=3000)})
     table["target"] = rng.random(3000) < np.where(table["x"] > 1, 0.3, 0.05)
     table.to_parquet(tmp_path / "few.parquet")

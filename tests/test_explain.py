@@ -37,12 +37,12 @@ from skdistill import (
     LinearStudentRegressor,
     MLPStudentClassifier,
     MLPStudentRegressor,
-    Reason,
     TreeStudentClassifier,
     TreeStudentRegressor,
     explain,
     reason_codes,
 )
+from skdistill.report import Reason
 from skdistill.report.reasons.shapley import read_trees
 from skdistill.report.reasons.shapley.walks import plan_walks
 
@@ -477,7 +477,7 @@ def test_a_number_of_answers_too_small_for_all_background_rows_takes_fewer(binar
     X, y = binary_task
     model = Hidden(RandomForestClassifier(5, random_state=0).fit(X, y))
     explanation = explain(model, X[:4], X[50:90], max_evals=70, random_state=0)
-    assert explanation.method == "sampled, 10 walks, 70 answers per row"
+    assert explanation.method == "sampled, 10 walks, 70 evaluations per row"
     assert (explanation.base_values == explanation.base_values[0]).all()
     total = explanation.base_values + explanation.values.sum(axis=1)
     np.testing.assert_allclose(total, model.predict_proba(X[:4]), atol=1e-9)

@@ -14,13 +14,9 @@ from skdistill import (
     DistilledClassifier,
     DistilledRegressor,
     TreeStudentClassifier,
-    agreement,
     fidelity_scorer,
-    gap_closed,
-    js_divergence,
-    kl_divergence,
-    top_k_overlap,
 )
+from skdistill.fidelity import agreement, gap_closed, js_divergence, kl_divergence, top_k_overlap
 
 
 @pytest.fixture
@@ -112,7 +108,7 @@ def test_scorers_of_regressors_compare_predictions(binary_task):
         fidelity_scorer("kl")(model, X)
 
 
-def test_searches_choose_by_likeness_to_the_teacher(binary_task):
+def test_searches_choose_by_fidelity_to_the_teacher(binary_task):
     forest = RandomForestClassifier(20, random_state=0)
     model = make_pipeline(
         StandardScaler(), DistilledClassifier(forest, TreeStudentClassifier(), random_state=0)

@@ -26,27 +26,29 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from skdistill import (
-    DecisionBands,
-    DecisionCosts,
     DistilledClassifier,
     DistilledRegressor,
     LinearStudentClassifier,
     MLPStudentClassifier,
-    RequirementNotMetError,
     SoftLabelClassifier,
     SoftTreeStudentClassifier,
     TreeStudentClassifier,
+    fidelity_report,
+)
+from skdistill.bootstrap import Estimate
+from skdistill.decisions import (
+    DecisionBands,
+    DecisionCosts,
     card_precision_at_k,
     decision_report,
-    fidelity_report,
     precision_at_k,
     recall_at_k,
 )
-from skdistill.bootstrap import Estimate
 from skdistill.decisions.calibration import BandCalibration
-from skdistill.report.decisions.card import DecisionReport, ModelDecisions
-from skdistill.report.fidelity.card import ScoreComparison
+from skdistill.decisions.results import DecisionReport, ModelDecisions
+from skdistill.exceptions import RequirementNotMetError
 from skdistill.report.fidelity.cost import parts_of
+from skdistill.report.fidelity.fidelity_report import ScoreComparison
 from skdistill.report.fidelity.groups import GroupGap
 from skdistill.report.fidelity.segments import Segment
 from skdistill.report.fidelity.verdict import judge, rows_needed
@@ -158,7 +160,7 @@ def test_a_calibrated_model_has_no_calibration_error(rng):
 
 
 @pytest.mark.parametrize("case", ["binary_case", "multiclass_case"])
-def test_measures_of_likeness_are_those_of_scipy(request, case):
+def test_measures_of_fidelity_are_those_of_scipy(request, case):
     model, _, X, _ = request.getfixturevalue(case)
     q, p = model.teacher_.predict_proba(X), model.predict_proba(X)
     fidelity = fidelity_report(model, X, **QUICK).fidelity
@@ -176,7 +178,7 @@ def test_measures_of_likeness_are_those_of_scipy(request, case):
     assert fidelity["rank_correlation"].value == pytest.approx(expected)
 
 
-def test_likeness_among_the_highest_rows_is_that_of_those_rows(case_without_ties):
+def test_fidelity_among_the_highest_rows_is_that_of_those_rows(case_without_ties):
     model, teacher, X, _ = case_without_ties
     q, p = teacher.predict_proba(X)[:, 1], model.predict_proba(X)[:, 1]
     fidelity = fidelity_report(model, X, teacher=teacher, top_k=30, **QUICK).fidelity
@@ -209,11 +211,11 @@ def test_a_model_is_perfectly_like_its_copy_and_not_compared_with_itself(binary_
         with pytest.raises(ValueError, match=r"teacher is the .* that is reported on itself"):
             fidelity_report(model, X, y, teacher=itself, **QUICK)
     report = fidelity_report(model.teacher_, X, y, teacher=deepcopy(model.teacher_), **QUICK)
-    likeness = {name: each.value for name, each in report.fidelity.items()}
+    fidelity = {name: each.value for name, each in report.fidelity.items()}
     for name in ("kl_divergence", "js_divergence", "mean_difference", "max_difference"):
-        assert likeness.pop(name) == 0
-    likeness.pop("p95_difference"), likeness.pop("p99_difference")
-    assert likeness == pytest.approx(dict.fromkeys(likeness, 1.0))
+        assert fidelity.pop(name) == 0
+    fidelity.pop("p95_difference"), fidelity.pop("p99_difference")
+    assert fidelity == pytest.approx(dict.fromkeys(fidelity, 1.0))
     difference = report.scores["roc_auc"].student_minus_teacher
     assert (difference.value, difference.low, difference.high) == (0, 0, 0)
     assert report.verdict.non_inferior
@@ -334,8 +336,16 @@ def segment(is_worse):
     [
         ("green", "As good as its teacher, within 0.01 in ROC-AUC.", {}),
         ("green", "distillation helped", {"score": compared(estimate(0.0), estimate(0.02))}),
-        ("amber", "distillation did harm", {"score": compared(estimate(0.0), estimate(-0.0015))}),
-        ("red", "Distillation did harm", {"score": compared(estimate(0.0), estimate(-0.004))}),
+        (
+            "amber",
+            "distillation made the student worse",
+            {"score": compared(estimate(0.0), estimate(-0.0015))},
+        ),
+        (
+            "red",
+            "Distillation made the student worse",
+            {"score": compared(estimate(0.0), estimate(-0.004))},
+        ),
         ("amber", "Not shown to be within 0.01", {"score": compared(estimate(-0.0095))}),
         ("red", "Worse than its teacher by more", {"score": compared(estimate(-0.02))}),
         ("amber", "worse on 1 of 2 segments", {"segments": (segment(True), segment(False))}),
@@ -373,22 +383,23 @@ def test_the_worst_concern_comes_first_and_none_is_left_out():
         compared(estimate(-0.0095), estimate(-0.02)), overlap=0.2, segments=(segment(True),)
     )
     assert verdict.headline == (
-        "Distillation did harm in ROC-AUC; also, not shown to be within 0.01 of its teacher in "
-        "ROC-AUC, it is worse on 1 of 1 segments and it shares only 20.0% of its teacher's top 50."
+        "Distillation made the student worse in ROC-AUC; also, not shown to be within 0.01 of its "
+        "teacher in ROC-AUC, it is worse on 1 of 1 segments and it shares only 20.0% of its "
+        "teacher's top 50."
     )
     assert len(verdict.concerns) == 4
-    assert verdict.concerns[0].startswith("Distillation did harm")
+    assert verdict.concerns[0].startswith("Distillation made the student worse")
 
 
 def test_a_margin_that_is_wider_is_that_of_other_scores_too():
     lower = {"margin": 0.05, "others": accuracy(-0.04)}
     verdict = judged(**lower)
     assert verdict.status == "green"
-    assert "and here by over 0.05" in verdict.rule
+    assert "another score worse by over 0.05" in verdict.rule
     assert judged(**lower | {"others": accuracy(-0.06)}).status == "amber"
     of_loss = judged(log_loss(0.0)["log_loss"], **lower)  # a margin in nats
     assert of_loss.status == "amber"
-    assert "and here by over 0.01" in of_loss.rule
+    assert "another score worse by over 0.01" in of_loss.rule
 
 
 def test_the_rows_that_would_show_non_inferiority_show_it_as_often_as_is_said():
@@ -734,7 +745,7 @@ def test_requirements_are_checked_by_name_with_the_reason(binary_case):
     [
         ({}, ValueError, r"No condition was passed.*status='amber'.*'agreement'"),
         ({"non_inferior": False}, ValueError, "No condition was passed"),
-        ({"at_interval": True, "roc_auc": 0.5}, ValueError, "about limits on likeness"),
+        ({"at_interval": True, "roc_auc": 0.5}, ValueError, "about limits on measures of fidelity"),
         ({"status": "red"}, ValueError, "status='red'; 'green' or 'amber' was expected"),
         ({"agreement": 98}, ValueError, r"has values 0 to 1\. Shares are written as 0\.98, not 98"),
         ({"kl_divergence": -0.1}, ValueError, "kl_divergence has values of 0 or more"),
@@ -1023,7 +1034,7 @@ def test_bad_input_is_refused_with_what_to_do(binary_case, regression_case):
     for thresholds in ((2,), (0.5, np.nan), ("a",), (True,), [[0.5]]):
         with pytest.raises(ValueError, match=r"thresholds=.*probabilities between 0 and 1 was exp"):
             fidelity_report(model, X, y, thresholds=thresholds)
-    with pytest.raises(ValueError, match="top 200 of 150 rows were asked for"):
+    with pytest.raises(ValueError, match="top 200 of 150 rows were requested"):
         fidelity_report(model, X, y, top_k=200)
     with pytest.raises(ValueError, match=r"y holds \['maybe'\]"):
         fidelity_report(model, X, np.where(y == "no", "maybe", y))

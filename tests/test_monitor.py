@@ -29,12 +29,11 @@ from skdistill import (
     DistilledClassifier,
     FidelityMonitor,
     MonitorDisplay,
-    MonitorFileError,
     TreeStudentClassifier,
     TreeStudentRegressor,
-    agreement,
-    kl_divergence,
 )
+from skdistill.exceptions import MonitorFileError
+from skdistill.fidelity import agreement, kl_divergence
 from skdistill.monitor import database
 from skdistill.monitor.bins import bins_of_column, equal_edges
 from skdistill.monitor.days import days_of_rows
@@ -1423,7 +1422,7 @@ def test_the_display_says_what_the_report_said(monitor, rng, close_figures):
     assert colors[1, 3] == {"warn": 2, "alert": 3}[drift_of(report, "amount").status]
     assert [text.get_text() for text in gap.get_legend().get_texts()] == [
         "held",
-        "teacher not asked",
+        "no teacher",
         "reference",
         "tolerated: 20% more",
     ]
@@ -1450,7 +1449,7 @@ def test_cells_that_chance_explains_are_hatched_and_what_is_missing_is_said(rng,
     assert [patch.get_hatch() for patch in ax.patches] == ["/////"] * 3
     texts = [text.get_text() for text in ax.get_legend().get_texts()]
     assert texts[-2:] == ["too few rows: chance explains it", "absent"]
-    assert "The teacher was asked on none of these rows" in ax.get_xlabel()
+    assert "There are no predictions of the teacher for these rows" in ax.get_xlabel()
 
 
 @pytest.mark.parametrize("other", ["monitor.json", LinearRegression(), FidelityMonitor])

@@ -283,7 +283,7 @@ class TestEstimator:
         model = MutualDistilledClassifier(PAIR, teacher=forest, n_rounds=1).fit(X, y)
         report = fidelity_report(model, X_test, y_test, n_resamples=20)
         assert "student" in str(report).lower()
-        assert to_onnx(model, tmp_path / "student.onnx", X_test).max_difference < 1e-5
+        assert to_onnx(model, tmp_path / "student.onnx", X_test).certificate.max_difference < 1e-5
 
     def test_it_is_searched_and_pickled(self, task):
         X, y, _, _ = task

@@ -11,7 +11,6 @@ from sklearn.ensemble import RandomForestClassifier
 import skdistill.scorer
 from skdistill import (
     CurvesDisplay,
-    DistillationReport,
     DistilledClassifier,
     LinearStudentClassifier,
     LinearStudentRegressor,
@@ -22,6 +21,7 @@ from skdistill import (
     TreeDisplay,
     TreeStudentClassifier,
     TreeStudentRegressor,
+    distillation_report,
     lean_scorer,
     load,
     save,
@@ -187,7 +187,7 @@ def test_the_page_shows_all_figures_of_odd_columns(name, close_figures):
     X, y = odd_table(np.random.default_rng(4), len(COLUMNS))
     student = clone(STUDENTS[name]).fit(X, y)
     quick = {"n_resamples": 20, "cost": False, "attributions": False, "random_state": 0}
-    html = DistillationReport(student, X, y, **quick).to_html()
+    html = distillation_report(student, X, y, **quick).to_html()
     assert "<svg" in html
     assert "could not be drawn" not in html
 

@@ -22,11 +22,11 @@ from skdistill import (
     LinearStudentRegressor,
     MLPStudentClassifier,
     MLPStudentRegressor,
-    ParityError,
     TreeStudentClassifier,
     TreeStudentRegressor,
     to_onnx,
 )
+from skdistill.exceptions import ParityError
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -88,7 +88,7 @@ def assert_same(found, expected, atol=1e-5):
 def test_columns_of_every_kind_go_in_raw(student, dtype, mixed_frame, tmp_path):
     X, y, values = mixed_frame()
     student.fit(X, values if student in REGRESSORS else y)
-    certificate = to_onnx(student, tmp_path / "m.onnx", X, dtype=dtype)
+    certificate = to_onnx(student, tmp_path / "m.onnx", X, dtype=dtype).certificate
     assert certificate.n_rows > len(X)
     unseen = X.copy()
     unseen.loc[::3, ["amount", "city"]] = [np.nan, "Bonn"]
@@ -104,7 +104,7 @@ def test_columns_of_numbers_are_one_tensor(student, multiclass_task, tmp_path):
     X = X.astype(np.float32)
     X[::5, 1] = np.nan
     student.fit(X, y)
-    certificate = to_onnx(student, tmp_path / "m.onnx")
+    certificate = to_onnx(student, tmp_path / "m.onnx").certificate
     assert_same(score(tmp_path / "m.onnx", {"X": X}), answers_of(student, X))
     assert_same(score(tmp_path / "m.onnx", {"X": X[:1]}), answers_of(student, X[:1]))
     assert all(len(each) == 0 for each in score(tmp_path / "m.onnx", {"X": X[:0]}).values())
@@ -184,7 +184,7 @@ def test_categories_that_float32_cannot_tell_apart_raise(rng, tmp_path):
     codes = pd.Categorical(rng.choice([100_000_001, 100_000_002], 200))
     X = pd.DataFrame({"day": codes, "size": rng.normal(size=200)})
     student = TreeStudentClassifier().fit(X, (codes == 100_000_001).astype(int))
-    with pytest.raises(ValueError, match=r"'day' has categories that float32 cannot tell apart"):
+    with pytest.raises(ValueError, match=r"'day' has categories that float32 cannot distinguish"):
         to_onnx(student, tmp_path / "m.onnx")
     to_onnx(student, tmp_path / "m.onnx", X, dtype="float64")
 
@@ -245,7 +245,7 @@ def test_numbers_on_bin_edges_stay_there_however_narrow_the_bins(rng, tmp_path):
     y = (X[:, 0] == 9999.99).astype(int)
     student = LinearStudentClassifier(C=1e3).fit(X, y)
     # Within the bins, where no row is, a float32 lies a twentieth of a bin off.
-    certificate = to_onnx(student, tmp_path / "m.onnx", X, tolerance=0.1)
+    certificate = to_onnx(student, tmp_path / "m.onnx", X, tolerance=0.1).certificate
     assert certificate.max_difference > 1e-3
     found = score(tmp_path / "m.onnx", {"X": X.astype(np.float32)})
     assert_same(found, answers_of(student, X))
@@ -269,7 +269,7 @@ def metadata(path):
 def test_the_file_says_what_it_is(mixed_frame, tmp_path):
     X, y, _ = mixed_frame()
     student = TreeStudentClassifier().fit(X, np.array(["no", "yes"])[y])
-    certificate = to_onnx(student, tmp_path / "m.onnx", X)
+    certificate = to_onnx(student, tmp_path / "m.onnx", X).certificate
     entries = metadata(tmp_path / "m.onnx")
     assert entries["student"] == "TreeStudentClassifier"
     assert json.loads(entries["classes"]) == ["no", "yes"]
@@ -329,6 +329,7 @@ def test_int8_is_smaller_and_its_loss_is_reported(binary_task, tmp_path):
     small = to_onnx(student, tmp_path / "small.onnx", X, quantize=True)
     sizes = [(tmp_path / name).stat().st_size for name in ("small.onnx", "full.onnx")]
     assert sizes[0] < 0.45 * sizes[1]
+    small, full = small.certificate, full.certificate
     loss = small.notes["quantized"]
     assert full.max_difference < 1e-5 < small.max_difference == loss["max_difference"] < 0.05
     assert 0 < loss["mean_difference"] < loss["max_difference"]
@@ -356,7 +357,7 @@ def test_bad_requests_say_what_was_expected(binary_task, tmp_path, monkeypatch):
         to_onnx(student, tmp_path / "nowhere" / "m.onnx")
     with pytest.raises(TypeError, match=r"LogisticRegression; one of these was expected"):
         to_onnx(LogisticRegression().fit(*binary_task), tmp_path / "m.onnx")
-    monkeypatch.setattr("skdistill.export.content.MAX_BYTES", 100)
+    monkeypatch.setattr("skdistill.export.student_content.MAX_BYTES", 100)
     with pytest.raises(ValueError, match=r"takes .* GB; a file may hold 2 GB"):
         to_onnx(student, tmp_path / "m.onnx")
     assert not list(tmp_path.iterdir())
@@ -406,7 +407,7 @@ def test_hundreds_of_columns_are_no_obstacle(student, rng, tmp_path):
     ranks = X.argsort(axis=0).argsort(axis=0)
     y = ranks[:, :100].sum(axis=1) - ranks[:, 100:200].sum(axis=1)
     student.fit(X, y if student in REGRESSORS else (y > 0).astype(int))
-    assert to_onnx(student, tmp_path / "m.onnx", X).max_difference < 1e-5
+    assert to_onnx(student, tmp_path / "m.onnx", X).certificate.max_difference < 1e-5
 
 
 def test_the_sum_of_an_additive_student_does_not_grow_with_the_columns(rng, tmp_path):
@@ -493,7 +494,7 @@ def test_a_pipeline_is_exported_as_a_whole(student, mixed_frame, tmp_path):
     X, y, values = mixed_frame()
     model = make_pipeline(encoder(), student)
     model.fit(X, values if student in REGRESSORS else np.array(["no", "yes"])[y])
-    certificate = to_onnx(model, tmp_path / "m.onnx", X)
+    certificate = to_onnx(model, tmp_path / "m.onnx", X).certificate
     assert certificate.n_rows == len(X)
     assert onnx.load(tmp_path / "m.onnx").ir_version == 8
     tensors = columns_of(X)
@@ -557,7 +558,7 @@ def test_distillers_and_searches_behind_steps_are_exported(binary_task, tmp_path
 def test_steps_that_do_nothing_leave_a_student(binary_task, tmp_path):
     X, y = binary_task
     model = make_pipeline("passthrough", None, FrozenEstimator(TreeStudentClassifier().fit(X, y)))
-    certificate = to_onnx(model.fit(X, y), tmp_path / "m.onnx")
+    certificate = to_onnx(model.fit(X, y), tmp_path / "m.onnx").certificate
     assert certificate.n_rows > len(X)
 
 
@@ -565,7 +566,7 @@ def test_int8_works_behind_steps(binary_task, tmp_path):
     X, y = binary_task
     student = MLPStudentClassifier((64, 64), max_epochs=3, random_state=0)
     model = make_pipeline(StandardScaler(), student).fit(X, y)
-    certificate = to_onnx(model, tmp_path / "m.onnx", X, quantize=True)
+    certificate = to_onnx(model, tmp_path / "m.onnx", X, quantize=True).certificate
     assert certificate.notes["bytes"] < 0.5 * certificate.notes["quantized"]["bytes_before"]
     proba = score(tmp_path / "m.onnx", {"X": X.astype(np.float32)})["probabilities"]
     np.testing.assert_allclose(proba, model.predict_proba(X), atol=0.05)

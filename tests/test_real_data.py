@@ -17,7 +17,6 @@ from sklearn.preprocessing import OrdinalEncoder
 
 import skdistill.scorer
 from skdistill import (
-    DistillationReport,
     DistilledClassifier,
     LinearStudentClassifier,
     LinearStudentRegressor,
@@ -26,8 +25,8 @@ from skdistill import (
     SoftTreeStudentClassifier,
     TreeStudentClassifier,
     attribution_report,
+    distillation_report,
     explain,
-    gap_closed,
     lean_scorer,
     save,
     to_c,
@@ -35,6 +34,7 @@ from skdistill import (
     to_sql,
     verify,
 )
+from skdistill.fidelity import gap_closed
 
 ROOT = Path(__file__).parents[1]
 FOLDER = Path(os.environ.get("SKDISTILL_DATA", ROOT.parent / "shared" / "data"))
@@ -111,7 +111,7 @@ def test_a_report_is_one_page_with_a_verdict_that_its_numbers_bear_out(name, stu
     model = DistilledClassifier(teacher, student, label_correction=False, cv=2, random_state=0)
     model.fit(X, y)
     groups = X_test[["sex", "race"]] if name == "adult" else None
-    report = DistillationReport(
+    report = distillation_report(
         model,
         X_test,
         y_test,
@@ -175,7 +175,7 @@ def test_every_export_is_the_student_on_real_rows(name, tmp_path):
     )
     for student in students:
         student.fit(X, y)
-        to_c(student, tmp_path / "student.c", X, dtype="float")
+        to_c(student, tmp_path / "student.c", X, dtype="float32")
         to_onnx(student, tmp_path / "student.onnx", X)
         files = ["student.c", "student.onnx"]
         if not isinstance(student, MLPStudentClassifier):
@@ -209,8 +209,8 @@ def test_every_export_takes_hundreds_of_real_columns(student, tmp_path):
     assert X.shape[1] > 300
     X, X_test, y = X[:4000], X[4000:], amount[:4000]
     student.fit(X, np.log1p(y) if is_regressor(student) else y > np.median(y))
-    assert to_onnx(student, tmp_path / "student.onnx", X).max_difference < 7e-6
-    to_c(student, tmp_path / "student.c", X, dtype="float")
+    assert to_onnx(student, tmp_path / "student.onnx", X).certificate.max_difference < 7e-6
+    to_c(student, tmp_path / "student.c", X, dtype="float32")
     files = ["student.onnx", "student.c"]
     if isinstance(student, TreeStudentClassifier | LinearStudentClassifier):
         to_sql(student, tmp_path / "student.sql", table="rows")

@@ -16,17 +16,15 @@ from sklearn.preprocessing import StandardScaler
 
 from skdistill import (
     CostCurveDisplay,
-    DecisionBands,
-    DecisionCosts,
     DistilledClassifier,
     LinearStudentClassifier,
     MLPStudentClassifier,
     Munge,
     SoftLabelClassifier,
     TreeStudentClassifier,
-    decision_report,
     lean_scorer,
 )
+from skdistill.decisions import DecisionBands, DecisionCosts, decision_report
 from skdistill.distill.recalibration import recalibration_of
 from skdistill.soft_labels import margins_from_decision
 

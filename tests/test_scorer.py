@@ -24,7 +24,7 @@ from skdistill import (
     lean_scorer,
     save,
 )
-from skdistill.export.content import student_content
+from skdistill.export.student_content import student_content
 from skdistill.scorer import LeanScorer, load_scorer
 from skdistill.scorer.model import (
     LeanNetwork,
@@ -396,7 +396,7 @@ def test_a_student_that_is_not_ours_is_refused(binary_task):
 
 
 def test_a_scorer_that_differs_is_not_given_out(fitted, monkeypatch):
-    from skdistill.export.certificate import ParityError
+    from skdistill.exceptions import ParityError
 
     student = fitted[1]["linear"]
     monkeypatch.setattr(

@@ -28,7 +28,6 @@ import skdistill.search.space
 import skdistill.search.time_limit
 from skdistill import (
     Budget,
-    BudgetError,
     DistilledClassifier,
     LinearStudentClassifier,
     MLPStudentClassifier,
@@ -46,6 +45,7 @@ from skdistill import (
     to_sql,
     verify,
 )
+from skdistill.exceptions import BudgetError
 from skdistill.export.onnx import compiled_teacher
 from skdistill.rows import check_classification_rows
 from skdistill.search.budget import Excess, excesses
@@ -930,11 +930,11 @@ def test_exports_and_reports_see_through_the_choice_of_columns(column_search, tm
     loaded = load(tmp_path / "student.skd")
     kept = frame[search.columns_]
     np.testing.assert_array_equal(loaded.predict_proba(kept), search.predict_proba(frame))
-    assert to_onnx(search, tmp_path / "student.onnx", frame).max_difference < 1e-5
+    assert to_onnx(search, tmp_path / "student.onnx", frame).certificate.max_difference < 1e-5
     verify(tmp_path / "student.onnx", kept)
-    assert to_c(search, tmp_path / "student.c", kept).max_difference < 1e-5
+    assert to_c(search, tmp_path / "student.c", kept).certificate.max_difference < 1e-5
     to_c(search, tmp_path / "student.c", frame)
-    sql = to_sql(search, tmp_path / "student.sql", frame, table="t")
+    sql = to_sql(search, tmp_path / "student.sql", frame, table="t").content
     assert "c4" in sql
     assert "c0" not in sql
     with pytest.warns(UserWarning, match="of the rows of X are rows that teacher and student"):
@@ -1012,7 +1012,7 @@ def test_a_teacher_that_is_wrong_when_compiled_is_left_out(binary_task, monkeypa
     monkeypatch.setattr(compiled_teacher, "_convert", lambda _, n: convert(other, n))
     compiled, note = compiled_teacher.compile_teacher(teacher, X, 10.0)
     assert compiled is None
-    assert "answers differently, by up to" in note
+    assert "predicts differently, by up to" in note
 
 
 def test_what_cannot_be_compiled_is_said(mixed_frame, binary_task, forest):

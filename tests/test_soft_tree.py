@@ -16,12 +16,12 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.tree import DecisionTreeClassifier
 
 from skdistill import (
-    DistillationReport,
     DistilledClassifier,
     SoftTreeStudentClassifier,
     StudentSearchCV,
     TransferSet,
     TreeDisplay,
+    distillation_report,
     explain,
     fidelity_report,
     lean_scorer,
@@ -32,7 +32,7 @@ from skdistill import (
     to_sql,
     verify,
 )
-from skdistill.scorer.content_checks import StudentFileError
+from skdistill.exceptions import StudentFileError
 from skdistill.scorer.model import path_probabilities
 from skdistill.scorer.student_file import pack, unpack
 from skdistill.soft_labels import SoftTargets
@@ -359,7 +359,7 @@ def test_pages_show_a_soft_tree_and_reports_compare_it(binary_task):
     quick = {"n_resamples": 20, "cost": False, "random_state": 0}
     report = fidelity_report(student, X, y, teacher=teacher, **quick)
     assert report.scores["log_loss"].student == pytest.approx(log_loss(y, student.predict_proba(X)))
-    page = DistillationReport(student, X, y, teacher=teacher, n_explained=8, **quick).to_html()
+    page = distillation_report(student, X, y, teacher=teacher, n_explained=8, **quick).to_html()
     assert "soft tree of 4 leaves" in page
     assert "node 0, log-odds of right" in page
 
@@ -374,10 +374,10 @@ def test_onnx_c_and_lean_scorers_answer_as_the_student_does(
     pytest.importorskip("onnxruntime")
     student, frame = fitted[n_classes], mixed_frame(seed=1)[0]
     for dtype in ("float32", "float64"):
-        certificate = to_onnx(student, tmp_path / "student.onnx", frame, dtype=dtype)
+        certificate = to_onnx(student, tmp_path / "student.onnx", frame, dtype=dtype).certificate
         assert certificate.max_difference < 2e-6
     assert verify(tmp_path / "student.onnx", frame).max_difference < 2e-6
-    assert to_c(student, tmp_path / "student.c", frame).max_difference < 2e-6
+    assert to_c(student, tmp_path / "student.c", frame).certificate.max_difference < 2e-6
     for engine in ("numpy", "c"):
         scorer = lean_scorer(student, engine)
         expected = student.predict_proba(frame)
@@ -390,8 +390,10 @@ def test_a_deep_soft_tree_is_exact_in_onnx_where_nodes_are_sure(binary_task, tmp
     X, y = binary_task
     student = SoftTreeStudentClassifier(6, max_epochs=2, random_state=0).fit(X, y)
     student.coef_, student.leaf_outputs_ = student.coef_ * 100, student.leaf_outputs_ * 50
-    assert to_onnx(student, tmp_path / "student.onnx", X).max_difference < 1e-5
-    quantized = to_onnx(student, tmp_path / "small.onnx", X, quantize=True, tolerance=1.0)
+    assert to_onnx(student, tmp_path / "student.onnx", X).certificate.max_difference < 1e-5
+    quantized = to_onnx(
+        student, tmp_path / "small.onnx", X, quantize=True, tolerance=1.0
+    ).certificate
     assert quantized.notes["bytes"] < quantized.notes["quantized"]["bytes_before"]
 
 
@@ -413,7 +415,7 @@ def test_a_saved_soft_tree_is_the_same(fitted, mixed_frame, n_classes, tmp_path)
 
 
 def test_files_of_soft_trees_are_of_version_2(fitted):
-    from skdistill.export.content import student_content
+    from skdistill.export.student_content import student_content
 
     payload = pack(student_content(fitted[2]))
     size = int.from_bytes(payload[:8], "little")
@@ -430,7 +432,7 @@ def test_files_of_soft_trees_are_of_version_2(fitted):
     ],
 )
 def test_an_impossible_soft_tree_is_no_student_file(fitted, name, change, message):
-    from skdistill.export.content import student_content
+    from skdistill.export.student_content import student_content
 
     content = student_content(fitted[2])
     content.arrays[name] = change(content.arrays[name])

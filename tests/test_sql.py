@@ -22,17 +22,17 @@ from skdistill import (
     LinearStudentClassifier,
     LinearStudentRegressor,
     MLPStudentClassifier,
-    ParityError,
     TreeStudentClassifier,
     TreeStudentRegressor,
     to_sql,
     verify,
 )
 from skdistill.columns import PlainColumns
+from skdistill.exceptions import ParityError
 from skdistill.export.certificate import read_certificate
-from skdistill.export.content import student_content
-from skdistill.export.sample import parity_sample, student_answers
+from skdistill.export.parity_sample import parity_sample, student_answers
 from skdistill.export.sql.to_sql import DIALECTS
+from skdistill.export.student_content import student_content
 from skdistill.scorer.student_content import lean_model
 
 duckdb = pytest.importorskip("duckdb")
@@ -117,6 +117,10 @@ def expected(student, X):
     return student.predict(X)[:, None]
 
 
+def sql_of(*args, **kwargs):
+    return to_sql(*args, **kwargs).content
+
+
 def scored(sql, frame, table="t"):
     """Run expressions, or a query over the table t, in DuckDB."""
     query = sql if sql.startswith("SELECT") else f"SELECT\n{sql}\nFROM {table}"
@@ -145,12 +149,12 @@ def assert_same(result, student, X, atol=2e-6):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_expressions_answer_as_the_student(kind, students, frame):
-    assert_same(scored(to_sql(students[kind]), frame), students[kind], frame)
+    assert_same(scored(sql_of(students[kind]), frame), students[kind], frame)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_select_answers_as_the_student(kind, students, frame):
-    sql = to_sql(students[kind], table="t")
+    sql = sql_of(students[kind], table="t")
     result = scored(sql, frame)
     assert_same(result, students[kind], frame)
     assert result.columns[: frame.shape[1]].tolist() == frame.columns.tolist()
@@ -158,7 +162,7 @@ def test_a_select_answers_as_the_student(kind, students, frame):
 
 def test_a_view_answers_as_the_student(students, frame):
     student = students["curves, three classes"]
-    sql = to_sql(student, table="raw.t", view="out.scored", keep=["id"])
+    sql = sql_of(student, table="raw.t", view="out.scored", keep=["id"])
     with duckdb.connect() as connection:
         connection.register("given", frame.assign(id=range(len(frame))))
         connection.execute("CREATE SCHEMA raw; CREATE SCHEMA out")
@@ -173,7 +177,7 @@ def test_a_view_answers_as_the_student(students, frame):
 @pytest.mark.parametrize("kind", ["tree, three classes", "curves, two classes"])
 def test_a_hundred_thousand_rows_answer_as_the_student(kind, students, mixed_frame):
     many = with_grades(mixed_frame(100_000, seed=1)[0])
-    assert_same(scored(to_sql(students[kind], table="t"), many), students[kind], many)
+    assert_same(scored(sql_of(students[kind], table="t"), many), students[kind], many)
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
@@ -181,7 +185,7 @@ def test_a_hundred_thousand_rows_answer_as_the_student(kind, students, mixed_fra
 def test_every_dialect_answers_as_the_student_once_translated(kind, dialect, students):
     student = students[kind]
     form = {"table": ("a b", "c", "d"), "view": ("e", "f"), "keep": ["id"]}
-    sql = to_sql(student, dialect=dialect, **form)
+    sql = sql_of(student, dialect=dialect, **form)
     sample = parity_sample(student, lean(student))
     answers = run.run_sql(sql, lean(student), sample.rows, dialect=dialect, **form)
     assert np.abs(answers - sample.answers).max() < 2e-6
@@ -190,9 +194,9 @@ def test_every_dialect_answers_as_the_student_once_translated(kind, dialect, stu
 def test_a_distiller_and_a_search_are_exported_as_their_student(binary_task, forest):
     X, y = binary_task
     distiller = DistilledClassifier(forest, random_state=0).fit(X, y)
-    assert to_sql(distiller) == to_sql(distiller.student_)
+    assert sql_of(distiller) == sql_of(distiller.student_)
     search = GridSearchCV(TreeStudentClassifier(), {"max_leaf_nodes": [4]}, cv=2).fit(X, y)
-    assert to_sql(search) == to_sql(search.best_estimator_)
+    assert sql_of(search) == sql_of(search.best_estimator_)
 
 
 def answers_of_model(model, rows):
@@ -231,7 +235,7 @@ def test_columns_of_an_array_are_called_x0_x1(binary_task):
     X, y = binary_task
     student = LinearStudentClassifier().fit(X, y)
     table = pd.DataFrame(X, columns=[f"x{j}" for j in range(X.shape[1])])
-    assert_same(scored(to_sql(student), table), student, X)
+    assert_same(scored(sql_of(student), table), student, X)
 
 
 def test_numbers_on_a_threshold_go_the_right_way(rng):
@@ -241,7 +245,7 @@ def test_numbers_on_a_threshold_go_the_right_way(rng):
     exact = lean(student).threshold[lean(student).feature >= 0]
     near = [np.nextafter(exact, -np.inf), exact, np.nextafter(exact, np.inf), thresholds]
     at = np.concatenate(near)[:, None]
-    result = scored(to_sql(student), pd.DataFrame(at, columns=["x0"]))
+    result = scored(sql_of(student), pd.DataFrame(at, columns=["x0"]))
     np.testing.assert_array_equal(result["prediction"], student.predict(at))
 
 
@@ -249,7 +253,7 @@ def test_real_rows_are_compared_as_well(students, frame, tmp_path):
     student = students["tree, values"]
     certificates = []
     for X in (None, frame):
-        to_sql(student, tmp_path / "student.sql", X)
+        sql_of(student, tmp_path / "student.sql", X)
         certificates.append(read_certificate(tmp_path / "student.sql")[0])
     assert certificates[1].n_rows == certificates[0].n_rows + len(frame)
 
@@ -264,7 +268,7 @@ def test_null_counts_as_missing(kind, students, frame):
     empty = frame.copy()
     for name in ("amount", "city", "kind", "grade"):
         empty[name] = pd.Series([None] * len(frame), dtype=frame[name].dtype)
-    assert_same(scored(to_sql(student), empty), student, empty)
+    assert_same(scored(sql_of(student), empty), student, empty)
     assert np.abs(expected(student, empty) - expected(student, frame)).max() > 0.1
 
 
@@ -273,7 +277,7 @@ def test_null_counts_as_missing(kind, students, frame):
 def test_nan_counts_as_missing(kind, dialect, students, frame):
     student = students[kind]
     sql = sqlglot.transpile(
-        "SELECT " + to_sql(student, dialect=dialect) + " FROM t", read=dialect, write="duckdb"
+        "SELECT " + sql_of(student, dialect=dialect) + " FROM t", read=dialect, write="duckdb"
     )[0]
     with duckdb.connect() as connection:
         connection.register("given", frame)
@@ -296,7 +300,7 @@ def test_an_infinite_number_gives_null(kind, form, students, frame):
         tree = student.tree_
         used = {tree.names[j] for j in tree.feature[tree.children_left >= 0]}
         columns = sorted(used & set(columns))
-    sql = to_sql(student, **form)
+    sql = sql_of(student, **form)
     for name in columns:
         for value in (np.inf, -np.inf):
             one = frame.iloc[:2].astype({name: float})
@@ -313,8 +317,8 @@ def test_a_split_between_missing_and_known_numbers_is_kept(rng):
     student = TreeStudentRegressor(max_leaf_nodes=2).fit(X, np.isnan(X[:, 0]).astype(float))
     assert np.isinf(student.tree_.threshold[0])
     for dialect in DIALECTS:
-        assert to_sql(student, dialect=dialect)
-    result = scored(to_sql(student), pd.DataFrame(X, columns=["x0"]))
+        assert sql_of(student, dialect=dialect)
+    result = scored(sql_of(student), pd.DataFrame(X, columns=["x0"]))
     np.testing.assert_array_equal(result["prediction"], np.isnan(X[:, 0]))
 
 
@@ -323,13 +327,13 @@ def test_categories_never_seen_go_where_the_student_sends_them(students, frame):
     strange = frame.head(50).assign(city="Ried", kind=pd.Categorical(["z"] * 50))
     strange["grade"] = pd.Categorical([99.5] * 50)
     for kind in ("tree, values", "curves, values"):
-        assert_same(scored(to_sql(students[kind]), strange), students[kind], strange)
+        assert_same(scored(sql_of(students[kind]), strange), students[kind], strange)
 
 
 def test_tiny_numbers_next_to_an_edge_at_zero_have_no_tiny_distance(rng):
     # PostgreSQL refuses to multiply them: underflow.
     student = LinearStudentRegressor(n_bins=2).fit(np.array([[0.0], [1.0], [2.0]] * 9), range(27))
-    assert "- 0e0" not in to_sql(student)
+    assert "- 0e0" not in sql_of(student)
 
 
 # ---------------------------------------------------------------- names and literals
@@ -355,7 +359,7 @@ def nasty():
 def test_no_name_or_category_gets_out_of_its_quotes(make, nasty):
     X, y = nasty
     student = make().fit(X, y)
-    sql = to_sql(student, table=(NASTY,), view='v"; --')
+    sql = sql_of(student, table=(NASTY,), view='v"; --')
     with duckdb.connect() as connection:
         connection.execute("CREATE TABLE x AS SELECT 1")
         connection.register("given", X)
@@ -371,7 +375,7 @@ def test_no_name_or_category_gets_out_of_its_quotes(make, nasty):
 @pytest.mark.parametrize("make", [TreeStudentClassifier, partial(LinearStudentClassifier, 4)])
 def test_every_dialect_parses_to_one_statement_that_is_the_same(make, dialect, nasty):
     X, y = nasty
-    sql = to_sql(make().fit(X, y), X=X, dialect=dialect, table="s.t", view="v")
+    sql = sql_of(make().fit(X, y), X=X, dialect=dialect, table="s.t", view="v")
     statements = sqlglot.parse(sql, read=dialect)
     assert len(statements) == 1
     assert statements[0].sql(dialect=dialect) == sql
@@ -383,14 +387,14 @@ def test_every_dialect_parses_to_one_statement_that_is_the_same(make, dialect, n
 
 def test_columns_and_tables_are_always_quoted(students):
     for kind in ("tree, two classes", "curves, two classes"):
-        parsed = sqlglot.parse_one(to_sql(students[kind], table="a.t", view="v"), read="duckdb")
+        parsed = sqlglot.parse_one(sql_of(students[kind], table="a.t", view="v"), read="duckdb")
         assert all(each.quoted for each in parsed.find_all(sqlglot.exp.Identifier))
 
 
 @pytest.mark.parametrize("dialect", ["postgres", "snowflake"])
 def test_dialects_without_isnan_compare_with_nan(dialect, students):
     for kind in ("tree, values", "curves, values"):
-        sql = to_sql(students[kind], dialect=dialect).upper()
+        sql = sql_of(students[kind], dialect=dialect).upper()
         assert "'NAN'" in sql
         assert "ISNAN" not in sql
         assert "IS_NAN" not in sql
@@ -398,7 +402,7 @@ def test_dialects_without_isnan_compare_with_nan(dialect, students):
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_no_literal_of_a_number_is_a_decimal(dialect, students):
-    sql = to_sql(students["curves, values"], dialect=dialect)
+    sql = sql_of(students["curves, values"], dialect=dialect)
     parsed = sqlglot.parse_one("SELECT " + sql, read=dialect)
     literals = [each for each in parsed.find_all(sqlglot.exp.Literal) if not each.is_string]
     if dialect in ("postgres", "snowflake"):  # there a literal is exact, whatever its form
@@ -415,42 +419,42 @@ def test_numbers_keep_all_their_digits(rng):
     table = pd.DataFrame(X, columns=["x0"])
     for dialect in DIALECTS:
         sql = sqlglot.transpile(
-            "SELECT " + to_sql(student, dialect=dialect) + " FROM t", read=dialect, write="duckdb"
+            "SELECT " + sql_of(student, dialect=dialect) + " FROM t", read=dialect, write="duckdb"
         )[0]
         np.testing.assert_array_equal(scored(sql, table)["prediction"], student.predict(X))
 
 
 def test_results_can_be_renamed(students, frame):
     rename = {"label": "churn", "log_odds": "score", "probability_True": "p"}
-    sql = to_sql(students["curves, two classes"], table="t", rename=rename)
+    sql = sql_of(students["curves, two classes"], table="t", rename=rename)
     added = scored(sql, frame).columns[frame.shape[1] :]
     assert added.tolist() == ["score", "churn", "probability_False", "p"]
-    assert 'AS "churn"' in to_sql(students["tree, two classes"], rename={"label": "churn"})
+    assert 'AS "churn"' in sql_of(students["tree, two classes"], rename={"label": "churn"})
     with pytest.raises(ValueError, match=r"rename mentions \['labels'\]; the results are"):
-        to_sql(students["tree, two classes"], rename={"labels": "churn"})
+        sql_of(students["tree, two classes"], rename={"labels": "churn"})
 
 
 def test_a_result_called_as_a_column_of_the_table_is_refused_until_it_is_renamed(frame):
     X = frame.rename(columns={"amount": "Prediction"})
     student = TreeStudentRegressor().fit(X, X["count"])
     with pytest.raises(ValueError, match="would be called 'prediction'"):
-        to_sql(student, table="t")
-    renamed = to_sql(student, table="t", rename={"prediction": "expected"})
+        sql_of(student, table="t")
+    renamed = sql_of(student, table="t", rename={"prediction": "expected"})
     np.testing.assert_allclose(scored(renamed, X)["expected"], student.predict(X))
-    assert to_sql(student, table="t", keep=["count"])
-    assert to_sql(student)
+    assert sql_of(student, table="t", keep=["count"])
+    assert sql_of(student)
 
 
 def test_classes_that_differ_in_case_only_need_other_names(frame):
     student = TreeStudentClassifier().fit(frame, np.where(frame["flag"], "yes", "Yes"))
     with pytest.raises(ValueError, match="would be called 'probability_yes'"):
-        to_sql(student, table="t")
-    sql = to_sql(student, table="t", rename={"probability_yes": "p"})
+        sql_of(student, table="t")
+    sql = sql_of(student, table="t", rename={"probability_yes": "p"})
     assert_same(scored(sql, frame), student, frame)
 
 
 def test_names_of_results_hold_no_signs_in_bigquery(nasty):
-    sql = to_sql(TreeStudentClassifier().fit(*nasty), dialect="bigquery", table="t", keep=[])
+    sql = sql_of(TreeStudentClassifier().fit(*nasty), dialect="bigquery", table="t", keep=[])
     parsed = sqlglot.parse_one(sql, read="bigquery")
     names = ["label", "probability_b_n", "probability_it_s", "probability_q______"]
     assert parsed.named_selects == names
@@ -474,7 +478,7 @@ def hostile(frame, student):
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_column_of_the_table_is_taken_for_a_result(kind, form, dialect, students, frame):
     student = students[kind]
-    sql = to_sql(student, dialect=dialect, **form)
+    sql = sql_of(student, dialect=dialect, **form)
     if dialect != "duckdb":
         query = sql if form else f"SELECT {sql} FROM t"
         sql = sqlglot.transpile(query, read=dialect, write="duckdb")[0]
@@ -485,7 +489,7 @@ def test_columns_called_as_results_can_be_kept(students, frame):
     student = students["curves, two classes"]
     table = hostile(frame, student)
     keep = ["id", "log_odds", "skdistill_margin_0", statement.ROWS]
-    result = scored(to_sql(student, table="t", keep=keep), table)
+    result = scored(sql_of(student, table="t", keep=keep), table)
     assert_same(result, student, frame)
     assert result[keep].to_numpy().tolist() == table[keep].to_numpy().tolist()
 
@@ -496,7 +500,7 @@ def test_a_table_with_a_column_called_as_a_result_is_refused_by_the_database(
     kind, dialect, students, frame
 ):
     student = students[kind]
-    sql = to_sql(student, table="t", dialect=dialect)
+    sql = sql_of(student, table="t", dialect=dialect)
     if dialect != "duckdb":
         sql = sqlglot.transpile(sql, read=dialect, write="duckdb")[0]
     assert_same(scored(sql, frame.assign(id=1)), student, frame)
@@ -513,9 +517,9 @@ def test_a_student_is_scored_over_the_view_of_another(students, frame):
     with duckdb.connect() as connection:
         connection.register("given", frame)
         connection.execute("CREATE TABLE t AS SELECT * FROM given")
-        connection.execute(to_sql(first, table="t", view="v1"))
-        connection.execute(to_sql(second, table="v1", view="v2", keep=keep))
-        connection.execute(to_sql(first, table="v2", view="v3", keep=keep))
+        connection.execute(sql_of(first, table="t", view="v1"))
+        connection.execute(sql_of(second, table="v1", view="v2", keep=keep))
+        connection.execute(sql_of(first, table="v2", view="v3", keep=keep))
         assert_same(connection.execute("SELECT * FROM v2").df(), second, frame)
         assert_same(connection.execute("SELECT * FROM v3").df(), first, frame)
 
@@ -523,7 +527,7 @@ def test_a_student_is_scored_over_the_view_of_another(students, frame):
 def test_a_struct_called_as_the_query_inside_is_no_table(students, frame):
     student = students["tree, values"]
     table = frame.assign(**{statement.ROWS: [{"amount": 1e9, "count": 1e9}] * len(frame)})
-    assert_same(scored(to_sql(student, table="t", keep=[]), table), student, frame)
+    assert_same(scored(sql_of(student, table="t", keep=[]), table), student, frame)
 
 
 @pytest.mark.parametrize("name", ["log_odds", "probability_True"])
@@ -531,7 +535,7 @@ def test_the_comparison_notices_a_column_taken_for_a_result(name, students):
     student = students["curves, two classes"]
     sample = parity_sample(student, lean(student))
     form = {"dialect": "duckdb", "table": ("t",), "keep": ["amount"]}
-    sql = to_sql(student, table="t", keep=["amount"])
+    sql = sql_of(student, table="t", keep=["amount"])
     taken = f'1e0 / (1e0 + EXP(-"skdistill_rows"."{name}"))'
     captured = f"SELECT amount, label, 1 - {taken}, {taken} FROM t AS skdistill_rows"
     assert (
@@ -544,7 +548,7 @@ def test_the_comparison_notices_a_column_taken_for_a_result(name, students):
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_every_reference_in_a_query_names_what_it_means(dialect, students):
     for kind in KINDS:
-        sql = to_sql(students[kind], dialect=dialect, table="t", keep=["amount"])
+        sql = sql_of(students[kind], dialect=dialect, table="t", keep=["amount"])
         columns = list(sqlglot.parse_one(sql, read=dialect).find_all(sqlglot.exp.Column))
         assert columns
         assert all(column.table for column in columns)
@@ -558,18 +562,18 @@ def test_nothing_is_written_if_the_sql_answers_differently(students, tmp_path, m
         model = lean_model(content)
         return replace(model, value=model.value + 0.01 * (model.value > 0.5))
 
-    to_sql(students["tree, two classes"], tmp_path / "student.sql")
+    sql_of(students["tree, two classes"], tmp_path / "student.sql")
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     monkeypatch.setattr("skdistill.export.sql.to_sql.lean_model", other_model)
     with pytest.raises(ParityError, match=r"rows differ by more than .* The worst row: {'amount'"):
-        to_sql(students["tree, two classes"], tmp_path / "student.sql", dialect="postgres")
+        sql_of(students["tree, two classes"], tmp_path / "student.sql", dialect="postgres")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_wrong_labels_are_a_loss_of_parity(students):
     student = students["tree, two classes"]
     sql = (
-        to_sql(student)
+        sql_of(student)
         .replace("'no'", "'on'")
         .replace("'it''s'", "'no'")
         .replace("'on'", "'it''s'")
@@ -582,7 +586,7 @@ def test_wrong_labels_are_a_loss_of_parity(students):
 def test_null_where_the_student_answers_is_a_loss_of_parity(students, monkeypatch):
     monkeypatch.setattr(statement, "write_expressions", lambda *a: 'NULL AS "prediction"')
     with pytest.raises(ParityError, match=r"the sql \[nan\]"):
-        to_sql(students["curves, values"])
+        sql_of(students["curves, values"])
 
 
 @pytest.mark.parametrize("remembered", ["NULL", "NaN"])
@@ -592,7 +596,7 @@ def test_the_comparison_notices_when_one_kind_of_missing_is_forgotten(remembered
     cell = 'CAST("amount" AS DOUBLE)'
     tests = {"NULL": f"{cell} IS NULL", "NaN": f"ISNAN({cell})"}
     both = " OR ".join(tests.values())
-    sql = to_sql(student)
+    sql = sql_of(student)
     assert both in sql
     broken = sql.replace(both, tests[remembered])
     answers = run.run_sql(broken, lean(student), sample.rows, dialect="duckdb")
@@ -603,7 +607,7 @@ def test_the_comparison_notices_when_one_kind_of_missing_is_forgotten(remembered
 @pytest.mark.parametrize("dialect", ["duckdb", "postgres"])
 def test_a_written_file_is_the_sql_and_can_be_verified(dialect, students, frame, tmp_path):
     form = {"dialect": dialect, "table": "s.t", "view": "v", "keep": ["id", "amount"]}
-    sql = to_sql(students["tree, three classes"], tmp_path / "student.sql", **form)
+    sql = sql_of(students["tree, three classes"], tmp_path / "student.sql", **form)
     assert (tmp_path / "student.sql").read_text() == f"{sql}\n"
     certificate, student_file = read_certificate(tmp_path / "student.sql")
     assert certificate.format == "sql"
@@ -637,7 +641,7 @@ def test_an_unknown_dialect_names_those_there_are(students):
     with pytest.raises(
         ValueError, match=r"dialect='oracle' .* duckdb, postgres, snowflake, bigquery"
     ):
-        to_sql(students["tree, values"], dialect="oracle")
+        sql_of(students["tree, values"], dialect="oracle")
 
 
 def test_a_network_with_layers_is_refused_and_told_where_to_go(binary_task):
@@ -646,60 +650,60 @@ def test_a_network_with_layers_is_refused_and_told_where_to_go(binary_task):
     with pytest.raises(
         TypeError, match=r"MLPStudentClassifier cannot .* LinearStudent.* to_onnx or to_c"
     ):
-        to_sql(student)
+        sql_of(student)
 
 
 def test_other_estimators_are_refused(binary_task):
     with pytest.raises(TypeError, match="LogisticRegression; one of these was expected: TreeStud"):
-        to_sql(LogisticRegression().fit(*binary_task))
+        sql_of(LogisticRegression().fit(*binary_task))
 
 
 def test_categories_of_two_kinds_name_the_column(frame):
     mixed = frame.assign(code=pd.Categorical(["a", 1] * 200))
     student = LinearStudentRegressor().fit(mixed, frame["count"])
     with pytest.raises(ValueError, match="categories of column 'code' are strings and numbers"):
-        to_sql(student)
+        sql_of(student)
 
 
 @pytest.mark.parametrize("names", [["a", "A"], ["a", ""]])
 def test_columns_that_a_database_cannot_tell_apart_are_refused(names, rng):
     X = pd.DataFrame(rng.normal(size=(50, 2)), columns=names)
-    with pytest.raises(ValueError, match=r"The name '[A]?' of a column is empty or stands for two"):
-        to_sql(TreeStudentRegressor().fit(X, X.iloc[:, 0]))
+    with pytest.raises(ValueError, match=r"The name '[A]?' of a column is empty or names two"):
+        sql_of(TreeStudentRegressor().fit(X, X.iloc[:, 0]))
 
 
 def test_a_dot_in_a_name_is_refused_for_bigquery_only(rng):
     X = pd.DataFrame(rng.normal(size=(50, 1)), columns=["a.b"])
     student = TreeStudentRegressor().fit(X, X["a.b"])
     with pytest.raises(ValueError, match=r"'a\.b' has a dot"):
-        to_sql(student, dialect="bigquery")
-    assert '"a.b"' in to_sql(student)
+        sql_of(student, dialect="bigquery")
+    assert '"a.b"' in sql_of(student)
     student = TreeStudentRegressor().fit(X.to_numpy(), X["a.b"])
     with pytest.raises(ValueError, match=r"'c\.d' has a dot"):
-        to_sql(student, dialect="bigquery", table=("c.d",))
+        sql_of(student, dialect="bigquery", table=("c.d",))
 
 
 @pytest.mark.parametrize("name", ["", "a..b", "a.b.c.d", 3, ("a", 3), ["a"], ()])
 def test_what_is_no_name_of_a_table_is_refused(name, students):
     with pytest.raises(ValueError, match=r"table=.* is no name of a table"):
-        to_sql(students["tree, values"], table=name)
+        sql_of(students["tree, values"], table=name)
 
 
 @pytest.mark.parametrize("keep", ["id", [1]])
 def test_what_is_no_list_of_names_is_refused(keep, students):
     with pytest.raises(ValueError, match="a list of names of columns was expected"):
-        to_sql(students["tree, values"], table="t", keep=keep)
+        sql_of(students["tree, values"], table="t", keep=keep)
 
 
 @pytest.mark.parametrize("form", [{"view": "v"}, {"keep": ["id"]}])
 def test_a_view_needs_a_table(form, students):
     with pytest.raises(ValueError, match="passed without table"):
-        to_sql(students["tree, values"], **form)
+        sql_of(students["tree, values"], **form)
 
 
 def test_an_unwritable_path_is_noticed_before_anything_else(tmp_path):
     with pytest.raises(FileNotFoundError, match="does not exist"):
-        to_sql(TreeStudentRegressor(), tmp_path / "nowhere" / "student.sql")
+        sql_of(TreeStudentRegressor(), tmp_path / "nowhere" / "student.sql")
 
 
 @pytest.mark.parametrize("package", ["sqlglot", "duckdb"])
@@ -711,7 +715,7 @@ def test_a_missing_extra_says_what_to_install(package, students, monkeypatch):
     monkeypatch.delattr("skdistill.export.sql.expressions")
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ImportError, match=rf"{package}.*pip install sqlglot duckdb"):
-        to_sql(students["tree, values"])
+        sql_of(students["tree, values"])
 
 
 # ---------------------------------------------------------------- size and extremes
@@ -726,13 +730,13 @@ def many_classes(n_classes):
 def test_a_query_grows_with_the_number_of_classes_not_with_its_square():
     (few, _), (many, X) = many_classes(10), many_classes(40)
     for dialect in ("duckdb", "postgres"):
-        lengths = [len(to_sql(each, dialect=dialect, table="t")) for each in (few, many)]
+        lengths = [len(sql_of(each, dialect=dialect, table="t")) for each in (few, many)]
         assert lengths[1] < 5 * lengths[0]
     table = pd.DataFrame(X, columns=["x0", "x1"])
-    result = scored(to_sql(many, table="t"), table)
+    result = scored(sql_of(many, table="t"), table)
     assert_same(result, many, X)
     with pytest.raises(ValueError, match=r"60 classes would repeat .* Pass table="):
-        to_sql(many_classes(60)[0])
+        sql_of(many_classes(60)[0])
 
 
 def test_small_probabilities_keep_their_digits(students):
@@ -768,7 +772,7 @@ def test_a_chain_of_splits_is_one_flat_case():
     X = np.exp(np.linspace(0, 80, 400))[:, None]
     student = TreeStudentRegressor(max_leaf_nodes=None, min_samples_leaf=1).fit(X, X[:, 0])
     assert student.depth_ > 50
-    sql = to_sql(student)
+    sql = sql_of(student)
     assert depth_of_cases(sql) <= np.log2(400)
     result = scored(sql, pd.DataFrame(X, columns=["x0"]))
     np.testing.assert_array_equal(result["prediction"], student.predict(X))
@@ -791,7 +795,7 @@ def large():
 def test_a_thousand_leaves_and_two_hundred_columns_are_no_problem(kind, large):
     student, X = large[kind]
     table = pd.DataFrame(X, columns=[f"x{j}" for j in range(X.shape[1])])
-    sql = to_sql(student, table="t")
+    sql = sql_of(student, table="t")
     assert_same(scored(sql, table), student, X)
     assert depth_of_cases(sql) <= 10
 
@@ -799,7 +803,7 @@ def test_a_thousand_leaves_and_two_hundred_columns_are_no_problem(kind, large):
 def test_splits_between_equal_answers_are_left_out(rng):
     X = rng.uniform(size=(500, 1))
     student = TreeStudentClassifier(max_leaf_nodes=30).fit(X, np.hstack([1 - X, X]))
-    label, rest = to_sql(student).split(' AS "label"')
+    label, rest = sql_of(student).split(' AS "label"')
     assert label.count("WHEN") == 2  # infinity, and the middle
     assert rest.count("WHEN") > 50
 
@@ -930,10 +934,10 @@ def labels_in_postgres(student, X):
 def test_postgres_answers_as_the_student(kind, postgres, students, frame):
     student, model = students[kind], lean(students[kind])
     sample = parity_sample(student, model, frame)
-    sql = to_sql(student, dialect="postgres")
+    sql = sql_of(student, dialect="postgres")
     answers, _ = answers_of_postgres(postgres, sql, model, sample.rows)
     np.testing.assert_allclose(answers, sample.answers, atol=2e-6)
-    sql = to_sql(student, dialect="postgres", table="t", view="v", keep=["id"])
+    sql = sql_of(student, dialect="postgres", table="t", view="v", keep=["id"])
     answers, labels = answers_of_postgres(postgres, sql, model, sample.rows, view="v")
     np.testing.assert_allclose(answers, sample.answers, atol=2e-6)
     if model.classes is not None:
@@ -953,7 +957,7 @@ def test_postgres_takes_no_column_of_the_table_for_a_result(kind, keep, postgres
         others += ["label", "log_odds", *(f"margin_{each}" for each in model.classes)]
     also = "".join(f', ADD COLUMN "{name}" integer DEFAULT 7' for name in others)
     script = table_in_postgres("t", model, rows) + f"ALTER TABLE t {also.removeprefix(', ')};"
-    sql = to_sql(student, dialect="postgres", table="t", view="v", keep=keep)
+    sql = sql_of(student, dialect="postgres", table="t", view="v", keep=keep)
     found = postgres.query(
         f"{script}\n{sql};\nCOPY (SELECT * FROM v ORDER BY id) TO STDOUT (FORMAT csv, HEADER);"
     )
@@ -967,7 +971,7 @@ def test_postgres_refuses_a_table_with_a_column_called_as_a_result(postgres, stu
     student, model = students["curves, two classes"], lean(students["curves, two classes"])
     rows = PlainColumns(tuple(each[:5] for each in parity_sample(student, model).rows.values))
     script = table_in_postgres("t", model, rows) + "ALTER TABLE t ADD COLUMN label integer;"
-    sql = to_sql(student, dialect="postgres", table="t")
+    sql = sql_of(student, dialect="postgres", table="t")
     with pytest.raises(AssertionError, match='"label" is ambiguous'):
         postgres.query(f"{script}\n{sql};")
 
@@ -976,7 +980,7 @@ def test_postgres_refuses_a_table_with_a_column_called_as_a_result(postgres, stu
 def test_postgres_reads_any_name_and_category(make, postgres, nasty):
     student = make().fit(*nasty)
     sample = parity_sample(student, lean(student), nasty[0])
-    sql = to_sql(student, dialect="postgres", table="t", view='"; --', keep=["id"])
+    sql = sql_of(student, dialect="postgres", table="t", view='"; --', keep=["id"])
     answers, labels = answers_of_postgres(
         postgres, sql, lean(student), sample.rows, view='"""; --"'
     )
@@ -991,7 +995,7 @@ def test_postgres_answers_null_for_an_infinite_number(kind, postgres, students, 
     first = next(j for j, each in enumerate(lean(student).columns) if each.name == "amount")
     values = [each[:50] for each in rows.values]
     values[first] = np.tile([np.inf, -np.inf, 1.0, np.nan, 0.0], 10)
-    sql = to_sql(student, dialect="postgres")
+    sql = sql_of(student, dialect="postgres")
     answers, labels = answers_of_postgres(postgres, sql, lean(student), PlainColumns(tuple(values)))
     infinite = np.isinf(values[first])
     assert np.isnan(answers[infinite]).all()
@@ -1017,6 +1021,6 @@ def test_postgres_neither_overflows_nor_underflows(kind, postgres, students):
 def test_postgres_takes_a_thousand_leaves_and_two_hundred_columns(kind, postgres, large):
     student, X = large[kind]
     rows = PlainColumns(tuple(np.ascontiguousarray(column) for column in X[:300].T))
-    sql = to_sql(student, dialect="postgres", table="t", keep=["id"])
+    sql = sql_of(student, dialect="postgres", table="t", keep=["id"])
     answers, _ = answers_of_postgres(postgres, sql, lean(student), rows)
     np.testing.assert_allclose(answers, expected(student, X[:300]), atol=2e-6)

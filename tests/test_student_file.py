@@ -36,14 +36,14 @@ from skdistill import (
     explain,
 )
 from skdistill.columns import PlainColumns
-from skdistill.export.certificate import ParityError
-from skdistill.export.content import student_content
-from skdistill.export.sample import critical_values, student_answers
+from skdistill.exceptions import ParityError, StudentFileError
+from skdistill.export.parity_sample import critical_values, student_answers
+from skdistill.export.student_content import student_content
 from skdistill.export.student_file import SKOPS_TRUSTED_TYPES, load, save, student_from
 from skdistill.scorer import student_file
 from skdistill.scorer.model import fingerprint
 from skdistill.scorer.student_content import StudentContent, lean_model
-from skdistill.scorer.student_file import StudentFileError, pack, read_student_file, unpack
+from skdistill.scorer.student_file import pack, read_student_file, unpack
 
 GOLDEN = Path(__file__).parent / "student_files"
 HASH = slice(35, 99)  # where a file has the digits of its hash
@@ -118,7 +118,7 @@ def test_a_student_that_its_file_does_not_answer_for_is_not_saved(students, kind
     else:
         margins = student._margins
         student._margins = lambda X: margins(X) * 1.01
-    with pytest.raises(ParityError, match="The student file does not answer as the student"):
+    with pytest.raises(ParityError, match="The student file does not match the student"):
         save(student, path)
     assert path.read_bytes() == before
     assert [each.name for each in tmp_path.iterdir()] == ["student.skd"]

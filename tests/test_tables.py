@@ -3,7 +3,7 @@
 import pytest
 
 from skdistill.bootstrap import Estimate
-from skdistill.report.tables import decimals, number, percent
+from skdistill.formatting import decimals, number, percent
 
 
 @pytest.mark.parametrize(

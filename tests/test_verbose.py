@@ -15,8 +15,6 @@ from sklearn.preprocessing import StandardScaler
 
 from skdistill import (
     Budget,
-    DecisionBands,
-    DecisionCosts,
     DistilledClassifier,
     DistilledRegressor,
     LinearStudentClassifier,
@@ -26,13 +24,13 @@ from skdistill import (
     OnlineDistilledClassifier,
     StudentSearchCV,
     TreeStudentClassifier,
-    decision_report,
     fidelity_report,
     transfer_rows_from_teacher,
 )
 from skdistill import (
     verbose as telling,
 )
+from skdistill.decisions import DecisionBands, DecisionCosts, decision_report
 
 SECONDS = r", ([\d.]+|\d+ min \d\d) s"
 

@@ -10,6 +10,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+import skdistill
 from skdistill import (
     LinearStudentClassifier,
     LinearStudentRegressor,
@@ -19,9 +20,10 @@ from skdistill import (
     TreeStudentRegressor,
     lean_scorer,
 )
-from skdistill.export.certificate import ParityError, certificate_path, read_certificate
-from skdistill.export.content import student_content
-from skdistill.export.sample import ALONE_ROWS, MIXED_ROWS, critical_values, parity_rows
+from skdistill.exceptions import ParityError
+from skdistill.export.certificate import certificate_path, read_certificate
+from skdistill.export.parity_sample import ALONE_ROWS, MIXED_ROWS, critical_values, parity_rows
+from skdistill.export.student_content import student_content
 from skdistill.export.verify import verify
 from skdistill.scorer.student_content import lean_model
 
@@ -95,6 +97,34 @@ def test_a_file_is_verified_on_the_same_rows_and_on_others(
         assert read_certificate(path)[0] == exported
 
 
+@pytest.mark.parametrize("name", ["to_sql", "to_c", "to_onnx"])
+def test_every_export_returns_content_certificate_and_path(name, linear, tmp_path):
+    pytest.importorskip("duckdb")
+    pytest.importorskip("onnxruntime")
+    export = getattr(skdistill, name)
+    path = tmp_path / "student"
+    written = export(linear, path)
+    payload = path.read_bytes()
+    if name != "to_onnx":  # holds the time of the comparison
+        assert export(linear).content == written.content
+        payload = payload.decode().rstrip("\n")
+        assert payload == written.content.rstrip("\n")
+    else:
+        assert written.content == payload
+    assert written.path == path
+    assert written.certificate == read_certificate(path)[0]
+    assert str(written) == str(written.certificate)
+    before = sorted(tmp_path.iterdir())
+    assert export(linear).path is None
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_c_file_whose_certificate_says_float_is_verified(linear, tmp_path):
+    path = export_c(linear, tmp_path / "student.c", dtype="float32")
+    seal(path, notes={"name": "student", "dtype": "float"})
+    assert verify(path).notes["dtype"] == "float"
+
+
 @pytest.mark.parametrize("export", [export_c, export_onnx])
 def test_a_network_is_verified(export, mixed_frame, tmp_path):
     frame, y, _ = mixed_frame()
@@ -104,7 +134,7 @@ def test_a_network_is_verified(export, mixed_frame, tmp_path):
 
 @pytest.mark.parametrize(
     ("export", "options"),
-    [(export_c, {"name": "risk", "dtype": "float"}), (export_sql, {"dialect": "postgres"})],
+    [(export_c, {"name": "risk", "dtype": "float32"}), (export_sql, {"dialect": "postgres"})],
 )
 def test_options_of_the_export_are_remembered(export, options, tree, tmp_path):
     assert verify(export(tree, tmp_path / "student", **options)).notes.items() >= options.items()
@@ -130,7 +160,7 @@ def test_a_file_that_answers_otherwise_is_found_with_its_worst_row(tree, linear,
     changed = path.read_text().replace(value, f"1{value}")
     assert changed != path.read_text()
     seal(path, changed.encode())
-    with pytest.raises(ParityError, match=r"does not answer.*worst row: {'amount'.*It did on 20"):
+    with pytest.raises(ParityError, match=r"does not match.*worst row: {'amount'.*It did on 20"):
         verify(path)
 
 
@@ -157,7 +187,7 @@ def test_a_pipeline_is_verified_on_the_rows_and_the_model_that_are_passed(binary
     with pytest.raises(ValueError, match="is an exported pipeline, so X is needed"):
         verify(path, model=pipeline)
     pipeline[0].mean_ = pipeline[0].mean_ + 1.0
-    with pytest.raises(ParityError, match="does not answer"):
+    with pytest.raises(ParityError, match="does not match"):
         verify(path, X, model=pipeline)
 
 
@@ -203,7 +233,7 @@ def test_answers_that_hardly_differ_are_exported(kind, target, rng, tmp_path):
         y = y + 1e-16 * (X[:, 0] > 0) if "digit" in target else 1e6 + 0.01 * X[:, 0]
     params = {"max_epochs": 2, "random_state": 0} if kind is MLPStudentRegressor else {}
     student = kind(**params).fit(X, y)
-    for export, options in ((export_onnx, {}), (export_c, {"dtype": "float"})):
+    for export, options in ((export_onnx, {}), (export_c, {"dtype": "float32"})):
         certificate = verify(export(student, tmp_path / "single", **options), X)
         assert certificate.spread >= 0.04 * np.abs(y).max()  # seven digits
     assert verify(export_c(student, tmp_path / "student")).max_difference < 1e-5
@@ -220,7 +250,7 @@ def test_a_wrong_answer_of_a_constant_regressor_is_noticed(rng, tmp_path):
     source = path.read_text()
     assert f" {value}," in source
     seal(path, source.replace(f" {value},", " 0.1000001,").encode())
-    with pytest.raises(ParityError, match="does not answer as the student does"):
+    with pytest.raises(ParityError, match="does not match the student"):
         verify(path)
 
 

@@ -40,14 +40,14 @@ class DecisionBands(ParametersMixin, BaseEstimator):
     Attributes
     ----------
     review_price_ : float
-        What a review costs on top of ``costs.review`` because there are only so many; 0 if there
+        What a review costs on top of ``costs.review`` because reviews are limited; 0 if there
         are enough.
     calibration_ : tuple of BandCalibration or None
         Mean probability and observed rate of all rows and per band; None if fitted without y.
     amounts_ : ndarray of shape (3,) or None
         Quartiles of the amounts, for which `text` shows thresholds; None without amounts.
     estimator_ : estimator or None
-        What `predict` asks; None if fitted on scores.
+        The model that `predict` uses; None if fitted on scores.
 
     See Also
     --------
@@ -57,7 +57,7 @@ class DecisionBands(ParametersMixin, BaseEstimator):
     -----
     Without a limit, rows decide for themselves: the cheapest of the three expected costs wins, see
     `DecisionCosts`. Let ``s_i`` be what a review of row i saves: the smaller cost of approving and
-    declining, minus that of the review. At most C reviews ask for the set with the largest sum of
+    declining, minus that of the review. At most C reviews require the set with the largest sum of
     savings, which is the C rows of the highest ``s_i > 0``. The Lagrangian of the constraint says
     the same as a price: each review costs ``l`` more, a row is reviewed where ``s_i >= l``, and
     ``l`` is 0 if fewer than C rows save anything, otherwise the C-th highest saving. So the
@@ -72,7 +72,7 @@ class DecisionBands(ParametersMixin, BaseEstimator):
     Some days have more: `decide` with `days` stops at the capacity of each day, the highest savings
     first, and approves or declines the others. Other days have fewer and do not fill it: thresholds
     are set in advance and no payment waits for the end of its day. Without `days`, as where
-    payments come one at a time, somebody has to count. Rows whose savings are equal are reviewed or
+    payments come one at a time, somebody must count. Rows whose savings are equal are reviewed or
     left together where the limit is a share; per day the first ones fill the capacity.
 
     Examples
@@ -80,7 +80,7 @@ class DecisionBands(ParametersMixin, BaseEstimator):
     Bands from probabilities of one day, and decisions on those of the next:
 
     >>> import numpy as np
-    >>> from skdistill import DecisionBands, DecisionCosts
+    >>> from skdistill.decisions import DecisionBands, DecisionCosts
     >>> costs = DecisionCosts(missed_fraud=100, declined_legit=25, review=4)
     >>> rng = np.random.default_rng(0)
     >>> scores = rng.beta(0.2, 4, 2000)
@@ -127,7 +127,7 @@ class DecisionBands(ParametersMixin, BaseEstimator):
         pos_label : int, float, bool, str or None, default=None
             The class of y that is fraud; None for 1, if the classes are {0, 1} or {-1, 1}.
         sample_weight : array-like of shape (n_samples,) or None, default=None
-            Non-negative weights: how many rows each stands for.
+            Non-negative weights: the number of rows that each represents.
 
         Returns
         -------
@@ -337,14 +337,14 @@ class DecisionBands(ParametersMixin, BaseEstimator):
         return np.where(reviewed, REVIEW, unreviewed)
 
     def _price(self, savings, day, weight):
-        """Return the price of reviews that these rows ask for."""
+        """Return the price of reviews at which these rows meet the capacity."""
         capacity = self.review_capacity
         if capacity is None:
             return 0.0
         if self.costs.review is None:
             raise ValueError(
-                f"review_capacity={capacity} was passed, and costs.review is None: nobody reviews. "
-                "Pass what a review costs."
+                f"review_capacity={capacity} was passed, and costs.review is None: nothing is "
+                "reviewed. Pass what a review costs."
             )
         if not isinstance(capacity, Integral):
             return shadow_price(savings, weight, capacity * weight.sum(), fill=False)
@@ -396,17 +396,17 @@ def shadow_price(savings, weight, capacity, *, fill):
     savings : ndarray of shape (n_samples,)
         What a review of each row saves.
     weight : ndarray of shape (n_samples,)
-        How many rows each stands for.
+        The number of rows that each represents.
     capacity : float
         How many of them can be reviewed.
     fill : bool
-        Which of the rows with the savings at the limit, all alike, are worth the price: all of
+        Which of the rows with the savings at the limit, all equal, are worth the price: all of
         them, so that the capacity is reached or exceeded, or none, so that it is not exceeded.
 
     Returns
     -------
     price : float
-        Rows are to be reviewed that save as much or more; 0 if all that save anything fit.
+        Rows that save as much or more are reviewed; 0 if all that save anything fit.
     """
     order = np.argsort(-savings, kind="stable")
     order = order[savings[order] > 0]
@@ -420,7 +420,7 @@ def shadow_price(savings, weight, capacity, *, fill):
 
 
 def _within_capacity(wanted, savings, day, weight, capacity):
-    """Mark the rows that a desk gets to: each day the highest savings first, ties in order."""
+    """Mark the rows that are reviewed: each day the highest savings first, ties in order."""
     within = np.zeros(len(wanted), dtype=bool)
     for rows in rows_by_day(day):
         rows = rows[wanted[rows]]

@@ -33,7 +33,7 @@ FEWEST_SCORES = 30
 
 
 def check_ranked(y_true, y_score, pos_label, sample_weight):
-    """Check what a ranking metric is given; both classes have to be there.
+    """Check what a ranking metric is given; both classes must occur.
 
     Returns
     -------
@@ -56,7 +56,7 @@ def check_both_classes(positive, weight):
     if len(found) < 2:
         only = "positive" if found.any() else "negative"
         raise ValueError(
-            f"Every row of y_true is {only}, so that there is nothing to tell apart. Pass rows of "
+            f"Every row of y_true is {only}, so that there is nothing to distinguish. Pass rows of "
             "both classes; in a cross-validation, stratified folds, and fewer of them."
         )
 
@@ -212,7 +212,7 @@ def check_k(k, day_of_row, weight, unit="rows"):
     most = int(np.bincount(day_of_row, weight).max())
     if k > most:
         raise ValueError(
-            f"The top {k} {unit} of a day were asked for, and no day has more than {most}. Pass a "
+            f"The top {k} {unit} of a day were requested, and no day has more than {most}. Pass a "
             f"number from 1 to {most}."
         )
 
@@ -250,7 +250,7 @@ def _refuse_missing(values, name, advice):
 
 
 def _dates_or_numbers(days):
-    """Turn dates, ISO strings and numbers into NumPy's; anything else is left as it is."""
+    """Turn dates, ISO strings and numbers into NumPy's; anything else is returned unchanged."""
     days = [each.date() if hasattr(each, "date") else each for each in days]  # in its time zone
     try:
         if all(isinstance(each, str) and re.match(r"\d{4}-\d{2}-\d{2}", each) for each in days):

@@ -51,7 +51,7 @@ def review_cost_curve(
     pos_label : int, float, bool, str or None, default=None
         The class that is fraud; None for 1, if the classes are {0, 1} or {-1, 1}.
     sample_weight : array-like of shape (n_samples,) or None, default=None
-        Non-negative weights: how many rows each stands for.
+        Non-negative weights: the number of rows that each represents.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def review_cost_curve(
     --------
     Of four payments on one day, two are worth a review:
 
-    >>> from skdistill import DecisionCosts, review_cost_curve
+    >>> from skdistill.decisions import DecisionCosts, review_cost_curve
     >>> costs = DecisionCosts(missed_fraud=100, declined_legit=25, review=4)
     >>> fraud, probability = [0, 0, 1, 1], [0.01, 0.3, 0.15, 0.95]
     >>> capacity, cost = review_cost_curve(fraud, probability, costs=costs, days=[1, 1, 1, 1])
@@ -99,7 +99,7 @@ def review_cost_curve(
     weight = check_weights(sample_weight, probability)
     check_both_classes(positive, weight)
     if costs.review is None:
-        raise ValueError("costs.review is None: nobody reviews. Pass what a review costs.")
+        raise ValueError("costs.review is None: nothing is reviewed. Pass what a review costs.")
     day = None if days is None else check_days(days, len(positive))
     return review_costs(positive, probability, costs, amounts, day, weight)
 

@@ -31,7 +31,8 @@ class DecisionCosts:
     declined_legit_per_amount : float, default=0.0
         What it costs besides, per unit of the payment's amount: the margin that is not earned.
     review : float or None, default=None
-        What a review costs, whatever it finds. None: nobody reviews, rows are approved or declined.
+        What a review costs, whatever it finds. None: nothing is reviewed, rows are approved or
+        declined.
     review_catches : float, default=1.0
         Share of the frauds among the reviewed rows that the review recognises, in (0, 1]. Those it
         does not are approved, legitimate rows are approved as well.
@@ -79,7 +80,7 @@ class DecisionCosts:
     --------
     A missed fraud loses the amount and a fee of 15, a review takes 4, a declined customer costs 25:
 
-    >>> from skdistill import DecisionCosts
+    >>> from skdistill.decisions import DecisionCosts
     >>> costs = DecisionCosts(
     ...     missed_fraud=15, missed_fraud_per_amount=1, declined_legit=25, review=4
     ... )
@@ -113,7 +114,7 @@ class DecisionCosts:
         declined = _with_amount(self.declined_legit, self.declined_legit_per_amount)
         words = f"A missed fraud costs {missed}, a declined legitimate payment {declined}"
         if self.review is None:
-            return f"{words}; nobody reviews."
+            return f"{words}; nothing is reviewed."
         caught = f"{self.review_catches:.0%} of the frauds that it sees"
         return f"{words}, a review {self.review:g}, which recognises {caught}."
 
@@ -135,7 +136,7 @@ class DecisionCosts:
         Returns
         -------
         costs : ndarray of shape (n_samples, 3)
-            Of approving, reviewing and declining; infinite for a review if nobody reviews.
+            Of approving, reviewing and declining; infinite for a review if nothing is reviewed.
 
         Raises
         ------
@@ -204,7 +205,7 @@ class DecisionCosts:
         amounts : array-like of shape (n_amounts,) or None, default=None
             Amounts of payments; needed if costs depend on them.
         review_price : float, default=0.0
-            What a review costs on top because there are only so many, see `DecisionBands`.
+            What a review costs on top because reviews are limited, see `DecisionBands`.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""What a fraud desk gets from a ranking: recall at a false-positive rate, precision at k a day."""
+"""Metrics of a fraud desk: recall at a false-positive rate, precision at k a day."""
 
 from numbers import Integral, Real
 
@@ -81,7 +81,7 @@ def recall_at_fpr(y_true, y_score, *, fpr=0.01, pos_label=None, sample_weight=No
     --------
     With one false alarm in four allowed, both frauds are found; with none, one of them:
 
-    >>> from skdistill import recall_at_fpr
+    >>> from skdistill.decisions import recall_at_fpr
     >>> fraud, score = [0, 0, 0, 0, 1, 1], [0.1, 0.2, 0.3, 0.6, 0.5, 0.9]
     >>> recall_at_fpr(fraud, score, fpr=0.25), recall_at_fpr(fraud, score, fpr=0.0)
     (1.0, 0.5)
@@ -107,7 +107,7 @@ def precision_at_k(y_true, y_score, *, k, days=None, pos_label=None, sample_weig
     pos_label : int, float, bool, str or None, default=None
         The class that is fraud; None for 1, if the classes are {0, 1} or {-1, 1}.
     sample_weight : array-like of shape (n_samples,) or None, default=None
-        Non-negative weights: how many rows each stands for, also among the k.
+        Non-negative weights: the number of rows that each represents, also among the k.
 
     Returns
     -------
@@ -123,7 +123,7 @@ def precision_at_k(y_true, y_score, *, k, days=None, pos_label=None, sample_weig
     Notes
     -----
     ``P@k(d) = (frauds among the top k of day d) / k``, and then the mean over all days, those
-    without any fraud included. Rows tied at the k-th place count in part, all alike. A day with
+    without any fraud included. Rows tied at the k-th place count in equal parts. A day with
     fewer than k rows is divided by as many as it has: the desk looks at all of them.
 
     References
@@ -139,7 +139,7 @@ def precision_at_k(y_true, y_score, *, k, days=None, pos_label=None, sample_weig
     --------
     Two alerts a day: one of two is a fraud on the first day, both on the second:
 
-    >>> from skdistill import precision_at_k
+    >>> from skdistill.decisions import precision_at_k
     >>> fraud = [1, 0, 0, 1, 1, 0]
     >>> score = [0.9, 0.8, 0.1, 0.7, 0.6, 0.2]
     >>> precision_at_k(fraud, score, k=2, days=[1, 1, 1, 2, 2, 2])
@@ -166,7 +166,7 @@ def recall_at_k(y_true, y_score, *, k, days=None, pos_label=None, sample_weight=
     pos_label : int, float, bool, str or None, default=None
         The class that is fraud; None for 1, if the classes are {0, 1} or {-1, 1}.
     sample_weight : array-like of shape (n_samples,) or None, default=None
-        Non-negative weights: how many rows each stands for, also among the k.
+        Non-negative weights: the number of rows that each represents, also among the k.
 
     Returns
     -------
@@ -182,13 +182,13 @@ def recall_at_k(y_true, y_score, *, k, days=None, pos_label=None, sample_weight=
     Notes
     -----
     ``R@k(d) = (frauds among the top k of day d) / (frauds of day d)``, and then the mean over the
-    days that have any fraud. Rows tied at the k-th place count in part, all alike.
+    days that have any fraud. Rows tied at the k-th place count in equal parts.
 
     Examples
     --------
     With one alert a day, the only fraud of the first day is found and one of two of the second:
 
-    >>> from skdistill import recall_at_k
+    >>> from skdistill.decisions import recall_at_k
     >>> fraud = [1, 0, 0, 1, 1, 0]
     >>> score = [0.9, 0.8, 0.1, 0.7, 0.6, 0.2]
     >>> recall_at_k(fraud, score, k=1, days=[1, 1, 1, 2, 2, 2])
@@ -245,7 +245,7 @@ def card_precision_at_k(
     of them is a fraud. ``CP@k(d) = (compromised cards among the top k of day d) / k``, and then the
     mean over all days. With `remove_found`, the compromised cards among the top k of earlier days
     are no cards of day d any more: an investigator has to find something new each day. Cards tied
-    at the k-th place count in part, all alike, and are left out in that part. A day with fewer than
+    at the k-th place count in equal parts, and are left out in that part. A day with fewer than
     k cards is divided by as many as it has.
 
     References
@@ -262,7 +262,7 @@ def card_precision_at_k(
     --------
     Card "a" is found on the first day, so that on the second, "b" is looked at:
 
-    >>> from skdistill import card_precision_at_k
+    >>> from skdistill.decisions import card_precision_at_k
     >>> fraud, score = [1, 0, 1, 0], [0.9, 0.2, 0.8, 0.3]
     >>> cards, days = ["a", "b", "a", "b"], [1, 1, 2, 2]
     >>> card_precision_at_k(fraud, score, cards, k=1, days=days)

@@ -1,4 +1,4 @@
-"""Scorers of what a fraud desk gets, for searches and for tuned thresholds."""
+"""Scorers of a fraud desk's metrics, for searches and tuned thresholds."""
 
 import inspect
 from numbers import Integral
@@ -23,7 +23,7 @@ __all__ = ["fraud_scorer"]
 
 
 def fraud_scorer(metric="average_precision", **params):
-    """Make a scorer of what a fraud desk gets, for searches and for tuned thresholds.
+    """Make a scorer of a fraud desk's metric, for searches and tuned thresholds.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def fraud_scorer(metric="average_precision", **params):
 
     See Also
     --------
-    fidelity_scorer : Chooses by likeness to the teacher.
+    fidelity_scorer : Chooses by fidelity to the teacher.
 
     Notes
     -----
@@ -70,7 +70,8 @@ def fraud_scorer(metric="average_precision", **params):
 
     >>> from sklearn.datasets import make_classification
     >>> from sklearn.model_selection import GridSearchCV, TunedThresholdClassifierCV
-    >>> from skdistill import DecisionCosts, TreeStudentClassifier, fraud_scorer
+    >>> from skdistill import TreeStudentClassifier
+    >>> from skdistill.decisions import DecisionCosts, fraud_scorer
     >>> X, y = make_classification(2000, weights=[0.9], flip_y=0.02, random_state=0)
     >>> scorer = fraud_scorer("recall_at_fpr", fpr=0.05)
     >>> search = GridSearchCV(TreeStudentClassifier(), {"max_leaf_nodes": [2, 16]}, scoring=scorer)
@@ -102,7 +103,9 @@ def decision_cost(
     if flagged not in ("review", "decline"):
         raise ValueError(f"flagged={shown(flagged)}; 'decline' or 'review' was expected.")
     if flagged == "review" and costs.review is None:
-        raise ValueError("flagged='review' was passed, and costs.review is None: nobody reviews.")
+        raise ValueError(
+            "flagged='review' was passed, and costs.review is None: nothing is reviewed."
+        )
     _check_routed(costs, amounts)
     positive = check_positives(y_true, pos_label)
     code = DECISIONS.tolist().index(flagged)
@@ -143,7 +146,7 @@ def _check_routed(costs, amounts, capacity=None, days=None):
 
 def _how_to_route(name, what):
     return (
-        f"The scorer needs {name}, {what}, and scikit-learn passes them on only if it is asked to: "
+        f"The scorer needs {name}, {what}, and scikit-learn passes them on only on request: "
         "call sklearn.set_config(enable_metadata_routing=True), pass "
         f"scoring=scorer.set_score_request({name}=True) to the search, and {name}={name} to its "
         "fit."
@@ -152,7 +155,8 @@ def _how_to_route(name, what):
 
 _SCORES = ("decision_function", "predict_proba")
 
-#: Metric -> function of (y_true, answers), what the model is asked for, whether greater is better.
+#: Metric -> function of (y_true, predictions), what the model predicts, whether greater is
+#: better.
 _METRICS = {
     "average_precision": (average_precision_score, _SCORES, True),
     "recall_at_fpr": (recall_at_fpr, _SCORES, True),

@@ -1,7 +1,19 @@
-"""A fitted student as one file that scores anywhere, proven to be the same model.
+"""A fitted student as one file that scores anywhere, compared with the student first.
 
-`content.py` reads the plain arrays off a student, `sample.py` makes the rows that an export is
-tried on, `certificate.py` compares, and writes file and certificate; `onnx`, `c.py` and `sql`
-make the files, `verify.py` tries them again, `student_file.py` saves and loads students, `lean.py`
-makes the lean scorer.
+`student_content` reads the plain arrays of a student, `parity_sample` makes the rows on which an
+export is compared, `certificate` compares, and writes file and certificate; `onnx`, `c` and `sql`
+make the files, `verify` compares them again, `student_file` saves and loads students, `lean` makes
+the lean scorer. The functions are in `skdistill`; the classes of what they return are here.
 """
+
+from typing import TYPE_CHECKING
+
+from skdistill.lazy import lazy_names
+
+if TYPE_CHECKING:  # what editors and type checkers see
+    from skdistill.export.certificate import Certificate, Export
+
+_PUBLIC = {"Certificate": "certificate", "Export": "certificate"}
+
+__all__ = list(_PUBLIC)
+__getattr__, __dir__ = lazy_names(__name__, _PUBLIC)

@@ -1,4 +1,4 @@
-"""A student as one C99 file, compiled and tried before it is written."""
+"""A student as one C99 file, compiled and compared with the student before it is written."""
 
 import ctypes
 import tempfile
@@ -13,13 +13,14 @@ from skdistill.export.certificate import (
     check_writable,
     write_certified,
 )
-from skdistill.export.content import (
+from skdistill.export.parity_sample import parity_sample
+from skdistill.export.student_content import (
     as_deployed_sees,
     check_size,
     deployed_student,
     student_content,
 )
-from skdistill.export.sample import parity_sample
+from skdistill.messages import shown
 from skdistill.parameters import validate_params
 from skdistill.scorer.c_source import c_source
 from skdistill.scorer.cells import CellReader
@@ -29,24 +30,31 @@ from skdistill.scorer.student_content import lean_model
 from skdistill.scorer.student_file import pack
 from skdistill.scorer.tables import read_columns
 
+#: The types of C, by their names in NumPy.
+C_TYPES = {"float64": "double", "float32": "float"}
+
 
 @validate_params({"dtype": [str], "main": ["boolean"], "tolerance": TOLERANCES})
-def to_c(model, path, X=None, *, name="student", dtype="double", main=False, tolerance=TOLERANCE):
+def to_c(
+    model, path=None, X=None, *, dtype="float64", name="student", main=False, tolerance=TOLERANCE
+):
     """Write a student as one C99 file that needs no other.
 
     Parameters
     ----------
     model : estimator
         A fitted tree, linear, MLP or soft tree student, or a distiller or search that holds one.
-    path : str or path-like
-        The file to write; an older one is replaced at once. The certificate goes beside it.
+    path : str or path-like, default=None
+        The file to write; an older one is replaced at once. The certificate goes beside it. None
+        writes nothing.
     X : array-like or data frame of shape (n_samples, n_features), default=None
-        Rows of the kind that will be scored, to try the file on besides those made up.
+        Rows of the kind that will be scored, on which the file is compared too, besides synthetic
+        ones.
+    dtype : {"float64", "float32"}, default="float64"
+        Type of cells and predictions, thresholds and bin edges: a double of C, or a float for
+        microcontrollers. An MLP computes in float either way.
     name : str, default="student"
         What the names of the functions begin with: ``NAME_score`` and others.
-    dtype : {"double", "float"}, default="double"
-        Type of cells and answers, thresholds and bin edges: "float" for microcontrollers. An MLP
-        computes in float either way.
     main : bool, default=False
         Whether to add a ``main`` that scores CSV from standard input.
     tolerance : float, default=1e-05
@@ -55,8 +63,8 @@ def to_c(model, path, X=None, *, name="student", dtype="double", main=False, tol
 
     Returns
     -------
-    certificate : Certificate
-        What was tried, and the largest difference.
+    export : Export
+        The C source as ``content``, and the certificate of the comparison.
 
     Raises
     ------
@@ -66,9 +74,9 @@ def to_c(model, path, X=None, *, name="student", dtype="double", main=False, tol
         If a column holds both strings and numbers, a number is too large for `dtype`, or the
         student takes more than 2 GB.
     FileNotFoundError
-        If there is no C compiler to try the file with, or no such folder.
+        If there is no C compiler to compile the file with, or no such folder.
     ParityError
-        If the file answers differently; nothing is written then.
+        If the file predicts differently; nothing is written then.
 
     See Also
     --------
@@ -80,34 +88,35 @@ def to_c(model, path, X=None, *, name="student", dtype="double", main=False, tol
     nothing and calls ``exp`` and ``expf`` alone. It compiles as C++ as well, and refuses to compile
     where NaN has no meaning (``-ffast-math``, ``-Ofast``). Cells are numbers, NaN where missing. A
     category is passed as the number that ``NAME_level`` gives for its text. A row with an infinite
-    cell gets no answer but the position of that cell.
+    cell gets no prediction but the position of that cell.
 
     Examples
     --------
     An additive student as C:
 
-    >>> import tempfile
-    >>> from pathlib import Path
     >>> from sklearn.datasets import load_breast_cancer
     >>> from skdistill import LinearStudentClassifier, to_c
     >>> X, y = load_breast_cancer(return_X_y=True)
     >>> student = LinearStudentClassifier().fit(X, y)
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     certificate = to_c(student, Path(folder, "student.c"), X)
-    >>> certificate.max_difference < 1e-5
+    >>> export = to_c(student, X=X)
+    >>> "student_score(" in export.content
+    True
+    >>> export.certificate.max_difference < 1e-5
     True
     """
+    if dtype not in C_TYPES:
+        raise ValueError(f"dtype={shown(dtype)} was passed; 'float64' or 'float32' was expected.")
     path = check_writable(path)
     student = deployed_student(model)
     content = student_content(student)
     lean = lean_model(content)
     check_size(lean)
     _check_texts(lean)
-    source = c_source(lean, name=name, dtype=dtype, main=main)
+    source = c_source(lean, name=name, dtype=C_TYPES[dtype], main=main)
     sample = parity_sample(student, lean, as_deployed_sees(model, X))
     advice = "Nothing was written."
-    if dtype == "float":
-        advice = "Nothing was written; dtype='double' keeps more digits."
+    if dtype == "float32":
+        advice = "Nothing was written; dtype='float64' keeps more digits."
     certificate = certify(
         "c",
         compiler_version(),
@@ -116,11 +125,11 @@ def to_c(model, path, X=None, *, name="student", dtype="double", main=False, tol
         model=lean,
         names=[column.name for column in lean.columns],
         tolerance=tolerance,
-        dtype=np.float32 if dtype == "float" else np.float64,
+        dtype=np.dtype(dtype).type,
         notes={"name": name, "dtype": dtype},
         advice=advice,
     )
-    return write_certified(path, source.encode(), certificate, pack(content))
+    return write_certified(path, source, certificate, pack(content))
 
 
 def run_c(source, model, rows, name="student"):
@@ -162,11 +171,11 @@ def run_c(source, model, rows, name="student"):
 
 
 def _check_texts(lean):
-    """Insist on categories that C can hold: its strings end at a byte of zero."""
+    """Raise for categories that C cannot hold: its strings end at a zero byte."""
     for column in lean.columns:
         for level in column.levels or ():
             if isinstance(level, str) and "\0" in level:
                 raise ValueError(
-                    f"Column {column.name!r} has the category {level!r}, with a byte of zero, "
+                    f"Column {column.name!r} has the category {level!r}, with a zero byte, "
                     "where strings of C end. Replace it, and fit again."
                 )

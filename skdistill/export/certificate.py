@@ -1,7 +1,7 @@
-"""Whether an exported file is the same model as its student, in writing.
+"""Certificates: how far an exported file and its student differ.
 
-A file is tried before it is there: beyond the tolerance nothing is written. The certificate beside
-it says what was tried, and holds the student itself, so that `verify` can try it again.
+A file is compared with its student first: beyond the tolerance nothing is written. The certificate
+beside it says how it was compared, and holds the student, so that `verify` can compare again.
 """
 
 import json
@@ -15,28 +15,25 @@ from pathlib import Path
 
 import numpy as np
 
+from skdistill.exceptions import ParityError
 from skdistill.parameters import Interval
 from skdistill.scorer.files import as_path, write_atomically
 from skdistill.scorer.model import fingerprint
 
-#: Largest difference in probability, or in shares of the spread of a regressor's answers.
+#: Largest difference in probability, or in shares of the spread of a regressor's predictions.
 TOLERANCE = 1e-5
 
-#: The spread is no less than so many units in the last place of the largest answer: what rounding
-#: it costs is no difference, also where answers hardly differ.
+#: The spread is at least this many units in the last place of the largest prediction: what rounding
+#: it costs is no difference, also where predictions hardly differ.
 LEAST_SPREAD = 4e5
 
 #: What a tolerance may be, as scikit-learn has it.
 TOLERANCES = [Interval(Real, 0.0, None, closed="left")]
 
 
-class ParityError(RuntimeError):
-    """An exported file does not answer as its student does."""
-
-
 @dataclass(frozen=True)
 class Certificate:
-    """What was tried, and how far file and student were apart.
+    """How an exported file was compared with its student, and the largest difference.
 
     Attributes
     ----------
@@ -45,16 +42,16 @@ class Certificate:
     runtime : str
         What ran the file, with its version.
     n_rows : int
-        Number of rows tried.
+        Number of rows compared.
     max_difference : float
         Largest difference between file and student: of a probability, or of a prediction in shares
         of `spread`.
     tolerance : float
         The largest that was allowed.
     model_sha256 : str
-        Hash of the student as it is served: columns, classes and arrays.
+        Hash of the student as served: columns, classes and arrays.
     sample_sha256 : str
-        Hash of the rows tried.
+        Hash of the rows compared.
     file_sha256 : str or None
         Hash of the file; None inside the file itself.
     created : str
@@ -69,17 +66,12 @@ class Certificate:
 
     Examples
     --------
-    A gate for deployment:
+    A condition for deployment:
 
-    >>> import tempfile
-    >>> from pathlib import Path
     >>> from sklearn.datasets import load_iris
     >>> from skdistill import TreeStudentClassifier, to_sql
-    >>> from skdistill.export.certificate import read_certificate
     >>> X, y = load_iris(return_X_y=True)
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     _ = to_sql(TreeStudentClassifier().fit(X, y), Path(folder, "student.sql"), X)
-    ...     certificate, _ = read_certificate(Path(folder, "student.sql"))
+    >>> certificate = to_sql(TreeStudentClassifier().fit(X, y), X=X).certificate
     >>> assert certificate.n_rows > 4000 and certificate.max_difference < 1e-9
     """
 
@@ -106,6 +98,41 @@ class Certificate:
         )
 
 
+@dataclass(frozen=True)
+class Export:
+    """An exported model: what `to_onnx`, `to_c` and `to_sql` return. Prints as its certificate.
+
+    Attributes
+    ----------
+    content : bytes or str
+        The ONNX model as bytes, the C source or the SQL as text.
+    certificate : Certificate
+        On how many rows it was compared with the student, and the largest difference.
+    path : Path or None
+        The file it was written to; None if no path was passed.
+
+    Examples
+    --------
+    A tree as SQL to paste into a query:
+
+    >>> from sklearn.datasets import load_iris
+    >>> from skdistill import TreeStudentClassifier, to_sql
+    >>> X, y = load_iris(return_X_y=True)
+    >>> export = to_sql(TreeStudentClassifier(max_leaf_nodes=3).fit(X, y))
+    >>> export.content.splitlines()[0]
+    'CASE'
+    >>> print(export)  # doctest: +ELLIPSIS
+    sql: ... rows in DuckDB..., largest difference ..., tolerance 1.0e-05
+    """
+
+    content: bytes | str = field(repr=False)
+    certificate: Certificate
+    path: Path | None = None
+
+    def __str__(self):
+        return str(self.certificate)
+
+
 def certify(
     format,
     runtime,
@@ -119,16 +146,16 @@ def certify(
     notes=None,
     advice="Nothing was written.",
 ):
-    """Compare the answers of an exported file with the student's.
+    """Compare the predictions of an exported file with the student's.
 
     Parameters
     ----------
     format, runtime : str
         Of the file, and what ran it.
     sample : Sample
-        Rows, and what the student answers.
+        Rows, and what the student predicts.
     answers : ndarray of shape (n_samples, n_answers)
-        What the file answers.
+        Predictions of the file.
     model : LeanTree or LeanNetwork
         The student.
     names : list of str
@@ -150,12 +177,12 @@ def certify(
     Raises
     ------
     ParityError
-        If a difference is larger, or an answer is not finite; the message shows the worst row.
+        If a difference is larger, or a prediction is not finite; the message shows the worst row.
     """
     expected = sample.answers
     if answers.shape != expected.shape:
         raise ParityError(
-            f"The {format} answers with an array of shape {answers.shape} in {runtime}; "
+            f"The {format} returns an array of shape {answers.shape} in {runtime}; "
             f"{expected.shape} was expected. {advice}"
         )
     spread = spread_of(expected, model, dtype)
@@ -165,10 +192,10 @@ def certify(
     if not differences[worst] <= tolerance:
         row = _told(names, [values[worst : worst + 1].tolist()[0] for values in sample.rows.values])
         raise ParityError(
-            f"The {format} does not answer as the student does ({runtime}): "
+            f"The {format} does not match the student ({runtime}): "
             f"{np.sum(differences > tolerance):,} of {len(expected):,} rows differ by more than "
             f"the tolerance {tolerance:g}, the worst by {differences[worst]:.3g}. The worst row: "
-            f"{row}; the student answers "
+            f"{row}; the student predicts "
             f"{expected[worst].tolist()}, the {format} {answers[worst].tolist()}. {advice}"
         )
     return Certificate(
@@ -186,16 +213,16 @@ def certify(
 
 
 def spread_of(answers, model, dtype):
-    """Return what differences between answers are divided by; see `Certificate`.
+    """Return what differences between predictions are divided by; see `Certificate`.
 
     Parameters
     ----------
     answers : ndarray of shape (n_samples, n_answers)
         Probabilities, or one column of predictions.
     model : LeanTree or LeanNetwork
-        What answers.
+        What predicts.
     dtype : type
-        Of the numbers it answers on.
+        Of the numbers that it predicts from.
 
     Returns
     -------
@@ -206,7 +233,7 @@ def spread_of(answers, model, dtype):
         return 1.0
     largest, is_network = np.abs(answers).max(), bool(getattr(model, "layers", ()))
     least = LEAST_SPREAD * np.finfo(np.float32 if is_network else dtype).eps * largest
-    if is_network:  # what it rounds is as large as y, however little its answers differ
+    if is_network:  # what it rounds is as large as y, however little its predictions differ
         least = max(least, min(model.scale, largest))
     return float(max(np.std(answers), least)) or 1.0
 
@@ -223,32 +250,36 @@ def certificate_path(path):
     return path.with_name(path.name + ".certificate.json")
 
 
-def write_certified(path, payload, certificate, student_file=None):
+def write_certified(path, content, certificate, student_file=None):
     """Write a file and its certificate, each of which replaces an older one at once.
 
     Parameters
     ----------
-    path : str or path-like
-        The file.
-    payload : bytes
-        Its content.
+    path : Path or None
+        The file; None writes nothing.
+    content : str or bytes
+        What is in it. A text without a newline at its end gets one in the file.
     certificate : Certificate
-        What was tried.
+        What was compared.
     student_file : bytes or None, default=None
         The student as `save` writes it; None if it is not one of skdistill's.
 
     Returns
     -------
-    certificate : Certificate
-        With the hash of the file.
+    export : Export
+        With the hash of the file in its certificate.
     """
+    payload = content
+    if isinstance(content, str):
+        payload = (content if content.endswith("\n") else f"{content}\n").encode()
     certificate = replace(certificate, file_sha256=sha256(payload).hexdigest())
-    entries = certificate.to_dict()
-    entries["student"] = None if student_file is None else b64encode(student_file).decode()
-    path, beside = check_writable(path), check_writable(certificate_path(path))
-    write_atomically(path, payload)
-    write_atomically(beside, (json.dumps(entries, indent=1) + "\n").encode())
-    return certificate
+    if path is not None:
+        entries = certificate.to_dict()
+        entries["student"] = None if student_file is None else b64encode(student_file).decode()
+        path, beside = check_writable(path), check_writable(certificate_path(path))
+        write_atomically(path, payload)
+        write_atomically(beside, (json.dumps(entries, indent=1) + "\n").encode())
+    return Export(content, certificate, path)
 
 
 def read_certificate(path):
@@ -257,7 +288,7 @@ def read_certificate(path):
     Returns
     -------
     certificate : Certificate
-        What was tried.
+        How it was compared.
     student_file : bytes or None
         The student as `save` writes it.
 
@@ -281,7 +312,7 @@ def read_certificate(path):
 
 
 def check_writable(path):
-    """Raise before any work if a file cannot be written.
+    """Return a path, after checking that a file can be written there; None stays None.
 
     Raises
     ------
@@ -290,6 +321,8 @@ def check_writable(path):
     TypeError
         If it is no path.
     """
+    if path is None:
+        return None
     path = as_path(path)
     if path.is_dir():
         raise IsADirectoryError(f"{str(path)!r} is a folder; the name of a file was expected.")

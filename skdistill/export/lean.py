@@ -1,17 +1,17 @@
-"""The lean scorer of a student, tried before it is given out."""
+"""The lean scorer of a student, compared with the student before it is returned."""
 
 import warnings
 from pathlib import Path
 
 from skdistill.export.certificate import TOLERANCE, certify
-from skdistill.export.content import deployed_student, student_content
-from skdistill.export.sample import parity_sample
+from skdistill.export.parity_sample import parity_sample
+from skdistill.export.student_content import deployed_student, student_content
 from skdistill.scorer.lean_scorer import LeanScorer, load_scorer
 from skdistill.scorer.student_content import lean_model
 
 
 def lean_scorer(model, engine="auto"):
-    """Make a scorer that answers on a row in microseconds.
+    """Make a scorer that predicts a row in microseconds.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def lean_scorer(model, engine="auto"):
     TypeError
         If the student is none of skdistill's, or stands behind transformers.
     ParityError
-        If the scorer answers differently than the student does.
+        If the scorer predicts differently than the student.
 
     See Also
     --------
@@ -41,7 +41,7 @@ def lean_scorer(model, engine="auto"):
     Notes
     -----
     What scikit-learn checks on every call (types, names, shapes, of the whole table) costs more
-    than the scoring. Here each row is checked for what could go wrong in silence: its width, its
+    than the scoring. Here each row is checked for what could be silently wrong: its width, its
     names if it has some, strings for numbers, numbers for strings, infinity.
 
     Examples
@@ -68,7 +68,7 @@ def certified_scorer(student, lean, engine, format, advice):
     scorer = LeanScorer(lean, engine)
     sample = parity_sample(student, lean)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # many categories are unknown on purpose
+        warnings.simplefilter("ignore", UserWarning)  # many categories are unknown by intention
         answers = scorer.batch(dict(zip(scorer.columns, sample.rows.values, strict=True)))
     certify(
         format,

@@ -1,4 +1,4 @@
-"""Students saved and loaded without pickles: files that strangers may send.
+"""Students saved and loaded without pickles: files that can be loaded from untrusted sources.
 
 The format is that of `skdistill.scorer.student_file`, which the lean scorer reads with NumPy alone;
 here a scikit-learn estimator becomes a file and a file an estimator.
@@ -7,12 +7,13 @@ here a scikit-learn estimator becomes a file and a file an estimator.
 import numpy as np
 
 from skdistill.caller import warn_caller
+from skdistill.exceptions import StudentFileError
 from skdistill.export.certificate import check_writable
-from skdistill.export.content import deployed_student, student_content
 from skdistill.export.lean import certified_scorer
+from skdistill.export.student_content import deployed_student, student_content
 from skdistill.scorer.files import write_atomically
 from skdistill.scorer.student_content import lean_model
-from skdistill.scorer.student_file import StudentFileError, pack, read_student_file, unpack
+from skdistill.scorer.student_file import pack, read_student_file, unpack
 from skdistill.students.encoding import ColumnEncoding, Encoding
 from skdistill.students.kinds import STUDENTS
 from skdistill.students.tree import PlainTree
@@ -35,7 +36,7 @@ def save(model, path):
         A fitted student of skdistill, or a fitted distiller, or a search over one, whose student
         is saved.
     path : str or path-like
-        The file, by custom with the ending ``.skd``. An existing one is replaced at once.
+        The file, usually with the ending ``.skd``. An existing one is replaced at once.
 
     Raises
     ------
@@ -47,7 +48,7 @@ def save(model, path):
         If a level or a class label is neither text nor a finite number, or the file would take
         more than 2 GB.
     ParityError
-        If the file does not answer as the student does; nothing is written then.
+        If the file does not match the student; nothing is written then.
     OSError
         If the path cannot be written to.
 
@@ -64,7 +65,7 @@ def save(model, path):
     Notes
     -----
     Before it is written, the file is scored as `skdistill.scorer.load_scorer` scores it, and
-    compared with the student on some thousand rows that are made up: on, beside and between all
+    compared with the student on several thousand synthetic rows: on, beside and between all
     thresholds and bin edges, missing, and of every level.
 
     The same student gives the same bytes. They are in the layout of safetensors, with a SHA-256
@@ -72,7 +73,7 @@ def save(model, path):
 
     Examples
     --------
-    A student saved and loaded answers the same to the last bit:
+    A student saved and loaded predicts the same to the last bit:
 
     >>> import tempfile
     >>> from pathlib import Path
@@ -107,7 +108,7 @@ def save(model, path):
 
 
 def load(path):
-    """Load a student that `save` wrote; the file may come from anyone.
+    """Load a student that `save` wrote; from trusted and untrusted sources.
 
     Parameters
     ----------
@@ -150,7 +151,7 @@ def load(path):
     ...     load(path)
     Traceback (most recent call last):
         ...
-    skdistill.scorer.content_checks.StudentFileError: ... is no student file; ...
+    skdistill.exceptions.StudentFileError: ... is no student file; ...
     """
     return student_from(read_student_file(path))
 

@@ -10,8 +10,8 @@ import numpy as np
 from skdistill.columns import table_names
 from skdistill.estimators import last_step
 from skdistill.export.certificate import certify, read_certificate
-from skdistill.export.content import deployed_student, student_content
-from skdistill.export.sample import parity_sample
+from skdistill.export.parity_sample import parity_sample
+from skdistill.export.student_content import deployed_student, student_content
 from skdistill.export.student_file import student_from
 from skdistill.models import student_and_teacher
 from skdistill.scorer.files import as_path
@@ -27,7 +27,7 @@ _SINGLE = {"float": np.float32, "float32": np.float32}
 
 
 def verify(path, X=None, *, model=None):
-    """Try an exported file again and compare it with its student.
+    """Compare an exported file with its student again.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def verify(path, X=None, *, model=None):
     Returns
     -------
     certificate : Certificate
-        What was tried now. The one beside the file stays.
+        The new comparison. The certificate beside the file is kept.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def verify(path, X=None, *, model=None):
         If the file was changed since it was exported, `model` is another one, or the certificate is
         none.
     ParityError
-        If the file does not answer as the student does, within the tolerance of the certificate.
+        If the file does not match the student, within the tolerance of the certificate.
     ImportError
         If what runs the file is missing.
 
@@ -69,7 +69,7 @@ def verify(path, X=None, *, model=None):
 
     Examples
     --------
-    A file is tried again on new rows, with whatever is installed now:
+    Compare a file again on new rows, with the runtime installed now:
 
     >>> import tempfile
     >>> from pathlib import Path
@@ -91,15 +91,15 @@ def verify(path, X=None, *, model=None):
             f"{str(path)!r} was changed since it was exported on {certificate.created}: it does "
             "not match the hash in its certificate. Export the model again."
         )
-    case = _case_of(path, certificate, student_file, model, X)
-    answers, runtime = _run(certificate, payload, case.model, case.sample.rows)
+    comparison = _comparison_of(path, certificate, student_file, model, X)
+    answers, runtime = _run(certificate, payload, comparison.model, comparison.sample.rows)
     again = certify(
         certificate.format,
         runtime,
-        case.sample,
+        comparison.sample,
         answers,
-        model=case.model,
-        names=case.names,
+        model=comparison.model,
+        names=comparison.names,
         tolerance=certificate.tolerance,
         dtype=_SINGLE.get(certificate.notes.get("dtype"), np.float64),
         notes=certificate.notes,
@@ -109,7 +109,7 @@ def verify(path, X=None, *, model=None):
 
 
 @dataclass(frozen=True)
-class _Case:
+class _Comparison:
     """What a file is compared with.
 
     Attributes
@@ -117,7 +117,7 @@ class _Case:
     model : LeanTree or LeanNetwork
         The student.
     sample : Sample
-        Rows, and what the student, or the pipeline around it, answers.
+        Rows, and what the student, or the pipeline around it, predicts.
     names : list of str
         Of their columns.
     """
@@ -127,7 +127,7 @@ class _Case:
     names: list
 
 
-def _case_of(path, certificate, student_file, model, X):
+def _comparison_of(path, certificate, student_file, model, X):
     if model is None:
         if student_file is None:
             raise ValueError(
@@ -144,26 +144,28 @@ def _case_of(path, certificate, student_file, model, X):
             "one that was exported, or leave it out."
         )
     if student_file is None:
-        return _pipeline_case(path, deployed, lean, X)
+        return _pipeline_comparison(path, deployed, lean, X)
     make_sample = parity_sample
     if certificate.format == "onnx":
-        make_sample = import_module("skdistill.export.onnx.sample").onnx_sample
-    return _Case(lean, make_sample(student, lean, X), [column.name for column in lean.columns])
+        make_sample = import_module("skdistill.export.onnx.onnx_sample").onnx_sample
+    return _Comparison(
+        lean, make_sample(student, lean, X), [column.name for column in lean.columns]
+    )
 
 
-def _pipeline_case(path, deployed, lean, X):
+def _pipeline_comparison(path, deployed, lean, X):
     if X is None:
         raise ValueError(
             f"{str(path)!r} is an exported pipeline, so X is needed: rows on which the file is "
             "compared with it. Pass verify(path, X, model=pipeline)."
         )
     X = X if hasattr(X, "shape") else np.asarray(X)
-    sample = import_module("skdistill.export.onnx.sample").table_sample(deployed, X)
-    return _Case(lean, sample, table_names(X))
+    sample = import_module("skdistill.export.onnx.onnx_sample").table_sample(deployed, X)
+    return _Comparison(lean, sample, table_names(X))
 
 
 def _run(certificate, payload, lean, rows):
-    """Run a file by its format; return its answers, and what ran it."""
+    """Run a file by its format; return its predictions, and what ran it."""
     notes = certificate.notes
     try:
         if certificate.format == "onnx":

@@ -17,6 +17,5 @@ fitted models.
 from skdistill.monitor.batch_summary import BatchSummary
 from skdistill.monitor.fidelity_monitor import FidelityMonitor
 from skdistill.monitor.monitor_report import MonitorReport
-from skdistill.monitor.state_file import MonitorFileError
 
-__all__ = ["BatchSummary", "FidelityMonitor", "MonitorFileError", "MonitorReport"]
+__all__ = ["BatchSummary", "FidelityMonitor", "MonitorReport"]

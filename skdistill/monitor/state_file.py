@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from skdistill import __version__
+from skdistill.exceptions import MonitorFileError
 from skdistill.monitor.bins import Bins
 from skdistill.monitor.gap import MEASURES
 from skdistill.monitor.layout import Counts, Layout
@@ -24,10 +25,6 @@ from skdistill.scorer.files import write_atomically
 VERSION = 2
 
 _FORMAT = "skdistill.monitor"
-
-
-class MonitorFileError(ValueError):
-    """A file is damaged, or not the state of a monitor."""
 
 
 @dataclass(frozen=True)

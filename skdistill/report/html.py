@@ -1,7 +1,7 @@
 """Reports as HTML: the template, and how numbers look in it."""
 
 from skdistill.bootstrap import Estimate
-from skdistill.report.tables import (
+from skdistill.formatting import (
     cell,
     estimate_texts,
     number,
@@ -18,13 +18,13 @@ def render(fidelity, *, title=None, tiles=None, drawn=None, whole_page=True, **p
     Parameters
     ----------
     fidelity : FidelityReport
-        The fidelity card.
+        The fidelity report.
     title : str or None, default=None
         Heading; None makes one of the models' names.
     tiles : dict of str to str or None, default=None
-        Caption to figure, shown large; None for those of the fidelity card.
+        Caption to figure, shown large; None for those of the fidelity report.
     drawn : dict or None, default=None
-        Figures by part of the page, "performance", "likeness" and "decisions": dicts of caption to
+        Figures by part of the page, "performance", "fidelity" and "decisions": dicts of caption to
         SVG.
     whole_page : bool, default=True
         Whether to make a page, or what a notebook shows in its own.
@@ -47,22 +47,13 @@ def render(fidelity, *, title=None, tiles=None, drawn=None, whole_page=True, **p
         fidelity=fidelity,
         title=title,
         tiles=tiles_of(fidelity) if tiles is None else tiles,
-        drawn=drawn or {"performance": {}, "likeness": {}, "decisions": {}},
+        drawn=drawn or {"performance": {}, "fidelity": {}, "decisions": {}},
         style=environment.loader.get_source(environment, "style.css")[0],
         **{"attributions": None, "student": None, "provenance": None, **parts},
     )
     return (
         environment.get_template("page.html").render(title=title, body=body) if whole_page else body
     )
-
-
-def write(text, path):
-    """Write a text to a path, or return it if there is none."""
-    if path is None:
-        return text
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(text)
-    return None
 
 
 def default_title(fidelity):
@@ -147,7 +138,7 @@ def _is_wordy(name, rows, words):
 
 
 def _note(fidelity, section):
-    """Say what has to be known to read a table: of what is in it, and of nothing else."""
+    """Return the note to a table, on the columns that it has."""
     columns = set(fidelity.shown(section)[0])
     says = {"scores": _on_scores, "fidelity": _on_fidelity, "cost": _on_cost}
     sentences = list(says[section](fidelity, columns)) if section in says else []
@@ -158,9 +149,9 @@ def _note(fidelity, section):
         )
     if "student_is_worse" in columns:
         sentences.append(
-            "Student is worse: its loss is larger than the teacher's there by more than a tenth of "
-            "the teacher's loss on all rows, and certain enough for so many segments. Where it is "
-            "not, more rows might show it."
+            "Student is worse: in this segment its loss is larger than the teacher's by more than "
+            "a tenth of the teacher's loss on all rows, shown with a correction for the number of "
+            "segments. Where it says no, more rows might show it."
         )
     of_report = fidelity.note(section)
     return " ".join([*sentences, of_report]).strip()
@@ -191,12 +182,12 @@ def _on_fidelity(fidelity, columns):
 def _on_cost(fidelity, columns):
     if "lean_scorer" in fidelity.cost:
         yield (
-            "The lean scorer is what skdistill.lean_scorer makes of the student to answer in "
-            f"production, here in {fidelity.cost['lean_scorer'].parts}; its size is that of the "
-            "file that skdistill.save writes."
+            "The lean scorer (skdistill.lean_scorer) scores the student's rows in production, here "
+            f"in {fidelity.cost['lean_scorer'].parts}; its size is that of the file that "
+            "skdistill.save writes."
         )
     yield (
-        "Models answer through predict_proba or predict in this process, as configured; their "
+        "Models predict through predict_proba or predict in this process, as configured; their "
         "sizes are those of their pickles."
     )
 

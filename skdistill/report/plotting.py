@@ -9,8 +9,8 @@ from skdistill.estimators import as_last_step_sees, last_step
 from skdistill.messages import shown
 from skdistill.students.base import stated
 
-#: A column is long-tailed if there are so many distinct values, and half of them lie on less than
-#: this share of the axis; its axis has so many knots at most.
+#: A column is long-tailed if it has at least this many distinct values, and half of them lie on
+#: less than this share of the axis; its axis has at most this many knots.
 FEWEST_SPREAD, NARROW, MOST_SPREAD = 6, 1 / 8, 101
 
 #: Numbers of this size are written with an exponent.
@@ -199,17 +199,6 @@ def draw_if_possible(display, ax, plot_kw, instead):
     return display.plot(ax, **plot_kw)
 
 
-def pandas_frame(columns):
-    """Make a pandas frame of a dict of columns, or raise ImportError with what to install."""
-    try:
-        import pandas as pd
-    except ImportError as error:
-        raise ImportError(
-            "A data frame needs pandas, which is not installed. Install it with: pip install pandas"
-        ) from error
-    return pd.DataFrame(columns)
-
-
 def readable_on(color):
     """Return black or white, whichever reads better on a colour.
 
@@ -231,7 +220,7 @@ def readable_on(color):
 
 
 def ink_of(figure):
-    """Return the colour that text on a figure has to have: its ground may be dark, or absent."""
+    """Return the colour of text on a figure, whose background may be dark or transparent."""
     ground = figure.get_facecolor()
     return readable_on(ground) if ground[3] > 0.5 else import_pyplot().rcParams["text.color"]
 
@@ -254,7 +243,7 @@ def value_axis(ax, values, n_ticks=5):
     values : ndarray of shape (n_values,)
         The known values of a column: those of rows, or the knots of a curve.
     n_ticks : int, default=5
-        About how many ticks there are to be.
+        About how many ticks to draw.
     """
     knots = rank_knots(values)
     if knots is None:
@@ -316,7 +305,7 @@ def _through(x, knots, values):
 
 
 def short_numbers(values):
-    """Write numbers for an axis with three digits, or as many as tell them apart: 15k, 1.2M."""
+    """Write numbers for an axis with three digits, or as many as distinguish them: 15k, 1.2M."""
     for digits in range(3, 18):
         texts = [_short_number(value, digits) for value in values]
         if len(set(texts)) == len(set(values)):

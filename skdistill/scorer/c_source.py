@@ -176,7 +176,7 @@ def _check_range(model):
         if len(beyond):
             raise ValueError(
                 f"{where} {beyond[0]:g}; a float holds numbers up to {largest:.2g}. Pass "
-                "dtype='double', or scale the column down and fit again."
+                "dtype='float64', or scale the column down and fit again."
             )
 
 

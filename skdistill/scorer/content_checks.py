@@ -10,6 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from skdistill.exceptions import StudentFileError
 from skdistill.scorer.kinds import KINDS
 
 #: The fields of `PlainTree` that are arrays, with their types.
@@ -43,10 +44,6 @@ MAX_WHOLE = 2**53
 _CLASSES_DTYPE = re.compile(r"\|b1|\|[iu]1|<[iu][248]|<f[248]|<U[1-9][0-9]{0,7}|\|O")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _TYPE_OF_KIND = {"b": bool, "i": int, "u": int, "f": float, "U": str, "O": str}
-
-
-class StudentFileError(ValueError):
-    """A file is not a student file, is damaged, or holds no valid student."""
 
 
 def check_content(content):

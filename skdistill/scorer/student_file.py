@@ -17,13 +17,14 @@ import os
 import numpy as np
 
 from skdistill import __version__
-from skdistill.scorer.content_checks import StudentFileError, check_content, require
+from skdistill.exceptions import StudentFileError
+from skdistill.scorer.content_checks import check_content, require
 from skdistill.scorer.digest import sha256
 from skdistill.scorer.files import as_path
 from skdistill.scorer.kinds import KINDS
 from skdistill.scorer.student_content import StudentContent
 
-__all__ = ["StudentFileError", "pack", "read_student_file", "unpack"]
+__all__ = ["pack", "read_student_file", "unpack"]
 
 #: Rises with every change that an older skdistill would not understand.
 VERSION = 2

@@ -173,22 +173,3 @@ def excesses(budget, costs, agreement=None, latency_tolerance=0.0):
         if not is_kept:
             found.append(excess)
     return tuple(found)
-
-
-class BudgetError(ValueError):
-    """No student is within the budget; the message names the closest one.
-
-    Attributes
-    ----------
-    candidates : tuple of Candidate
-        All that was measured.
-    candidates_ : tuple of Candidate
-        The same, by the name that it has in `StudentSearchCV`.
-    """
-
-    def __init__(self, message, candidates=()):
-        super().__init__(message)
-        self.candidates = self.candidates_ = candidates
-
-    def __reduce__(self):
-        return BudgetError, (self.args[0], self.candidates)

@@ -4,8 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from skdistill.report.plotting import pandas_frame
-from skdistill.report.tables import columns_of, text_table
+from skdistill.formatting import columns_of, pandas_frame, text_table
 from skdistill.search.budget import Excess
 from skdistill.search.costs import Costs
 

@@ -9,7 +9,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from skdistill.columns import column_values, is_missing, is_nominal, plain_rows, take_rows
 from skdistill.fidelity import kl_divergence
-from skdistill.report.tables import text_table
+from skdistill.formatting import text_table
 from skdistill.students.soft_label_classifier import SoftLabelClassifier
 from skdistill.teacher.tree_nodes import read_tree_nodes
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from skdistill.columns import cell_values, plain_rows, take_rows
 from skdistill.estimators import last_step
-from skdistill.export.content import student_content
 from skdistill.export.lean import lean_scorer
+from skdistill.export.student_content import student_content
 from skdistill.models import as_model
 from skdistill.report.fidelity.cost import measure_row, pickled_size
 from skdistill.scorer.student_file import pack

@@ -17,10 +17,11 @@ from skdistill.columns import column_names
 from skdistill.distill import DistilledClassifier
 from skdistill.distill.base import ClassifierDistiller
 from skdistill.estimators import reusable
+from skdistill.exceptions import BudgetError
 from skdistill.parameters import HasMethods, Interval, StrOptions
 from skdistill.progress import begin, with_callbacks
 from skdistill.rows import check_classification_rows, check_something_observed, observed_rows
-from skdistill.search.budget import Budget, BudgetError, excesses
+from skdistill.search.budget import Budget, excesses
 from skdistill.search.candidates import closest, in_order_of_choice, pareto_front
 from skdistill.search.costs import BUSY, judged_latency, static_costs
 from skdistill.search.evaluation import behind_selector, build_evaluator

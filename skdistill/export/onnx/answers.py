@@ -1,4 +1,4 @@
-"""What an ONNX model answers: classes and probabilities, or predictions."""
+"""The outputs of an ONNX model: classes and probabilities, or predictions."""
 
 import numpy as np
 
@@ -73,7 +73,7 @@ def instead_of(graph, infinite, value, tensor, output=None):
 
 
 def _answers_of_leaf(graph, model, dtype, infinite, leaf, outputs):
-    """Look up the answers of a leaf; those on infinite numbers stand after the last leaf's."""
+    """Look up the predictions of a leaf; those on infinite numbers stand after the last leaf's."""
     leaves = leaves_of(model)
     leaf = instead_of(graph, infinite, np.float32(len(leaves)), leaf)
     row = _flat(graph, graph.cast(leaf, np.int64))
@@ -86,7 +86,7 @@ def _answers_of_leaf(graph, model, dtype, infinite, leaf, outputs):
 
 
 def _label_table(graph, labels):
-    """Return labels with one after the last that stands for rows without an answer."""
+    """Return labels with one after the last for rows without a prediction."""
     none = "" if labels.dtype == object else NO_LABEL
     return graph.constant(np.append(labels, np.array([none], dtype=labels.dtype)))
 

@@ -36,7 +36,7 @@ def build_model(model, dtype):
     Raises
     ------
     ValueError
-        If the levels of a column are not of one type, or the type cannot tell them apart.
+        If the levels of a column are not of one type, or the type cannot distinguish them.
     """
     outputs = output_names(model.classes)
     inputs = input_columns(model.columns, outputs)

@@ -1,4 +1,4 @@
-"""A teacher in onnxruntime: the rival that a student has to beat on latency."""
+"""A teacher in onnxruntime: what a student must beat on latency."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ def compile_teacher(teacher, X, size_kb):
         A fitted classifier.
     X : ndarray or data frame of shape (n_samples, n_features)
         Rows to compare on; the conversion of trees that were fitted on missing values, for one, is
-        wrong in silence.
+        silently wrong.
     size_kb : float or None
         Size of the teacher's pickle.
 
@@ -67,14 +67,14 @@ def compile_teacher(teacher, X, size_kb):
     try:
         payload = _convert(teacher, table.shape[1])
         answers, run = _runner(payload, table)
-    except Exception as error:  # converters raise whatever they like
+    except Exception as error:  # converters raise errors of any class
         reason = str(error).strip().partition("\n")[0]
         return None, f"it cannot be converted ({type(error).__name__}: {reason})."
     asked = by_label(teacher, ask(teacher, "predict_proba", X), teacher.classes_)
     difference = np.abs(answers - asked).max()
     if not difference <= TOLERANCE:
         return None, (
-            f"converted to ONNX it answers differently, by up to {difference:.2g} on {len(table)} "
+            f"converted to ONNX it predicts differently, by up to {difference:.2g} on {len(table)} "
             "rows."
         )
     return CompiledTeacher(run, [row[None] for row in table[:500]], len(payload)), ""

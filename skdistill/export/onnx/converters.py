@@ -11,10 +11,14 @@ from skl2onnx.common.data_types import (
 )
 
 import skdistill
-from skdistill.export.content import check_labels_of_int64, deployed_student, student_content
 from skdistill.export.onnx.answers import add_answers
 from skdistill.export.onnx.graph import GraphBuilder
 from skdistill.export.onnx.signature import Cells, class_labels, input_columns
+from skdistill.export.student_content import (
+    check_labels_of_int64,
+    deployed_student,
+    student_content,
+)
 from skdistill.scorer.student_content import lean_model
 from skdistill.students.kinds import STUDENTS
 
@@ -23,7 +27,7 @@ def register_converters():
     """Let ``skl2onnx.convert_sklearn`` convert the students and distillers of skdistill.
 
     `to_onnx` does so by itself. This is for pipelines that are converted by hand, with options of
-    one's own; then nobody has compared the result with the model.
+    your own; then nothing has compared the result with the model.
 
     Examples
     --------

@@ -64,7 +64,7 @@ def build_pipeline(pipeline, X, dtype):
 
 
 def _kinds_of(X):
-    """Return the kind of every column, and the string that stands for missing."""
+    """Return the kind of every column, and the string for missing."""
     cells = np.asarray(X, dtype=object)  # as the steps have seen them
     kinds, missing = [], []
     for j, name in enumerate(table_names(X)):
@@ -157,7 +157,7 @@ def all_steps(estimator, prefix=""):
 
 
 def _rewire(proto, inputs, outputs, dtype):
-    """Give inputs and outputs their names, and rows with infinite numbers the answer NaN."""
+    """Give inputs and outputs their names, and rows with infinite numbers the prediction NaN."""
     graph, declared = proto.graph, declared_inputs(inputs, dtype)
     builder = GraphBuilder(taken={*_names(proto), *outputs, *(name for name, _, _ in declared)})
     before = [each.name for each in graph.input]

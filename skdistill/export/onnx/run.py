@@ -5,7 +5,7 @@ import json
 import numpy as np
 
 from skdistill.columns import PlainColumns, plain_rows
-from skdistill.export.certificate import ParityError
+from skdistill.exceptions import ParityError
 from skdistill.export.onnx.signature import InputColumn, class_labels, feeds, output_names
 
 #: Rows that are scored at a time: their codes stay in the processor's cache.

@@ -13,7 +13,7 @@ from skdistill.columns import PlainColumns, column_values
 #: Input of a model whose columns all hold numbers.
 MATRIX = "X"
 
-#: What stands for a missing string; ONNX knows no null.
+#: The missing string; ONNX has no null.
 MISSING = ""
 
 
@@ -33,7 +33,7 @@ class InputColumn:
     kind : str
         "number" or "string".
     missing : str or None
-        The string that stands for missing; None for numbers, where NaN does.
+        The string for missing; None for numbers, which have NaN.
     """
 
     name: str
@@ -194,7 +194,7 @@ def _cells(values, column, dtype):
         raise ValueError(
             f"Column {column.name!r} holds strings; it held numbers when the student was fitted."
         )
-    with np.errstate(over="ignore"):  # too large for float32 is infinite, and answered by NaN
+    with np.errstate(over="ignore"):  # too large for float32 is infinite, and gives NaN
         return values.astype(np.float64).astype(dtype)  # None becomes NaN
 
 
@@ -210,7 +210,7 @@ def _kind(column):
 
 
 def _missing(column):
-    """Choose what stands for missing: empty, unless that is a category."""
+    """Choose the string for missing: empty, unless that is a category."""
     marker = MISSING
     while marker in column.levels:
         marker += "missing"
@@ -218,11 +218,11 @@ def _missing(column):
 
 
 def distinct_levels(column, dtype):
-    """Return the levels of a column, categories that are numbers, as a type tells them apart."""
+    """Return the levels of a column, categories that are numbers, as a type distinguishes them."""
     levels = np.array(column.levels, dtype=dtype)
     if len(np.unique(levels)) < len(levels):
         raise ValueError(
-            f"Column {column.name!r} has categories that {np.dtype(dtype)} cannot tell apart. "
+            f"Column {column.name!r} has categories that {np.dtype(dtype)} cannot distinguish. "
             "Pass dtype='float64', or convert the categories into strings and fit again."
         )
     return levels

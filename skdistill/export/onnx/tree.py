@@ -1,4 +1,4 @@
-"""A tree in the operators of ai.onnx.ml: it finds the leaf, and tables hold the answers."""
+"""A tree in the operators of ai.onnx.ml: it finds the leaf, and tables hold the predictions."""
 
 import numpy as np
 from onnx.numpy_helper import from_array

@@ -1,8 +1,8 @@
 """A student as SQL expressions of its raw columns, before they are written in a dialect.
 
-A tree becomes one CASE per answer. An additive student becomes a sum with one CASE per column: its
-margins, whose differences give the probabilities. A row in which a column that the student reads is
-infinite gets NULL.
+A tree becomes one CASE per prediction. An additive student becomes a sum with one CASE per column:
+its margins, whose differences give the probabilities. A row in which a column that the student
+reads is infinite gets NULL.
 """
 
 import math
@@ -21,7 +21,7 @@ LONGEST_SUM = 50
 
 
 def answers(model):
-    """Write the answers of a student as expressions of the raw columns alone.
+    """Write the predictions of a student as expressions of the raw columns alone.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def margins(network):
 
 
 def largest_margin(names):
-    """Write the largest of the margins; in every dialect, of one as well."""
+    """Write the largest of the margins; in every dialect, also of a single one."""
     margins = [reference(name) for name in names]
     # Not exp.Greatest: sqlglot would wrap it in a test of all margins, which are NULL together.
     return exp.Anonymous(this="GREATEST", expressions=margins) if len(names) > 1 else margins[0]
@@ -60,7 +60,7 @@ def total_odds(network, names, largest):
 
 
 def answers_from_margins(network, names, largest, total):
-    """Write the answers of an additive classifier by the columns of the steps before them.
+    """Write the predictions of an additive classifier by the columns of the steps before them.
 
     Parameters
     ----------

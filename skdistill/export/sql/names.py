@@ -31,7 +31,7 @@ def table_name(parameter, name):
     parameter : str
         What messages call it.
     name : str, tuple of str or None
-        With dots between catalog, schema and name, or apart.
+        With dots between catalog, schema and name, or as a tuple.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def result_names(model, dialect, *, table, keep, rename):
     twice = first_repeated([*(() if table is None else beside), *names.margins, *names.answers])
     if twice is not None:
         raise ValueError(
-            f"Two columns of the result would be called {twice!r}. Give the answer another name: "
+            f"Two columns of the result would be called {twice!r}. Rename one of them: "
             f"rename={{{twice!r}: '...'}}."
         )
     return names
@@ -101,7 +101,7 @@ def first_repeated(names):
 
 
 def usual_names(model, dialect):
-    """Name the margins and the answers of a student as they are called without `rename`."""
+    """Name the margins and the predictions of a student as they are called without `rename`."""
     if model.classes is None:
         return [], ["prediction"]
     labels = [str(label) for label in model.classes]

@@ -7,7 +7,7 @@ import numpy as np
 import sqlglot
 from sqlglot import exp
 
-from skdistill.export.certificate import ParityError
+from skdistill.exceptions import ParityError
 from skdistill.export.sql import expressions
 from skdistill.export.sql.expressions import quoted
 from skdistill.export.sql.names import usual_names
@@ -34,13 +34,13 @@ def run_sql(sql, model, rows, *, dialect, table=None, view=None, keep=None, rena
         Per column float64 with NaN, or object with None, where missing. Missing numbers become
         NULL and NaN in turn.
     dialect : str
-        The dialect it is written in. DuckDB's is run as it is, any other is translated first.
+        The dialect it is written in. DuckDB's is run unchanged, any other is translated first.
     table, view : sequence of str, default=None
         The names in it, in parts.
     keep : sequence of str, default=None
-        The columns that a SELECT has before the answers, None for all.
+        The columns that a SELECT has before the predictions, None for all.
     rename : dict of str to str, default=None
-        Other names of answers.
+        Other names of predictions.
 
     Returns
     -------
@@ -62,7 +62,7 @@ def run_sql(sql, model, rows, *, dialect, table=None, view=None, keep=None, rena
         for parts in (table, view or ()):
             _make_schema(connection, parts[:-1])
         _make_table(connection, _in_duckdb(expressions.table(table)), model, rows, others)
-        # The file may be a stranger's: it reaches this table and nothing else.
+        # The file is untrusted: it can read this table and nothing else.
         connection.execute("SET enable_external_access = false")
         connection.execute("SET preserve_insertion_order = true")
         connection.execute(sql)
@@ -167,7 +167,7 @@ def _floats(column):
 
 
 def _check_labels(labels, answers, classes):
-    """Insist that every label is that of the most probable class."""
+    """Check that every label is that of the most probable class."""
     position = {label: k for k, label in enumerate(classes)}
     column = np.array([position.get(label, -1) for label in labels])
     picked = np.where(column < 0, -np.inf, answers[np.arange(len(answers)), column])

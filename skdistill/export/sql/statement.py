@@ -14,7 +14,7 @@ from skdistill.scorer.model import LeanTree
 #: Dialects without a function that recognises NaN; there NaN equals itself.
 NO_ISNAN = ("postgres", "snowflake")
 
-#: What the table is called inside a query, and the answers beside it.
+#: What the table is called inside a query, and the predictions beside it.
 ROWS, ANSWERS = "skdistill_rows", "skdistill_answers"
 
 #: Columns of the steps after the margins.
@@ -22,13 +22,13 @@ LARGEST, TOTAL = "skdistill_largest", "skdistill_total"
 
 
 def write_expressions(model, names, dialect):
-    """Write the answers of a student as a list to paste into a SELECT."""
+    """Write the predictions of a student as a list to paste into a SELECT."""
     items = _aliased(expressions.answers(model), names.answers)
     return ",\n".join(_written(item, dialect) for item in items)
 
 
 def write_select(model, names, dialect, *, table, view=None, keep=None):
-    """Write a query that answers for every row of a table, or the view that holds it.
+    """Write a query that scores every row of a table, or the view that holds it.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def write_select(model, names, dialect, *, table, view=None, keep=None):
     view : tuple of str or None, default=None
         Name of the view.
     keep : list of str or None, default=None
-        Columns before the answers, None for all.
+        Columns before the predictions, None for all.
 
     Returns
     -------
@@ -65,7 +65,7 @@ def write_select(model, names, dialect, *, table, view=None, keep=None):
 
 
 def step_columns(model):
-    """Name the columns that the steps before the answers add, step by step."""
+    """Name the columns that the steps before the predictions add, step by step."""
     if isinstance(model, LeanTree) or model.classes is None:
         return []
     margins = [f"skdistill_margin_{k}" for k in range(model.n_outputs)]
@@ -115,7 +115,7 @@ def _without_columns(source, names):
 
 
 def _through_steps(model, carried, source, fence=False):
-    """Put a query around another for every step; return the last, and what it is called."""
+    """Put a query around another for every step; return the last, and its name."""
     alias = ROWS
     for number, (names, values) in enumerate(zip(step_columns(model), _steps(model), strict=True)):
         query = _select([*carried, *_aliased(_of(alias, values), names)], source)
@@ -138,7 +138,7 @@ def _steps(model):
 
 
 def _answers(model, names, alias):
-    """Write the results: the margins, if they are asked for, and the answers."""
+    """Write the results: the margins, if requested, and the predictions."""
     steps = step_columns(model)
     if not steps:
         return _aliased(_of(alias, expressions.answers(model)), names.answers)

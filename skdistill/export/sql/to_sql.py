@@ -7,14 +7,14 @@ from skdistill.export.certificate import (
     check_writable,
     write_certified,
 )
-from skdistill.export.content import (
+from skdistill.export.parity_sample import parity_sample
+from skdistill.export.sql.names import first_repeated, result_names, table_name
+from skdistill.export.student_content import (
     as_deployed_sees,
     check_labels_of_int64,
     deployed_student,
     student_content,
 )
-from skdistill.export.sample import parity_sample
-from skdistill.export.sql.names import first_repeated, result_names, table_name
 from skdistill.messages import shown
 from skdistill.parameters import validate_params
 from skdistill.scorer.model import LeanTree
@@ -51,7 +51,7 @@ def to_sql(
 ):
     """Write a tree or an additive student as SQL that scores raw columns where they are stored.
 
-    Without `table` the SQL is a list of expressions to paste into a SELECT of one's own; with it, a
+    Without `table` the SQL is a list of expressions to paste into your own SELECT; with it, a
     whole SELECT; with `view` as well, a CREATE VIEW. It is run in DuckDB and compared with the
     student before it is returned.
 
@@ -61,64 +61,65 @@ def to_sql(
         A fitted `TreeStudentClassifier`, `TreeStudentRegressor`, `LinearStudentClassifier` or
         `LinearStudentRegressor`, or a distiller or a search that holds one.
     path : str or path-like, default=None
-        Where to write the SQL, with its certificate beside it. None to write nothing.
+        The file to write; an older one is replaced at once. The certificate goes beside it. None
+        writes nothing.
     X : array-like or data frame of shape (n_samples, n_features), default=None
         Real rows to compare on as well; 20,000 of them at most.
     dialect : str, default="duckdb"
         "duckdb", "postgres", "snowflake", "bigquery" or "spark".
     table : str or tuple of str, default=None
         The table or view with the raw columns. Dots in a string separate catalog, schema and name;
-        a tuple holds them apart.
+        a tuple holds them separately.
     view : str or tuple of str, default=None
         Name of the view to create over the table.
     keep : list of str, default=None
-        Columns of the table that come before the answers. None for all, and for an additive
+        Columns of the table that come before the predictions. None for all, and for an additive
         classifier its margins: ``log_odds``, or one ``margin_<class>`` per class.
     rename : dict of str to str, default=None
-        Other names of answers, by the name they would have: ``{"label": "churn"}``.
+        Other names of predictions, by the name they would have: ``{"label": "churn"}``.
     tolerance : float, default=1e-05
         Largest difference from the student that is allowed: of a probability, or of a prediction
         in shares of the spread of the predictions, see `Certificate`.
 
     Returns
     -------
-    sql : str
-        Its answers are ``label`` and one ``probability_<class>`` per class, in the order of
-        ``classes_``, or ``prediction``.
+    export : Export
+        The SQL as ``content``, and the certificate of the comparison. The SQL gives ``label`` and
+        one ``probability_<class>`` per class, in the order of ``classes_``, or ``prediction``.
 
     Raises
     ------
     TypeError
         If the student is an MLP or none of skdistill's.
     ValueError
-        If the dialect is unknown, a name occurs twice (case does not tell names apart in most
+        If the dialect is unknown, a name occurs twice (most databases ignore case in names
         databases) or is none, the categories of a column are both strings and numbers, or
         expressions for that many classes would be too long.
     ParityError
-        If the SQL does not answer as the student does; then nothing is written.
+        If the SQL does not match the student; then nothing is written.
     ImportError
         If sqlglot or duckdb is missing.
 
     Notes
     -----
-    Names are always quoted, so they have to be spelt as they are stored; the columns of a student
+    Names are always quoted, so they must be spelt as they are stored; the columns of a student
     that was fitted on an array are ``x0, x1, ...``. NULL counts as missing, and so does NaN. A row
-    in which a column of numbers that the student reads is infinite has NULL answers. Numbers are
-    cast to double, categories to text unless they are numbers. PostgreSQL and BigQuery refuse to
-    cast booleans to double: give them as integers there.
+    in which a column of numbers that the student reads is infinite has NULL predictions. Numbers
+    are cast to double, categories to text unless they are numbers. PostgreSQL and BigQuery refuse
+    to cast booleans to double: give them as integers there.
 
     With `table`, every reference names the query it means, so a column of the table is never taken
     for a result, whatever it is called. Without `keep`, a table with a column of the name of a
     result is refused by the database ("ambiguous"): pass `keep` or `rename`. Snowflake, BigQuery
     and Spark then need ``EXCLUDE`` or ``EXCEPT`` in a SELECT, which Spark has from version 4.
 
-    A tree is one CASE per answer. Of an additive student every column is one CASE, a straight line
-    per bin, and their sum is a margin. A SELECT computes the margins once; expressions repeat
+    A tree is one CASE per prediction. Of an additive student every column is one CASE, a straight
+    line per bin, and their sum is a margin. A SELECT computes the margins once; expressions repeat
     them, once per pair of classes, so prefer `table` for more than two classes. A probability is
-    ``exp(margin - largest) / sum of exp(margins - largest)``, or of two classes
-    ``1 / (1 + exp(-log_odds))`` and ``1 / (1 + exp(log_odds))``: neither overflows, and small
-    probabilities keep their digits. PostgreSQL is held to computing the margins of more than two
-    classes once by ``OFFSET 0``, behind which it does not take the conditions on a view.
+    ``exp(margin - largest) / sum of exp(margins - largest)``, or of two classes ``1 / (1 +
+    exp(-log_odds))`` and ``1 / (1 + exp(log_odds))``: neither overflows, and small probabilities
+    keep their digits. PostgreSQL is held to computing the margins of more than two classes once by
+    ``OFFSET 0``, behind which it does not take the conditions on a view.
 
     SQL in another dialect than DuckDB's is translated for the comparison, as ``runtime`` in the
     certificate says; run it once in the database itself before relying on it.
@@ -131,7 +132,7 @@ def to_sql(
     >>> from skdistill import LinearStudentClassifier, TreeStudentRegressor, to_sql
     >>> X, y = load_iris(return_X_y=True, as_frame=True)
     >>> X = X[["petal width (cm)"]]
-    >>> print(to_sql(TreeStudentRegressor(max_leaf_nodes=2).fit(X, y)))
+    >>> print(to_sql(TreeStudentRegressor(max_leaf_nodes=2).fit(X, y)).content)
     CASE
       WHEN ABS(CAST("petal width (cm)" AS DOUBLE)) = CAST('inf' AS DOUBLE)
       THEN NULL
@@ -143,15 +144,14 @@ def to_sql(
     And curves as a view over a table:
 
     >>> student = LinearStudentClassifier().fit(X, y)
-    >>> sql = to_sql(student, table="flowers", view="scored", dialect="postgres")
-    >>> print(sql.splitlines()[0])
+    >>> export = to_sql(student, table="flowers", view="scored", dialect="postgres")
+    >>> print(export.content.splitlines()[0])
     CREATE VIEW "scored" AS
     """
     table, view = table_name("table", table), table_name("view", view)
     _check_request(dialect, table, view, keep)
     keep = None if keep is None else list(keep)
-    if path is not None:
-        check_writable(path)
+    path = check_writable(path)
     student = deployed_student(model)
     content = student_content(student)
     check_labels_of_int64(content)
@@ -181,9 +181,7 @@ def to_sql(
         tolerance=tolerance,
         notes=form,
     )
-    if path is not None:
-        write_certified(path, f"{sql}\n".encode(), certificate, pack(content))
-    return sql
+    return write_certified(path, sql, certificate, pack(content))
 
 
 def _import_sql():
@@ -220,7 +218,7 @@ def _check_student(student, lean):
 
 
 def _check_length(lean):
-    """Insist on expressions that a database can read: they grow with the square of the classes."""
+    """Raise for expressions that are too long: they grow with the square of the classes."""
     if isinstance(lean, LeanTree) or len(lean.classes or ()) < 3:
         return
     n_classes, points = len(lean.classes), sum(map(len, lean.curves))
@@ -233,14 +231,14 @@ def _check_length(lean):
 
 
 def _check_columns(columns):
-    """Insist on names and categories that a database can tell apart."""
+    """Raise unless a database can distinguish the names and the categories."""
     names = [column.name for column in columns]
     twice = first_repeated(names)
     if twice is not None or "" in names:
         raise ValueError(
-            f"The name {twice or ''!r} of a column is empty or stands for two columns: most "
-            "databases do not tell upper from lower case. Rename the columns and fit the student "
-            "again."
+            f"The name {twice or ''!r} of a column is empty or names two columns: most "
+            "databases do not distinguish upper and lower case. Rename the columns and fit the "
+            "student again."
         )
     for column in columns:
         if column.is_mixed:
@@ -251,7 +249,7 @@ def _check_columns(columns):
 
 
 def _check_dots(names):
-    """Insist on names without dots, at which BigQuery would split them."""
+    """Raise for names with dots, at which BigQuery would split them."""
     dotted = [name for name in names if "." in name]
     if dotted:
         raise ValueError(

@@ -103,7 +103,7 @@ class NumberCondition:
         return self._range(name) + (" or missing" if self.missing and self.mention_missing else "")
 
     def after(self, before):
-        """Return the condition as it has to be put where another one holds already.
+        """Return the condition in the form needed where another one already holds.
 
         Parameters
         ----------
@@ -252,7 +252,7 @@ class LevelCondition:
         return f"{name} {words}".lstrip()
 
     def after(self, before):
-        """Return the condition as it has to be put where another one holds already.
+        """Return the condition in the form needed where another one already holds.
 
         Parameters
         ----------

@@ -56,7 +56,8 @@ class CostCurveDisplay:
     >>> import numpy as np
     >>> from sklearn.datasets import make_classification
     >>> from sklearn.ensemble import RandomForestClassifier
-    >>> from skdistill import CostCurveDisplay, DecisionCosts, TreeStudentClassifier
+    >>> from skdistill import CostCurveDisplay, TreeStudentClassifier
+    >>> from skdistill.decisions import DecisionCosts
     >>> X, y = make_classification(4000, weights=[0.9], flip_y=0.02, random_state=0)
     >>> forest = RandomForestClassifier(min_samples_leaf=5, random_state=0).fit(X[:2000], y[:2000])
     >>> tree = TreeStudentClassifier(8).fit(X[:2000], forest.predict_proba(X[:2000]))

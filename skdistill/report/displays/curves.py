@@ -14,7 +14,7 @@ N_SLICES = 40
 
 @dataclass(frozen=True)
 class Curve:
-    """What one column adds to the answer.
+    """What one column adds to the prediction.
 
     Attributes
     ----------
@@ -102,7 +102,7 @@ class Additive:
     curves : tuple of Curve
         One per column, in the order of the columns.
     intercept : float
-        What is added to their sum: the answer on average.
+        What is added to their sum: the prediction on average.
     n_rows : int or None
         Number of rows that the curves are centred over; None if it is their knots.
     """
@@ -113,7 +113,7 @@ class Additive:
 
 
 def additive_curves(student, position, rows=None):
-    """Take an additive student apart.
+    """Split an additive student into its curves.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def additive_curves(student, position, rows=None):
 
 
 def _contrast(n_outputs, position, classes):
-    """Weights of the outputs in the answer: a class against the mean of the others."""
+    """Weights of the outputs in the prediction: a class against the mean of the others."""
     if classes is None or len(classes) == 1:
         return np.ones(n_outputs)
     if n_outputs == 1:

@@ -4,6 +4,7 @@ from numbers import Integral
 
 import numpy as np
 
+from skdistill.formatting import percent
 from skdistill.messages import shown
 from skdistill.models import student_and_teacher
 from skdistill.parameters import Interval, validate_params
@@ -17,10 +18,9 @@ from skdistill.report.plotting import (
     shown_student,
     value_axis,
 )
-from skdistill.report.tables import percent
 from skdistill.students.kinds import of_form
 
-#: What is drawn beside the curves: seen on light ground and on dark.
+#: What is drawn beside the curves: visible on light and dark backgrounds.
 GREY = "0.6"
 
 #: Letters of a level, and of the name of a column, that are shown.
@@ -31,7 +31,7 @@ PANEL = 3.9, 2.9
 
 
 class CurvesDisplay:
-    """What each column adds to the answer of an additive student.
+    """What each column adds to the prediction of an additive student.
 
     Use `from_estimator` to make one.
 
@@ -40,7 +40,7 @@ class CurvesDisplay:
     curves : tuple of Curve
         The curves, the most important ones first.
     intercept : float
-        The curves' sum and the intercept are the student's answer.
+        The curves' sum and the intercept are the student's prediction.
     unit : str, default="contribution"
         Name of the axis that the curves share.
     n_rows : int or None, default=None

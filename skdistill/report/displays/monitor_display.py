@@ -38,7 +38,7 @@ _POINTS = {
     "no reference": ("tab:blue", "o", "tab:blue", "live"),
 }
 
-#: Statuses from the mildest to the gravest, by which columns are chosen.
+#: Statuses from the mildest to the most severe, by which columns are chosen.
 _GRAVITY = "too few rows", "stable", "warn", "alert", "absent"
 
 
@@ -54,7 +54,7 @@ class MonitorDisplay:
     reports : list of MonitorReport
         As `FidelityMonitor.history` returns them; at least one.
     max_columns : int, default=15
-        How many columns are shown, those with the gravest status and the largest index; scores
+        How many columns are shown, those with the most severe status and the largest index; scores
         always are.
 
     Attributes
@@ -66,7 +66,7 @@ class MonitorDisplay:
     status : dict of str to list of str
         The same with the status: "stable", "warn", "alert", "too few rows" or "absent".
     gap : list of (Estimate or None)
-        The gap to the teacher; None where it was not asked.
+        The gap to the teacher; None without its predictions.
     gap_status : list of str
         What can be said of it: "grown", "held", "unclear", "too few rows" or "no reference".
     reference_gap : Estimate or None
@@ -74,7 +74,7 @@ class MonitorDisplay:
     notes : tuple of str
         What is not in the plot, and why; written below it.
     axes_ : ndarray of matplotlib Axes
-        The drift, and below it the gap if the teacher was asked.
+        The drift, and below it the gap if the teacher's predictions are known.
     bounding_ax_ : matplotlib Axes or None
         The axes that they are drawn in; None if an array of axes was passed.
     figure_ : matplotlib Figure
@@ -130,8 +130,8 @@ class MonitorDisplay:
             How many buckets are judged together, each with those before it; None for the monitor's
             own, as `report` does; 1 for each on its own.
         max_columns : int, default=15
-            How many columns are shown, those with the gravest status and the largest index; scores
-            always are.
+            How many columns are shown, those with the most severe status and the largest index;
+            scores always are.
         ax : matplotlib Axes, array of matplotlib Axes or None, default=None
             See `plot`.
 
@@ -257,7 +257,7 @@ class MonitorDisplay:
         not_asked = np.setdiff1d(np.arange(len(self.gap)), at)
         if len(not_asked):
             place = {"transform": ax.get_xaxis_transform(), "clip_on": False}
-            label = "teacher not asked"
+            label = "no teacher"
             entries += ax.plot(
                 not_asked, 0.03 + 0 * not_asked, "x", color="0.5", label=label, **place
             )
@@ -284,7 +284,7 @@ def _by_name(reports, part):
 
 
 def _gravity(drifts):
-    """Rank a column by its gravest status, then by its index where chance does not explain it."""
+    """Rank a column by its most severe status, then by its index if chance does not explain it."""
     psi = [each.psi for each in drifts if each.psi is not None and each.status != "too few rows"]
     return max(_GRAVITY.index(each.status) for each in drifts), max(psi, default=0.0)
 
@@ -340,7 +340,7 @@ def _put_above(ax, title, entries):
 
 
 def _notes(reports, hidden, asked):
-    """Yield what one has to know to read the plot."""
+    """Yield notes to the plot."""
     is_dated = isinstance(reports[-1].last, str)
     unit = "days" if is_dated else "buckets"
     window, n_first = max(each.n_days for each in reports), reports[0].n_days
@@ -374,7 +374,7 @@ def _notes(reports, hidden, asked):
         named = ", ".join(map(str, empty[:MAX_NAMED]))
         yield f"Left out, as no row came: {named}{more}."
     if not asked:
-        yield "The teacher was asked on none of these rows, so the gap to it is not known."
+        yield "There are no predictions of the teacher for these rows, so the gap to it is unknown."
 
 
 def _empty_days(days):

@@ -25,7 +25,7 @@ class Scaling:
     points_to_double_odds : float
         Points that double the odds.
     base_points : float
-        Points that stand for `base_odds`.
+        Points of `base_odds`.
     base_odds : float
         Odds, of the class that points speak for.
     """
@@ -41,7 +41,7 @@ class Scaling:
 
     @property
     def offset(self):
-        """Points that stand for even odds."""
+        """Points of even odds."""
         return self.base_points - self.factor * np.log(self.base_odds)
 
     def points(self, log_odds):
@@ -130,7 +130,7 @@ def best_bins(values, segment, n_bins):
     Parameters
     ----------
     values : ndarray of shape (n_samples,)
-        What is to be followed.
+        Values to follow.
     segment : ndarray of shape (n_samples,)
         Numbers from 0 of the segments, each of which has a value at least.
     n_bins : int

@@ -7,8 +7,8 @@ from collections import Counter
 from sklearn.utils.validation import check_is_fitted
 
 from skdistill.estimators import last_step
+from skdistill.formatting import title_of
 from skdistill.report.plotting import import_pyplot, one_axes
-from skdistill.report.tables import title_of
 
 #: What x can be: the cost, the limit of a budget on it, and what people read.
 COSTS = {
@@ -27,7 +27,7 @@ REFERENCES = {
 
 
 class StudentSearchDisplay:
-    """Candidates of a search by cost and score, with their front and what they have to beat.
+    """Candidates of a search by cost and score, with their Pareto front and references.
 
     Use `from_estimator` to make one.
 
@@ -257,7 +257,7 @@ class StudentSearchDisplay:
         return min(ys) - 0.3 * room, max(ys) + 0.3 * room
 
     def _frame(self, ax):
-        """Leave out what lies so far away that the rest could not be told apart."""
+        """Leave out what lies so far away that the rest could not be distinguished."""
         low, high = self._range()
         bottom, top = ax.get_ylim()
         ax.set_ylim(max(bottom, low), min(top, high))

@@ -22,10 +22,10 @@ ROW, LINE, BAR, GAP = 3.4, 1.4, 6.0, 0.9
 #: Width of the branch that all rows take, of one that none takes, and of a parting.
 FULL_BRANCH, EMPTY_BRANCH, TRUNK = 1.0, 0.06, 0.12
 
-#: Letters that a name or an answer may have before it is cut short.
+#: Letters that a name or a prediction may have before it is cut short.
 MAX_LETTERS = 34
 
-#: What branches and bars are drawn in: seen on light ground and on dark.
+#: What branches and bars are drawn in: visible on light and dark backgrounds.
 GREY = "0.6"
 
 #: Font size that widths are measured at.
@@ -39,7 +39,7 @@ class Label:
     Attributes
     ----------
     node : int
-        The inner node that asks.
+        The inner node that is tested.
     y : float
         Where they stand.
     text : str
@@ -55,7 +55,7 @@ class Label:
 
     @property
     def weight(self):
-        """What is asked is bold, answers are not."""
+        """Conditions are bold, branches are not."""
         return "bold" if self.va == "center" else "normal"
 
 
@@ -70,7 +70,7 @@ class Layout:
     width : ndarray of shape (n_nodes,)
         How wide the branch to each node is.
     labels : list of Label
-        Questions and answers.
+        Conditions and branches.
     right : float
         Where the tree ends and the table begins.
     notes : list of str

@@ -23,7 +23,7 @@ class Rule:
     leaf : int
         Node number in the tree, as ``tree_.apply`` returns it.
     conditions : tuple of NumberCondition or LevelCondition
-        At most one per column, all of which have to hold.
+        At most one per column, all of which must hold.
     label : object
         The class that `score` is about; None in regression.
     score : float
@@ -35,7 +35,7 @@ class Rule:
     n_rows : int or None
         Number of rows of X in the leaf; None without X.
     teacher_score : float or None
-        Mean of the teacher's answers on those rows, NaN where there are none; None without
+        Mean of the teacher's predictions on those rows, NaN where there are none; None without
         X or teacher.
     observed : float or None
         Observed share of the class, or mean value, among those rows, NaN where there are none;
@@ -100,7 +100,7 @@ class LeafFacts:
     missing_occurs : list of bool
         Per column, whether a value is missing, or a level that the tree does not know.
     teacher : ndarray of shape (n_nodes, n_outputs) or None
-        Mean answers of the teacher, NaN where there are no rows.
+        Mean predictions of the teacher, NaN where there are no rows.
     observed : ndarray of shape (n_nodes, n_outputs) or None
         Observed shares of the classes, or mean values, NaN where there are no rows.
     """
@@ -182,7 +182,7 @@ def ways_to_nodes(tree, missing_occurs=None):
     Returns
     -------
     ways : dict of int to dict of int to condition
-        For every node, the condition on each column that was asked for.
+        For every node, the condition on each column that is tested.
     """
     ways = {0: {}}
     for node in np.flatnonzero(tree.children_left >= 0):  # parents come before children
@@ -263,7 +263,7 @@ def _observed(plain, y, rows):
 
 
 def _means(tree, leaf, answers):
-    """Average answers over the rows in every leaf, of shape (n_nodes, n_outputs)."""
+    """Average predictions over the rows in every leaf, of shape (n_nodes, n_outputs)."""
     known = ~np.isnan(answers[:, 0])
     leaf, answers = leaf[known], answers[known]
     n_nodes = len(tree.feature)

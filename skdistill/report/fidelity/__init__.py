@@ -1,7 +1,7 @@
-"""Does the student answer as its teacher does, and how good are both? `report` computes it.
+"""Fidelity of student and teacher, and how good both are: `compare_models` computes it.
 
-`case` checks models and rows and asks the models; `closeness`, `scores` and `groups` turn the
-answers into statistics of the rows' weights, which `bootstrap` repeats on resamples; `segments`
-looks for weak spots, `cost` measures, `verdict` judges, and `card` holds what came out, with
-`notes` to its tables and a `gate` of conditions.
+`report_inputs` checks models and rows and predicts; `measures`, `scores` and `groups` turn the
+predictions into statistics of the rows' weights, which `bootstrap` repeats on resamples; `segments`
+looks for weak spots, `cost` measures, `verdict` decides, and `fidelity_report` holds the result,
+with `notes` to its tables and `requirements`.
 """

@@ -1,4 +1,4 @@
-"""What a model costs: bytes, parameters, and time to answer."""
+"""What a model costs: bytes, parameters, and time to predict."""
 
 import pickle
 import warnings
@@ -12,9 +12,9 @@ from sklearn.pipeline import Pipeline
 from skdistill.caller import warn_caller
 from skdistill.columns import column_values, take_rows
 from skdistill.estimators import last_step
-from skdistill.export.certificate import ParityError
-from skdistill.export.content import as_deployed_sees, deployed_student, student_content
+from skdistill.exceptions import ParityError
 from skdistill.export.lean import lean_scorer
+from skdistill.export.student_content import as_deployed_sees, deployed_student, student_content
 from skdistill.scorer.student_file import pack
 from skdistill.students.base import stated
 from skdistill.students.soft_label_classifier import SoftLabelClassifier
@@ -40,9 +40,9 @@ class Cost:
         What it is made of, such as "16 leaves" or "24,961 weights", empty if that is not known;
         what the lean scorer runs in.
     row_p50, row_p99 : float
-        Microseconds to answer for one row: median and 99 % quantile of separate calls.
+        Microseconds to predict one row: median and 99 % quantile of separate calls.
     rows_per_second : float
-        When it answers for many rows at once.
+        When it predicts many rows at once.
     """
 
     n_bytes: int | None
@@ -58,9 +58,9 @@ def measure_cost(model, X):
     Parameters
     ----------
     model : Model
-        The model, as it is configured: also with its ``n_jobs``.
+        The model, as configured, including its ``n_jobs``.
     X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-        Rows to answer for.
+        Rows to predict.
 
     Returns
     -------
@@ -87,13 +87,13 @@ def measure_scorer(model, X):
     model : Model
         The student.
     X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-        Rows to answer for.
+        Rows to predict.
 
     Returns
     -------
     cost : Cost or None
         Size and times; None if the student is none of skdistill's, or stands behind transformers,
-        or, with a UserWarning, if its scorer answers differently.
+        or, with a UserWarning, if its scorer predicts differently.
     """
     try:
         student = deployed_student(model.estimator)
@@ -149,7 +149,7 @@ def _times(ask, inputs, fewest_calls):
 
 
 class _Counter:
-    """A file that only counts what is written to it."""
+    """A file object that counts the bytes written to it."""
 
     def __init__(self):
         self.n_bytes = 0

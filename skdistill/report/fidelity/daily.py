@@ -4,8 +4,8 @@ import numpy as np
 
 from skdistill.bootstrap import ratio, replicate
 from skdistill.decisions.checks import check_k
-from skdistill.decisions.desk import FEWEST_CLUSTERS
 from skdistill.decisions.metrics import found_cards_by_day, found_rows_by_day
+from skdistill.decisions.payments import FEWEST_CLUSTERS
 
 #: Every score that needs more than the columns of the rows, and which argument that is.
 NEEDS = {
@@ -15,14 +15,14 @@ NEEDS = {
 }
 
 
-def check_daily_k(k, desk):
+def check_daily_k(k, payments):
     """Return how many rows or cards of a day are looked at, None where neither are known.
 
     Parameters
     ----------
     k : int or None
         As it was passed; None for 100, or a tenth of what there is on the median day.
-    desk : Desk
+    payments : Payments
         Days and entities of the rows.
 
     Returns
@@ -30,20 +30,20 @@ def check_daily_k(k, desk):
     k : int or None
         On at least one day there are as many.
     """
-    if desk.day is None and desk.entity is None:
+    if payments.day is None and payments.entity is None:
         return None
-    day = _day(desk)
+    day = _day(payments)
     unit = "rows"
-    if desk.entity is not None:
-        n_entities = desk.entity.max() + 1
-        day, unit = np.unique(day * n_entities + desk.entity) // n_entities, "cards"
+    if payments.entity is not None:
+        n_entities = payments.entity.max() + 1
+        day, unit = np.unique(day * n_entities + payments.entity) // n_entities, "cards"
     if k is None:
         return max(1, min(100, int(np.median(np.bincount(day))) // 10))
     check_k(k, day, None, unit)
     return int(k)
 
 
-def daily_scores(scores, positive, desk, k, weight, n_resamples, random_state):
+def daily_scores(scores, positive, payments, k, weight, n_resamples, random_state):
     """Compute the scores of a day's top k.
 
     Parameters
@@ -52,7 +52,7 @@ def daily_scores(scores, positive, desk, k, weight, n_resamples, random_state):
         Probabilities of the second class, by role.
     positive, weight : ndarray of shape (n_samples,)
         Whether a row is of the second class (1 or 0), and its weight.
-    desk : Desk
+    payments : Payments
         Days and entities of the rows.
     k : int or None
         Rows or cards that are looked at.
@@ -69,13 +69,13 @@ def daily_scores(scores, positive, desk, k, weight, n_resamples, random_state):
     """
     of_days = {}
     for role, score in scores.items():
-        if desk.day is not None:
-            found, looked_at, frauds = found_rows_by_day(positive, score, desk.day, k, weight)
+        if payments.day is not None:
+            found, looked_at, frauds = found_rows_by_day(positive, score, payments.day, k, weight)
             of_days[role, "precision_at_k_per_day"] = _share(found, looked_at)
             of_days[role, "recall_at_k_per_day"] = _share(found, frauds)
-        if desk.entity is not None:
+        if payments.entity is not None:
             found, looked_at = found_cards_by_day(
-                positive, score, desk.entity, _day(desk), k, remove_found=True
+                positive, score, payments.entity, _day(payments), k, remove_found=True
             )
             of_days[role, "card_precision_at_k"] = _share(found, looked_at)
     replicates = {role: {} for role in scores}
@@ -88,8 +88,8 @@ def _share(found, among):
     return np.round(ratio(found, among), 12)  # parts of ties do not add up exactly
 
 
-def _day(desk):
-    return np.zeros(desk.n_samples, dtype=int) if desk.day is None else desk.day
+def _day(payments):
+    return np.zeros(payments.n_samples, dtype=int) if payments.day is None else payments.day
 
 
 def _means_of_days(of_days, n_resamples, random_state):

@@ -1,10 +1,10 @@
-"""What has to be known to read the tables of a report: k, thresholds, and what is selected."""
+"""Notes to the tables of a report: k, thresholds, and what is selected."""
 
 from skdistill.report.fidelity.groups import SMALLEST_GROUP
 
 
 def note_on(report, name):
-    """Say what has to be known to read one part of a report.
+    """Return the note to one part of a report.
 
     Parameters
     ----------

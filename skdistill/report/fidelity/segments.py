@@ -76,7 +76,7 @@ def find_segments(X, names, rows, *, n_bins, min_samples, confidence):
     names : list of str
         Their names.
     rows : RowValues
-        What the models answered, row by row.
+        What the models predicted, row by row.
     n_bins : int
         Quantile bins of a numeric column.
     min_samples : int

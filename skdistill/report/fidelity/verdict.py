@@ -1,4 +1,4 @@
-"""The verdict of a report: green, amber or red by one rule, which is said with it."""
+"""The verdict of a report: green, amber or red by one rule, which is printed with it."""
 
 import math
 from dataclasses import dataclass
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from scipy.stats import norm
 
 from skdistill.decisions.calibration import calibration_finding
+from skdistill.formatting import number, percent, title_of
 from skdistill.report.fidelity.segments import MATERIAL_SHARE as MATERIAL_LOSS
-from skdistill.report.tables import number, percent, title_of
 
 #: From the best to the worst.
 STATUSES = ("green", "amber", "red")
 
-#: A loss that matters is more than this share: of what the teacher loses in money or in a score
+#: A material loss is more than this share: of what the teacher loses in money or in a score
 #: that is a loss, and of the margin against the same student on hard labels, which costs no more
 #: than the student.
 MATERIAL_SHARE = 0.1
@@ -51,7 +51,7 @@ class Verdict:
         By how much the student may be worse than the teacher.
     non_inferior : bool or None
         Whether the student is worse by no more than the margin, for certain: the whole interval
-        of the difference lies on the right side of it. None if that cannot be told.
+        of the difference lies on the right side of it. None if that is unknown.
     helped : {"yes", "no", "unclear"} or None
         Whether the student is better ("yes") or worse ("no") than the same student on hard
         labels, the interval of the difference not containing 0; None without a baseline.
@@ -77,13 +77,13 @@ class Verdict:
 
     @property
     def remarks(self):
-        """The findings that are no concern."""
+        """The findings that are not concerns."""
         return tuple(sentence for sentence in self.sentences if sentence not in self.concerns)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One finding: the sentence, and if it is a concern, how grave and in how few words."""
+    """One finding: the sentence, and if it is a concern, how severe, and in a few words."""
 
     sentence: str
     status: str = "green"
@@ -104,7 +104,7 @@ def judge(
     n_samples : int
         Number of rows.
     seen_rows : str or None, default=None
-        What is to be said if models were fitted on rows of the report.
+        The warning, if models were fitted on rows of the report.
 
     Returns
     -------
@@ -126,7 +126,7 @@ def judge(
         *_about_other_scores(scores, settings),
         *_about_segments(segments),
         *_about_groups(gaps),
-        *_about_likeness(fidelity, by_class),
+        *_about_fidelity(fidelity, by_class),
         *_about_the_top(fidelity, scores, settings["top_k"]),
     ]
     concerns = [
@@ -188,7 +188,7 @@ def rows_needed(gain, margin, n_samples, confidence):
 
 
 def _headline(concerns, of_teacher, non_inferior, helped, settings):
-    """Say the worst first, and that the student is as good as its teacher only if that is all."""
+    """Name the worst concern first; say "as good as its teacher" only without concerns."""
     title, margin = title_of(settings["metric"]), f"{settings['margin']:g}"
     words = [finding.words for finding in concerns]
     if not concerns:
@@ -214,21 +214,21 @@ def _rule(scores, settings):
             f"Red: a loss is shown of over {within} against the teacher, of over {tenth} of that "
             "against the same student on hard labels, which costs no more, or of over "
             f"{tenth} more money than the teacher's decisions lose.",
-            f"Amber: it is not shown that the student is within {within} of its teacher; a smaller "
-            "loss on hard labels or in money, another score that is lower (a loss: higher), and "
-            f"here by over {_margin_of_others(scores, settings):g} (a loss: {tenth} of the "
-            "teacher's), a segment predicted worse by over "
+            f"Amber: it is not shown that the student is within {within} of its teacher; or one of "
+            "these is shown: a smaller loss against the student on hard labels or of money, "
+            f"another score worse by over {_margin_of_others(scores, settings):g} (where lower is "
+            f"better: over {tenth} of the teacher's), a segment with a loss larger by over "
             f"{_in_percent(MATERIAL_LOSS)} of the teacher's loss on all rows, a larger gap between "
-            f"groups, or a calibration error larger by over {CALIBRATION_MARGIN:g} is shown; the "
-            f"student has less than {_in_percent(SMALLEST_OVERLAP)} of the teacher's top k; "
-            "probabilities that decide are not calibrated; or models were fitted on rows of this "
-            "report.",
+            f"groups, a calibration error larger by over {CALIBRATION_MARGIN:g}; or the student "
+            f"shares less than {_in_percent(SMALLEST_OVERLAP)} of the teacher's top k, "
+            "probabilities that decisions rest on are not calibrated, or models were fitted on "
+            "rows of this report.",
             "Green: none of these.",
             f"Shown: the whole {_in_percent(settings['confidence'])} interval is beyond the limit "
             f"(paired bootstrap, {settings['n_resamples']:,} resamples; normal for segments and "
-            "gaps). Some of many other scores, segments or gaps would be beyond it by chance, so "
-            "their intervals are widened until those of all other scores, of all segments, and of "
-            "all gaps, hold together (Bonferroni).",
+            "gaps). Among many scores, segments or gaps some would be beyond it by chance, so the "
+            "intervals of all other scores, of all segments and of all gaps are widened to hold "
+            "jointly (Bonferroni correction).",
         ]
     )
 
@@ -238,7 +238,7 @@ def _in_percent(share):
 
 
 def _missing(scores, fidelity):
-    """Say for want of what the student cannot be compared with its teacher."""
+    """Say what is missing for a comparison of student and teacher."""
     if not fidelity:
         return "without a teacher"
     return "from these rows" if scores else "without y"
@@ -248,8 +248,8 @@ def _compare_with_teacher(score, settings, n_samples, missing):
     """Return whether the student is non-inferior, the rows that would show it, and a finding."""
     title, margin = title_of(settings["metric"]), settings["margin"]
     if score is None or score.student_minus_teacher is None:
-        sentence = f"Whether the student is as good as its teacher in {title} cannot be told"
-        words = f"whether it is as good as its teacher in {title} cannot be told {missing}"
+        sentence = f"Whether the student is as good as its teacher in {title} is unknown"
+        words = f"whether it is as good as its teacher in {title} is unknown {missing}"
         return None, None, Finding(f"{sentence} {missing}.", "amber", words)
     difference = score.student_minus_teacher
     figures = (
@@ -296,7 +296,7 @@ def _about_more_rows(gain, margin, n_samples, needed):
         return f"It would take over 100 times as many rows as the {n_samples:,} here."
     return (
         f"About {needed:,} rows instead of {n_samples:,} would show it with a probability of "
-        f"{_in_percent(POWER)}, if the difference stays as it is."
+        f"{_in_percent(POWER)}, if the difference stays the same."
     )
 
 
@@ -305,7 +305,7 @@ def _compare_with_baseline(score, metric, margin):
     title = title_of(metric)
     if score is None or score.student_minus_baseline is None:
         return None, Finding(
-            "Whether distillation helped cannot be told without a baseline on hard labels."
+            "Whether distillation helped is unknown without a baseline on hard labels."
         )
     difference = score.student_minus_baseline
     figures = (
@@ -317,11 +317,11 @@ def _compare_with_baseline(score, metric, margin):
         return "yes", Finding(f"Distillation helped in {title}: {figures}.")
     if gain.high < 0:
         status = "red" if gain.high < -MATERIAL_SHARE * margin else "amber"
-        words = f"distillation did harm in {title}"
-        return "no", Finding(f"Distillation did harm in {title}: {figures}.", status, words)
-    return "unclear", Finding(
-        f"Distillation made no difference that these rows show in {title}: {figures}."
-    )
+        words = f"distillation made the student worse in {title}"
+        return "no", Finding(
+            f"Distillation made the student worse in {title}: {figures}.", status, words
+        )
+    return "unclear", Finding(f"These rows show no effect of distillation in {title}: {figures}.")
 
 
 def _about_seen_rows(sentence):
@@ -329,7 +329,7 @@ def _about_seen_rows(sentence):
         yield Finding(sentence, "amber", "models were fitted on rows of this report")
 
 
-def _about_likeness(fidelity, by_class):
+def _about_fidelity(fidelity, by_class):
     if "agreement" in fidelity:
         sentence = (
             f"Both find the same class most probable on {percent(fidelity['agreement'].value)} of "
@@ -381,7 +381,7 @@ def _about_calibration(scores, decisions, metric):
     error = scores.get("calibration_error")
     difference = None if error is None else error.student_minus_teacher
     if metric == "calibration_error":
-        difference = None  # it is what the student was compared with its teacher by
+        difference = None  # the verdict is already about it
     if difference is not None and difference.low > CALIBRATION_MARGIN:
         yield Finding(
             "The student's calibration error is larger than the teacher's by more than "
@@ -392,7 +392,7 @@ def _about_calibration(scores, decisions, metric):
         )
     consequences = {
         "student": "so that its thresholds are off",
-        "teacher": "so that comparing money is unfair to it",
+        "teacher": "so that the comparison of money is biased against it",
     }
     for role, consequence in consequences.items():
         bands = None if decisions is None else decisions.calibration.get(role)

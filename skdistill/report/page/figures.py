@@ -1,4 +1,4 @@
-"""The figures of a report: what teacher, student and baseline answered, and what was observed."""
+"""The figures of a report: what teacher, student and baseline predicted, and what was observed."""
 
 import numpy as np
 from sklearn.metrics import precision_recall_curve, roc_curve
@@ -21,29 +21,29 @@ MAX_LETTERS, MOST_LETTERS_ABREAST = 22, 30
 CALIBRATION_BINS = 10
 
 
-def figures_of(case, random_state):
-    """Draw the figures that the rows of a case allow.
+def figures_of(inputs, random_state):
+    """Draw the figures that the rows of a report allow.
 
     Parameters
     ----------
-    case : Case
-        Models, rows and answers.
+    inputs : ReportInputs
+        Models, rows and predictions.
     random_state : RandomState instance
         Draws the rows that are shown where there are too many.
 
     Returns
     -------
     figures : dict of str to dict of str to str
-        For the parts "performance", "likeness" and "decisions" of the page: caption to ``svg``
+        For the parts "performance", "fidelity" and "decisions" of the page: caption to ``svg``
         element.
     """
     figures = {
-        "performance": _of_performance(case),
-        "likeness": {},
-        "decisions": _of_decisions(case),
+        "performance": _of_performance(inputs),
+        "fidelity": {},
+        "decisions": _of_decisions(inputs),
     }
-    if "teacher" in case.models:
-        figures["likeness"] = _of_likeness(case, _some_rows(case.n_samples, random_state))
+    if "teacher" in inputs.models:
+        figures["fidelity"] = _of_fidelity(inputs, _some_rows(inputs.n_samples, random_state))
     return {
         part: {
             caption: draw_svg(f"{part}-{number}", draw)
@@ -53,50 +53,52 @@ def figures_of(case, random_state):
     }
 
 
-def _of_performance(case):
+def _of_performance(inputs):
     """Return what to draw, by caption."""
-    if case.y is None:
+    if inputs.y is None:
         return {}
-    if case.kind == "regression":
-        return {"Observed values by what was predicted": lambda ax: draw_reliability(ax, case)}
+    if inputs.kind == "regression":
+        return {"Observed values by predicted value": lambda ax: draw_reliability(ax, inputs)}
     drawings = {}
-    if case.kind == "binary" and len(np.unique(case.y)) == 2:
-        drawings["Precision and recall"] = lambda ax: draw_precision_recall(ax, case)
-        drawings["ROC curve"] = lambda ax: draw_roc(ax, case)
-    caption = "Calibration: how often what was predicted was observed"
-    drawings[caption] = lambda ax: draw_calibration(ax, case)
+    if inputs.kind == "binary" and len(np.unique(inputs.y)) == 2:
+        drawings["Precision and recall"] = lambda ax: draw_precision_recall(ax, inputs)
+        drawings["ROC curve"] = lambda ax: draw_roc(ax, inputs)
+    caption = "Calibration: observed rate by predicted probability"
+    drawings[caption] = lambda ax: draw_calibration(ax, inputs)
     return drawings
 
 
-def _of_likeness(case, rows):
+def _of_fidelity(inputs, rows):
     """Return what to draw, by caption."""
-    drawings = {_likeness_caption(case): lambda ax: draw_likeness(ax, case, rows)}
-    if case.kind == "multiclass":
+    drawings = {_fidelity_caption(inputs): lambda ax: draw_fidelity(ax, inputs, rows)}
+    if inputs.kind == "multiclass":
         caption = (
             "Most probable classes: how the rows of each of the teacher's spread over the "
             "student's (area: their share)"
         )
-        drawings[caption] = lambda ax: draw_confusion(ax, case)
+        drawings[caption] = lambda ax: draw_confusion(ax, inputs)
     return drawings
 
 
-def _of_decisions(case):
+def _of_decisions(inputs):
     """Return what to draw, by caption."""
-    if case.bands is None or case.bands.costs.review is None or case.y is None:
+    if inputs.bands is None or inputs.bands.costs.review is None or inputs.y is None:
         return {}
-    unit = "a day" if case.desk.day is not None else "a row"
-    caption = f"Money lost {unit} on all rows, over how many can be reviewed (a dot: no more pay)"
-    return {caption: lambda ax: draw_costs(ax, case)}
+    unit = "a day" if inputs.payments.day is not None else "a row"
+    caption = (
+        f"Money lost {unit} on all rows, by the number of reviews (dot: more reviews do not pay)"
+    )
+    return {caption: lambda ax: draw_costs(ax, inputs)}
 
 
-def draw_costs(ax, case):
+def draw_costs(ax, inputs):
     """Draw what decisions cost over how many rows can be reviewed, on all rows."""
-    day, weight = case.desk.day, case.sample_weight
+    day, weight = inputs.payments.day, inputs.sample_weight
     curves = {
         role: review_costs(
-            case.y.astype(float), score, case.bands.costs, case.desk.amounts, day, weight
+            inputs.y.astype(float), score, inputs.bands.costs, inputs.payments.amounts, day, weight
         )
-        for role, score in _scores(case)
+        for role, score in _scores(inputs)
     }
     end = 1.05 * max(capacity[-1] for capacity, _ in curves.values())
     for role, (capacity, cost) in curves.items():
@@ -109,53 +111,53 @@ def draw_costs(ax, case):
     _legend(ax)
 
 
-def draw_likeness(ax, case, rows):
-    """Draw the student's answers over the teacher's, as log-odds, or values in regression."""
-    x, y = _positions(*(case.answers[role][rows] for role in ("teacher", "student")), case.kind)
+def draw_fidelity(ax, inputs, rows):
+    """Draw the student's predictions over the teacher's, as log-odds, or values in regression."""
+    x, y = _positions(*(inputs.answers[role][rows] for role in ("teacher", "student")), inputs.kind)
     ax.plot(x, y, ".", color=THEME["student"], markersize=3, alpha=0.35, markeredgewidth=0)
     ends = [min(x.min(), y.min()), max(x.max(), y.max())]
     ax.plot(ends, ends, color=THEME["faint"], linewidth=1)
-    if case.kind != "regression":
+    if inputs.kind != "regression":
         _label_log_odds(ax.xaxis, ends)
         _label_log_odds(ax.yaxis, ends)
     ax.set(xlabel="teacher", ylabel="student")
-    if len(rows) < case.n_samples:
-        _say(ax, f"{len(rows):,} of {case.n_samples:,} rows")
+    if len(rows) < inputs.n_samples:
+        _say(ax, f"{len(rows):,} of {inputs.n_samples:,} rows")
 
 
-def draw_precision_recall(ax, case):
+def draw_precision_recall(ax, inputs):
     """Draw precision against recall of every model."""
-    for role, score in _scores(case):
+    for role, score in _scores(inputs):
         precision, recall, _ = precision_recall_curve(
-            case.y, score, sample_weight=case.sample_weight
+            inputs.y, score, sample_weight=inputs.sample_weight
         )
         x, y = _thinned(recall[::-1], precision[::-1])
         ax.plot(x, y, color=THEME[role], label=role, drawstyle="steps-pre")
-    share = np.average(case.y, weights=case.sample_weight)
+    share = np.average(inputs.y, weights=inputs.sample_weight)
     ax.axhline(share, color=THEME["faint"], linewidth=1, linestyle=":")
     ax.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
     _legend(ax)
 
 
-def draw_roc(ax, case):
+def draw_roc(ax, inputs):
     """Draw the true positive rate against the false positive rate of every model."""
-    for role, score in _scores(case):
-        rates = roc_curve(case.y, score, sample_weight=case.sample_weight)[:2]
+    for role, score in _scores(inputs):
+        rates = roc_curve(inputs.y, score, sample_weight=inputs.sample_weight)[:2]
         ax.plot(*_thinned(*rates), color=THEME[role], label=role)
     ax.plot([0, 1], [0, 1], color=THEME["faint"], linewidth=1, linestyle=":")
     ax.set(xlabel="false positive rate", ylabel="true positive rate", xlim=(0, 1), ylim=(0, 1.02))
     _legend(ax)
 
 
-def draw_calibration(ax, case):
+def draw_calibration(ax, inputs):
     """Draw observed shares over predicted probabilities; every point is about equally certain."""
     curves = {}
-    for role in _roles(case):
-        confidence, hit = confidence_and_hit(case.answers[role], case.y)
-        curves[role] = _bin_means(confidence, hit, case.sample_weight, True)
+    for role in _roles(inputs):
+        confidence, hit = confidence_and_hit(inputs.answers[role], inputs.y)
+        curves[role] = _bin_means(confidence, hit, inputs.sample_weight, True)
     shares = np.concatenate([share for curve in curves.values() for share in curve])
     low = max(shares[shares > 0].min(), 1e-5) / 2
-    is_rare = case.kind == "binary" and shares.max() / low > 100  # crowded on a linear scale
+    is_rare = inputs.kind == "binary" and shares.max() / low > 100  # crowded on a linear scale
     n_left_out = 0
     for role, (predicted, observed) in curves.items():
         seen = observed > 0 if is_rare else np.ones(len(observed), dtype=bool)
@@ -169,26 +171,26 @@ def draw_calibration(ax, case):
     if n_left_out:
         points = "1 point is" if n_left_out == 1 else f"{n_left_out} points are"
         _say(ax, f"{points} not shown: nothing observed,\nwhich has no place on a logarithmic axis")
-    what = "probability" if case.kind == "binary" else "probability of the most probable class"
+    what = "probability" if inputs.kind == "binary" else "probability of the most probable class"
     ax.set(xlabel=f"predicted {what}", ylabel="observed share")
     _legend(ax)
 
 
-def draw_confusion(ax, case):
+def draw_confusion(ax, inputs):
     """Draw how the teacher's most probable classes spread over the student's."""
     from matplotlib.patches import Rectangle
 
-    teacher, student = (case.answers[role].argmax(axis=1) for role in ("teacher", "student"))
-    n_classes = len(case.classes)
+    teacher, student = (inputs.answers[role].argmax(axis=1) for role in ("teacher", "student"))
+    n_classes = len(inputs.classes)
     counts = np.zeros((n_classes, n_classes))
-    np.add.at(counts, (teacher, student), case.sample_weight)
+    np.add.at(counts, (teacher, student), inputs.sample_weight)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1e-12)
     rows, columns = np.nonzero(shares >= 0.001)
     for row, column, share in zip(rows, columns, shares[rows, columns], strict=True):
         side = 0.9 * np.sqrt(share)
         corner = column - side / 2, row - side / 2
         ax.add_patch(Rectangle(corner, side, side, color=THEME["student"], linewidth=0))
-    labels = [shorten(str(label), MAX_LETTERS) for label in case.classes.tolist()]
+    labels = [shorten(str(label), MAX_LETTERS) for label in inputs.classes.tolist()]
     ax.set(
         xlabel="student",
         ylabel="teacher",
@@ -203,12 +205,12 @@ def draw_confusion(ax, case):
     ax.set_yticks(range(n_classes), labels, fontsize=size, parse_math=False)
 
 
-def draw_reliability(ax, case):
+def draw_reliability(ax, inputs):
     """Draw mean observed values over mean predictions, with equal numbers of rows per point."""
     ends = []
-    for role in _roles(case):
-        predictions = case.answers[role][:, 0]
-        predicted, observed = _bin_means(predictions, case.y, case.sample_weight, False)
+    for role in _roles(inputs):
+        predictions = inputs.answers[role][:, 0]
+        predicted, observed = _bin_means(predictions, inputs.y, inputs.sample_weight, False)
         ends += [predicted.min(), predicted.max()]
         ax.plot(predicted, observed, "o-", color=THEME[role], label=role, markersize=4)
     ax.plot([min(ends), max(ends)], [min(ends), max(ends)], color=THEME["faint"], linewidth=1)
@@ -216,12 +218,12 @@ def draw_reliability(ax, case):
     _legend(ax)
 
 
-def _likeness_caption(case):
-    if case.kind == "regression":
+def _fidelity_caption(inputs):
+    if inputs.kind == "regression":
         return "What teacher and student predict for the same rows"
-    what = f"probability of {case.classes[1]}" if case.kind == "binary" else "probability"
-    extra = "" if case.kind == "binary" else " of the class that the teacher finds most probable"
-    return f"What teacher and student say of the same rows: {what}{extra}"
+    what = f"probability of {inputs.classes[1]}" if inputs.kind == "binary" else "probability"
+    extra = "" if inputs.kind == "binary" else " of the class that the teacher finds most probable"
+    return f"Predictions of teacher and student for the same rows: {what}{extra}"
 
 
 def _positions(teacher, student, kind):
@@ -244,12 +246,12 @@ def _label_log_odds(axis, ends):
     axis.set_ticks(at[seen], [f"{100 * share:g}%" for share in shares[seen]])
 
 
-def _roles(case):
-    return [role for role in ROLES if role in case.models]
+def _roles(inputs):
+    return [role for role in ROLES if role in inputs.models]
 
 
-def _scores(case):
-    return [(role, case.answers[role][:, 1]) for role in _roles(case)]
+def _scores(inputs):
+    return [(role, inputs.answers[role][:, 1]) for role in _roles(inputs)]
 
 
 def _legend(ax):
@@ -271,7 +273,7 @@ def _some_rows(n_samples, random_state):
 
 
 def _thinned(x, y):
-    """Keep every so many of the points of a long curve, and its ends."""
+    """Thin out the points of a long curve; keep its ends."""
     if len(x) <= MOST_KNOTS:
         return x, y
     kept = np.unique(np.searchsorted(x, np.linspace(x[0], x[-1], MOST_KNOTS)))

@@ -11,16 +11,16 @@ import numpy as np
 
 from skdistill.columns import row_hashes
 from skdistill.estimators import last_step
-from skdistill.report.tables import number, title_of
+from skdistill.formatting import number, title_of
 from skdistill.teacher.asking import package_of
 
 
-def provenance_of(case, settings):
+def provenance_of(inputs, settings):
     """Collect how models and report were made.
 
     Parameters
     ----------
-    case : Case
+    inputs : ReportInputs
         Models and rows.
     settings : dict
         What the report was made with.
@@ -30,31 +30,31 @@ def provenance_of(case, settings):
     provenance : dict of str to dict of str to str
         Headings, and what stands under them by name.
     """
-    distiller = last_step(getattr(case.model, "best_estimator_", case.model))
-    parts = {"Models": {role: _describe(model) for role, model in case.models.items()}}
+    distiller = last_step(getattr(inputs.model, "best_estimator_", inputs.model))
+    parts = {"Models": {role: _describe(model) for role, model in inputs.models.items()}}
     if hasattr(distiller, "student_"):
         parts["Distillation"] = _distillation(distiller)
         parts["Rows the student learned from"] = _rows_by_origin(distiller.transfer_summary_)
     parts["Rows of this report"] = {
-        "rows": number(case.n_samples),
-        "columns": ", ".join(case.names),
-        "SHA-256": fingerprint_of_rows(case),
+        "rows": number(inputs.n_samples),
+        "columns": ", ".join(inputs.names),
+        "SHA-256": fingerprint_of_rows(inputs),
     }
     parts["Settings of this report"] = {
         title_of(name): _in_words(value)
         for name, value in settings.items()
         if value is not None and value != []
     }
-    parts["Versions"] = _versions(case)
+    parts["Versions"] = _versions(inputs)
     return parts
 
 
-def fingerprint_of_rows(case):
+def fingerprint_of_rows(inputs):
     """Return the SHA-256 of rows, observed labels and weights; the same in any container."""
-    digest = hashlib.sha256(np.ascontiguousarray(row_hashes(case.X)).tobytes())
-    if case.y is not None:
-        digest.update(np.ascontiguousarray(case.y, dtype=np.float64).tobytes())
-    digest.update(np.ascontiguousarray(case.sample_weight).tobytes())
+    digest = hashlib.sha256(np.ascontiguousarray(row_hashes(inputs.X)).tobytes())
+    if inputs.y is not None:
+        digest.update(np.ascontiguousarray(inputs.y, dtype=np.float64).tobytes())
+    digest.update(np.ascontiguousarray(inputs.sample_weight).tobytes())
     return digest.hexdigest()
 
 
@@ -83,7 +83,7 @@ def _distillation(distiller):
 
 
 def _beyond(distiller):
-    """Return what was asked for beyond soft labels: parameters that are not the defaults."""
+    """Return the options used beyond soft labels: parameters that are not the defaults."""
     parameters = inspect.signature(type(distiller)).parameters.values()
     return {
         p.name: getattr(distiller, p.name)
@@ -102,9 +102,9 @@ def _rows_by_origin(summary):
     }
 
 
-def _versions(case):
+def _versions(inputs):
     packages = ["skdistill", "scikit-learn", "numpy"]
-    packages += sorted({package_of(last_step(model.estimator)) for model in case.models.values()})
+    packages += sorted({package_of(last_step(model.estimator)) for model in inputs.models.values()})
     found = {"Python": platform.python_version()}
     for package in packages:
         try:

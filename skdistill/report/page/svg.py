@@ -9,8 +9,8 @@ import numpy as np
 from skdistill.report.plotting import import_pyplot, shorten
 from skdistill.report.reasons.plots import STUDENT, TEACHER
 
-#: Colours that stand for those of the page, by the name of its CSS variable. No other colour of a
-#: figure may be one of these, so they are chosen to be none that anybody would choose.
+#: Placeholders for the colours of the page, by the name of its CSS variable. No other colour of a
+#: figure may be one of these, so they are colours that nobody would choose.
 THEME = {
     "ink": "#010203",
     "faint": "#010204",

@@ -1,5 +1,5 @@
-"""Why do teacher and student answer as they do? `explain` tells, `report` compares.
+"""Why do teacher and student predict as they do? `explain` explains, `compare_reasons` compares.
 
-`shapley` computes the values; `likeness` compares those of two models, `card` holds what came out
-and `plots` draws it.
+`shapley` computes the values; `similarity` compares those of two models, `attribution_report` holds
+the result and `plots` draws it.
 """

@@ -1,4 +1,4 @@
-"""Explain answers by Shapley values of the user's own columns, and name reasons."""
+"""Explain predictions by Shapley values of the user's own columns, and name reasons."""
 
 import warnings
 from functools import partial
@@ -13,12 +13,12 @@ from skdistill.columns import cell_values, is_frame, table_names, take_rows
 from skdistill.models import Model, student_and_teacher
 from skdistill.parameters import Interval, StrOptions, validate_params
 from skdistill.report.plotting import class_position
+from skdistill.report.reasons.shapley.explained_output import ExplainedOutput, RowPool
 from skdistill.report.reasons.shapley.methods import attribute
-from skdistill.report.reasons.shapley.question import Question, RowPool
 from skdistill.teacher.asking import n_columns_of
 from skdistill.verbose import note, steps, verbose
 
-#: With fewer rows to explain than this, a background has to be passed.
+#: With fewer rows to explain than this, a background must be passed.
 FEWEST_ROWS_TO_DRAW_FROM = 20
 
 CONSTRAINTS = {
@@ -43,13 +43,13 @@ class Reason(NamedTuple):
     value : object
         What the row holds there, as the user has it; NaN or None where missing.
     contribution : float
-        Its Shapley value, larger than 0, in the output space that was asked for.
+        Its Shapley value, larger than 0, in the output space that was passed.
 
     Examples
     --------
     A reason unpacks like any tuple:
 
-    >>> from skdistill import Reason
+    >>> from skdistill.report import Reason
     >>> column, value, contribution = Reason("amount", 1250.0, 0.31)
     >>> print(f"{column} = {value} adds {contribution}")
     amount = 1250.0 adds 0.31
@@ -73,7 +73,7 @@ def explain(
     random_state=None,
     verbose=0,
 ):
-    """Explain the answers of a model by Shapley values, one per row, column and class.
+    """Explain the predictions of a model by Shapley values, one per row, column and class.
 
     All models are explained by one definition, in one shape and in one output space, so teacher
     and student can be compared. What is explained are always the columns that the model is given:
@@ -88,19 +88,19 @@ def explain(
     X : array-like or data frame of shape (n_samples, n_features)
         Rows to explain, as the model takes them.
     background : array-like or data frame of shape (n_background, n_features), default=None
-        Rows that an explanation starts from: a value says why the answer to a row differs from
-        the mean answer to these. None draws them from X.
+        Rows that an explanation starts from: a value says why the prediction for a row differs from
+        the mean prediction for these. None draws them from X.
     output : {"probability", "log_odds"}, default="probability"
         What is explained of a classifier. "log_odds" is the log-odds of each class against the
         geometric mean of the others: with two classes their log-odds, and linear in the margins
         of boosting and of additive models. Of regressors the prediction is explained.
     max_background : int, default=100
-        Largest number of background rows; of more, so many are drawn. Time grows with it, except
+        Largest number of background rows; of more, this many are drawn. Time grows with it, except
         for the closed form and with trees.
     max_evals : int or None, default=None
-        Largest number of answers that a model is asked for per row where values are sampled, see
+        Largest number of evaluations of the model per row where values are sampled, see
         Notes: the error falls with its square root. None takes 6,000, or 20,000 of students that
-        are asked by their plain arrays, and more if that is less than a walk for every background
+        predict from plain arrays, and more if that is less than a walk for every background
         row.
     random_state : int, RandomState instance or None, default=None
         Draws the background and the orders of columns.
@@ -137,24 +137,24 @@ def explain(
     Notes
     -----
     The values are interventional Shapley values: the players are the columns, and a set of columns
-    S is worth the mean, over background rows z, of the answer to z with the columns S taken from
-    the row explained. For every row ``base_values + values.sum(axis=1)`` is the model's answer,
-    and the base is its mean answer to the background. How they are computed depends on what the
-    model is found to be, not on its name:
+    S is worth the mean, over background rows z, of the prediction for z with the columns S taken
+    from the row explained. For every row ``base_values + values.sum(axis=1)`` is the model's
+    prediction, and the base is its mean prediction for the background. How they are computed
+    depends on what the model is found to be, not on its name:
 
     - "closed form": additive students, in log-odds and in regression; exact.
-    - "exact, from n trees": models whose answer, in the space asked for, is a sum of trees: tree
-      students, and forests in probability, boosting in log-odds and regressors of both, as shap
-      reads them. The trees are used if they answer as the model does, to 1e-4 of the range of
-      answers, on the rows, the background and mixtures of both, and if they have at most 300,000
-      leaves, each of which takes 50 to 150 microseconds for up to 512 rows.
+    - "exact, from n trees": models whose prediction, in that output space, is a sum of trees:
+      tree students, and forests in probability, boosting in log-odds and regressors of both, as
+      shap reads them. The trees are used if they predict as the model does, to 1e-4 of the range of
+      predictions, on the rows, the background and mixtures of both, and if they have at most
+      300,000 leaves, each of which takes 50 to 150 microseconds for up to 512 rows.
     - "sampled, n walks": all others, such as MLP students, boosting in probability, Voting,
       Stacking, and models that split by category. A walk turns a background row into the row
       explained, column by column in random order, and every second walk goes in the reverse order
       of the one before. Each background row gets the same number of walks, as many as `max_evals`
-      pays for, at ``n_features - 1`` answers each; if that is less than one, fewer background rows
-      are used. The values still add up exactly, and a column that makes no difference gets 0. MLP
-      and additive students are asked by their plain arrays, which takes a microsecond per answer.
+      pays for, at ``n_features - 1`` evaluations each; if that is less than one, fewer background
+      rows are used. The values still add up exactly, and a column that makes no difference gets 0.
+      MLP and additive students predict from plain arrays, in a microsecond per prediction.
 
     Pipelines are looked through where every column that the last step sees is made of one of the
     user's, such as by scaling, imputing or one-hot encoding; behind other transformers, values are
@@ -201,9 +201,9 @@ def explain(
         X, background, model, max_background, check_random_state(random_state)
     )
     pool = RowPool.of(X, background)
-    question = Question.about(model, space, background)
+    explained = ExplainedOutput.about(model, space, background)
     found = attribute(
-        question,
+        explained,
         pool,
         max_evals=max_evals,
         random_state=check_random_state(random_state),
@@ -217,7 +217,7 @@ def explain(
         feature_names=table_names(X),
         output_names=["prediction"] if model.labels is None else [str(c) for c in model.labels],
     )
-    explanation.output_space, explanation.method = question.space, found.method
+    explanation.output_space, explanation.method = explained.space, found.method
     return explanation
 
 
@@ -264,7 +264,7 @@ def reason_codes(
     max_background : int, default=100
         Largest number of background rows.
     max_evals : int or None, default=None
-        Largest number of answers per row where contributions are sampled, see `explain`.
+        Largest number of evaluations per row where contributions are sampled, see `explain`.
     random_state : int, RandomState instance or None, default=None
         Draws the background and the orders of columns.
     verbose : int, default=0
@@ -326,7 +326,7 @@ def reason_codes(
 
 
 def _space(model, output):
-    """Return the space of the answers; a regressor has one, whatever was asked for."""
+    """Return the space of the predictions; a regressor has one, whatever was passed."""
     if model.labels is None:
         if output != "probability":
             raise ValueError(
@@ -336,7 +336,7 @@ def _space(model, output):
         return "prediction"
     if len(model.labels) == 1:
         raise ValueError(
-            f"{model.name} knows one class only, {model.labels.tolist()[0]!r}: its answer is "
+            f"{model.name} knows one class only, {model.labels.tolist()[0]!r}: its prediction is "
             "always the same, and there is nothing to explain."
         )
     return output

@@ -6,7 +6,7 @@ import numpy as np
 
 from skdistill.report.plotting import make_panels, right_of, shorten, value_axis
 
-#: Colours that are seen on light ground and on dark.
+#: Colours that are visible on light and dark backgrounds.
 TEACHER, STUDENT, GREY = "#888888", "#2a78d6", "0.6"
 
 #: Width and height of one panel, in inches.

@@ -1,7 +1,7 @@
-"""Interventional Shapley values of one question to a model, against background rows.
+"""Interventional Shapley values of one output of a model, against background rows.
 
-`question` says what is asked and mixes rows; `walks` estimates values by walks from background
-rows, answered by the model itself (`mixed_rows`) or by what a student's first step adds up
-(`additive_start`); `trees` computes those of sums of trees exactly, once `read_trees` has read
+`explained_output` computes what is explained and mixes rows; `walks` estimates values by walks from
+background rows, evaluated by the model itself (`mixed_rows`) or by what a student's first step adds
+up (`additive_start`); `trees` computes those of sums of trees exactly, once `read_trees` has read
 them; `methods` chooses.
 """

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.utils import gen_batches
 
 from skdistill.columns import check_rows, plain_rows
-from skdistill.report.reasons.shapley.question import Question
+from skdistill.report.reasons.shapley.explained_output import ExplainedOutput
 from skdistill.report.reasons.shapley.walks import Walks
 
 #: Mixed rows that go through the layers of a network at a time: they stay in the cache.
@@ -60,12 +60,12 @@ class AdditiveStart:
 
 @dataclass(frozen=True)
 class WalksFromStart:
-    """Answers along walks of a student that starts with a sum.
+    """Predictions along walks of a student that starts with a sum.
 
     Attributes
     ----------
-    question : Question
-        What is asked.
+    output : ExplainedOutput
+        What is explained.
     walks : Walks
         From background rows, by their position among them.
     start : AdditiveStart
@@ -76,7 +76,7 @@ class WalksFromStart:
         What every player of the background rows adds.
     """
 
-    question: Question
+    output: ExplainedOutput
     walks: Walks
     start: AdditiveStart
     positions: np.ndarray
@@ -88,7 +88,7 @@ class WalksFromStart:
         return len(self.positions)
 
     def answers_along(self, row):
-        """Answers along the walks to one of the rows to explain, see `walk_all`."""
+        """Predictions along the walks to one of the rows to explain, see `walk_all`."""
         changes = self.start.parts(self.positions[row : row + 1]) - self.background
         at_z = self.background.sum(axis=1) + self.start.intercept
         n_walks, n_columns = self.walks.order.shape
@@ -100,5 +100,5 @@ class WalksFromStart:
             for step, column in enumerate(order.T):
                 np.add(sums[step], changes[z, column], out=sums[step + 1])
             outputs = self.start.student.after_sum(sums.reshape(-1, at_z.shape[1]))
-            answers.append(self.question.of_outputs(outputs).reshape(n_columns + 1, len(z), -1))
+            answers.append(self.output.of_outputs(outputs).reshape(n_columns + 1, len(z), -1))
         return np.concatenate(answers, axis=1).swapaxes(0, 1)

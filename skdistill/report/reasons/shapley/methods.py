@@ -12,8 +12,8 @@ from skdistill.report.reasons.shapley.trees import tree_shapley_values
 from skdistill.report.reasons.shapley.walks import plan_walks, walk_all
 from skdistill.students.base import stated
 
-#: Answers per row, unless said otherwise: of models, and of students asked by their plain arrays,
-#: which answer in a microsecond. More if it takes more for a walk from every background row.
+#: Predictions per row, unless said otherwise: of models, and of students, which predict from plain
+#: arrays, which take a microsecond. More if it takes more for a walk from every background row.
 EVALS, EVALS_OF_ARRAYS = 6_000, 20_000
 
 
@@ -24,9 +24,9 @@ class Attribution:
     Attributes
     ----------
     values : ndarray of shape (n_samples, n_columns, n_outputs)
-        For every row they add up to its answer minus the base.
+        For every row they add up to its prediction minus the base.
     base : ndarray of shape (n_outputs,)
-        Mean answer of the background.
+        Mean prediction of the background.
     method : str
         How they were computed.
     """
@@ -36,17 +36,17 @@ class Attribution:
     method: str
 
 
-def attribute(question, pool, *, max_evals, random_state, bar):
+def attribute(output, pool, *, max_evals, random_state, bar):
     """Compute Shapley values by the best method that the model allows.
 
     Parameters
     ----------
-    question : Question
+    output : ExplainedOutput
         What is explained.
     pool : RowPool
         Rows to explain, and background.
     max_evals : int or None
-        Largest number of answers per row where values are sampled; None for as many as usual.
+        Largest number of evaluations per row where values are sampled; None for as many as usual.
     random_state : RandomState instance
         Draws the walks.
     bar : callable
@@ -55,21 +55,21 @@ def attribute(question, pool, *, max_evals, random_state, bar):
     Returns
     -------
     attribution : Attribution
-        Exact for additive students where their curves add up to the answer, and for models that
+        Exact for additive students where their curves add up to the prediction, and for models that
         are sums of trees there; sampled for all others.
     """
-    last = see_through(question.model.estimator, pool.table)
+    last = see_through(output.model.estimator, pool.table)
     if last is not None:
-        if stated(last.estimator, "form") == "additive" and question.space != "probability":
-            return _closed_form(question, pool, last)
+        if stated(last.estimator, "form") == "additive" and output.space != "probability":
+            return _closed_form(output, pool, last)
         if stated(last.estimator, "starts_with_a_sum"):
             walks = _plan(pool, max_evals, EVALS_OF_ARRAYS, random_state)
-            return _by_walks(WalksFromStart(question, walks, *_first_step(pool, last)), bar)
-        found = read_trees(last, question, pool)
+            return _by_walks(WalksFromStart(output, walks, *_first_step(pool, last)), bar)
+        found = read_trees(last, output, pool)
         if found is not None:
-            return _by_trees(question, pool, last, found, bar)
+            return _by_trees(output, pool, last, found, bar)
     walks = _plan(pool, max_evals, EVALS, random_state)
-    return _by_walks(MixedRows(question, pool, walks), bar)
+    return _by_walks(MixedRows(output, pool, walks), bar)
 
 
 def _first_step(pool, last):
@@ -79,21 +79,21 @@ def _first_step(pool, last):
     return start, positions[pool.explained], start.parts(positions[pool.background])
 
 
-def _closed_form(question, pool, last):
+def _closed_form(output, pool, last):
     start, positions, at_z = _first_step(pool, last)
-    base = question.of_outputs(at_z.sum(axis=1) + start.intercept).mean(axis=0)
-    values = question.of_sums(start.parts(positions) - at_z.mean(axis=0))
+    base = output.of_outputs(at_z.sum(axis=1) + start.intercept).mean(axis=0)
+    values = output.of_sums(start.parts(positions) - at_z.mean(axis=0))
     return Attribution(values, base, "closed form")
 
 
-def _by_trees(question, pool, last, found, bar):
+def _by_trees(output, pool, last, found, bar):
     X, background = found.matrix[pool.explained], found.matrix[pool.background]
     players = last.owner, last.n_columns
     values = tree_shapley_values(found.trees, X, background, *players, bar)
-    base = question.answers(pool.background_rows).mean(axis=0)
+    base = output.answers(pool.background_rows).mean(axis=0)
     n_trees = len(found.trees)
     method = f"exact, from {n_trees:,} tree{'s' if n_trees > 1 else ''}"
-    return Attribution(question.of_sums(values), base, method)
+    return Attribution(output.of_sums(values), base, method)
 
 
 def _plan(pool, max_evals, usual, random_state):
@@ -107,4 +107,4 @@ def _by_walks(model, bar):
     values, base = walk_all(model.walks, model.n_rows, model.answers_along, bar)
     n_walks, n_columns = model.walks.order.shape
     n_evals = n_walks * (n_columns - 1)
-    return Attribution(values, base, f"sampled, {n_walks:,} walks, {n_evals:,} answers per row")
+    return Attribution(values, base, f"sampled, {n_walks:,} walks, {n_evals:,} evaluations per row")

@@ -1,32 +1,32 @@
-"""Walks answered by the model itself, which is asked about mixed rows."""
+"""Walks evaluated by the model itself, on mixed rows."""
 
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from skdistill.report.reasons.shapley.question import Question, RowPool
+from skdistill.report.reasons.shapley.explained_output import ExplainedOutput, RowPool
 from skdistill.report.reasons.shapley.walks import Walks
 
-#: Cells of a mixed table that a model is asked about at a time.
+#: Cells of a mixed table that a model predicts at a time.
 BATCH_CELLS = 2**20
 
 
 @dataclass(frozen=True)
 class MixedRows:
-    """Answers along walks of a model that is asked about mixed rows.
+    """Predictions along walks of a model for mixed rows.
 
     Attributes
     ----------
-    question : Question
-        What is asked.
+    output : ExplainedOutput
+        What is explained.
     pool : RowPool
         The rows.
     walks : Walks
         From background rows, by their position among them.
     """
 
-    question: Question
+    output: ExplainedOutput
     pool: RowPool
     walks: Walks
 
@@ -38,12 +38,12 @@ class MixedRows:
     @cached_property
     def _ends(self):
         ends = (self.pool.explained_rows, self.pool.background_rows)
-        return tuple(self.question.answers(rows) for rows in ends)
+        return tuple(self.output.answers(rows) for rows in ends)
 
     def answers_along(self, row):
-        """Answers along the walks to one of the rows to explain, see `walk_all`.
+        """Predictions along the walks to one of the rows to explain, see `walk_all`.
 
-        Steps that take a cell equal to the one that is there change nothing and are not asked
+        Steps that take a cell equal to the one that is there change nothing and are not evaluated
         about.
         """
         order, step = self.walks.order, self.walks.step
@@ -55,7 +55,7 @@ class MixedRows:
         walk, at = np.nonzero(differs & (n_changed < n_different[:, None]))
         source = np.where(step[walk] <= at[:, None], x, z[walk, None])
         asked = self._ask(source)
-        # What is known, one after the other: z of every walk, x, then what was asked.
+        # What is known, one after the other: z of every walk, x, then the new ones.
         at_x, at_z = self._ends
         known = np.concatenate([at_z[self.walks.start], at_x[row : row + 1], asked])
         n_walks = len(self.walks)
@@ -73,5 +73,5 @@ class MixedRows:
         size = max(BATCH_CELLS // source.shape[1], 1)
         batches = [source[i : i + size] for i in range(0, len(source), size)]
         n_outputs = self._ends[0].shape[1]
-        answers = [self.question.answers(self.pool.mix(batch)) for batch in batches]
+        answers = [self.output.answers(self.pool.mix(batch)) for batch in batches]
         return np.concatenate([np.zeros((0, n_outputs)), *answers])

@@ -27,7 +27,7 @@ class TreesOnRows:
     Attributes
     ----------
     trees : list of ArrayTree
-        What they add up to is the answer, up to a constant and `Question.of_sums`.
+        What they add up to is the answer, up to a constant and `ExplainedOutput.of_sums`.
     matrix : ndarray of shape (n_rows, n_columns)
         The rows as the trees see them, in the type that they compare, NaN where missing.
     """
@@ -43,7 +43,7 @@ def read_trees(last, question, pool):
     ----------
     last : LastStep
         The step that answers the question, and what it sees.
-    question : Question
+    question : ExplainedOutput
         What is explained.
     pool : RowPool
         Rows to explain, and background.

@@ -1,7 +1,7 @@
 """Exact Shapley values of sums of decision trees, against background rows: arrays in, arrays out.
 
 The players are columns, or groups of them. A mixture of a row x and a background row z reaches a
-leaf if and only if, of the players that its path asks, those for whom x alone meets all conditions
+leaf if and only if, of the columns that its path tests, those for whom x alone meets all conditions
 come from x and those for whom z alone does come from z; a player for whom neither does rules the
 leaf out. That makes a game whose Shapley values are two binomial coefficients.
 """
@@ -11,10 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import beta
 
-#: Paths ask at most this many players: who fails on a path are the bits of one integer.
+#: Paths test at most this many columns: those that fail on a path are the bits of one integer.
 MAX_PATH_PLAYERS = 64
 
-#: Rows that are explained at a time. Many fail alike, so the more the cheaper is each.
+#: Rows that are explained at a time. Many fail in the same way, so larger blocks are cheaper per
+#: row.
 CHUNK_ROWS = 512
 
 
@@ -29,11 +30,11 @@ class ArrayTree:
     if_missing : ndarray of shape (n_nodes,)
         The child that rows without a value go to.
     column : ndarray of shape (n_nodes,)
-        Column that the node asks for.
+        Column that the node tests.
     threshold : ndarray of shape (n_nodes,)
         Rows with ``x <= threshold`` go left.
     value : ndarray of shape (n_nodes, n_outputs)
-        What the tree adds to the answer; read at leaves only.
+        What the tree adds to the prediction; read at leaves only.
     """
 
     left: np.ndarray
@@ -59,7 +60,7 @@ class ArrayTree:
         return depth
 
     def goes_left(self, columns):
-        """Answer every node's question for every row.
+        """Evaluate the condition of every node for every row.
 
         Parameters
         ----------
@@ -93,7 +94,7 @@ class ArrayTree:
 
 
 def sum_of_trees(trees, X):
-    """Add up what trees answer for the rows of a matrix, of shape (n_samples, n_outputs)."""
+    """Add up the outputs of trees for the rows of a matrix, of shape (n_samples, n_outputs)."""
     columns = np.ascontiguousarray(X.T)
     return sum(tree.predict(columns) for tree in trees)
 
@@ -104,7 +105,7 @@ def tree_shapley_values(trees, X, background, owner, n_players, bar=iter):
     Parameters
     ----------
     trees : list of ArrayTree
-        The trees; no path may ask more than `MAX_PATH_PLAYERS` players.
+        The trees; no path may test more than `MAX_PATH_PLAYERS` columns.
     X : ndarray of shape (n_samples, n_columns)
         Rows to explain, in the type that the trees compare; NaN where missing.
     background : ndarray of shape (n_background, n_columns)
@@ -119,7 +120,7 @@ def tree_shapley_values(trees, X, background, owner, n_players, bar=iter):
     Returns
     -------
     values : ndarray of shape (n_samples, n_players, n_outputs)
-        For every row they add up to its answer minus the mean answer of the background.
+        For every row they add up to its prediction minus the mean prediction of the background.
 
     Notes
     -----
@@ -148,7 +149,8 @@ def _add_tree(values, tree, X, background, owner):
     """Add the values of one tree, summed over the background, to `values`."""
     n_rows = len(X)
     goes_left = tree.goes_left(np.concatenate([X, background]).T)
-    # Per node: for whom the rows fail on the way there, as bits, and whom the bits stand for.
+    # Per node: the columns on which the rows fail on the way there, as bits, and the column of each
+    # bit.
     stack = [(0, np.zeros(goes_left.shape[1], dtype=np.uint64), ())]
     while stack:
         node, failed, path = stack.pop()

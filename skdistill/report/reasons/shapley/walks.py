@@ -1,8 +1,8 @@
 """Shapley values of any function, by walks from background rows to the row explained.
 
 A walk takes the columns in some order and turns a background row z into the row x, one column at
-a time. What the answer gains at a step is what that column contributes; the mean over orders and
-background rows is its Shapley value, and along every walk the gains add up to f(x) - f(z).
+a time. What the prediction gains at a step is what that column contributes; the mean over orders
+and background rows is its Shapley value, and along every walk the gains add up to f(x) - f(z).
 """
 
 from dataclasses import dataclass
@@ -40,19 +40,19 @@ class Walks:
         Parameters
         ----------
         answers : ndarray of shape (n_walks, n_columns + 1, n_outputs)
-            Answers along the walks, from the background row to the row explained.
+            Predictions along the walks, from the background row to the row explained.
 
         Returns
         -------
         values : ndarray of shape (n_columns, n_outputs)
-            They add up to the mean last answer minus the mean first one.
+            They add up to the mean last prediction minus the mean first one.
         """
         gains = np.diff(answers, axis=1)
         return np.take_along_axis(gains, self.step[:, :, None], axis=1).mean(axis=0)
 
 
 def plan_walks(n_background, n_columns, max_evals, random_state):
-    """Choose walks that cost at most so many answers per row explained.
+    """Choose walks that cost at most this many evaluations per row explained.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def plan_walks(n_background, n_columns, max_evals, random_state):
     n_columns : int
         Number of columns.
     max_evals : int
-        Largest number of answers per row; both ends of a walk are known and cost nothing.
+        Largest number of evaluations per row; both ends of a walk are known and cost nothing.
     random_state : RandomState instance
         Draws the orders, and background rows if there are too many for one walk each.
 
@@ -95,7 +95,7 @@ def walk_all(walks, n_rows, answers_along, bar=iter):
     n_rows : int
         Number of rows.
     answers_along : callable
-        Given the number of a row, returns the answers along the walks to it, of shape
+        Given the number of a row, returns the predictions along the walks to it, of shape
         (n_walks, n_columns + 1, n_outputs).
     bar : callable, default=iter
         Wraps the range of rows that is worked off.
@@ -103,9 +103,9 @@ def walk_all(walks, n_rows, answers_along, bar=iter):
     Returns
     -------
     values : ndarray of shape (n_rows, n_columns, n_outputs)
-        Estimates. For every row they add up to its answer minus the base.
+        Estimates. For every row they add up to its prediction minus the base.
     base : ndarray of shape (n_outputs,)
-        Mean answer of the background rows that walks start from.
+        Mean prediction of the background rows that walks start from.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""What is explained: the answers of a model in one output space, on rows mixed cell by cell.
+"""What is explained: the predictions of a model in one output space, on rows mixed cell by cell.
 
 The players are always the user's columns, in the user's own container.
 """
@@ -37,7 +37,7 @@ def contrast(margins):
 
 
 @dataclass(frozen=True)
-class Question:
+class ExplainedOutput:
     """What is explained of a model.
 
     Attributes
@@ -47,7 +47,7 @@ class Question:
     space : str
         "probability", "log_odds" or, of a regressor, "prediction".
     prior : ndarray of shape (n_classes,) or None
-        Mean probabilities of the background. Log-odds of models that answer with 0 start from a
+        Mean probabilities of the background. Log-odds of models that predict 0 start from a
         share of them, see `skdistill.teacher.margins.ClassifierTeacher.margins_of`.
     """
 
@@ -64,7 +64,7 @@ class Question:
         return cls(model, space, np.maximum(prior, SMALLEST_PROBABILITY))
 
     def answers(self, X):
-        """Ask the model, for an answer of shape (n_samples, n_outputs)."""
+        """Return the model's predictions, of shape (n_samples, n_outputs)."""
         if self.space != "log_odds":
             return self.model.answers(X, self.model.labels)
         labels = self.model.labels
@@ -72,12 +72,12 @@ class Question:
         return contrast(model.margins(X))
 
     def of_sums(self, sums):
-        """Turn what adds up in a model into answers, up to a constant, by a linear map.
+        """Turn what adds up in a model into predictions, up to a constant, by a linear map.
 
         Parameters
         ----------
         sums : ndarray of shape (..., n_sums)
-            Margins, in probability space probabilities, or predictions; one column stands for the
+            Margins, in probability space probabilities, or predictions; one column is the
             second of two classes.
 
         Returns
@@ -92,7 +92,7 @@ class Question:
         return contrast(sums) if self.space == "log_odds" else sums
 
     def of_outputs(self, outputs):
-        """Turn the outputs of a student's last step into answers.
+        """Turn the outputs of a student's last step into predictions.
 
         Parameters
         ----------

@@ -1,14 +1,14 @@
-"""Conditions that a report has to meet: which there are, and in which range they make sense."""
+"""Conditions that a report must meet: which there are, and in which range they make sense."""
 
 import math
 from numbers import Real
 
 import numpy as np
 
-from skdistill.report.fidelity.closeness import MEASURES
+from skdistill.report.fidelity.measures import MEASURES
 from skdistill.report.fidelity.scores import SCORES
 
-#: What a verdict may be asked to be at least; every verdict is at least red.
+#: The lowest verdicts that can be required; every verdict is at least red.
 ASKED_STATUSES = ("green", "amber")
 
 _CORRELATIONS = {"rank_correlation", "top_k_rank_correlation"}
@@ -85,8 +85,8 @@ def check_conditions(kind, limits, *, status, non_inferior, helped, at_interval)
         )
     if at_interval and not set(limits) & set(MEASURES[kind]):
         raise ValueError(
-            "at_interval=True is about limits on likeness, and none was passed; there are "
-            f"{sorted(MEASURES[kind])}."
+            "at_interval=True is about limits on measures of fidelity, and none was passed; they "
+            f"are {sorted(MEASURES[kind])}."
         )
 
 

@@ -2,19 +2,14 @@
 
 import numpy as np
 
+from skdistill.formatting import pandas_frame
 from skdistill.models import student_and_teacher
 from skdistill.report.displays.tree_picture import draw_tree
 from skdistill.report.displays.tree_rules import leaf_facts, rules_of
-from skdistill.report.plotting import (
-    class_position,
-    draw_if_possible,
-    import_pyplot,
-    pandas_frame,
-    shown_student,
-)
+from skdistill.report.plotting import class_position, draw_if_possible, import_pyplot, shown_student
 from skdistill.students.kinds import of_form
 
-#: Heading and format of what is known of a rule; None stands for the format of scores.
+#: Heading and format of what is known of a rule; None is the format of scores.
 _COLUMNS = {
     "label": ("class", ""),
     "score": ("student", None),
@@ -36,7 +31,7 @@ class TreeDisplay:
     tree : PlainTree
         The tree as plain arrays.
     rules : tuple of Rule
-        One rule per leaf, in the order they are to be shown.
+        One rule per leaf, in the order in which they are shown.
     missing_occurs : list of bool or None, default=None
         Per column, whether branches have to say where missing values go; None for yes.
     name : str or None, default=None
@@ -111,7 +106,7 @@ class TreeDisplay:
         y : array-like of shape (n_samples,) or None, default=None
             What was observed on these rows; -1 marks those without a class.
         teacher : estimator or None, default=None
-            A fitted model whose answers on these rows are shown beside the student's; None for
+            A fitted model whose predictions on these rows are shown beside the student's; None for
             the teacher of the distiller, if it is there.
         class_of_interest : int, float, bool, str or None, default=None
             The class whose probability is shown; None for ``classes_[1]`` if there are two
@@ -302,7 +297,7 @@ def read_tree(cls, estimator, X=None, y=None, *, teacher=None, class_of_interest
     if X is None and (y is not None or teacher is not None):
         raise ValueError(
             f"{'y' if teacher is None else 'A teacher'} was passed without X. Pass the rows "
-            "that it is to be shown on, too."
+            "that it is shown on, too."
         )
     student, teacher = student_and_teacher(estimator, teacher)
     plain = shown_student(cls, student, of_form("tree"))

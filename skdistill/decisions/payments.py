@@ -1,4 +1,4 @@
-"""What a fraud desk knows of rows besides their columns: day, card and amount."""
+"""Day, card and amount of payments: what is known of rows besides their columns."""
 
 from dataclasses import dataclass
 
@@ -6,12 +6,12 @@ import numpy as np
 
 from skdistill.decisions.checks import check_amounts, check_days, check_entities
 
-#: Days or entities of which fewer say nothing of how they vary.
+#: Fewest days or entities whose variation can be estimated.
 FEWEST_CLUSTERS = 10
 
 
 @dataclass(frozen=True)
-class Desk:
+class Payments:
     """Day, entity and amount of every row; each of shape (n_samples,), or None.
 
     Attributes
@@ -47,12 +47,12 @@ class Desk:
         return None if self.day is None else int(self.day.max()) + 1
 
     def take(self, rows):
-        """Return the desk of some rows, given by a mask."""
+        """Return the payments of some rows, given by a mask."""
 
         def renumbered(positions):
             return None if positions is None else np.unique(positions[rows], return_inverse=True)[1]
 
-        return Desk(
+        return Payments(
             n_samples=int(rows.sum()),
             day=renumbered(self.day),
             entity=renumbered(self.entity),

@@ -1,6 +1,8 @@
-"""Rows of a report as text, and what its numbers are called and look like."""
+"""Reports as text, tables, frames and JSON, and the format and titles of their numbers."""
 
+import json
 import math
+from dataclasses import asdict, fields
 
 from skdistill.bootstrap import Estimate
 
@@ -80,7 +82,7 @@ def estimate_texts(estimate):
 
 
 def decimals(value, places):
-    """Write a number with so many decimals, and never a negative zero."""
+    """Write a number with this many decimals, and never a negative zero."""
     text = f"{value:,.{places}f}"
     return text if any(digit in text for digit in "123456789") else text.removeprefix("-")
 
@@ -171,3 +173,75 @@ def plain(value):
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def pandas_frame(columns):
+    """Make a pandas frame of a dict of columns, or raise ImportError with what to install."""
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise ImportError(
+            "A data frame needs pandas, which is not installed. Install it with: pip install pandas"
+        ) from error
+    return pd.DataFrame(columns)
+
+
+def write(text, path):
+    """Write a text to a path, or return it if there is none."""
+    if path is None:
+        return text
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    return None
+
+
+def fields_of(item):
+    """Return the fields of a data class as a dict, estimates left whole."""
+    return {field.name: getattr(item, field.name) for field in fields(item)}
+
+
+class JsonReport:
+    """A report that is a data class, as nested dicts and as JSON."""
+
+    def to_dict(self):
+        """Return everything as nested dicts and lists of plain numbers and strings."""
+        return plain(asdict(self))
+
+    def to_json(self, path=None):
+        """Write `to_dict` as JSON.
+
+        Parameters
+        ----------
+        path : str, path-like or None, default=None
+            Where to write it; None returns it.
+
+        Returns
+        -------
+        json : str or None
+            The text, if no path was given.
+        """
+        return write(json.dumps(self.to_dict(), indent=2), path)
+
+
+class TabularReport(JsonReport):
+    """A report whose parts are tables, by `section`; `MAIN_SECTION` names the main one."""
+
+    def to_frame(self, section=None):
+        """Return one part of the report as a data frame.
+
+        Parameters
+        ----------
+        section : str or None, default=None
+            See `section`; None for the main one.
+
+        Returns
+        -------
+        frame : pandas.DataFrame
+            Estimates take three columns: the value, ``_low`` and ``_high``.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        return pandas_frame(columns_of(self.section(section or self.MAIN_SECTION)))

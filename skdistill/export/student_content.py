@@ -4,12 +4,9 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from skdistill.exceptions import StudentFileError
 from skdistill.models import student_and_teacher
-from skdistill.scorer.content_checks import (
-    StudentFileError,
-    check_content,
-    is_plain,
-)
+from skdistill.scorer.content_checks import check_content, is_plain
 from skdistill.scorer.kinds import KINDS
 from skdistill.scorer.model import size_in_bytes
 from skdistill.scorer.student_content import StudentContent

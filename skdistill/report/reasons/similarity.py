@@ -1,4 +1,4 @@
-"""How alike two models' reasons are, row by row and in summary: numbers from arrays."""
+"""How similar two models' attributions are, row by row and in summary: numbers from arrays."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,8 @@ from scipy.stats import rankdata
 
 
 @dataclass(frozen=True)
-class RowLikeness:
-    """How alike the contributions of a reference and of another model are, per row.
+class RowSimilarity:
+    """How similar the contributions of a reference and of another model are, per row.
 
     Attributes
     ----------
@@ -26,8 +26,8 @@ class RowLikeness:
 
 
 @dataclass(frozen=True)
-class Likeness:
-    """Summary of `RowLikeness` over some rows.
+class Similarity:
+    """Summary of `RowSimilarity` over some rows.
 
     Attributes
     ----------
@@ -55,19 +55,19 @@ class Likeness:
     top_overlap: float
 
 
-def likeness_of_rows(reference, other, top):
+def similarity_of_rows(reference, other, top):
     """Compare contributions row by row.
 
     Parameters
     ----------
     reference, other : ndarray of shape (n_rows, n_columns)
-        Contributions of the columns to each row's answer.
+        Contributions of the columns to each row's prediction.
     top : int
         How many columns with the largest contributions, in absolute value, are looked at.
 
     Returns
     -------
-    likeness : RowLikeness
+    similarity : RowSimilarity
         Per row.
     """
     cosine = np.sum(_unit(reference) * _unit(other), axis=1)
@@ -76,7 +76,7 @@ def likeness_of_rows(reference, other, top):
     flipped = in_reference & (np.sign(reference) * np.sign(other) < 0)
     n_reference, n_other = in_reference.sum(axis=1), in_other.sum(axis=1)
     largest = np.maximum(n_reference, n_other)
-    return RowLikeness(
+    return RowSimilarity(
         cosine=np.where(both_zero, 1.0, np.clip(cosine, -1.0, 1.0)),
         sign_flips=flipped.sum(axis=1) / np.maximum(n_reference, 1),
         top_overlap=np.where(
@@ -85,16 +85,17 @@ def likeness_of_rows(reference, other, top):
     )
 
 
-def summarise(likeness, compared, rows, chosen):
-    """Summarise a `RowLikeness` over the rows that a mask chooses."""
+def summarise(similarity, compared, rows, chosen):
+    """Summarise a `RowSimilarity` over the rows that a mask chooses."""
     cosine, flips, overlap = (
-        values[chosen] for values in (likeness.cosine, likeness.sign_flips, likeness.top_overlap)
+        values[chosen]
+        for values in (similarity.cosine, similarity.sign_flips, similarity.top_overlap)
     )
     if not len(cosine):
-        return Likeness(compared, rows, 0, *[float("nan")] * 5)
+        return Similarity(compared, rows, 0, *[float("nan")] * 5)
     low, median = np.quantile(cosine, [0.05, 0.5])
     numbers = median, cosine.mean(), low, flips.mean(), overlap.mean()
-    return Likeness(compared, rows, len(cosine), *map(float, numbers))
+    return Similarity(compared, rows, len(cosine), *map(float, numbers))
 
 
 def rank_correlation(a, b):

@@ -1,14 +1,14 @@
-"""Reasons of teacher and student as data: what the comparison holds, and the forms it takes."""
+"""The result of `attribution_report`, as text, frame, JSON and plots."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from skdistill.report.plotting import class_position, import_pyplot, pandas_frame
-from skdistill.report.reasons.likeness import RowLikeness
+from skdistill.formatting import TabularReport, decimals, percent, plain, text_table
+from skdistill.report.plotting import class_position, import_pyplot
 from skdistill.report.reasons.plots import draw_dependence, draw_importance
-from skdistill.report.tables import decimals, percent, plain, text_table
+from skdistill.report.reasons.similarity import RowSimilarity
 
 #: The parts of a report that are tables, and their headings.
 SECTIONS = {
@@ -35,7 +35,7 @@ class ColumnImportance(NamedTuple):
 
 
 @dataclass(frozen=True)
-class AttributionReport:
+class AttributionReport(TabularReport):
     """Whether a student decides for the same reasons as its teacher; made by `attribution_report`.
 
     Attributes
@@ -58,11 +58,11 @@ class AttributionReport:
         The columns, those that matter most to the teacher first.
     rank_correlation : float
         Spearman's correlation of the two importances.
-    row_likeness : RowLikeness
-        Likeness of the student to the teacher on every row.
-    local : tuple of Likeness
+    row_similarity : RowSimilarity
+        Similarity of the student to the teacher on every row.
+    local : tuple of Similarity
         The same, summarised over all rows and over parts of them.
-    stability : tuple of Likeness
+    stability : tuple of Similarity
         What to compare that with: refitted students with the student, and models whose values are
         sampled with themselves, drawn again.
 
@@ -83,6 +83,8 @@ class AttributionReport:
     True
     """
 
+    MAIN_SECTION = "local"
+
     kind: str
     models: dict
     output_space: str
@@ -93,7 +95,7 @@ class AttributionReport:
     top: int
     importance: tuple
     rank_correlation: float
-    row_likeness: RowLikeness
+    row_similarity: RowSimilarity
     local: tuple
     stability: tuple
 
@@ -139,30 +141,9 @@ class AttributionReport:
             return [asdict(item) for item in getattr(self, name)]
         if name != "rows":
             raise ValueError(f"section={name!r}; one of {[*SECTIONS, 'rows']} was expected.")
-        columns = {"row": self.rows, "origin": self.origin, **vars(self.row_likeness)}
+        columns = {"row": self.rows, "origin": self.origin, **vars(self.row_similarity)}
         values = zip(*(column.tolist() for column in columns.values()), strict=True)
         return [dict(zip(columns, row, strict=True)) for row in values]
-
-    def to_frame(self, section="local"):
-        """Return one part of the report as a data frame.
-
-        Parameters
-        ----------
-        section : {"importance", "local", "stability", "rows"}, default="local"
-            See `section`.
-
-        Returns
-        -------
-        frame : pandas.DataFrame
-            One row per entry.
-
-        Raises
-        ------
-        ImportError
-            If pandas is not installed.
-        """
-        rows = self.section(section)
-        return pandas_frame({key: [row[key] for row in rows] for key in (rows[0] if rows else ())})
 
     def to_dict(self):
         """Return all but the explanations as nested dicts and lists of numbers and strings."""

@@ -9,14 +9,14 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
 from skdistill.estimators import last_step
-from skdistill.export.content import (
+from skdistill.export.onnx.onnx_sample import onnx_sample, table_sample
+from skdistill.export.student_content import (
     as_deployed_sees,
     check_labels_of_int64,
     check_size,
     deployed_student,
     student_content,
 )
-from skdistill.export.onnx.sample import onnx_sample, table_sample
 from skdistill.models import student_and_teacher
 from skdistill.scorer.model import LeanTree
 from skdistill.scorer.student_content import lean_model
@@ -25,7 +25,7 @@ from skdistill.students.column_selector import selection_of
 
 
 @dataclass(frozen=True)
-class Case:
+class OnnxModel:
     """A model on its way into a file.
 
     Attributes
@@ -35,7 +35,7 @@ class Case:
     model : LeanTree or LeanNetwork
         The same as plain arrays.
     sample : Sample
-        Rows to try, and what the student, or the pipeline, answers.
+        Rows to compare, and what the student, or the pipeline, predicts.
     proto : ModelProto
         The ONNX model.
     inputs : tuple of InputColumn
@@ -66,7 +66,7 @@ class Case:
         return self.proto.SerializeToString()
 
     def quantized(self):
-        """Return the case with int8 weights; see `skdistill.export.onnx.quantize`."""
+        """Return the model with int8 weights; see `skdistill.export.onnx.quantize`."""
         if isinstance(self.model, LeanTree) or not self.model.layers:
             raise TypeError(
                 f"quantize=True is for MLP students; a {type(self.student).__name__} has no large "
@@ -75,8 +75,8 @@ class Case:
         return replace(self, proto=_part("quantize").quantized(self.proto))
 
 
-def case_of(model, X, dtype):
-    """Build the ONNX model of a student or a pipeline, and the rows to try it on.
+def onnx_model_of(model, X, dtype):
+    """Build the ONNX model of a student or a pipeline, and the rows to compare it on.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def case_of(model, X, dtype):
 
     Returns
     -------
-    case : Case
+    onnx_model : OnnxModel
         Ready to be tried.
 
     Raises
@@ -107,7 +107,7 @@ def case_of(model, X, dtype):
     if estimator is student:
         proto, inputs = _part("build").build_model(lean, dtype)
         sample = onnx_sample(student, lean, as_deployed_sees(model, X))
-        return Case(student, lean, sample, proto, inputs, dtype, pack(content))
+        return OnnxModel(student, lean, sample, proto, inputs, dtype, pack(content))
     if X is None:
         raise ValueError(
             "The model is a pipeline, so X is needed: rows that show the names and types of its "
@@ -115,7 +115,7 @@ def case_of(model, X, dtype):
         )
     X = X if hasattr(X, "shape") else np.asarray(X)
     proto, inputs = _part("pipeline").build_pipeline(estimator, X, dtype)
-    return Case(student, lean, table_sample(deployed, X), proto, inputs, dtype, None)
+    return OnnxModel(student, lean, table_sample(deployed, X), proto, inputs, dtype, None)
 
 
 def _without_idle_steps(estimator):

@@ -1,17 +1,14 @@
-"""The money of teacher and student as data, and the forms it takes."""
+"""The result of `decision_report`, as text, frame and JSON."""
 
-import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 
 from skdistill.bootstrap import Estimate
-from skdistill.report.html import write
-from skdistill.report.plotting import pandas_frame
-from skdistill.report.tables import columns_of, number, plain, text_table
+from skdistill.formatting import TabularReport, fields_of, number, text_table
 
 #: The parts that are tables, and their headings.
 SECTIONS = {
     "decisions": "Decisions and money",
-    "calibration": "Probabilities against what was observed",
+    "calibration": "Probabilities against observed rates",
 }
 
 _COUNTS = {"approved", "reviewed", "declined", "missed_frauds", "declined_legit"}
@@ -53,7 +50,7 @@ class ModelDecisions:
 
 
 @dataclass(frozen=True)
-class DecisionReport:
+class DecisionReport(TabularReport):
     """What teacher and student cost when `DecisionBands` decide by their probabilities.
 
     Made by `decision_report`. Prints as text; `to_frame`, `to_dict` and `to_json` give other forms.
@@ -91,7 +88,8 @@ class DecisionReport:
 
     >>> from sklearn.datasets import make_classification
     >>> from sklearn.ensemble import RandomForestClassifier
-    >>> from skdistill import DecisionBands, DecisionCosts, TreeStudentClassifier, decision_report
+    >>> from skdistill import TreeStudentClassifier
+    >>> from skdistill.decisions import DecisionBands, DecisionCosts, decision_report
     >>> X, y = make_classification(3000, weights=[0.9], flip_y=0.02, random_state=0)
     >>> forest = RandomForestClassifier(min_samples_leaf=5, random_state=0).fit(X[:2000], y[:2000])
     >>> tree = TreeStudentClassifier(8).fit(X[:2000], y[:2000])
@@ -102,6 +100,8 @@ class DecisionReport:
     >>> print(report.sentence)  # doctest: +ELLIPSIS
     Deciding with the student costs more money than with the teacher: difference 684... rows.
     """
+
+    MAIN_SECTION = "decisions"
 
     n_samples: int
     n_frauds: float
@@ -150,11 +150,11 @@ class DecisionReport:
             raise ValueError(f"section={name!r}; one of {list(SECTIONS)} was expected.")
         if name == "calibration":
             return [
-                {"model": role, **_row(band)}
+                {"model": role, **fields_of(band)}
                 for role, bands in self.calibration.items()
                 for band in bands
             ]
-        return [{"model": role, **_row(each)} for role, each in self.decisions.items()]
+        return [{"model": role, **fields_of(each)} for role, each in self.decisions.items()]
 
     def shown(self, name="decisions"):
         """Return one part as people read it: whole numbers of rows, money per day if possible."""
@@ -171,45 +171,6 @@ class DecisionReport:
             for row in rows
         ]
 
-    def to_frame(self, section="decisions"):
-        """Return one part of the report as a data frame.
-
-        Parameters
-        ----------
-        section : {"decisions", "calibration"}, default="decisions"
-            Which part.
-
-        Returns
-        -------
-        frame : pandas.DataFrame
-            Estimates take three columns: the value, ``_low`` and ``_high``.
-
-        Raises
-        ------
-        ImportError
-            If pandas is not installed.
-        """
-        return pandas_frame(columns_of(self.section(section)))
-
-    def to_dict(self):
-        """Return everything as nested dicts and lists of plain numbers and strings."""
-        return plain(asdict(self))
-
-    def to_json(self, path=None):
-        """Write everything as JSON.
-
-        Parameters
-        ----------
-        path : str, path-like or None, default=None
-            Where to write it; None returns it.
-
-        Returns
-        -------
-        json : str or None
-            The text, if no path was given.
-        """
-        return write(json.dumps(self.to_dict(), indent=2), path)
-
     def __str__(self):
         days = "" if self.n_days is None else f", {self.n_days:,} day{'s'[: self.n_days > 1]}"
         teacher = f" and {self.models['teacher']}" if "teacher" in self.models else ""
@@ -225,8 +186,3 @@ class DecisionReport:
         """Return all tables and notes as text."""
         tables = [f"{title}\n{text_table(self.shown(name))}\n" for name, title in SECTIONS.items()]
         return "\n".join([*tables, *self.notes])
-
-
-def _row(item):
-    """Return the fields of a data class as a dict, estimates left whole."""
-    return {field.name: getattr(item, field.name) for field in fields(item)}

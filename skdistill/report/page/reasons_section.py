@@ -3,7 +3,7 @@
 import numpy as np
 
 from skdistill.report.page.svg import draw_svg
-from skdistill.report.reasons.card import SECTIONS
+from skdistill.report.reasons.attribution_report import SECTIONS
 
 #: Columns whose dependence is drawn.
 COLUMNS_DRAWN = 5

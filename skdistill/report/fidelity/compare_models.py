@@ -1,4 +1,4 @@
-"""Compare a student with its teacher: the computation of the fidelity card."""
+"""Compare a student with its teacher: the computation of `fidelity_report`."""
 
 import inspect
 from numbers import Integral, Real
@@ -9,26 +9,18 @@ from sklearn.utils import check_random_state
 
 from skdistill.bootstrap import Estimate, confusion, ratio, replicate
 from skdistill.decisions.bands import DecisionBands
+from skdistill.decisions.compare_money import decisions_on
 from skdistill.fidelity import kl_of_rows
 from skdistill.messages import shown
 from skdistill.parameters import Interval, check_parameters, validate_params
-from skdistill.report.decisions.report import decisions_on
-from skdistill.report.fidelity.card import (
+from skdistill.report.fidelity.cost import measure_cost, measure_scorer
+from skdistill.report.fidelity.daily import daily_scores
+from skdistill.report.fidelity.fidelity_report import (
     ClassAgreement,
     FidelityReport,
     ScoreComparison,
     ThresholdAgreement,
 )
-from skdistill.report.fidelity.case import make_case
-from skdistill.report.fidelity.closeness import (
-    agreement_by_class,
-    closeness_of,
-    closeness_statistics,
-    differences_of_rows,
-    threshold_statistics,
-)
-from skdistill.report.fidelity.cost import measure_cost, measure_scorer
-from skdistill.report.fidelity.daily import daily_scores
 from skdistill.report.fidelity.groups import (
     SMALLEST_GROUP,
     GroupGap,
@@ -37,18 +29,26 @@ from skdistill.report.fidelity.groups import (
     group_statistics,
     rates_known,
 )
+from skdistill.report.fidelity.measures import (
+    agreement_by_class,
+    differences_of_rows,
+    fidelity_measures,
+    fidelity_statistics,
+    threshold_statistics,
+)
+from skdistill.report.fidelity.report_inputs import make_inputs
 from skdistill.report.fidelity.scores import SCORES, log_losses_of_rows, score_statistics, scores_of
 from skdistill.report.fidelity.segments import RowValues, find_segments
 from skdistill.report.fidelity.verdict import judge
 from skdistill.verbose import note, stage, verbose
 
-#: The score a verdict is about, unless another is asked for.
+#: The score a verdict is about, unless another is passed.
 VERDICT_METRIC = {"binary": "roc_auc", "multiclass": "roc_auc", "regression": "r2"}
 
 #: Segments with fewer rows, or a smaller share of them, are left out.
 SMALLEST_SEGMENT, SMALLEST_SEGMENT_SHARE = 30, 0.01
 
-#: Where no thresholds are asked for, rows of the groups are selected from this probability on.
+#: Where no thresholds are passed, rows of the groups are selected from this probability on.
 DEFAULT_THRESHOLD = 0.5
 
 #: Share of the days, entities or rows on which the price of reviews is set; money is counted on
@@ -120,9 +120,9 @@ def fidelity_report(
         A fitted distiller, a Pipeline that ends in one, a search over either; or a student on its
         own: any fitted classifier with ``predict_proba``, or regressor.
     X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-        Rows that nobody was fitted on, as the model takes them.
+        Rows that no model was fitted on, as the model takes them.
     y : array-like of shape (n_samples,) or None, default=None
-        Observed classes or values. None reports what needs none: likeness and cost.
+        Observed classes or values. None reports what needs none: fidelity and cost.
     teacher : estimator or None, default=None
         The fitted teacher; None for the one that the distiller holds.
     baseline : estimator or None, default=None
@@ -229,7 +229,7 @@ def fidelity_report(
     >>> _ = report.require(agreement=0.9)
     """
     thresholds = check_thresholds(thresholds)
-    case = make_case(
+    inputs = make_inputs(
         model,
         X,
         y,
@@ -245,7 +245,7 @@ def fidelity_report(
         top_k_per_day=top_k_per_day,
     )
     return report_on(
-        case,
+        inputs,
         metric=metric,
         margin=margin,
         thresholds=thresholds,
@@ -277,7 +277,7 @@ def fidelity_options(given):
 
 
 def check_thresholds(thresholds):
-    """Return thresholds as a list of float; each has to be a probability.
+    """Return thresholds as a list of float; each must be a probability.
 
     Raises
     ------
@@ -296,51 +296,51 @@ def check_thresholds(thresholds):
 
 
 def report_on(
-    case, *, metric, margin, thresholds, n_bins, n_resamples, confidence, cost, random_state
+    inputs, *, metric, margin, thresholds, n_bins, n_resamples, confidence, cost, random_state
 ):
-    """Compute the report of a case; parameters are those of `fidelity_report`."""
-    metric = VERDICT_METRIC[case.kind] if metric is None else metric
-    if metric not in SCORES[case.kind]:
+    """Compute the report of checked inputs; parameters are those of `fidelity_report`."""
+    metric = VERDICT_METRIC[inputs.kind] if metric is None else metric
+    if metric not in SCORES[inputs.kind]:
         raise ValueError(
-            f"metric={shown(metric)} is no score of a {case.kind} task; one of "
-            f"{list(SCORES[case.kind])} was expected."
+            f"metric={shown(metric)} is no score of a {inputs.kind} task; one of "
+            f"{list(SCORES[inputs.kind])} was expected."
         )
-    thresholds = thresholds if case.kind == "binary" else []
+    thresholds = thresholds if inputs.kind == "binary" else []
     selection_threshold = thresholds[0] if thresholds else DEFAULT_THRESHOLD
     random_state = check_random_state(random_state)
     with stage("compare"):
-        note(f"{case.n_samples:,} rows, {n_resamples:,} resamples")
-        replicates = _replicate(case, thresholds, selection_threshold, n_resamples, random_state)
+        note(f"{inputs.n_samples:,} rows, {n_resamples:,} resamples")
+        replicates = _replicate(inputs, thresholds, selection_threshold, n_resamples, random_state)
 
     def estimate(values):
         return Estimate.of(values, confidence)
 
-    has_teacher = "teacher" in case.models
-    scores = _compare_scores(replicates, case, estimate, n_resamples, random_state)
-    decisions = _decisions(case, n_resamples, confidence, random_state)
-    fidelity = _likeness(replicates, case, estimate) if has_teacher else {}
-    by_class = _by_class(replicates, case, estimate) if has_teacher else ()
+    has_teacher = "teacher" in inputs.models
+    scores = _compare_scores(replicates, inputs, estimate, n_resamples, random_state)
+    decisions = _decisions(inputs, n_resamples, confidence, random_state)
+    fidelity = _fidelity(replicates, inputs, estimate) if has_teacher else {}
+    by_class = _by_class(replicates, inputs, estimate) if has_teacher else ()
     with stage("find-segments"):
-        segments = _segments(case, n_bins, confidence) if has_teacher else ()
-    rates, gaps, unsaid = _groups(replicates, case, confidence)
+        segments = _segments(inputs, n_bins, confidence) if has_teacher else ()
+    rates, gaps, unsaid = _groups(replicates, inputs, confidence)
     settings = {
         "metric": metric,
         "margin": float(margin),
         "thresholds": thresholds,
-        "top_k": case.top_k,
-        "top_k_per_day": case.top_k_per_day,
+        "top_k": inputs.top_k,
+        "top_k_per_day": inputs.top_k_per_day,
         "n_resamples": int(n_resamples),
         "confidence": float(confidence),
     }
-    if case.groups and case.kind == "binary":
-        settings["selected_class"] = case.classes[1].item()
+    if inputs.groups and inputs.kind == "binary":
+        settings["selected_class"] = inputs.classes[1].item()
         settings["selection_threshold"] = selection_threshold
-    seen = case.seen_rows
+    seen = inputs.seen_rows
     return FidelityReport(
-        kind=case.kind,
-        classes=None if case.classes is None else tuple(case.classes.tolist()),
-        n_samples=case.n_samples,
-        models={role: model.name for role, model in case.models.items()},
+        kind=inputs.kind,
+        classes=None if inputs.classes is None else tuple(inputs.classes.tolist()),
+        n_samples=inputs.n_samples,
+        models={role: model.name for role, model in inputs.models.items()},
         verdict=judge(
             scores,
             fidelity,
@@ -349,7 +349,7 @@ def report_on(
             gaps,
             decisions,
             settings,
-            n_samples=case.n_samples,
+            n_samples=inputs.n_samples,
             seen_rows=seen.sentence if seen is not None and seen.is_shown else None,
         ),
         scores=scores,
@@ -360,83 +360,83 @@ def report_on(
         segments=segments,
         group_rates=rates,
         group_gaps=gaps,
-        cost=_costs(case) if cost else {},
-        limitations=(*case.limitations, *unsaid),
+        cost=_costs(inputs) if cost else {},
+        limitations=(*inputs.limitations, *unsaid),
         settings=settings,
     )
 
 
-def _replicate(case, thresholds, selection_threshold, n_resamples, random_state):
+def _replicate(inputs, thresholds, selection_threshold, n_resamples, random_state):
     """Compute all statistics of all models on the rows and on the same resamples of them."""
     means, statistics = {}, {}
-    if "teacher" in case.models:
-        pair = case.answers["teacher"], case.answers["student"]
-        means, statistics = closeness_statistics(*pair, case.kind, case.top_k)
+    if "teacher" in inputs.models:
+        pair = inputs.answers["teacher"], inputs.answers["student"]
+        means, statistics = fidelity_statistics(*pair, inputs.kind, inputs.top_k)
         means |= threshold_statistics(*pair, thresholds)
-        if case.kind != "regression":
+        if inputs.kind != "regression":
             most_probable = [answers.argmax(axis=1) for answers in pair]
-            statistics["classes"] = confusion(*most_probable, len(case.classes))
-    for role, answers in case.answers.items():
-        if case.y is not None:
-            of_role = score_statistics(answers, case.y, case.kind, case.top_k)
+            statistics["classes"] = confusion(*most_probable, len(inputs.classes))
+    for role, answers in inputs.answers.items():
+        if inputs.y is not None:
+            of_role = score_statistics(answers, inputs.y, inputs.kind, inputs.top_k)
             statistics |= {("score", role, name): each for name, each in of_role.items()}
-        for attribute, groups in case.groups.items():
-            if rates_known(case.kind, case.y):
+        for attribute, groups in inputs.groups.items():
+            if rates_known(inputs.kind, inputs.y):
                 position = np.unique(groups, return_inverse=True)[1]
                 statistics["group", role, attribute] = group_statistics(
-                    position, case.kind, answers, case.y, selection_threshold
+                    position, inputs.kind, answers, inputs.y, selection_threshold
                 )
-    return replicate(means, statistics, case.sample_weight, n_resamples, random_state)
+    return replicate(means, statistics, inputs.sample_weight, n_resamples, random_state)
 
 
-def _likeness(replicates, case, estimate):
-    measures = closeness_of(replicates, case.kind)
+def _fidelity(replicates, inputs, estimate):
+    measures = fidelity_measures(replicates, inputs.kind)
     return {name: estimate(values) for name, values in measures.items()}
 
 
-def _compare_scores(replicates, case, estimate, n_resamples, random_state):
+def _compare_scores(replicates, inputs, estimate, n_resamples, random_state):
     """Compare the scores of the models, those that can be computed on these rows."""
-    if case.y is None:
+    if inputs.y is None:
         return {}
     scores = {}
-    for role in case.models:
+    for role in inputs.models:
         prefix = "score", role
         own = {key[2]: values for key, values in replicates.items() if key[:2] == prefix}
-        scores[role] = scores_of(own, case.kind)
-    for role, daily in _daily_scores(case, n_resamples, random_state).items():
+        scores[role] = scores_of(own, inputs.kind)
+    for role, daily in _daily_scores(inputs, n_resamples, random_state).items():
         scores[role] |= daily
     return {
         name: _compare({role: scores[role][name] for role in scores}, greater_is_better, estimate)
-        for name, greater_is_better in SCORES[case.kind].items()
+        for name, greater_is_better in SCORES[inputs.kind].items()
         if name in scores["student"] and not np.isnan(scores["student"][name][0])
     }
 
 
-def _daily_scores(case, n_resamples, random_state):
-    if case.kind != "binary" or len(np.unique(case.y)) < 2:
+def _daily_scores(inputs, n_resamples, random_state):
+    if inputs.kind != "binary" or len(np.unique(inputs.y)) < 2:
         return {}
     return daily_scores(
-        {role: answers[:, 1] for role, answers in case.answers.items()},
-        case.y.astype(np.float64),
-        case.desk,
-        case.top_k_per_day,
-        case.sample_weight,
+        {role: answers[:, 1] for role, answers in inputs.answers.items()},
+        inputs.y.astype(np.float64),
+        inputs.payments,
+        inputs.top_k_per_day,
+        inputs.sample_weight,
         n_resamples,
         random_state,
     )
 
 
-def _decisions(case, n_resamples, confidence, random_state):
-    """Count what the models cost when the bands decide; None where that cannot be told."""
-    if case.bands is None or case.y is None or len(np.unique(case.y)) < 2:
+def _decisions(inputs, n_resamples, confidence, random_state):
+    """Count what the models cost when the bands decide; None if it is unknown."""
+    if inputs.bands is None or inputs.y is None or len(np.unique(inputs.y)) < 2:
         return None
     return decisions_on(
-        {role: answers[:, 1] for role, answers in case.answers.items()},
-        case.y.astype(np.float64),
-        case.bands,
-        case.desk,
-        case.sample_weight,
-        names={role: model.name for role, model in case.models.items()},
+        {role: answers[:, 1] for role, answers in inputs.answers.items()},
+        inputs.y.astype(np.float64),
+        inputs.bands,
+        inputs.payments,
+        inputs.sample_weight,
+        names={role: model.name for role, model in inputs.models.items()},
         threshold_share=THRESHOLD_SHARE,
         n_resamples=n_resamples,
         confidence=confidence,
@@ -477,16 +477,16 @@ def _at_thresholds(replicates, thresholds, estimate):
     )
 
 
-def _by_class(replicates, case, estimate):
+def _by_class(replicates, inputs, estimate):
     """Compare the most probable classes, one class at a time."""
-    if case.kind == "regression":
+    if inputs.kind == "regression":
         return ()
     teacher_share, student_share, agreement = agreement_by_class(replicates["classes"])
-    observed = np.full(len(case.classes), None)
+    observed = np.full(len(inputs.classes), None)
     recall = {"teacher": observed, "student": observed}
-    if case.y is not None:
-        n_classes = len(case.classes)
-        observed = np.bincount(case.y, case.sample_weight, n_classes) / case.n_samples
+    if inputs.y is not None:
+        n_classes = len(inputs.classes)
+        observed = np.bincount(inputs.y, inputs.sample_weight, n_classes) / inputs.n_samples
         for role in recall:
             counts = replicates["score", role, "confusion"][0]
             recall[role] = ratio(np.diag(counts), counts.sum(axis=1))
@@ -500,45 +500,45 @@ def _by_class(replicates, case, estimate):
             teacher_recall=recall["teacher"][k],
             student_recall=recall["student"][k],
         )
-        for k, label in enumerate(case.classes.tolist())
+        for k, label in enumerate(inputs.classes.tolist())
     )
 
 
-def _segments(case, n_bins, confidence):
-    if sp.issparse(case.X):
+def _segments(inputs, n_bins, confidence):
+    if sp.issparse(inputs.X):
         return ()
-    teacher, student = case.answers["teacher"], case.answers["student"]
-    is_classification = case.kind != "regression"
+    teacher, student = inputs.answers["teacher"], inputs.answers["student"]
+    is_classification = inputs.kind != "regression"
     rows = RowValues(
         divergence=kl_of_rows(teacher, student)
         if is_classification
         else differences_of_rows(teacher, student),
         agreement=teacher.argmax(axis=1) == student.argmax(axis=1) if is_classification else None,
-        teacher_loss=_losses_of_rows(teacher, case),
-        student_loss=_losses_of_rows(student, case),
-        sample_weight=case.sample_weight,
+        teacher_loss=_losses_of_rows(teacher, inputs),
+        student_loss=_losses_of_rows(student, inputs),
+        sample_weight=inputs.sample_weight,
     )
-    smallest = int(max(SMALLEST_SEGMENT, SMALLEST_SEGMENT_SHARE * case.n_samples))
+    smallest = int(max(SMALLEST_SEGMENT, SMALLEST_SEGMENT_SHARE * inputs.n_samples))
     return find_segments(
-        case.X, case.names, rows, n_bins=n_bins, min_samples=smallest, confidence=confidence
+        inputs.X, inputs.names, rows, n_bins=n_bins, min_samples=smallest, confidence=confidence
     )
 
 
-def _losses_of_rows(answers, case):
-    if case.y is None:
+def _losses_of_rows(answers, inputs):
+    if inputs.y is None:
         return None
-    if case.kind == "regression":
-        return (answers[:, 0] - case.y) ** 2
-    return log_losses_of_rows(answers, case.y)
+    if inputs.kind == "regression":
+        return (answers[:, 0] - inputs.y) ** 2
+    return log_losses_of_rows(answers, inputs.y)
 
 
-def _groups(replicates, case, confidence):
+def _groups(replicates, inputs, confidence):
     """Return rates per group, gaps between groups, and what cannot be said about them."""
-    names = rates_known(case.kind, case.y)
+    names = rates_known(inputs.kind, inputs.y)
     rates, changes, unsaid = [], [], []
-    for attribute, groups in case.groups.items() if names else ():
+    for attribute, groups in inputs.groups.items() if names else ():
         labels, sizes = np.unique(groups, return_counts=True)
-        of_role = {role: replicates["group", role, attribute] for role in case.models}
+        of_role = {role: replicates["group", role, attribute] for role in inputs.models}
         rates += [
             GroupRate(
                 attribute=attribute,
@@ -580,11 +580,11 @@ def _first(replicates, group, rate):
     return None if replicates is None else float(replicates[0, group, rate])
 
 
-def _costs(case):
+def _costs(inputs):
     costs = {}
     with stage("measure-costs"):
-        for role, model in case.models.items():
-            costs[role] = measure_cost(model, case.X)
-            if role == "student" and (scorer := measure_scorer(model, case.X)) is not None:
+        for role, model in inputs.models.items():
+            costs[role] = measure_cost(model, inputs.X)
+            if role == "student" and (scorer := measure_scorer(model, inputs.X)) is not None:
                 costs["lean_scorer"] = scorer
     return costs

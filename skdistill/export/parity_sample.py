@@ -1,4 +1,4 @@
-"""The rows that an export is tried on: where two implementations of one model could differ."""
+"""The rows on which an export is compared: where two implementations of one model could differ."""
 
 from dataclasses import dataclass
 from hashlib import sha256
@@ -10,13 +10,14 @@ from skdistill.levels import level_numbers
 from skdistill.scorer.model import LeanTree
 from skdistill.soft_labels import proba_from_margins
 
-#: Rows of the caller's table that are tried, at most.
+#: Largest number of rows of the caller's table that are compared.
 GIVEN_ROWS = 20_000
 
 #: Rows whose every cell is drawn from the critical values of its column.
 MIXED_ROWS = 4_000
 
-#: Critical values of a column that are tried one at a time, at most, and of all columns together.
+#: Critical values of a column that are compared one at a time, at most, and of all columns
+#: together.
 ALONE, ALONE_ROWS = 200, 10_000
 
 #: A category that no column holds.
@@ -25,7 +26,7 @@ UNSEEN = "«unseen' \"»"
 
 @dataclass(frozen=True)
 class Sample:
-    """Rows and what the student answers on them.
+    """Rows and what the student predicts for them.
 
     Attributes
     ----------
@@ -49,7 +50,7 @@ class Sample:
 
 
 def parity_sample(student, model, X=None):
-    """Make the rows of `parity_rows`, and ask the student; of both a `Sample`."""
+    """Make the rows of `parity_rows`, with the student's predictions, as a `Sample`."""
     rows = parity_rows(student, model, X)
     return Sample(rows, student_answers(student, rows))
 
@@ -104,7 +105,7 @@ def _as_levels(values, column):
 
 
 def student_answers(student, rows):
-    """Ask a student about plain columns; of shape (n_samples, n_answers)."""
+    """Predict from plain columns by a student; of shape (n_samples, n_answers)."""
     if hasattr(student, "classes_"):
         return proba_from_margins(student._margins(rows))
     return student._values(rows)[:, None]

@@ -1,45 +1,31 @@
-"""The fidelity card as data: what a report holds, and the forms it takes."""
+"""The result of `fidelity_report`, as text, frame, JSON and HTML."""
 
-import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 
 from skdistill.bootstrap import Estimate
-from skdistill.report.decisions.card import DecisionReport
-from skdistill.report.fidelity.closeness import MEASURES
+from skdistill.decisions.results import DecisionReport
+from skdistill.exceptions import RequirementNotMetError
+from skdistill.formatting import TabularReport, fields_of, text_table, title_of, write
 from skdistill.report.fidelity.daily import NEEDS
-from skdistill.report.fidelity.gate import check_conditions
+from skdistill.report.fidelity.measures import MEASURES
 from skdistill.report.fidelity.notes import note_on
+from skdistill.report.fidelity.requirements import check_conditions
 from skdistill.report.fidelity.scores import SCORES
 from skdistill.report.fidelity.verdict import STATUSES, Verdict
-from skdistill.report.html import render, write
-from skdistill.report.plotting import pandas_frame
-from skdistill.report.tables import columns_of, plain, text_table, title_of
+from skdistill.report.html import render
 
 #: The parts of a report that are tables, and their headings.
 SECTIONS = {
-    "scores": "Scores on what was observed",
-    "fidelity": "Likeness to the teacher",
+    "scores": "Scores on the observed labels",
+    "fidelity": "Fidelity to the teacher",
     "thresholds": "Decisions at thresholds",
-    "by_class": "Likeness per class",
+    "by_class": "Fidelity per class",
     "decisions": "Decisions and money",
-    "segments": "Where the student follows least",
+    "segments": "Segments with the lowest fidelity",
     "group_rates": "Rates per group",
     "group_gaps": "Gaps between groups",
     "cost": "Cost",
 }
-
-
-class RequirementNotMetError(ValueError):
-    """A model does not meet what `FidelityReport.require` asks for; the message has the reasons.
-
-    Examples
-    --------
-    It is a ValueError:
-
-    >>> from skdistill import RequirementNotMetError
-    >>> issubclass(RequirementNotMetError, ValueError)
-    True
-    """
 
 
 @dataclass(frozen=True)
@@ -70,14 +56,14 @@ class ScoreComparison:
 
 @dataclass(frozen=True)
 class ThresholdAgreement:
-    """Whether teacher and student decide alike at a threshold.
+    """Whether teacher and student make the same decision at a threshold.
 
     Attributes
     ----------
     threshold : float
         Probability of the second class from which the decision is "yes".
     agreement : Estimate
-        Share of rows decided alike.
+        Share of rows with the same decision.
     teacher_yes, student_yes : float
         Share of rows on which each says "yes".
     """
@@ -115,11 +101,11 @@ class ClassAgreement:
 
 
 @dataclass(frozen=True)
-class FidelityReport:
+class FidelityReport(TabularReport):
     """How closely a student follows its teacher, how good both are, and what they cost.
 
     Made by `fidelity_report`. Prints as text; `to_frame`, `to_dict`, `to_json` and `to_html` give
-    other forms, and `require` makes it a gate.
+    other forms, and `require` raises unless it meets conditions.
 
     Attributes
     ----------
@@ -136,11 +122,11 @@ class FidelityReport:
     scores : dict of str to ScoreComparison
         Scores on the observed classes or values; empty without y.
     fidelity : dict of str to Estimate
-        Measures of likeness; empty without a teacher.
+        Measures of fidelity; empty without a teacher.
     thresholds : tuple of ThresholdAgreement
-        Likeness of decisions, with two classes.
+        Fidelity of decisions, with two classes.
     by_class : tuple of ClassAgreement
-        Likeness per class.
+        Fidelity per class.
     decisions : DecisionReport or None
         What the models cost when bands decide; None if none were passed.
     segments : tuple of Segment
@@ -164,11 +150,12 @@ class FidelityReport:
 
     Examples
     --------
-    What a gate says to a student that is not good enough:
+    The error for a student that is not good enough:
 
     >>> from sklearn.datasets import load_breast_cancer
     >>> from sklearn.ensemble import RandomForestClassifier
-    >>> from skdistill import RequirementNotMetError, TreeStudentClassifier, fidelity_report
+    >>> from skdistill import TreeStudentClassifier, fidelity_report
+    >>> from skdistill.exceptions import RequirementNotMetError
     >>> X, y = load_breast_cancer(return_X_y=True)
     >>> forest = RandomForestClassifier(random_state=0).fit(X[:300], y[:300])
     >>> tree = TreeStudentClassifier(2).fit(X[:300], forest.predict_proba(X[:300]))
@@ -180,6 +167,8 @@ class FidelityReport:
     TreeStudentClassifier distilled from RandomForestClassifier, 269 rows: not good enough.
     - agreement is 0.959108; at least 0.99 was required.
     """
+
+    MAIN_SECTION = "scores"
 
     kind: str
     classes: tuple | None
@@ -221,8 +210,8 @@ class FidelityReport:
             return [{"measure": key, "value": value} for key, value in content.items()]
         key = "model" if name == "cost" else "score"
         if isinstance(content, dict):
-            return [{key: item, **_row(values)} for item, values in content.items()]
-        rows = [_row(item) for item in content]
+            return [{key: item, **fields_of(values)} for item, values in content.items()]
+        rows = [fields_of(item) for item in content]
         if name == "group_gaps":
             rows = [row | {"bias": gap.finding} for row, gap in zip(rows, content, strict=True)]
         return rows
@@ -252,7 +241,7 @@ class FidelityReport:
         return [{key: row[key] for key in row if key not in left_out} for row in rows]
 
     def note(self, name):
-        """Say what has to be known to read one part of the report.
+        """Return the note to one part of the report.
 
         Parameters
         ----------
@@ -266,45 +255,6 @@ class FidelityReport:
             there is nothing of the kind.
         """
         return note_on(self, name) if self.section(name) else ""
-
-    def to_frame(self, section="scores"):
-        """Return one part of the report as a data frame.
-
-        Parameters
-        ----------
-        section : str, default="scores"
-            See `section`.
-
-        Returns
-        -------
-        frame : pandas.DataFrame
-            Estimates take three columns: the value, ``_low`` and ``_high``.
-
-        Raises
-        ------
-        ImportError
-            If pandas is not installed.
-        """
-        return pandas_frame(columns_of(self.section(section)))
-
-    def to_dict(self):
-        """Return everything as nested dicts and lists of plain numbers and strings."""
-        return plain(asdict(self))
-
-    def to_json(self, path=None):
-        """Write everything as JSON.
-
-        Parameters
-        ----------
-        path : str, path-like or None, default=None
-            Where to write it; None returns it.
-
-        Returns
-        -------
-        json : str or None
-            The text, if no path was given.
-        """
-        return write(json.dumps(self.to_dict(), indent=2), path)
 
     def to_html(self, path=None):
         """Write a self-contained HTML page.
@@ -336,7 +286,7 @@ class FidelityReport:
         verdict = self.verdict
         parts = [f"{self._headline()}\n", f"{verdict.status.upper()}: {verdict.headline}"]
         parts += [f"- {sentence}" for sentence in verdict.concerns]
-        parts += [*verdict.remarks, f"\nHow the colour is found\n{verdict.rule}"]
+        parts += [*verdict.remarks, f"\nHow the colour is decided\n{verdict.rule}"]
         said = set()
         for name in ("scores", "fidelity", "thresholds", "by_class"):
             if rows := self.shown(name)[:12]:
@@ -353,7 +303,7 @@ class FidelityReport:
         return "\n".join(parts)
 
     def _as_text(self, name, rows, said):
-        """Write a table with its note, unless that was said before."""
+        """Write a table with its note, unless it was printed before."""
         note = self.note(name)
         text = f"\n{SECTIONS[name]}\n{text_table(rows)}"
         text += f"\n{note}" if note not in said | {""} else ""
@@ -373,12 +323,12 @@ class FidelityReport:
         status : {"green", "amber"} or None, default=None
             The worst verdict that will do.
         non_inferior : bool or None, default=None
-            True asks that the verdict finds the student non-inferior to its teacher.
+            True requires that the verdict finds the student non-inferior to its teacher.
         helped : bool or None, default=None
-            True asks that the verdict finds that distillation helped.
+            True requires that the verdict finds that distillation helped.
         at_interval : bool, default=False
-            Whether limits on likeness have to hold at the bad end of the interval, not only for
-            the estimate.
+            Whether limits on measures of fidelity must hold at the bad end of the interval, not
+            only for the estimate.
         **limits : float
             Names of `fidelity` or `scores` with the smallest value allowed, or the largest for
             losses and divergences, such as ``agreement=0.98, kl_divergence=0.01``. At least one
@@ -449,8 +399,3 @@ class FidelityReport:
         word, end = ("at least", "low") if greater_is_better else ("at most", "high")
         where = f" ({end} end of the interval)" if at_interval and name in self.fidelity else ""
         return f"{title_of(name)} is {found:.6g}{where}; {word} {limit:g} was required."
-
-
-def _row(item):
-    """Return the fields of a data class as a dict, estimates left whole."""
-    return {field.name: getattr(item, field.name) for field in fields(item)}

@@ -10,6 +10,7 @@ from scipy.special import expit
 from scipy.stats import rankdata
 
 from skdistill.columns import column_values_as
+from skdistill.formatting import decimals, pandas_frame, percent
 from skdistill.models import student_and_teacher
 from skdistill.parameters import Interval, validate_params
 from skdistill.ranking import weighted_correlation
@@ -20,21 +21,19 @@ from skdistill.report.plotting import (
     class_position,
     draw_if_possible,
     make_panels,
-    pandas_frame,
     rows_for,
     shorten,
     shown_student,
 )
-from skdistill.report.tables import decimals, percent
 from skdistill.students.kinds import CLASSIFIERS, of_form
 
 #: Letters of a bin that are shown in the picture.
 MAX_LETTERS = 32
 
-#: What is drawn beside the bars: seen on light ground and on dark.
+#: What is drawn beside the bars: visible on light and dark backgrounds.
 GREY = "0.6"
 
-#: Points of a scorecard if nothing else is asked for.
+#: Default number of points of a scorecard.
 SCALING = Scaling(points_to_double_odds=20, base_points=600, base_odds=50)
 
 #: Letters in a line of the title of the picture.
@@ -110,7 +109,7 @@ class ScorecardDisplay:
     fewer digits, and follow the curve most closely over the rows of X, or over the knots if there
     is no X; neighbours with equal points are merged. `fidelity` says what that costs.
 
-    Values never seen, and missing ones, get the points that the student's answer for them is
+    Values never seen, and missing ones, get the points that the student's prediction for them is
     worth: "any other" levels are those never seen or too rare to have a weight, a missing number
     has a row where some were missing at fit and counts as the median where none were.
 
@@ -181,7 +180,7 @@ class ScorecardDisplay:
         points_to_double_odds : float, default=20
             Points that double the odds of the good class.
         base_points : float, default=600
-            Points that stand for `base_odds`.
+            Points of `base_odds`.
         base_odds : float, default=50
             Odds of the good class: 50 means 50 to 1.
         good_class : int, float, bool, str or None, default=None

@@ -1,14 +1,14 @@
-"""The student itself, as far as people can read it: rules, curves, or how it was trained."""
+"""The student as people can read it: its rules, its curves, or how it was trained."""
 
 from itertools import groupby
 
 from skdistill.estimators import last_step
+from skdistill.formatting import percent
 from skdistill.report.displays.curves_display import CurvesDisplay, read_curves
-from skdistill.report.displays.loss_curve import LossCurveDisplay
-from skdistill.report.displays.scorecard import ScorecardDisplay, make_scorecard
-from skdistill.report.displays.tree import TreeDisplay, read_tree
+from skdistill.report.displays.loss_curve_display import LossCurveDisplay
+from skdistill.report.displays.scorecard_display import ScorecardDisplay, make_scorecard
+from skdistill.report.displays.tree_display import TreeDisplay, read_tree
 from skdistill.report.page.svg import display_svg, draw_svg, panel_svgs
-from skdistill.report.tables import percent
 from skdistill.students.base import stated
 
 #: A tree with more leaves is shown as rules only.
@@ -24,12 +24,12 @@ MOST_CLASSES = 3
 MOST_LEVELS = 8
 
 
-def show_student(case):
-    """Show the student of a case.
+def show_student(inputs):
+    """Show the student of a report.
 
     Parameters
     ----------
-    case : Case
+    inputs : ReportInputs
         Models and rows.
 
     Returns
@@ -39,64 +39,66 @@ def show_student(case):
         and columns), ``rules`` (rows of a table) with their ``rules_title``, and ``text``; what
         there is not is empty.
     """
-    student = last_step(case.models["student"].estimator)
+    student = last_step(inputs.models["student"].estimator)
     shown = {"figures": {}, "wide_figures": {}, "scorecard": None, "rules": [], "text": ""}
-    return shown | SHOWN_ON_PAGES[stated(student, "form")](case, student)
+    return shown | SHOWN_ON_PAGES[stated(student, "form")](inputs, student)
 
 
-def _show_unknown(case, student):
+def _show_unknown(inputs, student):
     return {"sentence": f"The student is a {type(student).__name__}, which this page cannot show."}
 
 
-def _show_tree(case, student):
-    y = None if case.y is None else _labels(case)
+def _show_tree(inputs, student):
+    y = None if inputs.y is None else _labels(inputs)
     display = read_tree(
         TreeDisplay,
-        case.models["student"].estimator,
-        case.X,
+        inputs.models["student"].estimator,
+        inputs.X,
         y,
-        teacher=case.models.get("teacher"),
+        teacher=inputs.models.get("teacher"),
         name=type(student).__name__,
     )
     figures = {}
     if student.n_leaves_ <= MOST_LEAVES_DRAWN:
-        _, figures["Every path from the left is a rule"] = display_svg("tree", display.plot)
+        _, figures["Every path from the root at the left is a rule"] = display_svg(
+            "tree", display.plot
+        )
     return {
         "sentence": f"The student is a tree of {student.n_leaves_} leaves, at most "
-        f"{student.depth_} questions deep.",
+        f"{student.depth_} splits deep.",
         "wide_figures": figures,
         "rules": display.section(MOST_LEVELS),
         "rules_title": f"{display.title()}.",
     }
 
 
-def _show_curves(case, student):
-    estimator = case.models["student"].estimator
-    labels = case.classes.tolist()[:MOST_CLASSES] if case.kind == "multiclass" else [None]
+def _show_curves(inputs, student):
+    estimator = inputs.models["student"].estimator
+    labels = inputs.classes.tolist()[:MOST_CLASSES] if inputs.kind == "multiclass" else [None]
     figures = {}
     for number, label in enumerate(labels):
-        names, svgs = _draw_curves(case, estimator, f"curves-{number}", label)
+        names, svgs = _draw_curves(inputs, estimator, f"curves-{number}", label)
         of_class = "" if label is None else f" of class {label}"
         captions = [f"What {name} adds to the score{of_class}" for name in names]
         figures |= dict(zip(captions, svgs, strict=True))
     n_drawn = min(MOST_CURVES, len(student.curves_))
     most = f" The {n_drawn} most important ones:" if n_drawn < len(student.curves_) else ""
     of_classes = (
-        f" Of {len(case.classes)} classes, those of the first {MOST_CLASSES} are drawn."
-        if len(labels) > 1 and len(case.classes) > MOST_CLASSES
+        f" Of {len(inputs.classes)} classes, those of the first {MOST_CLASSES} are drawn."
+        if len(labels) > 1 and len(inputs.classes) > MOST_CLASSES
         else ""
     )
     return {
         "sentence": f"The student adds up one curve for each of {len(student.curves_)} columns."
         f"{of_classes}{most}",
         "figures": figures,
-        "scorecard": _scorecard(case, estimator) if case.kind == "binary" else None,
+        "scorecard": _scorecard(inputs, estimator) if inputs.kind == "binary" else None,
     }
 
 
-def _draw_curves(case, estimator, name, label):
+def _draw_curves(inputs, estimator, name, label):
     """Return the names of the most important columns, and their curves."""
-    display = read_curves(CurvesDisplay, estimator, case.X, class_of_interest=label)
+    display = read_curves(CurvesDisplay, estimator, inputs.X, class_of_interest=label)
     shown = display.curves[:MOST_CURVES]
     svgs = panel_svgs(
         name, len(shown), lambda axes: display.plot(axes, n_columns=len(shown)), size=(3.9, 2.9)
@@ -104,9 +106,9 @@ def _draw_curves(case, estimator, name, label):
     return [curve.name for curve in shown], svgs
 
 
-def _scorecard(case, estimator):
+def _scorecard(inputs, estimator):
     """Return a table of points, column by column."""
-    card = make_scorecard(ScorecardDisplay, estimator, case.X)
+    card = make_scorecard(ScorecardDisplay, estimator, inputs.X)
     largest = max((abs(row.points) for row in card.rows), default=0) or 1
     columns = [
         (
@@ -127,24 +129,24 @@ def _scorecard(case, estimator):
     return {"sentences": card.sentences(), "columns": columns}
 
 
-def _show_network(case, student):
+def _show_network(inputs, student):
     widths = [len(student.coefs_[0]), *map(len, student.intercepts_)]
     return {
         "sentence": f"The student is a network of {' - '.join(map(str, widths))} units, from codes "
-        f"of the columns to its answer, trained for {student.n_iter_} epochs of which epoch "
-        f"{student.best_epoch_} was kept. Nobody can read it; the reasons above are those of its "
-        "answers.",
+        f"of the columns to its prediction, trained for {student.n_iter_} epochs of which epoch "
+        f"{student.best_epoch_} was kept. It cannot be read as rules; the section on reasons "
+        "explains its predictions.",
         "figures": _loss_curve(student),
     }
 
 
-def _show_soft_tree(case, student):
+def _show_soft_tree(inputs, student):
     return {
         "sentence": f"The student is a soft tree of {student.n_leaves_} leaves. Each node adds up "
-        "a curve of every column and sends a row to both sides, more of it to the one that the sum "
-        "speaks for. Below, the columns that matter most at every node, and what the leaves answer "
-        "for themselves; the answer to a row is the mean of their margins, weighted by how much of "
-        "the row reaches them.",
+        "a curve of every column and sends a share of each row to either side: the sum says how "
+        "much. Below are the columns that matter most at every node, and the predictions of the "
+        "leaves; the prediction for a row is the mean of the leaves' margins, weighted by the "
+        "share of the row that reaches them.",
         "figures": _loss_curve(student),
         "text": student.export_text(),
     }
@@ -154,11 +156,11 @@ def _loss_curve(student):
     if not student.history_.get("train_loss"):
         return {}
     svg = draw_svg("loss", lambda ax: LossCurveDisplay.from_estimator(student, ax=ax))
-    return {"Loss while it was trained": svg}
+    return {"Loss during training": svg}
 
 
-def _labels(case):
-    return case.y if case.classes is None else case.classes[case.y]
+def _labels(inputs):
+    return inputs.y if inputs.classes is None else inputs.classes[inputs.y]
 
 
 #: By the form that a student states, see `Student`.

@@ -10,9 +10,9 @@ from sklearn.utils import check_random_state
 from skdistill.columns import take_rows
 from skdistill.models import student_and_teacher
 from skdistill.parameters import Interval, validate_params
-from skdistill.report.reasons.card import AttributionReport, ColumnImportance
+from skdistill.report.reasons.attribution_report import AttributionReport, ColumnImportance
 from skdistill.report.reasons.explain import CONSTRAINTS, check_table, draw_background, explain
-from skdistill.report.reasons.likeness import likeness_of_rows, rank_correlation, summarise
+from skdistill.report.reasons.similarity import rank_correlation, similarity_of_rows, summarise
 from skdistill.verbose import stage, verbose
 
 __all__ = ["AttributionReport", "attribution_report"]
@@ -74,7 +74,7 @@ def attribution_report(
     max_background : int, default=100
         Largest number of background rows.
     max_evals : int or None, default=None
-        Largest number of answers per row where values are sampled, see `explain`.
+        Largest number of evaluations per row where values are sampled, see `explain`.
     random_state : int, RandomState instance or None, default=None
         Draws rows, background and orders of columns.
     verbose : int, default=0
@@ -83,7 +83,7 @@ def attribution_report(
     Returns
     -------
     report : AttributionReport
-        Both explanations, importances, and likeness row by row.
+        Both explanations, importances, and similarity row by row.
 
     Raises
     ------
@@ -104,13 +104,13 @@ def attribution_report(
 
     Notes
     -----
-    What is compared in a row are the contributions to the answer for the second of two classes, or
-    for the class that the teacher finds most probable; in regression to the prediction. Importances
-    are means over all rows explained, the highest scores included, and over classes.
+    What is compared in a row are the contributions to the prediction for the second of two classes,
+    or for the class that the teacher finds most probable; in regression to the prediction.
+    Importances are means over all rows explained, the highest scores included, and over classes.
 
     A model whose values are sampled is explained a second time on up to 50 rows, with other walks
     from the same background. Where it does not resemble itself, nothing else can resemble it:
-    raise `max_evals`, or ask for log-odds.
+    raise `max_evals`, or explain log-odds.
 
     References
     ----------
@@ -179,7 +179,7 @@ def attribution_report(
             second = _in_classes(second, one, student)
             redrawn = part.of_rows(first[again], second)
             stability += part.summaries(redrawn, f"{role} and itself, drawn again")
-    likeness = comparison.of_rows(of_teacher, of_student)
+    similarity = comparison.of_rows(of_teacher, of_student)
     parts = comparison.with_decisions(of_teacher, of_student)
     importance = _mean_sizes(of_teacher), _mean_sizes(of_student)
     return AttributionReport(
@@ -193,8 +193,8 @@ def attribution_report(
         top=top,
         importance=_ranked(of_student.feature_names, *importance),
         rank_correlation=rank_correlation(*importance),
-        row_likeness=likeness,
-        local=tuple(parts.summaries(likeness, "teacher and student")),
+        row_similarity=similarity,
+        local=tuple(parts.summaries(similarity, "teacher and student")),
         stability=tuple(stability),
     )
 
@@ -218,28 +218,28 @@ class Comparison:
     top: int
 
     def of_rows(self, reference, other):
-        """Compare two explanations row by row, see `likeness_of_rows`."""
+        """Compare two explanations row by row, see `similarity_of_rows`."""
         rows = np.arange(len(self.classes))
         both = (explained.values[rows, :, self.classes] for explained in (reference, other))
-        return likeness_of_rows(*both, self.top)
+        return similarity_of_rows(*both, self.top)
 
-    def summaries(self, likeness, compared):
+    def summaries(self, similarity, compared):
         """Summarise over every part that has rows."""
         return [
-            summarise(likeness, compared, name, chosen)
+            summarise(similarity, compared, name, chosen)
             for name, chosen in self.parts.items()
             if chosen.any()
         ]
 
     def thinned(self, n_most):
-        """Return at most so many rows, evenly spaced, and the same comparison of them."""
+        """Return at most this many rows, evenly spaced, and the same comparison of them."""
         n_rows = len(self.classes)
         rows = np.linspace(0, n_rows - 1, min(n_rows, n_most)).round().astype(int)
         parts = {name: chosen[rows] for name, chosen in self.parts.items()}
         return rows, replace(self, classes=self.classes[rows], parts=parts)
 
     def with_decisions(self, of_teacher, of_student):
-        """Add the rows on which both decide alike, and the others, unless it is regression."""
+        """Add the rows with the same most probable class, and the others; not in regression."""
         if of_student.output_space == "prediction":
             return self
         alike = _scores(of_teacher).argmax(axis=1) == _scores(of_student).argmax(axis=1)

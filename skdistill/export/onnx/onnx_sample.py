@@ -1,14 +1,14 @@
-"""The rows that an ONNX model is tried on."""
+"""The rows on which an ONNX model is compared."""
 
 import numpy as np
 
 from skdistill.columns import PlainColumns, column_values, plain_rows, take_rows
 from skdistill.export.onnx.signature import MISSING
-from skdistill.export.sample import GIVEN_ROWS, Sample, parity_rows, student_answers
+from skdistill.export.parity_sample import GIVEN_ROWS, Sample, parity_rows, student_answers
 
 
 def onnx_sample(student, model, X=None):
-    """Make the rows that the ONNX model of a student is tried on, and ask the student.
+    """Make the rows that the ONNX model of a student is compared on, and the student's predictions.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def table_sample(model, X):
     Returns
     -------
     sample : Sample
-        The rows, and what the pipeline answers on them.
+        The rows, and what the pipeline predicts for them.
     """
     if X.shape[0] > GIVEN_ROWS:
         chosen = np.random.RandomState(0).choice(X.shape[0], GIVEN_ROWS, replace=False)

@@ -13,10 +13,10 @@ from skdistill.decisions.bands import DecisionBands
 from skdistill.decisions.calibration import calibration_finding, calibration_of
 from skdistill.decisions.checks import check_positives, positive_column
 from skdistill.decisions.costs import APPROVE, DECLINE, REVIEW
-from skdistill.decisions.desk import Desk
+from skdistill.decisions.payments import Payments
+from skdistill.decisions.results import DecisionReport, ModelDecisions
 from skdistill.models import answers_of, as_baseline, student_and_teacher
 from skdistill.parameters import Interval, validate_params
-from skdistill.report.decisions.card import DecisionReport, ModelDecisions
 from skdistill.rows import check_weights
 from skdistill.seen_rows import limits_of_seen_rows
 from skdistill.verbose import note, stage, verbose
@@ -70,7 +70,7 @@ def decision_report(
         A fitted distiller, a Pipeline that ends in one, a search over either; or a student on its
         own: any fitted classifier with ``predict_proba``.
     X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-        Rows that nobody was fitted on, as the model takes them.
+        Rows that no model was fitted on, as the model takes them.
     y : array-like of shape (n_samples,)
         Observed classes, two of them.
     bands : DecisionBands
@@ -87,7 +87,7 @@ def decision_report(
     groups : array-like of shape (n_samples,) or None, default=None
         The card, customer or other entity of each row.
     sample_weight : array-like of shape (n_samples,) or None, default=None
-        Non-negative weights: how many rows each stands for.
+        Non-negative weights: the number of rows that each represents.
     pos_label : int, float, bool, str or None, default=None
         The class that is fraud; None for 1, if the classes are {0, 1} or {-1, 1}.
     threshold_share : float, default=0.5
@@ -155,7 +155,8 @@ def decision_report(
     >>> import numpy as np
     >>> from sklearn.datasets import make_classification
     >>> from sklearn.ensemble import RandomForestClassifier
-    >>> from skdistill import DecisionBands, DecisionCosts, TreeStudentClassifier, decision_report
+    >>> from skdistill import TreeStudentClassifier
+    >>> from skdistill.decisions import DecisionBands, DecisionCosts, decision_report
     >>> X, y = make_classification(4000, weights=[0.9], flip_y=0.02, random_state=0)
     >>> forest = RandomForestClassifier(min_samples_leaf=5, random_state=0).fit(X[:2000], y[:2000])
     >>> tree = TreeStudentClassifier(8).fit(X[:2000], forest.predict_proba(X[:2000]))
@@ -182,14 +183,14 @@ def decision_report(
     X = as_models_take(X)
     n_samples = X.shape[0]
     positive = check_positives(y, pos_label, "y", n_samples)
-    desk = Desk.of(n_samples, days=days, entities=groups, amounts=amounts)
+    payments = Payments.of(n_samples, days=days, entities=groups, amounts=amounts)
     limitations = limits_of_seen_rows(model, teacher, X)
     answers = answers_of(models, X, student.labels)
     return decisions_on(
         {role: each[:, column] for role, each in answers.items()},
         positive,
         bands,
-        desk,
+        payments,
         check_weights(sample_weight, positive),
         names={role: each.name for role, each in models.items()},
         threshold_share=threshold_share,
@@ -204,7 +205,7 @@ def decisions_on(
     scores,
     positive,
     bands,
-    desk,
+    payments,
     weight,
     *,
     names,
@@ -214,7 +215,7 @@ def decisions_on(
     random_state,
     limitations=(),
 ):
-    """Count the money of models that have answered.
+    """Count the money of models from their predictions.
 
     Parameters
     ----------
@@ -224,7 +225,7 @@ def decisions_on(
         Whether a row is a fraud (1 or 0), and its weight.
     bands : DecisionBands
         Costs and capacity.
-    desk : Desk
+    payments : Payments
         Days, entities and amounts.
     names : dict of str to str
         Names of the models by role.
@@ -239,9 +240,9 @@ def decisions_on(
         The report.
     """
     set_on, counted, how_counted = _rows_to_set_and_count(
-        bands, desk, threshold_share, random_state
+        bands, payments, threshold_share, random_state
     )
-    part, y, w = desk.take(counted), positive[counted], weight[counted]
+    part, y, w = payments.take(counted), positive[counted], weight[counted]
     if not 0 < y @ w < w.sum():
         raise ValueError(
             f"The {part.n_samples} rows on which money is counted hold one class only. Pass rows "
@@ -250,7 +251,7 @@ def decisions_on(
     fitted, codes, calibration = {}, {}, {}
     with stage("decide"):
         for role, score in scores.items():
-            fitted[role] = _fit(bands, score, desk, weight, set_on)
+            fitted[role] = _fit(bands, score, payments, weight, set_on)
             codes[role] = fitted[role].decide_codes(score[counted], part.amounts, part.day, w)
             calibration[role] = calibration_of(y, score[counted], codes[role], w)
     codes |= {"approve everything": np.full(len(y), APPROVE)}
@@ -290,9 +291,9 @@ def decisions_on(
     )
 
 
-def _rows_to_set_and_count(bands, desk, threshold_share, random_state):
+def _rows_to_set_and_count(bands, payments, threshold_share, random_state):
     """Return masks of the rows on which thresholds are set and money is counted, and a note."""
-    every = np.ones(desk.n_samples, dtype=bool)
+    every = np.ones(payments.n_samples, dtype=bool)
     if bands.review_capacity is None:
         return every, every, "Thresholds follow from the costs alone, all rows are counted."
     limit = f"At most {bands.review_capacity} reviews a day"
@@ -305,25 +306,25 @@ def _rows_to_set_and_count(bands, desk, threshold_share, random_state):
             f"{limit}; their price was set on the very rows on which money is counted, so that the "
             "money is a little too good. Pass threshold_share.",
         )
-    first = desk.split(threshold_share, random_state)
+    first = payments.split(threshold_share, random_state)
     where = f"{first.sum():,} rows drawn at random"
-    if desk.day is not None:
-        n_first = int(desk.day[first].max()) + 1
-        where = f"the first{f' {n_first}' if n_first > 1 else ''} of {desk.n_days} days"
+    if payments.day is not None:
+        n_first = int(payments.day[first].max()) + 1
+        where = f"the first{f' {n_first}' if n_first > 1 else ''} of {payments.n_days} days"
     note = f"{limit}; their price was set on {where}, money is counted on the others."
     return first, ~first, note
 
 
-def _fit(bands, score, desk, weight, rows):
-    part = desk.take(rows)
+def _fit(bands, score, payments, weight, rows):
+    part = payments.take(rows)
     return clone(bands).fit(
         score[rows], amounts=part.amounts, days=part.day, sample_weight=weight[rows]
     )
 
 
-def _resampled_totals(money, desk, weight, n_resamples, random_state):
+def _resampled_totals(money, payments, weight, n_resamples, random_state):
     """Return replicates of the money of all rows, and what was resampled."""
-    cluster, unit = desk.clusters()
+    cluster, unit = payments.clusters()
     sums = {role: np.bincount(cluster, weight * each) for role, each in money.items()}
     n_clusters = int(cluster.max()) + 1
     means = replicate(sums, {}, np.ones(n_clusters), n_resamples, random_state)
@@ -338,23 +339,23 @@ def _estimates(replicates, n_days, confidence):
     return Estimate.of(replicates, confidence), per_day
 
 
-def _notes(bands, desk, unit, confidence, calibration):
-    """Yield what has to be known to read the figures."""
+def _notes(bands, payments, unit, confidence, calibration):
+    """Yield notes to the figures."""
     if bands.costs.need_amounts:
-        yield f"Thresholds are those of the median amount, {np.median(desk.amounts):,.2f}."
+        yield f"Thresholds are those of the median amount, {np.median(payments.amounts):,.2f}."
     yield f"Intervals: {100 * confidence:g}%, of a paired bootstrap that resamples {unit}."
     for role, each in calibration.items():
         if finding := calibration_finding(each, f"The {role}"):
             yield finding
 
 
-def _of_model(bands, codes, positive, weight, totals, role, confidence, desk):
+def _of_model(bands, codes, positive, weight, totals, role, confidence, payments):
     """Collect what one model decides."""
     review_above, decline_above = None, None
     if bands is not None:
-        amounts = [np.median(desk.amounts)] if bands.costs.need_amounts else None
+        amounts = [np.median(payments.amounts)] if bands.costs.need_amounts else None
         review_above, decline_above = np.ravel(bands.thresholds(amounts)).tolist()
-    in_total, per_day = _estimates(totals[role], desk.n_days, confidence)
+    in_total, per_day = _estimates(totals[role], payments.n_days, confidence)
     rows = np.bincount(codes, weight, 3)
     frauds = np.bincount(codes, weight * positive, 3)
     return ModelDecisions(

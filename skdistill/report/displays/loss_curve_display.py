@@ -19,7 +19,7 @@ class LossCurveDisplay:
     valid_loss : list of float or None, default=None
         Mean loss of the held-out rows, one entry per epoch; None if none were held out.
     best_epoch : int or None, default=None
-        The epoch whose weights were kept, counted from 1; None if it is not to be marked.
+        The epoch whose weights were kept, counted from 1; None to mark none.
     name : str or None, default=None
         Title of the plot.
 

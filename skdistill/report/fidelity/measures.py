@@ -30,11 +30,11 @@ MEASURES = {
     "regression": _OF_DIFFERENCES | _OF_RANKS | _OF_TOP_K | _OF_MARGINS,
 }
 
-#: Margins of probabilities below this share of the mean are not told apart.
+#: Margins of probabilities below this share of the mean count as equal.
 SMALLEST_SHARE = 0.01
 
 
-def closeness_statistics(teacher, student, kind, top_k):
+def fidelity_statistics(teacher, student, kind, top_k):
     """Prepare the measures of fidelity.
 
     Parameters
@@ -71,8 +71,8 @@ def closeness_statistics(teacher, student, kind, top_k):
     return means, statistics
 
 
-def closeness_of(replicates, kind):
-    """Turn replicates of `closeness_statistics` into one array of replicates per measure."""
+def fidelity_measures(replicates, kind):
+    """Turn replicates of `fidelity_statistics` into one array of replicates per measure."""
     found = dict(replicates)
     worst = ("p95_difference", "p99_difference", "max_difference")
     found.update(zip(worst, found["worst"].T, strict=True))
@@ -82,7 +82,7 @@ def closeness_of(replicates, kind):
 
 
 def differences_of_rows(teacher, student):
-    """Distance of the answers to every row, of shape (n_samples,).
+    """Distance of the predictions to every row, of shape (n_samples,).
 
     Total variation distance of probabilities (half the summed absolute differences; with two
     classes the absolute difference of either), absolute difference of predictions.
@@ -92,7 +92,7 @@ def differences_of_rows(teacher, student):
 
 
 def threshold_statistics(teacher, student, thresholds):
-    """Return per threshold and row whether both decide alike, and whether each decides "yes"."""
+    """Return whether both decide the same, and whether each decides "yes", by threshold."""
     rows = {}
     for threshold in thresholds:
         yes = teacher[:, 1] >= threshold, student[:, 1] >= threshold

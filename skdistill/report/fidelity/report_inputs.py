@@ -1,4 +1,4 @@
-"""What a report is computed from: models, rows, and what the models answered."""
+"""What a report is computed from: models, rows, and what the models predicted."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_consistent_length
 
 from skdistill.columns import as_models_take, is_frame, table_names
 from skdistill.decisions.bands import DecisionBands
-from skdistill.decisions.desk import FEWEST_CLUSTERS, Desk
+from skdistill.decisions.payments import FEWEST_CLUSTERS, Payments
 from skdistill.fidelity import check_top_k
 from skdistill.models import answers_of, as_baseline, student_and_teacher
 from skdistill.report.fidelity.daily import check_daily_k
@@ -18,8 +18,8 @@ from skdistill.seen_rows import SeenRowsFinding, find_seen_rows
 
 
 @dataclass(frozen=True)
-class Case:
-    """Models and rows, checked, with the answers.
+class ReportInputs:
+    """Models and rows, checked, with the predictions.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class Case:
         The group of each row, by attribute.
     top_k : int
         Number of rows that count as the highest.
-    desk : Desk
+    payments : Payments
         Days, entities and amounts of the rows, as far as they are known.
     top_k_per_day : int or None
         Number of rows or cards that are looked at in a day; None without days and entities.
@@ -67,7 +67,7 @@ class Case:
     sample_weight: np.ndarray
     groups: dict
     top_k: int
-    desk: Desk
+    payments: Payments
     top_k_per_day: int | None
     bands: DecisionBands | None
     answers: dict
@@ -80,7 +80,7 @@ class Case:
         return self.X.shape[0]
 
 
-def make_case(
+def make_inputs(
     model,
     X,
     y,
@@ -96,7 +96,7 @@ def make_case(
     bands,
     top_k_per_day,
 ):
-    """Check models and rows, and ask the models.
+    """Check models and rows, and predict.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def make_case(
 
     Returns
     -------
-    case : Case
+    inputs : ReportInputs
         All that a report needs.
 
     Raises
@@ -137,15 +137,15 @@ def make_case(
     top_k = max(1, min(100, X.shape[0] // 10)) if top_k is None else top_k
     check_top_k(top_k, X.shape[0])
     groups = check_groups(groups, X.shape[0], table_names(X) if is_frame(X) else [])
-    desk_of_rows = {"days": days, "entities": entities, "amounts": amounts}
-    _check_kind_of_desk(kind, desk_of_rows | {"bands": bands})
-    desk = Desk.of(X.shape[0], **desk_of_rows, name="entities")
-    limitations = [*_limitations(models, kind, student.labels, y), *_of_few_days(desk)]
+    given = {"days": days, "entities": entities, "amounts": amounts}
+    _check_kind_of_task(kind, given | {"bands": bands})
+    payments = Payments.of(X.shape[0], **given, name="entities")
+    limitations = [*_limitations(models, kind, student.labels, y), *_of_few_days(payments)]
     if bands is not None and y is not None:
         limitations += _of_common_frauds(student.labels, y)
     seen = find_seen_rows(model, teacher, X)
     limitations += [] if seen is None else [seen.sentence]
-    return Case(
+    return ReportInputs(
         model=model,
         models=models,
         kind=kind,
@@ -156,8 +156,8 @@ def make_case(
         sample_weight=weight / weight.mean(),
         groups=groups,
         top_k=int(top_k),
-        desk=desk,
-        top_k_per_day=check_daily_k(top_k_per_day, desk),
+        payments=payments,
+        top_k_per_day=check_daily_k(top_k_per_day, payments),
         bands=bands,
         answers=answers_of(models, X, student.labels),
         limitations=tuple(limitations),
@@ -212,7 +212,7 @@ def _limitations(models, kind, classes, y):
         )
 
 
-def _check_kind_of_desk(kind, given):
+def _check_kind_of_task(kind, given):
     passed = [name for name, value in given.items() if value is not None]
     if passed and kind != "binary":
         raise ValueError(
@@ -229,9 +229,9 @@ def _of_common_frauds(classes, y):
         )
 
 
-def _of_few_days(desk):
-    if desk.day is not None and desk.n_days < FEWEST_CLUSTERS:
+def _of_few_days(payments):
+    if payments.day is not None and payments.n_days < FEWEST_CLUSTERS:
         yield (
-            f"There are {desk.n_days} days, which is too few to say how much days vary: scores of "
-            "a day's top k have no interval."
+            f"There are {payments.n_days} days, which is too few to say how much days vary: scores "
+            "of a day's top k have no interval."
         )

@@ -7,7 +7,7 @@ are 1, "01" and "1e0" are not, and as texts "1" and "1.0" are two. NumPy is not 
 
 from collections import Counter
 
-from skdistill.caller import warn_caller
+from skdistill.messages import warn_caller
 
 #: Names of the types of missing values that are neither None nor NaN.
 MISSING_TYPES = ("NAType", "NaTType")

@@ -7,7 +7,6 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils.multiclass import check_classification_targets
 
-from skdistill.caller import warn_caller
 from skdistill.columns import (
     check_rows,
     column_values,
@@ -19,7 +18,7 @@ from skdistill.columns import (
     take_rows,
 )
 from skdistill.levels import MISSING_TYPES
-from skdistill.messages import shown
+from skdistill.messages import shown, warn_caller
 from skdistill.sklearn_private import check_sample_weight, check_y, num_samples
 
 __all__ = [

@@ -6,7 +6,6 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from skdistill.caller import warn_caller
 from skdistill.decisions.calibration import calibration_finding, calibration_of
 from skdistill.decisions.checks import (
     check_days,
@@ -18,10 +17,10 @@ from skdistill.decisions.checks import (
 )
 from skdistill.decisions.costs import APPROVE, DECISIONS, DECLINE, REVIEW, DecisionCosts
 from skdistill.estimators import by_label
-from skdistill.models import student_and_teacher
+from skdistill.messages import warn_caller
+from skdistill.models import find_seen_rows, student_and_teacher
 from skdistill.parameters import Interval, ParametersMixin, RealNotInt
 from skdistill.rows import check_weights
-from skdistill.seen_rows import find_seen_rows
 
 __all__ = ["DecisionBands", "savings_of_reviews", "shadow_price"]
 

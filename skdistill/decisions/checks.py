@@ -4,8 +4,7 @@ import re
 
 import numpy as np
 
-from skdistill.caller import warn_caller
-from skdistill.messages import shown
+from skdistill.messages import shown, warn_caller
 from skdistill.rows import check_weights
 from skdistill.scorer.cells import is_missing
 from skdistill.sklearn_private import check_pos_label

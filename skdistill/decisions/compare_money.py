@@ -15,10 +15,9 @@ from skdistill.decisions.checks import check_positives, positive_column
 from skdistill.decisions.costs import APPROVE, DECLINE, REVIEW
 from skdistill.decisions.payments import Payments
 from skdistill.decisions.results import DecisionReport, ModelDecisions
-from skdistill.models import answers_of, as_baseline, student_and_teacher
+from skdistill.models import answers_of, as_baseline, limits_of_seen_rows, student_and_teacher
 from skdistill.parameters import Interval, validate_params
 from skdistill.rows import check_weights
-from skdistill.seen_rows import limits_of_seen_rows
 from skdistill.verbose import note, stage, verbose
 
 

@@ -10,7 +10,6 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted, check_memory
 
-from skdistill.caller import recalled
 from skdistill.columns import check_rows
 from skdistill.distill.label_checks import warn_of_opposite_labels
 from skdistill.distill.label_correction import (
@@ -28,7 +27,7 @@ from skdistill.distill.stages import (
     with_synthetic_rows,
 )
 from skdistill.estimators import last_step, nested, reusable
-from skdistill.messages import shown
+from skdistill.messages import recalled, shown
 from skdistill.models import check_order
 from skdistill.munge import Munge
 from skdistill.parameters import HasMethods, Interval, ParametersMixin, StrOptions

@@ -4,8 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from skdistill.caller import warn_caller
-from skdistill.messages import shown
+from skdistill.messages import shown, warn_caller
 from skdistill.soft_labels import SMALLEST_PROBABILITY, proba_from_margins
 from skdistill.stacking import stack_margins, z_score
 

@@ -6,7 +6,6 @@ from numbers import Integral, Real
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_memory
 
-from skdistill.caller import recalled
 from skdistill.distill.base import CONSTRAINTS, ClassifierDistiller, student_has
 from skdistill.distill.class_prior import class_factors, log_factors, warn_if_far_off, weigh_classes
 from skdistill.distill.label_correction import silenced
@@ -19,7 +18,7 @@ from skdistill.distill.row_alpha import choose_row_alpha, warn_of_refusal
 from skdistill.distill.stages import choose_temperature, fingerprint_of
 from skdistill.estimators import last_step
 from skdistill.hints.base import Hint, compute_targets, compute_targets_in_fit, without_weights
-from skdistill.messages import refuse_class, shown
+from skdistill.messages import recalled, refuse_class, shown
 from skdistill.models import student_and_teacher
 from skdistill.parameters import Interval, StrOptions
 from skdistill.progress import Task, begin, with_callbacks

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skdistill.caller import warn_caller
+from skdistill.messages import warn_caller
 from skdistill.ranking import Ranking, roc_auc, weighted_correlation
 from skdistill.soft_labels import proba_from_margins
 

@@ -6,7 +6,6 @@ import numpy as np
 from sklearn.base import clone, is_classifier
 from sklearn.metrics import r2_score
 
-from skdistill.caller import warn_caller
 from skdistill.columns import take_rows
 from skdistill.distill.held_out import (
     CLEAR,
@@ -19,6 +18,7 @@ from skdistill.distill.held_out import (
     margins_of,
 )
 from skdistill.estimators import last_step
+from skdistill.messages import warn_caller
 from skdistill.stacking import StackingWeights, stack_margins, stack_predictions, z_score
 from skdistill.students.base import stated
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from skdistill.bootstrap import weighted_quantiles
-from skdistill.caller import warn_caller
 from skdistill.distill.held_out import (
     CLEAR,
     SIGNIFICANT,
@@ -14,6 +13,7 @@ from skdistill.distill.held_out import (
     held_out_opinions,
     lead_of_teacher,
 )
+from skdistill.messages import warn_caller
 from skdistill.soft_labels import proba_from_margins
 from skdistill.stacking import log_losses, stack_margins, z_score
 

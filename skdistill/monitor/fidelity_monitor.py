@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from skdistill.caller import warn_caller
+from skdistill.messages import warn_caller
 from skdistill.monitor.batch_summary import BatchSummary
 from skdistill.monitor.database import create_database, is_database, open_database, read_state
 from skdistill.monitor.days import days_of_rows
@@ -218,8 +218,10 @@ class FidelityMonitor:
             If models were fitted on rows of X: the student is closer to its teacher on these than
             it will be on live rows.
         """
-        from skdistill.models import student_and_teacher  # the rest needs no scikit-learn
-        from skdistill.seen_rows import find_seen_rows
+        from skdistill.models import (
+            find_seen_rows,
+            student_and_teacher,  # the rest needs no scikit-learn
+        )
 
         student, teacher = student_and_teacher(model, teacher)
         find_seen_rows(model, teacher, X, "the gap of live rows will seem to have grown")

@@ -3,10 +3,9 @@
 import numpy as np
 from sklearn.tree import BaseDecisionTree
 
-from skdistill.caller import warn_caller
 from skdistill.columns import check_rows, plain_rows
 from skdistill.estimators import as_last_step_sees, last_step
-from skdistill.messages import shown
+from skdistill.messages import shown, warn_caller
 from skdistill.students.base import stated
 
 #: A column is long-tailed if it has at least this many distinct values, and half of them lie on

@@ -4,9 +4,8 @@ from functools import cached_property
 
 import numpy as np
 
-from skdistill.caller import warn_caller
 from skdistill.levels import warn_of_unknown_levels
-from skdistill.messages import shown
+from skdistill.messages import shown, warn_caller
 from skdistill.scorer.cells import CellReader
 from skdistill.scorer.model import fingerprint
 from skdistill.scorer.numpy_engine import numpy_engine

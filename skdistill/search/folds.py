@@ -9,8 +9,8 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state, get_tags
 
-from skdistill.caller import warn_caller
 from skdistill.columns import row_hashes, take_rows
+from skdistill.messages import warn_caller
 from skdistill.rows import Rows
 from skdistill.soft_labels import proba_from_margins
 from skdistill.teacher.identity import content_key

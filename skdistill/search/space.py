@@ -10,9 +10,8 @@ from sklearn.base import clone
 from sklearn.model_selection import ParameterGrid
 from sklearn.pipeline import Pipeline
 
-from skdistill.caller import warn_caller
 from skdistill.estimators import last_step
-from skdistill.messages import shown
+from skdistill.messages import shown, warn_caller
 from skdistill.search.budget import Excess
 from skdistill.students.base import Student, stated
 from skdistill.students.fitting import check_student

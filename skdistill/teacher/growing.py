@@ -7,8 +7,8 @@ import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
-from skdistill.caller import warn_caller
 from skdistill.estimators import as_last_step_sees, last_step
+from skdistill.messages import warn_caller
 from skdistill.teacher.asking import is_fitted, unfitted
 from skdistill.teacher.vendors import vendor_of
 

@@ -8,8 +8,8 @@ import numpy as np
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, check_cv
 from sklearn.tree import BaseDecisionTree
 
-from skdistill.caller import warn_caller
 from skdistill.estimators import frozen_steps_that_learn, last_step, transformers_of
+from skdistill.messages import warn_caller
 from skdistill.rows import check_something_observed
 from skdistill.soft_labels import SMALLEST_PROBABILITY, proba_from_margins
 from skdistill.stacking import log_losses, z_score

@@ -6,8 +6,8 @@ and names of the columns are those of its fit, but all rows lie on the same side
 
 import numpy as np
 
-from skdistill.caller import warn_caller
 from skdistill.columns import table_names
+from skdistill.messages import warn_caller
 from skdistill.teacher.asking import names_of
 from skdistill.teacher.met_thresholds import sorted_numbers
 from skdistill.teacher.tree_nodes import readable_ensembles

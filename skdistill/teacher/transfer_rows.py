@@ -9,9 +9,8 @@ import numpy as np
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state, get_tags
 
-from skdistill.caller import warn_caller
 from skdistill.estimators import last_step
-from skdistill.messages import shown
+from skdistill.messages import shown, warn_caller
 from skdistill.parameters import validate_params
 from skdistill.teacher.asking import is_fitted, n_columns_of, names_of
 from skdistill.teacher.tree_nodes import read_tree_nodes

@@ -7,10 +7,9 @@ import numpy as np
 from skdistill.decisions.checks import positive_column
 from skdistill.decisions.cost_curve import review_cost_curve
 from skdistill.decisions.costs import DecisionCosts
-from skdistill.models import student_and_teacher
+from skdistill.models import find_seen_rows, student_and_teacher
 from skdistill.parameters import Interval, validate_params
 from skdistill.report.plotting import one_axes
-from skdistill.seen_rows import find_seen_rows
 
 _CONSTRAINTS = {
     "costs": [DecisionCosts],

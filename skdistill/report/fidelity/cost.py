@@ -9,12 +9,12 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.pipeline import Pipeline
 
-from skdistill.caller import warn_caller
 from skdistill.columns import column_values, take_rows
 from skdistill.estimators import last_step
 from skdistill.exceptions import ParityError
 from skdistill.export.lean import lean_scorer
 from skdistill.export.student_content import as_deployed_sees, deployed_student, student_content
+from skdistill.messages import warn_caller
 from skdistill.scorer.student_file import pack
 from skdistill.students.base import stated
 from skdistill.students.soft_label_classifier import SoftLabelClassifier

@@ -10,11 +10,16 @@ from skdistill.columns import as_models_take, is_frame, table_names
 from skdistill.decisions.bands import DecisionBands
 from skdistill.decisions.payments import FEWEST_CLUSTERS, Payments
 from skdistill.fidelity import check_top_k
-from skdistill.models import answers_of, as_baseline, student_and_teacher
+from skdistill.models import (
+    SeenRowsFinding,
+    answers_of,
+    as_baseline,
+    find_seen_rows,
+    student_and_teacher,
+)
 from skdistill.report.fidelity.daily import check_daily_k
 from skdistill.report.fidelity.groups import check_groups
 from skdistill.rows import check_weights, encode_observed, finite_values
-from skdistill.seen_rows import SeenRowsFinding, find_seen_rows
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,7 @@ from skorch.callbacks import Callback
 from skorch.dataset import Dataset
 from skorch.helper import predefined_split
 
-from skdistill.caller import warn_caller
-from skdistill.messages import shown
+from skdistill.messages import shown, warn_caller
 from skdistill.progress import begin, with_callbacks
 from skdistill.students.network_training.batches import CHUNK_BYTES, Batches, has_room
 from skdistill.students.network_training.callbacks import (

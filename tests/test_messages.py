@@ -19,7 +19,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 import skdistill
 from skdistill import DistilledClassifier, MultiTeacher, OnlineDistilledClassifier
-from skdistill.caller import recalled, warn_caller
+from skdistill.messages import recalled, warn_caller
 
 ROOT = Path(skdistill.__file__).parent
 SEEN = "fitted on the very rows it labels"
@@ -153,7 +153,7 @@ def test_a_warning_that_is_an_error_stops_the_fit_and_comes_again(rows, teacher,
 
 
 def test_nobody_but_the_one_function_warns_by_a_counted_level():
-    ours = [path for path in ROOT.rglob("*.py") if path.name != "caller.py"]
+    ours = [path for path in ROOT.rglob("*.py") if path.name != "messages.py"]
     assert not [path for path in ours if re.search(r"warnings\.warn\(", path.read_text())]
 
 

@@ -35,18 +35,21 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder
 
 from skdistill import (
+    AdversarialHint,
+    AttributionHint,
     DistilledClassifier,
+    LeafHint,
     MLPStudentClassifier,
     MultiTeacher,
     Munge,
     MutualDistilledClassifier,
     OnlineDistilledClassifier,
+    ProximityHint,
     SoftTreeStudentClassifier,
     TreeStudentClassifier,
     transfer_rows_from_teacher,
 )
 from skdistill.fidelity import agreement
-from skdistill.hints import AdversarialHint, AttributionHint, LeafHint, ProximityHint
 
 TABLES = ["phoneme", "electricity", "adult", "default_credit", "mammography", "covertype_sample"]
 LABELLED, TEST, POOL = 2_000, 4_000, 6_000

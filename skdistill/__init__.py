@@ -24,6 +24,13 @@ from skdistill.lazy import lazy_names
 
 if TYPE_CHECKING:  # what editors and type checkers see
     from skdistill.distill import DistilledClassifier, DistilledRegressor
+    from skdistill.distill.hints import (
+        AdversarialHint,
+        AttributionHint,
+        LeafHint,
+        ProximityHint,
+    )
+    from skdistill.distill.munge import Munge
     from skdistill.distill.mutual import MutualDistilledClassifier
     from skdistill.distill.online import OnlineDistilledClassifier
     from skdistill.export.c import to_c
@@ -34,7 +41,6 @@ if TYPE_CHECKING:  # what editors and type checkers see
     from skdistill.export.verify import verify
     from skdistill.fidelity import fidelity_scorer
     from skdistill.monitor.fidelity_monitor import FidelityMonitor
-    from skdistill.munge import Munge
     from skdistill.report.displays.cost_curve_display import CostCurveDisplay
     from skdistill.report.displays.curves_display import CurvesDisplay
     from skdistill.report.displays.loss_curve_display import LossCurveDisplay
@@ -67,7 +73,11 @@ _PUBLIC = {
     "MutualDistilledClassifier": "distill.mutual",
     "MultiTeacher": "teacher.multi_teacher",
     "transfer_rows_from_teacher": "teacher.transfer_rows",
-    "Munge": "munge",
+    "LeafHint": "distill.hints",
+    "ProximityHint": "distill.hints",
+    "AttributionHint": "distill.hints",
+    "AdversarialHint": "distill.hints",
+    "Munge": "distill.munge",
     "TransferSet": "transfer_set",
     "TreeStudentClassifier": "students.tree",
     "TreeStudentRegressor": "students.tree",
@@ -104,7 +114,7 @@ _PUBLIC = {
 }
 
 #: Modules with more public names.
-_ROOMS = ("decisions", "exceptions", "export", "fidelity", "hints", "monitor", "report", "scorer")
+_ROOMS = ("decisions", "exceptions", "export", "fidelity", "monitor", "report", "scorer")
 
 __all__ = list(_PUBLIC)
 __getattr__, __dir__ = lazy_names(__name__, _PUBLIC, _ROOMS)

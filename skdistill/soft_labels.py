@@ -155,7 +155,7 @@ class HintTargets(NamedTuple):
     Attributes
     ----------
     hint : Hint
-        One of `skdistill.hints`.
+        One of `skdistill.distill.hints`.
     targets : ndarray of shape (n_samples, n_targets)
         See `Hint.compute_targets`.
     """

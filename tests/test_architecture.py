@@ -52,6 +52,10 @@ def test_the_public_names_are_these():
         "MutualDistilledClassifier",
         "MultiTeacher",
         "transfer_rows_from_teacher",
+        "LeafHint",
+        "ProximityHint",
+        "AttributionHint",
+        "AdversarialHint",
         "Munge",
         "TransferSet",
         "TreeStudentClassifier",
@@ -115,7 +119,7 @@ def test_importing_the_package_loads_nothing_heavy():
 
 def test_the_distiller_loads_no_vendor_and_no_torch():
     program = (
-        "import sys; from skdistill import DistilledClassifier, MLPStudentRegressor, hints;"
+        "import sys; from skdistill import DistilledClassifier, LeafHint, MLPStudentRegressor;"
         f"found = {HEAVY!r} & set(sys.modules); assert not found, found"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -13,19 +13,21 @@ from sklearn.tree import DecisionTreeClassifier
 
 import skdistill
 from skdistill import (
+    AttributionHint,
     Budget,
     DistilledClassifier,
+    LeafHint,
     LinearStudentClassifier,
     MLPStudentClassifier,
     MultiTeacher,
     Munge,
     MutualDistilledClassifier,
+    ProximityHint,
     ScorecardDisplay,
     StudentSearchCV,
     TreeStudentClassifier,
 )
 from skdistill.decisions import DecisionBands, DecisionCosts, fraud_scorer
-from skdistill.hints import AttributionHint, LeafHint, ProximityHint
 from skdistill.messages import shown
 
 COSTS = DecisionCosts(missed_fraud=100, declined_legit=30, review=4)

@@ -31,14 +31,17 @@ from sklearn.tree import DecisionTreeClassifier
 from xgboost import XGBClassifier
 
 from skdistill import (
+    AdversarialHint,
+    AttributionHint,
     DistilledClassifier,
+    LeafHint,
     LinearStudentClassifier,
     MLPStudentClassifier,
     MultiTeacher,
+    ProximityHint,
     TreeStudentClassifier,
 )
-from skdistill.hints import AdversarialHint, AttributionHint, LeafHint, ProximityHint
-from skdistill.hints.base import Hint, compute_targets
+from skdistill.distill.hints.base import Hint, compute_targets
 from skdistill.soft_labels import HintTargets, SoftTargets
 from skdistill.students.network_training.losses import Batch, pack_distillation
 from skdistill.students.network_training.network import network_of
@@ -466,7 +469,7 @@ def test_partial_fit_goes_on_with_hints_in_the_embedding_of_fit(binary_task, mon
 
 def test_only_real_rows_are_explained_and_not_too_many(binary_task, forest, monkeypatch):
     X, _ = binary_task
-    monkeypatch.setattr("skdistill.hints.attribution.EXPLAINED_ROWS", 30)
+    monkeypatch.setattr("skdistill.distill.hints.attribution.EXPLAINED_ROWS", 30)
     margins = ClassifierTeacher(forest, forest.classes_, forest.classes_, np.ones(2)).margins(X)
     rows = not_observed(X, margins, np.ones(600), "unlabelled", forest.classes_)
     rows.origin[100:] = 2

@@ -10,36 +10,28 @@ computes what decisions by teacher and student cost, `results` holds it, `paymen
 check days, cards and amounts.
 """
 
-from typing import TYPE_CHECKING
+from skdistill.decisions.bands import DecisionBands
+from skdistill.decisions.compare_money import decision_report
+from skdistill.decisions.cost_curve import review_cost_curve
+from skdistill.decisions.costs import DecisionCosts
+from skdistill.decisions.metrics import (
+    card_precision_at_k,
+    precision_at_k,
+    recall_at_fpr,
+    recall_at_k,
+)
+from skdistill.decisions.results import DecisionReport
+from skdistill.decisions.scorers import fraud_scorer
 
-from skdistill.lazy import lazy_names
-
-if TYPE_CHECKING:  # what editors and type checkers see
-    from skdistill.decisions.bands import DecisionBands
-    from skdistill.decisions.compare_money import decision_report
-    from skdistill.decisions.cost_curve import review_cost_curve
-    from skdistill.decisions.costs import DecisionCosts
-    from skdistill.decisions.metrics import (
-        card_precision_at_k,
-        precision_at_k,
-        recall_at_fpr,
-        recall_at_k,
-    )
-    from skdistill.decisions.results import DecisionReport
-    from skdistill.decisions.scorers import fraud_scorer
-
-_PUBLIC = {
-    "recall_at_fpr": "metrics",
-    "precision_at_k": "metrics",
-    "recall_at_k": "metrics",
-    "card_precision_at_k": "metrics",
-    "fraud_scorer": "scorers",
-    "DecisionCosts": "costs",
-    "DecisionBands": "bands",
-    "review_cost_curve": "cost_curve",
-    "decision_report": "compare_money",
-    "DecisionReport": "results",
-}
-
-__all__ = list(_PUBLIC)
-__getattr__, __dir__ = lazy_names(__name__, _PUBLIC)
+__all__ = [
+    "recall_at_fpr",
+    "precision_at_k",
+    "recall_at_k",
+    "card_precision_at_k",
+    "fraud_scorer",
+    "DecisionCosts",
+    "DecisionBands",
+    "review_cost_curve",
+    "decision_report",
+    "DecisionReport",
+]

@@ -18,6 +18,7 @@ from skdistill.distill.label_correction import (
     silenced,
     warn_of_correction,
 )
+from skdistill.distill.munge import Munge
 from skdistill.distill.stages import (
     choose_augmentation,
     fingerprint_of,
@@ -29,7 +30,6 @@ from skdistill.distill.stages import (
 from skdistill.estimators import last_step, nested, reusable
 from skdistill.messages import recalled, shown
 from skdistill.models import check_order
-from skdistill.munge import Munge
 from skdistill.parameters import HasMethods, Interval, ParametersMixin, StrOptions
 from skdistill.progress import CallbackSupportMixin, refuse_callbacks
 from skdistill.rows import (

@@ -8,6 +8,12 @@ from sklearn.utils.validation import check_memory
 
 from skdistill.distill.base import CONSTRAINTS, ClassifierDistiller, student_has
 from skdistill.distill.class_prior import class_factors, log_factors, warn_if_far_off, weigh_classes
+from skdistill.distill.hints.base import (
+    Hint,
+    compute_targets,
+    compute_targets_in_fit,
+    without_weights,
+)
 from skdistill.distill.label_correction import silenced
 from skdistill.distill.recalibration import (
     honest_recalibration,
@@ -17,7 +23,6 @@ from skdistill.distill.recalibration import (
 from skdistill.distill.row_alpha import choose_row_alpha, warn_of_refusal
 from skdistill.distill.stages import choose_temperature, fingerprint_of
 from skdistill.estimators import last_step
-from skdistill.hints.base import Hint, compute_targets, compute_targets_in_fit, without_weights
 from skdistill.messages import recalled, refuse_class, shown
 from skdistill.models import student_and_teacher
 from skdistill.parameters import Interval, StrOptions
@@ -81,7 +86,7 @@ class DistilledClassifier(ClassifierDistiller):
         - `AdversarialHint`: it deceives a discriminator that compares its probabilities with the
           teacher's.
 
-        Import them from ``skdistill.hints``, such as ``hints=[LeafHint(weight=0.1)]``.
+        For example, ``hints=[LeafHint(weight=0.1)]``.
     generations : int, default=1
         Number of students. Each but the first is fitted as the first was, but to the predictions of
         the student before it instead of the teacher's, and without hints; the last one is kept.
@@ -607,8 +612,7 @@ def _check_hints(hints):
         refuse_class(hint, "An entry of hints")
         if not isinstance(hint, Hint):
             raise TypeError(
-                f"hints holds {shown(hint)}; hints were expected, see skdistill.hints, such as "
-                "hints=[LeafHint()]."
+                f"hints holds {shown(hint)}; hints were expected, such as hints=[LeafHint()]."
             )
         hint._validate_params()
     families = [type(hint).__name__ for hint in hints]

@@ -12,8 +12,8 @@ import scipy.sparse as sp
 from skdistill import __version__
 from skdistill.columns import mix_rows, take_rows
 from skdistill.distill.class_prior import prior_shift
+from skdistill.distill.munge import Munge
 from skdistill.distill.synthetic_rows import make_synthetic_rows
-from skdistill.munge import Munge
 from skdistill.soft_labels import calibration_temperature
 from skdistill.students.base import stated
 from skdistill.students.fitting import learns_unknown_levels

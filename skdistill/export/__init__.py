@@ -6,14 +6,6 @@ make the files, `verify` compares them again, `student_file` saves and loads stu
 the lean scorer. The functions are in `skdistill`; the classes of what they return are here.
 """
 
-from typing import TYPE_CHECKING
+from skdistill.export.certificate import Certificate, Export
 
-from skdistill.lazy import lazy_names
-
-if TYPE_CHECKING:  # what editors and type checkers see
-    from skdistill.export.certificate import Certificate, Export
-
-_PUBLIC = {"Certificate": "certificate", "Export": "certificate"}
-
-__all__ = list(_PUBLIC)
-__getattr__, __dir__ = lazy_names(__name__, _PUBLIC)
+__all__ = ["Certificate", "Export"]

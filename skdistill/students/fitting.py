@@ -69,7 +69,7 @@ def check_can_learn(student, loss, hints):
     loss : str
         One of `skdistill.soft_labels.LOSSES`.
     hints : sequence of Hint
-        See `skdistill.hints`.
+        See `skdistill.distill.hints`.
 
     Raises
     ------

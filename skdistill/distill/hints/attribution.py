@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 
 from skdistill.columns import take_rows
-from skdistill.hints.base import Hint
+from skdistill.distill.hints.base import Hint
 from skdistill.teacher.attributions import check_can_be_attributed, tree_attributions
 from skdistill.teacher.leaves import spread
 
@@ -47,7 +47,7 @@ class AttributionHint(Hint):
     --------
     Hints of two families for a distiller:
 
-    >>> from skdistill.hints import AttributionHint, LeafHint
+    >>> from skdistill import AttributionHint, LeafHint
     >>> hints = [LeafHint(), AttributionHint(weight=0.3)]
     """
 

@@ -1,6 +1,6 @@
 """The student's hidden layer predicts the leaves of the teacher."""
 
-from skdistill.hints.base import Hint
+from skdistill.distill.hints.base import Hint
 from skdistill.teacher.leaves import LeafEmbedding, check_has_leaves, spread
 
 #: Rows that the embedding of leaves is fitted on.
@@ -39,7 +39,7 @@ class LeafHint(Hint):
 
     >>> from sklearn.ensemble import RandomForestClassifier
     >>> from skdistill import DistilledClassifier, MLPStudentClassifier
-    >>> from skdistill.hints import LeafHint
+    >>> from skdistill import LeafHint
     >>> model = DistilledClassifier(
     ...     RandomForestClassifier(), MLPStudentClassifier(), hints=[LeafHint(weight=0.3)]
     ... )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skdistill.hints.base import Hint
+from skdistill.distill.hints.base import Hint
 from skdistill.teacher.leaves import check_has_leaves
 
 #: Rows of a batch that are compared: the number of pairs is their square.
@@ -42,7 +42,7 @@ class ProximityHint(Hint):
     --------
     A hint for a distiller, as a value of a grid:
 
-    >>> from skdistill.hints import ProximityHint
+    >>> from skdistill import ProximityHint
     >>> grid = {"hints": [[], [ProximityHint(0.1)], [ProximityHint(1.0)]]}
     """
 

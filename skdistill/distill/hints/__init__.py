@@ -3,9 +3,9 @@
 Each is one file, with its targets, which the teacher computes, and its term of the student's loss.
 """
 
-from skdistill.hints.adversarial import AdversarialHint
-from skdistill.hints.attribution import AttributionHint
-from skdistill.hints.leaf import LeafHint
-from skdistill.hints.proximity import ProximityHint
+from skdistill.distill.hints.adversarial import AdversarialHint
+from skdistill.distill.hints.attribution import AttributionHint
+from skdistill.distill.hints.leaf import LeafHint
+from skdistill.distill.hints.proximity import ProximityHint
 
 __all__ = ["LeafHint", "ProximityHint", "AttributionHint", "AdversarialHint"]

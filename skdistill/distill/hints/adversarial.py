@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skdistill.hints.base import Hint
+from skdistill.distill.hints.base import Hint
 from skdistill.soft_labels import soften
 
 #: Width of the discriminator's hidden layer.
@@ -39,7 +39,7 @@ class AdversarialHint(Hint):
     --------
     A hint for a distiller:
 
-    >>> from skdistill.hints import AdversarialHint
+    >>> from skdistill import AdversarialHint
     >>> hints = [AdversarialHint(weight=0.3)]
     """
 

@@ -6,9 +6,8 @@ from numbers import Real
 from typing import Any
 
 from sklearn.base import BaseEstimator, clone
-from sklearn.utils._param_validation import Interval
 
-from skdistill.parameters import ParametersMixin
+from skdistill.parameters import Interval, ParametersMixin
 from skdistill.teacher.leaves import leaves_of
 
 

@@ -38,8 +38,7 @@ class LeafHint(Hint):
     A hint for a distiller:
 
     >>> from sklearn.ensemble import RandomForestClassifier
-    >>> from skdistill import DistilledClassifier, MLPStudentClassifier
-    >>> from skdistill import LeafHint
+    >>> from skdistill import DistilledClassifier, LeafHint, MLPStudentClassifier
     >>> model = DistilledClassifier(
     ...     RandomForestClassifier(), MLPStudentClassifier(), hints=[LeafHint(weight=0.3)]
     ... )

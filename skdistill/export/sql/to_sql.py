@@ -23,7 +23,7 @@ from skdistill.scorer.student_file import pack
 from skdistill.students.kinds import names_of, of_form
 
 #: The dialects that SQL can be written in.
-DIALECTS = ("duckdb", "postgres", "snowflake", "bigquery", "spark")
+DIALECTS = ("duckdb", "postgres", "snowflake", "bigquery", "spark", "databricks")
 
 #: Points of curves that expressions repeat at most, some 100 characters each.
 MOST_POINTS = 20_000
@@ -66,7 +66,7 @@ def to_sql(
     X : array-like or data frame of shape (n_samples, n_features), default=None
         Real rows to compare on as well; 20,000 of them at most.
     dialect : str, default="duckdb"
-        "duckdb", "postgres", "snowflake", "bigquery" or "spark".
+        "duckdb", "postgres", "snowflake", "bigquery", "spark" or "databricks".
     table : str or tuple of str, default=None
         The table or view with the raw columns. Dots in a string separate catalog, schema and name;
         a tuple holds them separately.

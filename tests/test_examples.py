@@ -106,7 +106,7 @@ def test_options_that_name_what_is_not_there_are_answered_with_what_is(run, tmp_
         ("loan_report", ("--report", tmp_path), "is a folder; a file was expected"),
         ("ship_student", (*of_table, "--folder", path), "--folder: cannot make the folder"),
         ("serve", ("--student", tmp_path / "none.skd"), "--student: there is no file"),
-        ("serve", ("--student", path), "no student file"),
+        ("serve", ("--student", path), "not a student file"),
         ("temperature_and_alpha", ("--tables", "x"), "invalid choice: 'x'.*digits"),
         ("fraud_workflow", (*of_table, "--positive", "yes"), "--amount: .* no column 'Amount'"),
         ("fraud_workflow", (*of_table, "--time", "when"), "--time: .* no column 'when'"),

@@ -5,7 +5,6 @@ import pandas as pd
 import polars as pl
 import pytest
 from scipy.special import expit, softmax
-from skdistill.report.page.student import SHOWN_ON_PAGES
 from sklearn.base import clone
 from sklearn.datasets import make_regression
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -26,6 +25,7 @@ from skdistill import (
     TreeStudentClassifier,
     TreeStudentRegressor,
 )
+from skdistill.report.page.student_section import SHOWN_ON_PAGES
 from skdistill.report.plotting import SHOWN_BY
 from skdistill.scorer.kinds import KINDS
 from skdistill.scorer.model import path_probabilities

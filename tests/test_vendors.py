@@ -25,6 +25,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skdistill import (
+    AttributionHint,
     DistilledClassifier,
     DistilledRegressor,
     MLPStudentClassifier,
@@ -716,10 +717,9 @@ class TestExplainableBoosting:
 
     def test_attributions_are_refused_before_any_work(self):
         X, y = self.task()
-        model = DistilledClassifier(
-            boosted_terms(), MLPStudentClassifier((4,)), attribution_weight=1.0
-        )
-        with pytest.raises(ValueError, match="it is a ExplainableBoostingClassifier"):
+        hints = [AttributionHint()]
+        model = DistilledClassifier(boosted_terms(), MLPStudentClassifier((4,)), hints=hints)
+        with pytest.raises(ValueError, match="it is an ExplainableBoostingClassifier"):
             model.fit(X, y)
 
     def test_its_student_is_reported_exported_and_verified(self, tmp_path):

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 
 from skdistill.estimators import last_step, see_through
+from skdistill.messages import shown
 from skdistill.teacher.asking import as_taken
 from skdistill.teacher.leaves import may_have_leaves
 from skdistill.teacher.members import is_of_models
@@ -69,7 +70,7 @@ def check_can_be_attributed(estimator):
     last = last_step(estimator)
     is_explained = vendor_of(last).has_tree_shap and may_have_leaves(last)
     if is_of_models(last) or not is_explained:
-        raise _cannot_explain(f"it is a {type(last).__name__}")
+        raise _cannot_explain(f"it is {shown(last)}")
 
 
 def _columns_asked(teacher, positions, n_outputs):

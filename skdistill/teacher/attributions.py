@@ -15,7 +15,7 @@ MOST_TREES = 64
 
 
 def tree_attributions(teacher, X, positions):
-    """Attribute the answer for one class of every row to the columns.
+    """Attribute the prediction of one class of every row to the columns.
 
     Parameters
     ----------
@@ -30,13 +30,6 @@ def tree_attributions(teacher, X, positions):
     -------
     attributions : ndarray of shape (n_samples, n_features)
         Path-dependent TreeSHAP values, of probabilities or margins, as the ensemble adds up.
-
-    Raises
-    ------
-    ImportError
-        If shap is not installed.
-    ValueError
-        If shap cannot explain the ensemble.
 
     References
     ----------

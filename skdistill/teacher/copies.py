@@ -53,22 +53,8 @@ class Copies:
 
 
 def find_copies(X, y):
-    """Find copies of rows, as opposed to rows that are equal by chance.
+    """Find copies of rows, as opposed to rows that are equal by chance; None if less than 2 % are.
 
-    Parameters
-    ----------
-    X : ndarray, sparse matrix or data frame of shape (n_samples, n_features)
-        Labelled rows.
-    y : ndarray of shape (n_samples,)
-        Their classes or values.
-
-    Returns
-    -------
-    copies : Copies or None
-        None if less than 2 % of the rows are.
-
-    Notes
-    -----
     Customers without a payment, or rows of a few short codes, are equal without being copies. Rows
     are copies of one another if they are equal in float32, also in y, and have a cell that no other
     row of the table has: an amount to the cent, say; or if most rows of their class are there more

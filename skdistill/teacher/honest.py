@@ -104,30 +104,8 @@ def out_of_bag(teacher, X, groups=None, n_jobs=None):
 def cross_fit(fit, X, y, sample_weight, splits, n_jobs=None):
     """Compute the prediction for every row by a teacher that was fitted on other rows.
 
-    Parameters
-    ----------
-    fit : callable
-        ``fit(X, y, sample_weight)`` returns a ClassifierTeacher or RegressorTeacher.
-    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-        Labelled rows.
-    y : ndarray of shape (n_samples,)
-        Their classes or values.
-    sample_weight : ndarray of shape (n_samples,) or None
-        Non-negative weights.
-    splits : list of (train, test)
-        Row numbers of the folds; every row must be in exactly one test fold.
-    n_jobs : int or None, default=None
-        Folds to work on at a time.
-
-    Returns
-    -------
-    answers : Answers
-        Honest answers.
-
-    Raises
-    ------
-    ValueError
-        If the test folds do not cover every row exactly once.
+    ``fit(X, y, sample_weight)`` returns a ClassifierTeacher or RegressorTeacher; `splits` are pairs
+    (train, test) of row numbers. Every row must be in exactly one test fold.
     """
     tested = np.bincount(np.concatenate([test for _, test in splits]), minlength=len(y))
     if not (tested == 1).all():

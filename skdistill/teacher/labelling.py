@@ -42,25 +42,11 @@ _NOT_REPLAYED = (
 
 
 def label_rows(teacher, labelling, cv, n_jobs=None):
-    """Compute the answers to the labelled rows.
+    """Compute the predictions for the labelled rows of a `LazyTeacher`, by `labelling`.
 
-    Parameters
-    ----------
-    teacher : LazyClassifier or LazyRegressor
-        The teacher and its rows.
-    labelling : {"auto", "oob", "cross_fit", "direct"}
-        How to label, see `DistilledClassifier`.
-    cv : int, cross-validation generator or iterable
-        Folds of "cross_fit".
-    n_jobs : int or None, default=None
-        Folds or members to work on at a time.
-
-    Returns
-    -------
-    answers : Answers
-        Honest unless the labelling is "direct".
-    labelling : {"oob", "cross_fit", "direct"}
-        What was done; for a `MultiTeacher` the last of these words that fits a member.
+    They are honest unless the labelling is "direct". The second value is the labelling that was
+    done: "oob", "cross_fit" or "direct"; for a `MultiTeacher` the last of these words that fits a
+    member.
     """
     asked_for = joblib.hash((labelling, cv))
     if asked_for not in teacher.labelled:
@@ -75,20 +61,6 @@ def label_honestly(teacher, cv, n_jobs=None):
 
     A teacher that was passed fitted predicts itself if it is proved that it was not fitted on these
     rows. Otherwise its out-of-bag predictions are used, or those of cross-fitted clones.
-
-    Parameters
-    ----------
-    teacher : LazyClassifier or LazyRegressor
-        The teacher and its rows.
-    cv : int, cross-validation generator or iterable
-        Folds.
-    n_jobs : int or None, default=None
-        Folds or members to work on at a time.
-
-    Returns
-    -------
-    answers : Answers
-        Honest answers.
     """
     if teacher.members:
         each = [label_honestly(member, cv, n_jobs) for member in teacher.members]
@@ -146,14 +118,9 @@ def _copies_among(teacher):
 
 
 def _label_out_of_bag(teacher, labelling, copies, n_jobs):
-    """Use the members that were not fitted on a row, unless there are no such members.
+    """Use the members that were not fitted on a row: predictions and "oob".
 
-    Returns
-    -------
-    answers : Answers or None
-        None if "auto" must cross-fit instead.
-    labelling : {"oob", "cross_fit"}
-        What was done, or must be done.
+    None and "cross_fit" if "auto" must cross-fit instead.
     """
     X, estimator = teacher.rows.X, teacher.fitted.estimator
     if not teacher.was_fitted and transformers_of(estimator) and _differs_in_fit(estimator, X):
@@ -212,13 +179,8 @@ def choose_labelling(labelling, teacher):
 def warn_of_training_rows(teacher, labelling=None):
     """Warn if a fitted teacher was, or may have been, fitted on the rows it labels directly.
 
-    Parameters
-    ----------
-    teacher : LazyClassifier or LazyRegressor
-        The teacher and its rows.
-    labelling : {"auto", "direct"} or None, default=None
-        What the user chose, None where there is no choice. With "direct" the user states that the
-        teacher has not seen the rows: the warning then needs a proof of the contrary.
+    `labelling` is what the user chose, None where there is no choice. With "direct" the user states
+    that the teacher has not seen the rows: the warning then needs a proof of the contrary.
     """
     if teacher.proof is Proof.PROVED:
         warn_caller(
@@ -236,15 +198,7 @@ def warn_of_training_rows(teacher, labelling=None):
 
 
 def warn_of_known_rows(estimator, X):
-    """Warn if a teacher that was passed fitted was fitted on rows that come after fit.
-
-    Parameters
-    ----------
-    estimator : estimator
-        The teacher.
-    X : ndarray, sparse matrix or data frame of shape (n_samples, n_features)
-        The rows.
-    """
+    """Warn if a teacher that was passed fitted was fitted on rows that come after fit."""
     if proof_of_training_rows(estimator, X) is Proof.PROVED:
         warn_caller(
             f"The teacher ({_name_of(estimator)}) was fitted on rows among these, which it labels "
@@ -347,17 +301,8 @@ def _largest_share(marked, teacher):
 def folds(cv, X, y, is_classification):
     """Return the folds of labelled rows as a list of pairs (train, test) of row numbers.
 
-    Parameters
-    ----------
-    cv : int, cross-validation generator or iterable
-        As in scikit-learn; an int is lowered where a fold would lack rows, and keeps copies of a
-        row together.
-    X : ndarray, sparse matrix or data frame of shape (n_samples, n_features)
-        The rows.
-    y : ndarray of shape (n_samples,)
-        Observed classes or values.
-    is_classification : bool
-        Whether an int means folds stratified by class.
+    An int as `cv` is lowered where a fold would lack rows, keeps copies of a row together, and
+    stratifies classes.
     """
     copies = find_copies(X, y) if isinstance(cv, Integral) else None
     return _folds_with_copies(cv, y, is_classification, copies)

@@ -26,26 +26,11 @@ NO_VARIANCE = 1e-9
 
 
 def leaves_of(estimator, X):
-    """Find the leaf of every row in trees of an ensemble.
+    """Find the leaf of every row in trees of an ensemble, as int32 of shape (n_samples, n_trees).
 
-    Parameters
-    ----------
-    estimator : estimator
-        A fitted tree, forest or boosting model of a vendor, see `VENDORS`; an ensemble
-        of those, or a pipeline that ends in one.
-    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-        Rows as the estimator takes them.
-
-    Returns
-    -------
-    leaves : ndarray of shape (n_samples, n_trees)
-        Int32, at most `MOST_TREES` trees per ensemble: equal within a column where rows share the
-        leaf.
-
-    Raises
-    ------
-    ValueError
-        If the estimator, or a part of it, has no leaves.
+    Numbers are equal within a column where rows share the leaf; at most `MOST_TREES` trees of each
+    ensemble are looked at. If the estimator, or a part of it, has no leaves, a ValueError is
+    raised.
     """
     rows = np.arange(X.shape[0])
     blocks = [rows[block] for block in gen_batches(len(rows), BLOCK_ROWS)]
@@ -55,15 +40,7 @@ def leaves_of(estimator, X):
 def may_have_leaves(estimator):
     """Tell by its class, fitted or not, whether an estimator may be made of trees.
 
-    Parameters
-    ----------
-    estimator : estimator
-        A model, or a pipeline that ends in one.
-
-    Returns
-    -------
-    may_have : bool
-        False if it is certain that `leaves_of` finds none; models of unknown packages may.
+    False if it is certain that `leaves_of` finds none; models of unknown packages may.
     """
     last = last_step(estimator)
     members = declared_members(last)

@@ -91,19 +91,7 @@ class MetThresholds:
 def met_thresholds(estimator, X, read):
     """Count the thresholds of a fitted teacher that some rows meet, by ensemble within it.
 
-    Parameters
-    ----------
-    estimator : estimator
-        A fitted classifier or regressor, or a pipeline ending in one.
-    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-        Rows in question, in any order.
-    read : callable
-        Reads the trees within the estimator, as `readable_ensembles` does.
-
-    Returns
-    -------
-    met : list of MetThresholds
-        Empty where nothing is known.
+    `read` is `readable_ensembles`, or a cache of it. The list is empty where nothing is known.
 
     Notes
     -----

@@ -302,20 +302,7 @@ class MultiTeacher(ParametersMixin, ClassifierMixin, BaseComposition):
         return self._take(self.lazy_members(rows), rows)
 
     def fitted_from(self, members, rows):
-        """Return a fitted clone, as `fit` would make it of the `lazy_members` of some rows.
-
-        Parameters
-        ----------
-        members : list of LazyClassifier
-            As `lazy_members` returns them.
-        rows : Rows
-            The labelled rows.
-
-        Returns
-        -------
-        several : MultiTeacher
-            Fitted.
-        """
+        """Return a fitted clone, as `fit` would make it of the `lazy_members` of some rows."""
         several = clone(self)
         check_rows(several, rows.X, reset=True, accept_sparse=True)
         return several._take(members, rows)
@@ -335,18 +322,7 @@ class MultiTeacher(ParametersMixin, ClassifierMixin, BaseComposition):
         return self
 
     def lazy_members(self, rows):
-        """Bind every teacher to its columns of some rows, see `LazyClassifier`.
-
-        Parameters
-        ----------
-        rows : Rows
-            Labelled rows.
-
-        Returns
-        -------
-        members : list of LazyClassifier
-            In the order of the teachers.
-        """
+        """Bind every teacher to its columns of some rows, see `LazyClassifier`, in their order."""
         given = self._members_given()
         if hasattr(self, "_members"):
             estimators = [(member.estimator, member.labels) for member in self._members]
@@ -371,19 +347,9 @@ class MultiTeacher(ParametersMixin, ClassifierMixin, BaseComposition):
         return lazy
 
     def pooled_answers(self, X, class_prior=None):
-        """Ask the teachers whose weight is not zero.
+        """Ask the teachers whose weight is not zero, and pool what they predict.
 
-        Parameters
-        ----------
-        X : ndarray, sparse matrix or data frame of shape (n_samples, n_features)
-            Rows.
-        class_prior : ndarray of shape (n_classes,) or None, default=None
-            Base rates to which floors of probabilities are relative; None for those known here.
-
-        Returns
-        -------
-        answers : PooledAnswers
-            Their answers.
+        Floors of probabilities are relative to `class_prior`; None for those known here.
         """
         members = self._fitted_members()
         if class_prior is not None:

@@ -27,17 +27,8 @@ FEW_BETWEEN, MOST_OUTSIDE = 0.1, 0.5
 def warn_of_unseen_ranges(estimator, X, rows="rows", read=readable_ensembles):
     """Warn if the rows have values in a column that lie beyond the thresholds of a teacher.
 
-    Parameters
-    ----------
-    estimator : estimator
-        A fitted classifier or regressor, or a pipeline ending in one. Models without trees
-        are not checked.
-    X : ndarray, sparse matrix or data frame of shape (n_samples, n_features)
-        The rows that it is to label.
-    rows : str, default="rows"
-        What they are.
-    read : callable, default=readable_ensembles
-        Reads the trees within the estimator, if they are needed; see there.
+    `rows` is what messages call them; `read` is `readable_ensembles`, or a cache of it. Models
+    without trees are not checked.
     """
     if X.shape[0] < FEWEST_ROWS:
         return

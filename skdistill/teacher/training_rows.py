@@ -128,19 +128,7 @@ def replays_bootstraps(estimator, X):
     """Prove that a bagging ensemble was fitted on these rows in this order.
 
     The rows in the bag of a tree, which is drawn again, fill its leaves with exactly the numbers
-    that it remembers.
-
-    Parameters
-    ----------
-    estimator : estimator
-        A fitted classifier or regressor, or a pipeline ending in one.
-    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-        Rows in question.
-
-    Returns
-    -------
-    is_proved : bool
-        False also for what is no forest or bagging ensemble of trees.
+    that it remembers. False also for what is no forest or bagging ensemble of trees.
     """
     last = last_step(estimator)
     vendor, X = vendor_of(last), as_last_step_sees(estimator, X)

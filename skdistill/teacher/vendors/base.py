@@ -203,19 +203,7 @@ class Vendor:
     def answer_of_member(self, model, member, columns, matrix):
         """Ask a member: probabilities in the columns of its ensemble, or values.
 
-        Parameters
-        ----------
-        model : estimator
-            A fitted ensemble with bags.
-        member, columns
-            As `members` yields them.
-        matrix : ndarray or sparse matrix of shape (n_samples, n_features)
-            Rows as `member_input` returns them.
-
-        Returns
-        -------
-        answers : ndarray of shape (n_samples, n_labels) or (n_samples,)
-            Probabilities of a classifier, predictions of a regressor.
+        `member` and `columns` are as `members` yields them, `matrix` as `member_input` returns it.
         """
         raise NotImplementedError
 

@@ -215,29 +215,10 @@ def decisions_on(
     random_state,
     limitations=(),
 ):
-    """Count the money of models from their predictions.
+    """Count the money of models, as `decision_report` does, from their predictions.
 
-    Parameters
-    ----------
-    scores : dict of str to ndarray of shape (n_samples,)
-        Probabilities of fraud by role; the student is there.
-    positive, weight : ndarray of shape (n_samples,)
-        Whether a row is a fraud (1 or 0), and its weight.
-    bands : DecisionBands
-        Costs and capacity.
-    payments : Payments
-        Days, entities and amounts.
-    names : dict of str to str
-        Names of the models by role.
-    threshold_share, n_resamples, confidence, random_state : object
-        See `decision_report`.
-    limitations : sequence of str, default=()
-        More notes.
-
-    Returns
-    -------
-    report : DecisionReport
-        The report.
+    `scores` are probabilities of fraud by role, of which the student is one, `names` those of the
+    models; `positive` is 1 for a fraud, else 0; `limitations` are more notes.
     """
     set_on, counted, how_counted = _rows_to_set_and_count(
         bands, payments, threshold_share, random_state

@@ -13,7 +13,7 @@ from skdistill.formatting import (
 
 
 def render(fidelity, *, title=None, tiles=None, drawn=None, whole_page=True, **parts):
-    """Fill the template.
+    """Fill the template; the HTML needs nothing from the network.
 
     Parameters
     ----------
@@ -30,16 +30,6 @@ def render(fidelity, *, title=None, tiles=None, drawn=None, whole_page=True, **p
         Whether to make a page, or what a notebook shows in its own.
     **parts : dict
         ``attributions``, ``student`` and ``provenance`` as the template takes them.
-
-    Returns
-    -------
-    html : str
-        Needs nothing from the network.
-
-    Raises
-    ------
-    ImportError
-        If jinja2 is not installed.
     """
     environment = _environment()
     title = default_title(fidelity) if title is None else title

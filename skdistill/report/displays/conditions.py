@@ -62,18 +62,7 @@ class NumberCondition:
         return self.holds_for(_read_column(X, self, levels=None))
 
     def holds_for(self, values):
-        """Tell which values of the column fulfil the condition.
-
-        Parameters
-        ----------
-        values : ndarray of shape (n_samples,)
-            As `skdistill.columns.column_values` returns them.
-
-        Returns
-        -------
-        holds : ndarray of shape (n_samples,), bool
-            Whether each value fulfils it.
-        """
+        """Tell which values, as `column_values` returns them, fulfil the condition."""
         precision = np.float32 if self.single_precision else np.float64
         with np.errstate(over="ignore"):
             x, low, high = values.astype(precision), precision(self.low), precision(self.high)
@@ -103,17 +92,9 @@ class NumberCondition:
         return self._range(name) + (" or missing" if self.missing and self.mention_missing else "")
 
     def after(self, before):
-        """Return the condition in the form needed where another one already holds.
+        """Return the condition as needed where `before`, on the same column, already holds.
 
-        Parameters
-        ----------
-        before : NumberCondition
-            On the same column.
-
-        Returns
-        -------
-        condition : NumberCondition
-            Silent on missing values if `before` has kept them away.
+        It is silent on missing values if `before` has kept them away.
         """
         return replace(self, mention_missing=self.mention_missing and before.missing)
 
@@ -204,18 +185,7 @@ class LevelCondition:
         return self.holds_for(_read_column(X, self, levels=self.levels + self.others))
 
     def holds_for(self, values):
-        """Tell which values of the column fulfil the condition.
-
-        Parameters
-        ----------
-        values : ndarray of shape (n_samples,)
-            As `skdistill.columns.column_values` returns them.
-
-        Returns
-        -------
-        holds : ndarray of shape (n_samples,), bool
-            Whether each value fulfils it.
-        """
+        """Tell which values, as `column_values` returns them, fulfil the condition."""
         known = level_numbers(self.levels + self.others)
         other = len(self.levels) - self.missing  # counts as the last level, or as the first other
         positions = (known.get(value, other) for value in values)
@@ -252,17 +222,9 @@ class LevelCondition:
         return f"{name} {words}".lstrip()
 
     def after(self, before):
-        """Return the condition in the form needed where another one already holds.
+        """Return the condition as needed where `before`, on the same column, already holds.
 
-        Parameters
-        ----------
-        before : LevelCondition
-            On the same column.
-
-        Returns
-        -------
-        condition : LevelCondition
-            Silent on levels, and on missing values, that `before` has kept away.
+        It is silent on levels, and on missing values, that `before` has kept away.
         """
         left = set(before.levels)
         return replace(
@@ -276,16 +238,8 @@ class LevelCondition:
 def float32_threshold(threshold):
     """Shorten a threshold without moving a single float32 to its other side.
 
-    Parameters
-    ----------
-    threshold : float
-        Of a tree: rows with ``float32(x) <= threshold`` go left.
-
-    Returns
-    -------
-    shortest : float
-        The number with the fewest digits for which the same rows have
-        ``float32(x) <= float32(shortest)``.
+    The number returned has the fewest digits for which the same rows have ``float32(x) <=
+    float32(shortest)``, by which a tree sends them left.
     """
     below = np.float32(threshold)
     if float(below) > threshold:

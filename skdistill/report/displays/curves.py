@@ -77,18 +77,10 @@ class Curve:
         return self.values[-1] if self.encoding.has_missing_code else None
 
     def at(self, values):
-        """Look up what the column adds.
+        """Look up what the column adds, in log-odds or the unit of the prediction.
 
-        Parameters
-        ----------
-        values : ndarray of shape (n_samples,)
-            The column as `skdistill.columns.column_values` returns it: float with NaN, or object
-            with None, where missing.
-
-        Returns
-        -------
-        added : ndarray of shape (n_samples,)
-            In log-odds, or the unit of the prediction.
+        The values are as `column_values` returns them: float with NaN, or object with None, where
+        missing.
         """
         return _look_up(self.encoding, self.values + self.centre, values) - self.centre
 
@@ -113,7 +105,7 @@ class Additive:
 
 
 def additive_curves(student, position, rows=None):
-    """Split an additive student into its curves.
+    """Split a fitted additive student into its curves.
 
     Parameters
     ----------

@@ -86,18 +86,16 @@ class Layout:
 
 
 def draw_tree(ax, tree, rules, columns, *, fills, title, missing_occurs, fontsize):
-    """Draw a tree.
+    """Draw a tree, with a table beside its leaves.
 
     Parameters
     ----------
     ax : matplotlib Axes or None
         Where to draw, scaled down to fit; None for a new figure of the size that the tree needs.
-    tree : PlainTree
-        The tree.
-    rules : tuple of Rule
-        Its leaves.
+    tree, rules : PlainTree, tuple of Rule
+        The tree and its leaves.
     columns : dict of str to list of str
-        Heading and cells, in the order of the rules, of the table beside the leaves.
+        Heading and cells, in the order of the rules, of the table.
     fills : list of colour
         Of the cells in the first column.
     title : str
@@ -106,11 +104,6 @@ def draw_tree(ax, tree, rules, columns, *, fills, title, missing_occurs, fontsiz
         Per column, whether conditions have to speak of missing values.
     fontsize : float
         In points.
-
-    Returns
-    -------
-    ax : matplotlib Axes
-        What was drawn on.
     """
     layout = lay_out(tree, rules, missing_occurs)
     cell_widths = [
@@ -140,21 +133,9 @@ def draw_tree(ax, tree, rules, columns, *, fills, title, missing_occurs, fontsiz
 
 
 def lay_out(tree, rules, missing_occurs=None):
-    """Find a place for every node, branch and label.
+    """Find a place for every node, branch and label; the left branch of each node is its upper one.
 
-    Parameters
-    ----------
-    tree : PlainTree
-        The tree.
-    rules : tuple of Rule
-        Its leaves.
-    missing_occurs : list of bool or None, default=None
-        Per column, whether conditions have to speak of missing values.
-
-    Returns
-    -------
-    layout : Layout
-        The left branch of each node is its upper one.
+    `missing_occurs` says per column whether conditions have to speak of missing values.
     """
     inner = np.flatnonzero(tree.children_left >= 0)
     depth, y, share = (np.zeros(len(tree.feature)) for _ in range(3))

@@ -258,15 +258,7 @@ def fidelity_report(
 
 
 def fidelity_options(given):
-    """Fill in the defaults of the options of `fidelity_report`, those that were given checked.
-
-    Raises
-    ------
-    TypeError
-        If there is no such option.
-    InvalidParameterError
-        If one has an impossible value.
-    """
+    """Fill in the defaults of the options of `fidelity_report`, those that were given checked."""
     unknown = sorted(set(given) - set(_OPTIONS))
     if unknown:
         raise TypeError(f"There are no options {unknown}; there are {sorted(_OPTIONS)}.")

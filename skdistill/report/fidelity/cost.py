@@ -53,20 +53,7 @@ class Cost:
 
 
 def measure_cost(model, X):
-    """Measure a model on this machine, through its ``predict_proba`` or ``predict``.
-
-    Parameters
-    ----------
-    model : Model
-        The model, as configured, including its ``n_jobs``.
-    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-        Rows to predict.
-
-    Returns
-    -------
-    cost : Cost
-        Size and times.
-    """
+    """Measure ``predict_proba`` or ``predict`` of a model, with its ``n_jobs``, on this machine."""
     row_p50, row_p99 = measure_row(model, X)
     batch = take_rows(X, np.arange(BATCH_ROWS) % X.shape[0])
     batch_seconds = _times(_ask(model), [batch], 1).min()
@@ -82,18 +69,8 @@ def measure_cost(model, X):
 def measure_scorer(model, X):
     """Measure the lean scorer of a student on this machine, in C if that can be compiled here.
 
-    Parameters
-    ----------
-    model : Model
-        The student.
-    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-        Rows to predict.
-
-    Returns
-    -------
-    cost : Cost or None
-        Size and times; None if the student is none of skdistill's, or stands behind transformers,
-        or, with a UserWarning, if its scorer predicts differently.
+    None if the student is none of skdistill's, or behind transformers, or, with a UserWarning, if
+    its scorer predicts differently.
     """
     try:
         student = deployed_student(model.estimator)

@@ -18,17 +18,8 @@ NEEDS = {
 def check_daily_k(k, payments):
     """Return how many rows or cards of a day are looked at, None where neither are known.
 
-    Parameters
-    ----------
-    k : int or None
-        As it was passed; None for 100, or a tenth of what there is on the median day.
-    payments : Payments
-        Days and entities of the rows.
-
-    Returns
-    -------
-    k : int or None
-        On at least one day there are as many.
+    `k` is as it was passed; None for 100, or a tenth of what there is on the median day. On at
+    least one day there must be as many.
     """
     if payments.day is None and payments.entity is None:
         return None
@@ -56,10 +47,8 @@ def daily_scores(scores, positive, payments, k, weight, n_resamples, random_stat
         Days and entities of the rows.
     k : int or None
         Rows or cards that are looked at.
-    n_resamples : int
-        Number of resamples.
-    random_state : RandomState instance
-        Draws them.
+    n_resamples, random_state : int, RandomState instance
+        Number of resamples, and what draws them.
 
     Returns
     -------

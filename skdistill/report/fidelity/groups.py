@@ -84,28 +84,10 @@ class GroupGap:
 
 
 def check_groups(groups, n_samples, names):
-    """Turn groups into arrays of strings.
+    """Turn groups, in any form that users pass, into arrays of strings by attribute.
 
-    Parameters
-    ----------
-    groups : array-like of shape (n_samples,), dict of those, data frame or None
-        One or more attributes that the rows are grouped by.
-    n_samples : int
-        Number of rows.
-    names : list of str
-        Columns of X, if it is a data frame: some pass them in place of their values.
-
-    Returns
-    -------
-    attributes : dict of str to ndarray of shape (n_samples,)
-        The group of each row, "missing" where there is none.
-
-    Raises
-    ------
-    TypeError
-        If an attribute is no sequence of values.
-    ValueError
-        If an attribute has another length, or is a name.
+    A cell without a group is "missing". `names` are the columns of X, if it is a data frame: some
+    pass them in place of their values, which is a ValueError as are other lengths.
     """
     if groups is None:
         return {}
@@ -151,19 +133,10 @@ def group_statistics(group_of_row, kind, answers, y, threshold):
 
 
 def gaps_of(rates, counts):
-    """Compute the largest difference between groups.
+    """Compute the largest difference between groups, of shape (n_replicates, n_rates).
 
-    Parameters
-    ----------
-    rates : ndarray of shape (n_replicates, n_groups, n_rates)
-        Replicates of the rates, NaN where no row counts.
-    counts : ndarray of shape (n_groups,)
-        Whether a group is large enough to count.
-
-    Returns
-    -------
-    gaps : ndarray of shape (n_replicates, n_rates)
-        NaN where no group has the rate.
+    `rates` have shape (n_replicates, n_groups, n_rates) and are NaN where no row counts; `counts`
+    says which groups are large enough. A gap is NaN where no group has the rate.
     """
     rates = rates[:, counts]
     unknown = np.isnan(rates)

@@ -104,15 +104,8 @@ def threshold_statistics(teacher, student, thresholds):
 def agreement_by_class(counts):
     """Turn replicates of `confusion` of teacher and student into shares per class.
 
-    Parameters
-    ----------
-    counts : ndarray of shape (n_replicates, n_classes, n_classes)
-        How often the teacher finds one class most probable and the student another.
-
-    Returns
-    -------
-    teacher_share, student_share, agreement : ndarray of shape (n_replicates, n_classes)
-        Share of rows that each gives the class; share of the teacher's that are the student's.
+    Returned, each of shape (n_replicates, n_classes), are the shares of rows that the teacher and
+    the student give the class, and the share of the teacher's that are the student's.
     """
     by_teacher, by_student = counts.sum(axis=2), counts.sum(axis=1)
     return by_teacher, by_student, ratio(np.einsum("bkk->bk", counts), by_teacher)

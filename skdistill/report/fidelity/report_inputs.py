@@ -96,27 +96,7 @@ def make_inputs(
     bands,
     top_k_per_day,
 ):
-    """Check models and rows, and predict.
-
-    Parameters
-    ----------
-    model, teacher, baseline : estimator
-        See `fidelity_report`.
-    X, y, sample_weight, groups, top_k : object
-        See `fidelity_report`.
-    days, entities, amounts, bands, top_k_per_day : object
-        See `fidelity_report`.
-
-    Returns
-    -------
-    inputs : ReportInputs
-        All that a report needs.
-
-    Raises
-    ------
-    NotFittedError, TypeError, ValueError
-        As `fidelity_report` says.
-    """
+    """Check models and rows, as `fidelity_report` takes them, and predict."""
     student, teacher = student_and_teacher(model, teacher)
     models = {"student": student}
     if teacher is not None:

@@ -43,23 +43,11 @@ SCORES = {
 
 
 def score_statistics(answers, y, kind, top_k):
-    """Prepare the scores of one model.
+    """Prepare the scores of one model, as functions of the rows' weights for `replicate`.
 
-    Parameters
-    ----------
-    answers : ndarray of shape (n_samples, n_classes) or (n_samples, 1)
-        Probabilities, or predictions in regression.
-    y : ndarray of shape (n_samples,)
-        Observed classes as column numbers, or observed values.
-    kind : {"binary", "multiclass", "regression"}
-        The task.
-    top_k : float
-        Weight of the rows that precision looks at.
-
-    Returns
-    -------
-    statistics : dict of str to callable
-        Functions of the rows' weights, for `replicate`; several scores may share one.
+    Several scores may share one function. `answers` are probabilities, or predictions in one
+    column, `y` observed classes as column numbers, or values, and `top_k` is the weight of the rows
+    that precision looks at.
     """
     if kind == "regression":
         return {"errors": partial(_errors, answers[:, 0], y)}

@@ -22,20 +22,10 @@ CALIBRATION_BINS = 10
 
 
 def figures_of(inputs, random_state):
-    """Draw the figures that the rows of a report allow.
+    """Draw the figures that the rows of a report allow: caption to ``svg``, by part of the page.
 
-    Parameters
-    ----------
-    inputs : ReportInputs
-        Models, rows and predictions.
-    random_state : RandomState instance
-        Draws the rows that are shown where there are too many.
-
-    Returns
-    -------
-    figures : dict of str to dict of str to str
-        For the parts "performance", "fidelity" and "decisions" of the page: caption to ``svg``
-        element.
+    The parts are "performance", "fidelity" and "decisions"; `random_state` draws the rows that are
+    shown where there are too many.
     """
     figures = {
         "performance": _of_performance(inputs),

@@ -39,24 +39,9 @@ class Attribution:
 def attribute(output, pool, *, max_evals, random_state, bar):
     """Compute Shapley values by the best method that the model allows.
 
-    Parameters
-    ----------
-    output : ExplainedOutput
-        What is explained.
-    pool : RowPool
-        Rows to explain, and background.
-    max_evals : int or None
-        Largest number of evaluations per row where values are sampled; None for as many as usual.
-    random_state : RandomState instance
-        Draws the walks.
-    bar : callable
-        Wraps what is worked off.
-
-    Returns
-    -------
-    attribution : Attribution
-        Exact for additive students where their curves add up to the prediction, and for models that
-        are sums of trees there; sampled for all others.
+    Exact for additive students where their curves add up to the prediction, and for models that are
+    sums of trees there; sampled for all others, by at most `max_evals` evaluations per row, None
+    for as many as usual. `bar` wraps what is worked off.
     """
     last = see_through(output.model.estimator, pool.table)
     if last is not None:

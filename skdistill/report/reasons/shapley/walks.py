@@ -35,45 +35,21 @@ class Walks:
         return np.argsort(self.order, axis=1)
 
     def contributions(self, answers):
-        """Average what every column adds.
+        """Average what every column adds: they add up to mean last minus mean first prediction.
 
-        Parameters
-        ----------
-        answers : ndarray of shape (n_walks, n_columns + 1, n_outputs)
-            Predictions along the walks, from the background row to the row explained.
-
-        Returns
-        -------
-        values : ndarray of shape (n_columns, n_outputs)
-            They add up to the mean last prediction minus the mean first one.
+        `answers` are predictions along the walks, of shape (n_walks, n_columns + 1, n_outputs),
+        from the background row to the row explained.
         """
         gains = np.diff(answers, axis=1)
         return np.take_along_axis(gains, self.step[:, :, None], axis=1).mean(axis=0)
 
 
 def plan_walks(n_background, n_columns, max_evals, random_state):
-    """Choose walks that cost at most this many evaluations per row explained.
+    """Choose walks that cost at most `max_evals` evaluations per row explained, at least one.
 
-    Parameters
-    ----------
-    n_background : int
-        Number of background rows.
-    n_columns : int
-        Number of columns.
-    max_evals : int
-        Largest number of evaluations per row; both ends of a walk are known and cost nothing.
-    random_state : RandomState instance
-        Draws the orders, and background rows if there are too many for one walk each.
-
-    Returns
-    -------
-    walks : Walks
-        At least one walk.
-
-    Notes
-    -----
-    The second of every two walks takes the columns in the reverse order of the first, which
-    cancels much of the error of both (antithetic sampling).
+    Both ends of a walk are known and cost nothing. The second of every two walks takes the columns
+    in the reverse order of the first, which cancels much of the error of both (antithetic
+    sampling).
     """
     n_affordable = max(max_evals // max(n_columns - 1, 1), 1)
     if n_affordable < n_background:

@@ -38,6 +38,7 @@ from skdistill import (
     verify,
 )
 from skdistill.columns import as_documented_table, column_values
+from skdistill.hints import AttributionHint
 from skdistill.teacher.asking import n_columns_of, names_of, package_of, unfitted
 from skdistill.teacher.growing import check_rounds, clone_to_fit
 from skdistill.teacher.leaves import leaves_of
@@ -717,7 +718,7 @@ class TestExplainableBoosting:
     def test_attributions_are_refused_before_any_work(self):
         X, y = self.task()
         model = DistilledClassifier(
-            boosted_terms(), MLPStudentClassifier((4,)), attribution_weight=1.0
+            boosted_terms(), MLPStudentClassifier((4,)), hints=[AttributionHint()]
         )
         with pytest.raises(ValueError, match="it is a ExplainableBoostingClassifier"):
             model.fit(X, y)

@@ -9,7 +9,38 @@ from skdistill.formatting import (
     size_text,
     time_text,
     title_of,
+    write,
 )
+
+
+class HtmlReport:
+    """A report that `_render` makes a page of."""
+
+    def to_html(self, path=None):
+        """Write a self-contained HTML page.
+
+        Parameters
+        ----------
+        path : str, path-like or None, default=None
+            Where to write it; None returns it.
+
+        Returns
+        -------
+        html : str or None
+            The page, if no path was given. It needs nothing from the network.
+
+        Raises
+        ------
+        ImportError
+            If jinja2 is not installed.
+        """
+        return write(self._render(whole_page=True), path)
+
+    def _repr_html_(self):
+        try:
+            return self._render(whole_page=False)
+        except ImportError:
+            return None  # notebooks then show the text
 
 
 def render(fidelity, *, title=None, tiles=None, drawn=None, whole_page=True, **parts):

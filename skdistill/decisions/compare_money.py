@@ -185,9 +185,9 @@ def decision_report(
     positive = check_positives(y, pos_label, "y", n_samples)
     payments = Payments.of(n_samples, days=days, entities=groups, amounts=amounts)
     limitations = limits_of_seen_rows(model, teacher, X)
-    answers = answers_of(models, X, student.labels)
+    outputs = answers_of(models, X, student.labels)
     return decisions_on(
-        {role: each[:, column] for role, each in answers.items()},
+        {role: each[:, column] for role, each in outputs.items()},
         positive,
         bands,
         payments,

@@ -105,22 +105,10 @@ class Additive:
 
 
 def additive_curves(student, position, rows=None):
-    """Split a fitted additive student into its curves.
+    """Split a fitted additive student into its curves, centred over rows or over their knots.
 
-    Parameters
-    ----------
-    student : LinearStudentClassifier or LinearStudentRegressor
-        Fitted.
-    position : int
-        Position of the class whose log-odds are meant; 0 in regression.
-    rows : ndarray or PlainColumns of shape (n_samples, n_features) or None, default=None
-        Checked rows to centre the curves over; None for their knots.
-
-    Returns
-    -------
-    additive : Additive
-        The curves' sum and the intercept are the log-odds of the class against the geometric mean
-        of the others, or the prediction.
+    Their sum and the intercept are the log-odds of the class at `position` against the geometric
+    mean of the others, or the prediction.
     """
     contrast = _contrast(len(student.intercept_), position, getattr(student, "classes_", None))
     curves = tuple(

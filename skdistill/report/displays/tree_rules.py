@@ -225,13 +225,13 @@ def _observed(plain, y, rows):
     return one_hot
 
 
-def _means(tree, leaf, answers):
+def _means(tree, leaf, outputs):
     """Average predictions over the rows in every leaf, of shape (n_nodes, n_outputs)."""
-    known = ~np.isnan(answers[:, 0])
-    leaf, answers = leaf[known], answers[known]
+    known = ~np.isnan(outputs[:, 0])
+    leaf, outputs = leaf[known], outputs[known]
     n_nodes = len(tree.feature)
     count = np.bincount(leaf, minlength=n_nodes)
-    sums = np.stack([np.bincount(leaf, column, n_nodes) for column in answers.T], axis=1)
+    sums = np.stack([np.bincount(leaf, column, n_nodes) for column in outputs.T], axis=1)
     return np.divide(
         sums, count[:, None], out=np.full(sums.shape, np.nan), where=count[:, None] > 0
     )

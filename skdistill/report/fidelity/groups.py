@@ -102,33 +102,19 @@ def check_groups(groups, n_samples, names):
     return {str(name): _as_strings(name, values, n_samples) for name, values in groups.items()}
 
 
-def group_statistics(group_of_row, kind, answers, y, threshold):
+def group_statistics(group_of_row, kind, outputs, y, threshold):
     """Prepare the rates of one model in all groups of an attribute.
 
-    Parameters
-    ----------
-    group_of_row : ndarray of shape (n_samples,)
-        Position of each row's group.
-    kind : {"binary", "multiclass", "regression"}
-        The task.
-    answers : ndarray of shape (n_samples, n_classes) or (n_samples, 1)
-        Probabilities, or predictions.
-    y : ndarray of shape (n_samples,) or None
-        Observed classes as column numbers, or values.
-    threshold : float
-        Probability of the second class from which a row is selected.
-
-    Returns
-    -------
-    statistic : callable
-        Gives the rates, of shape (n_groups, n_rates), from the rows' weights.
+    The function of the rows' weights gives rates of shape (n_groups, n_rates). `outputs` are
+    probabilities, or predictions in one column, `y` observed classes as column numbers, or values,
+    or None; a row is selected if the probability of the second class is at least `threshold`.
     """
     n_groups = group_of_row.max() + 1
     if kind == "binary":
-        return partial(_decision_rates, group_of_row, answers[:, 1] >= threshold, y, n_groups)
-    values = [answers[:, 0]] if kind == "regression" else [answers.argmax(axis=1) == y]
+        return partial(_decision_rates, group_of_row, outputs[:, 1] >= threshold, y, n_groups)
+    values = [outputs[:, 0]] if kind == "regression" else [outputs.argmax(axis=1) == y]
     if kind == "regression" and y is not None:
-        values.append(answers[:, 0] - y)
+        values.append(outputs[:, 0] - y)
     return partial(_group_means, group_of_row, values, n_groups)
 
 

@@ -35,23 +35,11 @@ SMALLEST_SHARE = 0.01
 
 
 def fidelity_statistics(teacher, student, kind, top_k):
-    """Prepare the measures of fidelity.
+    """Prepare the measures of fidelity from probabilities, or predictions in one column.
 
-    Parameters
-    ----------
-    teacher, student : ndarray of shape (n_samples, n_classes) or (n_samples, 1)
-        Probabilities, or predictions in regression.
-    kind : {"binary", "multiclass", "regression"}
-        The task.
-    top_k : float
-        Weight of the rows that count as the highest.
-
-    Returns
-    -------
-    means : dict of str to ndarray of shape (n_samples,)
-        Measures that are weighted means: their value for every row.
-    statistics : dict of str to callable
-        The others, as functions of the rows' weights; some give several measures.
+    Returned are the measures that are weighted means, as their value for every row, and the others
+    as functions of the rows' weights, some of which give several measures. `top_k` is the weight of
+    the rows that count as the highest.
     """
     difference = differences_of_rows(teacher, student)
     means = {"mean_difference": difference}

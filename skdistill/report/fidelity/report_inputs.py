@@ -49,7 +49,7 @@ class ReportInputs:
         Number of rows or cards that are looked at in a day; None without days and entities.
     bands : DecisionBands or None
         What decides, and what that costs; None if nothing is decided.
-    answers : dict of str to ndarray of shape (n_samples, n_classes) or (n_samples, 1)
+    outputs : dict of str to ndarray of shape (n_samples, n_classes) or (n_samples, 1)
         Probabilities, or predictions, by role.
     limitations : tuple of str
         What cannot be said, and why.
@@ -70,7 +70,7 @@ class ReportInputs:
     payments: Payments
     top_k_per_day: int | None
     bands: DecisionBands | None
-    answers: dict
+    outputs: dict
     limitations: tuple
     seen_rows: SeenRowsFinding | None
 
@@ -139,7 +139,7 @@ def make_inputs(
         payments=payments,
         top_k_per_day=check_daily_k(top_k_per_day, payments),
         bands=bands,
-        answers=answers_of(models, X, student.labels),
+        outputs=answers_of(models, X, student.labels),
         limitations=tuple(limitations),
         seen_rows=seen,
     )

@@ -55,7 +55,7 @@ class ExplainedOutput:
         prior = model.answers(background, model.labels).mean(axis=0)
         return cls(model, space, np.maximum(prior, SMALLEST_PROBABILITY))
 
-    def answers(self, X):
+    def of_rows(self, X):
         """Return the model's predictions, of shape (n_samples, n_outputs)."""
         if self.space != "log_odds":
             return self.model.answers(X, self.model.labels)

@@ -75,7 +75,7 @@ def _by_trees(output, pool, last, found, bar):
     X, background = found.matrix[pool.explained], found.matrix[pool.background]
     players = last.owner, last.n_columns
     values = tree_shapley_values(found.trees, X, background, *players, bar)
-    base = output.answers(pool.background_rows).mean(axis=0)
+    base = output.of_rows(pool.background_rows).mean(axis=0)
     n_trees = len(found.trees)
     method = f"exact, from {n_trees:,} tree{'s' if n_trees > 1 else ''}"
     return Attribution(output.of_sums(values), base, method)
@@ -89,7 +89,7 @@ def _plan(pool, max_evals, usual, random_state):
 
 
 def _by_walks(model, bar):
-    values, base = walk_all(model.walks, model.n_rows, model.answers_along, bar)
+    values, base = walk_all(model.walks, model.n_rows, model.outputs_along, bar)
     n_walks, n_columns = model.walks.order.shape
     n_evals = n_walks * (n_columns - 1)
     return Attribution(values, base, f"sampled, {n_walks:,} walks, {n_evals:,} evaluations per row")

@@ -130,7 +130,7 @@ def _errors(candidates, owner, output, pool):
     shape = (PROBE_ROWS, pool.n_columns)
     mixed = rows[np.random.RandomState(0).randint(len(rows), size=shape)]
     tables = pool.explained_rows, pool.background_rows, pool.mix(mixed)
-    expected = np.concatenate([output.answers(table) for table in tables])
+    expected = np.concatenate([output.of_rows(table) for table in tables])
     scale = np.ptp(expected, axis=0).max() or 1.0
     errors = []
     for found in candidates:

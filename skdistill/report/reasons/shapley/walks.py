@@ -34,13 +34,13 @@ class Walks:
         """The step at which each column is taken, of shape (n_walks, n_columns)."""
         return np.argsort(self.order, axis=1)
 
-    def contributions(self, answers):
+    def contributions(self, outputs):
         """Average what every column adds: they add up to mean last minus mean first prediction.
 
-        `answers` are predictions along the walks, of shape (n_walks, n_columns + 1, n_outputs),
+        `outputs` are predictions along the walks, of shape (n_walks, n_columns + 1, n_outputs),
         from the background row to the row explained.
         """
-        gains = np.diff(answers, axis=1)
+        gains = np.diff(outputs, axis=1)
         return np.take_along_axis(gains, self.step[:, :, None], axis=1).mean(axis=0)
 
 
@@ -61,7 +61,7 @@ def plan_walks(n_background, n_columns, max_evals, random_state):
     return Walks(start, order[: len(start)])
 
 
-def walk_all(walks, n_rows, answers_along, bar=iter):
+def walk_all(walks, n_rows, outputs_along, bar=iter):
     """Estimate the Shapley values of several rows from the same walks.
 
     Parameters
@@ -70,7 +70,7 @@ def walk_all(walks, n_rows, answers_along, bar=iter):
         The walks.
     n_rows : int
         Number of rows.
-    answers_along : callable
+    outputs_along : callable
         Given the number of a row, returns the predictions along the walks to it, of shape
         (n_walks, n_columns + 1, n_outputs).
     bar : callable, default=iter
@@ -94,6 +94,6 @@ def walk_all(walks, n_rows, answers_along, bar=iter):
     """
     values = []
     for row in bar(range(n_rows)):
-        answers = answers_along(row)
-        values.append(walks.contributions(answers))
-    return np.stack(values), answers[:, 0].mean(axis=0)
+        outputs = outputs_along(row)
+        values.append(walks.contributions(outputs))
+    return np.stack(values), outputs[:, 0].mean(axis=0)

@@ -95,10 +95,8 @@ def is_fitted_instance(value):
 def unfitted(estimator):
     """Return an unfitted clone, also of a frozen estimator.
 
-    Raises
-    ------
-    TypeError
-        If CatBoost within it has a parameter that scikit-learn cannot clone.
+    If CatBoost within it has a parameter that scikit-learn cannot clone, the TypeError says what to
+    do.
     """
     estimator = thawed(estimator)
     try:

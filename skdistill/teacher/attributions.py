@@ -52,13 +52,7 @@ def tree_attributions(teacher, X, positions):
 
 
 def check_can_be_attributed(estimator):
-    """Raise before any work if TreeSHAP certainly cannot explain an estimator.
-
-    Raises
-    ------
-    ValueError
-        If it is.
-    """
+    """Raise a ValueError before any work if TreeSHAP certainly cannot explain an estimator."""
     last = last_step(estimator)
     is_explained = vendor_of(last).has_tree_shap and may_have_leaves(last)
     if is_of_models(last) or not is_explained:

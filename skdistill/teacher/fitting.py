@@ -73,13 +73,7 @@ def check_teacher(teacher, kind):
 
 
 def check_teacher_columns(teacher, X):
-    """Check that a fitted teacher was fitted on the columns of X.
-
-    Raises
-    ------
-    ValueError
-        If their number, names or order differ.
-    """
+    """Check that a teacher was fitted on as many columns as X has, of the same names and order."""
     n_features = n_columns_of(teacher)
     if n_features is not None and n_features != X.shape[1]:
         raise ValueError(
@@ -185,18 +179,9 @@ def _finds_probable(teacher, rows, codes):
 def wrap_fitted_classifier(teacher, observed, class_prior_of, labels=None, classes=None):
     """Wrap a classifier that the user has fitted, by reference; it must know the observed classes.
 
-    Parameters
-    ----------
-    teacher : estimator
-        A fitted classifier.
-    observed : ndarray of shape (n_observed,)
-        The observed classes.
-    class_prior_of : callable
-        Gives the shares of some classes among the labelled rows.
-    labels : ndarray of shape (n_labels,) or None, default=None
-        Label of every column of its ``predict_proba``; None for its ``classes_``.
-    classes : ndarray of shape (n_classes,) or None, default=None
-        Classes of the distillation; None for all that the teacher knows.
+    `class_prior_of` gives the shares of some classes among the labelled rows. `labels`, one per
+    column of ``predict_proba``, are its ``classes_`` for None; the `classes` of the distillation
+    are all that it knows for None.
     """
     labels = np.asarray(teacher.classes_) if labels is None else labels
     known = labels if classes is None else classes

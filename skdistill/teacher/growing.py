@@ -17,13 +17,7 @@ SAME = 1e-4
 
 
 def check_growing(teacher):
-    """Check that the trees of a teacher are fitted one after the other.
-
-    Raises
-    ------
-    TypeError
-        If they are not, with what to pass instead.
-    """
+    """Raise a TypeError unless the trees of a teacher are fitted one after the other."""
     last = last_step(teacher)
     if not vendor_of(last).grows(last):
         raise TypeError(
@@ -52,13 +46,7 @@ def first_trees(estimator, n_trees):
 
 
 def check_growing_on(teacher):
-    """Check that a teacher can grow on rows that it has not begun with.
-
-    Raises
-    ------
-    TypeError
-        If it cannot.
-    """
+    """Raise a TypeError unless a teacher can grow on rows that it has not begun with."""
     last = last_step(teacher)
     reason = vendor_of(last).why_not_on_other_rows(last)
     if reason:

@@ -183,13 +183,7 @@ def count_votes(estimator):
 
 
 def remembered_prior(estimator):
-    """Return the shares of the classes that a fitted forest or tree was grown on.
-
-    Returns
-    -------
-    class_prior : ndarray of shape (n_classes,) or None
-        None if the estimator does not remember them.
-    """
+    """Return the shares of the classes that a forest or tree was grown on, None if not known."""
     last = last_step(estimator)
     return vendor_of(last).class_prior(last)
 

@@ -27,7 +27,7 @@ from skdistill.teacher.pooling import PooledAnswers, pooling_weights
 
 
 class MultiTeacher(ParametersMixin, ClassifierMixin, BaseComposition):
-    r"""Several classifiers whose answers are pooled: one teacher to distil.
+    r"""Several classifiers whose predictions are pooled: one teacher to distil.
 
     Parameters
     ----------
@@ -289,14 +289,14 @@ class MultiTeacher(ParametersMixin, ClassifierMixin, BaseComposition):
         """
         for name in ("_members", "_weights", "log_losses_"):
             vars(self).pop(name, None)  # of an earlier fit
-        self._members_given()  # refuses them before the rows are looked at
+        self._members_given()  # raises before the rows are checked
         rows = check_classification_rows(
             self,
             X,
             y,
             sample_weight,
             None,
-            known_classes=np.array([UNLABELLED]),  # here -1 is a class like any other
+            known_classes=np.array([UNLABELLED]),  # here -1 is an ordinary class
             accept_sparse=get_tags(self).input_tags.sparse,
         )
         return self._take(self.lazy_members(rows), rows)
@@ -481,7 +481,7 @@ class MultiTeacher(ParametersMixin, ClassifierMixin, BaseComposition):
 
 
 def _is_list_of_teachers(teachers):
-    """Tell whether it is a list of tuples of the right lengths with names."""
+    """Tell whether `teachers` is a list of tuples of the right lengths that begin with a name."""
     return (
         isinstance(teachers, list | tuple)
         and len(teachers) > 0
@@ -501,9 +501,9 @@ def _known_classes(given):
     if any(not np.array_equal(classes, others) for others in known.values()):
         listed = ", ".join(f"{name!r}: {labels.tolist()}" for name, labels in known.items())
         raise ValueError(
-            f"The fitted teachers know different classes, {listed}. Their answers can be pooled "
-            "only if all were fitted on the same classes. Pass those that were not as unfitted "
-            "ones: they are fitted on y, also if they take no other classes than 0, 1, 2, ..."
+            f"The fitted teachers know different classes, {listed}. Predictions can only be pooled "
+            "if all were fitted on the same classes. Pass the others unfitted: they are fitted on "
+            "y, also if they take no other classes than 0, 1, 2, ..."
         )
     return classes
 
@@ -519,9 +519,9 @@ def _own_columns(estimator, columns, X):
 
 @contextmanager
 def _naming(name):
-    """Have errors say which teacher they are about."""
+    """Add the name of the teacher to errors."""
     try:
         yield
-    except (LookupError, TypeError, ValueError) as error:  # LookupError: of missing columns
+    except (LookupError, TypeError, ValueError) as error:  # LookupError: a missing column
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"Teacher {name!r}: {error.args[0]}") from error

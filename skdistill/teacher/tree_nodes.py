@@ -36,8 +36,8 @@ def read_tree_nodes(ensemble):
         raise TypeError(
             f"{type(ensemble).__name__} is no ensemble of trees whose thresholds can be read. "
             "Decision trees, forests, extra trees and both kinds of gradient boosting of "
-            "scikit-learn, XGBoost, LightGBM and CatBoost are, and bagging, AdaBoost, voting, "
-            "stacking and MultiTeacher of them."
+            "scikit-learn, XGBoost, LightGBM, CatBoost and EBMs of interpret are, and bagging, "
+            "AdaBoost, voting, stacking and MultiTeacher of them."
         )
     return nodes
 

@@ -51,13 +51,7 @@ class CatBoost(Booster):
         return model.calc_leaf_indexes(X)
 
     def tree_nodes(self, model):
-        """Read the trees from the model as JSON.
-
-        Raises
-        ------
-        TypeError
-            If the trees are not symmetric, or there are categories.
-        """
+        """Read the trees from the model as JSON, if they are symmetric and without categories."""
         written = _as_json(model)
         columns = [f["flat_feature_index"] for f in written["features_info"]["float_features"]]
         has_categories = written["features_info"].get("categorical_features")

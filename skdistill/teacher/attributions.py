@@ -1,4 +1,4 @@
-"""How a tree ensemble attributes its answers to the columns: TreeSHAP."""
+"""How a tree ensemble attributes its predictions to the columns: TreeSHAP."""
 
 import warnings
 
@@ -42,8 +42,8 @@ def tree_attributions(teacher, X, positions):
             "its transformers mix columns, and attributions are to the columns of X"
         )
     values = _shap_values(last.estimator, as_taken(last.estimator, last.table))
-    asked = _columns_asked(teacher, positions, values.shape[2])
-    of_class = np.take_along_axis(values, asked[:, None, None], axis=2)[:, :, 0]
+    outputs = _outputs_of_classes(teacher, positions, values.shape[2])
+    of_class = np.take_along_axis(values, outputs[:, None, None], axis=2)[:, :, 0]
     if values.shape[2] == 1:  # of the second of two classes
         of_class = of_class * np.where(positions == 0, -1.0, 1.0)[:, None]
     attributions = np.zeros((len(positions), last.n_columns))
@@ -59,7 +59,7 @@ def check_can_be_attributed(estimator):
         raise _cannot_explain(f"it is a {type(last).__name__}")
 
 
-def _columns_asked(teacher, positions, n_outputs):
+def _outputs_of_classes(teacher, positions, n_outputs):
     """Return the output of the ensemble that belongs to the class of every row."""
     if n_outputs == 1:
         return np.zeros(len(positions), dtype=int)
@@ -91,8 +91,8 @@ def _shap_values(ensemble, table):
 
 def _cannot_explain(reason):
     return ValueError(
-        f"AttributionHint needs a teacher that TreeSHAP can explain. This one it cannot: "
-        f"{reason}. Forests, trees and boosting models of scikit-learn, LightGBM, XGBoost and "
-        "CatBoost are, mostly; voting, stacking and bagging are not. Use one of those, or "
+        "AttributionHint needs a teacher that TreeSHAP can explain. It cannot explain this one: "
+        f"{reason}. It can explain most forests, trees and boosting models of scikit-learn, "
+        "LightGBM, XGBoost and CatBoost, but no voting, stacking or bagging. Use one of those, or "
         "leave AttributionHint out."
     )

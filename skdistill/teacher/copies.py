@@ -7,7 +7,7 @@ import scipy.sparse as sp
 
 from skdistill.columns import column_values, is_missing, is_nominal, row_hashes
 
-#: Share of rows that may be copies before it matters.
+#: Largest share of copies among the rows that is ignored.
 COPIES_TOLERANCE = 0.02
 
 #: Largest share of a table that a row and its copies may be: more are customers who are alike.
@@ -63,9 +63,8 @@ def find_copies(X, y):
     """
     hashes = row_hashes(X, np.float32)
     _, group, size = np.unique(hashes, return_inverse=True, return_counts=True)
-    group_with_y = np.unique(np.stack([group, _numbered(y)]), axis=1, return_inverse=True)[
-        1
-    ].ravel()
+    pairs = np.stack([group, _numbered(y)])
+    group_with_y = np.unique(pairs, axis=1, return_inverse=True)[1].ravel()
     size_with_y = np.bincount(group_with_y)[group_with_y]
     recurs = (size_with_y > 1) & (size_with_y <= LARGEST_GROUP * len(group))
     if recurs.mean() <= COPIES_TOLERANCE:
@@ -104,7 +103,7 @@ def _has_cell_of_its_own(X, size):
 
 
 def _has_entry_of_its_own(X, size):
-    """Do the same for a sparse matrix, of which all but the zeros are cells."""
+    """Mark the same rows of a sparse matrix, in which zeros are no cells."""
     cells = X.data.astype(np.float32).astype(np.float64)
     entries = np.stack([X.coords[1].astype(np.float64), cells])
     _, number, times = np.unique(entries, axis=1, return_inverse=True, return_counts=True)

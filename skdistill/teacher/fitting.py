@@ -19,7 +19,7 @@ from skdistill.teacher.growing import check_rounds, clone_to_fit
 from skdistill.teacher.margins import ClassifierTeacher, RegressorTeacher, check_probabilities
 from skdistill.teacher.vendors import vendor_of
 
-#: Rows whose answers show which of a teacher's classes is meant by which code.
+#: Rows whose predictions show which of a teacher's classes is meant by which code.
 ROWS_TO_MATCH = 10_000
 
 #: What libraries say, among other things, of text where they expect numbers.
@@ -156,15 +156,15 @@ def labels_in(rows, teacher, labels):
         raise ValueError(
             f"y holds {observed.tolist()}, and the fitted teacher knows {labels.tolist()}. That is "
             "how VotingClassifier, StackingClassifier and cross_val_predict encode y, but the "
-            "teacher's answers do not confirm that 0 is the first of its classes in sorted order, "
-            "and so on. Pass the labels that the teacher was fitted on, or a teacher that "
+            "teacher's predictions do not confirm that 0 is the first of its classes in sorted "
+            "order, and so on. Pass the labels that the teacher was fitted on, or a teacher that "
             "was fitted on the codes."
         )
     return codes
 
 
 def _finds_probable(teacher, rows, codes):
-    """Tell whether a teacher's answers match the observed classes, given by code, one to one."""
+    """Tell whether predictions match the observed classes, which are given by code, one to one."""
     some = np.linspace(0, len(rows.y) - 1, min(len(rows.y), ROWS_TO_MATCH)).astype(int)
     proba = ask(teacher, "predict_proba", take_rows(rows.X, some))
     proba = check_probabilities(teacher, proba, np.asarray(teacher.classes_))

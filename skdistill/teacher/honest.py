@@ -24,14 +24,14 @@ class Average:
         self.squares = np.zeros(n_rows)
         self.votes = np.zeros((n_rows, 1))
 
-    def add(self, answers, rows=slice(None)):
-        """Add a member's answers to some rows, of shape (n_rows_asked, n_columns)."""
-        self.total[rows] += answers
+    def add(self, outputs, rows=slice(None)):
+        """Add a member's predictions for some rows, of shape (n_rows, n_columns)."""
+        self.total[rows] += outputs
         self.votes[rows] += 1
 
-    def add_squares(self, answers, rows):
+    def add_squares(self, outputs, rows):
         """Add what `variance_of_mean` needs."""
-        self.squares[rows] += (answers**2).sum(axis=1)
+        self.squares[rows] += (outputs**2).sum(axis=1)
 
     def mean(self):
         """Return the averages, NaN for rows without votes."""

@@ -60,7 +60,7 @@ def without_leaves(estimator):
     return ValueError(
         f"{type(last_step(estimator)).__name__} has no leaves, which LeafHint and "
         "ProximityHint need. Trees, forests, boosting models of scikit-learn, LightGBM, XGBoost "
-        "and CatBoost, and ensembles of them have. Use one as the teacher, or leave both hints out."
+        "and CatBoost, and ensembles of them, have some. Use one as the teacher, or leave both out."
     )
 
 
@@ -80,7 +80,7 @@ class LeafEmbedding:
         self.one_hot = OneHotEncoder(handle_unknown="ignore", dtype=np.float32)
         codes = self.one_hot.fit_transform(leaves)
         self.directions = TruncatedSVD(min(EMBEDDING_SIZE, codes.shape[1]), random_state=0)
-        with np.errstate(divide="ignore", invalid="ignore"):  # no variance to share: one leaf only
+        with np.errstate(divide="ignore", invalid="ignore"):  # a single leaf has no variance
             found = self.directions.fit_transform(codes)
         self.mean = found.mean(axis=0)
         variance = found.var(axis=0).mean()

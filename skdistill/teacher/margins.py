@@ -63,7 +63,7 @@ def join_answers(parts, rows):
 
 @dataclass(frozen=True)
 class ClassifierTeacher:
-    """A fitted classifier that answers with margins over the classes of a distillation.
+    """A fitted classifier that predicts margins over the classes of a distillation.
 
     Attributes
     ----------
@@ -196,7 +196,7 @@ def check_probabilities(estimator, proba, labels):
     name, n_labels = _name(estimator), len(labels)
     proba = by_label(estimator, proba, labels)
     if n_labels == 1 and proba.ndim == 2:
-        return np.ones((len(proba), 1))  # some ensembles answer with two columns here
+        return np.ones((len(proba), 1))  # some ensembles return two columns here
     if proba.ndim != 2 or proba.shape[1] != n_labels:
         raise ValueError(
             f"predict_proba of the teacher {name} returned an array of shape {proba.shape}; "

@@ -1,4 +1,4 @@
-"""Pool the answers of several teachers into one, and find their weights."""
+"""Pool the predictions of several teachers, and find their weights."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ SMALLEST_WEIGHT = 1e-6
 
 @dataclass(frozen=True)
 class PooledAnswers:
-    """The answers of several teachers to the same rows, pooled; used like `Answers`.
+    """The predictions of several teachers for the same rows, pooled; used like `Answers`.
 
     Attributes
     ----------

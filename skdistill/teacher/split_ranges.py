@@ -1,4 +1,4 @@
-"""Whether rows lie where a fitted teacher splits, or are scaled in another way than its fit.
+"""Whether rows lie where a fitted teacher splits, or were scaled unlike those of its fit.
 
 A common mistake is a teacher that was fitted on raw columns and then put behind a scaler: number
 and names of the columns are those of its fit, but all rows lie on the same side of its thresholds.
@@ -43,7 +43,7 @@ def warn_of_unseen_ranges(estimator, X, rows="rows", read=readable_ensembles):
                 where = " (after its own transformers)" if is_changed else ""
                 warn_caller(
                     f"The teacher splits column {names[j]!r}{where} between {thresholds[0]:.4g} "
-                    f"and {thresholds[-1]:.4g}, but the {rows} it is asked for have "
+                    f"and {thresholds[-1]:.4g}, but the {rows} it labels have "
                     f"{numbers[0]:.4g} to {numbers[-1]:.4g} there, so that it can hardly tell "
                     "them apart. If they were scaled or encoded after it was fitted, put that "
                     "step into the teacher, as in make_pipeline(StandardScaler(), forest), and "

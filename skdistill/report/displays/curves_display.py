@@ -150,7 +150,7 @@ class CurvesDisplay:
         """Draw curves, all on one scale.
 
         Missing values have a marker of their own at the right, where the student knows what they
-        add. Marks below a curve show where the rows of X are.
+        add. A low histogram below a curve shows where the rows of X are.
 
         Parameters
         ----------

@@ -108,7 +108,7 @@ def test_fresh_rows_are_looked_at_as_well():
     student = MLPStudentClassifier((4,), max_epochs=1)
     model = DistilledClassifier(forest, student, label_correction=False, augmentation=None)
     model.fit(scaler.transform(X.to_numpy()), Y)
-    with pytest.warns(UserWarning, match="the fresh rows it is asked for"):
+    with pytest.warns(UserWarning, match="the fresh rows it labels"):
         model.partial_fit(FRESH.to_numpy())
 
 

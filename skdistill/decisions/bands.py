@@ -365,21 +365,8 @@ class DecisionBands(ParametersMixin, BaseEstimator):
 def savings_of_reviews(costs, probability, amounts):
     """Compute what reviews save, and what is decided without them.
 
-    Parameters
-    ----------
-    costs : DecisionCosts
-        What decisions cost.
-    probability : ndarray of shape (n_samples,)
-        Probabilities of fraud.
-    amounts : array-like of shape (n_samples,) or None
-        Amounts of the payments.
-
-    Returns
-    -------
-    savings : ndarray of shape (n_samples,)
-        The smaller expected cost of approving and declining, minus that of a review.
-    unreviewed : ndarray of shape (n_samples,)
-        The cheaper of approving and declining, as a position among `DECISIONS`.
+    Savings are the smaller expected cost of approving and declining, minus that of a review; the
+    cheaper of both is returned as a position among `DECISIONS`.
     """
     expected = costs.expected(probability, amounts)
     declines = expected[:, DECLINE] < expected[:, APPROVE]
@@ -390,22 +377,10 @@ def savings_of_reviews(costs, probability, amounts):
 def shadow_price(savings, weight, capacity, *, fill):
     """Find the price at which no more rows are worth a review than there is capacity for.
 
-    Parameters
-    ----------
-    savings : ndarray of shape (n_samples,)
-        What a review of each row saves.
-    weight : ndarray of shape (n_samples,)
-        The number of rows that each represents.
-    capacity : float
-        How many of them can be reviewed.
-    fill : bool
-        Which of the rows with the savings at the limit, all equal, are worth the price: all of
-        them, so that the capacity is reached or exceeded, or none, so that it is not exceeded.
-
-    Returns
-    -------
-    price : float
-        Rows that save as much or more are reviewed; 0 if all that save anything fit.
+    Rows whose savings are the price or more are reviewed; it is 0 if all that save anything fit. Of
+    the rows with the savings at the limit, all equal, `fill` reviews all, so that the capacity is
+    reached or exceeded, or none, so that it is not exceeded. `weight` is how many rows each
+    represents.
     """
     order = np.argsort(-savings, kind="stable")
     order = order[savings[order] > 0]

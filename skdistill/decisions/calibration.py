@@ -46,19 +46,9 @@ class BandCalibration:
 
 
 def calibration_of(positive, probability, codes, weight):
-    """Compare probabilities with what was observed, overall and per decision.
+    """Compare probabilities with what was observed: all rows first, then the bands that hold any.
 
-    Parameters
-    ----------
-    positive, probability, weight : ndarray of shape (n_samples,)
-        Whether a row is a fraud (1 or 0), its probability of being one, and its weight.
-    codes : ndarray of shape (n_samples,)
-        Its decision, as a position among `DECISIONS`.
-
-    Returns
-    -------
-    calibration : tuple of BandCalibration
-        All rows first, then the bands that hold any.
+    `positive` is 1 for a fraud, else 0; `codes` are decisions as positions among `DECISIONS`.
     """
     bands = {"all": weight > 0}
     bands |= {name: (codes == code) & (weight > 0) for code, name in enumerate(DECISIONS.tolist())}

@@ -34,12 +34,7 @@ FEWEST_SCORES = 30
 def check_ranked(y_true, y_score, pos_label, sample_weight):
     """Check what a ranking metric is given; both classes must occur.
 
-    Returns
-    -------
-    positive : ndarray of shape (n_samples,)
-        1.0 for rows of the positive class, else 0.0.
-    score, weight : ndarray of shape (n_samples,)
-        Finite scores, and non-negative weights.
+    Returned are 1.0 for rows of the positive class, else 0.0, finite scores, and weights.
     """
     positive = check_positives(y_true, pos_label)
     score = check_scores(y_score, len(positive))
@@ -146,22 +141,8 @@ def warn_of_classes(scores, name):
 def check_days(days, n_samples):
     """Return the position of each row's day among the days, in the order of time.
 
-    Parameters
-    ----------
-    days : array-like of shape (n_samples,)
-        Whole numbers, dates, or date-times, of which the date counts, also as ISO 8601 strings.
-    n_samples : int
-        Number of rows.
-
-    Returns
-    -------
-    positions : ndarray of shape (n_samples,)
-        From 0 to the number of days less 1.
-
-    Raises
-    ------
-    ValueError
-        If days are missing, of another number, or in a form whose order is not known.
+    Days are whole numbers, dates, or date-times, of which the date counts, also as ISO 8601
+    strings; a ValueError is raised if some are missing, or in a form whose order is not known.
     """
     days = np.asarray(days)
     _check_length(days, n_samples, "days")

@@ -184,9 +184,9 @@ def decision_report(
     positive = check_positives(y, pos_label, "y", n_samples)
     payments = Payments.of(n_samples, days=days, entities=groups, amounts=amounts)
     limitations = limits_of_seen_rows(model, teacher, X)
-    answers = answers_of(models, X, student.labels)
+    outputs = answers_of(models, X, student.labels)
     return decisions_on(
-        {role: each[:, column] for role, each in answers.items()},
+        {role: each[:, column] for role, each in outputs.items()},
         positive,
         bands,
         payments,
@@ -214,29 +214,10 @@ def decisions_on(
     random_state,
     limitations=(),
 ):
-    """Count the money of models from their predictions.
+    """Count the money of models, as `decision_report` does, from their predictions.
 
-    Parameters
-    ----------
-    scores : dict of str to ndarray of shape (n_samples,)
-        Probabilities of fraud by role; the student is there.
-    positive, weight : ndarray of shape (n_samples,)
-        Whether a row is a fraud (1 or 0), and its weight.
-    bands : DecisionBands
-        Costs and capacity.
-    payments : Payments
-        Days, entities and amounts.
-    names : dict of str to str
-        Names of the models by role.
-    threshold_share, n_resamples, confidence, random_state : object
-        See `decision_report`.
-    limitations : sequence of str, default=()
-        More notes.
-
-    Returns
-    -------
-    report : DecisionReport
-        The report.
+    `scores` are probabilities of fraud by role, of which the student is one, `names` those of the
+    models; `positive` is 1 for a fraud, else 0; `limitations` are more notes.
     """
     set_on, counted, how_counted = _rows_to_set_and_count(
         bands, payments, threshold_share, random_state

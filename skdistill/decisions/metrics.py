@@ -282,19 +282,8 @@ def card_precision_at_k(
 def found_rows_by_day(positive, score, day_of_row, k, weight):
     """Count what is found among the k highest rows of each day.
 
-    Parameters
-    ----------
-    positive, score, weight : ndarray of shape (n_samples,)
-        Whether a row is a fraud (1 or 0), its score and its weight.
-    day_of_row : ndarray of shape (n_samples,)
-        Position of each row's day.
-    k : int
-        Rows that are looked at.
-
-    Returns
-    -------
-    found, looked_at, frauds : ndarray of shape (n_days,)
-        Frauds within the top k, all rows within it, and all frauds of the day.
+    Returned by day are the frauds within the top k, all rows within it, and all frauds, each
+    weighted; `positive` is 1 for a fraud, else 0.
     """
     counts = []
     for rows in rows_by_day(day_of_row):
@@ -304,23 +293,10 @@ def found_rows_by_day(positive, score, day_of_row, k, weight):
 
 
 def found_cards_by_day(positive, score, entity, day_of_row, k, remove_found):
-    """Count the compromised cards among the k highest of each day.
+    """Count the compromised cards among the k highest of each day, and all cards within it.
 
-    Parameters
-    ----------
-    positive, score : ndarray of shape (n_samples,)
-        Whether a row is a fraud (1 or 0), and its score.
-    entity, day_of_row : ndarray of shape (n_samples,)
-        Positions of each row's card and day.
-    k : int
-        Cards that are looked at.
-    remove_found : bool
-        Whether cards found are left out on later days.
-
-    Returns
-    -------
-    found, looked_at : ndarray of shape (n_days,)
-        Compromised cards within the top k, and all cards within it.
+    `entity` and `day_of_row` are positions; with `remove_found`, cards found are left out on later
+    days.
     """
     left = np.ones(entity.max() + 1)  # the part of a card that was not found yet
     counts = []

@@ -62,22 +62,8 @@ class Payments:
     def split(self, share, random_state):
         """Mark the rows on which thresholds are set: the first days, else random entities or rows.
 
-        Parameters
-        ----------
-        share : float
-            Share of the days, entities or rows, in (0, 1).
-        random_state : RandomState instance
-            Draws entities or rows.
-
-        Returns
-        -------
-        first : ndarray of shape (n_samples,)
-            True for those rows; there is at least one day, entity or row on either side.
-
-        Raises
-        ------
-        ValueError
-            If there is only one day, entity or row.
+        `share` is that of the days, entities or rows; there is at least one of them on either side,
+        or a ValueError if there is only one.
         """
         unit, name = self._units()
         n_units = int(unit.max()) + 1

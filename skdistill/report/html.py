@@ -9,11 +9,42 @@ from skdistill.formatting import (
     size_text,
     time_text,
     title_of,
+    write,
 )
 
 
+class HtmlReport:
+    """A report that `_render` makes a page of."""
+
+    def to_html(self, path=None):
+        """Write a self-contained HTML page.
+
+        Parameters
+        ----------
+        path : str, path-like or None, default=None
+            Where to write it; None returns it.
+
+        Returns
+        -------
+        html : str or None
+            The page, if no path was given. It needs nothing from the network.
+
+        Raises
+        ------
+        ImportError
+            If jinja2 is not installed.
+        """
+        return write(self._render(whole_page=True), path)
+
+    def _repr_html_(self):
+        try:
+            return self._render(whole_page=False)
+        except ImportError:
+            return None  # notebooks then show the text
+
+
 def render(fidelity, *, title=None, tiles=None, drawn=None, whole_page=True, **parts):
-    """Fill the template.
+    """Fill the template; the HTML needs nothing from the network.
 
     Parameters
     ----------
@@ -30,16 +61,6 @@ def render(fidelity, *, title=None, tiles=None, drawn=None, whole_page=True, **p
         Whether to make a page, or what a notebook shows in its own.
     **parts : dict
         ``attributions``, ``student`` and ``provenance`` as the template takes them.
-
-    Returns
-    -------
-    html : str
-        Needs nothing from the network.
-
-    Raises
-    ------
-    ImportError
-        If jinja2 is not installed.
     """
     environment = _environment()
     title = default_title(fidelity) if title is None else title

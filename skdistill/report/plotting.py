@@ -29,26 +29,9 @@ SHOWN_BY = {
 
 
 def shown_student(display, student, kinds):
-    """Return the last step of a student if a display can show it.
+    """Return the last step of a student if it is of the `kinds` that a display shows.
 
-    Parameters
-    ----------
-    display : type
-        The display, whose name messages mention.
-    student : Model
-        As `student_and_teacher` finds it.
-    kinds : tuple of type
-        The students that the display shows.
-
-    Returns
-    -------
-    student : estimator
-        An instance of one of the kinds.
-
-    Raises
-    ------
-    TypeError
-        If it is a student of another kind.
+    `student` is as `student_and_teacher` finds it. The message of the TypeError names the display.
     """
     last = last_step(student.estimator)
     if isinstance(last, kinds):
@@ -64,46 +47,15 @@ def shown_student(display, student, kinds):
 
 
 def rows_for(student, X):
-    """Transform and check raw rows.
-
-    Parameters
-    ----------
-    student : Model
-        As `student_and_teacher` finds it.
-    X : array-like or data frame of shape (n_samples, n_features)
-        Rows as users have them.
-
-    Returns
-    -------
-    rows : ndarray or PlainColumns of shape (n_samples, n_features_in)
-        As the last step of the student reads them.
-    """
+    """Transform and check raw rows, as the last step of a student reads them."""
     rows = as_last_step_sees(student.estimator, X)
     return plain_rows(check_rows(last_step(student.estimator), rows, reset=False))
 
 
 def class_position(classes, class_of_interest, name="class_of_interest"):
-    """Return the position of a class, the second one for None if there are two.
+    """Return the position of a class, the second one for None if there are two; 0 in regression.
 
-    Parameters
-    ----------
-    classes : ndarray of shape (n_classes,) or None
-        The classes; None in regression.
-    class_of_interest : int, float, bool, str or None
-        One of them, or None.
-    name : str, default="class_of_interest"
-        What messages call it.
-
-    Returns
-    -------
-    position : int or None
-        0 in regression, where there is one output; None if the choice among three classes or more
-        is left open.
-
-    Raises
-    ------
-    ValueError
-        If there is no such class.
+    None if the choice among three classes or more is left open. `name` is what messages call it.
     """
     if classes is None:
         if class_of_interest is not None:
@@ -135,25 +87,7 @@ def import_pyplot():
 
 
 def one_axes(ax, **subplots_kw):
-    """Return the axes to draw on, of a new figure for None.
-
-    Parameters
-    ----------
-    ax : matplotlib Axes or None
-        What a user passed.
-    **subplots_kw : dict
-        Passed to matplotlib's ``subplots`` for a new figure.
-
-    Returns
-    -------
-    ax : matplotlib Axes
-        The axes.
-
-    Raises
-    ------
-    TypeError
-        If it is something else.
-    """
+    """Return the axes to draw on, or for None those of a new figure made with `subplots_kw`."""
     if ax is None:
         return import_pyplot().subplots(layout="constrained", **subplots_kw)[1]
     if not _is_axes(ax):
@@ -171,23 +105,9 @@ def _is_axes(ax):
 
 
 def draw_if_possible(display, ax, plot_kw, instead):
-    """Draw a display, or say that it is not drawn for want of matplotlib.
+    """Draw a display by its ``plot``, and return it.
 
-    Parameters
-    ----------
-    display : display
-        Has a ``plot`` method.
-    ax : matplotlib Axes, array of matplotlib Axes or None
-        Where to draw.
-    plot_kw : dict
-        Passed to ``plot``.
-    instead : str
-        What works without a picture.
-
-    Returns
-    -------
-    display : display
-        The same; without matplotlib, and with a UserWarning, not drawn.
+    Without matplotlib it is not drawn, and a UserWarning says what works `instead`.
     """
     try:
         import_pyplot()
@@ -199,18 +119,7 @@ def draw_if_possible(display, ax, plot_kw, instead):
 
 
 def readable_on(color):
-    """Return black or white, whichever reads better on a colour.
-
-    Parameters
-    ----------
-    color : matplotlib colour
-        What is behind the text.
-
-    Returns
-    -------
-    ink : str
-        The one of the higher contrast ratio by WCAG 2, which is decided by relative luminance.
-    """
+    """Return black or white, whichever has the higher contrast ratio (WCAG 2) on a colour."""
     from matplotlib.colors import to_rgb
 
     rgb = np.array(to_rgb(color))
@@ -235,14 +144,8 @@ def shorten(text, max_letters):
 def value_axis(ax, values, n_ticks=5):
     """Make the x-axis one of values, on which every part of a long-tailed column has its room.
 
-    Parameters
-    ----------
-    ax : matplotlib Axes
-        Its x-axis may change its scale; everything is still drawn at its value.
-    values : ndarray of shape (n_values,)
-        The known values of a column: those of rows, or the knots of a curve.
-    n_ticks : int, default=5
-        About how many ticks to draw.
+    `values` are the known values of a column: those of rows, or the knots of a curve. The axis may
+    change its scale; everything is still drawn at its value.
     """
     knots = rank_knots(values)
     if knots is None:
@@ -261,23 +164,12 @@ def value_axis(ax, values, n_ticks=5):
 
 
 def rank_knots(values):
-    """Choose the axis of a column by its values.
+    """Choose the axis of a column by its known values; None where the axis can be linear.
 
-    Parameters
-    ----------
-    values : ndarray of shape (n_values,)
-        Known values of a column.
-
-    Returns
-    -------
-    knots : ndarray of shape (n_knots,) or None
-        Values that are to stand at equal distances, so that equal distances are equal numbers of
-        distinct values; None where the axis can be linear.
-
-    Notes
-    -----
-    It cannot if some half of the distinct values lies on less than `NARROW` of it, as with amounts
-    and counts: of a uniform distribution it takes a half, of 1,000 normal values a fifth.
+    Otherwise return values that are to have equal distances, so that equal distances are equal
+    numbers of distinct values. That is so if some half of the distinct values lies on less than
+    `NARROW` of the axis, as with amounts and counts: of a uniform distribution it takes a half, of
+    1,000 normal values a fifth.
     """
     distinct = np.unique(values)
     half = len(distinct) // 2
@@ -327,10 +219,8 @@ def make_panels(ax, n_panels, n_cols, size):
     ----------
     ax : matplotlib Axes, array of matplotlib Axes or None
         One axes that is filled with a grid, or the panels themselves; None makes a new figure.
-    n_panels : int
-        How many axes are needed.
-    n_cols : int
-        Largest number of them side by side.
+    n_panels, n_cols : int
+        How many axes are needed, and the largest number of them side by side.
     size : tuple of float
         Width and height of one panel in a new figure, in inches.
 
@@ -340,13 +230,6 @@ def make_panels(ax, n_panels, n_cols, size):
         The axes that was filled; None if the panels were passed.
     panels : ndarray of shape (n_panels,)
         The axes.
-
-    Raises
-    ------
-    TypeError
-        If something else than axes was passed.
-    ValueError
-        If another number of axes was passed than is needed.
     """
     if ax is not None and not _is_axes(ax):
         panels = np.ravel(np.asarray(ax, dtype=object))

@@ -18,21 +18,7 @@ def package_of(estimator):
 def ask(estimator, method, X, **options):
     """Ask a fitted estimator, and have its last step see no table that it does not document.
 
-    Parameters
-    ----------
-    estimator : estimator
-        A fitted one, or a pipeline that ends in one.
-    method : str
-        Name of the method that answers, such as "predict_proba".
-    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-        Rows as the estimator takes them.
-    **options : dict
-        Other arguments of the method.
-
-    Returns
-    -------
-    answers : ndarray
-        What the method returns.
+    `method` is the name of the method that answers, `options` are its other arguments.
     """
     last = last_step(estimator)
     if not _needs_documented_table(last):
@@ -41,38 +27,16 @@ def ask(estimator, method, X, **options):
 
 
 def as_taken(estimator, X):
-    """Return rows in a table that an estimator documents, see `as_documented_table`.
+    """Return rows in a table that an estimator documents; X itself for all but LightGBM.
 
-    Parameters
-    ----------
-    estimator : estimator
-        The step that sees the rows. LightGBM, alone or as what a voting, stacking, bagging or
-        calibrated classifier hands its rows to, ends the process on some frames.
-    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-        Rows.
-
-    Returns
-    -------
-    table : array-like, sparse matrix or data frame
-        X itself for all but LightGBM.
+    LightGBM, alone or as what a voting, stacking, bagging or calibrated classifier hands its rows
+    to, ends the process on some frames, see `as_documented_table`.
     """
     return as_documented_table(X) if _needs_documented_table(estimator) else X
 
 
 def fit_on_documented(estimator, X, y, **params):
-    """Fit an estimator in place; LightGBM sees its rows in a table that it documents.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Not fitted. In a Pipeline the last step may be LightGBM.
-    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-        Rows.
-    y : ndarray of shape (n_samples,)
-        Classes or values.
-    **params : dict
-        What else ``fit`` takes.
-    """
+    """Fit an estimator in place; LightGBM, maybe in a Pipeline, sees a table that it documents."""
     if not (isinstance(estimator, Pipeline) and _needs_documented_table(last_step(estimator))):
         estimator.fit(as_taken(estimator, X), y, **params)
         return
@@ -131,10 +95,8 @@ def is_fitted_instance(value):
 def unfitted(estimator):
     """Return an unfitted clone, also of a frozen estimator.
 
-    Raises
-    ------
-    TypeError
-        If CatBoost within it has a parameter that scikit-learn cannot clone.
+    If CatBoost within it has a parameter that scikit-learn cannot clone, the TypeError says what to
+    do.
     """
     estimator = thawed(estimator)
     try:
@@ -189,22 +151,8 @@ def _without_shell(estimator):
 def with_params(estimator, params):
     """Give a fitted estimator parameters: itself if it has them, else an unfitted clone with them.
 
-    Parameters
-    ----------
-    estimator : estimator
-        Fitted, and never changed. A frozen one has the parameters of what is frozen, too.
-    params : dict
-        Values by name, also of its parts.
-
-    Returns
-    -------
-    estimator : estimator
-        A frozen one stays frozen if only ``estimator`` is another.
-
-    Raises
-    ------
-    ValueError
-        If it has no such parameter.
+    The names may be those of parts. A frozen estimator has the parameters of what is frozen, too,
+    and stays frozen if only ``estimator`` is another. Unknown names raise a ValueError.
     """
     if isinstance(estimator, FrozenEstimator):
         others = dict(params)

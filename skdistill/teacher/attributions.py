@@ -1,4 +1,4 @@
-"""How a tree ensemble attributes its answers to the columns: TreeSHAP."""
+"""How a tree ensemble attributes its predictions to the columns: TreeSHAP."""
 
 import warnings
 
@@ -16,7 +16,7 @@ MOST_TREES = 64
 
 
 def tree_attributions(teacher, X, positions):
-    """Attribute the answer for one class of every row to the columns.
+    """Attribute the prediction of one class of every row to the columns.
 
     Parameters
     ----------
@@ -32,13 +32,6 @@ def tree_attributions(teacher, X, positions):
     attributions : ndarray of shape (n_samples, n_features)
         Path-dependent TreeSHAP values, of probabilities or margins, as the ensemble adds up.
 
-    Raises
-    ------
-    ImportError
-        If shap is not installed.
-    ValueError
-        If shap cannot explain the ensemble.
-
     References
     ----------
     Lundberg et al., "From Local Explanations to Global Understanding with Explainable AI for
@@ -50,8 +43,8 @@ def tree_attributions(teacher, X, positions):
             "its transformers mix columns, and attributions are to the columns of X"
         )
     values = _shap_values(last.estimator, as_taken(last.estimator, last.table))
-    asked = _columns_asked(teacher, positions, values.shape[2])
-    of_class = np.take_along_axis(values, asked[:, None, None], axis=2)[:, :, 0]
+    outputs = _outputs_of_classes(teacher, positions, values.shape[2])
+    of_class = np.take_along_axis(values, outputs[:, None, None], axis=2)[:, :, 0]
     if values.shape[2] == 1:  # of the second of two classes
         of_class = of_class * np.where(positions == 0, -1.0, 1.0)[:, None]
     attributions = np.zeros((len(positions), last.n_columns))
@@ -60,20 +53,14 @@ def tree_attributions(teacher, X, positions):
 
 
 def check_can_be_attributed(estimator):
-    """Raise before any work if TreeSHAP certainly cannot explain an estimator.
-
-    Raises
-    ------
-    ValueError
-        If it is.
-    """
+    """Raise a ValueError before any work if TreeSHAP certainly cannot explain an estimator."""
     last = last_step(estimator)
     is_explained = vendor_of(last).has_tree_shap and may_have_leaves(last)
     if is_of_models(last) or not is_explained:
         raise _cannot_explain(f"it is {shown(last)}")
 
 
-def _columns_asked(teacher, positions, n_outputs):
+def _outputs_of_classes(teacher, positions, n_outputs):
     """Return the output of the ensemble that belongs to the class of every row."""
     if n_outputs == 1:
         return np.zeros(len(positions), dtype=int)
@@ -105,8 +92,8 @@ def _shap_values(ensemble, table):
 
 def _cannot_explain(reason):
     return ValueError(
-        f"AttributionHint needs a teacher that TreeSHAP can explain. This one it cannot: "
-        f"{reason}. Forests, trees and boosting models of scikit-learn, LightGBM, XGBoost and "
-        "CatBoost are, mostly; voting, stacking and bagging are not. Use one of those, or "
+        "AttributionHint needs a teacher that TreeSHAP can explain. It cannot explain this one: "
+        f"{reason}. It can explain most forests, trees and boosting models of scikit-learn, "
+        "LightGBM, XGBoost and CatBoost, but no voting, stacking or bagging. Use one of those, or "
         "leave AttributionHint out."
     )

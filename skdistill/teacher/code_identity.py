@@ -47,18 +47,10 @@ CODE = (
 
 
 def parts_of_code(value):
-    """List what decides what a piece of code does.
+    """List what decides what a piece of code, of one of the types `CODE`, does.
 
-    Parameters
-    ----------
-    value : object
-        Of one of the types `CODE`.
-
-    Returns
-    -------
-    parts : list
-        Names and versions of what is installed; of anything else the compiled code, and the objects
-        that it reads.
+    That is the name and version of what is installed; of anything else the compiled code, and the
+    objects that it reads.
     """
     if isinstance(value, type):
         return _of_class(value)

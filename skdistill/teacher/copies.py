@@ -7,7 +7,7 @@ import scipy.sparse as sp
 
 from skdistill.columns import column_values, is_missing, is_nominal, row_hashes
 
-#: Share of rows that may be copies before it matters.
+#: Largest share of copies among the rows that is ignored.
 COPIES_TOLERANCE = 0.02
 
 #: Largest share of a table that a row and its copies may be: more are customers who are alike.
@@ -53,22 +53,8 @@ class Copies:
 
 
 def find_copies(X, y):
-    """Find copies of rows, as opposed to rows that are equal by chance.
+    """Find copies of rows, as opposed to rows that are equal by chance; None if less than 2 % are.
 
-    Parameters
-    ----------
-    X : ndarray, sparse matrix or data frame of shape (n_samples, n_features)
-        Labelled rows.
-    y : ndarray of shape (n_samples,)
-        Their classes or values.
-
-    Returns
-    -------
-    copies : Copies or None
-        None if less than 2 % of the rows are.
-
-    Notes
-    -----
     Customers without a payment, or rows of a few short codes, are equal without being copies. Rows
     are copies of one another if they are equal in float32, also in y, and have a cell that no other
     row of the table has: an amount to the cent, say; or if most rows of their class are there more
@@ -77,9 +63,8 @@ def find_copies(X, y):
     """
     hashes = row_hashes(X, np.float32)
     _, group, size = np.unique(hashes, return_inverse=True, return_counts=True)
-    group_with_y = np.unique(np.stack([group, _numbered(y)]), axis=1, return_inverse=True)[
-        1
-    ].ravel()
+    pairs = np.stack([group, _numbered(y)])
+    group_with_y = np.unique(pairs, axis=1, return_inverse=True)[1].ravel()
     size_with_y = np.bincount(group_with_y)[group_with_y]
     recurs = (size_with_y > 1) & (size_with_y <= LARGEST_GROUP * len(group))
     if recurs.mean() <= COPIES_TOLERANCE:
@@ -118,7 +103,7 @@ def _has_cell_of_its_own(X, size):
 
 
 def _has_entry_of_its_own(X, size):
-    """Do the same for a sparse matrix, of which all but the zeros are cells."""
+    """Mark the same rows of a sparse matrix, in which zeros are no cells."""
     cells = X.data.astype(np.float32).astype(np.float64)
     entries = np.stack([X.coords[1].astype(np.float64), cells])
     _, number, times = np.unique(entries, axis=1, return_inverse=True, return_counts=True)

@@ -19,7 +19,7 @@ from skdistill.teacher.growing import check_rounds, clone_to_fit
 from skdistill.teacher.margins import ClassifierTeacher, RegressorTeacher, check_probabilities
 from skdistill.teacher.vendors import vendor_of
 
-#: Rows whose answers show which of a teacher's classes is meant by which code.
+#: Rows whose predictions show which of a teacher's classes is meant by which code.
 ROWS_TO_MATCH = 10_000
 
 #: What libraries say, among other things, of text where they expect numbers.
@@ -27,21 +27,9 @@ NO_TEXT = r"[Cc](ould not|annot) convert .*to float|dtypes for data must be|Data
 
 
 def check_teacher(teacher, kind):
-    """Check that a teacher is a classifier with probabilities, or a regressor.
+    """Check that a teacher is a "classifier" with probabilities, or a "regressor".
 
-    Parameters
-    ----------
-    teacher : object
-        What the user passed.
-    kind : {"classifier", "regressor"}
-        What is needed.
-
-    Raises
-    ------
-    TypeError
-        If it is something else, with what to pass instead.
-    ValueError
-        If it stops early, and is not fitted.
+    Anything else raises a TypeError, one that stops early and is not fitted a ValueError.
     """
     refuse_class(teacher, "teacher")
     last = last_step(teacher)
@@ -85,13 +73,7 @@ def check_teacher(teacher, kind):
 
 
 def check_teacher_columns(teacher, X):
-    """Check that a fitted teacher was fitted on the columns of X.
-
-    Raises
-    ------
-    ValueError
-        If their number, names or order differ.
-    """
+    """Check that a teacher was fitted on as many columns as X has, of the same names and order."""
     n_features = n_columns_of(teacher)
     if n_features is not None and n_features != X.shape[1]:
         raise ValueError(
@@ -132,33 +114,12 @@ def naming_text_columns(teacher, X):
 
 
 def fit_classifier(teacher, X, y, sample_weight, classes, class_prior):
-    """Fit a clone of a classifier.
+    """Fit a clone of a classifier, and return it as a ClassifierTeacher.
 
-    Parameters
-    ----------
-    teacher : estimator
-        A classifier, whose own fit, if any, is ignored.
-    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-        Labelled rows.
-    y : ndarray of shape (n_samples,)
-        Their classes. Teachers that only take 0, 1, 2, ... get those.
-    sample_weight : ndarray of shape (n_samples,) or None
-        Non-negative weights; None if none were given.
-    classes : ndarray of shape (n_classes,)
-        Classes of the distillation; `y` may lack some.
-    class_prior : ndarray of shape (n_classes,)
-        Positive shares of the classes among the labelled rows.
-
-    Returns
-    -------
-    fitted : ClassifierTeacher
-        The fitted clone. Where `y` has one class only, a constant classifier in its place: many
-        ensembles cannot be fitted then, and there is nothing to learn.
-
-    Raises
-    ------
-    TypeError
-        If there are weights and the teacher takes none.
+    `y` may lack some of the `classes` of the distillation; teachers that only take 0, 1, 2, ... get
+    those. Where `y` has one class only, a constant classifier is returned: many ensembles cannot be
+    fitted then, and there is nothing to learn. `sample_weight` is None if none was given;
+    `class_prior` are the positive shares of the classes among the labelled rows.
     """
     labels, codes = np.unique(y, return_inverse=True)
     fitted = clone_to_fit(teacher) if len(labels) > 1 else DummyClassifier(strategy="prior")
@@ -178,29 +139,12 @@ def fit_regressor(teacher, X, y, sample_weight):
 
 
 def labels_in(rows, teacher, labels):
-    """Return the labels of a fitted teacher by their names in y.
+    """Return the labels of a fitted teacher, one per column of its output, by their names in y.
 
     Voting and stacking classifiers and ``cross_val_predict`` encode y as 0, 1, 2, ... before their
-    members see it, in the order of the classes.
-
-    Parameters
-    ----------
-    rows : Rows
-        The labelled rows.
-    teacher : estimator
-        A fitted classifier.
-    labels : ndarray of shape (n_labels,)
-        Label of every column of its ``predict_proba``.
-
-    Returns
-    -------
-    labels : ndarray of shape (n_labels,)
-        Their positions, if y holds exactly these; else the labels themselves.
-
-    Raises
-    ------
-    ValueError
-        If y holds these, but the teacher finds the classes more probable in another order.
+    members see it, in the order of the classes. If y holds exactly these, the labels are their
+    positions; a ValueError is raised if the teacher finds the classes more probable in another
+    order.
     """
     observed = rows.observed_classes
     if set(observed.tolist()) <= set(labels.tolist()):
@@ -212,15 +156,15 @@ def labels_in(rows, teacher, labels):
         raise ValueError(
             f"y holds {observed.tolist()}, and the fitted teacher knows {labels.tolist()}. That is "
             "how VotingClassifier, StackingClassifier and cross_val_predict encode y, but the "
-            "teacher's answers do not confirm that 0 is the first of its classes in sorted order, "
-            "and so on. Pass the labels that the teacher was fitted on, or a teacher that "
+            "teacher's predictions do not confirm that 0 is the first of its classes in sorted "
+            "order, and so on. Pass the labels that the teacher was fitted on, or a teacher that "
             "was fitted on the codes."
         )
     return codes
 
 
 def _finds_probable(teacher, rows, codes):
-    """Tell whether a teacher's answers match the observed classes, given by code, one to one."""
+    """Tell whether predictions match the observed classes, which are given by code, one to one."""
     some = np.linspace(0, len(rows.y) - 1, min(len(rows.y), ROWS_TO_MATCH)).astype(int)
     proba = ask(teacher, "predict_proba", take_rows(rows.X, some))
     proba = check_probabilities(teacher, proba, np.asarray(teacher.classes_))
@@ -233,30 +177,11 @@ def _finds_probable(teacher, rows, codes):
 
 
 def wrap_fitted_classifier(teacher, observed, class_prior_of, labels=None, classes=None):
-    """Wrap a classifier that the user has fitted, by reference.
+    """Wrap a classifier that the user has fitted, by reference; it must know the observed classes.
 
-    Parameters
-    ----------
-    teacher : estimator
-        A fitted classifier.
-    observed : ndarray of shape (n_observed,)
-        The observed classes.
-    class_prior_of : callable
-        Gives the shares of some classes among the labelled rows.
-    labels : ndarray of shape (n_labels,) or None, default=None
-        Label of every column of its ``predict_proba``; None for its ``classes_``.
-    classes : ndarray of shape (n_classes,) or None, default=None
-        Classes of the distillation; None for all that the teacher knows.
-
-    Returns
-    -------
-    wrapped : ClassifierTeacher
-        The teacher.
-
-    Raises
-    ------
-    ValueError
-        If the teacher does not know an observed class.
+    `class_prior_of` gives the shares of some classes among the labelled rows. `labels`, one per
+    column of ``predict_proba``, are its ``classes_`` for None; the `classes` of the distillation
+    are all that it knows for None.
     """
     labels = np.asarray(teacher.classes_) if labels is None else labels
     known = labels if classes is None else classes

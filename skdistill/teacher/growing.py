@@ -17,13 +17,7 @@ SAME = 1e-4
 
 
 def check_growing(teacher):
-    """Check that the trees of a teacher are fitted one after the other.
-
-    Raises
-    ------
-    TypeError
-        If they are not, with what to pass instead.
-    """
+    """Raise a TypeError unless the trees of a teacher are fitted one after the other."""
     last = last_step(teacher)
     if not vendor_of(last).grows(last):
         raise TypeError(
@@ -40,19 +34,9 @@ def count_trees(estimator):
 
 
 def first_trees(estimator, n_trees):
-    """Return a fitted ensemble of the first trees, of the same class; the ensemble is not changed.
+    """Return a fitted ensemble of the first trees (iterations), at least one, of the same class.
 
-    Parameters
-    ----------
-    estimator : estimator
-        A fitted ensemble that grows, or a Pipeline that ends in one.
-    n_trees : int
-        Number of trees (of iterations), at least 1.
-
-    Returns
-    -------
-    young : estimator
-        What `estimator` was with that many trees.
+    The ensemble, which may end a Pipeline, is not changed.
     """
     if isinstance(estimator, FrozenEstimator):
         return first_trees(estimator.estimator, n_trees)
@@ -62,13 +46,7 @@ def first_trees(estimator, n_trees):
 
 
 def check_growing_on(teacher):
-    """Check that a teacher can grow on rows that it has not begun with.
-
-    Raises
-    ------
-    TypeError
-        If it cannot.
-    """
+    """Raise a TypeError unless a teacher can grow on rows that it has not begun with."""
     last = last_step(teacher)
     reason = vendor_of(last).why_not_on_other_rows(last)
     if reason:
@@ -78,19 +56,8 @@ def check_growing_on(teacher):
 def check_grown(before, after, X):
     """Check that the earlier trees of a teacher that grew predict what they did before.
 
-    LightGBM numbers categories as in the last batch that it has grown on.
-
-    Parameters
-    ----------
-    before, after : ClassifierTeacher
-        The teacher, and with more trees.
-    X : ndarray, sparse matrix or data frame of shape (n_samples, n_features)
-        Rows of its first fit.
-
-    Raises
-    ------
-    ValueError
-        If they predict something else, with what to do.
+    LightGBM numbers categories as in the last batch that it has grown on. `before` and `after` are
+    ClassifierTeachers, X are rows of the first fit.
     """
     expected = before.margins(X)
     try:
@@ -110,25 +77,10 @@ def check_grown(before, after, X):
 
 
 def grown(estimator, n_trees, X, y, sample_weight):
-    """Return a copy of a fitted ensemble with more trees, fitted on some rows.
+    """Return a copy of a fitted ensemble with more trees (iterations), fitted on some rows.
 
-    Parameters
-    ----------
-    estimator : estimator
-        A fitted ensemble that grows, or a Pipeline that ends in one, whose other steps stay.
-    n_trees : int
-        Number of trees (of iterations) to add.
-    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-        Rows.
-    y : ndarray of shape (n_samples,)
-        Their classes: all that the ensemble knows.
-    sample_weight : ndarray of shape (n_samples,)
-        Their weights.
-
-    Returns
-    -------
-    grown : estimator
-        The copy; `estimator` is not changed.
+    The ensemble, which may end a Pipeline whose other steps stay, is not changed; `y` has to hold
+    all classes that it knows.
     """
     if isinstance(estimator, FrozenEstimator):
         return grown(estimator.estimator, n_trees, X, y, sample_weight)
@@ -165,15 +117,7 @@ def stage_sizes(n_trees, n_stages):
 def check_rounds(teacher):
     """Check that a teacher that will be fitted here needs no evaluation set for early stopping.
 
-    Raises
-    ------
-    ValueError
-        If it does, with what to pass instead.
-
-    Warns
-    -----
-    UserWarning
-        If it can be fitted without one, but does not stop early.
+    It warns if the teacher can be fitted without one, but does not stop early.
     """
     last = last_step(teacher)
     vendor = vendor_of(last)
@@ -194,16 +138,8 @@ def check_rounds(teacher):
 def clone_to_fit(teacher):
     """Return an unfitted clone that can be fitted without an evaluation set.
 
-    Parameters
-    ----------
-    teacher : estimator
-        Fitted or not, maybe a pipeline.
-
-    Returns
-    -------
-    clone : estimator
-        Not fitted. If it is a clone of a booster that has stopped early, it has the number of
-        rounds that were chosen, and does not stop early.
+    A clone of a fitted booster that stopped early has the number of rounds that were chosen, and
+    does not stop early.
     """
     clone, fitted = unfitted(teacher), last_step(teacher)
     if is_fitted(fitted):

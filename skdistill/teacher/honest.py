@@ -24,14 +24,14 @@ class Average:
         self.squares = np.zeros(n_rows)
         self.votes = np.zeros((n_rows, 1))
 
-    def add(self, answers, rows=slice(None)):
-        """Add a member's answers to some rows, of shape (n_rows_asked, n_columns)."""
-        self.total[rows] += answers
+    def add(self, outputs, rows=slice(None)):
+        """Add a member's predictions for some rows, of shape (n_rows, n_columns)."""
+        self.total[rows] += outputs
         self.votes[rows] += 1
 
-    def add_squares(self, answers, rows):
+    def add_squares(self, outputs, rows):
         """Add what `variance_of_mean` needs."""
-        self.squares[rows] += (answers**2).sum(axis=1)
+        self.squares[rows] += (outputs**2).sum(axis=1)
 
     def mean(self):
         """Return the averages, NaN for rows without votes."""
@@ -59,29 +59,16 @@ def has_enough_members(estimator):
 def out_of_bag(teacher, X, groups=None, n_jobs=None):
     """Compute the prediction for every row from the members that were not fitted on it.
 
-    Parameters
-    ----------
-    teacher : ClassifierTeacher or RegressorTeacher
-        Holds a fitted forest or bagging ensemble, or a pipeline ending in one.
-    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-        Its training matrix, in the same order.
-    groups : ndarray of shape (n_samples,) or None, default=None
-        Numbers of distinct rows: copies of a row in the bag of a member are in-bag, too.
-    n_jobs : int or None, default=None
-        Threads to use.
-
-    Returns
-    -------
-    answers : Answers
-        Averages over the members.
-    voted : ndarray of shape (n_samples,)
-        Whether a row was out of a bag. For the other rows the whole ensemble predicts.
+    X is the training matrix of the fitted forest or bagging ensemble, in the same order. `groups`
+    are numbers of distinct rows: copies of a row in the bag of a member are in-bag, too. The second
+    value marks rows out of a bag; for the others the whole ensemble predicts.
     """
     ensemble = last_step(teacher.estimator)
     vendor = vendor_of(ensemble)
     matrix = vendor.member_input(ensemble, as_last_step_sees(teacher.estimator, X))
     n_samples = matrix.shape[0]
-    average = Average(n_samples, _n_columns(ensemble))
+    n_columns = len(ensemble.classes_) if hasattr(ensemble, "classes_") else 1
+    average = Average(n_samples, n_columns)
     jobs = (
         delayed(_answer_out_of_bag)(ensemble, member, features, bag, matrix, groups)
         for member, features, bag in vendor.members(ensemble)
@@ -104,30 +91,8 @@ def out_of_bag(teacher, X, groups=None, n_jobs=None):
 def cross_fit(fit, X, y, sample_weight, splits, n_jobs=None):
     """Compute the prediction for every row by a teacher that was fitted on other rows.
 
-    Parameters
-    ----------
-    fit : callable
-        ``fit(X, y, sample_weight)`` returns a ClassifierTeacher or RegressorTeacher.
-    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-        Labelled rows.
-    y : ndarray of shape (n_samples,)
-        Their classes or values.
-    sample_weight : ndarray of shape (n_samples,) or None
-        Non-negative weights.
-    splits : list of (train, test)
-        Row numbers of the folds; every row must be in exactly one test fold.
-    n_jobs : int or None, default=None
-        Folds to work on at a time.
-
-    Returns
-    -------
-    answers : Answers
-        Honest answers.
-
-    Raises
-    ------
-    ValueError
-        If the test folds do not cover every row exactly once.
+    ``fit(X, y, sample_weight)`` returns a ClassifierTeacher or RegressorTeacher; `splits` are pairs
+    (train, test) of row numbers. Every row must be in exactly one test fold.
     """
     tested = np.bincount(np.concatenate([test for _, test in splits]), minlength=len(y))
     if not (tested == 1).all():
@@ -145,11 +110,6 @@ def cross_fit(fit, X, y, sample_weight, splits, n_jobs=None):
     answered = pool(delayed(answer_fold)(*split) for split in splits)
     folds = list(steps(answered, "fitting and asking clones", len(splits), " folds"))
     return join_answers(folds, [test for _, test in splits])
-
-
-def _n_columns(ensemble):
-    """Width of the members' answers."""
-    return len(ensemble.classes_) if hasattr(ensemble, "classes_") else 1
 
 
 def _answer_out_of_bag(ensemble, member, features, bag, matrix, groups):

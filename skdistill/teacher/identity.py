@@ -16,22 +16,12 @@ _PLAIN = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis))
 
 
 def content_key(value):
-    """Return a key that differs wherever the content of two objects does.
+    """Return a key, a hexadecimal digest, that differs wherever the content of two objects does.
 
     Unlike a hash of their pickles it does not depend on which parts of them are one object in
-    memory, so that a model has the key of its copies, also those in other processes.
-
-    Parameters
-    ----------
-    value : object
-        Parameters, arrays, estimators, fitted or not, and what they hold: trees, boosters,
-        functions. The numbers of threads and of messages do not count.
-
-    Returns
-    -------
-    key : str
-        A hexadecimal digest. What cannot be read, such as an open connection, gets a new key each
-        time, so that a cache is never used for it.
+    memory, so that a model has the key of its copies, also those in other processes. The numbers of
+    threads and of messages do not count. What cannot be read, such as an open connection, gets a
+    new key each time, so that a cache is never used for it.
     """
     digest = blake2b(digest_size=20)
     _update(digest, value, [], {})

@@ -42,32 +42,18 @@ _NOT_REPLAYED = (
 
 
 def label_rows(teacher, labelling, cv, n_jobs=None):
-    """Compute the answers to the labelled rows.
+    """Compute the predictions for the labelled rows of a `LazyTeacher`, by `labelling`.
 
-    Parameters
-    ----------
-    teacher : LazyClassifier or LazyRegressor
-        The teacher and its rows.
-    labelling : {"auto", "oob", "cross_fit", "direct"}
-        How to label, see `DistilledClassifier`.
-    cv : int, cross-validation generator or iterable
-        Folds of "cross_fit".
-    n_jobs : int or None, default=None
-        Folds or members to work on at a time.
-
-    Returns
-    -------
-    answers : Answers
-        Honest unless the labelling is "direct".
-    labelling : {"oob", "cross_fit", "direct"}
-        What was done; for a `MultiTeacher` the last of these words that fits a member.
+    They are honest unless the labelling is "direct". The second value is the labelling that was
+    done: "oob", "cross_fit" or "direct"; for a `MultiTeacher` the last of these words that fits a
+    member.
     """
-    asked_for = joblib.hash((labelling, cv))
-    if asked_for not in teacher.labelled:
+    key = joblib.hash((labelling, cv))
+    if key not in teacher.labelled:
         label = _label_by_each_member if teacher.members else _label_rows
         with naming_text_columns(teacher.estimator, teacher.rows.X):
-            teacher.labelled[asked_for] = label(teacher, labelling, cv, n_jobs)
-    return teacher.labelled[asked_for]
+            teacher.labelled[key] = label(teacher, labelling, cv, n_jobs)
+    return teacher.labelled[key]
 
 
 def label_honestly(teacher, cv, n_jobs=None):
@@ -75,20 +61,6 @@ def label_honestly(teacher, cv, n_jobs=None):
 
     A teacher that was passed fitted predicts itself if it is proved that it was not fitted on these
     rows. Otherwise its out-of-bag predictions are used, or those of cross-fitted clones.
-
-    Parameters
-    ----------
-    teacher : LazyClassifier or LazyRegressor
-        The teacher and its rows.
-    cv : int, cross-validation generator or iterable
-        Folds.
-    n_jobs : int or None, default=None
-        Folds or members to work on at a time.
-
-    Returns
-    -------
-    answers : Answers
-        Honest answers.
     """
     if teacher.members:
         each = [label_honestly(member, cv, n_jobs) for member in teacher.members]
@@ -100,7 +72,7 @@ def label_honestly(teacher, cv, n_jobs=None):
 
 
 def _label_by_each_member(teacher, labelling, cv, n_jobs):
-    """Pool the answers of the teachers of a `MultiTeacher`, each labelled for itself."""
+    """Pool the predictions of the teachers of a `MultiTeacher`, each labelled by itself."""
     labelled = [label_rows(member, labelling, cv, n_jobs) for member in teacher.members]
     several = last_step(teacher.fitted.estimator)
     answers = several.pooled([answers for answers, _ in labelled])
@@ -111,7 +83,8 @@ def _label_by_each_member(teacher, labelling, cv, n_jobs):
 def _label_rows(teacher, labelling, cv, n_jobs):
     rows = teacher.rows
     chosen = choose_labelling(labelling, teacher)
-    copies = None if chosen == "direct" else _copies_among(teacher)
+    knows_no_copies = chosen == "direct" or rows.nothing_observed
+    copies = None if knows_no_copies else find_copies(rows.X, rows.y)
     if chosen == "oob":
         answers, chosen = _label_out_of_bag(teacher, labelling, copies, n_jobs)
     elif teacher.was_fitted:  # out-of-bag labels prove that the rows are those of its fit
@@ -139,21 +112,10 @@ def _warn_of_frozen_steps(teacher):
         )
 
 
-def _copies_among(teacher):
-    if teacher.rows.nothing_observed:
-        return None
-    return find_copies(teacher.rows.X, teacher.rows.y)
-
-
 def _label_out_of_bag(teacher, labelling, copies, n_jobs):
-    """Use the members that were not fitted on a row, unless there are no such members.
+    """Use the members that were not fitted on a row: predictions and "oob".
 
-    Returns
-    -------
-    answers : Answers or None
-        None if "auto" must cross-fit instead.
-    labelling : {"oob", "cross_fit"}
-        What was done, or must be done.
+    None and "cross_fit" if "auto" must cross-fit instead.
     """
     X, estimator = teacher.rows.X, teacher.fitted.estimator
     if not teacher.was_fitted and transformers_of(estimator) and _differs_in_fit(estimator, X):
@@ -182,13 +144,7 @@ def _differs_in_fit(estimator, X):
 
 
 def choose_labelling(labelling, teacher):
-    """Resolve "auto", and check that what was asked for can be done.
-
-    Returns
-    -------
-    labelling : {"oob", "cross_fit", "direct"}
-        See `DistilledClassifier`.
-    """
+    """Resolve "auto" to "oob", "cross_fit" or "direct", and check that this can be done."""
     classes, rows = teacher.classes, teacher.rows
     if rows.X.shape[0] == 1 or (classes is not None and len(classes) == 1):
         return "direct"  # nothing to hold out, or nothing to learn
@@ -212,13 +168,8 @@ def choose_labelling(labelling, teacher):
 def warn_of_training_rows(teacher, labelling=None):
     """Warn if a fitted teacher was, or may have been, fitted on the rows it labels directly.
 
-    Parameters
-    ----------
-    teacher : LazyClassifier or LazyRegressor
-        The teacher and its rows.
-    labelling : {"auto", "direct"} or None, default=None
-        What the user chose, None where there is no choice. With "direct" the user states that the
-        teacher has not seen the rows: the warning then needs a proof of the contrary.
+    `labelling` is what the user chose, None where there is no choice. With "direct" the user states
+    that the teacher has not seen the rows: the warning then needs a proof of the contrary.
     """
     if teacher.proof is Proof.PROVED:
         warn_caller(
@@ -228,27 +179,20 @@ def warn_of_training_rows(teacher, labelling=None):
         labelling == "direct" or teacher.rows.nothing_observed
     ):
         warn_caller(
-            f"It cannot be known whether the teacher ({_name(teacher)}) was fitted on these rows, "
-            "which it labels directly. If it was, its answers are close to the hard labels and "
-            f"teach the student little{_sign_of_memory(teacher)}. {_cures(teacher, labelling)}"
+            f"It cannot be known whether the teacher ({_name_of(teacher.estimator)}) was fitted "
+            "on these rows, which it labels directly. If it was, its predictions are close to the "
+            f"hard labels and teach the student little{_sign_of_memory(teacher)}. "
+            f"{_cures(teacher, labelling)}"
             + ("; labelling='direct' says that it has not seen these." if labelling else ".")
         )
 
 
 def warn_of_known_rows(estimator, X):
-    """Warn if a teacher that was passed fitted was fitted on rows that come after fit.
-
-    Parameters
-    ----------
-    estimator : estimator
-        The teacher.
-    X : ndarray, sparse matrix or data frame of shape (n_samples, n_features)
-        The rows.
-    """
+    """Warn if a teacher that was passed fitted was fitted on rows that come after fit."""
     if proof_of_training_rows(estimator, X) is Proof.PROVED:
         warn_caller(
             f"The teacher ({_name_of(estimator)}) was fitted on rows among these, which it labels "
-            "now: its answers there are close to the hard labels and teach the student little. "
+            "now: its predictions there are close to the hard labels and teach the student little. "
             "Pass rows that it has not seen."
         )
 
@@ -257,9 +201,9 @@ def _labels_its_own_rows(teacher, or_on, labelling):
     keeps_bags = teacher.was_fitted and has_out_of_bag(teacher.estimator)
     members = last_step(teacher.estimator).estimators_ if keeps_bags else [None]
     return (
-        f"The teacher was fitted on the very rows it labels directly ({_name(teacher)}){or_on}: "
-        "its answers there are close to the hard labels and teach the student little. "
-        f"{_cures(teacher, labelling)}."
+        "The teacher was fitted on the very rows it labels directly "
+        f"({_name_of(teacher.estimator)}){or_on}: its predictions there are close to the hard "
+        f"labels and teach the student little. {_cures(teacher, labelling)}."
         + (
             " Out-of-bag labels need all the rows that it was fitted on, in the same order; the "
             "folds of a cross-validation are only a part."
@@ -283,13 +227,10 @@ def _sign_of_memory(teacher):
     """Say so if a classifier is right more often than it expects, as on rows of its fit."""
     if teacher.classes is None:
         return ""
-    margins, codes = (
-        teacher.fitted.answers(teacher.rows.X).margins(),
-        teacher.encoded_y(),
-    )
+    margins = teacher.fitted.answers(teacher.rows.X).margins()
     proba = proba_from_margins(margins)
     expected = -(proba * np.log(np.maximum(proba, SMALLEST_PROBABILITY))).sum(axis=1)
-    found, weight = log_losses(margins, codes), teacher.rows.sample_weight
+    found, weight = log_losses(margins, teacher.encoded_y()), teacher.rows.sample_weight
     if z_score(SUSPICIOUS * expected - found, weight) < CERTAIN:
         return ""
     means = [np.average(losses, weights=weight) for losses in (found, expected)]
@@ -299,16 +240,12 @@ def _sign_of_memory(teacher):
     )
 
 
-def _name(teacher):
-    return _name_of(teacher.estimator)
-
-
 def _name_of(estimator):
     return type(last_step(estimator)).__name__
 
 
 def _check_out_of_bag(teacher):
-    """Check that there are honest out-of-bag answers, if a teacher is fitted already."""
+    """Check that there are honest out-of-bag predictions, if a teacher is fitted already."""
     estimator = teacher.estimator
     if not has_out_of_bag(estimator):
         raise ValueError(
@@ -338,7 +275,7 @@ def _may_use_out_of_bag(teacher):
 
 
 def _largest_share(marked, teacher):
-    """Share of marked rows in the class, or in regression the whole, that has most of them."""
+    """Return the largest share of marked rows in a class, or in regression of all rows."""
     if teacher.classes is None:
         return marked.mean()
     return max(marked[teacher.rows.y == label].mean() for label in np.unique(teacher.rows.y))
@@ -347,17 +284,8 @@ def _largest_share(marked, teacher):
 def folds(cv, X, y, is_classification):
     """Return the folds of labelled rows as a list of pairs (train, test) of row numbers.
 
-    Parameters
-    ----------
-    cv : int, cross-validation generator or iterable
-        As in scikit-learn; an int is lowered where a fold would lack rows, and keeps copies of a
-        row together.
-    X : ndarray, sparse matrix or data frame of shape (n_samples, n_features)
-        The rows.
-    y : ndarray of shape (n_samples,)
-        Observed classes or values.
-    is_classification : bool
-        Whether an int means folds stratified by class.
+    An int as `cv` is lowered where a fold would lack rows, keeps copies of a row together, and
+    stratifies classes.
     """
     copies = find_copies(X, y) if isinstance(cv, Integral) else None
     return _folds_with_copies(cv, y, is_classification, copies)

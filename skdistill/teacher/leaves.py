@@ -26,26 +26,11 @@ NO_VARIANCE = 1e-9
 
 
 def leaves_of(estimator, X):
-    """Find the leaf of every row in trees of an ensemble.
+    """Find the leaf of every row in trees of an ensemble, as int32 of shape (n_samples, n_trees).
 
-    Parameters
-    ----------
-    estimator : estimator
-        A fitted tree, forest or boosting model of a vendor, see `VENDORS`; an ensemble
-        of those, or a pipeline that ends in one.
-    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-        Rows as the estimator takes them.
-
-    Returns
-    -------
-    leaves : ndarray of shape (n_samples, n_trees)
-        Int32, at most `MOST_TREES` trees per ensemble: equal within a column where rows share the
-        leaf.
-
-    Raises
-    ------
-    ValueError
-        If the estimator, or a part of it, has no leaves.
+    Numbers are equal within a column where rows share the leaf; at most `MOST_TREES` trees of each
+    ensemble are looked at. If the estimator, or a part of it, has no leaves, a ValueError is
+    raised.
     """
     rows = np.arange(X.shape[0])
     blocks = [rows[block] for block in gen_batches(len(rows), BLOCK_ROWS)]
@@ -55,15 +40,7 @@ def leaves_of(estimator, X):
 def may_have_leaves(estimator):
     """Tell by its class, fitted or not, whether an estimator may be made of trees.
 
-    Parameters
-    ----------
-    estimator : estimator
-        A model, or a pipeline that ends in one.
-
-    Returns
-    -------
-    may_have : bool
-        False if it is certain that `leaves_of` finds none; models of unknown packages may.
+    False if it is certain that `leaves_of` finds none; models of unknown packages may.
     """
     last = last_step(estimator)
     members = declared_members(last)
@@ -83,7 +60,7 @@ def without_leaves(estimator):
     return ValueError(
         f"{type(last_step(estimator)).__name__} has no leaves, which LeafHint and "
         "ProximityHint need. Trees, forests, boosting models of scikit-learn, LightGBM, XGBoost "
-        "and CatBoost, and ensembles of them have. Use one as the teacher, or leave both hints out."
+        "and CatBoost, and ensembles of them, have some. Use one as the teacher, or leave both out."
     )
 
 
@@ -103,7 +80,7 @@ class LeafEmbedding:
         self.one_hot = OneHotEncoder(handle_unknown="ignore", dtype=np.float32)
         codes = self.one_hot.fit_transform(leaves)
         self.directions = TruncatedSVD(min(EMBEDDING_SIZE, codes.shape[1]), random_state=0)
-        with np.errstate(divide="ignore", invalid="ignore"):  # no variance to share: one leaf only
+        with np.errstate(divide="ignore", invalid="ignore"):  # a single leaf has no variance
             found = self.directions.fit_transform(codes)
         self.mean = found.mean(axis=0)
         variance = found.var(axis=0).mean()

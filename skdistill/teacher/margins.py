@@ -37,20 +37,10 @@ class Answers:
     floor: np.ndarray | None = None
 
     def margins(self, shift=None):
-        """Turn the answers into margins, corrected for the prior.
+        """Turn predictions into margins; `shift`, added to every row, corrects for the prior.
 
         What lies below the floor is raised to it after the correction: then it is relative to the
         base rate of the class, not to that among the rows the teacher was fitted on.
-
-        Parameters
-        ----------
-        shift : ndarray of shape (n_classes,) or None, default=None
-            Added to every row's margins.
-
-        Returns
-        -------
-        margins : ndarray of shape (n_samples, n_classes)
-            Float64.
         """
         shift = np.zeros(self.values.shape[1]) if shift is None else shift
         if self.floor is None:
@@ -61,20 +51,7 @@ class Answers:
 
 
 def join_answers(parts, rows):
-    """Join the answers to parts of the rows.
-
-    Parameters
-    ----------
-    parts : list of Answers
-        Of one teacher, or of its clones.
-    rows : list of ndarray
-        Numbers of the rows of each part; together all rows, once.
-
-    Returns
-    -------
-    answers : Answers
-        In the order of the rows.
-    """
+    """Join the predictions for parts of the rows; `rows` are the row numbers of each part."""
     floors = [part.floor for part in parts]
     floor = next((floor for floor in floors if floor is not None), None)
     values = np.empty((sum(len(part.values) for part in parts), parts[0].values.shape[1]))
@@ -86,7 +63,7 @@ def join_answers(parts, rows):
 
 @dataclass(frozen=True)
 class ClassifierTeacher:
-    """A fitted classifier that answers with margins over the classes of a distillation.
+    """A fitted classifier that predicts margins over the classes of a distillation.
 
     Attributes
     ----------
@@ -113,23 +90,10 @@ class ClassifierTeacher:
         return self.answers(X).margins(self.shift)
 
     def answers(self, X):
-        """Ask the classifier: margins whose softmax is its ``predict_proba``, or that.
+        """Ask the classifier: its raw scores where their softmax is ``predict_proba``, else that.
 
-        Parameters
-        ----------
-        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Rows as the classifier takes them.
-
-        Returns
-        -------
-        answers : Answers or PooledAnswers
-            The vendor's raw scores where their softmax is ``predict_proba``, else that, with a
-            floor. Those of a `MultiTeacher` are pooled.
-
-        Raises
-        ------
-        ValueError
-            If the answer is not one distribution over its labels per row.
+        Those of a `MultiTeacher` are pooled. A ValueError is raised if it does not return one
+        distribution over its labels per row.
         """
         knows_all = np.array_equal(self.labels, self.classes)
         last = last_step(self.estimator)
@@ -140,21 +104,11 @@ class ClassifierTeacher:
         return self.answers_of(ask(self.estimator, "predict_proba", X))
 
     def answers_of(self, proba):
-        """Check probabilities over the labels and align them to the classes.
+        """Check probabilities over the labels, or averages of them, and align them to the classes.
 
         A probability of zero, or of a class the classifier has never seen, is raised to
         ``class_prior / (votes + 1)``, where votes is the number of averaged members: the smallest
         share that they can tell from zero, at the base rate of the class.
-
-        Parameters
-        ----------
-        proba : ndarray of shape (n_samples, n_labels)
-            Answers of the classifier, or averages of its members' answers.
-
-        Returns
-        -------
-        answers : Answers
-            Probabilities with that floor.
         """
         proba = check_probabilities(self.estimator, proba, self.labels)
         if len(self.classes) == 1:
@@ -209,20 +163,10 @@ class RegressorTeacher:
 
 
 def raw_scores(estimator, X):
-    """Return the scores a classifier has before the link, as its vendor gives them.
+    """Return the scores that a classifier has before the link, None if it has none.
 
-    Parameters
-    ----------
-    estimator : estimator
-        A fitted classifier, or a pipeline that ends in one.
-    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-        Rows as the classifier takes them.
-
-    Returns
-    -------
-    scores : ndarray or None
-        Of shape (n_samples,) or (n_samples, n_classes). Whether they are log-odds is for the
-        caller to check: a ``decision_function`` need not be. None if there are none.
+    Their shape is (n_samples,) or (n_samples, n_classes). Whether they are log-odds is for the
+    caller to check: a ``decision_function`` need not be.
     """
     last = last_step(estimator)
     if hasattr(last, "decision_function"):
@@ -239,43 +183,20 @@ def count_votes(estimator):
 
 
 def remembered_prior(estimator):
-    """Return the shares of the classes that a fitted forest or tree was grown on.
-
-    Returns
-    -------
-    class_prior : ndarray of shape (n_classes,) or None
-        None if the estimator does not remember them.
-    """
+    """Return the shares of the classes that a forest or tree was grown on, None if not known."""
     last = last_step(estimator)
     return vendor_of(last).class_prior(last)
 
 
 def check_probabilities(estimator, proba, labels):
-    """Check the answer of a classifier.
+    """Return the result of ``predict_proba`` as float64 of shape (n_samples, n_labels).
 
-    Parameters
-    ----------
-    estimator : estimator
-        The classifier, for messages.
-    proba : array-like
-        What its ``predict_proba`` returned.
-    labels : ndarray of shape (n_labels,)
-        Its classes.
-
-    Returns
-    -------
-    proba : ndarray of shape (n_samples, n_labels)
-        Float64 rows that sum to 1, one column per class in their order.
-
-    Raises
-    ------
-    ValueError
-        If it is not one finite, non-negative row per sample that sums to 1, one column per class.
+    It must be one finite, non-negative row per sample that sums to 1, one column per label.
     """
     name, n_labels = _name(estimator), len(labels)
     proba = by_label(estimator, proba, labels)
     if n_labels == 1 and proba.ndim == 2:
-        return np.ones((len(proba), 1))  # some ensembles answer with two columns here
+        return np.ones((len(proba), 1))  # some ensembles return two columns here
     if proba.ndim != 2 or proba.shape[1] != n_labels:
         raise ValueError(
             f"predict_proba of the teacher {name} returned an array of shape {proba.shape}; "
@@ -306,22 +227,7 @@ def check_probabilities(estimator, proba, labels):
 
 
 def align_probabilities(proba, labels, classes):
-    """Put the columns of some classes in the order wanted; 0 for a class without a column.
-
-    Parameters
-    ----------
-    proba : ndarray of shape (n_samples, n_labels)
-        Probabilities.
-    labels : ndarray of shape (n_labels,)
-        The class of every column.
-    classes : ndarray of shape (n_classes,)
-        The classes wanted.
-
-    Returns
-    -------
-    aligned : ndarray of shape (n_samples, n_classes)
-        Rows sum to 1 where every label is wanted.
-    """
+    """Put columns, one per label, in the order of the classes; 0 for a class without one."""
     if np.array_equal(labels, classes):
         return proba
     aligned = np.zeros((len(proba), len(classes)))
@@ -333,25 +239,7 @@ def align_probabilities(proba, labels, classes):
 
 
 def check_predictions(estimator, predictions):
-    """Check the answer of a regressor.
-
-    Parameters
-    ----------
-    estimator : estimator
-        The regressor, for messages.
-    predictions : array-like
-        What its ``predict`` returned.
-
-    Returns
-    -------
-    predictions : ndarray of shape (n_samples, 1)
-        Float64.
-
-    Raises
-    ------
-    ValueError
-        If there is not one finite number per row.
-    """
+    """Return the predictions of a regressor as float64 of shape (n_samples, 1), all finite."""
     values = np.asarray(predictions, dtype=np.float64).reshape(len(predictions), -1)
     if values.shape[1] != 1:
         raise ValueError(

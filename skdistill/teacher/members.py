@@ -39,15 +39,7 @@ def is_of_models(model):
 def declared_members(model):
     """List the models of an ensemble of whole models by its parameters, fitted or not.
 
-    Parameters
-    ----------
-    model : estimator
-        The last step of a pipeline.
-
-    Returns
-    -------
-    members : list of estimator
-        Empty for other models, and where scikit-learn chooses the member.
+    Empty for other models, and where scikit-learn chooses the member.
     """
     if isinstance(model, _OF_KINDS):
         return [each for _, each in model.estimators if each != "drop"]
@@ -57,21 +49,9 @@ def declared_members(model):
 
 
 def members_of(model, X, most=None):
-    """List the fitted models within a fitted model, with the rows as they see them.
+    """List the fitted models within a fitted model as pairs, with the rows as they see them.
 
-    Parameters
-    ----------
-    model : estimator
-        The last step of a pipeline.
-    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-        Rows as the model sees them.
-    most : int or None, default=None
-        At most this many, from first to last; None for all.
-
-    Returns
-    -------
-    members : list of (estimator, table)
-        Empty if there are none.
+    At most `most` of them, from first to last; None for all.
     """
     if hasattr(model, "each_with_its_columns"):  # a MultiTeacher, which is in a file above
         return model.each_with_its_columns(X)

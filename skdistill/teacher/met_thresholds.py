@@ -20,8 +20,8 @@ from skdistill.teacher.vendors.trees import spread
 #: Columns, and thresholds of a column, that are looked at.
 MOST_COLUMNS, MOST_THRESHOLDS = 64, 1000
 
-#: Values that are tried on either side of a threshold: rows that are in only one of the two tables
-#: may lie between the two values that made it.
+#: Values that are tried on either side of a threshold: between the two values that made it there
+#: may be rows that are in only one of the two tables.
 NEIGHBOURS = 8
 
 #: At least this share of the thresholds whose two values are among the rows is met.
@@ -65,9 +65,9 @@ class MetThresholds:
     n_met_close: np.ndarray
 
     def are_made(self, unlikely, rarely):
-        """Tell whether other rows would meet as many less often than `unlikely`.
+        """Tell whether other rows meet this many with a probability below `unlikely`.
 
-        Only the half of the columns counts in which the fewest are met, and no column may be met
+        Only the half of the columns with the smallest share met counts, and no column may be met
         far less than the others: returning customers have the same values in many columns without
         being the same rows.
         """
@@ -78,12 +78,12 @@ class MetThresholds:
         return poisson.sf(self.n_met[least].sum() - 1, self.by_others[least].sum()) < unlikely
 
     def are_made_elsewhere(self, share, rarely):
-        """Tell whether this share of the rows of the fit would rarely meet so few."""
+        """Tell whether this share of the rows of the fit would rarely meet as few as were met."""
         at_least = self.n_close.sum() * share**2 * OF_PAIRS_MET
         return poisson.cdf(self.n_met_close.sum(), at_least) < rarely
 
     def some_are_made_elsewhere(self, share, rarely):
-        """Tell the same about the thresholds of any column."""
+        """Tell whether `are_made_elsewhere` holds for the thresholds of any single column."""
         at_least = self.n_close * share**2 * OF_PAIRS_MET
         return (poisson.cdf(self.n_met_close, at_least) < rarely).any()
 
@@ -91,19 +91,7 @@ class MetThresholds:
 def met_thresholds(estimator, X, read):
     """Count the thresholds of a fitted teacher that some rows meet, by ensemble within it.
 
-    Parameters
-    ----------
-    estimator : estimator
-        A fitted classifier or regressor, or a pipeline ending in one.
-    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-        Rows in question, in any order.
-    read : callable
-        Reads the trees within the estimator, as `readable_ensembles` does.
-
-    Returns
-    -------
-    met : list of MetThresholds
-        Empty where nothing is known.
+    `read` is `readable_ensembles`, or a cache of it. The list is empty where nothing is known.
 
     Notes
     -----
@@ -151,9 +139,9 @@ def _met_in_column(numbers, nodes, j, is_close, is_changed):
     """Count the thresholds of a column, as `MetThresholds` does; None if it is ignored."""
     if len(numbers) < FEWEST_ROWS:
         return None
-    asked = (nodes.column == j) & np.isfinite(nodes.threshold)
-    thresholds, close = (_some(nodes.threshold[some]) for some in (asked, asked & is_close))
-    # XGBoost and CatBoost round thresholds to float32, scikit-learn's trees the numbers themselves.
+    splits = (nodes.column == j) & np.isfinite(nodes.threshold)
+    thresholds, close = (_some(nodes.threshold[some]) for some in (splits, splits & is_close))
+    # XGBoost and CatBoost round thresholds to float32, scikit-learn's trees round the numbers.
     is_rounded = np.array_equal(thresholds, thresholds.astype(np.float32))
     precision = np.finfo(np.float32 if is_rounded else np.float64).eps
     found = [
@@ -219,7 +207,7 @@ def _are_met(numbers, thresholds, tolerance):
 
 
 def _are_among(numbers, wanted, of_size, tolerance):
-    """Mark what is among sorted numbers but for the rounding of numbers of some size."""
+    """Mark what is among sorted numbers, up to the rounding of numbers of the size `of_size`."""
     relative, absolute = tolerance
     tolerance = 2 * relative * np.maximum(np.abs(wanted), np.abs(of_size)) + absolute
     right = np.searchsorted(numbers, wanted)

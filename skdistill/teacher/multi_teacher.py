@@ -27,7 +27,7 @@ from skdistill.teacher.pooling import PooledAnswers, pooling_weights
 
 
 class MultiTeacher(ParametersMixin, ClassifierMixin, BaseComposition):
-    r"""Several classifiers whose answers are pooled: one teacher to distil.
+    r"""Several classifiers whose predictions are pooled: one teacher to distil.
 
     Parameters
     ----------
@@ -38,15 +38,15 @@ class MultiTeacher(ParametersMixin, ClassifierMixin, BaseComposition):
         sees only those. Without, one that was fitted on a data frame gets the columns it was
         fitted on if they are there by name, any other gets all.
     combine : {"mean", "log_pool", "confidence"}, default="mean"
-        How the answers to a row are pooled: the mean of the probabilities; the mean of the
-        margins, which one very sure teacher can decide; or the mean of the probabilities with
-        more weight for the teachers that are surer of that row. See the notes.
+        How predictions for a row are pooled: the mean of the probabilities; the mean of the
+        margins, which one very confident teacher can decide; or the mean of the probabilities
+        with more weight for the teachers that are more confident in that row. See the notes.
     weights : array-like of shape (n_teachers,), "auto" or None, default=None
-        What each teacher counts for: non-negative numbers, of which only the ratios matter. None
-        for equal weights. With "auto" the pool is chosen that has the lowest log loss on the
-        observed classes, by answers to rows that teachers were not fitted on.
+        Weight of each teacher: non-negative numbers, of which only the ratios matter. None for
+        equal weights. "auto" chooses the pool with the lowest log loss on the observed classes,
+        by predictions for rows that teachers were not fitted on.
     cv : int, cross-validation generator or iterable, default=5
-        For "auto": folds of the teachers that have no out-of-bag answers. In a distillation the
+        For "auto": folds of the teachers without out-of-bag predictions. In a distillation the
         labels have the folds of the distiller; if they are the same, the work is done once.
     n_jobs : int or None, default=None
         For "auto": folds or members of an ensemble to work on at a time.
@@ -73,9 +73,8 @@ class MultiTeacher(ParametersMixin, ClassifierMixin, BaseComposition):
 
     Notes
     -----
-    If every teacher is fitted, and there are no weights to be found, this estimator is fitted as
-    well: it answers without `fit`, which then fits none of them, but learns how frequent the
-    classes are.
+    If every teacher is fitted, and `weights` is not "auto", this estimator is fitted as well: it
+    predicts without `fit`, which then fits none of them, but learns how frequent the classes are.
 
     With probabilities :math:`q_k`, margins :math:`z_k` and weights :math:`w_k` of the teachers,
     the linear opinion pool "mean", the logarithmic one "log_pool" and "confidence" are
@@ -88,21 +87,22 @@ class MultiTeacher(ParametersMixin, ClassifierMixin, BaseComposition):
         c_k = 1 - \frac{H(q_k)}{\log n_{classes}}
 
     where the entropy :math:`H` is that of the row. Kwon et al. give teachers of lower entropy more
-    weight, too. It needs no class of the row, as unlabelled and synthetic rows have none; CA-MKD
+    weight, too. This needs no observed class, which unlabelled and synthetic rows lack; CA-MKD
     weighs by the cross-entropy with the observed class instead.
 
     A probability of 0, with which a teacher would decide a logarithmic pool alone, is first raised
     to the smallest that its number of members can tell from 0, at the base rate of the class among
-    the rows of `fit` or of the distillation (where there was neither, as forests remember it, else
-    at equal rates).
+    the rows of `fit` or of the distillation (without either, at the rate that forests remember,
+    else at equal rates).
 
     "auto" minimises the log loss over all weights that sum to 1, with one row's worth of a
-    quadratic penalty towards equal ones. A forest that replays its bootstrap on these rows answers
-    out-of-bag; a fitted teacher that is proved not to have been fitted on them answers itself; for
-    all others, also for fitted ones of which nothing can be proved, cross-fitted clones answer.
+    quadratic penalty towards equal ones. Predictions are out-of-bag for a forest that replays its
+    bootstrap on these rows, its own for a fitted teacher that is proved not to have been fitted on
+    them, and those of cross-fitted clones for all others, also for fitted ones of which nothing can
+    be proved.
 
-    Labels of a distillation are found teacher by teacher, each as `DistilledClassifier` does it for
-    a single one, and then pooled; its ``labelling_`` is the least honest of them.
+    A distillation labels rows by each teacher as `DistilledClassifier` does by a single one, and
+    then pools the labels; its ``labelling_`` is the least honest of them.
 
     References
     ----------
@@ -289,33 +289,20 @@ class MultiTeacher(ParametersMixin, ClassifierMixin, BaseComposition):
         """
         for name in ("_members", "_weights", "log_losses_"):
             vars(self).pop(name, None)  # of an earlier fit
-        self._members_given()  # refuses them before the rows are looked at
+        self._members_given()  # raises before the rows are checked
         rows = check_classification_rows(
             self,
             X,
             y,
             sample_weight,
             None,
-            known_classes=np.array([UNLABELLED]),  # here -1 is a class like any other
+            known_classes=np.array([UNLABELLED]),  # here -1 is an ordinary class
             accept_sparse=get_tags(self).input_tags.sparse,
         )
         return self._take(self.lazy_members(rows), rows)
 
     def fitted_from(self, members, rows):
-        """Return a fitted clone, as `fit` would make it of the `lazy_members` of some rows.
-
-        Parameters
-        ----------
-        members : list of LazyClassifier
-            As `lazy_members` returns them.
-        rows : Rows
-            The labelled rows.
-
-        Returns
-        -------
-        several : MultiTeacher
-            Fitted.
-        """
+        """Return a fitted clone, as `fit` would make it of the `lazy_members` of some rows."""
         several = clone(self)
         check_rows(several, rows.X, reset=True, accept_sparse=True)
         return several._take(members, rows)
@@ -335,18 +322,7 @@ class MultiTeacher(ParametersMixin, ClassifierMixin, BaseComposition):
         return self
 
     def lazy_members(self, rows):
-        """Bind every teacher to its columns of some rows, see `LazyClassifier`.
-
-        Parameters
-        ----------
-        rows : Rows
-            Labelled rows.
-
-        Returns
-        -------
-        members : list of LazyClassifier
-            In the order of the teachers.
-        """
+        """Bind every teacher to its columns of some rows, see `LazyClassifier`, in their order."""
         given = self._members_given()
         if hasattr(self, "_members"):
             estimators = [(member.estimator, member.labels) for member in self._members]
@@ -371,29 +347,19 @@ class MultiTeacher(ParametersMixin, ClassifierMixin, BaseComposition):
         return lazy
 
     def pooled_answers(self, X, class_prior=None):
-        """Ask the teachers whose weight is not zero.
+        """Ask the teachers whose weight is not zero, and pool what they predict.
 
-        Parameters
-        ----------
-        X : ndarray, sparse matrix or data frame of shape (n_samples, n_features)
-            Rows.
-        class_prior : ndarray of shape (n_classes,) or None, default=None
-            Base rates to which floors of probabilities are relative; None for those known here.
-
-        Returns
-        -------
-        answers : PooledAnswers
-            Their answers.
+        Floors of probabilities are relative to `class_prior`; None for those known here.
         """
         members = self._fitted_members()
         if class_prior is not None:
             members = [replace(member, class_prior=class_prior) for member in members]
         seen = [own for _, own in self.each_with_its_columns(X)]
-        asked = zip(members, seen, self.weights_, strict=True)
-        return self.pooled([m.answers(own) if weight > 0 else None for m, own, weight in asked])
+        weighted = zip(members, seen, self.weights_, strict=True)
+        return self.pooled([m.answers(own) if weight > 0 else None for m, own, weight in weighted])
 
     def pooled(self, parts):
-        """Pool the teachers' answers to the same rows, Answers each; see `PooledAnswers`."""
+        """Pool the `Answers` of the teachers for the same rows, see `PooledAnswers`."""
         weights = self.weights_
         parts = tuple(part for part, weight in zip(parts, weights, strict=True) if weight > 0)
         return PooledAnswers(parts, weights[weights > 0], self.combine)
@@ -515,7 +481,7 @@ class MultiTeacher(ParametersMixin, ClassifierMixin, BaseComposition):
 
 
 def _is_list_of_teachers(teachers):
-    """Tell whether it is a list of tuples of the right lengths with names."""
+    """Tell whether `teachers` is a list of tuples of the right lengths that begin with a name."""
     return (
         isinstance(teachers, list | tuple)
         and len(teachers) > 0
@@ -535,9 +501,9 @@ def _known_classes(given):
     if any(not np.array_equal(classes, others) for others in known.values()):
         listed = ", ".join(f"{name!r}: {labels.tolist()}" for name, labels in known.items())
         raise ValueError(
-            f"The fitted teachers know different classes, {listed}. Their answers can be pooled "
-            "only if all were fitted on the same classes. Pass those that were not as unfitted "
-            "ones: they are fitted on y, also if they take no other classes than 0, 1, 2, ..."
+            f"The fitted teachers know different classes, {listed}. Predictions can only be pooled "
+            "if all were fitted on the same classes. Pass the others unfitted: they are fitted on "
+            "y, also if they take no other classes than 0, 1, 2, ..."
         )
     return classes
 
@@ -553,9 +519,9 @@ def _own_columns(estimator, columns, X):
 
 @contextmanager
 def _naming(name):
-    """Have errors say which teacher they are about."""
+    """Add the name of the teacher to errors."""
     try:
         yield
-    except (LookupError, TypeError, ValueError) as error:  # LookupError: of missing columns
+    except (LookupError, TypeError, ValueError) as error:  # LookupError: a missing column
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"Teacher {name!r}: {error.args[0]}") from error

@@ -1,4 +1,4 @@
-"""Pool the answers of several teachers into one, and find their weights."""
+"""Pool the predictions of several teachers, and find their weights."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ SMALLEST_WEIGHT = 1e-6
 
 @dataclass(frozen=True)
 class PooledAnswers:
-    """The answers of several teachers to the same rows, pooled; used like `Answers`.
+    """The predictions of several teachers for the same rows, pooled; used like `Answers`.
 
     Attributes
     ----------
@@ -43,20 +43,10 @@ class PooledAnswers:
         return self.margins()
 
     def margins(self, shift=None):
-        """Pool the margins, corrected for the prior.
+        """Pool the margins, with `shift` added to every row to correct for the prior.
 
         The pool is corrected, not its parts; but what a part cannot tell from zero is raised to a
         floor relative to the corrected base rate, see `Answers.margins`.
-
-        Parameters
-        ----------
-        shift : ndarray of shape (n_classes,) or None, default=None
-            Added to every row's margins.
-
-        Returns
-        -------
-        margins : ndarray of shape (n_samples, n_classes)
-            Float64.
         """
         margins = np.stack([part.margins(shift) for part in self.parts])
         if shift is None:
@@ -69,22 +59,11 @@ class PooledAnswers:
 
 
 def pool_margins(margins, weights, combine):
-    """Pool margins of several teachers.
+    """Pool margins of shape (n_teachers, n_samples, n_classes) with weights that sum to 1.
 
-    Parameters
-    ----------
-    margins : ndarray of shape (n_teachers, n_samples, n_classes)
-        Margins.
-    weights : ndarray of shape (n_teachers,)
-        Non-negative; sum to 1.
-    combine : {"mean", "log_pool", "confidence"}
-        The weighted mean of the probabilities, the weighted sum of the margins, or the mean with
-        weights that are multiplied by each teacher's `confidence` in the row.
-
-    Returns
-    -------
-    margins : ndarray of shape (n_samples, n_classes)
-        Their softmax is the pooled probability.
+    `combine` is "mean", the weighted mean of the probabilities, "log_pool", the weighted sum of the
+    margins, or "confidence", the mean with weights that are multiplied by each teacher's
+    `confidence` in the row. The softmax of what is returned is the pooled probability.
     """
     if combine == "log_pool":
         return np.tensordot(weights, margins, 1)
@@ -99,15 +78,7 @@ def pool_margins(margins, weights, combine):
 def confidence(log_proba):
     """Return one minus the entropy of distributions, relative to that of the uniform one.
 
-    Parameters
-    ----------
-    log_proba : ndarray of shape (..., n_classes)
-        Logarithms of probabilities.
-
-    Returns
-    -------
-    confidence : ndarray of shape (...)
-        From about 0 (uniform) to 1 (one-hot); 1 for a single class.
+    From about 0 (uniform) to 1 (one-hot, or a single class); classes are the last axis.
     """
     if log_proba.shape[-1] == 1:
         return np.ones(log_proba.shape[:-1])
@@ -116,7 +87,7 @@ def confidence(log_proba):
 
 
 def pooling_weights(margins, combine, codes, sample_weight):
-    """Find the weights with which the pool predicts the observed classes best.
+    """Find the weights, non-negative and of sum 1, with which the pool predicts y best.
 
     Parameters
     ----------
@@ -124,17 +95,14 @@ def pooling_weights(margins, combine, codes, sample_weight):
         Margins of each teacher for rows it was not fitted on.
     combine : {"mean", "log_pool", "confidence"}
         How they are pooled.
-    codes : ndarray of shape (n_samples,)
-        The observed class as an index into the columns.
-    sample_weight : ndarray of shape (n_samples,)
-        Non-negative weights.
+    codes, sample_weight : ndarray of shape (n_samples,)
+        The observed class as an index into the columns, and the weight of the row.
 
     Returns
     -------
     weights : ndarray of shape (n_teachers,)
-        Non-negative and of sum 1: among those, the minimiser of the mean log loss. One row's worth
-        of a quadratic penalty draws them towards equal ones, so that equal teachers get equal
-        weights.
+        The minimiser of the mean log loss. One row's worth of a quadratic penalty draws them
+        towards equal ones, so that equal teachers get equal weights.
     """
     n_teachers, n_samples = margins.shape[:2]
     equal = np.full(n_teachers, 1.0 / n_teachers)

@@ -1,4 +1,4 @@
-"""Whether rows lie where a fitted teacher splits, or are scaled in another way than its fit.
+"""Whether rows lie where a fitted teacher splits, or were scaled unlike those of its fit.
 
 A common mistake is a teacher that was fitted on raw columns and then put behind a scaler: number
 and names of the columns are those of its fit, but all rows lie on the same side of its thresholds.
@@ -27,17 +27,8 @@ FEW_BETWEEN, MOST_OUTSIDE = 0.1, 0.5
 def warn_of_unseen_ranges(estimator, X, rows="rows", read=readable_ensembles):
     """Warn if the rows have values in a column that lie beyond the thresholds of a teacher.
 
-    Parameters
-    ----------
-    estimator : estimator
-        A fitted classifier or regressor, or a pipeline ending in one. Models without trees
-        are not checked.
-    X : ndarray, sparse matrix or data frame of shape (n_samples, n_features)
-        The rows that it is to label.
-    rows : str, default="rows"
-        What they are.
-    read : callable, default=readable_ensembles
-        Reads the trees within the estimator, if they are needed; see there.
+    `rows` is what messages call them; `read` is `readable_ensembles`, or a cache of it. Models
+    without trees are not checked.
     """
     if X.shape[0] < FEWEST_ROWS:
         return
@@ -52,7 +43,7 @@ def warn_of_unseen_ranges(estimator, X, rows="rows", read=readable_ensembles):
                 where = " (after its own transformers)" if is_changed else ""
                 warn_caller(
                     f"The teacher splits column {names[j]!r}{where} between {thresholds[0]:.4g} "
-                    f"and {thresholds[-1]:.4g}, but the {rows} it is asked for have "
+                    f"and {thresholds[-1]:.4g}, but the {rows} it labels have "
                     f"{numbers[0]:.4g} to {numbers[-1]:.4g} there, so that it can hardly tell "
                     "them apart. If they were scaled or encoded after it was fitted, put that "
                     "step into the teacher, as in make_pipeline(StandardScaler(), forest), and "

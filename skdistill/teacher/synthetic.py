@@ -100,7 +100,7 @@ def label_by_members(teacher, X, parents, y, n_jobs=None):
 
 
 def _target(teacher, y):
-    """Return what the members' answers should have been: indicators of classes, or values."""
+    """Return what the members should have predicted: indicators of classes, or values."""
     if not hasattr(teacher, "labels"):
         return y[:, None]
     return (teacher.classes[y][:, None] == teacher.labels).astype(np.float64)

@@ -16,11 +16,11 @@ from skdistill.teacher.met_thresholds import met_thresholds
 from skdistill.teacher.tree_nodes import leaf_counts, readable_ensembles
 from skdistill.teacher.vendors import vendor_of
 
-#: What the statistic of `_dissimilarity` is at least, on average, for rows that were not seen. It
-#: is 1 where leaves hold many rows, .7 to .9 where every leaf holds one, less if rows are discrete.
+#: Smallest mean of the statistic of `_dissimilarity` for rows that were not seen. It is 1 where
+#: leaves hold many rows, .7 to .9 where every leaf holds one, less if rows are discrete.
 OF_FRESH_ROWS = 0.6
 
-#: Rows are proved to be of the fit if fresh ones would be as similar less often than this.
+#: Rows are proved to be of the fit if fresh ones are as similar with a smaller probability.
 UNLIKELY = 1e-6
 
 #: Trees of one ensemble are dependent: each further tree counts as this share of one.
@@ -32,19 +32,20 @@ FEWEST_DEGREES = 4
 #: Rows are refuted if less than this share of them, or of those of the fit, is in both.
 OVERLAP = 0.5
 
-#: They are refuted if with that overlap they would meet so few thresholds less often than this.
+#: They are refuted if with that overlap they meet as few thresholds with a smaller probability.
 RARELY = 1e-2
 
 #: Rows that fill the leaves alike contain at least this share of those of the fit.
 MOSTLY = 0.75
 
-#: With more rows boosting models make bins of a sample.
+#: With more rows boosting models compute bins from a sample.
 MOST_BINNED = 200_000
 
-#: Up to this many times as many rows, the values that made a threshold are still adjacent enough.
+#: With more than this many times the rows of the fit, values that made a threshold are too seldom
+#: adjacent.
 MOST_TIMES = 2
 
-#: Weights of more classes are not estimated separately.
+#: With more classes one weight is estimated for all of them.
 MOST_CLASSES = 20
 
 
@@ -59,7 +60,7 @@ class Proof(Enum):
         The teacher was fitted on other rows: less than half of them are among these, and less than
         half of these are among them.
     UNKNOWN
-        Nothing is known. That is no refutation.
+        Neither is proved.
     """
 
     PROVED = "proved"
@@ -99,10 +100,10 @@ def proof_of_training_rows(estimator, X, codes=None, read=readable_ensembles):
     meet thresholds of the trees that only the rows of the fit can have made, see `met_thresholds`.
 
     They are refuted if rows of which one half is of the fit, or that hold one half of those of the
-    fit, would meet more thresholds. In columns of whole numbers and of few values nothing can be
-    refuted: what the leaves remember looks the same where a part of the rows is known and the rest
-    is of another population, or where rows had weights. An overlap with a smaller part than one
-    half may go unnoticed.
+    fit, would meet more thresholds than these. In columns of whole numbers and of few values
+    nothing can be refuted: what the leaves remember looks the same where a part of the rows is
+    known and the rest is of another population, or where rows had weights. An overlap with a
+    smaller part than one half may go unnoticed.
     """
     last = last_step(estimator)
     if hasattr(last, "each_with_its_columns"):  # several teachers
@@ -128,19 +129,7 @@ def replays_bootstraps(estimator, X):
     """Prove that a bagging ensemble was fitted on these rows in this order.
 
     The rows in the bag of a tree, which is drawn again, fill its leaves with exactly the numbers
-    that it remembers.
-
-    Parameters
-    ----------
-    estimator : estimator
-        A fitted classifier or regressor, or a pipeline ending in one.
-    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-        Rows in question.
-
-    Returns
-    -------
-    is_proved : bool
-        False also for what is no forest or bagging ensemble of trees.
+    that it remembers. False also for what is no forest or bagging ensemble of trees.
     """
     last = last_step(estimator)
     vendor, X = vendor_of(last), as_last_step_sees(estimator, X)
@@ -148,7 +137,7 @@ def replays_bootstraps(estimator, X):
 
 
 def _are_filled_alike(trees):
-    """Tell whether rows fill leaves as those do that the trees were grown on."""
+    """Tell whether rows fill leaves like those that the trees were grown on."""
     trees = [tree for tree in trees if tree.is_comparable]
     # The first tree alone, too: later ones may have been grown on rows that are hard to predict.
     return any(_are_known(some) for some in (trees[:1], trees) if some)
@@ -159,13 +148,13 @@ def _are_known(trees):
     effective = _effective(trees, degrees)
     if effective < FEWEST_DEGREES:
         return False
-    if _lack_rows_and_have_others(_grown_on_all(trees)):
-        return False  # rows of which each is between two of the fit are alike, too
+    if _lack_rows_and_have_others([tree for tree in trees if tree.share == 1]):
+        return False  # rows that each lie between two of the fit fill leaves alike, too
     return chi2.cdf(dissimilarity * effective / OF_FRESH_ROWS, effective) < UNLIKELY
 
 
 def _effective(trees, degrees):
-    """Return for how many independent numbers the leaves of several trees count."""
+    """Return the effective degrees of freedom of several trees, which are dependent."""
     further = degrees - min(degrees, max(len(tree.remembered) - 1 for tree in trees))
     return degrees - (1 - WORTH_OF_FURTHER_TREES) * further
 
@@ -175,19 +164,11 @@ def _meet_too_few(met, trees):
     trees = [tree for tree in trees if tree.share is not None]
     if not (met and trees) or _dissimilarity(trees)[0] < OF_FRESH_ROWS:
         return False
-    n, n_fitted = trees[0].found.sum(), _n_fitted(trees)
+    n, n_fitted = trees[0].found.sum(), np.mean([t.n_remembered / t.share for t in trees])
     if n_fitted > MOST_BINNED or n > MOST_TIMES * n_fitted:
         return False
     share = OVERLAP * min(n / n_fitted, 1)
     return all(one.are_made_elsewhere(share, RARELY) for one in met)
-
-
-def _n_fitted(trees):
-    return np.mean([tree.n_remembered / tree.share for tree in trees])
-
-
-def _grown_on_all(trees):
-    return [tree for tree in trees if tree.share == 1]
 
 
 def _lack_rows_and_have_others(trees):
@@ -200,7 +181,7 @@ def _lack_rows_and_have_others(trees):
 
 
 def _holds_models_of_other_rows(model):
-    """Tell whether members of an ensemble were fitted before it, hence on other rows, perhaps."""
+    """Tell whether members of an ensemble were fitted before it, so maybe on other rows."""
     return any(
         isinstance(value, FrozenEstimator) or (name.endswith("cv") and value == "prefit")
         for name, value in model.get_params().items()

@@ -1,4 +1,4 @@
-"""Rows to distil on where there are none: made of what the trees of a teacher remember."""
+"""Rows to distil on without any data: drawn from what the trees of a teacher store."""
 
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -19,7 +19,7 @@ from skdistill.verbose import stage, steps, verbose
 
 @dataclass(frozen=True)
 class Column:
-    """A column cut into cells, within which no tree tells values apart.
+    """A column cut into cells, within which all trees treat values alike.
 
     Attributes
     ----------
@@ -74,7 +74,7 @@ def transfer_rows_from_teacher(
     """Make rows to distil on from a fitted tree ensemble alone, when its data may not leave.
 
     The trees remember where they split and how many rows went to either side. Rows drawn from that
-    lie where the rows of the fit did, roughly, and on both sides of every threshold. No real row is
+    lie roughly where the rows of the fit did, and on both sides of every threshold. No real row is
     used, and none is reproduced on purpose; but what the trees store about single rows, such as a
     leaf of one row, is in the drawn rows as well: this is no anonymisation.
 
@@ -98,8 +98,8 @@ def transfer_rows_from_teacher(
     n_samples : int, default=10_000
         Number of rows.
     trees_per_row : int, default=30
-        Number of trees that decide on each row. One tree leaves most columns open; beyond some
-        tens little changes, at a cost proportional to the number.
+        Number of trees that decide on each row. One tree restricts few columns; more than
+        a few tens change little, and the time is proportional to the number.
     missing : float or dict, default=0.0
         Share of missing values, of every column or by column, in [0, 1). Teachers do not remember
         shares, so the user has to pass them.
@@ -124,8 +124,8 @@ def transfer_rows_from_teacher(
     TypeError
         If the teacher is no ensemble of trees that can be read.
     ValueError
-        If `ranges` lacks columns, has others, or values that are none; if another parameter is
-        impossible; or if steps in front of the teacher change the columns.
+        If `ranges` lacks columns, has unknown ones or invalid values; if another parameter is
+        invalid; or if steps in front of the teacher change the columns.
 
     Warns
     -----
@@ -146,8 +146,9 @@ def transfer_rows_from_teacher(
     where rows were, and a value within the cell uniformly. After one tree, rows reach its leaves as
     often as the rows of the fit did.
 
-    scikit-learn, LightGBM and CatBoost count rows. XGBoost adds up second derivatives, which count
-    rows of sure answers less; in its first trees they are proportional to the number of rows.
+    scikit-learn, LightGBM and CatBoost count rows. XGBoost adds up second derivatives, which
+    count rows with confident predictions less; in its first trees they are proportional to the
+    number of rows.
 
     A range that is not given is the one of the fit for LightGBM, which remembers it. Elsewhere it
     is guessed: from the outermost thresholds, extended by the mean distance between neighbours. A
@@ -255,13 +256,13 @@ class _Box:
 
 
 def _cuts(nodes, columns):
-    """Return per node the number of cells on the left, and per nominal column whether they are."""
+    """Return the number of cells left of every node, and for nominal columns which ones are."""
     cut = np.zeros(len(nodes.left), dtype=np.int32)
     inner = np.flatnonzero((nodes.left >= 0) & ~np.isnan(nodes.threshold))
     for j, column in enumerate(columns):
         if not column.is_nominal:
-            asked = inner[nodes.column[inner] == j]
-            cut[asked] = column.cut(nodes.threshold[asked])
+            own = inner[nodes.column[inner] == j]
+            cut[own] = column.cut(nodes.threshold[own])
     goes_left = {j: {} for j, column in enumerate(columns) if column.is_nominal}
     for node, left in nodes.categories_left.items():
         j = int(nodes.column[node])
@@ -270,7 +271,7 @@ def _cuts(nodes, columns):
 
 
 def _positions(column, levels):
-    """Return which position the categories of a column have in the teacher, -1 for unknown ones."""
+    """Return the positions of a column's categories in the teacher, -1 for unknown ones."""
     if levels is None:
         return np.arange(column.n_cells)
     known = {level: k for k, level in enumerate(levels)}
@@ -296,8 +297,8 @@ def _lead_down(nodes, cut, goes_left, box, node, random_state):
         for j, of_node in goes_left.items():
             here = np.flatnonzero(column == j)
             if len(here):
-                asked, which = np.unique(node[here], return_inverse=True)
-                mask = np.array([of_node[k] for k in asked.tolist()])[which]
+                distinct, which = np.unique(node[here], return_inverse=True)
+                mask = np.array([of_node[k] for k in distinct.tolist()])[which]
                 may = box.categories[j][rows[here]]
                 has_left, has_right = (may & mask).any(axis=1), (may & ~mask).any(axis=1)
                 is_cut[here], lies_left[here] = has_left & has_right, has_left
@@ -313,7 +314,7 @@ def _lead_down(nodes, cut, goes_left, box, node, random_state):
 
 
 def _columns_of(nodes, ranges, keys):
-    """Cut every column into cells; see `Column`."""
+    """Cut every column into cells, see `Column`; warn of those whose range is guessed."""
     nominal = nodes.nominal_columns()
     columns, guessed = [], []
     for j, (key, given) in enumerate(zip(keys, ranges, strict=True)):
@@ -326,9 +327,9 @@ def _columns_of(nodes, ranges, keys):
         given = nodes.ranges.get(j, _guess(thresholds)) if given is None else given
         columns.append(_column(key, given, thresholds))
     if guessed:
-        shown = ", ".join(repr(key) for key in guessed[:5]) + (", ..." if len(guessed) > 5 else "")
+        some = ", ".join(repr(key) for key in guessed[:5]) + (", ..." if len(guessed) > 5 else "")
         warn_caller(
-            f"The ranges of {len(guessed)} columns ({shown}) are guessed from the outermost "
+            f"The ranges of {len(guessed)} columns ({some}) are guessed from the outermost "
             "thresholds: the teacher does not know them. Pass ranges={column: (low, high)}."
         )
     return columns
@@ -342,7 +343,7 @@ def _guess(thresholds):
 
 
 def _nominal_column(key, given, levels):
-    """Make the column of one that is split by category."""
+    """Make the `Column` of a column that is split by category."""
     if given is None and levels is None:
         raise ValueError(
             f"Column {key!r} holds categories that the teacher knows by number only. List them in "
@@ -350,7 +351,7 @@ def _nominal_column(key, given, levels):
         )
     if given is None:
         given = [level for level in levels if level is not None and level == level]
-    if _is_pair(given):
+    if isinstance(given, tuple):
         raise ValueError(
             f"ranges has {given!r} for column {key!r}, which holds categories. Pass a list of them."
         )
@@ -358,8 +359,8 @@ def _nominal_column(key, given, levels):
 
 
 def _column(key, given, thresholds):
-    """Make the column of one that is split at numbers, or not at all."""
-    if _is_pair(given):
+    """Make the `Column` of a column that is split at numbers, or not at all."""
+    if isinstance(given, tuple):
         low, high = _checked_range(key, given)
         inside = thresholds[(thresholds > low) & (thresholds < high)]
         return Column(key, edges=np.concatenate([[low], inside, [high]]))
@@ -385,10 +386,6 @@ def _column(key, given, thresholds):
     return Column(key, values=values.tolist())
 
 
-def _is_pair(given):
-    return isinstance(given, tuple)
-
-
 def _checked_range(key, given):
     is_pair = len(given) == 2 and all(isinstance(end, Real) for end in given)
     if not is_pair or not np.isfinite(given).all() or given[0] > given[1]:
@@ -400,7 +397,7 @@ def _checked_range(key, given):
 
 
 def _ranges_by_column(ranges, keys):
-    """Return what the user said of every column, None for nothing."""
+    """Return the range that was passed for every column, None for none."""
     if ranges is None:
         return [None] * len(keys)
     if not isinstance(ranges, dict):

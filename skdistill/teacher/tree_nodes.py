@@ -14,25 +14,11 @@ from skdistill.teacher.vendors.trees import MOST_COUNTED, join_nodes
 
 
 def read_tree_nodes(ensemble):
-    """Read the trees of a fitted ensemble.
+    """Read the trees of a fitted ensemble as `TreeNodes` over the columns that it takes.
 
-    Parameters
-    ----------
-    ensemble : estimator
-        A fitted tree, forest or boosting model of a vendor, see `VENDORS`; or scikit-learn's
-        bagging, AdaBoost, voting or stacking of them, or a MultiTeacher.
-
-    Returns
-    -------
-    nodes : TreeNodes
-        Over the columns that the ensemble takes.
-
-    Raises
-    ------
-    TypeError
-        If it is something else.
-    ValueError
-        If there are steps in front of the trees that change the columns.
+    It is a model of trees of one of the `VENDORS`, scikit-learn's bagging, AdaBoost, voting or
+    stacking of them, or a `MultiTeacher`; others raise a TypeError, steps in front that change the
+    columns a ValueError.
     """
     for _, step in transformers_of(ensemble):
         raise ValueError(
@@ -50,8 +36,8 @@ def read_tree_nodes(ensemble):
         raise TypeError(
             f"{type(ensemble).__name__} is no ensemble of trees whose thresholds can be read. "
             "Decision trees, forests, extra trees and both kinds of gradient boosting of "
-            "scikit-learn, XGBoost, LightGBM and CatBoost are, and bagging, AdaBoost, voting, "
-            "stacking and MultiTeacher of them."
+            "scikit-learn, XGBoost, LightGBM, CatBoost and EBMs of interpret are, and bagging, "
+            "AdaBoost, voting, stacking and MultiTeacher of them."
         )
     return nodes
 
@@ -95,24 +81,11 @@ def readable_ensembles(model, X, is_changed=False):
 
 
 def leaf_counts(model, X, codes, share=1.0):
-    """Yield the leaves of the trees of a model, and of models within; none if there are none.
+    """Yield the `LeafCounts` of the trees of a model, and of models within; none if there are none.
 
-    Parameters
-    ----------
-    model : estimator
-        A fitted model, or a pipeline that ends in one.
-    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-        Rows.
-    codes : ndarray of shape (n_samples,)
-        Position of the class of every row.
-    share : float or None, default=1.0
-        Share of the rows of the fit which the model was fitted on, None if it is not known or if
-        the rows, as the model sees them, were others in fit.
-
-    Yields
-    ------
-    counts : LeafCounts
-        Of one tree.
+    `codes` are the positions of the classes of the rows. `share` is the share of the rows of the
+    fit which the model was fitted on, None if it is not known or if the rows, as the model sees
+    them, were others in fit.
     """
     if learns_from_y(model, X, codes):
         share = None

@@ -9,8 +9,29 @@ from skdistill.columns import column_values_as, is_frame
 from skdistill.levels import level_numbers
 
 
+class _Condition:
+    """A condition on one column, of which a subclass says by `holds_for` which values fulfil it."""
+
+    known_levels = None
+
+    def holds(self, X):
+        """Tell which rows fulfil the condition.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+            Rows as the student takes them; the column is found by name in a frame.
+
+        Returns
+        -------
+        holds : ndarray of shape (n_samples,), bool
+            Whether each row fulfils it.
+        """
+        return self.holds_for(_read_column(X, self))
+
+
 @dataclass(frozen=True)
-class NumberCondition:
+class NumberCondition(_Condition):
     """``low < x <= high`` on a numeric column.
 
     Attributes
@@ -46,34 +67,8 @@ class NumberCondition:
             missing=self.missing and other.missing,
         )
 
-    def holds(self, X):
-        """Tell which rows fulfil the condition.
-
-        Parameters
-        ----------
-        X : array-like or data frame of shape (n_samples, n_features)
-            Rows as the student takes them; the column is found by name in a frame.
-
-        Returns
-        -------
-        holds : ndarray of shape (n_samples,), bool
-            Whether each row fulfils it.
-        """
-        return self.holds_for(_read_column(X, self, levels=None))
-
     def holds_for(self, values):
-        """Tell which values of the column fulfil the condition.
-
-        Parameters
-        ----------
-        values : ndarray of shape (n_samples,)
-            As `skdistill.columns.column_values` returns them.
-
-        Returns
-        -------
-        holds : ndarray of shape (n_samples,), bool
-            Whether each value fulfils it.
-        """
+        """Tell which values, as `column_values` returns them, fulfil the condition."""
         precision = np.float32 if self.single_precision else np.float64
         with np.errstate(over="ignore"):
             x, low, high = values.astype(precision), precision(self.low), precision(self.high)
@@ -103,17 +98,9 @@ class NumberCondition:
         return self._range(name) + (" or missing" if self.missing and self.mention_missing else "")
 
     def after(self, before):
-        """Return the condition in the form needed where another one already holds.
+        """Return the condition as needed where `before`, on the same column, already holds.
 
-        Parameters
-        ----------
-        before : NumberCondition
-            On the same column.
-
-        Returns
-        -------
-        condition : NumberCondition
-            Silent on missing values if `before` has kept them away.
+        It is silent on missing values if `before` has kept them away.
         """
         return replace(self, mention_missing=self.mention_missing and before.missing)
 
@@ -141,7 +128,7 @@ class NumberCondition:
 
 
 @dataclass(frozen=True)
-class LevelCondition:
+class LevelCondition(_Condition):
     """A nominal column has one of some levels.
 
     Attributes
@@ -168,6 +155,11 @@ class LevelCondition:
     mention_missing: bool = True
 
     @property
+    def known_levels(self):
+        """All levels that were seen at fit."""
+        return self.levels + self.others
+
+    @property
     def names_others(self):
         """Whether `text` names the levels that do not fulfil the condition: they are fewer."""
         return len(self.others) < len(self.levels)
@@ -180,43 +172,16 @@ class LevelCondition:
     def __and__(self, other):
         """Both conditions, which are on the same column, as one."""
         shared = set(self.levels) & set(other.levels)
-        known = self.levels + self.others
         return replace(
             self,
             levels=tuple(level for level in self.levels if level in shared),
-            others=tuple(level for level in known if level not in shared),
+            others=tuple(level for level in self.known_levels if level not in shared),
             missing=self.missing and other.missing,
         )
 
-    def holds(self, X):
-        """Tell which rows fulfil the condition.
-
-        Parameters
-        ----------
-        X : array-like or data frame of shape (n_samples, n_features)
-            Rows as the student takes them; the column is found by name in a frame.
-
-        Returns
-        -------
-        holds : ndarray of shape (n_samples,), bool
-            Whether each row fulfils it.
-        """
-        return self.holds_for(_read_column(X, self, levels=self.levels + self.others))
-
     def holds_for(self, values):
-        """Tell which values of the column fulfil the condition.
-
-        Parameters
-        ----------
-        values : ndarray of shape (n_samples,)
-            As `skdistill.columns.column_values` returns them.
-
-        Returns
-        -------
-        holds : ndarray of shape (n_samples,), bool
-            Whether each value fulfils it.
-        """
-        known = level_numbers(self.levels + self.others)
+        """Tell which values, as `column_values` returns them, fulfil the condition."""
+        known = level_numbers(self.known_levels)
         other = len(self.levels) - self.missing  # counts as the last level, or as the first other
         positions = (known.get(value, other) for value in values)
         return np.fromiter(positions, int, len(values)) < len(self.levels)
@@ -252,17 +217,9 @@ class LevelCondition:
         return f"{name} {words}".lstrip()
 
     def after(self, before):
-        """Return the condition in the form needed where another one already holds.
+        """Return the condition as needed where `before`, on the same column, already holds.
 
-        Parameters
-        ----------
-        before : LevelCondition
-            On the same column.
-
-        Returns
-        -------
-        condition : LevelCondition
-            Silent on levels, and on missing values, that `before` has kept away.
+        It is silent on levels, and on missing values, that `before` has kept away.
         """
         left = set(before.levels)
         return replace(
@@ -276,16 +233,8 @@ class LevelCondition:
 def float32_threshold(threshold):
     """Shorten a threshold without moving a single float32 to its other side.
 
-    Parameters
-    ----------
-    threshold : float
-        Of a tree: rows with ``float32(x) <= threshold`` go left.
-
-    Returns
-    -------
-    shortest : float
-        The number with the fewest digits for which the same rows have
-        ``float32(x) <= float32(shortest)``.
+    The number returned has the fewest digits for which the same rows have ``float32(x) <=
+    float32(shortest)``, by which a tree sends them left.
     """
     below = np.float32(threshold)
     if float(below) > threshold:
@@ -324,18 +273,17 @@ def _level_text(level):
     return text if is_plain else repr(text)
 
 
-def _read_column(X, condition, levels):
+def _read_column(X, condition):
+    how = {"levels": condition.known_levels, "name": condition.name}
     if is_frame(X):
-        return column_values_as(
-            X, _position_in_frame(X, condition), levels=levels, name=condition.name
-        )
+        return column_values_as(X, _position_in_frame(X, condition), **how)
     X = X if hasattr(X, "shape") else np.array(X, dtype=object)
     if condition.column >= X.shape[1]:
         raise ValueError(
             f"X has {X.shape[1]} columns; column {condition.column}, {condition.name!r}, was "
             "expected. Pass rows as the student takes them."
         )
-    return column_values_as(X, condition.column, levels=levels, name=condition.name)
+    return column_values_as(X, condition.column, **how)
 
 
 def _position_in_frame(X, condition):

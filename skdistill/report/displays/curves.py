@@ -77,18 +77,10 @@ class Curve:
         return self.values[-1] if self.encoding.has_missing_code else None
 
     def at(self, values):
-        """Look up what the column adds.
+        """Look up what the column adds, in log-odds or the unit of the prediction.
 
-        Parameters
-        ----------
-        values : ndarray of shape (n_samples,)
-            The column as `skdistill.columns.column_values` returns it: float with NaN, or object
-            with None, where missing.
-
-        Returns
-        -------
-        added : ndarray of shape (n_samples,)
-            In log-odds, or the unit of the prediction.
+        The values are as `column_values` returns them: float with NaN, or object with None, where
+        missing.
         """
         return _look_up(self.encoding, self.values + self.centre, values) - self.centre
 
@@ -113,22 +105,10 @@ class Additive:
 
 
 def additive_curves(student, position, rows=None):
-    """Split an additive student into its curves.
+    """Split a fitted additive student into its curves, centred over rows or over their knots.
 
-    Parameters
-    ----------
-    student : LinearStudentClassifier or LinearStudentRegressor
-        Fitted.
-    position : int
-        Position of the class whose log-odds are meant; 0 in regression.
-    rows : ndarray or PlainColumns of shape (n_samples, n_features) or None, default=None
-        Checked rows to centre the curves over; None for their knots.
-
-    Returns
-    -------
-    additive : Additive
-        The curves' sum and the intercept are the log-odds of the class against the geometric mean
-        of the others, or the prediction.
+    Their sum and the intercept are the log-odds of the class at `position` against the geometric
+    mean of the others, or the prediction.
     """
     contrast = _contrast(len(student.intercept_), position, getattr(student, "classes_", None))
     curves = tuple(

@@ -150,7 +150,7 @@ class CurvesDisplay:
         """Draw curves, all on one scale.
 
         Missing values have a marker of their own at the right, where the student knows what they
-        add. Below a curve stands where the rows of X are.
+        add. A low histogram below a curve shows where the rows of X are.
 
         Parameters
         ----------

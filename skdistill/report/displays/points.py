@@ -79,15 +79,8 @@ class PointsRow:
     def text(self, max_levels=None):
         """Put the condition into words, without the name of the column.
 
-        Parameters
-        ----------
-        max_levels : int or None, default=None
-            Largest number of levels to name before the rest is counted; None for no limit.
-
-        Returns
-        -------
-        text : str
-            A range of numbers, or a list of levels; "any other" are those never seen or too rare.
+        At most `max_levels` levels are named, None for all; "any other" are those never seen or too
+        rare.
         """
         condition = self.condition
         if isinstance(condition, NumberCondition):
@@ -100,23 +93,10 @@ class PointsRow:
 
 
 def points_of_curve(curve, factor, n_bins, x=None):
-    """Turn a curve into points.
+    """Turn a curve into points: rows, of which each value of the column fulfils exactly one.
 
-    Parameters
-    ----------
-    curve : Curve
-        What a column adds to the log-odds.
-    factor : float
-        Points per unit of log-odds; negative if points speak against the class.
-    n_bins : int
-        Largest number of bins of a numeric column.
-    x : ndarray of shape (n_samples,) or None, default=None
-        The column on the rows that bins are to fit best; None for its knots.
-
-    Returns
-    -------
-    rows : list of PointsRow
-        Each value of the column fulfils the condition of exactly one.
+    `factor` are the points per unit of log-odds, negative if points speak against the class.
+    Numbers get at most `n_bins` bins, which fit the column `x` best; None for its knots.
     """
     rows = _level_rows(curve, factor) if curve.is_nominal else _bin_rows(curve, factor, n_bins, x)
     if x is None:
@@ -127,19 +107,8 @@ def points_of_curve(curve, factor, n_bins, x=None):
 def best_bins(values, segment, n_bins):
     """Merge neighbouring segments into bins whose means follow the values most closely.
 
-    Parameters
-    ----------
-    values : ndarray of shape (n_samples,)
-        Values to follow.
-    segment : ndarray of shape (n_samples,)
-        Numbers from 0 of the segments, each of which has a value at least.
-    n_bins : int
-        Largest number of bins.
-
-    Returns
-    -------
-    starts : list of int
-        First segment of every bin.
+    The number of the segment of each value is passed, from 0 and without gaps; the first segment of
+    every bin, of which there are at most `n_bins`, is returned.
 
     Notes
     -----

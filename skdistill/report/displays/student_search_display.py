@@ -155,8 +155,8 @@ class StudentSearchDisplay:
 
         Filled markers are within the budget, hollow ones beyond another of its limits, or this one;
         what lies right of the budget's limit is shaded. A ring is around the chosen one. The front
-        is a line of steps: so good a score can be had for so much. A teacher without such a cost is
-        a horizontal line. What could not be shown is said below.
+        is a line of steps: the best score at each cost. A teacher without such a cost is a
+        horizontal line. What could not be shown is said below.
 
         Parameters
         ----------

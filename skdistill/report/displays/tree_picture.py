@@ -86,31 +86,11 @@ class Layout:
 
 
 def draw_tree(ax, tree, rules, columns, *, fills, title, missing_occurs, fontsize):
-    """Draw a tree.
+    """Draw a tree and, beside its leaves, a table of `columns`: cells by heading, in their order.
 
-    Parameters
-    ----------
-    ax : matplotlib Axes or None
-        Where to draw, scaled down to fit; None for a new figure of the size that the tree needs.
-    tree : PlainTree
-        The tree.
-    rules : tuple of Rule
-        Its leaves.
-    columns : dict of str to list of str
-        Heading and cells, in the order of the rules, of the table beside the leaves.
-    fills : list of colour
-        Of the cells in the first column.
-    title : str
-        Above the tree.
-    missing_occurs : list of bool or None
-        Per column, whether conditions have to speak of missing values.
-    fontsize : float
-        In points.
-
-    Returns
-    -------
-    ax : matplotlib Axes
-        What was drawn on.
+    With `ax` everything is scaled down to fit; None makes a new figure of the size that the tree
+    needs. `fills` are the colours of the first column's cells; `missing_occurs` says per column
+    whether conditions have to speak of missing values; `fontsize` is in points.
     """
     layout = lay_out(tree, rules, missing_occurs)
     cell_widths = [
@@ -140,21 +120,9 @@ def draw_tree(ax, tree, rules, columns, *, fills, title, missing_occurs, fontsiz
 
 
 def lay_out(tree, rules, missing_occurs=None):
-    """Find a place for every node, branch and label.
+    """Find a place for every node, branch and label; the left branch of each node is its upper one.
 
-    Parameters
-    ----------
-    tree : PlainTree
-        The tree.
-    rules : tuple of Rule
-        Its leaves.
-    missing_occurs : list of bool or None, default=None
-        Per column, whether conditions have to speak of missing values.
-
-    Returns
-    -------
-    layout : Layout
-        The left branch of each node is its upper one.
+    `missing_occurs` says per column whether conditions have to speak of missing values.
     """
     inner = np.flatnonzero(tree.children_left >= 0)
     depth, y, share = (np.zeros(len(tree.feature)) for _ in range(3))
@@ -174,9 +142,9 @@ def lay_out(tree, rules, missing_occurs=None):
         above = y[left] - FULL_BRANCH * share[left] / 2 - 0.25
         below = y[right] + FULL_BRANCH * share[right] / 2 + 0.25
         labels += [
-            Label(node, above, _answer(if_left, before, notes), "bottom"),
+            Label(node, above, _branch_text(if_left, before, notes), "bottom"),
             Label(node, y[node], shorten(if_left.name, MAX_LETTERS), "center"),
-            Label(node, below, _answer(if_right, before, notes), "top"),
+            Label(node, below, _branch_text(if_right, before, notes), "top"),
         ]
     width = EMPTY_BRANCH + (FULL_BRANCH - EMPTY_BRANCH) * share
     starts = _starts(labels, depth.astype(int))
@@ -212,7 +180,7 @@ def _leaves_from_the_top(tree):
     return leaves
 
 
-def _answer(condition, before, notes):
+def _branch_text(condition, before, notes):
     """Put a condition into few words; levels that find no place among them make a note."""
     condition = condition if before is None else condition.after(before)
     if isinstance(condition, NumberCondition):

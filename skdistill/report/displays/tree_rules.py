@@ -112,7 +112,7 @@ class LeafFacts:
 
 
 def leaf_facts(student, teacher, X, y):
-    """Find out about the rows in every leaf.
+    """Count the rows in every leaf, and compare teacher and student there; inner nodes have none.
 
     Parameters
     ----------
@@ -122,11 +122,6 @@ def leaf_facts(student, teacher, X, y):
         Raw rows: teacher and student transform them each in its own way.
     y : array-like of shape (n_samples,) or None
         Observed classes, -1 where none was observed, or values.
-
-    Returns
-    -------
-    facts : LeafFacts
-        Of all nodes; inner nodes have no rows.
     """
     plain = last_step(student.estimator)
     tree = plain.tree_
@@ -141,23 +136,11 @@ def leaf_facts(student, teacher, X, y):
 
 
 def rules_of(tree, classes, position, facts=None):
-    """Turn a tree into rules.
+    """Turn a tree into rules: by class, then by score, the highest first.
 
-    Parameters
-    ----------
-    tree : PlainTree
-        The tree.
-    classes : ndarray of shape (n_classes,) or None
-        Labels of its outputs; None in regression.
-    position : int or None
-        The output that the scores are of; None for the largest one of each leaf.
-    facts : LeafFacts or None, default=None
-        What is known about the rows in the leaves.
-
-    Returns
-    -------
-    rules : tuple of Rule
-        By class, then by score, the highest first.
+    `classes` are the labels of its outputs, None in regression. Scores are of the output at
+    `position`, None for the largest one of each leaf. `facts` are the `LeafFacts`, if there are
+    rows.
     """
     ways = ways_to_nodes(tree, None if facts is None else facts.missing_occurs)
     leaves = np.flatnonzero(tree.children_left < 0)
@@ -170,19 +153,10 @@ def rules_of(tree, classes, position, facts=None):
 
 
 def ways_to_nodes(tree, missing_occurs=None):
-    """Merge the conditions on the way from the root to every node.
+    """Merge the conditions on the way from the root: for every node, one by tested column.
 
-    Parameters
-    ----------
-    tree : PlainTree
-        The tree.
-    missing_occurs : list of bool or None, default=None
-        Per column, whether conditions have to speak of missing values; None for yes.
-
-    Returns
-    -------
-    ways : dict of int to dict of int to condition
-        For every node, the condition on each column that is tested.
+    `missing_occurs` says per column whether conditions have to speak of missing values; None for
+    yes.
     """
     ways = {0: {}}
     for node in np.flatnonzero(tree.children_left >= 0):  # parents come before children
@@ -194,21 +168,10 @@ def ways_to_nodes(tree, missing_occurs=None):
 
 
 def branches(tree, node, missing_occurs=None):
-    """Return the children of an inner node, each with the condition that leads to it.
+    """Return left and right child of an inner node, each with the condition that leads to it.
 
-    Parameters
-    ----------
-    tree : PlainTree
-        The tree.
-    node : int
-        Number of an inner node.
-    missing_occurs : list of bool or None, default=None
-        Per column, whether conditions have to speak of missing values; None for yes.
-
-    Returns
-    -------
-    branches : list of tuple (child, condition)
-        Left, then right.
+    `missing_occurs` says per column whether conditions have to speak of missing values; None for
+    yes.
     """
     j, threshold = int(tree.feature[node]), tree.threshold[node]
     missing_left = bool(tree.missing_go_to_left[node])
@@ -262,13 +225,13 @@ def _observed(plain, y, rows):
     return one_hot
 
 
-def _means(tree, leaf, answers):
+def _means(tree, leaf, outputs):
     """Average predictions over the rows in every leaf, of shape (n_nodes, n_outputs)."""
-    known = ~np.isnan(answers[:, 0])
-    leaf, answers = leaf[known], answers[known]
+    known = ~np.isnan(outputs[:, 0])
+    leaf, outputs = leaf[known], outputs[known]
     n_nodes = len(tree.feature)
     count = np.bincount(leaf, minlength=n_nodes)
-    sums = np.stack([np.bincount(leaf, column, n_nodes) for column in answers.T], axis=1)
+    sums = np.stack([np.bincount(leaf, column, n_nodes) for column in outputs.T], axis=1)
     return np.divide(
         sums, count[:, None], out=np.full(sums.shape, np.nan), where=count[:, None] > 0
     )

@@ -258,15 +258,7 @@ def fidelity_report(
 
 
 def fidelity_options(given):
-    """Fill in the defaults of the options of `fidelity_report`, those that were given checked.
-
-    Raises
-    ------
-    TypeError
-        If there is no such option.
-    InvalidParameterError
-        If one has an impossible value.
-    """
+    """Fill in the defaults of the options of `fidelity_report`, those that were given checked."""
     unknown = sorted(set(given) - set(_OPTIONS))
     if unknown:
         raise TypeError(f"There are no options {unknown}; there are {sorted(_OPTIONS)}.")
@@ -277,13 +269,7 @@ def fidelity_options(given):
 
 
 def check_thresholds(thresholds):
-    """Return thresholds as a list of float; each must be a probability.
-
-    Raises
-    ------
-    ValueError
-        If one is not.
-    """
+    """Return thresholds as a list of float; each must be a probability."""
     found = np.asarray(thresholds, dtype=object)
     if found.ndim != 1 or not all(
         isinstance(each, Real) and not isinstance(each, bool) and 0 <= each <= 1 for each in found
@@ -318,7 +304,8 @@ def report_on(
     has_teacher = "teacher" in inputs.models
     scores = _compare_scores(replicates, inputs, estimate, n_resamples, random_state)
     decisions = _decisions(inputs, n_resamples, confidence, random_state)
-    fidelity = _fidelity(replicates, inputs, estimate) if has_teacher else {}
+    measures = fidelity_measures(replicates, inputs.kind) if has_teacher else {}
+    fidelity = {name: estimate(values) for name, values in measures.items()}
     by_class = _by_class(replicates, inputs, estimate) if has_teacher else ()
     with stage("find-segments"):
         segments = _segments(inputs, n_bins, confidence) if has_teacher else ()
@@ -370,28 +357,23 @@ def _replicate(inputs, thresholds, selection_threshold, n_resamples, random_stat
     """Compute all statistics of all models on the rows and on the same resamples of them."""
     means, statistics = {}, {}
     if "teacher" in inputs.models:
-        pair = inputs.answers["teacher"], inputs.answers["student"]
+        pair = inputs.outputs["teacher"], inputs.outputs["student"]
         means, statistics = fidelity_statistics(*pair, inputs.kind, inputs.top_k)
         means |= threshold_statistics(*pair, thresholds)
         if inputs.kind != "regression":
-            most_probable = [answers.argmax(axis=1) for answers in pair]
+            most_probable = [outputs.argmax(axis=1) for outputs in pair]
             statistics["classes"] = confusion(*most_probable, len(inputs.classes))
-    for role, answers in inputs.answers.items():
+    for role, outputs in inputs.outputs.items():
         if inputs.y is not None:
-            of_role = score_statistics(answers, inputs.y, inputs.kind, inputs.top_k)
+            of_role = score_statistics(outputs, inputs.y, inputs.kind, inputs.top_k)
             statistics |= {("score", role, name): each for name, each in of_role.items()}
         for attribute, groups in inputs.groups.items():
             if rates_known(inputs.kind, inputs.y):
                 position = np.unique(groups, return_inverse=True)[1]
                 statistics["group", role, attribute] = group_statistics(
-                    position, inputs.kind, answers, inputs.y, selection_threshold
+                    position, inputs.kind, outputs, inputs.y, selection_threshold
                 )
     return replicate(means, statistics, inputs.sample_weight, n_resamples, random_state)
-
-
-def _fidelity(replicates, inputs, estimate):
-    measures = fidelity_measures(replicates, inputs.kind)
-    return {name: estimate(values) for name, values in measures.items()}
 
 
 def _compare_scores(replicates, inputs, estimate, n_resamples, random_state):
@@ -416,7 +398,7 @@ def _daily_scores(inputs, n_resamples, random_state):
     if inputs.kind != "binary" or len(np.unique(inputs.y)) < 2:
         return {}
     return daily_scores(
-        {role: answers[:, 1] for role, answers in inputs.answers.items()},
+        {role: outputs[:, 1] for role, outputs in inputs.outputs.items()},
         inputs.y.astype(np.float64),
         inputs.payments,
         inputs.top_k_per_day,
@@ -431,7 +413,7 @@ def _decisions(inputs, n_resamples, confidence, random_state):
     if inputs.bands is None or inputs.y is None or len(np.unique(inputs.y)) < 2:
         return None
     return decisions_on(
-        {role: answers[:, 1] for role, answers in inputs.answers.items()},
+        {role: outputs[:, 1] for role, outputs in inputs.outputs.items()},
         inputs.y.astype(np.float64),
         inputs.bands,
         inputs.payments,
@@ -507,7 +489,7 @@ def _by_class(replicates, inputs, estimate):
 def _segments(inputs, n_bins, confidence):
     if sp.issparse(inputs.X):
         return ()
-    teacher, student = inputs.answers["teacher"], inputs.answers["student"]
+    teacher, student = inputs.outputs["teacher"], inputs.outputs["student"]
     is_classification = inputs.kind != "regression"
     rows = RowValues(
         divergence=kl_of_rows(teacher, student)
@@ -524,12 +506,12 @@ def _segments(inputs, n_bins, confidence):
     )
 
 
-def _losses_of_rows(answers, inputs):
+def _losses_of_rows(outputs, inputs):
     if inputs.y is None:
         return None
     if inputs.kind == "regression":
-        return (answers[:, 0] - inputs.y) ** 2
-    return log_losses_of_rows(answers, inputs.y)
+        return (outputs[:, 0] - inputs.y) ** 2
+    return log_losses_of_rows(outputs, inputs.y)
 
 
 def _groups(replicates, inputs, confidence):

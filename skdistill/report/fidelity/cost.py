@@ -53,23 +53,10 @@ class Cost:
 
 
 def measure_cost(model, X):
-    """Measure a model on this machine, through its ``predict_proba`` or ``predict``.
-
-    Parameters
-    ----------
-    model : Model
-        The model, as configured, including its ``n_jobs``.
-    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-        Rows to predict.
-
-    Returns
-    -------
-    cost : Cost
-        Size and times.
-    """
+    """Measure ``predict_proba`` or ``predict`` of a model, with its ``n_jobs``, on this machine."""
     row_p50, row_p99 = measure_row(model, X)
     batch = take_rows(X, np.arange(BATCH_ROWS) % X.shape[0])
-    batch_seconds = _times(_ask(model), [batch], 1).min()
+    batch_seconds = _times(_predict_of(model), [batch], 1).min()
     return Cost(
         n_bytes=pickled_size(model.estimator),
         parts=parts_of(model.estimator),
@@ -82,18 +69,8 @@ def measure_cost(model, X):
 def measure_scorer(model, X):
     """Measure the lean scorer of a student on this machine, in C if that can be compiled here.
 
-    Parameters
-    ----------
-    model : Model
-        The student.
-    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-        Rows to predict.
-
-    Returns
-    -------
-    cost : Cost or None
-        Size and times; None if the student is none of skdistill's, or stands behind transformers,
-        or, with a UserWarning, if its scorer predicts differently.
+    None if the student is none of skdistill's, or behind transformers, or, with a UserWarning, if
+    its scorer predicts differently.
     """
     try:
         student = deployed_student(model.estimator)
@@ -125,25 +102,25 @@ def measure_scorer(model, X):
 def measure_row(model, X):
     """Return median and 99 % quantile of the microseconds for one row; see `measure_cost`."""
     single = [take_rows(X, [i]) for i in range(min(X.shape[0], 100))]
-    p50, p99 = np.quantile(_times(_ask(model), single, FEWEST_CALLS), [0.5, 0.99]) * 1e6
+    p50, p99 = np.quantile(_times(_predict_of(model), single, FEWEST_CALLS), [0.5, 0.99]) * 1e6
     return float(p50), float(p99)
 
 
-def _ask(model):
+def _predict_of(model):
     return model.estimator.predict if model.labels is None else model.estimator.predict_proba
 
 
-def _times(ask, inputs, fewest_calls):
+def _times(predict, inputs, fewest_calls):
     """Return the seconds of each of a number of calls, after one that is not counted."""
     if fewest_calls > 1:
-        ask(inputs[0])
+        predict(inputs[0])
     times = []
     began = perf_counter()
     while len(times) < fewest_calls or (
         perf_counter() - began < SECONDS and len(times) < MOST_CALLS
     ):
         start = perf_counter()
-        ask(inputs[len(times) % len(inputs)])
+        predict(inputs[len(times) % len(inputs)])
         times.append(perf_counter() - start)
     return np.array(times)
 

@@ -18,17 +18,8 @@ NEEDS = {
 def check_daily_k(k, payments):
     """Return how many rows or cards of a day are looked at, None where neither are known.
 
-    Parameters
-    ----------
-    k : int or None
-        As it was passed; None for 100, or a tenth of what there is on the median day.
-    payments : Payments
-        Days and entities of the rows.
-
-    Returns
-    -------
-    k : int or None
-        On at least one day there are as many.
+    `k` is as it was passed; None for 100, or a tenth of what there is on the median day. On at
+    least one day there must be as many.
     """
     if payments.day is None and payments.entity is None:
         return None
@@ -44,28 +35,11 @@ def check_daily_k(k, payments):
 
 
 def daily_scores(scores, positive, payments, k, weight, n_resamples, random_state):
-    """Compute the scores of a day's top k.
+    """Compute replicates of the scores of a day's top `k` rows or cards, by role and score.
 
-    Parameters
-    ----------
-    scores : dict of str to ndarray of shape (n_samples,)
-        Probabilities of the second class, by role.
-    positive, weight : ndarray of shape (n_samples,)
-        Whether a row is of the second class (1 or 0), and its weight.
-    payments : Payments
-        Days and entities of the rows.
-    k : int or None
-        Rows or cards that are looked at.
-    n_resamples : int
-        Number of resamples.
-    random_state : RandomState instance
-        Draws them.
-
-    Returns
-    -------
-    replicates : dict of str to dict of str to ndarray of shape (1 + n_resamples,)
-        By role and score; empty without days and entities. Resamples are NaN if there are too few
-        days to tell.
+    `scores` are the probabilities of the second class by role, `positive` is 1 for its rows, else
+    0. Each array has shape (1 + n_resamples,); resamples are NaN if there are too few days to tell,
+    and there are no scores without days and entities.
     """
     of_days = {}
     for role, score in scores.items():

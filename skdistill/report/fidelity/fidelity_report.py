@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from skdistill.bootstrap import Estimate
 from skdistill.decisions.results import DecisionReport
 from skdistill.exceptions import RequirementNotMetError
-from skdistill.formatting import TabularReport, fields_of, text_table, title_of, write
+from skdistill.formatting import TabularReport, fields_of, text_table, title_of
 from skdistill.report.fidelity.daily import NEEDS
 from skdistill.report.fidelity.measures import MEASURES
 from skdistill.report.fidelity.notes import note_on
 from skdistill.report.fidelity.requirements import check_conditions
 from skdistill.report.fidelity.scores import SCORES
 from skdistill.report.fidelity.verdict import STATUSES, Verdict
-from skdistill.report.html import render
+from skdistill.report.html import HtmlReport, render
 
 #: The parts of a report that are tables, and their headings.
 SECTIONS = {
@@ -101,7 +101,7 @@ class ClassAgreement:
 
 
 @dataclass(frozen=True)
-class FidelityReport(TabularReport):
+class FidelityReport(HtmlReport, TabularReport):
     """How closely a student follows its teacher, how good both are, and what they cost.
 
     Made by `fidelity_report`. Prints as text; `to_frame`, `to_dict`, `to_json` and `to_html` give
@@ -256,31 +256,8 @@ class FidelityReport(TabularReport):
         """
         return note_on(self, name) if self.section(name) else ""
 
-    def to_html(self, path=None):
-        """Write a self-contained HTML page.
-
-        Parameters
-        ----------
-        path : str, path-like or None, default=None
-            Where to write it; None returns it.
-
-        Returns
-        -------
-        html : str or None
-            The page, if no path was given.
-
-        Raises
-        ------
-        ImportError
-            If jinja2 is not installed.
-        """
-        return write(render(self), path)
-
-    def _repr_html_(self):
-        try:
-            return render(self, whole_page=False)
-        except ImportError:
-            return None  # notebooks then show the text
+    def _render(self, whole_page):
+        return render(self, whole_page=whole_page)
 
     def __str__(self):
         verdict = self.verdict

@@ -84,28 +84,10 @@ class GroupGap:
 
 
 def check_groups(groups, n_samples, names):
-    """Turn groups into arrays of strings.
+    """Turn groups, in any form that users pass, into arrays of strings by attribute.
 
-    Parameters
-    ----------
-    groups : array-like of shape (n_samples,), dict of those, data frame or None
-        One or more attributes that the rows are grouped by.
-    n_samples : int
-        Number of rows.
-    names : list of str
-        Columns of X, if it is a data frame: some pass them in place of their values.
-
-    Returns
-    -------
-    attributes : dict of str to ndarray of shape (n_samples,)
-        The group of each row, "missing" where there is none.
-
-    Raises
-    ------
-    TypeError
-        If an attribute is no sequence of values.
-    ValueError
-        If an attribute has another length, or is a name.
+    A cell without a group is "missing". `names` are the columns of X, if it is a data frame: some
+    pass them in place of their values, which is a ValueError as are other lengths.
     """
     if groups is None:
         return {}
@@ -120,50 +102,27 @@ def check_groups(groups, n_samples, names):
     return {str(name): _as_strings(name, values, n_samples) for name, values in groups.items()}
 
 
-def group_statistics(group_of_row, kind, answers, y, threshold):
+def group_statistics(group_of_row, kind, outputs, y, threshold):
     """Prepare the rates of one model in all groups of an attribute.
 
-    Parameters
-    ----------
-    group_of_row : ndarray of shape (n_samples,)
-        Position of each row's group.
-    kind : {"binary", "multiclass", "regression"}
-        The task.
-    answers : ndarray of shape (n_samples, n_classes) or (n_samples, 1)
-        Probabilities, or predictions.
-    y : ndarray of shape (n_samples,) or None
-        Observed classes as column numbers, or values.
-    threshold : float
-        Probability of the second class from which a row is selected.
-
-    Returns
-    -------
-    statistic : callable
-        Gives the rates, of shape (n_groups, n_rates), from the rows' weights.
+    The function of the rows' weights gives rates of shape (n_groups, n_rates). `outputs` are
+    probabilities, or predictions in one column, `y` observed classes as column numbers, or values,
+    or None; a row is selected if the probability of the second class is at least `threshold`.
     """
     n_groups = group_of_row.max() + 1
     if kind == "binary":
-        return partial(_decision_rates, group_of_row, answers[:, 1] >= threshold, y, n_groups)
-    values = [answers[:, 0]] if kind == "regression" else [answers.argmax(axis=1) == y]
+        return partial(_decision_rates, group_of_row, outputs[:, 1] >= threshold, y, n_groups)
+    values = [outputs[:, 0]] if kind == "regression" else [outputs.argmax(axis=1) == y]
     if kind == "regression" and y is not None:
-        values.append(answers[:, 0] - y)
+        values.append(outputs[:, 0] - y)
     return partial(_group_means, group_of_row, values, n_groups)
 
 
 def gaps_of(rates, counts):
-    """Compute the largest difference between groups.
+    """Compute the largest difference between groups, of shape (n_replicates, n_rates).
 
-    Parameters
-    ----------
-    rates : ndarray of shape (n_replicates, n_groups, n_rates)
-        Replicates of the rates, NaN where no row counts.
-    counts : ndarray of shape (n_groups,)
-        Whether a group is large enough to count.
-
-    Returns
-    -------
-    gaps : ndarray of shape (n_replicates, n_rates)
-        NaN where no group has the rate.
+    `rates` have shape (n_replicates, n_groups, n_rates) and are NaN where no row counts; `counts`
+    says which groups are large enough. A gap is NaN where no group has the rate.
     """
     rates = rates[:, counts]
     unknown = np.isnan(rates)

@@ -35,23 +35,11 @@ SMALLEST_SHARE = 0.01
 
 
 def fidelity_statistics(teacher, student, kind, top_k):
-    """Prepare the measures of fidelity.
+    """Prepare the measures of fidelity from probabilities, or predictions in one column.
 
-    Parameters
-    ----------
-    teacher, student : ndarray of shape (n_samples, n_classes) or (n_samples, 1)
-        Probabilities, or predictions in regression.
-    kind : {"binary", "multiclass", "regression"}
-        The task.
-    top_k : float
-        Weight of the rows that count as the highest.
-
-    Returns
-    -------
-    means : dict of str to ndarray of shape (n_samples,)
-        Measures that are weighted means: their value for every row.
-    statistics : dict of str to callable
-        The others, as functions of the rows' weights; some give several measures.
+    Returned are the measures that are weighted means, as their value for every row, and the others
+    as functions of the rows' weights, some of which give several measures. `top_k` is the weight of
+    the rows that count as the highest.
     """
     difference = differences_of_rows(teacher, student)
     means = {"mean_difference": difference}
@@ -104,15 +92,8 @@ def threshold_statistics(teacher, student, thresholds):
 def agreement_by_class(counts):
     """Turn replicates of `confusion` of teacher and student into shares per class.
 
-    Parameters
-    ----------
-    counts : ndarray of shape (n_replicates, n_classes, n_classes)
-        How often the teacher finds one class most probable and the student another.
-
-    Returns
-    -------
-    teacher_share, student_share, agreement : ndarray of shape (n_replicates, n_classes)
-        Share of rows that each gives the class; share of the teacher's that are the student's.
+    Returned, each of shape (n_replicates, n_classes), are the shares of rows that the teacher and
+    the student give the class, and the share of the teacher's that are the student's.
     """
     by_teacher, by_student = counts.sum(axis=2), counts.sum(axis=1)
     return by_teacher, by_student, ratio(np.einsum("bkk->bk", counts), by_teacher)

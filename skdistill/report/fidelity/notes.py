@@ -4,20 +4,7 @@ from skdistill.report.fidelity.groups import SMALLEST_GROUP
 
 
 def note_on(report, name):
-    """Return the note to one part of a report.
-
-    Parameters
-    ----------
-    report : FidelityReport
-        The report.
-    name : str
-        One of its parts, which is there.
-
-    Returns
-    -------
-    note : str
-        Sentences about what the part has, and nothing else; empty if there are none.
-    """
+    """Return the note to one part that a report has; empty if there is none."""
     notes = {
         "scores": _on_scores,
         "fidelity": _on_fidelity,

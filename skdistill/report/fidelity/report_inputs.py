@@ -54,7 +54,7 @@ class ReportInputs:
         Number of rows or cards that are looked at in a day; None without days and entities.
     bands : DecisionBands or None
         What decides, and what that costs; None if nothing is decided.
-    answers : dict of str to ndarray of shape (n_samples, n_classes) or (n_samples, 1)
+    outputs : dict of str to ndarray of shape (n_samples, n_classes) or (n_samples, 1)
         Probabilities, or predictions, by role.
     limitations : tuple of str
         What cannot be said, and why.
@@ -75,7 +75,7 @@ class ReportInputs:
     payments: Payments
     top_k_per_day: int | None
     bands: DecisionBands | None
-    answers: dict
+    outputs: dict
     limitations: tuple
     seen_rows: SeenRowsFinding | None
 
@@ -101,27 +101,7 @@ def make_inputs(
     bands,
     top_k_per_day,
 ):
-    """Check models and rows, and predict.
-
-    Parameters
-    ----------
-    model, teacher, baseline : estimator
-        See `fidelity_report`.
-    X, y, sample_weight, groups, top_k : object
-        See `fidelity_report`.
-    days, entities, amounts, bands, top_k_per_day : object
-        See `fidelity_report`.
-
-    Returns
-    -------
-    inputs : ReportInputs
-        All that a report needs.
-
-    Raises
-    ------
-    NotFittedError, TypeError, ValueError
-        As `fidelity_report` says.
-    """
+    """Check models and rows, as `fidelity_report` takes them, and predict."""
     student, teacher = student_and_teacher(model, teacher)
     models = {"student": student}
     if teacher is not None:
@@ -164,7 +144,7 @@ def make_inputs(
         payments=payments,
         top_k_per_day=check_daily_k(top_k_per_day, payments),
         bands=bands,
-        answers=answers_of(models, X, student.labels),
+        outputs=answers_of(models, X, student.labels),
         limitations=tuple(limitations),
         seen_rows=seen,
     )

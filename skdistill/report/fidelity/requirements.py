@@ -17,20 +17,7 @@ _UNBOUNDED = {"kl_divergence", "log_loss", "mae", "rmse"}
 
 
 def range_of(name, kind):
-    """Return between which values a measure or score lies.
-
-    Parameters
-    ----------
-    name : str
-        One of `MEASURES` or `SCORES`.
-    kind : {"binary", "multiclass", "regression"}
-        The task.
-
-    Returns
-    -------
-    low, high : float
-        Ends of the range, infinite where there are none.
-    """
+    """Return between which values a measure or score lies, infinite where there is no end."""
     if name in _CORRELATIONS:
         return -1.0, 1.0
     if name in _SHARES_EXPLAINED:
@@ -43,25 +30,7 @@ def range_of(name, kind):
 
 
 def check_conditions(kind, limits, *, status, non_inferior, helped, at_interval):
-    """Raise unless there are conditions, and all of them make sense.
-
-    Parameters
-    ----------
-    kind : {"binary", "multiclass", "regression"}
-        The task.
-    limits : dict of str to float
-        Limits by measure or score.
-    status, non_inferior, helped, at_interval : object
-        See `FidelityReport.require`.
-
-    Raises
-    ------
-    TypeError
-        If a limit is no number, or a switch not True, False or None.
-    ValueError
-        If there is no condition, a name is none that reports of this kind have, or a limit is
-        outside the range of what it limits.
-    """
+    """Raise unless there are conditions of `FidelityReport.require`, and all of them make sense."""
     switches = {"non_inferior": non_inferior, "helped": helped, "at_interval": at_interval}
     for name, value in switches.items():
         if value is not None and not isinstance(value, bool | np.bool_):

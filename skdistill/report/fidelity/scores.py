@@ -42,34 +42,22 @@ SCORES = {
 }
 
 
-def score_statistics(answers, y, kind, top_k):
-    """Prepare the scores of one model.
+def score_statistics(outputs, y, kind, top_k):
+    """Prepare the scores of one model, as functions of the rows' weights for `replicate`.
 
-    Parameters
-    ----------
-    answers : ndarray of shape (n_samples, n_classes) or (n_samples, 1)
-        Probabilities, or predictions in regression.
-    y : ndarray of shape (n_samples,)
-        Observed classes as column numbers, or observed values.
-    kind : {"binary", "multiclass", "regression"}
-        The task.
-    top_k : float
-        Weight of the rows that precision looks at.
-
-    Returns
-    -------
-    statistics : dict of str to callable
-        Functions of the rows' weights, for `replicate`; several scores may share one.
+    Several scores may share one function. `outputs` are probabilities, or predictions in one
+    column, `y` observed classes as column numbers, or values, and `top_k` is the weight of the rows
+    that precision looks at.
     """
     if kind == "regression":
-        return {"errors": partial(_errors, answers[:, 0], y)}
+        return {"errors": partial(_errors, outputs[:, 0], y)}
     statistics = {
-        "losses": _mean_of(_losses(answers, y)),
-        "calibration_error": _calibration(answers, y),
-        "confusion": confusion(y, answers.argmax(axis=1), answers.shape[1]),
+        "losses": _mean_of(_losses(outputs, y)),
+        "calibration_error": _calibration(outputs, y),
+        "confusion": confusion(y, outputs.argmax(axis=1), outputs.shape[1]),
     }
-    columns = [1] if kind == "binary" else range(answers.shape[1])
-    ranked = [(Ranking.of(answers[:, c]), (y == c).astype(float)) for c in columns]
+    columns = [1] if kind == "binary" else range(outputs.shape[1])
+    ranked = [(Ranking.of(outputs[:, c]), (y == c).astype(float)) for c in columns]
     statistics["ranking"] = partial(_ranking_scores, ranked)
     if kind == "binary":
         statistics["precision_at_k"] = partial(_precision_at_k, *ranked[0], top_k)
@@ -101,39 +89,39 @@ def scores_of(replicates, kind):
     return {name: found[name] for name in SCORES[kind] if found.get(name) is not None}
 
 
-def log_losses_of_rows(answers, y):
+def log_losses_of_rows(outputs, y):
     """Minus the log of the probability of the observed class, clipped as scikit-learn does."""
-    chosen = answers[np.arange(len(y)), y]
+    chosen = outputs[np.arange(len(y)), y]
     return -np.log(np.clip(chosen, np.finfo(np.float64).eps, None))
 
 
-def confidence_and_hit(answers, y):
+def confidence_and_hit(outputs, y):
     """Return what calibration compares: a probability per row, and whether its class was observed.
 
     The class is the second of two, else the most probable one of the row.
     """
-    if answers.shape[1] == 2:
-        return answers[:, 1], y == 1
-    return answers.max(axis=1), answers.argmax(axis=1) == y
+    if outputs.shape[1] == 2:
+        return outputs[:, 1], y == 1
+    return outputs.max(axis=1), outputs.argmax(axis=1) == y
 
 
-def _losses(answers, y):
+def _losses(outputs, y):
     """Log loss and Brier score of every row, of shape (n_samples, 2)."""
-    one_hot = np.zeros(answers.shape)
+    one_hot = np.zeros(outputs.shape)
     one_hot[np.arange(len(y)), y] = 1.0
-    brier = np.sum((answers - one_hot) ** 2, axis=1)
-    if answers.shape[1] == 2:
+    brier = np.sum((outputs - one_hot) ** 2, axis=1)
+    if outputs.shape[1] == 2:
         brier = brier / 2  # with two classes the score is that of one column
-    return np.column_stack([log_losses_of_rows(answers, y), brier])
+    return np.column_stack([log_losses_of_rows(outputs, y), brier])
 
 
 def _mean_of(values):
     return lambda weight: weight @ values / weight.sum()
 
 
-def _calibration(answers, y):
+def _calibration(outputs, y):
     """Return the calibration error of the second class, or of the most probable one."""
-    confidence, hit = confidence_and_hit(answers, y)
+    confidence, hit = confidence_and_hit(outputs, y)
     edges = np.quantile(confidence, np.linspace(0, 1, CALIBRATION_BINS + 1)[1:-1])
     bins = np.searchsorted(edges, confidence, side="left")
     gap = confidence - hit

@@ -69,25 +69,8 @@ class RowValues:
 def find_segments(X, names, rows, *, n_bins, min_samples, confidence):
     """Compare teacher and student on every level and quantile bin of every column.
 
-    Parameters
-    ----------
-    X : array-like or data frame of shape (n_samples, n_features)
-        Raw columns.
-    names : list of str
-        Their names.
-    rows : RowValues
-        What the models predicted, row by row.
-    n_bins : int
-        Quantile bins of a numeric column.
-    min_samples : int
-        Segments with fewer rows, those without weight not counted, are left out.
-    confidence : float
-        Of the intervals.
-
-    Returns
-    -------
-    segments : tuple of Segment
-        The largest divergence first.
+    `rows` are the `RowValues` of the models. Segments with fewer than `min_samples` rows, those
+    without weight not counted, are left out; the largest divergence is first.
     """
     counts = rows.sample_weight > 0
     found = [

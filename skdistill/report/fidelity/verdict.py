@@ -93,23 +93,10 @@ class Finding:
 def judge(
     scores, fidelity, by_class, segments, gaps, decisions, settings, *, n_samples, seen_rows=None
 ):
-    """Find the verdict.
+    """Find the verdict from the parts of a `FidelityReport`.
 
-    Parameters
-    ----------
-    scores, fidelity, by_class, segments, gaps, decisions : object
-        The parts of a `FidelityReport`.
-    settings : dict
-        ``metric``, ``margin``, ``top_k``, ``confidence`` and ``n_resamples``.
-    n_samples : int
-        Number of rows.
-    seen_rows : str or None, default=None
-        The warning, if models were fitted on rows of the report.
-
-    Returns
-    -------
-    verdict : Verdict
-        What they amount to.
+    `settings` has ``metric``, ``margin``, ``top_k``, ``confidence`` and ``n_resamples``;
+    `seen_rows` is the warning, if models were fitted on rows of the report.
     """
     metric, margin = settings["metric"], settings["margin"]
     score = scores.get(metric)

@@ -6,12 +6,12 @@ from numbers import Integral
 from sklearn.utils import check_random_state
 
 from skdistill.decisions.bands import DecisionBands
-from skdistill.formatting import JsonReport, plain, write
+from skdistill.formatting import JsonReport, plain
 from skdistill.parameters import Interval, validate_params
 from skdistill.report.fidelity.compare_models import fidelity_options, report_on
 from skdistill.report.fidelity.fidelity_report import FidelityReport
 from skdistill.report.fidelity.report_inputs import make_inputs
-from skdistill.report.html import default_title, render
+from skdistill.report.html import HtmlReport, default_title, render
 from skdistill.report.page.figures import figures_of
 from skdistill.report.page.provenance import provenance_of
 from skdistill.report.page.reasons_section import show_reasons
@@ -23,7 +23,7 @@ from skdistill.verbose import stage, verbose
 
 
 @dataclass(frozen=True)
-class DistillationReport(JsonReport):
+class DistillationReport(HtmlReport, JsonReport):
     """Verdict, performance, fidelity, segments and groups, reasons, the student, cost and origin.
 
     Made by `distillation_report`. Prints as text; `to_html` writes the page, `to_dict` and
@@ -72,21 +72,6 @@ class DistillationReport(JsonReport):
     figures: dict = field(repr=False)
     student: dict | None = field(repr=False)
 
-    def to_html(self, path=None):
-        """Write the page.
-
-        Parameters
-        ----------
-        path : str, path-like or None, default=None
-            Where to write it; None returns it.
-
-        Returns
-        -------
-        html : str or None
-            The page, if no path was given. It needs nothing from the network.
-        """
-        return write(self._render(whole_page=True), path)
-
     def to_dict(self):
         """Return all numbers as nested dicts and lists of plain numbers and strings."""
         attributions = None if self.attributions is None else self.attributions.to_dict()
@@ -96,9 +81,6 @@ class DistillationReport(JsonReport):
             "attributions": attributions,
             "provenance": plain(self.provenance),
         }
-
-    def _repr_html_(self):
-        return self._render(whole_page=False)
 
     def __str__(self):
         parts = [self.title, str(self.fidelity)]

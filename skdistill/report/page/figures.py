@@ -22,20 +22,10 @@ CALIBRATION_BINS = 10
 
 
 def figures_of(inputs, random_state):
-    """Draw the figures that the rows of a report allow.
+    """Draw the figures that the rows of a report allow: caption to ``svg``, by part of the page.
 
-    Parameters
-    ----------
-    inputs : ReportInputs
-        Models, rows and predictions.
-    random_state : RandomState instance
-        Draws the rows that are shown where there are too many.
-
-    Returns
-    -------
-    figures : dict of str to dict of str to str
-        For the parts "performance", "fidelity" and "decisions" of the page: caption to ``svg``
-        element.
+    The parts are "performance", "fidelity" and "decisions"; `random_state` draws the rows that are
+    shown where there are too many.
     """
     figures = {
         "performance": _of_performance(inputs),
@@ -113,7 +103,7 @@ def draw_costs(ax, inputs):
 
 def draw_fidelity(ax, inputs, rows):
     """Draw the student's predictions over the teacher's, as log-odds, or values in regression."""
-    x, y = _positions(*(inputs.answers[role][rows] for role in ("teacher", "student")), inputs.kind)
+    x, y = _positions(*(inputs.outputs[role][rows] for role in ("teacher", "student")), inputs.kind)
     ax.plot(x, y, ".", color=THEME["student"], markersize=3, alpha=0.35, markeredgewidth=0)
     ends = [min(x.min(), y.min()), max(x.max(), y.max())]
     ax.plot(ends, ends, color=THEME["faint"], linewidth=1)
@@ -153,7 +143,7 @@ def draw_calibration(ax, inputs):
     """Draw observed shares over predicted probabilities; every point is about equally certain."""
     curves = {}
     for role in _roles(inputs):
-        confidence, hit = confidence_and_hit(inputs.answers[role], inputs.y)
+        confidence, hit = confidence_and_hit(inputs.outputs[role], inputs.y)
         curves[role] = _bin_means(confidence, hit, inputs.sample_weight, True)
     shares = np.concatenate([share for curve in curves.values() for share in curve])
     low = max(shares[shares > 0].min(), 1e-5) / 2
@@ -180,7 +170,7 @@ def draw_confusion(ax, inputs):
     """Draw how the teacher's most probable classes spread over the student's."""
     from matplotlib.patches import Rectangle
 
-    teacher, student = (inputs.answers[role].argmax(axis=1) for role in ("teacher", "student"))
+    teacher, student = (inputs.outputs[role].argmax(axis=1) for role in ("teacher", "student"))
     n_classes = len(inputs.classes)
     counts = np.zeros((n_classes, n_classes))
     np.add.at(counts, (teacher, student), inputs.sample_weight)
@@ -209,7 +199,7 @@ def draw_reliability(ax, inputs):
     """Draw mean observed values over mean predictions, with equal numbers of rows per point."""
     ends = []
     for role in _roles(inputs):
-        predictions = inputs.answers[role][:, 0]
+        predictions = inputs.outputs[role][:, 0]
         predicted, observed = _bin_means(predictions, inputs.y, inputs.sample_weight, False)
         ends += [predicted.min(), predicted.max()]
         ax.plot(predicted, observed, "o-", color=THEME[role], label=role, markersize=4)
@@ -251,7 +241,7 @@ def _roles(inputs):
 
 
 def _scores(inputs):
-    return [(role, inputs.answers[role][:, 1]) for role in _roles(inputs)]
+    return [(role, inputs.outputs[role][:, 1]) for role in _roles(inputs)]
 
 
 def _legend(ax):

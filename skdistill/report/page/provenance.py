@@ -16,20 +16,7 @@ from skdistill.teacher.asking import package_of
 
 
 def provenance_of(inputs, settings):
-    """Collect how models and report were made.
-
-    Parameters
-    ----------
-    inputs : ReportInputs
-        Models and rows.
-    settings : dict
-        What the report was made with.
-
-    Returns
-    -------
-    provenance : dict of str to dict of str to str
-        Headings, and what stands under them by name.
-    """
+    """Collect how models and report were made: headings, and what is below them by name."""
     distiller = last_step(getattr(inputs.model, "best_estimator_", inputs.model))
     parts = {"Models": {role: _describe(model) for role, model in inputs.models.items()}}
     if hasattr(distiller, "student_"):

@@ -12,15 +12,8 @@ COLUMNS_DRAWN = 5
 def show_reasons(report):
     """Show an attribution report.
 
-    Parameters
-    ----------
-    report : AttributionReport
-        Reasons of teacher and student.
-
-    Returns
-    -------
-    shown : dict
-        ``summary``, ``figures`` (caption to SVG), ``tables`` (heading to rows) and ``note``.
+    The dict has ``summary``, ``figures`` (caption to SVG), ``tables`` (heading to rows) and
+    ``note``.
     """
     n_columns = min(10, len(report.importance))
     figures = {

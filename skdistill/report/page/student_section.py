@@ -27,17 +27,9 @@ MOST_LEVELS = 8
 def show_student(inputs):
     """Show the student of a report.
 
-    Parameters
-    ----------
-    inputs : ReportInputs
-        Models and rows.
-
-    Returns
-    -------
-    shown : dict
-        ``sentence``, ``figures`` and ``wide_figures`` (caption to SVG), ``scorecard`` (sentences
-        and columns), ``rules`` (rows of a table) with their ``rules_title``, and ``text``; what
-        there is not is empty.
+    The dict has ``sentence``, ``figures`` and ``wide_figures`` (caption to SVG), ``scorecard``
+    (sentences and columns), ``rules`` (rows of a table) with their ``rules_title``, and ``text``;
+    what there is not is empty.
     """
     student = last_step(inputs.models["student"].estimator)
     shown = {"figures": {}, "wide_figures": {}, "scorecard": None, "rules": [], "text": ""}

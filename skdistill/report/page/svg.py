@@ -50,22 +50,11 @@ _STYLE = {
 
 
 def draw_svg(name, draw, size=(4.2, 3.2)):
-    """Draw a figure in the style of the page.
+    """Draw a figure in the style of the page, or say in a paragraph what went wrong.
 
-    Parameters
-    ----------
-    name : str
-        Unique within the page; all ids of the figure begin with it.
-    draw : callable
-        Gets the axes to draw on.
-    size : tuple of float, default=(4.2, 3.2)
-        Width and height in inches.
-
-    Returns
-    -------
-    svg : str
-        An ``svg`` element as wide as what holds it, and at most as wide as the figure; or what
-        went wrong, as a paragraph.
+    `name`, with which all ids of the figure begin, is unique within the page; `draw` gets the axes,
+    whose size is in inches. The ``svg`` element is as wide as what holds it, and at most as wide as
+    the figure.
     """
 
     def make():
@@ -77,43 +66,17 @@ def draw_svg(name, draw, size=(4.2, 3.2)):
 
 
 def display_svg(name, make):
-    """Make a display, which draws its own figure, in the style of the page.
+    """Make a display, which draws its own ``figure_``, in the style of the page; see `draw_svg`.
 
-    Parameters
-    ----------
-    name : str
-        Unique within the page; all ids of the figure begin with it.
-    make : callable
-        Returns the display, with its ``figure_``.
-
-    Returns
-    -------
-    display : object or None
-        The display; None if it could not be made.
-    svg : str
-        As of `draw_svg`.
+    The display, None if it could not be made, and its SVG are returned.
     """
     return _drawn(name, make)
 
 
 def panel_svgs(name, n_panels, draw, size=(4.2, 3.2)):
-    """Draw panels that belong together as figures of their own, in the style of the page.
+    """Draw panels that belong together as figures of their own, see `draw_svg`.
 
-    Parameters
-    ----------
-    name : str
-        Unique within the page; all ids of the figures begin with it.
-    n_panels : int
-        How many there are.
-    draw : callable
-        Gets an array of as many axes to draw on.
-    size : tuple of float, default=(4.2, 3.2)
-        Width and height of each in inches.
-
-    Returns
-    -------
-    svgs : list of str
-        As of `draw_svg`.
+    `draw` gets an array of `n_panels` axes; `size` is that of each.
     """
 
     def make():

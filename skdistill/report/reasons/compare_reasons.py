@@ -100,7 +100,7 @@ def attribution_report(
     See Also
     --------
     explain : The explanations that are compared.
-    fidelity_report : Whether the answers are alike, and how good they are.
+    fidelity_report : Whether the predictions agree, and how good they are.
 
     Notes
     -----
@@ -152,7 +152,7 @@ def attribution_report(
     X = take_rows(X, rows)
     seed, other_seed = random_state.randint(2**31 - 1, size=2)
 
-    def ask(role, model, X, random_state):
+    def explained(role, model, X, random_state):
         with stage(f"explain-{role}"):
             return explain(
                 model,
@@ -164,18 +164,18 @@ def attribution_report(
                 random_state=random_state,
             )
 
-    of_student = ask("student", student, X, random_state=seed)
-    of_teacher = _in_classes(ask("teacher", teacher, X, random_state=seed), teacher, student)
+    of_student = explained("student", student, X, random_state=seed)
+    of_teacher = _in_classes(explained("teacher", teacher, X, random_state=seed), teacher, student)
     comparison = Comparison(_classes_of_rows(of_teacher), _parts(origin), top)
     stability = []
     for i, other in enumerate(others, 1):
-        again = ask(f"refit-{i}", other, X, random_state=seed)
+        again = explained(f"refit-{i}", other, X, random_state=seed)
         refitted = comparison.of_rows(of_student, again)
         stability += comparison.summaries(refitted, f"student and refit {i}")
     for role, one, first in (("teacher", teacher, of_teacher), ("student", student, of_student)):
         if first.method.startswith("sampled"):
             again, part = comparison.thinned(REDRAWN_ROWS)
-            second = ask(f"{role}-again", one, take_rows(X, again), random_state=other_seed)
+            second = explained(f"{role}-again", one, take_rows(X, again), random_state=other_seed)
             second = _in_classes(second, one, student)
             redrawn = part.of_rows(first[again], second)
             stability += part.summaries(redrawn, f"{role} and itself, drawn again")

@@ -343,28 +343,10 @@ def _space(model, output):
 
 
 def check_table(X, name, model):
-    """Check that a table is dense and has as many columns as a model takes.
+    """Check that a table is dense and has rows, and as many columns as a model takes.
 
-    Parameters
-    ----------
-    X : array-like or data frame of shape (n_samples, n_features)
-        The table.
-    name : str
-        What messages call it.
-    model : Model
-        What is explained.
-
-    Returns
-    -------
-    X : ndarray or data frame of shape (n_samples, n_features)
-        The caller's own container, a list converted to an array.
-
-    Raises
-    ------
-    TypeError
-        If it is sparse.
-    ValueError
-        If it is no table, has no rows, or another number of columns.
+    The caller's own container is returned, a list converted to an array. `name` is what messages
+    call it.
     """
     if sp.issparse(X):
         raise TypeError(
@@ -385,32 +367,9 @@ def check_table(X, name, model):
 
 
 def draw_background(X, background, model, max_background, random_state):
-    """Return the rows that explanations start from, drawn from those passed or from X.
+    """Return the rows that explanations start from, drawn from those passed or, for None, from X.
 
-    Parameters
-    ----------
-    X : ndarray or data frame of shape (n_samples, n_features)
-        Checked rows.
-    background : array-like or data frame of shape (n_background, n_features) or None
-        Rows to draw from; None for X.
-    model : Model
-        What is explained.
-    max_background : int
-        Largest number of rows.
-    random_state : RandomState instance
-        Draws them, if there are more.
-
-    Returns
-    -------
-    background : ndarray or data frame of shape (at most max_background, n_features)
-        In the container of X, in their order.
-
-    Raises
-    ------
-    ValueError
-        If X has too few rows, or other columns or another container than the background.
-    TypeError
-        If the background is sparse.
+    At most `max_background`, in the container and columns of X and in their order.
     """
     if background is None:
         background = X

@@ -20,18 +20,9 @@ MAX_LETTERS, MAX_TITLE = 30, 26
 
 
 def draw_importance(ax, importance, names, unit):
-    """Draw paired bars, the most important column on top.
+    """Draw paired bars of `ColumnImportance`, the most important column on top.
 
-    Parameters
-    ----------
-    ax : matplotlib Axes
-        Where to draw.
-    importance : list of ColumnImportance
-        What to draw, in order.
-    names : tuple of str
-        Names of teacher and student.
-    unit : str
-        What the values are measured in.
+    `names` are those of teacher and student, `unit` what the values are measured in.
     """
     places = np.arange(len(importance))
     pairs = ("teacher", TEACHER, -0.2), ("student", STUDENT, 0.2)
@@ -50,21 +41,8 @@ def draw_importance(ax, importance, names, unit):
 def draw_dependence(axes, columns, names, unit):
     """Draw one panel per column: SHAP values against values, of teacher and student.
 
-    Parameters
-    ----------
-    axes : matplotlib Axes, array of matplotlib Axes or None
-        Where to draw, see `make_panels`.
-    columns : list of tuple (name, cells, teacher_values, student_values)
-        The cells of a column as the user has them, and what they contribute.
-    names : tuple of str
-        Names of teacher and student.
-    unit : str
-        What the values are measured in.
-
-    Returns
-    -------
-    axes : ndarray of matplotlib Axes
-        The panels.
+    `columns` are tuples of name, cells as the user has them, and the values of teacher and student;
+    `axes` as `make_panels` takes them.
     """
     _, panels = make_panels(axes, len(columns), 3, PANEL)
     for panel, (name, cells, *values) in zip(panels, columns, strict=True):

@@ -56,19 +56,9 @@ class Similarity:
 
 
 def similarity_of_rows(reference, other, top):
-    """Compare contributions row by row.
+    """Compare contributions, of shape (n_rows, n_columns), row by row.
 
-    Parameters
-    ----------
-    reference, other : ndarray of shape (n_rows, n_columns)
-        Contributions of the columns to each row's prediction.
-    top : int
-        How many columns with the largest contributions, in absolute value, are looked at.
-
-    Returns
-    -------
-    similarity : RowSimilarity
-        Per row.
+    `top` is how many columns with the largest contributions, in absolute value, are looked at.
     """
     cosine = np.sum(_unit(reference) * _unit(other), axis=1)
     both_zero = ~reference.any(axis=1) & ~other.any(axis=1)

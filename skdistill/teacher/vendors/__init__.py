@@ -35,14 +35,6 @@ VENDORS = (
 def vendor_of(model):
     """Return the vendor of a model, fitted or not, also of a class that a user derived.
 
-    Parameters
-    ----------
-    model : object
-        The last step of a pipeline, see `last_step`; anything else is no model of trees.
-
-    Returns
-    -------
-    vendor : Vendor
-        What is particular to it.
+    The model is the last step of a pipeline, see `last_step`; anything else is no model of trees.
     """
     return next(vendor for vendor in VENDORS if vendor.owns(model))

@@ -97,10 +97,6 @@ class Vendor:
         """Return the shares of the classes that a classifier was grown on, None if not known."""
         return None
 
-    def as_taken(self, X):
-        """Return rows in a table that the vendor documents."""
-        return as_documented_table(X) if self.needs_documented_table else X
-
     # Its trees.
 
     def may_have_leaves(self, model):
@@ -114,10 +110,7 @@ class Vendor:
     def tree_nodes(self, model):
         """Return the `TreeNodes` of a model; None if it is not made of trees.
 
-        Raises
-        ------
-        TypeError
-            If it is, but these cannot be read.
+        A TypeError is raised if it is, but these cannot be read.
         """
         return None
 
@@ -203,19 +196,7 @@ class Vendor:
     def answer_of_member(self, model, member, columns, matrix):
         """Ask a member: probabilities in the columns of its ensemble, or values.
 
-        Parameters
-        ----------
-        model : estimator
-            A fitted ensemble with bags.
-        member, columns
-            As `members` yields them.
-        matrix : ndarray or sparse matrix of shape (n_samples, n_features)
-            Rows as `member_input` returns them.
-
-        Returns
-        -------
-        answers : ndarray of shape (n_samples, n_labels) or (n_samples,)
-            Probabilities of a classifier, predictions of a regressor.
+        `member` and `columns` are as `members` yields them, `matrix` as `member_input` returns it.
         """
         raise NotImplementedError
 
@@ -267,7 +248,8 @@ class Booster(Vendor):
         more = self.unfitted(model)
         self.set_rounds(more, model)
         more.set_params(**{self.size_name(more): n_trees})
-        return more.fit(self.as_taken(X), y, sample_weight=sample_weight, **self.begin_with(begun))
+        X = as_documented_table(X) if self.needs_documented_table else X
+        return more.fit(X, y, sample_weight=sample_weight, **self.begin_with(begun))
 
     def begin_with(self, model):
         """Return the arguments of ``fit`` that have it go on from a fitted model."""

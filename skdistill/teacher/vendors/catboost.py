@@ -51,13 +51,7 @@ class CatBoost(Booster):
         return model.calc_leaf_indexes(X)
 
     def tree_nodes(self, model):
-        """Read the trees from the model as JSON.
-
-        Raises
-        ------
-        TypeError
-            If the trees are not symmetric, or there are categories.
-        """
+        """Read the trees from the model as JSON, if they are symmetric and without categories."""
         written = _as_json(model)
         columns = [f["flat_feature_index"] for f in written["features_info"]["float_features"]]
         has_categories = written["features_info"].get("categorical_features")
@@ -71,10 +65,10 @@ class CatBoost(Booster):
             weights, splits = node
             if len(weights) == 1:
                 return None, weights[0]
-            asked = splits[-1]  # the last split is the highest bit of a leaf's number
+            top = splits[-1]  # the last split is the highest bit of a leaf's number
             half = len(weights) // 2
             children = (weights[:half], splits[:-1]), (weights[half:], splits[:-1])
-            column, border = columns[asked["float_feature_index"]], asked["border"]
+            column, border = columns[top["float_feature_index"]], top["border"]
             return (column, border, None, *children), sum(weights)
 
         trees = [(tree["leaf_weights"], tree["splits"]) for tree in written["oblivious_trees"]]

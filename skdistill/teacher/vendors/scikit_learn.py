@@ -212,14 +212,8 @@ def as_tree_input(X):
 def are_filled(ensemble, grown, X):
     """Tell whether rows fill the trees of an ensemble with the numbers that they remember.
 
-    Parameters
-    ----------
-    ensemble : estimator
-        Fitted.
-    grown : iterable of (tree, columns, rows)
-        Trees, their columns (None for all), and the rows that each was grown on.
-    X : array-like or sparse matrix of shape (n_samples, n_features)
-        Rows in question.
+    `grown` has trees, their columns (None for all), and the numbers of the rows that each was grown
+    on.
     """
     n_samples = X.shape[0]
     if getattr(ensemble, "_n_samples", n_samples) != n_samples:

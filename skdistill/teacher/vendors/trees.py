@@ -44,8 +44,8 @@ class TreeNodes:
 
     def thresholds(self, column):
         """Return the distinct thresholds of a column, sorted."""
-        asked = (self.left >= 0) & (self.column == column)
-        found = self.threshold[asked]
+        own = (self.left >= 0) & (self.column == column)
+        found = self.threshold[own]
         return np.unique(found[~np.isnan(found)])
 
     def nominal_columns(self):
@@ -103,17 +103,17 @@ def nodes_of_nested(trees, split, levels, ranges):
             number = len(left)
             if siblings is not None:
                 siblings[parent] = number
-            asked, rows = split(node)
+            how, rows = split(node)
             left.append(-1)
             right.append(-1)
-            column.append(0 if asked is None else asked[0])
-            threshold.append(np.nan if asked is None else asked[1])
+            column.append(0 if how is None else how[0])
+            threshold.append(np.nan if how is None else how[1])
             count.append(rows)
-            if asked is None:
+            if how is None:
                 continue
-            if asked[2] is not None:
-                categories[number] = asked[2]
-            stack += [(asked[4], right, number), (asked[3], left, number)]
+            if how[2] is not None:
+                categories[number] = how[2]
+            stack += [(how[4], right, number), (how[3], left, number)]
     integers = (np.array(values, dtype=np.int64) for values in (root, left, right, column))
     numbers = (np.array(values, dtype=np.float64) for values in (threshold, count))
     return TreeNodes(*integers, *numbers, categories, levels, ranges)

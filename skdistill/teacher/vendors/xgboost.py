@@ -94,7 +94,7 @@ class XGBoost(Booster):
         return model.get_booster().num_boosted_rounds()
 
     def first_trees(self, model, n_trees):
-        """Return a copy that answers with its first rounds."""
+        """Return a copy that predicts by its first rounds."""
         young = copy(model)
         young._Booster = model.get_booster().copy()  # a slice would forget the categories
         stop = None if n_trees == young._Booster.num_boosted_rounds() else str(n_trees - 1)

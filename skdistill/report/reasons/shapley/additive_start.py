@@ -87,12 +87,12 @@ class WalksFromStart:
         """Number of rows to explain."""
         return len(self.positions)
 
-    def answers_along(self, row):
+    def outputs_along(self, row):
         """Predictions along the walks to one of the rows to explain, see `walk_all`."""
         changes = self.start.parts(self.positions[row : row + 1]) - self.background
         at_z = self.background.sum(axis=1) + self.start.intercept
         n_walks, n_columns = self.walks.order.shape
-        answers = []
+        along = []
         for block in gen_batches(n_walks, max(BLOCK_ROWS // (n_columns + 1), 1)):
             z, order = self.walks.start[block], self.walks.order[block]
             sums = np.empty((n_columns + 1, len(z), at_z.shape[1]), dtype=at_z.dtype)
@@ -100,5 +100,5 @@ class WalksFromStart:
             for step, column in enumerate(order.T):
                 np.add(sums[step], changes[z, column], out=sums[step + 1])
             outputs = self.start.student.after_sum(sums.reshape(-1, at_z.shape[1]))
-            answers.append(self.output.of_outputs(outputs).reshape(n_columns + 1, len(z), -1))
-        return np.concatenate(answers, axis=1).swapaxes(0, 1)
+            along.append(self.output.of_outputs(outputs).reshape(n_columns + 1, len(z), -1))
+        return np.concatenate(along, axis=1).swapaxes(0, 1)

@@ -22,15 +22,7 @@ from skdistill.teacher.margins import ClassifierTeacher
 def contrast(margins):
     """Turn margins, or anything linear in them, into log-odds of each class against the others.
 
-    Parameters
-    ----------
-    margins : ndarray of shape (..., n_classes)
-        Pre-link scores.
-
-    Returns
-    -------
-    log_odds : ndarray of shape (..., n_classes)
-        ``z_k - mean of the other z``: with two classes the log-odds of each.
+    That is ``z_k - mean of the other z``: with two classes the log-odds of each.
     """
     n_classes = margins.shape[-1]
     return (n_classes * margins - margins.sum(axis=-1, keepdims=True)) / (n_classes - 1)
@@ -63,7 +55,7 @@ class ExplainedOutput:
         prior = model.answers(background, model.labels).mean(axis=0)
         return cls(model, space, np.maximum(prior, SMALLEST_PROBABILITY))
 
-    def answers(self, X):
+    def of_rows(self, X):
         """Return the model's predictions, of shape (n_samples, n_outputs)."""
         if self.space != "log_odds":
             return self.model.answers(X, self.model.labels)
@@ -74,16 +66,8 @@ class ExplainedOutput:
     def of_sums(self, sums):
         """Turn what adds up in a model into predictions, up to a constant, by a linear map.
 
-        Parameters
-        ----------
-        sums : ndarray of shape (..., n_sums)
-            Margins, in probability space probabilities, or predictions; one column is the
-            second of two classes.
-
-        Returns
-        -------
-        answers : ndarray of shape (..., n_outputs)
-            Of the space.
+        The sums, of shape (..., n_sums), are margins, in probability space probabilities, or
+        predictions; one column is the second of two classes.
         """
         if self.space == "prediction":
             return sums
@@ -92,17 +76,10 @@ class ExplainedOutput:
         return contrast(sums) if self.space == "log_odds" else sums
 
     def of_outputs(self, outputs):
-        """Turn the outputs of a student's last step into predictions.
+        """Turn the outputs of a student's last step into predictions, one row per sample.
 
-        Parameters
-        ----------
-        outputs : ndarray of shape (n_samples, n_outputs)
-            Margins without their leading 0 if there are two classes; predictions in regression.
-
-        Returns
-        -------
-        answers : ndarray of shape (n_samples, n_classes) or (n_samples, 1)
-            Float64.
+        Outputs are margins without their leading 0 if there are two classes; predictions in
+        regression.
         """
         outputs = outputs.astype(np.float64)
         if self.space != "probability":

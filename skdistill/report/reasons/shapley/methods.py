@@ -39,24 +39,9 @@ class Attribution:
 def attribute(output, pool, *, max_evals, random_state, bar):
     """Compute Shapley values by the best method that the model allows.
 
-    Parameters
-    ----------
-    output : ExplainedOutput
-        What is explained.
-    pool : RowPool
-        Rows to explain, and background.
-    max_evals : int or None
-        Largest number of evaluations per row where values are sampled; None for as many as usual.
-    random_state : RandomState instance
-        Draws the walks.
-    bar : callable
-        Wraps what is worked off.
-
-    Returns
-    -------
-    attribution : Attribution
-        Exact for additive students where their curves add up to the prediction, and for models that
-        are sums of trees there; sampled for all others.
+    Exact for additive students where their curves add up to the prediction, and for models that are
+    sums of trees there; sampled for all others, by at most `max_evals` evaluations per row, None
+    for as many as usual. `bar` wraps what is worked off.
     """
     last = see_through(output.model.estimator, pool.table)
     if last is not None:
@@ -90,7 +75,7 @@ def _by_trees(output, pool, last, found, bar):
     X, background = found.matrix[pool.explained], found.matrix[pool.background]
     players = last.owner, last.n_columns
     values = tree_shapley_values(found.trees, X, background, *players, bar)
-    base = output.answers(pool.background_rows).mean(axis=0)
+    base = output.of_rows(pool.background_rows).mean(axis=0)
     n_trees = len(found.trees)
     method = f"exact, from {n_trees:,} tree{'s' if n_trees > 1 else ''}"
     return Attribution(output.of_sums(values), base, method)
@@ -104,7 +89,7 @@ def _plan(pool, max_evals, usual, random_state):
 
 
 def _by_walks(model, bar):
-    values, base = walk_all(model.walks, model.n_rows, model.answers_along, bar)
+    values, base = walk_all(model.walks, model.n_rows, model.outputs_along, bar)
     n_walks, n_columns = model.walks.order.shape
     n_evals = n_walks * (n_columns - 1)
     return Attribution(values, base, f"sampled, {n_walks:,} walks, {n_evals:,} evaluations per row")

@@ -38,13 +38,13 @@ class MixedRows:
     @cached_property
     def _ends(self):
         ends = (self.pool.explained_rows, self.pool.background_rows)
-        return tuple(self.output.answers(rows) for rows in ends)
+        return tuple(self.output.of_rows(rows) for rows in ends)
 
-    def answers_along(self, row):
+    def outputs_along(self, row):
         """Predictions along the walks to one of the rows to explain, see `walk_all`.
 
-        Steps that take a cell equal to the one that is there change nothing and are not evaluated
-        about.
+        Steps that take a cell equal to the one that is there change nothing and are not
+        evaluated.
         """
         order, step = self.walks.order, self.walks.step
         x, z = self.pool.explained[row], self.pool.background[self.walks.start]
@@ -54,24 +54,24 @@ class MixedRows:
         n_different = n_changed[:, -1]
         walk, at = np.nonzero(differs & (n_changed < n_different[:, None]))
         source = np.where(step[walk] <= at[:, None], x, z[walk, None])
-        asked = self._ask(source)
+        evaluated = self._evaluate(source)
         # What is known, one after the other: z of every walk, x, then the new ones.
         at_x, at_z = self._ends
-        known = np.concatenate([at_z[self.walks.start], at_x[row : row + 1], asked])
+        known = np.concatenate([at_z[self.walks.start], at_x[row : row + 1], evaluated])
         n_walks = len(self.walks)
-        n_asked = np.maximum(n_different - 1, 0)
-        first_asked = n_walks + 1 + np.cumsum(n_asked) - n_asked
+        n_evaluated = np.maximum(n_different - 1, 0)
+        first_evaluated = n_walks + 1 + np.cumsum(n_evaluated) - n_evaluated
         state = np.pad(n_changed, ((0, 0), (1, 0)))
         place = np.select(
             [state == 0, state == n_different[:, None]],
             [np.arange(n_walks)[:, None], n_walks],
-            first_asked[:, None] + state - 1,
+            first_evaluated[:, None] + state - 1,
         )
         return known[place]
 
-    def _ask(self, source):
+    def _evaluate(self, source):
         size = max(BATCH_CELLS // source.shape[1], 1)
         batches = [source[i : i + size] for i in range(0, len(source), size)]
         n_outputs = self._ends[0].shape[1]
-        answers = [self.output.answers(self.pool.mix(batch)) for batch in batches]
-        return np.concatenate([np.zeros((0, n_outputs)), *answers])
+        parts = [self.output.of_rows(self.pool.mix(batch)) for batch in batches]
+        return np.concatenate([np.zeros((0, n_outputs)), *parts])

@@ -1,4 +1,4 @@
-"""Read the trees of a model, and make sure that they answer as it does."""
+"""Read the trees of a model, and make sure that they predict as it does."""
 
 import warnings
 from dataclasses import dataclass, replace
@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from skdistill.columns import check_rows, column_values, is_nominal, plain_rows
+from skdistill.estimators import listed_members
 from skdistill.report.reasons.shapley.trees import MAX_PATH_PLAYERS, ArrayTree, sum_of_trees
 from skdistill.soft_labels import margins_from_proba
 from skdistill.students.base import stated
@@ -13,10 +14,10 @@ from skdistill.students.base import stated
 #: Ensembles with more leaves are not read: exact values take 50 to 150 microseconds per leaf.
 MAX_LEAVES = 300_000
 
-#: Mixed rows, besides those of the pool, on which trees have to answer as their model does.
+#: Mixed rows, besides those of the pool, on which trees have to predict as their model does.
 PROBE_ROWS = 256
 
-#: Largest difference there as a share of the range of answers: vendors add up in float32.
+#: Largest difference there as a share of the range of predictions: vendors add up in float32.
 TOLERANCE = 1e-4
 
 
@@ -27,7 +28,7 @@ class TreesOnRows:
     Attributes
     ----------
     trees : list of ArrayTree
-        What they add up to is the answer, up to a constant and `ExplainedOutput.of_sums`.
+        What they add up to is the prediction, up to a constant and `ExplainedOutput.of_sums`.
     matrix : ndarray of shape (n_rows, n_columns)
         The rows as the trees see them, in the type that they compare, NaN where missing.
     """
@@ -36,46 +37,34 @@ class TreesOnRows:
     matrix: np.ndarray
 
 
-def read_trees(last, question, pool):
-    """Read the trees that a model adds up.
+def read_trees(last, output, pool):
+    """Read the trees that a model adds up, as the `LastStep` of the model sees the rows.
 
-    Parameters
-    ----------
-    last : LastStep
-        The step that answers the question, and what it sees.
-    question : ExplainedOutput
-        What is explained.
-    pool : RowPool
-        Rows to explain, and background.
-
-    Returns
-    -------
-    found : TreesOnRows or None
-        None if the answers are no sum of trees, if there are too many leaves, or if the trees
-        that were read do not answer as the model does on the rows of the pool and on mixed ones.
+    None if its predictions are no sum of trees, if there are too many leaves, or if the trees that
+    were read do not predict as the model does on the rows of the pool and on mixed ones.
     """
     is_student = stated(last.estimator, "form") == "tree"
-    candidates = (_student_tree if is_student else _vendor_trees)(last, question)
+    candidates = (_student_tree if is_student else _vendor_trees)(last, output)
     candidates = [found for found in candidates if _is_feasible(found.trees, last.n_columns)]
     if not candidates:
         return None
-    errors = _errors(candidates, last.owner, question, pool)
+    errors = _errors(candidates, last.owner, output, pool)
     best = int(np.argmin(errors))
     return candidates[best] if errors[best] <= TOLERANCE else None
 
 
-def _student_tree(last, question):
+def _student_tree(last, output):
     tree = last.estimator.tree_
     rows = plain_rows(check_rows(last.estimator, last.table, reset=False))
     matrix = np.stack([tree.column(rows, j) for j in range(rows.shape[1])], axis=1)
-    value = margins_from_proba(tree.value) if question.space == "log_odds" else tree.value
+    value = margins_from_proba(tree.value) if output.space == "log_odds" else tree.value
     left, right = tree.children_left, tree.children_right
     if_missing = np.where(tree.missing_go_to_left, left, right)
     tree = ArrayTree(left, right, if_missing, tree.feature, tree.threshold, value)
     return [TreesOnRows([tree], matrix)]
 
 
-def _vendor_trees(last, question):
+def _vendor_trees(last, output):
     """Return trees as shap reads those of other libraries, once per type they may compare.
 
     Only its readers are used: its values keep thresholds in float32 and node numbers in 16 bits,
@@ -91,7 +80,7 @@ def _vendor_trees(last, question):
     n_trees = len(ensemble.trees)
     n_used = min(ensemble.tree_limit or n_trees, n_trees)  # fewer after early stopping
     trees = [_array_tree(ensemble, i) for i in range(n_used)]
-    if question.space == "probability" and trees[0].value.shape[1] == 2:
+    if output.space == "probability" and trees[0].value.shape[1] == 2:
         trees = [replace(tree, value=tree.value[:, 1:]) for tree in trees]  # half the work
     matrix = np.stack(columns, axis=1)
     dtypes = dict.fromkeys([np.dtype(ensemble.input_dtype), np.dtype(np.float32)])
@@ -125,8 +114,7 @@ def _array_tree(ensemble, i):
 
 def _n_sklearn_leaves(estimator):
     """Count leaves before the trees of a large forest are copied."""
-    members = getattr(estimator, "estimators_", ())
-    members = members.ravel() if isinstance(members, np.ndarray) else members
+    members = listed_members(getattr(estimator, "estimators_", ()))
     return sum(member.tree_.n_leaves for member in members if hasattr(member, "tree_"))
 
 
@@ -136,20 +124,20 @@ def _is_feasible(trees, n_players):
     return n_players <= MAX_PATH_PLAYERS or max(tree.depth for tree in trees) <= MAX_PATH_PLAYERS
 
 
-def _errors(candidates, owner, question, pool):
-    """Compare trees with their model; answers may differ by a constant."""
+def _errors(candidates, owner, output, pool):
+    """Compare trees with their model; predictions may differ by a constant."""
     rows = np.concatenate([pool.explained, pool.background])
     shape = (PROBE_ROWS, pool.n_columns)
     mixed = rows[np.random.RandomState(0).randint(len(rows), size=shape)]
     tables = pool.explained_rows, pool.background_rows, pool.mix(mixed)
-    expected = np.concatenate([question.answers(table) for table in tables])
+    expected = np.concatenate([output.of_rows(table) for table in tables])
     scale = np.ptp(expected, axis=0).max() or 1.0
     errors = []
     for found in candidates:
         matrix = found.matrix
         probe = np.concatenate([matrix[rows], matrix[mixed[:, owner], np.arange(len(owner))]])
-        answers = question.of_sums(sum_of_trees(found.trees, probe))
-        if answers.shape != expected.shape:
+        predicted = output.of_sums(sum_of_trees(found.trees, probe))
+        if predicted.shape != expected.shape:
             return [np.inf]
-        errors.append(np.ptp(answers - expected, axis=0).max() / scale)
+        errors.append(np.ptp(predicted - expected, axis=0).max() / scale)
     return errors

@@ -60,17 +60,9 @@ class ArrayTree:
         return depth
 
     def goes_left(self, columns):
-        """Evaluate the condition of every node for every row.
+        """Evaluate the condition of every node for every row, of shape (n_nodes, n_samples).
 
-        Parameters
-        ----------
-        columns : ndarray of shape (n_columns, n_samples)
-            The transposed table, NaN where missing.
-
-        Returns
-        -------
-        goes_left : ndarray of shape (n_nodes, n_samples)
-            False at leaves.
+        `columns` is the transposed table, NaN where missing; False at leaves.
         """
         inner = np.flatnonzero(self.left >= 0)
         x = columns[self.column[inner]]

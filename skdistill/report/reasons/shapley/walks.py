@@ -34,46 +34,22 @@ class Walks:
         """The step at which each column is taken, of shape (n_walks, n_columns)."""
         return np.argsort(self.order, axis=1)
 
-    def contributions(self, answers):
-        """Average what every column adds.
+    def contributions(self, outputs):
+        """Average what every column adds: they add up to mean last minus mean first prediction.
 
-        Parameters
-        ----------
-        answers : ndarray of shape (n_walks, n_columns + 1, n_outputs)
-            Predictions along the walks, from the background row to the row explained.
-
-        Returns
-        -------
-        values : ndarray of shape (n_columns, n_outputs)
-            They add up to the mean last prediction minus the mean first one.
+        `outputs` are predictions along the walks, of shape (n_walks, n_columns + 1, n_outputs),
+        from the background row to the row explained.
         """
-        gains = np.diff(answers, axis=1)
+        gains = np.diff(outputs, axis=1)
         return np.take_along_axis(gains, self.step[:, :, None], axis=1).mean(axis=0)
 
 
 def plan_walks(n_background, n_columns, max_evals, random_state):
-    """Choose walks that cost at most this many evaluations per row explained.
+    """Choose walks that cost at most `max_evals` evaluations per row explained, at least one.
 
-    Parameters
-    ----------
-    n_background : int
-        Number of background rows.
-    n_columns : int
-        Number of columns.
-    max_evals : int
-        Largest number of evaluations per row; both ends of a walk are known and cost nothing.
-    random_state : RandomState instance
-        Draws the orders, and background rows if there are too many for one walk each.
-
-    Returns
-    -------
-    walks : Walks
-        At least one walk.
-
-    Notes
-    -----
-    The second of every two walks takes the columns in the reverse order of the first, which
-    cancels much of the error of both (antithetic sampling).
+    Both ends of a walk are known and cost nothing. The second of every two walks takes the columns
+    in the reverse order of the first, which cancels much of the error of both (antithetic
+    sampling).
     """
     n_affordable = max(max_evals // max(n_columns - 1, 1), 1)
     if n_affordable < n_background:
@@ -85,7 +61,7 @@ def plan_walks(n_background, n_columns, max_evals, random_state):
     return Walks(start, order[: len(start)])
 
 
-def walk_all(walks, n_rows, answers_along, bar=iter):
+def walk_all(walks, n_rows, outputs_along, bar=iter):
     """Estimate the Shapley values of several rows from the same walks.
 
     Parameters
@@ -94,7 +70,7 @@ def walk_all(walks, n_rows, answers_along, bar=iter):
         The walks.
     n_rows : int
         Number of rows.
-    answers_along : callable
+    outputs_along : callable
         Given the number of a row, returns the predictions along the walks to it, of shape
         (n_walks, n_columns + 1, n_outputs).
     bar : callable, default=iter
@@ -118,6 +94,6 @@ def walk_all(walks, n_rows, answers_along, bar=iter):
     """
     values = []
     for row in bar(range(n_rows)):
-        answers = answers_along(row)
-        values.append(walks.contributions(answers))
-    return np.stack(values), answers[:, 0].mean(axis=0)
+        outputs = outputs_along(row)
+        values.append(walks.contributions(outputs))
+    return np.stack(values), outputs[:, 0].mean(axis=0)

@@ -171,17 +171,7 @@ class SeenRows:
 
 
 def warn_of_seen_rows(seen, X, consequence):
-    """Warn if rows that should be new to a model are not.
-
-    Parameters
-    ----------
-    seen : SeenRows
-        What the model was fitted on.
-    X : ndarray, sparse matrix or data frame of shape (n_samples, n_features)
-        Rows that should be new.
-    consequence : str
-        A sentence: what they do, and what to pass instead.
-    """
+    """Warn if rows that should be new to a model are not; the warning ends with `consequence`."""
     share = seen.excess_in(X)
     if share > AGAIN_TOLERANCE:
         warn_caller(
@@ -197,35 +187,11 @@ def hashes_of_seen(X):
 def check_classification_rows(
     estimator, X, y, sample_weight, X_unlabeled, *, known_classes, accept_sparse
 ):
-    """Check the rows of a classification task.
+    """Check the rows of a classification task, and separate those with a class from those without.
 
-    Parameters
-    ----------
-    estimator : estimator
-        Gets ``n_features_in_`` and ``feature_names_in_``.
-    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-        Rows.
-    y : array-like of shape (n_samples,)
-        Classes; -1 marks unlabelled rows, unless it is one of `known_classes`.
-    sample_weight : array-like of shape (n_samples,) or None
-        Weights.
-    X_unlabeled : table, tuple of tables or None
-        More unlabelled rows.
-    known_classes : ndarray or None
-        Classes of a fitted teacher.
-    accept_sparse : bool
-        Whether sparse matrices are taken.
-
-    Returns
-    -------
-    rows : Rows
-        Rows with a class, and rows without. If no row has one, which needs `known_classes`, all
-        rows are in ``X``.
-
-    Raises
-    ------
-    ValueError
-        If anything has the wrong shape, type or values.
+    -1 marks rows without a class, unless it is one of `known_classes`, those of a fitted teacher.
+    If no row has a class, which needs `known_classes`, all rows are in ``Rows.X``. The estimator
+    gets ``n_features_in_`` and ``feature_names_in_``.
     """
     X = check_rows(estimator, X, reset=True, accept_sparse=accept_sparse)
     y = _as_labels(estimator, y)
@@ -274,19 +240,9 @@ def check_regression_rows(estimator, X, y, sample_weight, X_unlabeled, *, accept
 
 
 def check_something_observed(rows, needed_for):
-    """Check that there are observed classes if something needs them.
+    """Raise if no class was observed and a parameter was passed that needs some.
 
-    Parameters
-    ----------
-    rows : Rows
-        Checked rows.
-    needed_for : dict of str to bool
-        Parameters as users pass them, and whether they were passed.
-
-    Raises
-    ------
-    ValueError
-        If no class was observed and a parameter needs some.
+    `needed_for` says of each parameter, as users write it, whether it was passed.
     """
     needing = [parameter for parameter, is_passed in needed_for.items() if is_passed]
     if rows.nothing_observed and needing:
@@ -297,28 +253,9 @@ def check_something_observed(rows, needed_for):
 
 
 def encode_observed(estimator, y, X, classes):
-    """Turn observed classes into their positions among known ones, -1 where none was observed.
+    """Turn observed classes into their positions among the known ones, sorted; -1 marks no class.
 
-    Parameters
-    ----------
-    estimator : estimator
-        Whose name messages mention.
-    y : array-like of shape (n_samples,)
-        Classes; -1 marks unlabelled rows, unless it is one of `classes`.
-    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-        The rows.
-    classes : ndarray of shape (n_classes,)
-        The known classes, sorted.
-
-    Returns
-    -------
-    codes : ndarray of shape (n_samples,)
-        Positions, and -1.
-
-    Raises
-    ------
-    ValueError
-        If y has another length than X, or classes that are not known.
+    Raises ValueError if y has another length than X, or a class that is not known.
     """
     y = _as_labels(estimator, y)
     check_length(y, X)
@@ -336,13 +273,7 @@ def encode_observed(estimator, y, X, classes):
 
 
 def check_classes(classes, known):
-    """Check the classes that were passed to partial_fit, if any: what is known cannot change.
-
-    Raises
-    ------
-    ValueError
-        If they are others.
-    """
+    """Raise if the classes that were passed to partial_fit are others than the known ones."""
     if classes is not None and not np.array_equal(np.unique(classes), known):
         raise ValueError(
             f"classes={np.unique(classes).tolist()} are not the classes there are, "

@@ -176,20 +176,10 @@ def _cells(candidate):
 
 
 def pareto_front(candidates, limits):
-    """Find the evaluated candidates that no other beats.
+    """Find the evaluated candidates that no other beats, from the best score to the worst.
 
-    Parameters
-    ----------
-    candidates : sequence of Candidate
-        All of them.
-    limits : iterable of str
-        Limits of the budget, see `cost_names`.
-
-    Returns
-    -------
-    front : CandidateTable
-        From the best score to the worst. No other evaluated candidate has at least their score at
-        no more of any of the costs; of equals the first is kept.
+    No other has at least their score at no more of any of the costs, `cost_names` of the limits; of
+    equals the first is kept.
     """
     names = cost_names(limits)
     pool = [each for each in candidates if each.is_evaluated and not np.isnan(each.score)]
@@ -214,22 +204,10 @@ def cost_names(limits):
 
 
 def in_order_of_choice(candidates, budget, rule):
-    """Sort the candidates within the budget, the one to take first.
+    """Return the positions of the candidates within the budget, the one to take first at the front.
 
-    Parameters
-    ----------
-    candidates : sequence of Candidate
-        All of them.
-    budget : Budget
-        The limits.
-    rule : {"best", "one_standard_error"}
-        By score; or by cost among those whose score is within one standard error of the best
-        within the budget, and then the others by score.
-
-    Returns
-    -------
-    positions : list of int
-        Positions of the candidates.
+    They are sorted by score; with `rule` "one_standard_error" those within one standard error of
+    the best come first, sorted by cost.
     """
     fitting = [i for i, each in enumerate(candidates) if each.within_budget]
     fitting.sort(key=lambda i: -np.nan_to_num(candidates[i].score, nan=-np.inf))

@@ -62,39 +62,14 @@ class ColumnPath:
 
 
 def column_path(X, proba, names, fewest, random_state):
-    """Give up columns one after the other, those first that cost the least fidelity.
+    """Drop columns one after the other, those first that cost the least fidelity.
 
-    Parameters
-    ----------
-    X : ndarray or data frame of shape (n_samples, n_features)
-        Rows.
-    proba : ndarray of shape (n_samples, n_classes)
-        The teacher's honest probabilities.
-    names : list of str
-        Names of the columns.
-    fewest : int
-        Number of columns to stop at.
-    random_state : RandomState instance
-        Draws rows, and permutes columns.
-
-    Returns
-    -------
-    path : ColumnPath
-        The order, and the fidelity on the way.
-
-    Raises
-    ------
-    TypeError
-        If X is sparse.
-
-    Notes
-    -----
-    A gradient boosting model, which sees interactions, is fitted to the probabilities on the
-    columns that are left. The column whose permutation on held-out rows raises the divergence from
-    the teacher the least is given up (a tenth of them at a time, while there are more than twenty),
-    and the model is fitted again, so that of two columns that say the same one stays. Rows on which
-    the teacher is in doubt are drawn more often, and weigh less for it: where one class is rare
-    they are what counts.
+    A gradient boosting model, which sees interactions, is fitted to the teacher's honest
+    probabilities on the remaining columns. The column whose permutation on held-out rows raises the
+    divergence from the teacher the least is dropped (a tenth of them at a time, while there are
+    more than twenty), and the model is fitted again, so that one of two equivalent columns stays.
+    It ends at the number `fewest`. Rows on which the teacher is uncertain are drawn more often,
+    with a smaller weight: they decide if one class is rare. A sparse X raises TypeError.
     """
     if sp.issparse(X):
         raise TypeError("A choice of columns needs a dense X; it is sparse. Pass X.toarray().")
@@ -164,14 +139,9 @@ def _fit(X, proba, weight, seed):
 
 
 def _draw(proba, random_state):
-    """Draw rows without replacement, half of them by how much in doubt the teacher is.
+    """Draw rows without replacement, half of them in proportion to the teacher's uncertainty.
 
-    Returns
-    -------
-    rows : ndarray of shape (n_drawn,)
-        Their numbers.
-    weight : ndarray of shape (n_drawn,)
-        One over the chance they had.
+    Returns their numbers, and weights: one over the probability that a row had.
     """
     n_samples, n_classes = proba.shape
     n_wanted = min(n_samples, MOST_ROWS * 2 // max(n_classes, 2))

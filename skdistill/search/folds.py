@@ -146,31 +146,11 @@ class Fold:
 def make_folds(teacher, rows, splits, labelling, cv, n_jobs, random_state, goes_on=None):
     """Compute the teacher's predictions for the rows of every fold, once.
 
-    Parameters
-    ----------
-    teacher : estimator
-        If fitted, its honest predictions for all rows are computed once, for all folds. If not, a
-        clone is fitted on the training rows of each fold.
-    rows : Rows
-        Checked rows.
-    splits : list of (train, test)
-        Numbers of the labelled rows.
-    labelling : {"auto", "oob", "cross_fit", "direct"}
-        See `DistilledClassifier`.
-    cv : int, cross-validation generator or iterable
-        Folds of "cross_fit".
-    n_jobs : int or None
-        For the teacher.
-    random_state : RandomState instance
-        Decides the order of the training rows.
-    goes_on : callable or None, default=None
-        Takes the number of folds that are ready and the number of all, and returns whether there
-        is time for another; None for always.
-
-    Returns
-    -------
-    folds : list of Fold
-        One per split, at least one.
+    A fitted teacher's honest predictions for all rows are computed once, for all folds; otherwise a
+    clone is fitted on the training rows of each fold. `labelling` and `cv` are as in
+    `DistilledClassifier`; `random_state` decides the order of the training rows. `goes_on`, if any,
+    takes the number of folds that are ready and of all, and returns whether there is time for
+    another.
     """
     lazy_teacher = LazyClassifier(teacher, rows)
     shared = None
@@ -260,15 +240,7 @@ def _balanced_order(y, random_state):
 
 
 def out_of_fold_labels(folds, rows, classes):
-    """Return the predictions of each fold's teacher for its test rows.
-
-    Returns
-    -------
-    X : table
-        The rows that were tested, each once.
-    proba : ndarray of shape (n_tested, n_classes)
-        Probabilities; of the first fold that tested a row.
-    """
+    """Return the tested rows, each once, and the probabilities by their first fold's teacher."""
     tested = np.concatenate([fold.test_rows for fold in folds])
     proba = np.concatenate([fold.teacher_proba(fold.X_test, classes) for fold in folds])
     numbers, first = np.unique(tested, return_index=True)

@@ -15,24 +15,7 @@ COMPARED_ROWS = 2000
 
 
 def teacher_references(evaluator, teacher, X):
-    """Score and measure the teacher, in Python and compiled.
-
-    Parameters
-    ----------
-    evaluator : FoldEvaluator
-        The folds.
-    teacher : estimator
-        Fitted on all rows.
-    X : ndarray or data frame of shape (n_samples, n_features)
-        Rows.
-
-    Returns
-    -------
-    references : list of Reference
-        The teacher, and the compiled teacher if it can be compiled.
-    notes : list of str
-        Why it cannot be compiled.
-    """
+    """Score and measure the fitted teacher, in Python and compiled; notes say why not."""
     scored = [evaluator.teacher_scores(f) for f in range(len(evaluator.folds))]
     fold_scores = tuple(score for score, _ in scored)
     found = mean_of(fold_scores), fold_scores, mean_measures([each for _, each in scored])
@@ -50,29 +33,9 @@ def teacher_references(evaluator, teacher, X):
 
 
 def hard_references(evaluator, plans, X, n_jobs, say, time_limit):
-    """Fit students to the observed classes, and score and measure them.
+    """Fit the students of plans, each once, to the observed classes, and score and measure them.
 
-    Parameters
-    ----------
-    evaluator : FoldEvaluator
-        The folds.
-    plans : list of Plan
-        Whose students to fit, each once.
-    X : ndarray or data frame of shape (n_samples, n_features)
-        Rows to time.
-    n_jobs : int or None
-        Fits at a time.
-    say : callable
-        Takes messages.
-    time_limit : TimeLimit
-        Of the search.
-
-    Returns
-    -------
-    references : list of Reference
-        One per student.
-    notes : list of str
-        What is missing because the time was over.
+    X has the rows to time; notes say what is missing because the time was over.
     """
     hard = {plan.name: replace(plan, temperature=1.0, alpha=0.0) for plan in plans}
     references = []

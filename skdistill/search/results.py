@@ -11,22 +11,7 @@ from skdistill.search.trials import largest_costs, mean_measures, mean_of
 
 
 def as_candidates(entries, evaluator, budget):
-    """Make candidates from plans and their trials.
-
-    Parameters
-    ----------
-    entries : list of Entry
-        The plans with their results.
-    evaluator : FoldEvaluator
-        The folds.
-    budget : Budget
-        The limits.
-
-    Returns
-    -------
-    candidates : tuple of Candidate
-        One per entry.
-    """
+    """Make a candidate of every entry: a plan with its trials."""
     candidates = [_candidate(entry, evaluator, budget) for entry in entries]
     scored = [each for each in candidates if each.is_evaluated and not np.isnan(each.score)]
     if scored:
@@ -73,17 +58,7 @@ def _compared(candidate, best):
 def cv_results(candidates, n_splits):
     """Arrange candidates as scikit-learn's searches do.
 
-    Parameters
-    ----------
-    candidates : tuple of Candidate
-        All of them.
-    n_splits : int
-        Number of folds.
-
-    Returns
-    -------
-    results : dict of str to ndarray or list
-        Those scored on more folds, or on more rows, rank before the others.
+    Those scored on more folds, or on more rows, rank before the others.
     """
     scores = np.full((len(candidates), n_splits), np.nan)
     for row, each in zip(scores, candidates, strict=True):

@@ -4,25 +4,10 @@ import numpy as np
 
 
 def sample(trials, costs, n_iter, random_state):
-    """Try plans that optuna's tree-structured Parzen estimator proposes.
+    """Try `n_iter` plans that optuna's tree-structured Parzen estimator proposes.
 
-    It optimises score and file size together, so that its proposals spread along the Pareto front.
-
-    Parameters
-    ----------
-    trials : Trials
-        Makes the trials, of plans within the budget as far as is known, and keeps them.
-    costs : list of Costs
-        What their students cost.
-    n_iter : int
-        Number of plans to try.
-    random_state : int
-        Seed of the sampler.
-
-    Raises
-    ------
-    ImportError
-        If optuna is not installed.
+    It optimises score and file size, of `costs`, together, so that its proposals spread along the
+    Pareto front.
     """
     optuna = _import_optuna()
     level = optuna.logging.get_verbosity()

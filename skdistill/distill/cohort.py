@@ -97,28 +97,10 @@ def mean_losses(cohort, rows):
 
 
 def cohort_of(students, n_students):
-    """Return the names and unfitted clones of the students of a cohort.
+    """Return names and unfitted clones of the students of a cohort; of one student `n_students`.
 
-    Parameters
-    ----------
-    students : list of estimator, list of tuple (str, estimator), or estimator
-        What the user passed.
-    n_students : int or None
-        Number of clones of a single student.
-
-    Returns
-    -------
-    names : list of str
-        One for each.
-    students : list of estimator
-        Clones; of a single student all but the first have no seed.
-
-    Raises
-    ------
-    TypeError
-        If one of them is no classifier with probabilities.
-    ValueError
-        If there are fewer than two, or names are not different strings.
+    Of a single student all clones but the first have no seed. TypeError if one is not a classifier
+    with probabilities, ValueError if there are fewer than two, or names are not different strings.
     """
     if hasattr(students, "fit"):
         check_student(students, "classifier")
@@ -165,13 +147,9 @@ def unanswered_rows(rows, augmentation, random_state):
 def hold_out(transfer_set, positions, has_teacher):
     """Split a transfer set into the rows to learn from and the held-out rows of positive weight.
 
-    A teacher's labels of synthetic rows may depend on the classes of held-out rows, so that these
-    are left out, see `TransferSet.without`; peers have not seen these classes.
-
-    Raises
-    ------
-    ValueError
-        If no held-out row has a positive weight.
+    A teacher's labels of synthetic rows may depend on the classes of held-out rows, so these are
+    left out, see `TransferSet.without`; peers have not seen these classes. ValueError if no
+    held-out row has a positive weight.
     """
     held_out = transfer_set.take(positions[transfer_set.sample_weight[positions] > 0])
     if len(held_out.y) == 0:

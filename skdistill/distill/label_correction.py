@@ -100,52 +100,18 @@ class LabelCorrection:
         return f"<LabelCorrection: {self.in_words()}>"
 
     def corrected(self, margins, X):
-        """Correct the teacher's margins of rows that none of the students was fitted on.
-
-        Parameters
-        ----------
-        margins : ndarray of shape (n_samples, n_classes)
-            The teacher's margins.
-        X : ndarray, sparse matrix or data frame of shape (n_samples, n_features)
-            The rows.
-
-        Returns
-        -------
-        margins : ndarray of shape (n_samples, n_classes)
-            The pooled margins.
-        """
+        """Correct the teacher's margins of rows that none of the students was fitted on."""
         return self.pool.pooled([margins, _mean_margins(self.students, X)])
 
 
 def correct_labels(student, transfer_set, rule, cv):
-    """Find and apply a correction of the teacher's labels, if the rule calls for one.
+    """Return corrected margins of all rows and the `LabelCorrection`, or None twice.
 
     Clones of the student are fitted to the observed classes, each without one fold of the labelled
-    rows. Their predictions and the teacher's are pooled so that the observed classes are predicted
-    best.
-
-    Parameters
-    ----------
-    student : estimator
-        Not fitted, see `silenced`.
-    transfer_set : TransferSet
-        Rows with the teacher's margins.
-    rule : {"auto", True}
-        "auto" corrects only if the teacher is not significantly better than the students (by more
-        than 2 % of their loss) and significantly worse than the pool of both.
-    cv : int, cross-validation generator or iterable
-        The folds.
-
-    Returns
-    -------
-    margins : ndarray of shape (n_samples, n_classes) or None
-        Corrected margins of all rows; None for no correction.
-    correction : LabelCorrection or None
-        How they were corrected.
-
-    References
-    ----------
-    Wolpert, "Stacked Generalization", Neural Networks 1992, doi:10.1016/S0893-6080(05)80023-1.
+    rows. Their outputs and the teacher's are stacked so that the observed classes are predicted
+    best. The rule "auto" corrects only if the teacher is not significantly better than the students
+    (by more than 2 % of their loss) and significantly worse than both combined. Wolpert, "Stacked
+    Generalization", Neural Networks 1992, doi:10.1016/S0893-6080(05)80023-1.
     """
     is_labelled = transfer_set.origin == 0
     labelled = transfer_set.take(is_labelled)

@@ -56,23 +56,11 @@ def parity_sample(student, model, X=None):
 
 
 def parity_rows(student, model, X=None):
-    """Make the rows that an export is tried on.
+    """Make the rows that an export is compared on, the same for the same model and X.
 
-    Parameters
-    ----------
-    student : estimator
-        One of skdistill's students.
-    model : LeanTree or LeanNetwork
-        The same as plain arrays.
-    X : array-like or data frame of shape (n_samples, n_features), default=None
-        Real rows to try as well, at most `GIVEN_ROWS` of them, drawn at random.
-
-    Returns
-    -------
-    rows : PlainColumns of shape (n_samples, n_features)
-        The same for the same model and X. Besides those of X: rows with values exactly on,
-        just above and just below every threshold and bin edge, between them and far outside,
-        missing values, levels, and categories never seen; alone and all at once.
+    Besides rows of X, at most `GIVEN_ROWS` of them, drawn at random, there are rows with values
+    exactly on, just above and just below every threshold and bin edge, between them and far
+    outside, missing values, levels, and categories never seen; alone and all at once.
     """
     random = np.random.RandomState(0)
     critical = [critical_values(model, j) for j in range(len(model.columns))]
@@ -112,13 +100,7 @@ def student_answers(student, rows):
 
 
 def critical_values(model, j):
-    """Return the values of a column where two implementations could differ.
-
-    Returns
-    -------
-    values : ndarray of shape (n_values,)
-        Float64 with NaN for a column of numbers, else object with None.
-    """
+    """Return the values of column j where two implementations could differ, see `Sample`."""
     column = model.columns[j]
     if column.is_nominal:
         values = [*column.levels, None]

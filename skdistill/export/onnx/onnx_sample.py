@@ -10,19 +10,7 @@ from skdistill.export.parity_sample import GIVEN_ROWS, Sample, parity_rows, stud
 def onnx_sample(student, model, X=None):
     """Make the rows that the ONNX model of a student is compared on, and the student's predictions.
 
-    Parameters
-    ----------
-    student : estimator
-        One of skdistill's students.
-    model : LeanTree or LeanNetwork
-        The same as plain arrays.
-    X : array-like or data frame of shape (n_samples, n_features), default=None
-        Real rows to try as well.
-
-    Returns
-    -------
-    sample : Sample
-        On the rows of `parity_rows`; an empty string that is no category is missing.
+    They are those of `parity_rows`; an empty string that is no category is missing.
     """
     columns = zip(model.columns, parity_rows(student, model, X).values, strict=True)
     rows = PlainColumns(
@@ -37,20 +25,7 @@ def onnx_sample(student, model, X=None):
 
 
 def table_sample(model, X):
-    """Take the rows that the ONNX model of a pipeline is tried on from a table.
-
-    Parameters
-    ----------
-    model : Model
-        The pipeline.
-    X : ndarray or data frame of shape (n_samples, n_features)
-        Real rows, of which at most `GIVEN_ROWS` are taken at random.
-
-    Returns
-    -------
-    sample : Sample
-        The rows, and what the pipeline predicts for them.
-    """
+    """Draw at most `GIVEN_ROWS` rows to compare a pipeline's ONNX model on, and predict them."""
     if X.shape[0] > GIVEN_ROWS:
         chosen = np.random.RandomState(0).choice(X.shape[0], GIVEN_ROWS, replace=False)
         X = take_rows(X, np.sort(chosen))

@@ -13,24 +13,7 @@ def leaves_of(model):
 
 
 def tree_leaf(graph, model, inputs, cells):
-    """Add a tree to a graph.
-
-    Parameters
-    ----------
-    graph : GraphBuilder
-        The graph.
-    model : LeanTree
-        The student.
-    inputs : tuple of InputColumn
-        How its columns are fed.
-    cells : Cells
-        The columns in the graph.
-
-    Returns
-    -------
-    leaf : str
-        Tensor of shape (N, 1), float32: the number of the leaf.
-    """
+    """Add a tree to a graph; return the number of the leaf, a float32 tensor of shape (N, 1)."""
     asked = np.unique(model.feature[model.feature >= 0]).tolist()
     parts, position, width = [], {}, 0
     if cells.numbers is not None:

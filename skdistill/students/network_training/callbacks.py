@@ -108,13 +108,7 @@ class KeepBestEpoch(Callback):
             self._note(net, net.mean_loss(held_out, net.validation_step), epoch=0)
 
     def on_epoch_end(self, net, **kwargs):
-        """Compare the epoch with the best one so far.
-
-        Raises
-        ------
-        KeyboardInterrupt
-            If training must stop: this is how skorch's callbacks stop it.
-        """
+        """Compare the epoch with the best so far; skorch stops training by KeyboardInterrupt."""
         epoch = len(net.history)
         self._note(net, net.history[-1, "valid_loss"], epoch)
         if epoch - max(self.epoch_, self.first_epochs) >= self.patience:
@@ -155,13 +149,7 @@ class TaskPerEpoch(Callback):
         self.epoch_ = self.task.begin("epoch", **self._info(net))
 
     def on_epoch_end(self, net, **kwargs):
-        """End it.
-
-        Raises
-        ------
-        KeyboardInterrupt
-            If training must stop: this is how skorch's callbacks stop it.
-        """
+        """End it; skorch's callbacks stop training by KeyboardInterrupt."""
         epoch, self.epoch_ = self.epoch_, None
         if epoch.end(**self._info(net)):
             raise KeyboardInterrupt

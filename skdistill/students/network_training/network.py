@@ -100,11 +100,6 @@ def network_of(student, start=None):
     """Build the network of an MLP student that has its encoding.
 
     It predicts the outputs of the best constant model, `start`; None for the student's own weights.
-
-    Raises
-    ------
-    ValueError
-        If ``hidden_layer_sizes`` is impossible.
     """
     if start is not None:
         return EncodedMLP(student.encoding_, _hidden_layer_sizes(student), start)

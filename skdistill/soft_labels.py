@@ -22,6 +22,8 @@ __all__ = [
     "distillation_loss_gradient",
     "free_margins",
     "free_outputs",
+    "js_of_rows",
+    "kl_of_rows",
     "margins_from_decision",
     "margins_from_proba",
     "proba_from_margins",
@@ -90,6 +92,17 @@ def soften(margins, temperature=1.0):
     arXiv:1503.02531.
     """
     return softmax(np.asarray(margins) / temperature, axis=1)
+
+
+def kl_of_rows(teacher_proba, student_proba):
+    """Kullback-Leibler divergence of every row, of shape (n_samples,), in nats."""
+    return rel_entr(teacher_proba, np.maximum(student_proba, SMALLEST_PROBABILITY)).sum(axis=1)
+
+
+def js_of_rows(teacher_proba, student_proba):
+    """Jensen-Shannon divergence of every row, of shape (n_samples,), in nats."""
+    middle = (teacher_proba + student_proba) / 2
+    return (rel_entr(teacher_proba, middle) + rel_entr(student_proba, middle)).sum(axis=1) / 2
 
 
 class HintTargets(NamedTuple):
@@ -323,11 +336,9 @@ def _brier(z, q):
 def _js(z, q):
     log_p = log_softmax(z, axis=1)
     p = np.exp(log_p)
-    m = (p + q) / 2
     with np.errstate(divide="ignore"):  # log 0 = -inf, which adds nothing
         log_m = np.logaddexp(log_p, np.log(q)) - np.log(2)
-    divergence = (rel_entr(q, m) + rel_entr(p, m)).sum(axis=1) / 2
-    return divergence, _through_softmax(p, (log_p - log_m) / 2)
+    return js_of_rows(q, p), _through_softmax(p, (log_p - log_m) / 2)
 
 
 def _through_softmax(p, slope):

@@ -23,8 +23,7 @@ def prior_shift(margins, codes, sample_weight):
     """
     if margins.shape[1] == 1:
         return np.zeros(1)
-    pool = stack_margins([margins], codes, sample_weight, weight_bounds=(1.0, 1.0))
-    return pool.intercept
+    return stack_margins([margins], codes, sample_weight, weight_bounds=(1.0, 1.0)).intercept
 
 
 def check_prior(prior_correction, classes, shares):

@@ -60,20 +60,20 @@ class Course:
         )
         while True:
             yield cohort
-            opinions = [margins_of(student, transfer_set.X) for student in cohort]
-            lessons = (self.lesson(transfer_set, opinions, i) for i in range(len(cohort)))
+            margins = [margins_of(student, transfer_set.X) for student in cohort]
+            lessons = (self.lesson(transfer_set, margins, i) for i in range(len(cohort)))
             cohort = Parallel(self.n_jobs)(
                 delayed(_learn)(*each, self.temperature, self.alpha)
                 for each in zip(self.students, cohort, lessons, strict=True)
             )
 
-    def lesson(self, transfer_set, opinions, i):
+    def lesson(self, transfer_set, margins, i):
         """Let the peers of student i, and the teacher, label the rows.
 
-        The opinions are the margins of every student. The margins that are returned, softened by
-        the temperature, are the mean of the others' soft labels.
+        `margins` are those of every student. The margins that are returned, softened by the
+        temperature, are the mean of the others' soft labels.
         """
-        peers = [soften(z, self.temperature) for j, z in enumerate(opinions) if j != i]
+        peers = [soften(z, self.temperature) for j, z in enumerate(margins) if j != i]
         mix = np.mean(peers, axis=0)
         if self.has_teacher:
             teacher = soften(transfer_set.margins, self.temperature)
@@ -87,12 +87,12 @@ def mean_losses(cohort, rows):
     That is the log loss of the observed classes, or, where there are none, the cross entropy to
     the teacher's probabilities.
     """
-    opinions = [margins_of(student, rows.X) for student in cohort]
+    margins = [margins_of(student, rows.X) for student in cohort]
     if (rows.y < 0).all():
         teacher = proba_from_margins(rows.margins)
-        losses = [-np.sum(teacher * log_softmax(z, axis=1), axis=1) for z in opinions]
+        losses = [-np.sum(teacher * log_softmax(z, axis=1), axis=1) for z in margins]
     else:
-        losses = [log_losses(z, rows.y) for z in opinions]
+        losses = [log_losses(z, rows.y) for z in margins]
     return [float(np.average(each, weights=rows.sample_weight)) for each in losses]
 
 

@@ -77,16 +77,16 @@ def recalibration_of(student_margins, teacher_margins, codes, sample_weight):
     Platt, "Probabilistic Outputs for Support Vector Machines", 1999. Guo, Pleiss, Sun and
     Weinberger, "On Calibration of Modern Neural Networks", ICML 2017, arXiv:1706.04599.
     """
-    losses, gains, pools = [], [], []
+    losses, gains, maps = [], [], []
     for margins in (student_margins, teacher_margins):
-        pool = stack_margins([margins], codes, sample_weight)
-        before, after = (log_losses(z, codes) for z in (margins, pool.pooled([margins])))
+        affine = stack_margins([margins], codes, sample_weight)
+        before, after = (log_losses(z, codes) for z in (margins, affine.combined([margins])))
         losses += [float(np.average(loss, weights=sample_weight)) for loss in (before, after)]
         gains.append(before - after)
-        pools.append(pool)
+        maps.append(affine)
     return Recalibration(
-        float(pools[0].weights[0]),
-        pools[0].intercept,
+        float(maps[0].weights[0]),
+        maps[0].intercept,
         len(codes),
         *losses,
         excess=z_score(gains[0] - gains[1], sample_weight),

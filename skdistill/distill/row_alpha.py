@@ -11,7 +11,7 @@ from skdistill.distill.held_out import (
     SIGNIFICANT,
     answered,
     are_few,
-    held_out_opinions,
+    held_out_margins,
     lead_of_teacher,
 )
 from skdistill.soft_labels import proba_from_margins
@@ -124,7 +124,7 @@ def warn_of_refusal():
 def alpha_from_agreement(proba, codes, floor):
     """Compute alpha from the agreement of a teacher's honest probabilities with the label.
 
-    It is 0.8 where the label is trusted and 1 where it is taken for noise. `floor` is `noise_floor`.
+    It is 0.8 where the label is trusted and 1 where it is taken for noise, see `noise_floor`.
 
     The model: a label is drawn from the row's true distribution p, or, with probability
     e = sum_k e_k, from e_k / e, independently of the row. The observed classes then follow
@@ -169,11 +169,11 @@ def noise_floor(proba, codes, sample_weight):
 
 def _compare(student, labelled, cv):
     """Return the losses of the teacher and of held-out students, and the teacher's lead."""
-    for opinion, _ in held_out_opinions(student, labelled, cv):
-        if lead_of_teacher(labelled, opinion) > CLEAR:
+    for margins, _ in held_out_margins(student, labelled, cv):
+        if lead_of_teacher(labelled, margins) > CLEAR:
             break
-    sides, y, weight = answered(labelled, opinion)
-    mapped = (stack_margins([z], y, weight).pooled([z]) for z in sides)
+    sides, y, weight = answered(labelled, margins)
+    mapped = (stack_margins([z], y, weight).combined([z]) for z in sides)
     teacher, student = (log_losses(z, y) for z in mapped)
     losses = tuple(float(np.average(each, weights=weight)) for each in (teacher, student))
     return losses, z_score(student - teacher, weight)

@@ -25,8 +25,8 @@ __all__ = [
 class StackingWeights:
     """A weighted sum of the outputs of several models.
 
-    For margins this is a log-linear combination: its probabilities are the normalised product of the
-    models' probabilities, each raised to its weight.
+    For margins it is log-linear: its probabilities are the normalised product of the models'
+    probabilities, each raised to its weight.
 
     Attributes
     ----------

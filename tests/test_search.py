@@ -61,6 +61,7 @@ from skdistill.search.folds import make_folds
 from skdistill.search.screening import screen
 from skdistill.search.space import Plan, listed_students, make_plans
 from skdistill.search.time_limit import TimeLimit
+from skdistill.search.tpe import sample
 from skdistill.search.trials import Trial, Trials
 from skdistill.students.column_selector import ColumnSelector
 
@@ -576,14 +577,27 @@ def test_the_time_left_counts_the_groups_that_remain():
     assert remaining[-1] == {all_columns: 6}  # `make` here does not count what is done
 
 
+def test_with_optuna_the_time_left_counts_the_trials_of_all_families():
+    pytest.importorskip("optuna")
+    kinds = TreeStudentClassifier(), LinearStudentClassifier()
+    plans = [Plan(f"{kind} {n}", kind, 1.0, 0.8, None) for kind in kinds for n in "ab"]
+    trials = KnownTrials(KnownEvaluator(-0.5, -0.4), plans)
+    remaining, make = [], trials.make
+    trials.scores = {plan.name: (-0.5,) * 3 for plan in plans}
+    trials.make = lambda *args: remaining.append(dict(trials.remaining)) or make(*args)
+    sample(trials, [Costs(1.0, 3, 3)] * 4, 4, random_state=0)
+    assert sorted(remaining[0].values()) == [4.5, 7.5]
+    assert list(dict.fromkeys(sum(each.values()) for each in remaining)) == [12, 9, 6, 3]
+
+
 def test_the_smallest_network_decides_on_corrected_labels_for_all(binary_task, monkeypatch):
     judged = []
     stack = skdistill.distill.label_correction._stack
     monkeypatch.setattr(
         skdistill.distill.label_correction,
         "_stack",
-        lambda labelled, opinion, students: (
-            judged.append(students[0].hidden_layer_sizes) or stack(labelled, opinion, students)
+        lambda labelled, held_out, students: (
+            judged.append(students[0].hidden_layer_sizes) or stack(labelled, held_out, students)
         ),
     )
     students = [MLPStudentClassifier((3,), max_epochs=1), MLPStudentClassifier((2,), max_epochs=1)]

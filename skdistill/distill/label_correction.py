@@ -161,9 +161,9 @@ def silenced(student):
 def warn_of_correction(correction):
     """Warn that "auto" has chosen a correction that makes the student less like its teacher."""
     warn_caller(
-        f"label_correction='auto' made the student learn from a weighted sum, "
-        f"{correction.in_words()}; label_correction=False imitates the teacher alone, True corrects "
-        "without this warning."
+        "label_correction='auto' made the student learn from a weighted sum, "
+        f"{correction.in_words()}; label_correction=False imitates the teacher alone, True "
+        "corrects without this warning."
     )
 
 

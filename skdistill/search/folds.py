@@ -1,7 +1,7 @@
 """The folds of a search: rows, and the teacher's predictions for them."""
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,7 +11,6 @@ from sklearn.utils import check_random_state, get_tags
 
 from skdistill.caller import warn_caller
 from skdistill.columns import row_hashes, take_rows
-from skdistill.rows import Rows
 from skdistill.soft_labels import proba_from_margins
 from skdistill.teacher.identity import content_key
 from skdistill.teacher.labelling import label_rows
@@ -184,27 +183,20 @@ def _warn_of_fitted_teacher(lazy_teacher):
 def _make_fold(teacher, rows, train, test, shared, labelling, cv, n_jobs, random_state):
     train = train[_balanced_order(rows.y[train], random_state)]
     X_test = take_rows(rows.X, test)
-    of_train = Rows(
-        take_rows(rows.X, train),
-        rows.y[train],
-        rows.sample_weight[train],
-        rows.has_weights,
-        rows.pool,
-        rows.pool_weight,
-    )
+    learned = {"y": rows.y[train], "sample_weight": rows.sample_weight[train]}
+    of_train = replace(rows, X=take_rows(rows.X, train), **learned)
     if shared is None:
         lazy_teacher = LazyClassifier(teacher, of_train)
         shared = _remember(lazy_teacher, labelling, cv, n_jobs, [X_test])
-    given = rows.given_weight
     return Fold(
         teacher=shared,
         X=of_train.X,
         y=of_train.y,
-        sample_weight=None if given is None else given[train],
+        sample_weight=of_train.given_weight,
         pool=rows.pool,
         X_test=X_test,
         y_test=rows.y[test],
-        test_weight=None if given is None else given[test],
+        test_weight=rows.sample_weight[test] if rows.has_weights else None,
         test_rows=test,
     )
 

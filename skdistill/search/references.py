@@ -8,7 +8,7 @@ from skdistill.columns import take_rows
 from skdistill.export.onnx.compiled_teacher import compile_teacher
 from skdistill.search.candidates import Reference
 from skdistill.search.costs import Costs, measure_teacher, time_calls, with_latency
-from skdistill.search.trials import Trials, largest_costs, mean_measures, mean_of
+from skdistill.search.trials import Trials, averaged, mean_measures, mean_of
 
 #: Number of rows on which a compiled teacher is compared with the teacher.
 COMPARED_ROWS = 2000
@@ -41,20 +41,15 @@ def hard_references(evaluator, plans, X, n_jobs, say, time_limit):
     references = []
     evaluator = evaluator.with_params(augmentation=None)  # synthetic rows have no observed class
     made = Trials(evaluator, list(hard.values()), n_jobs, say, time_limit)
-    for plan in made.plans:
-        made.remaining[plan.group] += made.n_folds
-    made.make(range(len(hard)))
+    made.make_all()
     missing = [name for i, name in enumerate(hard) if i not in made.complete()]
     for i, name in enumerate(hard):
         if name in missing:
             continue
         trials = made.of(i)
-        fold_scores = tuple(trial.score for trial in trials)
-        costs = largest_costs([trial.costs for trial in trials])
+        *found, costs = averaged(trials)
         costs = with_latency(costs, trials[0].student, X)
-        measures = mean_measures([trial.measures for trial in trials])
-        score = mean_of(fold_scores)
-        references.append(Reference(name, "hard labels", costs, score, fold_scores, measures))
+        references.append(Reference(name, "hard labels", costs, *found))
     if not missing:
         return references, []
     why = f"{time_limit} was over before these were fitted to hard labels: {'; '.join(missing)}."

@@ -7,7 +7,7 @@ import numpy as np
 from skdistill.search.budget import excesses
 from skdistill.search.candidates import Candidate, paired_difference
 from skdistill.search.costs import judged_latency
-from skdistill.search.trials import largest_costs, mean_measures, mean_of
+from skdistill.search.trials import averaged, mean_of
 
 
 def as_candidates(entries, evaluator, budget):
@@ -29,22 +29,18 @@ def _candidate(entry, evaluator, budget):
         stage = "pruned" if scores else "not tried"
         found = mean_of(scores), scores, {}, n_rows
         return Candidate(name, params, entry.costs, *found, stage=stage, reason=entry.pruned.reason)
-    scores = tuple(trial.score for trial in entry.trials)
-    measures = mean_measures([trial.measures for trial in entry.trials])
-    costs = largest_costs([trial.costs for trial in entry.trials])
+    *found, costs = averaged(entry.trials)
     X = evaluator.folds[0].X_test
     costs = judged_latency(costs, entry.trials[0].student, X, budget.latency_us)
     return Candidate(
         name,
         params,
         costs,
-        mean_of(scores),
-        scores,
-        measures,
+        *found,
         evaluator.n_rows,
         mean_of([trial.seconds for trial in entry.trials]),
         "evaluated",
-        excesses(budget, costs, measures["agreement"]),
+        excesses(budget, costs, found[2]["agreement"]),
     )
 
 

@@ -74,12 +74,9 @@ def run_search(trials, budget, search, *, n_iter, random_state):
     trials.evaluator = replace(trials.evaluator, correction_students=deciding)
     pruned, notes = {}, []
     if search == "optuna":
-        trials.remaining[trials.plans[0].group] = min(n_iter, len(running)) * trials.n_folds
         sample(trials, costs, n_iter, random_state)
     elif search == "grid":
-        for plan in trials.plans:
-            trials.remaining[plan.group] += trials.n_folds
-        trials.make(range(len(running)))
+        trials.make_all()
     else:
         pruned, notes = screen(trials, costs, budget)
     if not trials.found:

@@ -45,7 +45,7 @@ class _Unseen:
         return "UNSEEN"
 
 
-#: Stands, in a nominal column that a student is fitted on, for all levels that it has not seen.
+#: In a nominal column that a student is fitted on, replaces all levels that it has not seen.
 UNSEEN = _Unseen()
 
 
@@ -567,7 +567,7 @@ def _checked_objects(X, name):
 
 
 def _with_nan(X, cells, kinds):
-    """Have NaN, which all teachers know, stand for marks such as `pandas.NA` in an object array."""
+    """Replace marks such as `pandas.NA` in an object array by NaN, which all teachers know."""
     marks = {kind for kind in kinds if kind.__name__ in MISSING_TYPES}
     return np.where(_of_kinds(marks, cells, X.shape), np.nan, X) if marks else X
 
@@ -587,7 +587,7 @@ def _without_sparse_columns(X):
 
 
 def _without_mask(X):
-    """Return a masked array with its masked cells missing: NumPy would show what is behind them."""
+    """Make masked cells of a masked array missing: NumPy would use the values behind the mask."""
     if not np.ma.isMaskedArray(X):
         return X
     if X.dtype.kind in "biuf":

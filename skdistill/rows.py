@@ -45,13 +45,13 @@ __all__ = [
 #: Marks rows of y without an observed class, as in scikit-learn's semi-supervised estimators.
 UNLABELLED = -1
 
-#: What becomes of marks of missing labels that are written as text.
+#: Marks of missing labels after their conversion to text.
 WRITTEN_MARKS = {"-1", "nan", "None", "<NA>", "NaT"}
 
 #: Number of hashes that `SeenRows` keeps.
 SKETCH_SIZE = 16_384
 
-#: Share of labelled rows that may stand in the unlabelled pool by chance before it is a leak.
+#: Share of labelled rows that may be among the unlabelled ones before that counts as a leak.
 LEAK_TOLERANCE = 0.01
 
 
@@ -106,7 +106,7 @@ SEEN_TOLERANCE = 0.01
 #: Number of standard errors by which known rows must exceed those expected by chance.
 CLEAR = 4.0
 
-#: The same share of rows that come after fit: in a stream of coarse rows more and more are equal.
+#: The same for rows that come after fit: in a stream of coarse rows more and more are equal.
 AGAIN_TOLERANCE = 0.1
 
 
@@ -119,8 +119,8 @@ class SeenRows:
     hashes : ndarray of shape (at most SKETCH_SIZE,)
         The smallest of the rows' hashes, sorted.
     recurring : float
-        Share of the rows that stand there more than once: so many rows of fresh data are known
-        by chance.
+        Share of the rows that occur more than once: about this share of fresh rows is known by
+        chance.
     n_rows : int
         Number of the rows.
 
@@ -153,9 +153,9 @@ class SeenRows:
     def excess_in(self, X):
         """Return the share of rows of X that were seen, beyond what chance explains.
 
-        Of n rows that were seen and m of X, as many are known by chance as recur among the n. The
-        variance of the difference is about ``m * q * (1 - q) * (1 + 2 * m / n)`` with that share
-        q: new rows come in groups of equal ones, too.
+        Of n rows that were seen and m of X, a share q, that of recurring rows among the n, is known
+        by chance. The variance of the difference is about ``m * q * (1 - q) * (1 + 2 * m / n)``:
+        new rows come in groups of equal ones, too.
         """
         hashes = hashes_of_seen(X)
         if len(self.hashes) == SKETCH_SIZE:  # larger hashes were not kept
@@ -369,8 +369,8 @@ def warn_of_one_class(classes):
     """Warn if y has one class only, so that all predictions will be the same."""
     if len(classes) == 1:
         warn_caller(
-            f"y holds one class only, {np.asarray(classes).tolist()[0]!r}, and so will every "
-            "answer. Check the filter or the comparison that y was made by."
+            f"y holds one class only, {np.asarray(classes).tolist()[0]!r}, which every "
+            "prediction will be. Check the filter or the comparison that y was made by."
         )
 
 
@@ -391,8 +391,8 @@ def warn_of_leak(hashes, pool_hashes):
     shared = np.isin(hashes, pool_hashes).mean()
     if shared > by_chance + LEAK_TOLERANCE:
         warn_caller(
-            f"{shared:.0%} of the labelled rows also stand among the unlabelled ones. The teacher "
-            "has learned their labels, so its answers there are not honest; if the pool holds the "
+            f"{shared:.0%} of the labelled rows also occur among the unlabelled ones. The teacher "
+            "has learned their labels, so its margins there are not honest; if the pool holds the "
             "validation rows of a cross-validation as well, its scores are too good. Leave "
             "labelled rows out of X_unlabeled."
         )

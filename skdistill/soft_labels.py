@@ -251,7 +251,7 @@ class SoftTargets:
 
 
 def centred(margins):
-    """Return margins minus their mean over the classes, which leaves the softmax as it is."""
+    """Return margins minus their mean over the classes, which does not change the softmax."""
     return margins - np.mean(margins, axis=1, keepdims=True)
 
 

@@ -657,7 +657,7 @@ def test_every_candidate_is_told_with_the_time_left(binary_task, capsys):
     tree = next(line for line in lines if "(3 of 3 folds, " in line)
     assert tree.startswith("[StudentSearchCV]   tree, 4 leaves, temperature 1.0, alpha 0.8: -0.")
     assert tree.endswith("s of trials left, not counting LinearStudentClassifier)")
-    assert any("the teacher has answered on 1 of 3 folds" in line for line in lines)
+    assert any("the teacher has labelled 1 of 3 folds" in line for line in lines)
 
 
 def test_a_fitted_teacher_is_warned_of_unless_it_knows_none_of_the_rows(binary_task, rng):
@@ -857,7 +857,7 @@ def test_columns_that_matter_are_given_up_last(few_columns):
     assert path.best(9) == tuple(range(9))
     assert path.n_columns == (9, 8, 7, 6, 5, 4, 3, 2)
     assert path.kl_divergence[-2] < 0.1 < path.kl_divergence[-1]
-    assert "given up next" in str(path)
+    assert "dropped next" in str(path)
 
 
 def test_columns_of_rare_classes_are_found(rng):
@@ -878,7 +878,7 @@ def test_columns_of_strings_and_gaps_are_ranked(mixed_frame):
     proba = proba.fit(numbers, y).oob_decision_function_
     path = column_path(frame, proba, list(frame.columns), 1, np.random.RandomState(0))
     assert frame.columns[path.best(1)[0]] == "kind"
-    assert frame.columns[path.given_up[0]] == "flag"
+    assert frame.columns[path.dropped[0]] == "flag"
 
 
 def test_a_wider_table_asks_no_more_of_the_models_than_their_splits(rng, monkeypatch):

@@ -192,7 +192,7 @@ def spread_of(answers, model, dtype):
         return 1.0
     largest, is_network = np.abs(answers).max(), bool(getattr(model, "layers", ()))
     least = LEAST_SPREAD * np.finfo(np.float32 if is_network else dtype).eps * largest
-    if is_network:  # what it rounds is as large as y, however little its predictions differ
+    if is_network:  # it rounds numbers as large as y, however little predictions differ
         least = max(least, min(model.scale, largest))
     return float(max(np.std(answers), least)) or 1.0
 

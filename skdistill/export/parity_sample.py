@@ -67,7 +67,7 @@ def parity_rows(student, model, X=None):
     tables = [[_mixed(values, MIXED_ROWS, random) for values in critical]]
     tables.append(_one_at_a_time(critical, random))
     if X is not None:
-        tables.append(_given(student, model, X, random))
+        tables.append(some_rows(rows_of(student, model, X), random).values)
     return PlainColumns(
         tuple(np.concatenate([table[j] for table in tables]) for j in range(len(critical)))
     )
@@ -155,8 +155,9 @@ def _one_at_a_time(critical, random):
     return table
 
 
-def _given(student, model, X, random):
-    rows = rows_of(student, model, X)
-    if len(rows) > GIVEN_ROWS:
-        rows = take_rows(rows, np.sort(random.choice(len(rows), GIVEN_ROWS, replace=False)))
-    return rows.values
+def some_rows(X, random):
+    """Return a table, or `GIVEN_ROWS` of its rows if there are more."""
+    n_rows = X.shape[0]
+    if n_rows <= GIVEN_ROWS:
+        return X
+    return take_rows(X, np.sort(random.choice(n_rows, GIVEN_ROWS, replace=False)))

@@ -1,4 +1,4 @@
-"""What was tried and found: candidates, their front, the choice among them, and references."""
+"""The results of a search: candidates, their front, the choice among them, and references."""
 
 from dataclasses import dataclass, field
 
@@ -8,7 +8,7 @@ from skdistill.formatting import columns_of, pandas_frame, text_table
 from skdistill.search.budget import Excess
 from skdistill.search.costs import Costs
 
-#: Costs that candidates are compared by, as functions of `Costs`.
+#: Limit of a budget -> the attribute of `Costs` that it applies to.
 COST_OF_LIMIT = {
     "latency_us": "latency_p99_us",
     "size_kb": "size_kb",
@@ -19,12 +19,12 @@ COST_OF_LIMIT = {
 
 @dataclass(frozen=True)
 class Candidate:
-    """A student with a temperature, an alpha and a number of columns, and what was found.
+    """A student with a temperature, an alpha and a number of columns, and its results.
 
     Attributes
     ----------
     name : str
-        What it is in a few words.
+        A short description.
     params : dict
         ``student``, ``temperature``, ``alpha`` and ``n_columns`` (None for all columns).
     costs : Costs or None
@@ -41,10 +41,10 @@ class Candidate:
     fit_seconds : float
         Mean over the folds, teacher not included.
     stage : {"evaluated", "pruned", "not tried", "over budget"}
-        Whether it was scored on all folds, given up after some rows or folds, given up before it
-        was scored, or cost too much to be scored.
+        Whether it was scored on all folds, stopped after some rows or folds, never scored, or ruled
+        out by its costs.
     excesses : tuple of Excess
-        The limits of the budget it does not keep.
+        The limits of the budget that it exceeds.
     difference : float
         Score minus that of the best of all evaluated candidates, NaN if not evaluated.
     difference_error : float
@@ -85,7 +85,7 @@ class Candidate:
         return "" if self.is_evaluated else ": ".join(filter(None, (self.stage, self.reason)))
 
     def cost(self, limit):
-        """Return what a limit of the budget is about; infinite if it has nothing of the kind."""
+        """Return the cost that a limit of the budget applies to; infinite if it has none."""
         return cost_of(self.costs, limit)
 
 
@@ -96,7 +96,7 @@ class Reference:
     Attributes
     ----------
     name : str
-        What it is.
+        Its class, or the student.
     kind : {"teacher", "compiled teacher", "hard labels"}
         The teacher, the teacher compiled by onnxruntime, or a student fitted on observed classes.
     costs : Costs
@@ -182,23 +182,23 @@ def pareto_front(candidates, limits):
     equals the first is kept.
     """
     names = cost_names(limits)
-    pool = [each for each in candidates if each.is_evaluated and not np.isnan(each.score)]
-    pool.sort(key=lambda each: (-each.score, *(each.cost(name) for name in names)))
+    scored = [each for each in candidates if each.is_evaluated and not np.isnan(each.score)]
+    scored.sort(key=lambda each: (-each.score, *(each.cost(name) for name in names)))
     front = []
-    for each in pool:
+    for each in scored:
         if not any(all(kept.cost(n) <= each.cost(n) for n in names) for kept in front):
             front.append(each)
     return CandidateTable(tuple(front))
 
 
 def cost_of(costs, limit):
-    """Return what a limit of the budget is about; infinite if there is nothing of the kind."""
+    """Return the cost that a limit of the budget applies to; infinite if there is none."""
     value = None if costs is None else getattr(costs, COST_OF_LIMIT[limit])
     return np.inf if value is None else value
 
 
 def cost_names(limits):
-    """Return the costs that a budget is about: latency and size if it names none but columns."""
+    """Return the costs that are limited: latency and size if none is, or only columns."""
     named = [name for name in limits if name in COST_OF_LIMIT]
     return named if set(named) - {"columns"} else ["latency_us", "size_kb", *named]
 

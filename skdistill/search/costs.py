@@ -20,13 +20,13 @@ from skdistill.students.kinds import STUDENTS
 #: Calls of one round, and rounds: the 99 % quantile is the smallest over the rounds.
 CALLS, ROUNDS = 1000, 5
 
-#: So many times a latency is measured at most while it is over a limit.
+#: Largest number of measurements of a latency that is over its limit.
 MEASUREMENTS = 3
 
 #: A machine is busy if a measurement waits for a core for this share of the time.
 BUSY = 0.1
 
-#: Rows that are scored in turn.
+#: Number of rows that are scored in turn.
 TIMED_ROWS = 500
 
 
@@ -40,18 +40,18 @@ class Costs:
         Thousands of bytes of the student's file; of the pickle for other models, None if they have
         none.
     n_columns : int
-        Columns that are needed for a prediction.
+        Number of columns that a prediction needs.
     n_columns_used : int
-        Those of them that can change it.
+        Number of those that can change it.
     n_leaves : int or None
-        Leaves of a tree; None for other students.
+        Number of leaves of a tree; None for other students.
     latency_p50_us, latency_p99_us : float or None
         Microseconds to predict a single row, median and 99 % quantile; None if not measured.
     engine : str or None
-        What predicted: "c", "numpy", "predict_proba" or "onnxruntime".
+        What scored the rows: "c", "numpy", "predict_proba" or "onnxruntime".
     waiting : float or None
-        Share of the time of the measurement in which other processes had the core: well above 0
-        the latency is that of a busy machine. None if it is not known.
+        Share of the time of the measurement in which other processes had the core: if it is well
+        above 0, the machine was busy. None if it is not known.
     """
 
     size_kb: float | None
@@ -111,7 +111,7 @@ def measure_latency(student, X):
 
 
 def plain_cells(X):
-    """Return the rows of a table as lists of what a service would pass to a lean scorer."""
+    """Return the rows of a table as lists of cells, as a service passes them to a lean scorer."""
     plain = plain_rows(X)
     rows = cell_values(plain if isinstance(plain, np.ndarray) else X)
     return [[cell.item() if hasattr(cell, "item") else cell for cell in row] for row in rows]
@@ -161,5 +161,5 @@ def _leaves(student):
 
 
 def _columns_used(student):
-    """Count the columns that can change an answer; of other models all of them may."""
+    """Count the columns that can change a prediction; in other models any of them may."""
     return student.n_columns_used() if isinstance(student, Student) else student.n_features_in_

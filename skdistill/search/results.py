@@ -1,4 +1,4 @@
-"""The results of a search: candidates, and scikit-learn's ``cv_results_``."""
+"""Make the results of a search: candidates, and scikit-learn's ``cv_results_``."""
 
 from dataclasses import replace
 

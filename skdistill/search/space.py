@@ -21,12 +21,12 @@ from skdistill.students.kinds import CLASSIFIERS
 
 @dataclass(frozen=True)
 class Plan:
-    """One combination that may be tried.
+    """One combination to try.
 
     Attributes
     ----------
     name : str
-        What it is in a few words, without temperature and alpha.
+        A short description, without temperature and alpha.
     student : estimator
         Not fitted.
     temperature : float or "auto"
@@ -34,7 +34,7 @@ class Plan:
     alpha : float
         Weight of the soft labels.
     n_columns : int or None
-        Number of columns the student gets to see; None for all.
+        Number of columns that the student gets; None for all.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Plan:
 
     @property
     def title(self):
-        """What it is in a few words, with temperature and alpha."""
+        """A short description, with temperature and alpha."""
         return f"{self.name}, temperature {self.temperature}, alpha {self.alpha}"
 
     @property

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from skdistill.columns import PlainColumns, column_values, plain_rows, take_rows
+from skdistill.columns import PlainColumns, column_values, plain_rows
 from skdistill.export.onnx.signature import MISSING
-from skdistill.export.parity_sample import GIVEN_ROWS, Sample, parity_rows, student_answers
+from skdistill.export.parity_sample import Sample, parity_rows, some_rows, student_answers
 
 
 def onnx_sample(student, model, X=None):
@@ -15,7 +15,7 @@ def onnx_sample(student, model, X=None):
     columns = zip(model.columns, parity_rows(student, model, X).values, strict=True)
     rows = PlainColumns(
         tuple(
-            _empty_as_missing(values)
+            np.where(values == MISSING, None, values)
             if column.is_nominal and MISSING not in column.levels
             else values
             for column, values in columns
@@ -26,14 +26,8 @@ def onnx_sample(student, model, X=None):
 
 def table_sample(model, X):
     """Draw at most `GIVEN_ROWS` rows to compare a pipeline's ONNX model on, and predict them."""
-    if X.shape[0] > GIVEN_ROWS:
-        chosen = np.random.RandomState(0).choice(X.shape[0], GIVEN_ROWS, replace=False)
-        X = take_rows(X, np.sort(chosen))
+    X = some_rows(X, np.random.RandomState(0))
     plain = plain_rows(X)
     rows = PlainColumns(tuple(column_values(plain, j) for j in range(plain.shape[1])))
     answers = model.answers(X, model.labels)
     return Sample(rows, answers if answers.ndim == 2 else answers[:, None])
-
-
-def _empty_as_missing(values):
-    return np.where(values == MISSING, None, values)

@@ -74,8 +74,8 @@ def _make_schema(connection, parts):
 def _other_columns(model, dialect, table, keep, rename):
     """Name columns of the table that the student does not read.
 
-    Those that are kept; and, where the SQL has to cope with them, columns called as the results,
-    the steps and the queries inside are: it must not take them for what it means.
+    They are those that are kept and, unless the SQL lists its columns, some that are named like its
+    results, steps and inner queries, which it must not read in their place.
     """
     others = [*(keep or ()), POSITION, ROWS, ANSWERS]
     if table is None or keep is not None:

@@ -131,12 +131,12 @@ def _answers(model, names, alias):
 
 
 def _fenced(query, fence):
-    """Have PostgreSQL compute the columns of a query once, if it has to."""
+    """Make PostgreSQL, if `fence`, compute the columns of a query once."""
     return query.offset(0, copy=False) if fence else query
 
 
 def _of(alias, expressions):
-    """Have all references name the query that they mean: one for all, or by column."""
+    """Make all references name their query: one for all, or by column."""
     for each in expressions:
         for column in each.find_all(exp.Column):
             column.set("table", quoted(alias if isinstance(alias, str) else alias[column.name]))

@@ -13,12 +13,8 @@ ML = "ai.onnx.ml"
 class GraphBuilder:
     """Collects nodes and constants.
 
-    Parameters
-    ----------
-    unique_name : callable or None, default=None
-        Makes a name that is not in use from a wish; None for one that knows only this graph.
-    taken : iterable of str, default=()
-        Names in use, for the default of `unique_name`.
+    `unique_name` makes a name that is not in use from a wish; None knows only this graph and the
+    names that are `taken`.
     """
 
     def __init__(self, unique_name=None, taken=()):

@@ -139,13 +139,7 @@ class DistillationNet(NeuralNet):
 class GraphedStep:
     """A training step that is captured as a CUDA graph and replayed: one launch, not dozens.
 
-    Parameters
-    ----------
-    step : callable
-        Takes a batch and returns a dict of tensors; it must not wait for the device.
-
-    References
-    ----------
+    The step takes a batch and returns a dict of tensors, and must not wait for the device. See
     "CUDA Graphs" in the notes of the PyTorch documentation on CUDA semantics.
     """
 

@@ -30,7 +30,7 @@ def label_real_rows(
 ):
     """Let the teacher label the rows that the user passed: the labelled, then the unlabelled ones.
 
-    The `fingerprint` stands for the teacher in keys of caches. With `correct_prior` a classifier's
+    The `fingerprint` identifies the teacher in keys of caches. With `correct_prior` a classifier's
     margins are shifted to fit the shares of the observed classes; returns this shift, or None, with
     the transfer set.
     """

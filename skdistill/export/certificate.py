@@ -164,12 +164,12 @@ def certify(
     differences[np.isnan(differences)] = np.inf
     worst = int(np.argmax(differences))
     if not differences[worst] <= tolerance:
-        row = _told(names, [values[worst : worst + 1].tolist()[0] for values in sample.rows.values])
+        cells = [values[worst : worst + 1].tolist()[0] for values in sample.rows.values]
         raise ParityError(
             f"The {format} does not match the student ({runtime}): "
             f"{np.sum(differences > tolerance):,} of {len(expected):,} rows differ by more than "
             f"the tolerance {tolerance:g}, the worst by {differences[worst]:.3g}. The worst row: "
-            f"{row}; the student predicts "
+            f"{_in_words(names, cells)}; the student predicts "
             f"{expected[worst].tolist()}, the {format} {answers[worst].tolist()}. {advice}"
         )
     return Certificate(
@@ -197,10 +197,10 @@ def spread_of(answers, model, dtype):
     return float(max(np.std(answers), least)) or 1.0
 
 
-def _told(names, row, most=20):
-    """Write a row by name, and of a wide one its first cells."""
-    shown = str(dict(zip(names[:most], row, strict=False)))
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more columns"
+def _in_words(names, row):
+    """Write a row by name, and of a wide one its first 20 cells."""
+    shown = str(dict(zip(names[:20], row, strict=False)))
+    return shown if len(names) <= 20 else f"{shown} and {len(names) - 20} more columns"
 
 
 def certificate_path(path):

@@ -125,8 +125,8 @@ def critical_values(model, j):
 def _bends(model, j):
     """Thresholds or bin edges of a column, increasing."""
     if isinstance(model, LeanTree):
-        asked = model.feature == j
-        limits = np.unique([model.threshold[asked], model.threshold32[asked].astype(np.float64)])
+        used = model.feature == j
+        limits = np.unique([model.threshold[used], model.threshold32[used].astype(np.float64)])
         return limits[limits < np.finfo(np.float32).max]  # beyond, only missing values go right
     return model.edges[j]
 

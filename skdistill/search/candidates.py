@@ -244,15 +244,15 @@ def _share_of_budget(candidate, budget):
     return max(candidate.cost(name) / limit for name, limit in limits.items())
 
 
-def closest(candidates, n=3):
-    """Describe the candidates that miss the budget by the least, a line each."""
+def closest(candidates):
+    """Describe the three candidates that miss the budget by the least, a line each."""
     missing = [each for each in candidates if each.excesses]
     missing.sort(key=lambda each: max(excess.ratio for excess in each.excesses))
     nearest = {}
     for each in missing:  # of one student the temperature that came closest
         nearest.setdefault(each.name, each)
     lines = []
-    for each in list(nearest.values())[:n]:
+    for each in list(nearest.values())[:3]:
         scored = "" if np.isnan(each.score) else f", score {each.score:.4f}"
         why = "; ".join(map(str, each.excesses))
         temperature, alpha = each.params["temperature"], each.params["alpha"]

@@ -72,7 +72,7 @@ class StudentSearchCV(ClassifierDistiller):
     alphas : sequence of float, default=(0.5, 0.8, 1.0)
         Weights of the soft labels to try with every student.
     n_columns : int, sequence of int or None, or None, default=None
-        Numbers of columns to try with every student; None among them stands for all columns. None
+        Numbers of columns to try with every student; None among them means all columns. None
         alone tries as many as the budget allows.
     rule : {"best", "one_standard_error"}, default="best"
         Which candidate within the budget is taken: the one with the best score; or, among those

@@ -13,8 +13,8 @@ ML = "ai.onnx.ml"
 class GraphBuilder:
     """Collects nodes and constants.
 
-    `unique_name` makes a name that is not in use from a wish; None knows only this graph and the
-    names that are `taken`.
+    `unique_name` turns a name into one that is not in use; by default names in use are those of the
+    graph and those `taken`.
     """
 
     def __init__(self, unique_name=None, taken=()):

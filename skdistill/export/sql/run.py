@@ -74,8 +74,8 @@ def _make_schema(connection, parts):
 def _other_columns(model, dialect, table, keep, rename):
     """Name columns of the table that the student does not read.
 
-    They are those that are kept and, unless the SQL lists its columns, some that are named like its
-    results, steps and inner queries, which it must not read in their place.
+    They are those that are kept and, unless all columns are, some that are named like the results,
+    steps and inner queries of the SQL, which it must not confuse with them.
     """
     others = [*(keep or ()), POSITION, ROWS, ANSWERS]
     if table is None or keep is not None:

@@ -18,27 +18,12 @@ MOST_RESAMPLES, MOST_WEIGHTS = 32, 2**23
 
 
 def replicate(means, statistics, sample_weight, n_resamples, random_state):
-    """Compute statistics on the rows and on resamples of them.
+    """Compute statistics on the rows, and on resamples of them (which keep their weights).
 
-    Parameters
-    ----------
-    means : dict of str to ndarray of shape (n_samples,)
-        Statistics that are weighted means: their value for every row.
-    statistics : dict of str to callable
-        All others: functions of weights of shape (n_samples,), not all zero, that return a float
-        or an array.
-    sample_weight : ndarray of shape (n_samples,)
-        Non-negative weights. Rows are resampled, their weights stay.
-    n_resamples : int
-        Number of resamples.
-    random_state : RandomState instance
-        Draws them.
-
-    Returns
-    -------
-    replicates : dict of str to ndarray of shape (1 + n_resamples, ...)
-        First the statistic on the original rows, then on every resample; NaN where it is
-        undefined.
+    `means` has the value of every row for statistics that are weighted means; `statistics` has the
+    others, as functions of weights, not all zero, that return a float or an array. The result, of
+    shape (1 + n_resamples, ...) for each, begins with that of the original rows; NaN where
+    undefined.
     """
     columns = np.column_stack(list(means.values())) if means else np.empty((len(sample_weight), 0))
     blocks = []
@@ -76,20 +61,7 @@ def ratio(numerator, denominator):
 
 
 def confusion(rows, columns, n_classes):
-    """Make the statistic of how often each pair of classes occurs, of shape (n_classes, n_classes).
-
-    Parameters
-    ----------
-    rows, columns : ndarray of shape (n_samples,)
-        The two classes of every row, as numbers.
-    n_classes : int
-        Number of classes.
-
-    Returns
-    -------
-    statistic : callable
-        Gives shares of the weight, which add up to 1.
-    """
+    """Make the statistic of what share of the weight each pair of classes, as numbers, has."""
     cells = n_classes * rows + columns
 
     def shares(weight):
@@ -100,23 +72,9 @@ def confusion(rows, columns, n_classes):
 
 
 def weighted_quantiles(values, order, shares, weight):
-    """Return the smallest values that these shares of the weight do not exceed.
+    """Return the smallest of the values that these shares of the weight do not exceed.
 
-    Parameters
-    ----------
-    values : ndarray of shape (n_samples,)
-        Any numbers.
-    order : ndarray of shape (n_samples,)
-        ``np.argsort(values)``: sorted once for many weights.
-    shares : list of float
-        Between 0 and 1.
-    weight : ndarray of shape (n_samples,)
-        Non-negative weights.
-
-    Returns
-    -------
-    quantiles : ndarray of shape (n_shares,)
-        Entries of `values`.
+    `order` is ``np.argsort(values)``, sorted once for many weights.
     """
     below = np.cumsum(weight[order])
     at = np.searchsorted(below, np.multiply(shares, below[-1]) * (1 - 1e-12))

@@ -45,19 +45,13 @@ class _Unseen:
         return "UNSEEN"
 
 
-#: Stands, in a nominal column that a student is fitted on, for all levels that it has not seen.
+#: In a nominal column that a student is fitted on, replaces all levels that it has not seen.
 UNSEEN = _Unseen()
 
 
 @dataclass(frozen=True)
 class PlainColumns:
-    """The columns of a frame as `column_values` returns them, read once.
-
-    Attributes
-    ----------
-    values : tuple of ndarray of shape (n_samples,)
-        One array per column.
-    """
+    """The columns of a frame as `column_values` returns them, read once."""
 
     values: tuple
 
@@ -76,15 +70,7 @@ def is_frame(X):
 
 
 def require_table(X, name="X"):
-    """Raise an error if X is not a table, without reading its cells.
-
-    Raises
-    ------
-    TypeError
-        If it is not a table, array or list at all, such as a model, a path or None.
-    ValueError
-        If it has not two dimensions.
-    """
+    """Raise TypeError or ValueError unless X is a table of two dimensions; cells are not read."""
     shape = getattr(X, "shape", None)
     if not isinstance(shape, tuple):
         is_listed = isinstance(X, list | tuple) or hasattr(X, "__array__")
@@ -106,32 +92,9 @@ def require_table(X, name="X"):
 def check_rows(estimator, X, *, reset, accept_sparse=False, name="X"):
     """Check a table, and its columns against those the estimator was fitted on.
 
-    Parameters
-    ----------
-    estimator : estimator
-        Gets ``n_features_in_`` and ``feature_names_in_`` if `reset`, else has them.
-    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-        The table. Missing values are allowed, infinite ones are not.
-    reset : bool
-        Whether the estimator is being fitted.
-    accept_sparse : bool, default=False
-        Whether SciPy sparse matrices are allowed.
-    name : str, default="X"
-        What messages call the table.
-
-    Returns
-    -------
-    X : ndarray, sparse matrix or data frame
-        The caller's own container, a list converted to an array. Columns that were read already
-        come back unchecked.
-
-    Raises
-    ------
-    ValueError
-        If X is not a table of at least one row and one column, has infinite or complex values, or
-        has other columns than the estimator was fitted on.
-    TypeError
-        If X is sparse and may not be, or a column holds neither numbers nor strings.
+    With `reset` the estimator gets ``n_features_in_`` and ``feature_names_in_``. Missing values are
+    allowed, infinite ones are not. The caller's own container comes back, a list as an array;
+    errors call it `name`. `PlainColumns` are returned unchecked.
     """
     if isinstance(X, PlainColumns):  # of a table that was checked before it was read
         return X
@@ -163,18 +126,10 @@ def check_rows(estimator, X, *, reset, accept_sparse=False, name="X"):
 
 
 def as_models_take(X):
-    """Return a table of new rows for models that check it themselves.
+    """Return new rows in a container that models take; the models check the cells.
 
-    Parameters
-    ----------
-    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-        The table; infinite values are left for the models to refuse.
-
-    Returns
-    -------
-    X : ndarray, sparse matrix or data frame
-        The caller's own container, a list converted to an array. Sparse columns of a pandas frame
-        are dense, and `pandas.NA` in an object array is NaN, as in `check_rows`.
+    Lists become arrays, sparse columns of pandas frames dense, and `pandas.NA` in an object array
+    NaN.
     """
     require_table(X)
     if is_frame(X):
@@ -201,21 +156,7 @@ def table_names(X):
 
 
 def column_values(X, j):
-    """Read one column.
-
-    Parameters
-    ----------
-    X : ndarray or data frame of shape (n_samples, n_features)
-        The table.
-    j : int
-        Position of the column.
-
-    Returns
-    -------
-    values : ndarray of shape (n_samples,)
-        Float64 with NaN where missing (a numeric column), or object with None where missing (a
-        nominal column).
-    """
+    """Read column j: float64 with NaN if it is numeric, objects with None if it is nominal."""
     if isinstance(X, PlainColumns):
         return X.values[j]
     if isinstance(X, np.ndarray):
@@ -242,18 +183,7 @@ def plain_rows(X):
 
 
 def cell_values(X):
-    """Read every cell in the caller's type.
-
-    Parameters
-    ----------
-    X : ndarray or data frame of shape (n_samples, n_features)
-        The table.
-
-    Returns
-    -------
-    values : ndarray of shape (n_samples, n_features) and dtype object
-        Numbers, booleans and strings; NaN or None where missing.
-    """
+    """Read every cell in the caller's type, as an object array; NaN or None where missing."""
     if isinstance(X, np.ndarray):
         return X.astype(object)
     values = np.empty(X.shape, dtype=object)
@@ -264,29 +194,11 @@ def cell_values(X):
 
 
 def column_values_as(X, j, *, levels, name):
-    """Read one column, and insist that it is of the kind it was when an estimator was fitted.
+    """Read a column as `column_values` does, and check that it is of the kind it was at fit.
 
-    Parameters
-    ----------
-    X : ndarray or data frame of shape (n_samples, n_features)
-        The table.
-    j : int
-        Position of the column.
-    levels : sequence or None
-        The levels that the column had, None standing for missing; None if it was numeric.
-    name : str
-        What messages call the column.
-
-    Returns
-    -------
-    values : ndarray of shape (n_samples,)
-        As `column_values` returns them. Numbers are read as categories where some level can be
-        one, see `skdistill.levels`, and categories that are numbers as numbers.
-
-    Raises
-    ------
-    ValueError
-        If the column holds strings where numbers are expected, or the other way round.
+    `levels` are those of the fit, None among them for missing; None if the column was numeric.
+    Numbers are read as categories if a level can be one, see `skdistill.levels`, and the other way
+    round; a ValueError calls the column `name`.
     """
     values = column_values(X, j)
     if is_nominal(values) == (levels is not None):
@@ -328,18 +240,7 @@ def take_columns(X, columns):
 
 
 def stack_rows(tables):
-    """Put tables with the same columns below each other.
-
-    Parameters
-    ----------
-    tables : list of ndarray, list of sparse matrices or list of data frames
-        All of one kind of container.
-
-    Returns
-    -------
-    X : ndarray, sparse matrix or data frame
-        The container of the tables.
-    """
+    """Put tables of one container, with the same columns, below each other."""
     if len(tables) == 1:
         return tables[0]
     if sp.issparse(tables[0]):
@@ -353,25 +254,9 @@ def stack_rows(tables):
 
 
 def replace_cells(X, j, source_rows, changed, values):
-    """Build a new column j: cells of the given rows of X, some of them replaced by numbers.
+    """Build column j from cells of the given rows of X, those at the positions `changed` replaced.
 
-    Parameters
-    ----------
-    X : ndarray or data frame of shape (n_samples, n_features)
-        The table.
-    j : int
-        Position of the column.
-    source_rows : ndarray of shape (n_new,)
-        The row of X that each new cell is copied from.
-    changed : ndarray of shape (n_changed,)
-        Positions among the new cells that get a number instead.
-    values : ndarray of shape (n_changed,)
-        These numbers; rounded where the column holds integers.
-
-    Returns
-    -------
-    column : ndarray of shape (n_new,) or series
-        Of the column's own type.
+    The new values are numbers, rounded if the column holds integers. The type of the column stays.
     """
     if isinstance(X, np.ndarray):
         column = X[source_rows, j]
@@ -389,25 +274,10 @@ def replace_cells(X, j, source_rows, changed, values):
 
 
 def replace_levels(X, j, source_rows, changed, levels):
-    """Build a new nominal column j: cells of the given rows of X, some of them replaced.
+    """Build the nominal column j from cells of some rows of X, those at `changed` replaced.
 
-    Parameters
-    ----------
-    X : ndarray or data frame of shape (n_samples, n_features)
-        The table.
-    j : int
-        Position of the column.
-    source_rows : ndarray of shape (n_new,)
-        The row of X that each new cell is copied from.
-    changed : ndarray of shape (n_changed,)
-        Positions among the new cells that get another value.
-    levels : list of length n_changed
-        These: categories, also such as the column does not know, or None for missing.
-
-    Returns
-    -------
-    column : ndarray of shape (n_new,) or series
-        Of the column's own type; categories that it does not know come after those it knows.
+    `levels` are the new values, None for missing. The type of the column stays; categories that are
+    new to it come last.
     """
     if isinstance(X, np.ndarray):
         column = X[source_rows, j].astype(object)
@@ -435,20 +305,7 @@ def replace_levels(X, j, source_rows, changed, levels):
 
 
 def mark_unseen(X, real):
-    """Mark the levels that no real row has as `UNSEEN`.
-
-    Parameters
-    ----------
-    X : ndarray, data frame or PlainColumns of shape (n_samples, n_features)
-        Real and synthetic rows.
-    real : ndarray of shape (n_samples,)
-        Which rows are real.
-
-    Returns
-    -------
-    X : ndarray, data frame or PlainColumns of shape (n_samples, n_features)
-        The table itself if there are none.
-    """
+    """Mark the levels that no real row has as `UNSEEN`; without any return the table itself."""
     if real.all():
         return X
     columns, found = [], False
@@ -464,20 +321,7 @@ def mark_unseen(X, real):
 
 
 def mix_rows(X, source):
-    """Compose rows cell by cell.
-
-    Parameters
-    ----------
-    X : ndarray or data frame of shape (n_samples, n_features)
-        The table.
-    source : ndarray of shape (n_mixed, n_features)
-        The row of X that each cell is copied from.
-
-    Returns
-    -------
-    mixed : ndarray or data frame of shape (n_mixed, n_features)
-        In the container of X.
-    """
+    """Compose rows from cells of X; `source` has the row of each, as (n_mixed, n_features)."""
     none = np.arange(0)
     return table_like(X, [replace_cells(X, j, rows, none, none) for j, rows in enumerate(source.T)])
 
@@ -492,18 +336,9 @@ def table_like(X, columns):
 def row_hashes(X, precision=np.float64):
     """Give rows with equal cells equal numbers, and different rows almost surely different ones.
 
-    Parameters
-    ----------
-    X : ndarray, sparse matrix or data frame of shape (n_samples, n_features)
-        The table. Containers and number types do not matter: 1, 1.0 and True are equal.
-    precision : {np.float64, np.float32}, default=np.float64
-        Numbers that are equal in this type count as equal: with float32 a row equals its copy as
-        trees and networks see it.
-
-    Returns
-    -------
-    hashes : ndarray of shape (n_samples,) and dtype uint64
-        Comparable between tables, containers and processes.
+    Hashes are uint64, comparable between tables, containers, number types and processes.
+    `precision` is the type in which numbers are compared: with float32 a row equals its copy as
+    trees and networks receive it.
     """
     if sp.issparse(X):
         return _sparse_row_hashes(X.tocsr().astype(precision).astype(np.float64))
@@ -526,20 +361,10 @@ def row_hashes(X, precision=np.float64):
 def as_documented_table(X):
     """Return a table as the native libraries that read pandas document it, the same if it is one.
 
-    Some of them end the process, instead of raising, on a frame that they do not know.
-
-    Parameters
-    ----------
-    X : ndarray, sparse matrix or data frame of shape (n_samples, n_features)
-        The table.
-
-    Returns
-    -------
-    table : ndarray, sparse matrix or pandas.DataFrame of shape (n_samples, n_features)
-        Arrays hold numbers, sparse matrices are compressed, and the columns of a frame are NumPy's
-        numbers and booleans and pandas' own categories: text becomes categories, and what pandas
-        keeps otherwise (nullable, sparse, of Arrow) becomes float64. The columns of an array with
-        text are called ``Column_0, Column_1, ...``.
+    Some of them end the process, instead of raising, on a frame that they do not know. Arrays hold
+    numbers, sparse matrices are compressed, columns of frames have the types of NumPy or are
+    pandas' categories: text becomes categories, whatever else pandas has (nullable, sparse, Arrow)
+    float64. The columns of an array with text are called ``Column_0, Column_1, ...``.
     """
     if sp.issparse(X):
         return X if isinstance(X, sp.csr_matrix | sp.csc_matrix) else sp.csr_matrix(X)
@@ -742,7 +567,7 @@ def _checked_objects(X, name):
 
 
 def _with_nan(X, cells, kinds):
-    """Have NaN, which all teachers know, stand for marks such as `pandas.NA` in an object array."""
+    """Replace marks such as `pandas.NA` in an object array by NaN, which all teachers know."""
     marks = {kind for kind in kinds if kind.__name__ in MISSING_TYPES}
     return np.where(_of_kinds(marks, cells, X.shape), np.nan, X) if marks else X
 
@@ -762,7 +587,7 @@ def _without_sparse_columns(X):
 
 
 def _without_mask(X):
-    """Return a masked array with its masked cells missing: NumPy would show what is behind them."""
+    """Make masked cells of a masked array missing: NumPy would use the values behind the mask."""
     if not np.ma.isMaskedArray(X):
         return X
     if X.dtype.kind in "biuf":

@@ -3,7 +3,6 @@
 from numbers import Integral, Real
 
 import numpy as np
-from scipy.special import rel_entr
 from scipy.stats import spearmanr
 from sklearn.metrics import mean_absolute_error, r2_score
 
@@ -11,7 +10,7 @@ from skdistill.messages import shown
 from skdistill.models import student_and_teacher
 from skdistill.parameters import Interval, validate_params
 from skdistill.ranking import Ranking
-from skdistill.soft_labels import SMALLEST_PROBABILITY
+from skdistill.soft_labels import js_of_rows, kl_of_rows
 
 __all__ = [
     "agreement",
@@ -56,17 +55,6 @@ def agreement(teacher_proba, student_proba, sample_weight=None):
     teacher_proba, student_proba = _check_pair(teacher_proba, student_proba)
     same = teacher_proba.argmax(axis=1) == student_proba.argmax(axis=1)
     return float(np.average(same, weights=sample_weight))
-
-
-def kl_of_rows(teacher_proba, student_proba):
-    """Kullback-Leibler divergence of every row, of shape (n_samples,); see `kl_divergence`."""
-    return rel_entr(teacher_proba, np.maximum(student_proba, SMALLEST_PROBABILITY)).sum(axis=1)
-
-
-def js_of_rows(teacher_proba, student_proba):
-    """Jensen-Shannon divergence of every row, of shape (n_samples,); see `js_divergence`."""
-    middle = (teacher_proba + student_proba) / 2
-    return (rel_entr(teacher_proba, middle) + rel_entr(student_proba, middle)).sum(axis=1) / 2
 
 
 def kl_divergence(teacher_proba, student_proba, sample_weight=None):

@@ -44,13 +44,13 @@ __all__ = [
 #: Marks rows of y without an observed class, as in scikit-learn's semi-supervised estimators.
 UNLABELLED = -1
 
-#: What becomes of marks of missing labels that are written as text.
+#: Marks of missing labels after their conversion to text.
 WRITTEN_MARKS = {"-1", "nan", "None", "<NA>", "NaT"}
 
 #: Number of hashes that `SeenRows` keeps.
 SKETCH_SIZE = 16_384
 
-#: Share of labelled rows that may stand in the unlabelled pool by chance before it is a leak.
+#: Share of labelled rows that may be among the unlabelled ones before that counts as a leak.
 LEAK_TOLERANCE = 0.01
 
 
@@ -105,7 +105,7 @@ SEEN_TOLERANCE = 0.01
 #: Number of standard errors by which known rows must exceed those expected by chance.
 CLEAR = 4.0
 
-#: The same share of rows that come after fit: in a stream of coarse rows more and more are equal.
+#: The same for rows that come after fit: in a stream of coarse rows more and more are equal.
 AGAIN_TOLERANCE = 0.1
 
 
@@ -118,8 +118,8 @@ class SeenRows:
     hashes : ndarray of shape (at most SKETCH_SIZE,)
         The smallest of the rows' hashes, sorted.
     recurring : float
-        Share of the rows that stand there more than once: so many rows of fresh data are known
-        by chance.
+        Share of the rows that occur more than once: about this share of fresh rows is known by
+        chance.
     n_rows : int
         Number of the rows.
 
@@ -152,9 +152,9 @@ class SeenRows:
     def excess_in(self, X):
         """Return the share of rows of X that were seen, beyond what chance explains.
 
-        Of n rows that were seen and m of X, as many are known by chance as recur among the n. The
-        variance of the difference is about ``m * q * (1 - q) * (1 + 2 * m / n)`` with that share
-        q: new rows come in groups of equal ones, too.
+        Of n rows that were seen and m of X, a share q, that of recurring rows among the n, is known
+        by chance. The variance of the difference is about ``m * q * (1 - q) * (1 + 2 * m / n)``:
+        new rows come in groups of equal ones, too.
         """
         hashes = hashes_of_seen(X)
         if len(self.hashes) == SKETCH_SIZE:  # larger hashes were not kept
@@ -170,17 +170,7 @@ class SeenRows:
 
 
 def warn_of_seen_rows(seen, X, consequence):
-    """Warn if rows that should be new to a model are not.
-
-    Parameters
-    ----------
-    seen : SeenRows
-        What the model was fitted on.
-    X : ndarray, sparse matrix or data frame of shape (n_samples, n_features)
-        Rows that should be new.
-    consequence : str
-        A sentence: what they do, and what to pass instead.
-    """
+    """Warn if rows that should be new to a model are not; the warning ends with `consequence`."""
     share = seen.excess_in(X)
     if share > AGAIN_TOLERANCE:
         warn_caller(
@@ -196,35 +186,11 @@ def hashes_of_seen(X):
 def check_classification_rows(
     estimator, X, y, sample_weight, X_unlabeled, *, known_classes, accept_sparse
 ):
-    """Check the rows of a classification task.
+    """Check the rows of a classification task, and separate those with a class from those without.
 
-    Parameters
-    ----------
-    estimator : estimator
-        Gets ``n_features_in_`` and ``feature_names_in_``.
-    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-        Rows.
-    y : array-like of shape (n_samples,)
-        Classes; -1 marks unlabelled rows, unless it is one of `known_classes`.
-    sample_weight : array-like of shape (n_samples,) or None
-        Weights.
-    X_unlabeled : table, tuple of tables or None
-        More unlabelled rows.
-    known_classes : ndarray or None
-        Classes of a fitted teacher.
-    accept_sparse : bool
-        Whether sparse matrices are taken.
-
-    Returns
-    -------
-    rows : Rows
-        Rows with a class, and rows without. If no row has one, which needs `known_classes`, all
-        rows are in ``X``.
-
-    Raises
-    ------
-    ValueError
-        If anything has the wrong shape, type or values.
+    -1 marks rows without a class, unless it is one of `known_classes`, those of a fitted teacher.
+    If no row has a class, which needs `known_classes`, all rows are in ``Rows.X``. The estimator
+    gets ``n_features_in_`` and ``feature_names_in_``.
     """
     X = check_rows(estimator, X, reset=True, accept_sparse=accept_sparse)
     y = _as_labels(estimator, y)
@@ -273,19 +239,9 @@ def check_regression_rows(estimator, X, y, sample_weight, X_unlabeled, *, accept
 
 
 def check_something_observed(rows, needed_for):
-    """Check that there are observed classes if something needs them.
+    """Raise if no class was observed and a parameter was passed that needs some.
 
-    Parameters
-    ----------
-    rows : Rows
-        Checked rows.
-    needed_for : dict of str to bool
-        Parameters as users pass them, and whether they were passed.
-
-    Raises
-    ------
-    ValueError
-        If no class was observed and a parameter needs some.
+    `needed_for` says of each parameter, as users write it, whether it was passed.
     """
     needing = [parameter for parameter, is_passed in needed_for.items() if is_passed]
     if rows.nothing_observed and needing:
@@ -296,28 +252,9 @@ def check_something_observed(rows, needed_for):
 
 
 def encode_observed(estimator, y, X, classes):
-    """Turn observed classes into their positions among known ones, -1 where none was observed.
+    """Turn observed classes into their positions among the known ones, sorted; -1 marks no class.
 
-    Parameters
-    ----------
-    estimator : estimator
-        Whose name messages mention.
-    y : array-like of shape (n_samples,)
-        Classes; -1 marks unlabelled rows, unless it is one of `classes`.
-    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-        The rows.
-    classes : ndarray of shape (n_classes,)
-        The known classes, sorted.
-
-    Returns
-    -------
-    codes : ndarray of shape (n_samples,)
-        Positions, and -1.
-
-    Raises
-    ------
-    ValueError
-        If y has another length than X, or classes that are not known.
+    Raises ValueError if y has another length than X, or a class that is not known.
     """
     y = _as_labels(estimator, y)
     check_length(y, X)
@@ -335,13 +272,7 @@ def encode_observed(estimator, y, X, classes):
 
 
 def check_classes(classes, known):
-    """Check the classes that were passed to partial_fit, if any: what is known cannot change.
-
-    Raises
-    ------
-    ValueError
-        If they are others.
-    """
+    """Raise if the classes that were passed to partial_fit are others than the known ones."""
     if classes is not None and not np.array_equal(np.unique(classes), known):
         raise ValueError(
             f"classes={np.unique(classes).tolist()} are not the classes there are, "
@@ -437,8 +368,8 @@ def warn_of_one_class(classes):
     """Warn if y has one class only, so that all predictions will be the same."""
     if len(classes) == 1:
         warn_caller(
-            f"y holds one class only, {np.asarray(classes).tolist()[0]!r}, and so will every "
-            "answer. Check the filter or the comparison that y was made by."
+            f"y holds one class only, {np.asarray(classes).tolist()[0]!r}, which every "
+            "prediction will be. Check the filter or the comparison that y was made by."
         )
 
 
@@ -459,8 +390,8 @@ def warn_of_leak(hashes, pool_hashes):
     shared = np.isin(hashes, pool_hashes).mean()
     if shared > by_chance + LEAK_TOLERANCE:
         warn_caller(
-            f"{shared:.0%} of the labelled rows also stand among the unlabelled ones. The teacher "
-            "has learned their labels, so its answers there are not honest; if the pool holds the "
+            f"{shared:.0%} of the labelled rows also occur among the unlabelled ones. The teacher "
+            "has learned their labels, so its margins there are not honest; if the pool holds the "
             "validation rows of a cross-validation as well, its scores are too good. Leave "
             "labelled rows out of X_unlabeled."
         )

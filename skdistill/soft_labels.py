@@ -22,6 +22,8 @@ __all__ = [
     "distillation_loss_gradient",
     "free_margins",
     "free_outputs",
+    "js_of_rows",
+    "kl_of_rows",
     "margins_from_decision",
     "margins_from_proba",
     "proba_from_margins",
@@ -40,36 +42,17 @@ TEMPERATURE_RANGE = (0.05, 20.0)
 
 
 def proba_from_margins(margins):
-    """Turn margins into probabilities: the softmax of every row.
-
-    Parameters
-    ----------
-    margins : ndarray of shape (n_samples, n_classes)
-        Pre-link scores.
-
-    Returns
-    -------
-    proba : ndarray of shape (n_samples, n_classes)
-        Non-negative rows that sum to 1.
-    """
+    """Turn margins into probabilities: the softmax of every row."""
     return softmax(margins, axis=1)
 
 
 def margins_from_proba(proba, floor=SMALLEST_PROBABILITY):
     """Turn probabilities into margins whose softmax gives the probabilities back.
 
-    Parameters
-    ----------
-    proba : ndarray of shape (n_samples, n_classes)
-        Rows that sum to 1.
-    floor : float or array-like of shape (n_classes,), default=1e-12
-        The smallest probability of each class that differs from zero. Entries below it are raised
-        to it; all others keep their values, up to the new sum of the row.
-
-    Returns
-    -------
-    margins : ndarray of shape (n_samples, n_classes)
-        Log-probabilities; with two classes the first column is 0 and the second the log-odds.
+    With two classes the first column is 0 and the second the log-odds; with more, columns are
+    log-probabilities. `floor`, a number or one per class, is the smallest probability that differs
+    from zero: entries below are raised to it, the others keep their values, up to the new sum of
+    the row.
     """
     log_proba = np.log(np.maximum(np.asarray(proba, dtype=np.float64), floor))
     if log_proba.shape[1] == 2:
@@ -78,17 +61,9 @@ def margins_from_proba(proba, floor=SMALLEST_PROBABILITY):
 
 
 def margins_from_decision(decision):
-    """Turn the output of a ``decision_function`` or raw boosting scores into margins.
+    """Turn the output of a ``decision_function`` or raw boosting scores into float64 margins.
 
-    Parameters
-    ----------
-    decision : ndarray of shape (n_samples,), (n_samples, 1) or (n_samples, n_classes)
-        One column is the log-odds of the second of two classes.
-
-    Returns
-    -------
-    margins : ndarray of shape (n_samples, n_classes)
-        Float64. One column ``x`` becomes ``(0, x)``: ``(-x, x)`` would double the log-odds.
+    One column ``x``, the log-odds, becomes ``(0, x)``: ``(-x, x)`` would double the log-odds.
     """
     decision = np.asarray(decision, dtype=np.float64)
     if decision.ndim == 2 and decision.shape[1] > 1:
@@ -99,29 +74,12 @@ def margins_from_decision(decision):
 
 
 def free_outputs(margins):
-    """Turn margins of shape (..., n_classes) into outputs of a model, one for two classes.
-
-    Returns
-    -------
-    outputs : ndarray of shape (..., n_outputs)
-        The log-odds, one output, for two classes; else the margins.
-    """
+    """Turn margins into outputs of a model: the log-odds alone if there are two classes."""
     return margins[..., 1:] - margins[..., :1] if margins.shape[-1] == 2 else margins
 
 
 def free_margins(proba):
-    """Turn one distribution into the outputs of a model that predicts it.
-
-    Parameters
-    ----------
-    proba : ndarray of shape (n_classes,)
-        Sums to 1.
-
-    Returns
-    -------
-    outputs : ndarray of shape (n_outputs,)
-        The log-odds, one output, for two classes; else one log-probability per class.
-    """
+    """Turn one distribution into the outputs, see `free_outputs`, of a model that predicts it."""
     log_proba = np.log(np.maximum(proba, SMALLEST_PROBABILITY))
     return free_outputs(log_proba)
 
@@ -129,36 +87,26 @@ def free_margins(proba):
 def soften(margins, temperature=1.0):
     """Soft labels: the softmax of the margins divided by the temperature.
 
-    Parameters
-    ----------
-    margins : ndarray of shape (n_samples, n_classes)
-        Pre-link scores.
-    temperature : float, default=1.0
-        Larger than 0. Towards infinity the soft labels become uniform, towards 0 one-hot.
-
-    Returns
-    -------
-    soft_labels : ndarray of shape (n_samples, n_classes)
-        Probabilities.
-
-    References
-    ----------
+    The temperature is larger than 0; towards infinity they become uniform, towards 0 one-hot.
     Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015,
     arXiv:1503.02531.
     """
     return softmax(np.asarray(margins) / temperature, axis=1)
 
 
-class HintTargets(NamedTuple):
-    """A hint, and its targets on every row.
+def kl_of_rows(teacher_proba, student_proba):
+    """Kullback-Leibler divergence of every row, of shape (n_samples,), in nats."""
+    return rel_entr(teacher_proba, np.maximum(student_proba, SMALLEST_PROBABILITY)).sum(axis=1)
 
-    Attributes
-    ----------
-    hint : Hint
-        One of `skdistill.distill.hints`.
-    targets : ndarray of shape (n_samples, n_targets)
-        See `Hint.compute_targets`.
-    """
+
+def js_of_rows(teacher_proba, student_proba):
+    """Jensen-Shannon divergence of every row, of shape (n_samples,), in nats."""
+    middle = (teacher_proba + student_proba) / 2
+    return (rel_entr(teacher_proba, middle) + rel_entr(student_proba, middle)).sum(axis=1) / 2
+
+
+class HintTargets(NamedTuple):
+    """A hint, and its targets on every row; see `Hint.compute_targets`."""
 
     hint: Any
     targets: np.ndarray
@@ -261,15 +209,9 @@ class SoftTargets:
     def mixed(self):
         """Soft and hard labels as one distribution per row, and the row's weight, at T = 1.
 
-        At T = 1 the distillation loss is, up to a constant, the cross-entropy against this mix:
-        a student that fits weighted probabilities fits the loss.
-
-        Returns
-        -------
-        proba : ndarray of shape (n_samples, n_classes)
-            ``alpha * q + (1 - alpha) * y``, and ``q`` where no class was observed.
-        weight : ndarray of shape (n_samples,)
-            The sum of the weights of the row's two terms.
+        At T = 1 the distillation loss is, up to a constant, the cross-entropy against this mix,
+        ``alpha * q + (1 - alpha) * y`` (``q`` where no class was observed): a student that fits
+        weighted probabilities fits the loss. The weight is the sum of those of the row's two terms.
         """
         soft, hard = self.soft_weight(), self.hard_weight()
         weight = soft + hard
@@ -278,13 +220,10 @@ class SoftTargets:
         return proba, weight
 
     def terms(self):
-        """Write the distillation loss as a sum of terms, up to a constant.
+        """Write the distillation loss as a list of terms, up to a constant.
 
-        Returns
-        -------
-        terms : list of Term
-            With "kl" at T = 1 there is one, against the mix of soft and hard labels, else the soft
-            and the hard one; terms without weight are left out.
+        With "kl" at T = 1 there is one, against the mix of soft and hard labels, else the soft and
+        the hard one; terms without weight are left out.
         """
         if self.loss == "kl" and self.temperature == 1.0:
             return [Term("kl", 1.0, *self.mixed())]
@@ -312,7 +251,7 @@ class SoftTargets:
 
 
 def centred(margins):
-    """Return margins minus their mean over the classes, which leaves the softmax as it is."""
+    """Return margins minus their mean over the classes, which does not change the softmax."""
     return margins - np.mean(margins, axis=1, keepdims=True)
 
 
@@ -360,17 +299,7 @@ def distillation_loss(student_margins, targets):
 def distillation_loss_gradient(student_margins, targets):
     """Compute the gradient of `distillation_loss` with respect to the student's margins.
 
-    Parameters
-    ----------
-    student_margins : ndarray of shape (n_samples, n_classes)
-        The student's pre-link scores at T = 1.
-    targets : SoftTargets
-        Teacher's margins, observed classes, weights, temperature, alpha and loss.
-
-    Returns
-    -------
-    gradient : ndarray of shape (n_samples, n_classes)
-        With "kl", ``w * (alpha * T * (p_T - q_T) + (1 - alpha) * (p - y))``.
+    With "kl" it is ``w * (alpha * T * (p_T - q_T) + (1 - alpha) * (p - y))``.
     """
     return weighted_loss(student_margins, targets.terms())[1]
 
@@ -378,20 +307,9 @@ def distillation_loss_gradient(student_margins, targets):
 def weighted_loss(student_margins, terms):
     """Compute the distillation loss of every row, up to a constant, and its gradient.
 
-    Parameters
-    ----------
-    student_margins : ndarray of shape (n_samples, n_classes)
-        The student's pre-link scores at T = 1.
-    terms : list of Term
-        Of `SoftTargets.terms`, computed once for many calls.
-
-    Returns
-    -------
-    loss : ndarray of shape (n_samples,)
-        The sum over the terms of ``T**2 * weight * D(target, student_margins / T)``, where the
-        divergence "kl" is taken without the entropy of the target.
-    gradient : ndarray of shape (n_samples, n_classes)
-        The gradient with respect to the student's margins.
+    The loss is the sum over the terms of ``T**2 * weight * D(target, student_margins / T)``, where
+    the divergence "kl" is taken without the entropy of the target; the gradient is that with
+    respect to the student's margins.
     """
     loss, gradient = np.zeros(len(student_margins)), np.zeros(student_margins.shape)
     for kind, temperature, target, weight in terms:
@@ -418,11 +336,9 @@ def _brier(z, q):
 def _js(z, q):
     log_p = log_softmax(z, axis=1)
     p = np.exp(log_p)
-    m = (p + q) / 2
     with np.errstate(divide="ignore"):  # log 0 = -inf, which adds nothing
         log_m = np.logaddexp(log_p, np.log(q)) - np.log(2)
-    divergence = (rel_entr(q, m) + rel_entr(p, m)).sum(axis=1) / 2
-    return divergence, _through_softmax(p, (log_p - log_m) / 2)
+    return js_of_rows(q, p), _through_softmax(p, (log_p - log_m) / 2)
 
 
 def _through_softmax(p, slope):
@@ -442,27 +358,11 @@ def _least_loss(targets):
 
 
 def calibration_temperature(margins, codes, sample_weight=None):
-    """Find the temperature at which margins predict the observed classes best.
+    """Find the temperature at which margins of held-out rows predict their classes, `codes`, best.
 
-    Parameters
-    ----------
-    margins : ndarray of shape (n_samples, n_classes)
-        Pre-link scores of a model on rows it was not fitted on.
-    codes : ndarray of shape (n_samples,)
-        The observed class as an index into the columns of `margins`.
-    sample_weight : ndarray of shape (n_samples,), default=None
-        Non-negative weights.
-
-    Returns
-    -------
-    temperature : float
-        The minimiser of the log loss of ``softmax(margins / T)``, between 0.05 and 20. Above 1
-        the margins were overconfident, below 1 underconfident.
-
-    References
-    ----------
-    Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks", ICML 2017,
-    arXiv:1706.04599.
+    It minimises the log loss of ``softmax(margins / T)`` between 0.05 and 20: above 1 the margins
+    were overconfident, below 1 underconfident. Guo, Pleiss, Sun and Weinberger, "On Calibration of
+    Modern Neural Networks", ICML 2017, arXiv:1706.04599.
     """
     rows = np.arange(len(codes))
 

@@ -25,8 +25,8 @@ __all__ = [
 class StackingWeights:
     """A weighted sum of the outputs of several models.
 
-    For margins this is log-linear pooling: its probabilities are the normalised product of the
-    models' probabilities, each raised to its weight.
+    For margins it is log-linear: its probabilities are the normalised product of the models'
+    probabilities, each raised to its weight.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class StackingWeights:
     weights: np.ndarray
     intercept: np.ndarray
 
-    def pooled(self, outputs):
+    def combined(self, outputs):
         """Return the weighted sum of outputs, all of shape (n_samples, n_classes)."""
         return sum(w * z for w, z in zip(self.weights, outputs, strict=True)) + self.intercept
 

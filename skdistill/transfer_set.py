@@ -158,27 +158,9 @@ class TransferSet:
 
 
 def not_observed(X, margins, sample_weight, origin, classes, synthetic_labelling="direct"):
-    """Make the part of a transfer set that has no observed classes or values.
+    """Make the part of a transfer set of rows with margins, and without observed classes or values.
 
-    Parameters
-    ----------
-    X : ndarray, sparse matrix or data frame of shape (n_samples, n_features)
-        The rows.
-    margins : ndarray of shape (n_samples, n_classes)
-        The teacher's margins.
-    sample_weight : ndarray of shape (n_samples,)
-        Their weights.
-    origin : {"unlabelled", "synthetic"}
-        Where they come from.
-    classes : ndarray of shape (n_classes,) or None
-        Class labels; None in regression.
-    synthetic_labelling : {"half_oob", "direct"}, default="direct"
-        How synthetic rows were labelled.
-
-    Returns
-    -------
-    transfer_set : TransferSet
-        The rows with margins, and nothing observed.
+    `classes` are None in regression; `synthetic_labelling` says how synthetic rows were labelled.
     """
     n_samples = X.shape[0]
     return TransferSet(
@@ -206,19 +188,10 @@ def join(parts):
 
 
 def kinds_of_unknown_cells(X, ask):
-    """Find the unknown cells that a teacher accepts in nominal columns.
+    """Find the unknown cells in nominal columns with which a teacher predicts without an error.
 
-    Parameters
-    ----------
-    X : ndarray or data frame of shape (n_samples, n_features)
-        Real rows.
-    ask : callable
-        Predicts a table by the teacher, and raises if the teacher does not accept it.
-
-    Returns
-    -------
-    kinds : list of (int, list)
-        Columns, and cells for them: levels that no row has, or None for missing.
+    `ask` predicts a table. Returns pairs of a column and its cells: levels that no row has, or None
+    for missing.
     """
     known = {j: _levels(column_values(X, j)) for j in range(X.shape[1])}
     nominal = {j: levels for j, levels in known.items() if levels}
@@ -238,22 +211,7 @@ def kinds_of_unknown_cells(X, ask):
 
 
 def with_unknown_cells(X, rows, kinds):
-    """Put one unknown cell into each of some rows, every kind equally often.
-
-    Parameters
-    ----------
-    X : ndarray or data frame of shape (n_samples, n_features)
-        Rows.
-    rows : ndarray of shape (n_changed,)
-        Positions of those that change.
-    kinds : list of (int, list)
-        As `kinds_of_unknown_cells` returns them.
-
-    Returns
-    -------
-    changed : ndarray or data frame of shape (n_samples, n_features)
-        In the container of X.
-    """
+    """Put an unknown cell into each of some rows, every one of the `kinds` equally often."""
     all_rows, none = np.arange(X.shape[0]), np.arange(0)
     changed = {}
     for k, (j, values) in enumerate(kinds):

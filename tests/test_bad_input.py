@@ -358,7 +358,7 @@ class TestClasses:
     )
     def test_one_alone_is_said(self, estimator, binary_task):
         X, _ = binary_task
-        with pytest.warns(UserWarning, match="y holds one class only, 7, and so will every answer"):
+        with pytest.warns(UserWarning, match="one class only, 7, which every prediction will be"):
             clone(estimator).fit(X[:60], np.full(60, 7))
 
     def test_one_alone_leaves_a_search_nothing_to_compare(self, binary_task):

@@ -26,7 +26,7 @@ from skdistill import (
 from skdistill.soft_labels import margins_from_decision, proba_from_margins
 from skdistill.stacking import stack_margins, stack_predictions, z_score
 
-WARNING = "made the student learn from a pool"
+WARNING = "made the student learn from a weighted sum"
 
 
 @pytest.fixture(scope="module")
@@ -69,51 +69,52 @@ class Counting(LogisticRegression):
         return super().fit(*args, **kwargs)
 
 
-class TestPool:
-    def test_one_opinion_is_platt_scaled(self, rng):
+class TestStacking:
+    def test_one_model_is_platt_scaled(self, rng):
         margins = margins_from_decision(rng.normal(size=4000) * 3)
         y = (rng.random(4000) < proba_from_margins(margins / 3 + [0, 0.5])[:, 1]).astype(int)
         weight = rng.random(4000)
-        pool = stack_margins([margins], y, weight)
+        stacking = stack_margins([margins], y, weight)
         platt = LogisticRegression(C=np.inf).fit(margins[:, 1:], y, weight)
-        np.testing.assert_allclose(pool.weights, platt.coef_[0], rtol=0.01)
-        np.testing.assert_allclose(pool.intercept, [0, platt.intercept_[0]], atol=0.01)
+        np.testing.assert_allclose(stacking.weights, platt.coef_[0], rtol=0.01)
+        np.testing.assert_allclose(stacking.intercept, [0, platt.intercept_[0]], atol=0.01)
 
     @pytest.mark.parametrize("n_classes", [2, 4])
     def test_the_weights_of_a_product_of_experts_are_found(self, rng, n_classes):
-        opinions = rng.normal(size=(2, 40_000, n_classes)) * 2
-        proba = proba_from_margins(0.3 * opinions[0] + 0.8 * opinions[1])
+        outputs = rng.normal(size=(2, 40_000, n_classes)) * 2
+        proba = proba_from_margins(0.3 * outputs[0] + 0.8 * outputs[1])
         y = (proba.cumsum(axis=1) < rng.random((40_000, 1))).sum(axis=1)
-        pool = stack_margins(opinions, y, np.ones(len(y)))
-        np.testing.assert_allclose(pool.weights, [0.3, 0.8], atol=0.03)
-        np.testing.assert_allclose(pool.intercept, 0, atol=0.06)
-        assert pool.intercept[0] == 0
+        stacking = stack_margins(outputs, y, np.ones(len(y)))
+        np.testing.assert_allclose(stacking.weights, [0.3, 0.8], atol=0.03)
+        np.testing.assert_allclose(stacking.intercept, 0, atol=0.06)
+        assert stacking.intercept[0] == 0
         np.testing.assert_allclose(
-            pool.pooled(opinions), np.tensordot(pool.weights, opinions, 1) + pool.intercept
+            stacking.combined(outputs),
+            np.tensordot(stacking.weights, outputs, 1) + stacking.intercept,
         )
 
-    def test_a_worthless_opinion_has_no_weight(self, rng):
+    def test_a_worthless_model_has_no_weight(self, rng):
         good = margins_from_decision(rng.normal(size=3000))
         y = (rng.random(3000) < proba_from_margins(good)[:, 1]).astype(int)
-        pool = stack_margins([good, -good - 0.5], y, np.ones(3000))
-        assert pool.weights[1] < 0.05  # never negative: that would turn an opinion round
-        assert pool.weights[0] == pytest.approx(1, abs=0.15)
+        stacking = stack_margins([good, -good - 0.5], y, np.ones(3000))
+        assert stacking.weights[1] < 0.05  # never negative: that would turn its margins round
+        assert stacking.weights[0] == pytest.approx(1, abs=0.15)
 
-    def test_separable_and_unobserved_classes_have_a_pool(self):
+    def test_separable_and_unobserved_classes_have_weights(self):
         margins = np.repeat([[9.0, 0.0, -9.0], [0.0, 9.0, -9.0]], 50, axis=0)
         y = np.repeat([0, 1], 50)
-        pool = stack_margins([margins, margins], y, np.ones(100))
-        assert np.isfinite(pool.pooled([margins, margins])).all()
-        assert pool.weights.max() < 10
+        stacking = stack_margins([margins, margins], y, np.ones(100))
+        assert np.isfinite(stacking.combined([margins, margins])).all()
+        assert stacking.weights.max() < 10
 
     def test_predictions_are_stacked_as_by_least_squares(self, rng):
-        opinions = rng.normal(size=(2, 500, 1))
-        y = 2 + 0.4 * opinions[0, :, 0] + 0.7 * opinions[1, :, 0] + rng.normal(size=500) / 10
+        outputs = rng.normal(size=(2, 500, 1))
+        y = 2 + 0.4 * outputs[0, :, 0] + 0.7 * outputs[1, :, 0] + rng.normal(size=500) / 10
         weight = rng.random(500)
-        pool = stack_predictions(opinions, y, weight)
-        ridge = Ridge(alpha=0.0).fit(np.hstack(list(opinions)), y, weight)
-        np.testing.assert_allclose(pool.weights, ridge.coef_, rtol=1e-6)
-        assert pool.intercept == pytest.approx(ridge.intercept_)
+        stacking = stack_predictions(outputs, y, weight)
+        ridge = Ridge(alpha=0.0).fit(np.hstack(list(outputs)), y, weight)
+        np.testing.assert_allclose(stacking.weights, ridge.coef_, rtol=1e-6)
+        assert stacking.intercept == pytest.approx(ridge.intercept_)
 
     def test_a_z_score_counts_a_row_of_weight_nothing_not_at_all(self, rng):
         differences = rng.normal(size=50) + 0.2
@@ -135,13 +136,13 @@ class TestDistiller:
         imitator.fit(X[:1000], y[:1000], X_unlabeled=X[1000:2000])
         found = corrected.label_correction_
         assert found.lead < 2 < found.gain
-        assert found.pooled_loss < min(found.teacher_loss, found.student_loss) + 1e-3
+        assert found.combined_loss < min(found.teacher_loss, found.student_loss) + 1e-3
         assert 0 <= found.teacher_weight < found.student_weight
         said = str(record[0].message)
         assert found.in_words() in said
         assert found.in_words() in str(found)
         assert found.in_words() in repr(found)
-        assert f"held-out log loss {found.pooled_loss:.4g}, of the teacher" in said
+        assert f"held-out log loss {found.combined_loss:.4g}, of the teacher" in said
         assert "label_correction=False imitates" in said
         assert imitator.label_correction_ is None
         losses = [log_loss(y[2000:], m.predict_proba(X[2000:])) for m in (corrected, imitator)]

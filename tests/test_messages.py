@@ -125,7 +125,7 @@ def test_scores_of_a_cross_validation_warn_at_its_line(rows, teacher):
     X, y = rows
     model = DistilledClassifier(teacher)
     found = heard_by(
-        lambda: cross_val_score(model, X, y, params={"X_unlabeled": (X,)}), "rows also stand"
+        lambda: cross_val_score(model, X, y, params={"X_unlabeled": (X,)}), "rows also occur"
     )
     assert {file for file, _ in found} == {__file__}
 

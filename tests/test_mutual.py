@@ -55,24 +55,24 @@ class TestLesson:
     @pytest.mark.parametrize("temperature", [1.0, 4.0])
     def test_it_is_the_mean_of_the_peers_softened_answers(self, rng, temperature):
         rows = some_rows(rng)
-        opinions = list(rng.normal(size=(3, 50, 3)) * 3)
+        margins = list(rng.normal(size=(3, 50, 3)) * 3)
         course = Course([], False, temperature, 0.8, 0.5)
-        lesson = course.lesson(rows, opinions, 1)
-        expected = (soften(opinions[0], temperature) + soften(opinions[2], temperature)) / 2
+        lesson = course.lesson(rows, margins, 1)
+        expected = (soften(margins[0], temperature) + soften(margins[2], temperature)) / 2
         np.testing.assert_allclose(soften(lesson.margins, temperature), expected, atol=1e-9)
 
     def test_the_teacher_has_the_share_that_peers_leave(self, rng):
         rows = some_rows(rng)
-        opinions = list(rng.normal(size=(2, 50, 3)))
-        lesson = Course([], True, 2.0, 0.8, 0.3).lesson(rows, opinions, 0)
-        expected = 0.3 * soften(opinions[1], 2.0) + 0.7 * soften(rows.margins, 2.0)
+        margins = list(rng.normal(size=(2, 50, 3)))
+        lesson = Course([], True, 2.0, 0.8, 0.3).lesson(rows, margins, 0)
+        expected = 0.3 * soften(margins[1], 2.0) + 0.7 * soften(rows.margins, 2.0)
         np.testing.assert_allclose(soften(lesson.margins, 2.0), expected, atol=1e-9)
 
     def test_its_divergence_differs_by_a_constant_from_the_mean_over_peers(self, rng):
         """The loss of deep mutual learning has the same gradient."""
         rows = some_rows(rng)
-        opinions = list(rng.normal(size=(4, 50, 3)))
-        pool = soften(Course([], False, 1.0, 0.8, 0.5).lesson(rows, opinions, 0).margins)
+        margins = list(rng.normal(size=(4, 50, 3)))
+        combined = soften(Course([], False, 1.0, 0.8, 0.5).lesson(rows, margins, 0).margins)
 
         def divergence(p, q):
             return np.sum(p * (np.log(p) - np.log(q)), axis=1)
@@ -80,8 +80,8 @@ class TestLesson:
         gaps = []
         for _ in range(2):
             student = proba_from_margins(rng.normal(size=(50, 3)))
-            peers = [divergence(proba_from_margins(z), student) for z in opinions[1:]]
-            gaps.append(np.mean(peers, axis=0) - divergence(pool, student))
+            peers = [divergence(proba_from_margins(z), student) for z in margins[1:]]
+            gaps.append(np.mean(peers, axis=0) - divergence(combined, student))
         np.testing.assert_allclose(gaps[0], gaps[1], atol=1e-9)
 
 

@@ -61,6 +61,7 @@ from skdistill.search.folds import make_folds
 from skdistill.search.screening import screen
 from skdistill.search.space import Plan, listed_students, make_plans
 from skdistill.search.time_limit import TimeLimit
+from skdistill.search.tpe import sample
 from skdistill.search.trials import Trial, Trials
 from skdistill.students.column_selector import ColumnSelector
 
@@ -576,14 +577,27 @@ def test_the_time_left_counts_the_groups_that_remain():
     assert remaining[-1] == {all_columns: 6}  # `make` here does not count what is done
 
 
+def test_with_optuna_the_time_left_counts_the_trials_of_all_families():
+    pytest.importorskip("optuna")
+    kinds = TreeStudentClassifier(), LinearStudentClassifier()
+    plans = [Plan(f"{kind} {n}", kind, 1.0, 0.8, None) for kind in kinds for n in "ab"]
+    trials = KnownTrials(KnownEvaluator(-0.5, -0.4), plans)
+    remaining, make = [], trials.make
+    trials.scores = {plan.name: (-0.5,) * 3 for plan in plans}
+    trials.make = lambda *args: remaining.append(dict(trials.remaining)) or make(*args)
+    sample(trials, [Costs(1.0, 3, 3)] * 4, 4, random_state=0)
+    assert sorted(remaining[0].values()) == [4.5, 7.5]
+    assert list(dict.fromkeys(sum(each.values()) for each in remaining)) == [12, 9, 6, 3]
+
+
 def test_the_smallest_network_decides_on_corrected_labels_for_all(binary_task, monkeypatch):
     judged = []
     stack = skdistill.distill.label_correction._stack
     monkeypatch.setattr(
         skdistill.distill.label_correction,
         "_stack",
-        lambda labelled, opinion, students: (
-            judged.append(students[0].hidden_layer_sizes) or stack(labelled, opinion, students)
+        lambda labelled, held_out, students: (
+            judged.append(students[0].hidden_layer_sizes) or stack(labelled, held_out, students)
         ),
     )
     students = [MLPStudentClassifier((3,), max_epochs=1), MLPStudentClassifier((2,), max_epochs=1)]
@@ -643,7 +657,7 @@ def test_every_candidate_is_told_with_the_time_left(binary_task, capsys):
     tree = next(line for line in lines if "(3 of 3 folds, " in line)
     assert tree.startswith("[StudentSearchCV]   tree, 4 leaves, temperature 1.0, alpha 0.8: -0.")
     assert tree.endswith("s of trials left, not counting LinearStudentClassifier)")
-    assert any("the teacher has answered on 1 of 3 folds" in line for line in lines)
+    assert any("the teacher has labelled 1 of 3 folds" in line for line in lines)
 
 
 def test_a_fitted_teacher_is_warned_of_unless_it_knows_none_of_the_rows(binary_task, rng):
@@ -843,7 +857,7 @@ def test_columns_that_matter_are_given_up_last(few_columns):
     assert path.best(9) == tuple(range(9))
     assert path.n_columns == (9, 8, 7, 6, 5, 4, 3, 2)
     assert path.kl_divergence[-2] < 0.1 < path.kl_divergence[-1]
-    assert "given up next" in str(path)
+    assert "dropped next" in str(path)
 
 
 def test_columns_of_rare_classes_are_found(rng):
@@ -864,7 +878,7 @@ def test_columns_of_strings_and_gaps_are_ranked(mixed_frame):
     proba = proba.fit(numbers, y).oob_decision_function_
     path = column_path(frame, proba, list(frame.columns), 1, np.random.RandomState(0))
     assert frame.columns[path.best(1)[0]] == "kind"
-    assert frame.columns[path.given_up[0]] == "flag"
+    assert frame.columns[path.dropped[0]] == "flag"
 
 
 def test_a_wider_table_asks_no_more_of_the_models_than_their_splits(rng, monkeypatch):

@@ -16,28 +16,20 @@ FAR_OFF, SIGNIFICANT = 2.0, 5.0
 def prior_shift(margins, codes, sample_weight):
     """Find what to add to a teacher's honest margins so that they fit the classes of some rows.
 
-    The weights, of shape (n_samples,), make the rows represent the population.
-
-    Returns
-    -------
-    shift : ndarray of shape (n_classes,)
-        Minimises the log loss of ``softmax(margins + shift)``: the mean probability of every class
-        is then its share of the rows, up to the weight of one row. The first entry is 0.
+    The weights make the rows represent the population. The shift minimises the log loss of
+    ``softmax(margins + shift)``: the mean probability of every class is then its share of the rows,
+    up to the weight of one row. Its first entry is 0.
     """
     if margins.shape[1] == 1:
         return np.zeros(1)
-    pool = stack_margins([margins], codes, sample_weight, weight_bounds=(1.0, 1.0))
-    return pool.intercept
+    return stack_margins([margins], codes, sample_weight, weight_bounds=(1.0, 1.0)).intercept
 
 
 def check_prior(prior_correction, classes, shares):
     """Return the true share of every class that a user gave, of shape (n_classes,).
 
-    Raises
-    ------
-    ValueError
-        If the shares are not one positive number per class that sum to 1, or a class has no
-        labelled row.
+    ValueError if the shares are not one positive number per class that sum to 1, or a class has no
+    labelled row.
     """
     labels = classes.tolist()
     if set(prior_correction) != set(labels):
@@ -65,11 +57,7 @@ def check_class_weight(class_weight, classes, shares):
     """Return the weight of every class, of shape (n_classes,), for classes with these shares.
 
     Classes that are left out have weight 1; "balanced" divides by the share of the class.
-
-    Raises
-    ------
-    ValueError
-        If a class is unknown, or a weight is negative or not finite.
+    ValueError if a class is unknown, or a weight is negative or not finite.
     """
     labels = classes.tolist()
     if class_weight is None:
@@ -93,15 +81,10 @@ def check_class_weight(class_weight, classes, shares):
 
 
 def class_factors(lazy_teacher, prior_correction, class_weight):
-    """Return the factor by which each class counts more than among the labelled rows.
+    """Return the factor by which each class counts more than among labelled rows, and its weight.
 
-    Returns
-    -------
-    factors : ndarray of shape (n_classes,)
-        True share over that among the labelled rows, times the weight; their mean over the labelled
-        rows is 1.
-    weights : ndarray of shape (n_classes,)
-        The weights alone.
+    The factor is the true share over that among the labelled rows, times the weight; the mean of
+    the factors over the labelled rows is 1.
     """
     classes = lazy_teacher.classes
     if lazy_teacher.rows.nothing_observed:  # then there is nothing to correct by

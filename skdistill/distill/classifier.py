@@ -109,10 +109,10 @@ class DistilledClassifier(ClassifierDistiller):
     label_correction : bool or "auto", default="auto"
         Whether to correct the teacher's labels by the observed classes. Clones of the student are
         fitted to those alone, each without one fold of `cv`, and the student learns from the
-        logarithmic opinion pool of teacher and clones that predicts the observed classes best.
+        weighted sum of the margins of teacher and clones that predicts the observed classes best.
 
         - "auto": for students that gain from it (the MLP), if the teacher is no better than the
-          clones, and significantly worse than the pool, on at least 100 labelled rows. Gain and
+          clones, and significantly worse than the sum, on at least 100 labelled rows. Gain and
           cost are in ``label_correction_``; warns if one label in ten or more differs in its most
           probable class from the teacher. A teacher that is clearly better takes one such fit,
           others `cv`.

@@ -60,20 +60,20 @@ class Course:
         )
         while True:
             yield cohort
-            opinions = [margins_of(student, transfer_set.X) for student in cohort]
-            lessons = (self.lesson(transfer_set, opinions, i) for i in range(len(cohort)))
+            margins = [margins_of(student, transfer_set.X) for student in cohort]
+            lessons = (self.lesson(transfer_set, margins, i) for i in range(len(cohort)))
             cohort = Parallel(self.n_jobs)(
                 delayed(_learn)(*each, self.temperature, self.alpha)
                 for each in zip(self.students, cohort, lessons, strict=True)
             )
 
-    def lesson(self, transfer_set, opinions, i):
+    def lesson(self, transfer_set, margins, i):
         """Let the peers of student i, and the teacher, label the rows.
 
-        The opinions are the margins of every student. The margins that are returned, softened by
-        the temperature, are the mean of the others' soft labels.
+        `margins` are those of every student. The margins that are returned, softened by the
+        temperature, are the mean of the others' soft labels.
         """
-        peers = [soften(z, self.temperature) for j, z in enumerate(opinions) if j != i]
+        peers = [soften(z, self.temperature) for j, z in enumerate(margins) if j != i]
         mix = np.mean(peers, axis=0)
         if self.has_teacher:
             teacher = soften(transfer_set.margins, self.temperature)
@@ -87,38 +87,20 @@ def mean_losses(cohort, rows):
     That is the log loss of the observed classes, or, where there are none, the cross entropy to
     the teacher's probabilities.
     """
-    opinions = [margins_of(student, rows.X) for student in cohort]
+    margins = [margins_of(student, rows.X) for student in cohort]
     if (rows.y < 0).all():
         teacher = proba_from_margins(rows.margins)
-        losses = [-np.sum(teacher * log_softmax(z, axis=1), axis=1) for z in opinions]
+        losses = [-np.sum(teacher * log_softmax(z, axis=1), axis=1) for z in margins]
     else:
-        losses = [log_losses(z, rows.y) for z in opinions]
+        losses = [log_losses(z, rows.y) for z in margins]
     return [float(np.average(each, weights=rows.sample_weight)) for each in losses]
 
 
 def cohort_of(students, n_students):
-    """Return the names and unfitted clones of the students of a cohort.
+    """Return names and unfitted clones of the students of a cohort; of one student `n_students`.
 
-    Parameters
-    ----------
-    students : list of estimator, list of tuple (str, estimator), or estimator
-        What the user passed.
-    n_students : int or None
-        Number of clones of a single student.
-
-    Returns
-    -------
-    names : list of str
-        One for each.
-    students : list of estimator
-        Clones; of a single student all but the first have no seed.
-
-    Raises
-    ------
-    TypeError
-        If one of them is no classifier with probabilities.
-    ValueError
-        If there are fewer than two, or names are not different strings.
+    Of a single student all clones but the first have no seed. TypeError if one is not a classifier
+    with probabilities, ValueError if there are fewer than two, or names are not different strings.
     """
     if hasattr(students, "fit"):
         check_student(students, "classifier")
@@ -165,13 +147,9 @@ def unanswered_rows(rows, augmentation, random_state):
 def hold_out(transfer_set, positions, has_teacher):
     """Split a transfer set into the rows to learn from and the held-out rows of positive weight.
 
-    A teacher's labels of synthetic rows may depend on the classes of held-out rows, so that these
-    are left out, see `TransferSet.without`; peers have not seen these classes.
-
-    Raises
-    ------
-    ValueError
-        If no held-out row has a positive weight.
+    A teacher's labels of synthetic rows may depend on the classes of held-out rows, so these are
+    left out, see `TransferSet.without`; peers have not seen these classes. ValueError if no
+    held-out row has a positive weight.
     """
     held_out = transfer_set.take(positions[transfer_set.sample_weight[positions] > 0])
     if len(held_out.y) == 0:

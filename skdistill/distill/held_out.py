@@ -25,25 +25,20 @@ def are_few(labelled):
     return np.count_nonzero(labelled.sample_weight) < SMALLEST_SET
 
 
-def held_out_opinions(student, labelled, cv):
+def held_out_margins(student, labelled, cv):
     """Fit clones of a student to the observed classes or values, each without one fold.
 
-    Yields
-    ------
-    opinion : ndarray of shape (n_samples, n_classes)
-        After every fold: margins (predictions in regression) of the rows that were held out so
-        far, each by the student that was not fitted on it; NaN for all others.
-    students : list of estimator
-        The fitted students so far.
+    Yields, after every fold, the margins (predictions in regression) of the rows that were held out
+    so far, each by the student that was not fitted on it, NaN for all others; and the students.
     """
-    opinion = np.full(labelled.margins.shape, np.nan)
+    margins = np.full(labelled.margins.shape, np.nan)
     students = []
     splits = folds(cv, labelled.X, labelled.y, labelled.classes is not None)
     for train, test in steps(splits, "fitting students to observed values", unit=" folds"):
         fold = labelled.take(train[labelled.sample_weight[train] > 0])
         students.append(_fit_to_observed(student, fold))
-        opinion[test] = margins_of(students[-1], take_rows(labelled.X, test))
-        yield opinion, students
+        margins[test] = margins_of(students[-1], take_rows(labelled.X, test))
+        yield margins, students
 
 
 def margins_of(student, X):
@@ -55,13 +50,13 @@ def margins_of(student, X):
     return np.asarray(student.predict(X), dtype=np.float64).reshape(-1, 1)
 
 
-def answered(labelled, opinion):
+def answered(labelled, margins):
     """Return teacher's and students' margins, y and weights of the rows held out so far.
 
     Rows of weight 0 are left out; y are positions of classes, or values.
     """
-    rows = ~np.isnan(opinion[:, 0]) & (labelled.sample_weight > 0)
-    sides = labelled.margins[rows], opinion[rows]
+    rows = ~np.isnan(margins[:, 0]) & (labelled.sample_weight > 0)
+    sides = labelled.margins[rows], margins[rows]
     return sides, labelled.y[rows], labelled.sample_weight[rows]
 
 
@@ -70,13 +65,13 @@ def losses_of(labelled):
     return squared_errors if labelled.classes is None else log_losses
 
 
-def lead_of_teacher(labelled, opinion, least_lead=0.0):
+def lead_of_teacher(labelled, margins, least_lead=0.0):
     """Compute by how many standard errors the teacher's loss is lower than the students'.
 
     To lead, it must be lower by the share `least_lead` of theirs. The teacher's margins are
-    honest; those of the students are of `held_out_opinions`.
+    honest; those of the students are of `held_out_margins`.
     """
-    sides, y, weight = answered(labelled, opinion)
+    sides, y, weight = answered(labelled, margins)
     teacher, student = (losses_of(labelled)(z, y) for z in sides)
     return z_score((1 - least_lead) * student - teacher, weight)
 

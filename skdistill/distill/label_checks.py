@@ -12,13 +12,7 @@ WORSE_THAN_CHANCE, CLEAR = 0.4, 5.0
 
 
 def warn_of_opposite_labels(transfer_set):
-    """Warn if the teacher ranks the observed classes, or values, clearly worse than chance.
-
-    Parameters
-    ----------
-    transfer_set : TransferSet
-        Rows with the teacher's margins.
-    """
+    """Warn if the teacher ranks the observed classes, or values, clearly worse than chance."""
     labelled = transfer_set.take((transfer_set.origin == 0) & (transfer_set.sample_weight > 0))
     if len(labelled.y) == 0:
         return

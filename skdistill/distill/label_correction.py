@@ -12,7 +12,7 @@ from skdistill.distill.held_out import (
     SIGNIFICANT,
     answered,
     are_few,
-    held_out_opinions,
+    held_out_margins,
     lead_of_teacher,
     losses_of,
     margins_of,
@@ -32,33 +32,33 @@ LEAST_LEAD = 0.02
 
 @dataclass(frozen=True, repr=False)
 class LabelCorrection:
-    """A pool of the teacher and of students that were fitted to the observed classes alone.
+    """A teacher, and students fitted to the observed classes alone, stacked.
 
     All losses are means over the labelled rows, by models that were not fitted on the row: log
     losses in nats, or squared errors in regression.
 
     Attributes
     ----------
-    pool : StackingWeights
+    stacking : StackingWeights
         The weights of teacher and students, and the intercept.
-    teacher_loss, student_loss, pooled_loss : float
-        Loss of the teacher, of the students, and of the pool.
+    teacher_loss, student_loss, combined_loss : float
+        Loss of the teacher, of the students, and of both combined.
     lead : float
         By how many standard errors the teacher's loss is lower than 98 % of the students'.
     gain : float
-        By how many standard errors the pool's loss is lower than the teacher's.
+        By how many standard errors the combined loss is lower than the teacher's.
     likeness : float
-        Share of the weight of these rows on which pool and teacher find the same class most
-        probable; in regression R2, of the pool by the teacher. The student will hardly agree more
-        with its teacher than this.
+        Share of the weight of these rows on which the combination and the teacher find the same
+        class most probable; in regression R2, of the combination by the teacher. The student will
+        hardly agree more with its teacher than this.
     students : tuple of estimator
         The fitted students, one per fold.
     """
 
-    pool: StackingWeights
+    stacking: StackingWeights
     teacher_loss: float
     student_loss: float
-    pooled_loss: float
+    combined_loss: float
     lead: float
     gain: float
     likeness: float
@@ -67,15 +67,15 @@ class LabelCorrection:
     @property
     def teacher_weight(self):
         """What the teacher's margins (predictions, in regression) are multiplied by."""
-        return float(self.pool.weights[0])
+        return float(self.stacking.weights[0])
 
     @property
     def student_weight(self):
         """What the mean margins of the students are multiplied by."""
-        return float(self.pool.weights[1])
+        return float(self.stacking.weights[1])
 
     def in_words(self):
-        """Describe the pool, its losses and its agreement with the teacher in one line."""
+        """Describe the combination, its losses and its agreement with the teacher in one line."""
         is_regression = not is_classifier(self.students[0])
         loss = "squared error" if is_regression else "log loss"
         alike = f"{self.likeness:.1%} of these rows decided as by the teacher"
@@ -84,7 +84,7 @@ class LabelCorrection:
         return (
             f"{self.teacher_weight:.2f} x teacher + {self.student_weight:.2f} x students of the "
             f"observed {'values' if is_regression else 'classes'}: held-out {loss} "
-            f"{self.pooled_loss:.4g}, of the teacher {self.teacher_loss:.4g}, of the students "
+            f"{self.combined_loss:.4g}, of the teacher {self.teacher_loss:.4g}, of the students "
             f"{self.student_loss:.4g}; {alike}"
         )
 
@@ -94,58 +94,24 @@ class LabelCorrection:
         return self.likeness < ALIKE
 
     def __str__(self):
-        return f"Labels are a pool, {self.in_words()}."
+        return f"Labels are a weighted sum, {self.in_words()}."
 
     def __repr__(self):
         return f"<LabelCorrection: {self.in_words()}>"
 
     def corrected(self, margins, X):
-        """Correct the teacher's margins of rows that none of the students was fitted on.
-
-        Parameters
-        ----------
-        margins : ndarray of shape (n_samples, n_classes)
-            The teacher's margins.
-        X : ndarray, sparse matrix or data frame of shape (n_samples, n_features)
-            The rows.
-
-        Returns
-        -------
-        margins : ndarray of shape (n_samples, n_classes)
-            The pooled margins.
-        """
-        return self.pool.pooled([margins, _mean_margins(self.students, X)])
+        """Correct the teacher's margins of rows that none of the students was fitted on."""
+        return self.stacking.combined([margins, _mean_margins(self.students, X)])
 
 
 def correct_labels(student, transfer_set, rule, cv):
-    """Find and apply a correction of the teacher's labels, if the rule calls for one.
+    """Return corrected margins of all rows and the `LabelCorrection`, or None twice.
 
     Clones of the student are fitted to the observed classes, each without one fold of the labelled
-    rows. Their predictions and the teacher's are pooled so that the observed classes are predicted
-    best.
-
-    Parameters
-    ----------
-    student : estimator
-        Not fitted, see `silenced`.
-    transfer_set : TransferSet
-        Rows with the teacher's margins.
-    rule : {"auto", True}
-        "auto" corrects only if the teacher is not significantly better than the students (by more
-        than 2 % of their loss) and significantly worse than the pool of both.
-    cv : int, cross-validation generator or iterable
-        The folds.
-
-    Returns
-    -------
-    margins : ndarray of shape (n_samples, n_classes) or None
-        Corrected margins of all rows; None for no correction.
-    correction : LabelCorrection or None
-        How they were corrected.
-
-    References
-    ----------
-    Wolpert, "Stacked Generalization", Neural Networks 1992, doi:10.1016/S0893-6080(05)80023-1.
+    rows. Their outputs and the teacher's are stacked so that the observed classes are predicted
+    best. The rule "auto" corrects only if the teacher is not significantly better than the students
+    (by more than 2 % of their loss) and significantly worse than both combined. Wolpert, "Stacked
+    Generalization", Neural Networks 1992, doi:10.1016/S0893-6080(05)80023-1.
     """
     is_labelled = transfer_set.origin == 0
     labelled = transfer_set.take(is_labelled)
@@ -154,17 +120,17 @@ def correct_labels(student, transfer_set, rule, cv):
         return unchanged
     if rule == "auto" and are_few(labelled):
         return unchanged
-    for opinion, students in held_out_opinions(student, labelled, cv):  # noqa: B007
-        if rule == "auto" and lead_of_teacher(labelled, opinion, LEAST_LEAD) > CLEAR:
+    for held_out, students in held_out_margins(student, labelled, cv):  # noqa: B007
+        if rule == "auto" and lead_of_teacher(labelled, held_out, LEAST_LEAD) > CLEAR:
             return unchanged
-    correction = _stack(labelled, opinion, tuple(students))
+    correction = _stack(labelled, held_out, tuple(students))
     if rule == "auto" and not (correction.lead < SIGNIFICANT < correction.gain):
         return unchanged
-    left_out = np.isnan(opinion[:, 0])  # some splitters do not test all rows
+    left_out = np.isnan(held_out[:, 0])  # some splitters do not test all rows
     if left_out.any():
-        opinion[left_out] = _mean_margins(students, take_rows(labelled.X, left_out))
+        held_out[left_out] = _mean_margins(students, take_rows(labelled.X, left_out))
     margins = np.empty(transfer_set.margins.shape)
-    margins[is_labelled] = correction.pool.pooled([labelled.margins, opinion])
+    margins[is_labelled] = correction.stacking.combined([labelled.margins, held_out])
     if not is_labelled.all():
         others = transfer_set.take(~is_labelled)
         margins[~is_labelled] = correction.corrected(others.margins, others.X)
@@ -195,32 +161,33 @@ def silenced(student):
 def warn_of_correction(correction):
     """Warn that "auto" has chosen a correction that makes the student less like its teacher."""
     warn_caller(
-        f"label_correction='auto' made the student learn from a pool, {correction.in_words()}; "
-        "label_correction=False imitates the teacher alone, True pools without this warning."
+        "label_correction='auto' made the student learn from a weighted sum, "
+        f"{correction.in_words()}; label_correction=False imitates the teacher alone, True "
+        "corrects without this warning."
     )
 
 
-def _stack(labelled, opinion, students):
-    """Pool teacher and students on the rows that were held out from the students."""
-    sides, y, weight = answered(labelled, opinion)
-    best_pool = stack_predictions if labelled.classes is None else stack_margins
-    pool = best_pool(sides, y, weight)
-    answers = pool.pooled(sides)
-    teacher, student, pooled = (losses_of(labelled)(z, y) for z in (*sides, answers))
+def _stack(labelled, held_out, students):
+    """Stack teacher and students by the rows that were held out from the students."""
+    sides, y, weight = answered(labelled, held_out)
+    stack = stack_predictions if labelled.classes is None else stack_margins
+    stacking = stack(sides, y, weight)
+    combined = stacking.combined(sides)
+    losses = [losses_of(labelled)(z, y) for z in (*sides, combined)]
     return LabelCorrection(
-        pool,
-        *(float(np.average(losses, weights=weight)) for losses in (teacher, student, pooled)),
-        lead=lead_of_teacher(labelled, opinion, LEAST_LEAD),
-        gain=z_score(teacher - pooled, weight),
-        likeness=_likeness(sides[0], answers, weight, labelled.classes is None),
+        stacking,
+        *(float(np.average(each, weights=weight)) for each in losses),
+        lead=lead_of_teacher(labelled, held_out, LEAST_LEAD),
+        gain=z_score(losses[0] - losses[2], weight),
+        likeness=_likeness(sides[0], combined, weight, labelled.classes is None),
         students=students,
     )
 
 
-def _likeness(teacher, pooled, weight, is_regression):
+def _likeness(teacher, combined, weight, is_regression):
     if is_regression:
-        return float(r2_score(teacher, pooled, sample_weight=weight))
-    return float(np.average(teacher.argmax(axis=1) == pooled.argmax(axis=1), weights=weight))
+        return float(r2_score(teacher, combined, sample_weight=weight))
+    return float(np.average(teacher.argmax(axis=1) == combined.argmax(axis=1), weights=weight))
 
 
 def _mean_margins(students, X):

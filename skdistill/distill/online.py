@@ -395,12 +395,7 @@ def _check_goes_on(student):
 def _honest_margins(lazy_teacher, sizes):
     """Label the labelled rows at every stage, see the notes of `OnlineDistilledClassifier`.
 
-    Returns
-    -------
-    labelling : {"cross_fit", "direct"}
-        How the rows were labelled.
-    margins : list of ndarray of shape (n_samples, n_classes)
-        One per stage.
+    Returns how they were labelled, "cross_fit" or "direct", and the margins of every stage.
     """
     rows = lazy_teacher.rows
     if lazy_teacher.was_fitted or len(lazy_teacher.classes) == 1 or len(rows.y) == 1:

@@ -77,16 +77,16 @@ def recalibration_of(student_margins, teacher_margins, codes, sample_weight):
     Platt, "Probabilistic Outputs for Support Vector Machines", 1999. Guo, Pleiss, Sun and
     Weinberger, "On Calibration of Modern Neural Networks", ICML 2017, arXiv:1706.04599.
     """
-    losses, gains, pools = [], [], []
+    losses, gains, maps = [], [], []
     for margins in (student_margins, teacher_margins):
-        pool = stack_margins([margins], codes, sample_weight)
-        before, after = (log_losses(z, codes) for z in (margins, pool.pooled([margins])))
+        affine = stack_margins([margins], codes, sample_weight)
+        before, after = (log_losses(z, codes) for z in (margins, affine.combined([margins])))
         losses += [float(np.average(loss, weights=sample_weight)) for loss in (before, after)]
         gains.append(before - after)
-        pools.append(pool)
+        maps.append(affine)
     return Recalibration(
-        float(pools[0].weights[0]),
-        pools[0].intercept,
+        float(maps[0].weights[0]),
+        maps[0].intercept,
         len(codes),
         *losses,
         excess=z_score(gains[0] - gains[1], sample_weight),
@@ -96,12 +96,8 @@ def recalibration_of(student_margins, teacher_margins, codes, sample_weight):
 def honest_recalibration(student, transfer_set, temperature, alpha, cv, generations=1):
     """Find the map of a student by a clone that is fitted without some labelled rows.
 
-    The first fold of the labelled rows is held out; synthetic rows are left out.
-
-    Returns
-    -------
-    recalibration : Recalibration or None
-        None if there are too few labelled rows, or one class only.
+    The first fold of the labelled rows is held out; synthetic rows are left out. None if there are
+    too few labelled rows, or one class only.
     """
     labelled = np.flatnonzero(transfer_set.origin == 0)
     y = transfer_set.y[labelled]
@@ -115,13 +111,7 @@ def honest_recalibration(student, transfer_set, temperature, alpha, cv, generati
 
 
 def recalibration_on(student, honest):
-    """Find the map of a fitted student on rows that it was not fitted on, all with classes.
-
-    Returns
-    -------
-    recalibration : Recalibration or None
-        None if only one class was observed.
-    """
+    """Find the map of a fitted student on held-out rows; None if they have one class only."""
     if len(np.unique(honest.y[honest.sample_weight > 0])) < 2:
         return None
     weight = replace(honest, row_alpha=None).soft_targets(1.0, 0.0).hard_weight()
@@ -133,12 +123,8 @@ def may_be_recalibrated(student, rule, temperature, loss="kl"):
     """Tell whether a student may be recalibrated under a rule: True, False or "auto".
 
     With "auto" it may be where calibration can have suffered. It cannot where a student of
-    skdistill is fitted by "kl" at a temperature of 1, as this loss is proper.
-
-    Raises
-    ------
-    TypeError
-        If the rule is True and the student's margins cannot be rescaled.
+    skdistill is fitted by "kl" at a temperature of 1, as this loss is proper. TypeError if the rule
+    is True and the student's margins cannot be rescaled.
     """
     last = last_step(student)
     is_own = hasattr(

@@ -33,7 +33,7 @@ class DistilledRegressor(RegressorMixin, Distiller):
         How the teacher labels the labelled rows, see `DistilledClassifier`.
     label_correction : bool or "auto", default="auto"
         Whether to correct the teacher's predictions by the observed values, see
-        `DistilledClassifier`. Teacher and clones of the student are pooled linearly here.
+        `DistilledClassifier`. The sum is that of their predictions here.
     cv : int, cross-validation generator or iterable, default=5
         Folds of "cross_fit", as in scikit-learn, and of `label_correction`; for the former every
         row must be in one test fold.

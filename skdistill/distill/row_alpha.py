@@ -10,7 +10,7 @@ from skdistill.distill.held_out import (
     SIGNIFICANT,
     answered,
     are_few,
-    held_out_opinions,
+    held_out_margins,
     lead_of_teacher,
 )
 from skdistill.messages import warn_caller
@@ -59,10 +59,7 @@ class AlphaChoice:
     def of_rows(self, transfer_set):
         """Return alpha for the rows of a transfer set that the teacher labelled honestly.
 
-        Returns
-        -------
-        row_alpha : ndarray of shape (n_samples,)
-            In [0, 1]; 1 for rows without an observed class. 0 for all if the teacher is refused.
+        It is 1 for rows without an observed class, and 0 for all if the teacher is refused.
         """
         if self.is_refused:
             return np.zeros(len(transfer_set.y))
@@ -91,33 +88,15 @@ class AlphaChoice:
 
 
 def choose_row_alpha(student, transfer_set, cv):
-    """Choose alpha for every row, or refuse the teacher; see `warn_of_refusal`.
+    """Choose alpha for every row, or refuse the teacher with alpha 0; see `warn_of_refusal`.
 
-    Parameters
-    ----------
-    student : estimator
-        Not fitted, see `silenced`. Clones of it are fitted to the observed classes, each without
-        one fold of the labelled rows, until the teacher leads clearly.
-    transfer_set : TransferSet
-        Rows with the teacher's honest margins.
-    cv : int, cross-validation generator or iterable
-        The folds.
-
-    Returns
-    -------
-    row_alpha : ndarray of shape (n_samples,)
-        In [0, 1]; 1 for rows without an observed class. 0 for all rows if the teacher is refused.
-    choice : AlphaChoice
-        Why.
-
-    Notes
-    -----
-    The teacher is refused if its mean log loss is significantly higher than the students'. Without
-    a significant difference it is followed: a student that learns from it has more rows, and
-    smoother labels, than one that learns from classes alone. Both are compared after their own best
-    affine maps of margins (Platt scaling): a forest on noisy labels is overconfident, and may still
-    be better than the students. With fewer than 100 labelled rows they are not compared, and alpha
-    is 0.8 where a class was observed.
+    Clones of the student, see `silenced`, are fitted to the observed classes, each without one
+    fold, until the teacher leads clearly. It is refused if its mean log loss is significantly
+    higher than the students'. Without a significant difference it is followed: a student that
+    learns from it has more rows, and smoother labels, than one that learns from classes alone. Both
+    are compared after their own best affine maps of margins (Platt scaling): a forest on noisy
+    labels is overconfident, and may still be better than the students. With fewer than 100 labelled
+    rows they are not compared, and alpha is 0.8 where a class was observed.
     """
     labelled = transfer_set.take(transfer_set.origin == 0)
     n_classes = labelled.margins.shape[1]
@@ -143,24 +122,10 @@ def warn_of_refusal():
 
 
 def alpha_from_agreement(proba, codes, floor):
-    """Compute alpha from the agreement of teacher and label.
+    """Compute alpha from the agreement of a teacher's honest probabilities with the label.
 
-    Parameters
-    ----------
-    proba : ndarray of shape (n_samples, n_classes)
-        The teacher's honest probabilities.
-    codes : ndarray of shape (n_samples,)
-        Position of the observed class.
-    floor : ndarray of shape (n_classes,)
-        See `noise_floor`.
+    It is 0.8 where the label is trusted and 1 where it is taken for noise, see `noise_floor`.
 
-    Returns
-    -------
-    row_alpha : ndarray of shape (n_samples,)
-        From 0.8, where the label is trusted, to 1, where it is taken for noise.
-
-    Notes
-    -----
     The model: a label is drawn from the row's true distribution p, or, with probability
     e = sum_k e_k, from e_k / e, independently of the row. The observed classes then follow
     q = (1 - e) p + (e_1, ..., e_K), which is what an honest teacher learns, and a label y was drawn
@@ -189,21 +154,9 @@ def alpha_from_agreement(proba, codes, floor):
 def noise_floor(proba, codes, sample_weight):
     """Estimate by class the probability of its label on rows where it can only be noise.
 
-    Parameters
-    ----------
-    proba : ndarray of shape (n_samples, n_classes)
-        The teacher's honest probabilities.
-    codes : ndarray of shape (n_samples,)
-        Position of the observed class.
-    sample_weight : ndarray of shape (n_samples,)
-        Non-negative weights.
-
-    Returns
-    -------
-    floor : ndarray of shape (n_classes,)
-        For a class with a share s of the weight, the quantile 0.1 (1 - s) of its probability: the
-        largest on the tenth of the other classes' rows that are least probably of the class. The
-        theory has their minimum, but that depends on a single row.
+    For a class with a share s of the weight it is the quantile 0.1 (1 - s) of the teacher's honest
+    probability: the largest on the tenth of the other classes' rows that are least probably of the
+    class. The theory has their minimum, but that depends on a single row.
     """
     shares = np.bincount(codes, sample_weight, proba.shape[1]) / sample_weight.sum()
     return np.array(
@@ -216,11 +169,11 @@ def noise_floor(proba, codes, sample_weight):
 
 def _compare(student, labelled, cv):
     """Return the losses of the teacher and of held-out students, and the teacher's lead."""
-    for opinion, _ in held_out_opinions(student, labelled, cv):
-        if lead_of_teacher(labelled, opinion) > CLEAR:
+    for margins, _ in held_out_margins(student, labelled, cv):
+        if lead_of_teacher(labelled, margins) > CLEAR:
             break
-    sides, y, weight = answered(labelled, opinion)
-    mapped = (stack_margins([z], y, weight).pooled([z]) for z in sides)
+    sides, y, weight = answered(labelled, margins)
+    mapped = (stack_margins([z], y, weight).combined([z]) for z in sides)
     teacher, student = (log_losses(z, y) for z in mapped)
     losses = tuple(float(np.average(each, weights=weight)) for each in (teacher, student))
     return losses, z_score(student - teacher, weight)

@@ -28,31 +28,11 @@ from skdistill.transfer_set import ORIGINS, TransferSet, join, not_observed
 def label_real_rows(
     lazy_teacher, fingerprint, rows, *, labelling, cv, correct_prior=False, n_jobs=None
 ):
-    """Let the teacher label the rows that the user passed.
+    """Let the teacher label the rows that the user passed: the labelled, then the unlabelled ones.
 
-    Parameters
-    ----------
-    lazy_teacher : LazyClassifier or LazyRegressor
-        The teacher. Cache keys hold `fingerprint` in its place.
-    fingerprint : str
-        Identifies the teacher in cache keys.
-    rows : Rows
-        Checked labelled and unlabelled rows.
-    labelling : {"auto", "oob", "cross_fit", "direct"}
-        How to label the labelled rows.
-    cv : int, cross-validation generator or iterable
-        Folds of "cross_fit".
-    correct_prior : bool, default=False
-        Whether a classifier's margins are shifted to fit the shares of the observed classes.
-    n_jobs : int or None, default=None
-        Folds or members to work on at a time.
-
-    Returns
-    -------
-    transfer_set : TransferSet
-        Labelled, then unlabelled rows.
-    shift : ndarray of shape (n_classes,) or None
-        What was added to all margins; None for nothing.
+    The `fingerprint` identifies the teacher in keys of caches. With `correct_prior` a classifier's
+    margins are shifted to fit the shares of the observed classes; returns this shift, or None, with
+    the transfer set.
     """
     answers, labelling = label_rows(lazy_teacher, labelling, cv, n_jobs)
     margins, shift = answers.margins(), None
@@ -91,27 +71,11 @@ def label_synthetic_rows(
     random_state,
     n_jobs=None,
 ):
-    """Make synthetic rows and let the teacher label them.
+    """Make synthetic rows, see `make_synthetic_rows`, and let the teacher label them, or None.
 
-    Parameters
-    ----------
-    lazy_teacher, fingerprint, rows : object
-        See `label_real_rows`.
-    labelling : {"oob", "cross_fit", "direct"}
-        How the labelled rows were labelled; after "oob" the members of the teacher label one by
-        one, if the augmentation returns what the rows were made from.
-    shift : ndarray of shape (n_classes,) or None
-        What is added to the margins.
-    augmentation, with_unknown, random_state : object
-        See `make_synthetic_rows`.
-    n_jobs : int or None, default=None
-        Members that predict at a time.
-
-    Returns
-    -------
-    transfer_set : TransferSet or None
-        Synthetic rows that weigh as much as a labelled row on average; fewer and lighter ones if
-        there are only those with unknown cells. None if there are none.
+    If the labelled rows were labelled "oob", the members of the teacher label one by one, if the
+    augmentation returns what the rows were made from. `shift` is added to the margins. A row weighs
+    as much as a labelled row on average; rows are fewer and lighter if all have unknown cells.
     """
     teacher = lazy_teacher.corrected(shift)
     made = make_synthetic_rows(
@@ -167,17 +131,9 @@ def with_synthetic_rows(fresh, teacher, augmentation, student, random_state):
 
 
 def choose_augmentation(augmentation, student, rows):
-    """Resolve "auto", and check that synthetic rows can be made.
+    """Resolve "auto": `Munge()` if a student gains from synthetic rows that can be made, or None.
 
-    Returns
-    -------
-    augmentation : object with ``sample`` or None
-        For "auto", `Munge()` if the student gains from synthetic rows and they can be made.
-
-    Raises
-    ------
-    ValueError
-        If an augmentation was passed and X is sparse.
+    ValueError if an augmentation was passed and X is sparse.
     """
     is_sparse = sp.issparse(rows.X)
     if augmentation == "auto":

@@ -52,32 +52,12 @@ def make_synthetic_rows(
     with_parents=False,
     random_state,
 ):
-    """Make the synthetic rows that a student learns from, in addition to real ones.
+    """Make the synthetic rows that a student learns from in addition to real ones, or None.
 
-    Parameters
-    ----------
-    teacher : ClassifierTeacher or RegressorTeacher
-        Determines which unknown cells there are: those that it accepts.
-    X : ndarray, sparse matrix or data frame of shape (n_samples, n_features)
-        Labelled or fresh rows.
-    sample_weight : ndarray of shape (n_samples,)
-        Their weights.
-    pool : table of shape (n_pool, n_features) or None, default=None
-        Unlabelled rows.
-    augmentation : object with ``sample`` or None
-        Makes synthetic rows.
-    with_unknown : bool
-        Whether to make rows with unseen levels and missing values.
-    with_parents : bool, default=False
-        Whether to return what the rows were made from, if the augmentation can.
-    random_state : int, RandomState instance or None
-        Determines the synthetic rows.
-
-    Returns
-    -------
-    made : SyntheticRows or None
-        Each weighs as much as a row of X on average; fewer and lighter rows if all have unknown
-        cells. None if there are no rows.
+    X are labelled or fresh rows, `pool` unlabelled ones. With `with_unknown` some rows have unseen
+    levels and missing values, as far as the teacher accepts them; `with_parents` returns what rows
+    were made from, if the augmentation can. Each weighs as much as a row of X on average; fewer and
+    lighter ones if all have unknown cells.
     """
     random_state = check_random_state(random_state)
     n_samples = X.shape[0]

@@ -133,28 +133,10 @@ def to_c(
 
 
 def run_c(source, model, rows, name="student"):
-    """Compile a C file and score rows with it.
+    """Compile a C file, whose functions begin with `name`, and score rows of `Sample` with it.
 
-    Parameters
-    ----------
-    source : str
-        The file.
-    model : LeanTree or LeanNetwork
-        What it was made from: gives the columns.
-    rows : PlainColumns of shape (n_samples, n_features)
-        Rows, as in `Sample`.
-    name : str, default="student"
-        What the names of the functions begin with.
-
-    Returns
-    -------
-    answers : ndarray of shape (n_samples, n_answers)
-        Float64.
-
-    Raises
-    ------
-    FileNotFoundError, RuntimeError
-        If there is no compiler, or it fails.
+    Returns float64 predictions of shape (n_samples, n_answers). FileNotFoundError if there is no
+    compiler, RuntimeError if it fails.
     """
     reader = CellReader([c.name for c in model.columns], [c.levels for c in model.columns])
     number = np.float64 if "typedef double number;" in source else np.float32

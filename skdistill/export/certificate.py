@@ -148,36 +148,10 @@ def certify(
 ):
     """Compare the predictions of an exported file with the student's.
 
-    Parameters
-    ----------
-    format, runtime : str
-        Of the file, and what ran it.
-    sample : Sample
-        Rows, and what the student predicts.
-    answers : ndarray of shape (n_samples, n_answers)
-        Predictions of the file.
-    model : LeanTree or LeanNetwork
-        The student.
-    names : list of str
-        Names of the columns, for the error.
-    tolerance : float
-        Largest difference that is allowed.
-    dtype : type, default=numpy.float64
-        Of the numbers in the file.
-    notes : dict, default=None
-        What else was measured.
-    advice : str, default="Nothing was written."
-        What the error ends with.
-
-    Returns
-    -------
-    certificate : Certificate
-        Without the hash of the file.
-
-    Raises
-    ------
-    ParityError
-        If a difference is larger, or a prediction is not finite; the message shows the worst row.
+    Returns a `Certificate` without the hash of the file. If a difference exceeds the tolerance, or
+    a prediction is not finite, a ParityError shows the worst row, with the `names` of the columns
+    and `advice` at the end. `dtype` is that of the numbers in the file; `notes` is what else was
+    measured.
     """
     expected = sample.answers
     if answers.shape != expected.shape:
@@ -190,12 +164,12 @@ def certify(
     differences[np.isnan(differences)] = np.inf
     worst = int(np.argmax(differences))
     if not differences[worst] <= tolerance:
-        row = _told(names, [values[worst : worst + 1].tolist()[0] for values in sample.rows.values])
+        cells = [values[worst : worst + 1].tolist()[0] for values in sample.rows.values]
         raise ParityError(
             f"The {format} does not match the student ({runtime}): "
             f"{np.sum(differences > tolerance):,} of {len(expected):,} rows differ by more than "
             f"the tolerance {tolerance:g}, the worst by {differences[worst]:.3g}. The worst row: "
-            f"{row}; the student predicts "
+            f"{_in_words(names, cells)}; the student predicts "
             f"{expected[worst].tolist()}, the {format} {answers[worst].tolist()}. {advice}"
         )
     return Certificate(
@@ -213,35 +187,20 @@ def certify(
 
 
 def spread_of(answers, model, dtype):
-    """Return what differences between predictions are divided by; see `Certificate`.
-
-    Parameters
-    ----------
-    answers : ndarray of shape (n_samples, n_answers)
-        Probabilities, or one column of predictions.
-    model : LeanTree or LeanNetwork
-        What predicts.
-    dtype : type
-        Of the numbers that it predicts from.
-
-    Returns
-    -------
-    spread : float
-        Positive.
-    """
+    """Return what differences between predictions are divided by, positive; see `Certificate`."""
     if answers.shape[1] > 1:
         return 1.0
     largest, is_network = np.abs(answers).max(), bool(getattr(model, "layers", ()))
     least = LEAST_SPREAD * np.finfo(np.float32 if is_network else dtype).eps * largest
-    if is_network:  # what it rounds is as large as y, however little its predictions differ
+    if is_network:  # it rounds numbers as large as y, however little predictions differ
         least = max(least, min(model.scale, largest))
     return float(max(np.std(answers), least)) or 1.0
 
 
-def _told(names, row, most=20):
-    """Write a row by name, and of a wide one its first cells."""
-    shown = str(dict(zip(names[:most], row, strict=False)))
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more columns"
+def _in_words(names, row):
+    """Write a row by name, and of a wide one its first 20 cells."""
+    shown = str(dict(zip(names[:20], row, strict=False)))
+    return shown if len(names) <= 20 else f"{shown} and {len(names) - 20} more columns"
 
 
 def certificate_path(path):
@@ -253,21 +212,9 @@ def certificate_path(path):
 def write_certified(path, content, certificate, student_file=None):
     """Write a file and its certificate, each of which replaces an older one at once.
 
-    Parameters
-    ----------
-    path : Path or None
-        The file; None writes nothing.
-    content : str or bytes
-        What is in it. A text without a newline at its end gets one in the file.
-    certificate : Certificate
-        What was compared.
-    student_file : bytes or None, default=None
-        The student as `save` writes it; None if it is not one of skdistill's.
-
-    Returns
-    -------
-    export : Export
-        With the hash of the file in its certificate.
+    Without a path nothing is written. A text gets a newline at its end. `student_file` is the
+    student as `save` writes it, None if it is not one of skdistill's. The certificate of the export
+    that is returned has the hash of the file.
     """
     payload = content
     if isinstance(content, str):
@@ -283,19 +230,9 @@ def write_certified(path, content, certificate, student_file=None):
 
 
 def read_certificate(path):
-    """Read the certificate beside a file.
+    """Read the certificate beside a file, and the student's file in it, or None.
 
-    Returns
-    -------
-    certificate : Certificate
-        How it was compared.
-    student_file : bytes or None
-        The student as `save` writes it.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If there is none, or it is none.
+    FileNotFoundError if there is no certificate, ValueError if the file is not one.
     """
     beside = certificate_path(path)
     try:
@@ -312,15 +249,7 @@ def read_certificate(path):
 
 
 def check_writable(path):
-    """Return a path, after checking that a file can be written there; None stays None.
-
-    Raises
-    ------
-    IsADirectoryError, FileNotFoundError, PermissionError
-        With what to do.
-    TypeError
-        If it is no path.
-    """
+    """Return a path, after checking that a file can be written there; None stays None."""
     if path is None:
         return None
     path = as_path(path)

@@ -56,30 +56,18 @@ def parity_sample(student, model, X=None):
 
 
 def parity_rows(student, model, X=None):
-    """Make the rows that an export is tried on.
+    """Make the rows that an export is compared on, the same for the same model and X.
 
-    Parameters
-    ----------
-    student : estimator
-        One of skdistill's students.
-    model : LeanTree or LeanNetwork
-        The same as plain arrays.
-    X : array-like or data frame of shape (n_samples, n_features), default=None
-        Real rows to try as well, at most `GIVEN_ROWS` of them, drawn at random.
-
-    Returns
-    -------
-    rows : PlainColumns of shape (n_samples, n_features)
-        The same for the same model and X. Besides those of X: rows with values exactly on,
-        just above and just below every threshold and bin edge, between them and far outside,
-        missing values, levels, and categories never seen; alone and all at once.
+    Besides rows of X, at most `GIVEN_ROWS` of them, drawn at random, there are rows with values
+    exactly on, just above and just below every threshold and bin edge, between them and far
+    outside, missing values, levels, and categories never seen; alone and all at once.
     """
     random = np.random.RandomState(0)
     critical = [critical_values(model, j) for j in range(len(model.columns))]
     tables = [[_mixed(values, MIXED_ROWS, random) for values in critical]]
     tables.append(_one_at_a_time(critical, random))
     if X is not None:
-        tables.append(_given(student, model, X, random))
+        tables.append(some_rows(rows_of(student, model, X), random).values)
     return PlainColumns(
         tuple(np.concatenate([table[j] for table in tables]) for j in range(len(critical)))
     )
@@ -112,13 +100,7 @@ def student_answers(student, rows):
 
 
 def critical_values(model, j):
-    """Return the values of a column where two implementations could differ.
-
-    Returns
-    -------
-    values : ndarray of shape (n_values,)
-        Float64 with NaN for a column of numbers, else object with None.
-    """
+    """Return the values of column j where two implementations could differ, see `Sample`."""
     column = model.columns[j]
     if column.is_nominal:
         values = [*column.levels, None]
@@ -143,8 +125,8 @@ def critical_values(model, j):
 def _bends(model, j):
     """Thresholds or bin edges of a column, increasing."""
     if isinstance(model, LeanTree):
-        asked = model.feature == j
-        limits = np.unique([model.threshold[asked], model.threshold32[asked].astype(np.float64)])
+        used = model.feature == j
+        limits = np.unique([model.threshold[used], model.threshold32[used].astype(np.float64)])
         return limits[limits < np.finfo(np.float32).max]  # beyond, only missing values go right
     return model.edges[j]
 
@@ -173,8 +155,9 @@ def _one_at_a_time(critical, random):
     return table
 
 
-def _given(student, model, X, random):
-    rows = rows_of(student, model, X)
-    if len(rows) > GIVEN_ROWS:
-        rows = take_rows(rows, np.sort(random.choice(len(rows), GIVEN_ROWS, replace=False)))
-    return rows.values
+def some_rows(X, random):
+    """Return a table, or `GIVEN_ROWS` of its rows if there are more."""
+    n_rows = X.shape[0]
+    if n_rows <= GIVEN_ROWS:
+        return X
+    return take_rows(X, np.sort(random.choice(n_rows, GIVEN_ROWS, replace=False)))

@@ -18,25 +18,11 @@ MAX_BYTES = 2**31 - 1
 
 
 def deployed_student(model):
-    """Find the student that is deployed, and insist that it is one of skdistill's own.
+    """Return the fitted student of a model, a student, distiller or search, that is deployed.
 
-    Parameters
-    ----------
-    model : estimator
-        A fitted student, a fitted distiller or a search over one. A choice of columns before the
-        student is seen through: it takes those that were kept.
-
-    Returns
-    -------
-    student : estimator
-        One of `STUDENTS`, fitted.
-
-    Raises
-    ------
-    NotFittedError
-        If the model is not fitted.
-    TypeError
-        If the student is another estimator, or stands behind transformers.
+    A choice of columns before the student is skipped: it takes those that were kept. NotFittedError
+    if the model is not fitted, TypeError if the student is not one of `STUDENTS`, or comes after
+    transformers.
     """
     student = selection_of(student_and_teacher(model)[0].estimator)[1]
     if isinstance(student, STUDENTS):
@@ -56,20 +42,7 @@ def deployed_student(model):
 
 
 def as_deployed_sees(model, X):
-    """Return a table as the deployed student takes it: without the columns it does not get.
-
-    Parameters
-    ----------
-    model : estimator
-        What `deployed_student` takes.
-    X : array-like, data frame or None
-        Rows with all columns, or with those that were kept.
-
-    Returns
-    -------
-    X : table or None
-        None if there is none.
-    """
+    """Return a table, if any, without the columns that the deployed student does not get."""
     selector, _ = selection_of(student_and_teacher(model)[0].estimator)
     if selector is None or X is None:
         return X
@@ -78,25 +51,11 @@ def as_deployed_sees(model, X):
 
 
 def student_content(student):
-    """Read the content off a student.
+    """Read the content off a fitted student: the arrays are its own, not copies.
 
-    Parameters
-    ----------
-    student : estimator
-        One of `STUDENTS`, fitted.
-
-    Returns
-    -------
-    content : StudentContent
-        Copies of nothing: the arrays are the student's own. Parameters that JSON cannot hold, such
-        as callbacks, are left out: they matter for training only.
-
-    Raises
-    ------
-    NotFittedError
-        If the student is not fitted.
-    ValueError
-        If a level or a class label is neither text nor a finite number, or a weight not finite.
+    Parameters that JSON cannot hold, such as callbacks, are left out: they matter for training
+    only. NotFittedError if it is not fitted, ValueError if a level or a class label is neither text
+    nor a finite number, or a weight is not finite.
     """
     check_is_fitted(student)
     kind = next(kind for kind in STUDENTS if isinstance(student, kind))
@@ -125,13 +84,7 @@ def student_content(student):
 
 
 def check_labels_of_int64(content):
-    """Insist on classes that are no larger than the integers of ONNX and of databases.
-
-    Raises
-    ------
-    ValueError
-        If one is.
-    """
+    """Raise if a class is larger than the integers of ONNX and of databases."""
     for label in content.header["classes"] or []:
         if type(label) is int and label > np.iinfo(np.int64).max:
             raise ValueError(
@@ -141,13 +94,7 @@ def check_labels_of_int64(content):
 
 
 def check_size(model):
-    """Insist that a model fits into a file: ONNX holds 2 GB, and compilers take no more of C.
-
-    Raises
-    ------
-    ValueError
-        If its arrays are larger.
-    """
+    """Raise if a model is too large for a file: ONNX holds 2 GB, compilers take no more of C."""
     size = size_in_bytes(model)
     if size > MAX_BYTES:
         raise ValueError(

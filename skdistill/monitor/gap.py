@@ -54,7 +54,7 @@ def gap_of_rows(teacher, student, kind, threshold):
 
 
 def _kl_of_rows(teacher, student):
-    """See `skdistill.fidelity.kl_of_rows`; without SciPy, which monitors do not import."""
+    """See `skdistill.soft_labels.kl_of_rows`; without SciPy, which monitors do not import."""
     ratio = np.maximum(teacher, _SMALLEST) / np.maximum(student, _SMALLEST)
     return (teacher * np.log(ratio)).sum(axis=1)
 

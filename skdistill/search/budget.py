@@ -135,23 +135,9 @@ class Excess:
 
 
 def excesses(budget, costs, agreement=None, latency_tolerance=0.0):
-    """List the limits that a student exceeds.
+    """List the limits that a student exceeds, as far as its costs and agreement are known.
 
-    Parameters
-    ----------
-    budget : Budget
-        The limits.
-    costs : Costs
-        What the student costs; a latency that is None was not measured, and is not judged.
-    agreement : float or None, default=None
-        Its agreement with the teacher; None if it is not known yet.
-    latency_tolerance : float, default=0.0
-        Share by which the latency may be over its limit.
-
-    Returns
-    -------
-    excesses : tuple of Excess
-        Empty if all limits are kept, as far as is known.
+    The latency may be over its limit by the share `latency_tolerance`.
     """
     values = {
         "latency_us": costs.latency_p99_us,

@@ -1,4 +1,4 @@
-"""What was tried and found: candidates, their front, the choice among them, and references."""
+"""The results of a search: candidates, their front, the choice among them, and references."""
 
 from dataclasses import dataclass, field
 
@@ -8,7 +8,7 @@ from skdistill.formatting import columns_of, pandas_frame, text_table
 from skdistill.search.budget import Excess
 from skdistill.search.costs import Costs
 
-#: Costs that candidates are compared by, as functions of `Costs`.
+#: Limit of a budget -> the attribute of `Costs` that it applies to.
 COST_OF_LIMIT = {
     "latency_us": "latency_p99_us",
     "size_kb": "size_kb",
@@ -19,12 +19,12 @@ COST_OF_LIMIT = {
 
 @dataclass(frozen=True)
 class Candidate:
-    """A student with a temperature, an alpha and a number of columns, and what was found.
+    """A student with a temperature, an alpha and a number of columns, and its results.
 
     Attributes
     ----------
     name : str
-        What it is in a few words.
+        A short description.
     params : dict
         ``student``, ``temperature``, ``alpha`` and ``n_columns`` (None for all columns).
     costs : Costs or None
@@ -41,10 +41,10 @@ class Candidate:
     fit_seconds : float
         Mean over the folds, teacher not included.
     stage : {"evaluated", "pruned", "not tried", "over budget"}
-        Whether it was scored on all folds, given up after some rows or folds, given up before it
-        was scored, or cost too much to be scored.
+        Whether it was scored on all folds, stopped after some rows or folds, never scored, or ruled
+        out by its costs.
     excesses : tuple of Excess
-        The limits of the budget it does not keep.
+        The limits of the budget that it exceeds.
     difference : float
         Score minus that of the best of all evaluated candidates, NaN if not evaluated.
     difference_error : float
@@ -85,7 +85,7 @@ class Candidate:
         return "" if self.is_evaluated else ": ".join(filter(None, (self.stage, self.reason)))
 
     def cost(self, limit):
-        """Return what a limit of the budget is about; infinite if it has nothing of the kind."""
+        """Return the cost that a limit of the budget applies to; infinite if it has none."""
         return cost_of(self.costs, limit)
 
 
@@ -96,7 +96,7 @@ class Reference:
     Attributes
     ----------
     name : str
-        What it is.
+        Its class, or the student.
     kind : {"teacher", "compiled teacher", "hard labels"}
         The teacher, the teacher compiled by onnxruntime, or a student fitted on observed classes.
     costs : Costs
@@ -176,60 +176,38 @@ def _cells(candidate):
 
 
 def pareto_front(candidates, limits):
-    """Find the evaluated candidates that no other beats.
+    """Find the evaluated candidates that no other beats, from the best score to the worst.
 
-    Parameters
-    ----------
-    candidates : sequence of Candidate
-        All of them.
-    limits : iterable of str
-        Limits of the budget, see `cost_names`.
-
-    Returns
-    -------
-    front : CandidateTable
-        From the best score to the worst. No other evaluated candidate has at least their score at
-        no more of any of the costs; of equals the first is kept.
+    No other has at least their score at no more of any of the costs, `cost_names` of the limits; of
+    equals the first is kept.
     """
     names = cost_names(limits)
-    pool = [each for each in candidates if each.is_evaluated and not np.isnan(each.score)]
-    pool.sort(key=lambda each: (-each.score, *(each.cost(name) for name in names)))
+    scored = [each for each in candidates if each.is_evaluated and not np.isnan(each.score)]
+    scored.sort(key=lambda each: (-each.score, *(each.cost(name) for name in names)))
     front = []
-    for each in pool:
+    for each in scored:
         if not any(all(kept.cost(n) <= each.cost(n) for n in names) for kept in front):
             front.append(each)
     return CandidateTable(tuple(front))
 
 
 def cost_of(costs, limit):
-    """Return what a limit of the budget is about; infinite if there is nothing of the kind."""
+    """Return the cost that a limit of the budget applies to; infinite if there is none."""
     value = None if costs is None else getattr(costs, COST_OF_LIMIT[limit])
     return np.inf if value is None else value
 
 
 def cost_names(limits):
-    """Return the costs that a budget is about: latency and size if it names none but columns."""
+    """Return the costs that are limited: latency and size if none is, or only columns."""
     named = [name for name in limits if name in COST_OF_LIMIT]
     return named if set(named) - {"columns"} else ["latency_us", "size_kb", *named]
 
 
 def in_order_of_choice(candidates, budget, rule):
-    """Sort the candidates within the budget, the one to take first.
+    """Return the positions of the candidates within the budget, the one to take first at the front.
 
-    Parameters
-    ----------
-    candidates : sequence of Candidate
-        All of them.
-    budget : Budget
-        The limits.
-    rule : {"best", "one_standard_error"}
-        By score; or by cost among those whose score is within one standard error of the best
-        within the budget, and then the others by score.
-
-    Returns
-    -------
-    positions : list of int
-        Positions of the candidates.
+    They are sorted by score; with `rule` "one_standard_error" those within one standard error of
+    the best come first, sorted by cost.
     """
     fitting = [i for i, each in enumerate(candidates) if each.within_budget]
     fitting.sort(key=lambda i: -np.nan_to_num(candidates[i].score, nan=-np.inf))
@@ -266,15 +244,15 @@ def _share_of_budget(candidate, budget):
     return max(candidate.cost(name) / limit for name, limit in limits.items())
 
 
-def closest(candidates, n=3):
-    """Describe the candidates that miss the budget by the least, a line each."""
+def closest(candidates):
+    """Describe the three candidates that miss the budget by the least, a line each."""
     missing = [each for each in candidates if each.excesses]
     missing.sort(key=lambda each: max(excess.ratio for excess in each.excesses))
     nearest = {}
     for each in missing:  # of one student the temperature that came closest
         nearest.setdefault(each.name, each)
     lines = []
-    for each in list(nearest.values())[:n]:
+    for each in list(nearest.values())[:3]:
         scored = "" if np.isnan(each.score) else f", score {each.score:.4f}"
         why = "; ".join(map(str, each.excesses))
         temperature, alpha = each.params["temperature"], each.params["alpha"]

@@ -1,4 +1,4 @@
-"""Which columns a student can do without: backward elimination by held-out fidelity."""
+"""Which columns a student can drop: backward elimination by held-out fidelity."""
 
 import warnings
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from skdistill.formatting import text_table
 from skdistill.students.soft_label_classifier import SoftLabelClassifier
 from skdistill.teacher.tree_nodes import read_tree_nodes
 
-#: Rows that are looked at, at most, and the share of them that is held out.
+#: Largest number of rows that are used, and the share of them that is held out.
 MOST_ROWS, HELD_OUT = 12_000, 1 / 3
 
 #: Quantile bins of a column of numbers.
 BINS = 64
 
-#: Boosting rounds of a model of two classes; fewer for more of them.
+#: Boosting rounds for two classes; with more classes there are fewer.
 ROUNDS = 60
 
 
@@ -31,70 +31,45 @@ class ColumnPath:
     ----------
     names : tuple of str
         Names of all columns.
-    given_up : tuple of int
-        Positions of columns, first the one that is missed the least.
+    dropped : tuple of int
+        Positions of columns, first the one whose loss costs the least fidelity.
     n_columns : tuple of int
-        Numbers of columns that a model was fitted on, from all of them to the fewest asked for.
+        Numbers of columns that a model was fitted on, from all of them to the fewest wanted.
     kl_divergence : tuple of float
         Held-out divergence of these models from the teacher.
     """
 
     names: tuple
-    given_up: tuple
+    dropped: tuple
     n_columns: tuple
     kl_divergence: tuple
 
     def best(self, k):
-        """Return the positions of the k columns that are given up last, in order of the table."""
+        """Return the positions of the k columns that are dropped last, in order of the table."""
         if k is None or k >= len(self.names):
             return tuple(range(len(self.names)))
-        gone = set(self.given_up[: len(self.names) - k])
+        gone = set(self.dropped[: len(self.names) - k])
         return tuple(j for j in range(len(self.names)) if j not in gone)
 
     def __str__(self):
         rows = []
         for k, divergence in zip(self.n_columns, self.kl_divergence, strict=True):
             next_k = next((n for n in self.n_columns if n < k), k)
-            lost = self.given_up[len(self.names) - k : len(self.names) - next_k]
+            lost = self.dropped[len(self.names) - k : len(self.names) - next_k]
             names = ", ".join(self.names[j] for j in lost)
-            rows.append({"columns": k, "kl_divergence": divergence, "given up next": names})
+            rows.append({"columns": k, "kl_divergence": divergence, "dropped next": names})
         return text_table(rows)
 
 
 def column_path(X, proba, names, fewest, random_state):
-    """Give up columns one after the other, those first that cost the least fidelity.
+    """Drop columns one after the other, those first that cost the least fidelity.
 
-    Parameters
-    ----------
-    X : ndarray or data frame of shape (n_samples, n_features)
-        Rows.
-    proba : ndarray of shape (n_samples, n_classes)
-        The teacher's honest probabilities.
-    names : list of str
-        Names of the columns.
-    fewest : int
-        Number of columns to stop at.
-    random_state : RandomState instance
-        Draws rows, and permutes columns.
-
-    Returns
-    -------
-    path : ColumnPath
-        The order, and the fidelity on the way.
-
-    Raises
-    ------
-    TypeError
-        If X is sparse.
-
-    Notes
-    -----
-    A gradient boosting model, which sees interactions, is fitted to the probabilities on the
-    columns that are left. The column whose permutation on held-out rows raises the divergence from
-    the teacher the least is given up (a tenth of them at a time, while there are more than twenty),
-    and the model is fitted again, so that of two columns that say the same one stays. Rows on which
-    the teacher is in doubt are drawn more often, and weigh less for it: where one class is rare
-    they are what counts.
+    A gradient boosting model, which sees interactions, is fitted to the teacher's honest
+    probabilities on the remaining columns. The column whose permutation on held-out rows raises the
+    divergence from the teacher the least is dropped (a tenth of them at a time, while there are
+    more than twenty), and the model is fitted again, so that one of two equivalent columns stays.
+    It ends at the number `fewest`. Rows on which the teacher is uncertain are drawn more often,
+    with a smaller weight: they decide if one class is rare. A sparse X raises TypeError.
     """
     if sp.issparse(X):
         raise TypeError("A choice of columns needs a dense X; it is sparse. Pass X.toarray().")
@@ -102,26 +77,26 @@ def column_path(X, proba, names, fewest, random_state):
     X, proba = _as_numbers(plain_rows(take_rows(X, rows)), proba[rows]), proba[rows]
     held_out = random_state.uniform(size=len(X)) < HELD_OUT
     train, test = np.flatnonzero(~held_out), np.flatnonzero(held_out)
-    left, given_up, numbers, divergences = list(range(X.shape[1])), [], [], []
+    left, dropped, numbers, divergences = list(range(X.shape[1])), [], [], []
     while True:
-        as_it_is, harm = _divergences(X[:, left], proba, weight, train, test, random_state)
+        unpermuted, harm = _divergences(X[:, left], proba, weight, train, test, random_state)
         numbers.append(len(left))
-        divergences.append(as_it_is)
+        divergences.append(unpermuted)
         if len(left) <= fewest:
             break
         n_now = min(max(1, len(left) // 10) if len(left) > 20 else 1, len(left) - fewest)
         for j in sorted(np.argsort(harm, kind="stable")[:n_now], key=lambda j: harm[j]):
-            given_up.append(left[j])
-        gone = set(given_up)
+            dropped.append(left[j])
+        gone = set(dropped)
         left = [j for j in left if j not in gone]
-    return ColumnPath(tuple(names), tuple(given_up), tuple(numbers), tuple(divergences))
+    return ColumnPath(tuple(names), tuple(dropped), tuple(numbers), tuple(divergences))
 
 
 def _divergences(X, proba, weight, train, test, random_state):
     """Fit a model; return its divergence from the teacher, and those with each column permuted.
 
-    A column that no tree splits on says nothing, however many of them there are: the model is
-    fitted again without them, to the same trees, so that tables are as wide as there are splits.
+    Columns that no tree splits on have no effect: to keep tables narrow, the model is fitted again
+    without them, to the same trees.
     """
     learn, seed = (proba[train], weight[train]), random_state.randint(2**31 - 1)
     model = _fit(X[train], *learn, seed)
@@ -133,14 +108,14 @@ def _divergences(X, proba, weight, train, test, random_state):
     def divergence():
         return kl_divergence(proba[test], model.predict_proba(held_out), weight[test])
 
-    as_it_is = divergence()
-    permuted = np.full(X.shape[1], as_it_is)
+    unpermuted = divergence()
+    permuted = np.full(X.shape[1], unpermuted)
     for j, values in zip(used, held_out.T, strict=True):
         before = values.copy()
         values[:] = random_state.permutation(before)
         permuted[j] = divergence()
         values[:] = before
-    return as_it_is, permuted
+    return unpermuted, permuted
 
 
 def _split_on(model):
@@ -164,14 +139,9 @@ def _fit(X, proba, weight, seed):
 
 
 def _draw(proba, random_state):
-    """Draw rows without replacement, half of them by how much in doubt the teacher is.
+    """Draw rows without replacement, half of them in proportion to the teacher's uncertainty.
 
-    Returns
-    -------
-    rows : ndarray of shape (n_drawn,)
-        Their numbers.
-    weight : ndarray of shape (n_drawn,)
-        One over the chance they had.
+    Returns their numbers, and weights: one over the probability that a row had.
     """
     n_samples, n_classes = proba.shape
     n_wanted = min(n_samples, MOST_ROWS * 2 // max(n_classes, 2))
@@ -185,10 +155,10 @@ def _draw(proba, random_state):
 
 
 def _as_numbers(X, proba):
-    """Return every column as few numbers, NaN where missing.
+    """Return every column as small integers, NaN where missing.
 
-    Numbers become the quantile bin they are in, levels their place in the order of the teacher's
-    mean probability.
+    Numbers become the number of their quantile bin, levels their rank by the teacher's mean
+    probability.
     """
     table = np.full(X.shape, np.nan)
     for j in range(X.shape[1]):

@@ -20,13 +20,13 @@ from skdistill.students.kinds import STUDENTS
 #: Calls of one round, and rounds: the 99 % quantile is the smallest over the rounds.
 CALLS, ROUNDS = 1000, 5
 
-#: So many times a latency is measured at most while it is over a limit.
+#: Largest number of measurements of a latency that is over its limit.
 MEASUREMENTS = 3
 
 #: A machine is busy if a measurement waits for a core for this share of the time.
 BUSY = 0.1
 
-#: Rows that are scored in turn.
+#: Number of rows that are scored in turn.
 TIMED_ROWS = 500
 
 
@@ -40,18 +40,18 @@ class Costs:
         Thousands of bytes of the student's file; of the pickle for other models, None if they have
         none.
     n_columns : int
-        Columns that are needed for a prediction.
+        Number of columns that a prediction needs.
     n_columns_used : int
-        Those of them that can change it.
+        Number of those that can change it.
     n_leaves : int or None
-        Leaves of a tree; None for other students.
+        Number of leaves of a tree; None for other students.
     latency_p50_us, latency_p99_us : float or None
         Microseconds to predict a single row, median and 99 % quantile; None if not measured.
     engine : str or None
-        What predicted: "c", "numpy", "predict_proba" or "onnxruntime".
+        What scored the rows: "c", "numpy", "predict_proba" or "onnxruntime".
     waiting : float or None
-        Share of the time of the measurement in which other processes had the core: well above 0
-        the latency is that of a busy machine. None if it is not known.
+        Share of the time of the measurement in which other processes had the core: if it is well
+        above 0, the machine was busy. None if it is not known.
     """
 
     size_kb: float | None
@@ -65,18 +65,7 @@ class Costs:
 
 
 def static_costs(student):
-    """Read off a fitted student what can be known without a clock.
-
-    Parameters
-    ----------
-    student : estimator
-        A fitted student, maybe behind a `ColumnSelector`, or any other classifier.
-
-    Returns
-    -------
-    costs : Costs
-        Without latency.
-    """
+    """Return the costs of a fitted student, or other classifier, except for its latency."""
     behind = selection_of(student)[1]
     if isinstance(behind, STUDENTS):
         size = len(pack(student_content(behind)))
@@ -91,45 +80,13 @@ def static_costs(student):
 
 
 def with_latency(costs, student, X):
-    """Add the latency of a student, measured here and now.
-
-    Parameters
-    ----------
-    costs : Costs
-        Of `static_costs`.
-    student : estimator
-        A fitted student, maybe behind a `ColumnSelector`, or any other classifier.
-    X : ndarray or data frame of shape (n_samples, n_features)
-        Real rows, with all columns.
-
-    Returns
-    -------
-    costs : Costs
-        With latency.
-    """
+    """Add the latency of a student, measured now on real rows with all columns."""
     p50, p99, engine, waiting = measure_latency(student, X)
     return replace(costs, latency_p50_us=p50, latency_p99_us=p99, engine=engine, waiting=waiting)
 
 
 def judged_latency(costs, student, X, limit):
-    """Add the latency of a student, measured again while it is over a limit.
-
-    Parameters
-    ----------
-    costs : Costs
-        Of `static_costs`.
-    student : estimator
-        A fitted student, maybe behind a `ColumnSelector`, or any other classifier.
-    X : ndarray or data frame of shape (n_samples, n_features)
-        Real rows, with all columns.
-    limit : float or None
-        Microseconds; None for no limit.
-
-    Returns
-    -------
-    costs : Costs
-        Of the fastest measurement.
-    """
+    """Add the latency of a student, the lowest if it is measured again, being over the limit."""
     measured = [with_latency(costs, student, X)]
     while (
         limit is not None and measured[-1].latency_p99_us > limit and len(measured) < MEASUREMENTS
@@ -139,16 +96,9 @@ def judged_latency(costs, student, X, limit):
 
 
 def measure_latency(student, X):
-    """Time single-row calls on real rows: of the lean scorer, or of ``predict_proba``.
+    """Time single-row calls of the lean scorer, or else of ``predict_proba``, on real rows.
 
-    Returns
-    -------
-    p50, p99 : float
-        Microseconds.
-    engine : str
-        What predicted.
-    waiting : float or None
-        See `Costs`.
+    Returns the median and the 99 % quantile in microseconds, the engine and `waiting`, see `Costs`.
     """
     X = take_rows(X, np.linspace(0, X.shape[0] - 1, min(X.shape[0], TIMED_ROWS)).astype(int))
     selector, behind = selection_of(student)
@@ -161,29 +111,18 @@ def measure_latency(student, X):
 
 
 def plain_cells(X):
-    """Return the rows of a table as lists of what a service would pass to a lean scorer."""
+    """Return the rows of a table as lists of cells, as a service passes them to a lean scorer."""
     plain = plain_rows(X)
     rows = cell_values(plain if isinstance(plain, np.ndarray) else X)
     return [[cell.item() if hasattr(cell, "item") else cell for cell in row] for row in rows]
 
 
 def time_calls(ask, inputs):
-    """Time calls one after the other.
+    """Time calls with one input after the other.
 
-    Parameters
-    ----------
-    ask : callable
-        What is timed.
-    inputs : list
-        Its arguments, in turn.
-
-    Returns
-    -------
-    p50, p99 : float
-        Microseconds: the smallest over rounds of the rounds' quantiles, so that a process that
-        interrupts some of them does not decide.
-    waiting : float
-        Share of the time in which this process had no core.
+    Returns the median and the 99 % quantile in microseconds, and the share of the time in which
+    this process had no core. Each quantile is the smallest over the rounds, so that a process that
+    interrupts some of them has no effect.
     """
     for each in inputs:  # warm
         ask(each)
@@ -222,5 +161,5 @@ def _leaves(student):
 
 
 def _columns_used(student):
-    """Count the columns that can change an answer; of other models all of them may."""
+    """Count the columns that can change a prediction; in other models any of them may."""
     return student.n_columns_used() if isinstance(student, Student) else student.n_features_in_

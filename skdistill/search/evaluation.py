@@ -118,15 +118,7 @@ class FoldEvaluator:
         return replace(self.with_params(**cheap), is_quick=True)
 
     def scores(self, distiller, f):
-        """Score a fitted distiller on a fold.
-
-        Returns
-        -------
-        score : float
-            By `scoring`.
-        measures : dict of str to float
-            See `Candidate`.
-        """
+        """Return the score of a fitted distiller on fold f, and its measures, see `Candidate`."""
         fold = self.folds[f]
         proba = as_model(distiller.student_, "model").answers(fold.X_test, self.classes)
         of_teacher = distiller.teacher_proba(fold.X_test)
@@ -162,15 +154,7 @@ class FoldEvaluator:
 
 
 class SharedCorrection:
-    """A cache in which the same student always decides whether labels are corrected.
-
-    Parameters
-    ----------
-    memory : joblib.Memory
-        The cache.
-    student : estimator
-        Not fitted.
-    """
+    """A cache in which the same unfitted student always decides whether labels are corrected."""
 
     def __init__(self, memory, student):
         self.memory = memory
@@ -187,35 +171,10 @@ class SharedCorrection:
 def build_evaluator(teacher, rows, cv, scoring, shared, numbers, n_jobs, random_state, goes_on):
     """Get the teacher's predictions on every fold, and find the columns to keep.
 
-    Parameters
-    ----------
-    teacher : estimator
-        Fitted or not.
-    rows : Rows
-        Checked rows.
-    cv : int, cross-validation generator or iterable
-        Folds.
-    scoring : str or callable
-        See `StudentSearchCV`.
-    shared : dict
-        Parameters of all distillers.
-    numbers : list of int
-        Numbers of columns that will be tried; empty if all are kept.
-    n_jobs : int or None
-        For the teacher.
-    random_state : RandomState instance
-        Decides the order of rows, and which of them columns are chosen by.
-    goes_on : callable
-        Takes the number of folds that are ready and the number of all, and returns whether there
-        is time for another.
-
-    Returns
-    -------
-    evaluator : FoldEvaluator
-        With all folds.
-    path : ColumnPath or None
-        The order in which columns are dropped, by the predictions of each fold's teacher for its
-        test rows; None if all are kept.
+    `shared` are the parameters of all distillers, `numbers` the numbers of columns to try, and
+    `goes_on` is described at `make_folds`. The `ColumnPath` that is returned with the evaluator is
+    that of all rows, by the predictions of each fold's teacher for its test rows; None without
+    numbers.
     """
     folds = make_folds(
         teacher,
@@ -254,24 +213,10 @@ def behind_selector(student, columns):
 
 
 def measures_of(proba, teacher_proba, y, classes, sample_weight):
-    """Compute the measures that are reported of every candidate.
+    """Compute the measures that are reported of every candidate, from probabilities and classes.
 
-    Parameters
-    ----------
-    proba, teacher_proba : ndarray of shape (n_samples, n_classes)
-        Probabilities of student and teacher.
-    y : ndarray of shape (n_samples,)
-        Observed classes.
-    classes : ndarray of shape (n_classes,)
-        The class of every column, sorted.
-    sample_weight : ndarray of shape (n_samples,) or None
-        Weights.
-
-    Returns
-    -------
-    measures : dict of str to float
-        ``neg_log_loss``; ``average_precision`` of the second class if there are two, NaN where a
-        fold has none of it; ``agreement`` and ``kl_divergence``.
+    They are ``neg_log_loss``; ``average_precision`` of the second class if there are two, NaN where
+    a fold has none of it; ``agreement`` and ``kl_divergence``.
     """
     codes = np.searchsorted(classes, y)
     of_observed = np.maximum(proba[np.arange(len(y)), codes], SMALLEST_PROBABILITY)

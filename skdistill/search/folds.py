@@ -1,7 +1,7 @@
 """The folds of a search: rows, and the teacher's predictions for them."""
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,7 +11,6 @@ from sklearn.utils import check_random_state, get_tags
 
 from skdistill.columns import row_hashes, take_rows
 from skdistill.messages import warn_caller
-from skdistill.rows import Rows
 from skdistill.soft_labels import proba_from_margins
 from skdistill.teacher.identity import content_key
 from skdistill.teacher.labelling import label_rows
@@ -146,31 +145,11 @@ class Fold:
 def make_folds(teacher, rows, splits, labelling, cv, n_jobs, random_state, goes_on=None):
     """Compute the teacher's predictions for the rows of every fold, once.
 
-    Parameters
-    ----------
-    teacher : estimator
-        If fitted, its honest predictions for all rows are computed once, for all folds. If not, a
-        clone is fitted on the training rows of each fold.
-    rows : Rows
-        Checked rows.
-    splits : list of (train, test)
-        Numbers of the labelled rows.
-    labelling : {"auto", "oob", "cross_fit", "direct"}
-        See `DistilledClassifier`.
-    cv : int, cross-validation generator or iterable
-        Folds of "cross_fit".
-    n_jobs : int or None
-        For the teacher.
-    random_state : RandomState instance
-        Decides the order of the training rows.
-    goes_on : callable or None, default=None
-        Takes the number of folds that are ready and the number of all, and returns whether there
-        is time for another; None for always.
-
-    Returns
-    -------
-    folds : list of Fold
-        One per split, at least one.
+    A fitted teacher's honest predictions for all rows are computed once, for all folds; otherwise a
+    clone is fitted on the training rows of each fold. `labelling` and `cv` are as in
+    `DistilledClassifier`; `random_state` decides the order of the training rows. `goes_on`, if any,
+    takes the number of folds that are ready and of all, and returns whether there is time for
+    another.
     """
     lazy_teacher = LazyClassifier(teacher, rows)
     shared = None
@@ -204,27 +183,20 @@ def _warn_of_fitted_teacher(lazy_teacher):
 def _make_fold(teacher, rows, train, test, shared, labelling, cv, n_jobs, random_state):
     train = train[_balanced_order(rows.y[train], random_state)]
     X_test = take_rows(rows.X, test)
-    of_train = Rows(
-        take_rows(rows.X, train),
-        rows.y[train],
-        rows.sample_weight[train],
-        rows.has_weights,
-        rows.pool,
-        rows.pool_weight,
-    )
+    learned = {"y": rows.y[train], "sample_weight": rows.sample_weight[train]}
+    of_train = replace(rows, X=take_rows(rows.X, train), **learned)
     if shared is None:
         lazy_teacher = LazyClassifier(teacher, of_train)
         shared = _remember(lazy_teacher, labelling, cv, n_jobs, [X_test])
-    given = rows.given_weight
     return Fold(
         teacher=shared,
         X=of_train.X,
         y=of_train.y,
-        sample_weight=None if given is None else given[train],
+        sample_weight=of_train.given_weight,
         pool=rows.pool,
         X_test=X_test,
         y_test=rows.y[test],
-        test_weight=None if given is None else given[test],
+        test_weight=rows.sample_weight[test] if rows.has_weights else None,
         test_rows=test,
     )
 
@@ -260,15 +232,7 @@ def _balanced_order(y, random_state):
 
 
 def out_of_fold_labels(folds, rows, classes):
-    """Return the predictions of each fold's teacher for its test rows.
-
-    Returns
-    -------
-    X : table
-        The rows that were tested, each once.
-    proba : ndarray of shape (n_tested, n_classes)
-        Probabilities; of the first fold that tested a row.
-    """
+    """Return the tested rows, each once, and the probabilities by their first fold's teacher."""
     tested = np.concatenate([fold.test_rows for fold in folds])
     proba = np.concatenate([fold.teacher_proba(fold.X_test, classes) for fold in folds])
     numbers, first = np.unique(tested, return_index=True)

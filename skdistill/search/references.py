@@ -8,31 +8,14 @@ from skdistill.columns import take_rows
 from skdistill.export.onnx.compiled_teacher import compile_teacher
 from skdistill.search.candidates import Reference
 from skdistill.search.costs import Costs, measure_teacher, time_calls, with_latency
-from skdistill.search.trials import Trials, largest_costs, mean_measures, mean_of
+from skdistill.search.trials import Trials, averaged, mean_measures, mean_of
 
 #: Number of rows on which a compiled teacher is compared with the teacher.
 COMPARED_ROWS = 2000
 
 
 def teacher_references(evaluator, teacher, X):
-    """Score and measure the teacher, in Python and compiled.
-
-    Parameters
-    ----------
-    evaluator : FoldEvaluator
-        The folds.
-    teacher : estimator
-        Fitted on all rows.
-    X : ndarray or data frame of shape (n_samples, n_features)
-        Rows.
-
-    Returns
-    -------
-    references : list of Reference
-        The teacher, and the compiled teacher if it can be compiled.
-    notes : list of str
-        Why it cannot be compiled.
-    """
+    """Score and measure the fitted teacher, in Python and compiled; notes say why not."""
     scored = [evaluator.teacher_scores(f) for f in range(len(evaluator.folds))]
     fold_scores = tuple(score for score, _ in scored)
     found = mean_of(fold_scores), fold_scores, mean_measures([each for _, each in scored])
@@ -50,48 +33,23 @@ def teacher_references(evaluator, teacher, X):
 
 
 def hard_references(evaluator, plans, X, n_jobs, say, time_limit):
-    """Fit students to the observed classes, and score and measure them.
+    """Fit the students of plans, each once, to the observed classes, and score and measure them.
 
-    Parameters
-    ----------
-    evaluator : FoldEvaluator
-        The folds.
-    plans : list of Plan
-        Whose students to fit, each once.
-    X : ndarray or data frame of shape (n_samples, n_features)
-        Rows to time.
-    n_jobs : int or None
-        Fits at a time.
-    say : callable
-        Takes messages.
-    time_limit : TimeLimit
-        Of the search.
-
-    Returns
-    -------
-    references : list of Reference
-        One per student.
-    notes : list of str
-        What is missing because the time was over.
+    X has the rows to time; notes say what is missing because the time was over.
     """
     hard = {plan.name: replace(plan, temperature=1.0, alpha=0.0) for plan in plans}
     references = []
     evaluator = evaluator.with_params(augmentation=None)  # synthetic rows have no observed class
     made = Trials(evaluator, list(hard.values()), n_jobs, say, time_limit)
-    for plan in made.plans:
-        made.remaining[plan.group] += made.n_folds
-    made.make(range(len(hard)))
+    made.make_all()
     missing = [name for i, name in enumerate(hard) if i not in made.complete()]
     for i, name in enumerate(hard):
         if name in missing:
             continue
         trials = made.of(i)
-        fold_scores = tuple(trial.score for trial in trials)
-        costs = largest_costs([trial.costs for trial in trials])
+        *found, costs = averaged(trials)
         costs = with_latency(costs, trials[0].student, X)
-        measures = mean_measures([trial.measures for trial in trials])
-        score = mean_of(fold_scores)
-        references.append(Reference(name, "hard labels", costs, score, fold_scores, measures))
+        references.append(Reference(name, "hard labels", costs, *found))
     if not missing:
         return references, []
     why = f"{time_limit} was over before these were fitted to hard labels: {'; '.join(missing)}."

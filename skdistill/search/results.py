@@ -1,4 +1,4 @@
-"""The results of a search: candidates, and scikit-learn's ``cv_results_``."""
+"""Make the results of a search: candidates, and scikit-learn's ``cv_results_``."""
 
 from dataclasses import replace
 
@@ -7,26 +7,11 @@ import numpy as np
 from skdistill.search.budget import excesses
 from skdistill.search.candidates import Candidate, paired_difference
 from skdistill.search.costs import judged_latency
-from skdistill.search.trials import largest_costs, mean_measures, mean_of
+from skdistill.search.trials import averaged, mean_of
 
 
 def as_candidates(entries, evaluator, budget):
-    """Make candidates from plans and their trials.
-
-    Parameters
-    ----------
-    entries : list of Entry
-        The plans with their results.
-    evaluator : FoldEvaluator
-        The folds.
-    budget : Budget
-        The limits.
-
-    Returns
-    -------
-    candidates : tuple of Candidate
-        One per entry.
-    """
+    """Make a candidate of every entry: a plan with its trials."""
     candidates = [_candidate(entry, evaluator, budget) for entry in entries]
     scored = [each for each in candidates if each.is_evaluated and not np.isnan(each.score)]
     if scored:
@@ -44,22 +29,18 @@ def _candidate(entry, evaluator, budget):
         stage = "pruned" if scores else "not tried"
         found = mean_of(scores), scores, {}, n_rows
         return Candidate(name, params, entry.costs, *found, stage=stage, reason=entry.pruned.reason)
-    scores = tuple(trial.score for trial in entry.trials)
-    measures = mean_measures([trial.measures for trial in entry.trials])
-    costs = largest_costs([trial.costs for trial in entry.trials])
+    *found, costs = averaged(entry.trials)
     X = evaluator.folds[0].X_test
     costs = judged_latency(costs, entry.trials[0].student, X, budget.latency_us)
     return Candidate(
         name,
         params,
         costs,
-        mean_of(scores),
-        scores,
-        measures,
+        *found,
         evaluator.n_rows,
         mean_of([trial.seconds for trial in entry.trials]),
         "evaluated",
-        excesses(budget, costs, measures["agreement"]),
+        excesses(budget, costs, found[2]["agreement"]),
     )
 
 
@@ -73,17 +54,7 @@ def _compared(candidate, best):
 def cv_results(candidates, n_splits):
     """Arrange candidates as scikit-learn's searches do.
 
-    Parameters
-    ----------
-    candidates : tuple of Candidate
-        All of them.
-    n_splits : int
-        Number of folds.
-
-    Returns
-    -------
-    results : dict of str to ndarray or list
-        Those scored on more folds, or on more rows, rank before the others.
+    Those scored on more folds, or on more rows, rank before the others.
     """
     scores = np.full((len(candidates), n_splits), np.nan)
     for row, each in zip(scores, candidates, strict=True):

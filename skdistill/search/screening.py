@@ -50,23 +50,9 @@ class Pruned:
 
 
 def screen(trials, costs, budget):
-    """Evaluate the plans that can win.
+    """Evaluate the plans that can win, by `costs` and the limits of the budget.
 
-    Parameters
-    ----------
-    trials : Trials
-        Makes the trials, and keeps them.
-    costs : list of Costs
-        What the student of every plan costs.
-    budget : Budget
-        Its limits are the costs by which candidates are compared.
-
-    Returns
-    -------
-    pruned : dict of int to Pruned
-        The plans that were not evaluated on all folds.
-    notes : list of str
-        Decisions that were made, in sentences.
+    Returns the `Pruned` plans by position, and notes: decisions that were made, in sentences.
     """
     groups = _groups(trials.plans)
     settings = {group: _coordinates(trials.plans, members) for group, members in groups}
@@ -134,16 +120,9 @@ def _most_trials(trials, members, temperatures, alphas):
 def _choose_setting(trials, members, costs, temperatures, alphas, is_expensive):
     """Choose alpha at the first temperature, then the temperature, on one student of a group.
 
-    Returns
-    -------
-    settings : list of tuple of temperature and alpha
-        The best; for students that are cheap to train also the second best.
-    quick : tuple of (Plan, list of float) or None
-        The student they were chosen on, with the best setting, and its scores on the first folds.
-    pruned : dict of int to Pruned
-        The plans of the group with other settings.
-    notes : list of str
-        What was chosen, and on which student and rows.
+    Returns the best pair of temperature and alpha, or the two best for students that are cheap to
+    train; the plan they were chosen on with its scores on the first folds, or None; the plans with
+    other settings as pruned; and notes.
     """
     plans = trials.plans
     first = plans[members[0]].setting

@@ -59,25 +59,8 @@ class Entry:
 def run_search(trials, budget, search, *, n_iter, random_state):
     """Rule out what is over the budget, and evaluate the rest.
 
-    Parameters
-    ----------
-    trials : Trials
-        The plans, the folds and the time limit.
-    budget : Budget
-        The limits.
-    search : {"screening", "grid", "optuna"}
-        Which plans within the budget are evaluated, and on what.
-    n_iter : int
-        Number of plans that optuna tries.
-    random_state : int
-        Seed.
-
-    Returns
-    -------
-    entries : list of Entry
-        One per plan; without those that optuna did not propose.
-    notes : list of str
-        Decisions that were made, in sentences.
+    Returns an entry per plan, without those that optuna did not propose in `n_iter` proposals, and
+    notes: decisions that were made, in sentences.
     """
     plans = trials.plans
     entries = measure_costs(trials.evaluator, plans, budget, trials.time_limit)
@@ -91,12 +74,9 @@ def run_search(trials, budget, search, *, n_iter, random_state):
     trials.evaluator = replace(trials.evaluator, correction_students=deciding)
     pruned, notes = {}, []
     if search == "optuna":
-        trials.remaining[trials.plans[0].group] = min(n_iter, len(running)) * trials.n_folds
         sample(trials, costs, n_iter, random_state)
     elif search == "grid":
-        for plan in trials.plans:
-            trials.remaining[plan.group] += trials.n_folds
-        trials.make(range(len(running)))
+        trials.make_all()
     else:
         pruned, notes = screen(trials, costs, budget)
     if not trials.found:

@@ -20,12 +20,12 @@ from skdistill.students.kinds import CLASSIFIERS
 
 @dataclass(frozen=True)
 class Plan:
-    """One combination that may be tried.
+    """One combination to try.
 
     Attributes
     ----------
     name : str
-        What it is in a few words, without temperature and alpha.
+        A short description, without temperature and alpha.
     student : estimator
         Not fitted.
     temperature : float or "auto"
@@ -33,7 +33,7 @@ class Plan:
     alpha : float
         Weight of the soft labels.
     n_columns : int or None
-        Number of columns the student gets to see; None for all.
+        Number of columns that the student gets; None for all.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Plan:
 
     @property
     def title(self):
-        """What it is in a few words, with temperature and alpha."""
+        """A short description, with temperature and alpha."""
         return f"{self.name}, temperature {self.temperature}, alpha {self.alpha}"
 
     @property
@@ -74,25 +74,9 @@ class Plan:
 
 
 def make_plans(students, temperatures, alphas, n_columns, budget, n_features):
-    """List what may be tried.
+    """List the combinations to try, those of one student together.
 
-    Parameters
-    ----------
-    students : "auto", estimator, list or dict
-        See `StudentSearchCV`.
-    temperatures, alphas : sequence
-        Values to combine with every student.
-    n_columns : sequence of int or None
-        Numbers of columns to combine with every student; None for all columns.
-    budget : Budget
-        Sizes that "auto" need not try are left out.
-    n_features : int
-        Number of columns there are.
-
-    Returns
-    -------
-    plans : list of Plan
-        All combinations; those of one student stand together.
+    `students` is that of `StudentSearchCV`; sizes of "auto" that the budget excludes are left out.
     """
     named = auto_students(budget) if isinstance(students, str) else listed_students(students)
     numbers = list(dict.fromkeys(None if k is None or k >= n_features else k for k in n_columns))
@@ -107,13 +91,7 @@ def make_plans(students, temperatures, alphas, n_columns, budget, n_features):
 
 
 def check_numbers_of_columns(numbers, n_features):
-    """Raise if the students are to see no columns, or more than there are.
-
-    Raises
-    ------
-    ValueError
-        If a number is none from 1 to `n_features`, nor None.
-    """
+    """Raise if a number of columns is neither None nor between 1 and `n_features`."""
     if not numbers:
         raise ValueError("n_columns is empty; at least one number, or None, was expected.")
     for number in numbers:
@@ -141,22 +119,10 @@ def auto_students(budget):
 
 
 def listed_students(students):
-    """List the students that a user passed, with their names.
+    """List the students that a user passed, an entry of name and estimator per point of the grids.
 
-    Parameters
-    ----------
-    students : estimator, list or dict
-        Each entry an estimator, or a pair of one and a parameter grid.
-
-    Returns
-    -------
-    named : list of (str, estimator)
-        An entry per point of the grids.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an entry is something else.
+    Each student is an estimator or a pair of an estimator and a parameter grid, in a list, alone,
+    or in a dict by name; everything else raises TypeError or ValueError.
     """
     if isinstance(students, dict):
         entries = list(students.items())

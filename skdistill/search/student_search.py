@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import replace
 from numbers import Integral, Real
 
@@ -39,8 +39,8 @@ from skdistill.teacher.fitting import check_teacher
 class StudentSearchCV(ClassifierDistiller):
     """Find the student that is best within a budget of time, size, leaves and columns.
 
-    Students, temperatures and alphas are tried on cross-validated folds on which the teacher has
-    answered once. What a student costs is measured: single-row calls of its compiled scorer, the
+    Students, temperatures and alphas are tried on cross-validated folds, whose rows the teacher
+    labels once. The costs of a student are measured: single-row calls of its compiled scorer, the
     bytes of its file, its leaves, the columns it needs. The best within the budget is fitted again
     on all rows, measured again, and then predicts.
 
@@ -48,31 +48,31 @@ class StudentSearchCV(ClassifierDistiller):
     ----------
     teacher : estimator
         A classifier with ``predict_proba``, fitted or not, as in `DistilledClassifier`. A fitted
-        one is asked once for all folds, a clone of an unfitted one is fitted in each.
+        one predicts once for all folds, a clone of an unfitted one is fitted in each.
     students : "auto", estimator, list or dict, default="auto"
-        What to try. "auto": trees of 4 to 128 leaves, additive models of 1, 8 and 32 bins, and MLPs
-        of 16 to 128-128 units (if torch and skorch are there), except for what the budget rules
-        out. Else students, each alone or as a pair of student and parameter grid, such as
+        The students to try. "auto": trees of 4 to 128 leaves, additive models of 1, 8 and 32 bins,
+        and MLPs of 16 to 128-128 units (if torch and skorch are there), except for those that the
+        budget rules out. Else students, each alone or paired with a parameter grid, such as
         ``[(TreeStudentClassifier(), {"max_leaf_nodes": [4, 8]}), LinearStudentClassifier()]``; a
         dict gives them names.
     budget : Budget or None, default=None
         The limits; None for none.
     scoring : str or callable, default="neg_log_loss"
-        What the choice goes by, as in scikit-learn; also `fidelity_scorer`. Log loss and average
-        precision are reported in any case.
+        The score that decides, as in scikit-learn; also `fidelity_scorer`. Log loss and average
+        precision are always reported.
     cv : int, cross-validation generator or iterable, default=3
         Folds, the same for all candidates.
     search : {"screening", "grid", "optuna"}, default="screening"
-        - "screening": what is cheap first, and only what can win, see Notes.
-        - "grid": all rows for all candidates.
-        - "optuna": all rows for `n_iter` candidates that its TPE sampler proposes. Needs the
+        - "screening": cheap candidates first, and only those that can win, see Notes.
+        - "grid": all candidates, on all rows.
+        - "optuna": `n_iter` candidates, on all rows, that its TPE sampler proposes. Needs the
           ``search`` extra.
     temperatures : sequence of float or "auto", default=(1.0, 2.0)
         Temperatures to try with every student.
     alphas : sequence of float, default=(0.5, 0.8, 1.0)
         Weights of the soft labels to try with every student.
     n_columns : int, sequence of int or None, or None, default=None
-        Numbers of columns to try with every student; None among them stands for all columns. None
+        Numbers of columns to try with every student; None among them means all columns. None
         alone tries as many as the budget allows.
     rule : {"best", "one_standard_error"}, default="best"
         Which candidate within the budget is taken: the one with the best score; or, among those
@@ -81,23 +81,23 @@ class StudentSearchCV(ClassifierDistiller):
     n_iter : int, default=30
         Number of candidates that optuna tries.
     references : bool, default=True
-        Whether to measure what candidates must beat: the teacher, the teacher compiled by
-        onnxruntime, and the students of the front without a teacher.
+        Whether to measure the models that candidates should beat: the teacher, the teacher compiled
+        by onnxruntime, and the students of the front without a teacher.
     distiller_params : dict or None, default=None
         More parameters of `DistilledClassifier`, the same for all candidates, such as
         ``labelling``, ``augmentation`` or ``class_weight``.
     memory : str, joblib.Memory or None, default=None
-        Caches the teacher's answers to synthetic rows; None for a temporary folder, deleted after
+        Caches the teacher's labels of synthetic rows; None for a temporary folder, deleted after
         fit.
     n_jobs : int or None, default=None
         Trials at a time. Latencies are measured afterwards, one after the other.
     time_limit : float or None, default=None
-        Seconds after which the best so far is taken; None for no limit. What is under way is
-        finished, and what was not tried is said in ``notes_``. The teacher gets two fifths of the
-        time: if that does not suffice for all folds, there are fewer. Searches with a limit that
-        is reached do not repeat exactly.
+        Seconds after which the best so far is taken; None for no limit. Trials that have begun are
+        finished, and ``notes_`` lists those left out. The teacher gets two fifths of the time: if
+        that is too short for all folds, there are fewer. A search that reaches its limit does not
+        repeat exactly.
     random_state : int, RandomState instance or None, default=None
-        Decides everything that has no ``random_state`` of its own.
+        Seed of everything that has no ``random_state`` of its own.
     verbose : int, default=0
         Whether to print the stages, and a line per candidate with the time left.
 
@@ -114,7 +114,7 @@ class StudentSearchCV(ClassifierDistiller):
     best_index_ : int
         Its position in ``candidates_`` and ``cv_results_``.
     candidates_ : tuple of Candidate
-        All that was considered: parameters, scores, costs, and why not, if not.
+        All candidates: parameters, scores, costs, and ``why_not``, if one cannot be chosen.
     pareto_front_ : CandidateTable
         The candidates that no other beats in score and all costs that the budget limits (latency
         and size, if it limits none but columns), also those beyond the budget. Prints as a table.
@@ -124,12 +124,12 @@ class StudentSearchCV(ClassifierDistiller):
     reference_points_ : tuple of Reference
         See `references`.
     column_path_ : ColumnPath or None
-        The order in which columns are given up, with the fidelity on the way; None if no number of
-        columns was tried.
+        The order in which columns are dropped, with the fidelity at each step; None if no number
+        of columns was tried.
     columns_ : list of str
         Names of the columns that the student needs.
     notes_ : tuple of str
-        What was decided on the way, what was left out, and why.
+        Decisions of the search: what was chosen or left out, and why.
     classes_ : ndarray of shape (n_classes,)
         The class labels.
     n_splits_ : int
@@ -146,36 +146,36 @@ class StudentSearchCV(ClassifierDistiller):
 
     Notes
     -----
-    A student is measured on a thousand rows first, and not scored if it is far beyond the budget
-    (latency: by half). The chosen one is measured again after its fit on all rows; if it then is
-    over a limit, the next best is taken.
+    A student is first fitted on a thousand rows and measured, and not scored if it is over the
+    budget (latency: by half). The chosen one is measured again after its fit on all rows; if it
+    exceeds a limit then, the next best is taken.
 
     Screening goes family by family, and those that learn from synthetic rows (MLPs, soft trees)
     come last. (1) Alpha is chosen at the first temperature, and then the temperature, on one
     student, with at most 2000 rows (more if a class is rare): the middle one on all folds, or the
     smallest MLP on two of them, without synthetic rows and trained for 300 steps. The other sizes
-    take the best two pairs over, MLPs the best one. (2) MLPs go on if they can win: if that small
+    use the best two pairs, MLPs the best one. (2) MLPs go on if they can win: if that small
     one was not worse on both folds than the best of the others, or the teacher is better than that
     one by more than a standard error. (3) Every size is tried on two folds, and on the others
     unless a candidate that costs no more, in file size and all that the budget limits, scored
-    higher on both. Of MLPs only the better half goes on after the first fold, and of these after
-    the second; those that keep the limit on fidelity come first, and those without a score stay.
-    What was given up, and why, is in ``candidates_`` (``why_not``) and ``notes_``. Whether the
-    labels are corrected is decided once per fold for all MLPs, by the smallest, trained briefly.
+    higher on both. Only the better half of the MLPs goes on after the first fold, and half of these
+    after the second; those that keep the limit on fidelity come first, and those without a score
+    stay. ``why_not`` of a candidate and ``notes_`` say why one was pruned. Whether the labels are
+    corrected is decided once per fold for all MLPs, by the smallest, trained briefly.
 
-    The latency that is held against the budget is the smallest over five rounds of the 99 %
+    The latency that is compared with the budget is the smallest over five rounds of the 99 %
     quantile of a thousand calls, measured up to three times while it is over the limit.
 
-    With ``Budget(columns=k)`` students see k columns and the teacher all of them. Columns are given
-    up one after the other by what that costs in held-out fidelity, fold by fold; the teacher's
-    labels decide, not the observed classes.
+    With ``Budget(columns=k)`` students see k columns and the teacher all of them. Columns are
+    dropped one after the other, fold by fold, those first that cost the least held-out fidelity;
+    the teacher's labels decide, not the observed classes.
 
-    A fitted teacher has learned from the rows of all folds, and the search warns of it unless it
-    can be proved that these are others. Its answers to these rows are honest
-    where they can be (out-of-bag, cross-fitted), but through what it says of rows between them,
-    synthetic ones above all, students learn something of the classes they are scored on: scores are
-    too good, and those of MLPs more than others. Pass the teacher unfitted, which costs a fit per
-    fold, or judge the final student on other rows.
+    A fitted teacher has learned from the rows of all folds, and the search warns of it unless it is
+    proved that it was fitted on others. Its labels of these rows are honest where possible
+    (out-of-bag, cross-fitted), but from its labels of rows between them, above all synthetic ones,
+    students learn something of the classes they are scored on: scores are too good, those of MLPs
+    most of all. Pass the teacher unfitted, which costs a fit per fold, or judge the final student
+    on other rows.
 
     The latency of a student is that of this machine while nothing else runs.
 
@@ -329,9 +329,9 @@ class StudentSearchCV(ClassifierDistiller):
         plans = self._plans(budget, shared, rows.X.shape[1])
         random_state = check_random_state(self.random_state)
         task = begin(self, n_parts=5, **observed_rows(rows))
-        with _folder(self.memory) as memory:
+        with _cache(self.memory) as memory:
             shared |= {"memory": memory, "random_state": random_state.randint(2**31 - 1)}
-            self._say("the teacher answers for the rows of the folds")
+            self._say("the teacher labels the rows of the folds")
             teacher = self._seeded_teacher(random_state)
             numbers = [plan.n_columns for plan in plans if plan.n_columns is not None]
             folds = self._cv(), self.scoring, shared, numbers, self.n_jobs, random_state
@@ -355,12 +355,8 @@ class StudentSearchCV(ClassifierDistiller):
             candidates = task.run("measure-latencies", as_candidates, entries, evaluator, budget)
             self.candidates_ = candidates
             shared["memory"] = self.memory
-            fit_params = {
-                "X": X,
-                "y": y,
-                "sample_weight": sample_weight,
-                "X_unlabeled": X_unlabeled,
-            }
+            given = {"sample_weight": sample_weight, "X_unlabeled": X_unlabeled}
+            fit_params = {"X": X, "y": y, **given}
             with task.part("fit-best", n_parts=None) as fitting:
                 self._choose(candidates, budget, shared, rows.X, fit_params, fitting)
             self.reference_points_ = ()
@@ -384,7 +380,7 @@ class StudentSearchCV(ClassifierDistiller):
         return {name: reusable(value) for name, value in given.items()}
 
     def _plans(self, budget, shared, n_features):
-        """List what may be tried."""
+        """List the candidates to try."""
         for name in ("temperatures", "alphas"):
             if len(getattr(self, name)) == 0:
                 raise ValueError(f"{name} is empty; at least one value was expected.")
@@ -434,8 +430,7 @@ class StudentSearchCV(ClassifierDistiller):
             self.notes_ += (f"{late}: {candidates[i].why_not}.",)
         else:
             self.candidates_ = tuple(candidates)
-            message = _message(candidates, budget)
-            raise BudgetError(message, self.candidates_)
+            raise BudgetError(_message(candidates, budget), self.candidates_)
         self.candidates_ = tuple(candidates)
         self.pareto_front_ = pareto_front(candidates, budget.limits)
         self.cv_results_ = cv_results(candidates, self.n_splits_)
@@ -463,10 +458,10 @@ class StudentSearchCV(ClassifierDistiller):
         return behind_selector(params["student"], self.column_path_.best(params["n_columns"]))
 
     def _goes_on(self, time_limit):
-        """Return what is told after every fold of the teacher, and decides on the next."""
+        """Return the function that reports a fold of the teacher, and decides on the next."""
 
         def goes_on(n_ready, n_folds):
-            self._say(f"the teacher has answered on {n_ready} of {n_folds} folds")
+            self._say(f"the teacher has labelled {n_ready} of {n_folds} folds")
             if time_limit.has_room_for(time_limit.elapsed / n_ready, SHARE_OF_TEACHER):
                 return True
             self.notes_ += (
@@ -478,11 +473,11 @@ class StudentSearchCV(ClassifierDistiller):
         return goes_on
 
     def _refer(self, evaluator, entries, rows, time_limit):
-        """Measure what the candidates must beat."""
+        """Measure the models that candidates should beat."""
         if not time_limit.has_room_for():
             self.notes_ += (f"{time_limit} was over before references were measured.",)
             return
-        of_fold = evaluator.folds[0].teacher.teacher  # if all other answers came from `memory`
+        of_fold = evaluator.folds[0].teacher.teacher  # if all other margins came from `memory`
         teacher = (self._teacher or of_fold).estimator
         references, notes = teacher_references(evaluator, teacher, rows.X)
         chosen = {each.name for each in self.pareto_front_ if each.within_budget}
@@ -520,15 +515,12 @@ class StudentSearchCV(ClassifierDistiller):
         return tags[0]
 
 
-def _folder(memory):
-    """Return a context with a cache: the user's, or one in a folder that is deleted after it."""
-    if memory is not None:
-        return nullcontext(memory)
-    return _temporary_memory()
-
-
 @contextmanager
-def _temporary_memory():
+def _cache(memory):
+    """Yield a cache: the user's, or one in a folder that is deleted afterwards."""
+    if memory is not None:
+        yield memory
+        return
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         yield joblib.Memory(folder, verbose=0)
 

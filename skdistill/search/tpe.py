@@ -1,28 +1,15 @@
 """optuna's sampler: it proposes the next candidate from the results of the others."""
 
+from collections import Counter
+
 import numpy as np
 
 
 def sample(trials, costs, n_iter, random_state):
-    """Try plans that optuna's tree-structured Parzen estimator proposes.
+    """Try `n_iter` plans that optuna's tree-structured Parzen estimator proposes.
 
-    It optimises score and file size together, so that its proposals spread along the Pareto front.
-
-    Parameters
-    ----------
-    trials : Trials
-        Makes the trials, of plans within the budget as far as is known, and keeps them.
-    costs : list of Costs
-        What their students cost.
-    n_iter : int
-        Number of plans to try.
-    random_state : int
-        Seed of the sampler.
-
-    Raises
-    ------
-    ImportError
-        If optuna is not installed.
+    It optimises score and file size, of `costs`, together, so that its proposals spread along the
+    Pareto front.
     """
     optuna = _import_optuna()
     level = optuna.logging.get_verbosity()
@@ -56,12 +43,22 @@ def _ask_and_tell(study, trials, costs, n_iter):
             proposal.suggest_categorical("temperature", temperatures),
             proposal.suggest_categorical("alpha", alphas),
         ]
+        trials.remaining = _expected_trials(trials, i, min(n_iter, len(plans)) - len(tried))
         trials.make([i])
         if trials.was_stopped:
             break
         tried.add(i)
         score = np.nan_to_num(trials.score(i), nan=-1e9)
         study.tell(proposal, [score, costs[i].size_kb or 0.0])
+
+
+def _expected_trials(trials, i, n_left):
+    """Book plan i, and the trials of the others that are left, by the sizes of their groups."""
+    share = (n_left - 1) * trials.n_folds / len(trials.plans)
+    remaining = Counter(plan.group for plan in trials.plans)
+    remaining = Counter({group: n * share for group, n in remaining.items()})
+    remaining[trials.plans[i].group] += trials.n_folds
+    return remaining
 
 
 def _import_optuna():

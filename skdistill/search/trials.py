@@ -59,7 +59,8 @@ class Trials:
     found : dict of (int, int) to Trial
         By position of the plan and number of the fold, on all rows.
     remaining : Counter of (str, int or None)
-        Largest number of trials that each group of plans still needs, without quick trials.
+        Number of trials, without quick ones, that each group of plans still needs at most; with
+        optuna the number that is expected.
     seconds : dict of (str, bool) to list of float
         That trials of every family took, quick ones (True) and others.
     was_stopped : bool
@@ -100,6 +101,12 @@ class Trials:
         pairs = [(i, f) for i in positions for f in folds if (i, f) not in self.found]
         for pair, trial in self._each(self.evaluator, pairs, None):
             self.found[pair] = trial
+
+    def make_all(self):
+        """Evaluate all plans on all folds."""
+        for plan in self.plans:
+            self.remaining[plan.group] += self.n_folds
+        self.make(range(len(self.plans)))
 
     def make_quickly(self, evaluator, positions, folds, n_rows):
         """Score plans on the first rows of folds by another, cheaper evaluator."""
@@ -181,12 +188,19 @@ def mean_of(values):
     return float(np.mean(known)) if known else float("nan")
 
 
+def averaged(trials):
+    """Return score, fold scores and measures of a plan by its trials, and its largest costs."""
+    scores = tuple(trial.score for trial in trials)
+    measures = mean_measures([trial.measures for trial in trials])
+    return mean_of(scores), scores, measures, _largest_costs([trial.costs for trial in trials])
+
+
 def mean_measures(measures):
     """Average dicts of measures over the folds."""
     return {name: mean_of([each[name] for each in measures]) for name in measures[0]}
 
 
-def largest_costs(costs):
+def _largest_costs(costs):
     """Return the largest of every cost over the folds, without latency."""
 
     def largest(name):

@@ -427,23 +427,10 @@ def _power_of_two(number):
 
 
 def make_targets(estimator, X, y, sample_weight, classes=None):
-    """Turn classes or probabilities into the targets of a classifier student.
+    """Turn classes or probabilities into the `SoftTargets` of a student, with alpha 0 or 1.
 
-    Parameters
-    ----------
-    estimator : estimator
-        Named in messages.
-    X, y, sample_weight : object
-        See `StudentClassifier.fit`; X is checked.
-    classes : ndarray of shape (n_classes,), default=None
-        All possible classes, sorted; None for those in y.
-
-    Returns
-    -------
-    targets : SoftTargets
-        With alpha 0 for classes, 1 for probabilities.
-    classes : ndarray of shape (n_classes,)
-        The class labels: the numbers from 0 for probabilities.
+    `classes` are all possible ones, sorted, None for those in y. They are returned, too: the
+    numbers from 0 for probabilities.
     """
     sample_weight = check_weights(sample_weight, X)
     soft_labels = as_soft_labels(y)

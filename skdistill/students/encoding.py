@@ -149,10 +149,7 @@ class Encoding:
     def positions(self, X, dtype=np.float32):
         """Turn a table into positions of shape (n_samples, n_features).
 
-        Raises
-        ------
-        ValueError
-            If a column holds strings where numbers were seen at fit, or the other way round.
+        ValueError if a column holds strings where numbers were seen at fit, or the other way round.
         """
         positions = np.empty(X.shape, dtype=dtype)
         for j, column in enumerate(self.columns):
@@ -178,14 +175,10 @@ class Encoding:
     def knots(self, positions):
         """Turn positions into a sparse design with at most two entries per row and column.
 
-        Returns
-        -------
-        design : CSR array of shape (n_samples, n_knots)
-            Weights of the knots, float64. A numeric column has one knot per edge, then one for
-            missing; a nominal column has one per level. Every linear function of the codes is a
-            curve that is interpolated linearly between knots.
-        knots_to_codes : CSR array of shape (n_knots, n_codes)
-            The codes at every knot: ``design @ knots_to_codes`` are the expanded codes.
+        The first CSR array, (n_samples, n_knots) in float64, has the weights of the knots. A
+        numeric column has one knot per edge, then one for missing; a nominal column one per level.
+        Every linear function of the codes is interpolated linearly between knots. The second,
+        (n_knots, n_codes), has the codes at every knot: their product are the expanded codes.
         """
         rows = np.arange(len(positions))
         blocks, codes_at_knots = [], []
@@ -199,13 +192,7 @@ class Encoding:
         return sp.hstack(blocks, format="csr"), sp.block_diag(codes_at_knots, format="csr")
 
     def curves(self, weights):
-        """Turn weights, of shape (n_codes, n_outputs), into the values of curves at their `knots`.
-
-        Returns
-        -------
-        curves : list of ndarray of shape (n_knots_of_column, n_outputs)
-            One per column.
-        """
+        """Turn weights, (n_codes, n_outputs), into a curve per column: values at its `knots`."""
         blocks = np.split(weights, np.cumsum(self.n_codes_of)[:-1])
         return [_curve(column, block) for column, block in zip(self.columns, blocks, strict=True)]
 
@@ -217,19 +204,10 @@ class Encoding:
         return total
 
     def look_up(self, positions, curves):
-        """Look up every column in its curve: a linear function of the codes without these.
+        """Yield the contribution of each column, (n_samples, n_outputs), looked up in its curve.
 
-        Parameters
-        ----------
-        positions : ndarray of shape (n_samples, n_features)
-            Encoded rows.
-        curves : list of ndarray of shape (n_knots_of_column, n_outputs)
-            As `curves` returns them.
-
-        Yields
-        ------
-        part : ndarray of shape (n_samples, n_outputs)
-            The contribution of the next column, float64.
+        The curves are those of `curves`; so a linear function of the codes is computed without the
+        codes.
         """
         for column, curve, u in zip(self.columns, curves, positions.T, strict=True):
             knot, share, known = _nearest_knots(column, u)
@@ -302,31 +280,12 @@ def fit_encoding(student, X, sample_weight):
 
 
 def bin_edges(values, weight, n_bins):
-    """Choose bin edges by quantile, without letting a frequent value take more than one bin.
+    """Choose increasing bin edges by quantile; a frequent value takes no more than one bin.
 
-    Parameters
-    ----------
-    values : ndarray of shape (n_samples,)
-        Finite numbers.
-    weight : ndarray of shape (n_samples,)
-        Positive weights.
-    n_bins : int
-        Largest number of bins.
-
-    Returns
-    -------
-    edges : ndarray of shape (at most n_bins + 1,)
-        Increasing. All distinct values, if there are at most ``n_bins + 1``.
-
-    Notes
-    -----
-    The quantiles are those of the distinct values, each counting for at most 1 / n_bins of the
-    rows: a column that is mostly zero keeps its resolution for the rest.
-
-    References
-    ----------
-    Gorishniy, Rubachev and Babenko, "On Embeddings for Numerical Features in Tabular Deep
-    Learning", NeurIPS 2022, arXiv:2203.05556.
+    They are all distinct values if there are at most ``n_bins + 1``. The quantiles are those of the
+    distinct values, each counting for at most 1 / n_bins of the rows: a column that is mostly zero
+    keeps its resolution for the rest. Gorishniy, Rubachev and Babenko, "On Embeddings for Numerical
+    Features in Tabular Deep Learning", NeurIPS 2022, arXiv:2203.05556.
     """
     distinct, inverse = np.unique(values, return_inverse=True)
     if len(distinct) <= n_bins + 1:

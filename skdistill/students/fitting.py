@@ -26,13 +26,7 @@ from skdistill.verbose import note
 
 
 def check_student(student, kind):
-    """Check that a student is a classifier with probabilities, or a regressor.
-
-    Raises
-    ------
-    TypeError
-        If it is something else, or frozen; the message says what to pass.
-    """
+    """Raise unless a student is a classifier with probabilities, or a regressor, not frozen."""
     refuse_class(student, "student")
     refuse_frozen(student, "student")
     last = last_step(student)
@@ -60,22 +54,7 @@ def check_student(student, kind):
 
 
 def check_can_learn(student, loss, hints):
-    """Check that a student can minimise a loss, and follow hints.
-
-    Parameters
-    ----------
-    student : estimator
-        A classifier, or a pipeline that ends in one.
-    loss : str
-        One of `skdistill.soft_labels.LOSSES`.
-    hints : sequence of Hint
-        See `skdistill.distill.hints`.
-
-    Raises
-    ------
-    ValueError
-        If it cannot; the message says which students can.
-    """
+    """Raise ValueError unless a student can minimise a loss, and follow hints."""
     last = last_step(student)
     name = type(last).__name__
     if loss not in stated(last, "losses"):
@@ -104,28 +83,11 @@ def learns_unknown_levels(student):
 
 
 def distill_classifier(student, transfer_set, temperature, alpha, generations=1, task=SILENT):
-    """Fit a clone of a classifier student on a transfer set.
+    """Fit a clone of a classifier student, or of a pipeline that ends in one, on a transfer set.
 
-    Parameters
-    ----------
-    student : estimator
-        A student, another classifier, or a pipeline that ends in one. The other steps of a
-        pipeline are fitted on the labelled rows; where there are none, on the unlabelled ones.
-    transfer_set : TransferSet
-        Rows and margins.
-    temperature : float
-        Larger than 0.
-    alpha : float
-        Weight of the soft term, in [0, 1].
-    generations : int, default=1
-        Number of students; each but the first learns from the one before.
-    task : Task, default=SILENT
-        What this is a part of; every generation is a part of its own.
-
-    Returns
-    -------
-    fitted : estimator
-        The fitted clone; other classifiers are wrapped in `SoftLabelClassifier`.
+    The other steps of a pipeline are fitted on the labelled rows; where there are none, on the
+    unlabelled ones. Classifiers that are not of skdistill are wrapped in `SoftLabelClassifier`.
+    Each of the generations but the first learns from the one before; each is a part of `task`.
     """
     fitted = _distill_once(student, transfer_set, temperature, alpha, task)
     for generation in range(1, generations):

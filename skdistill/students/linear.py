@@ -320,15 +320,9 @@ def _minimise(
 ):
     """Minimise a convex function of the outputs of the additive model plus ridge.
 
-    The problem is solved in coordinates in which the Hessian is close to the identity: those of
-    the Cholesky factor of the weighted Gram matrix of the codes. There L-BFGS needs few steps.
-
-    Returns
-    -------
-    solution : ndarray of shape (1 + n_codes, n_outputs)
-        Intercept and weights.
-    n_iter : int
-        Number of iterations.
+    The problem is solved in coordinates in which the Hessian is close to the identity: those of the
+    Cholesky factor of the weighted Gram matrix of the codes. There L-BFGS needs few steps. Returns
+    intercept and weights, of shape (1 + n_codes, n_outputs), and the number of iterations.
     """
     design, knots_to_codes = encoding.knots(positions)
     shape = (1 + encoding.n_codes, len(start))

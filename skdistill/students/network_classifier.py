@@ -159,13 +159,7 @@ def weights_that_differ(sample_weight):
 
 
 def import_training():
-    """Return the package of the training, with its modules; nothing else needs torch.
-
-    Raises
-    ------
-    ImportError
-        If torch or skorch is missing.
-    """
+    """Return the package of the training, with its modules; nothing else needs torch."""
     try:
         from skdistill.students import network_training
         from skdistill.students.network_training import losses, network, soft_tree, train  # noqa: F401

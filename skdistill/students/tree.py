@@ -304,19 +304,9 @@ class PlainTree:
 
 
 def grow_tree(student, X, split_target, leaf_target, weight):
-    """Grow a tree on one target and give its nodes the means of another.
+    """Grow a tree that splits by one target, and has means of another as its values.
 
-    Parameters
-    ----------
-    student : TreeStudentClassifier or TreeStudentRegressor
-        Its parameters are the limits.
-    X : ndarray or data frame of shape (n_samples, n_features)
-        Checked rows.
-    split_target, leaf_target : ndarray of shape (n_samples, n_outputs)
-        The splits reduce the squared error of the first; ``PlainTree.value`` is the mean of the
-        second.
-    weight : ndarray of shape (n_samples,)
-        Positive weights.
+    The parameters of the student are the limits; X are checked rows, with positive weights.
     """
     names = tuple(column_names(student))
     unit = weight_unit(weight)

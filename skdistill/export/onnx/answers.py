@@ -12,24 +12,9 @@ NO_LABEL = np.iinfo(np.int64).min
 
 
 def add_answers(graph, model, inputs, cells, outputs):
-    """Add a student to a graph, down to its outputs.
+    """Add a student to a graph, down to `outputs`: label and probabilities, or the prediction.
 
-    Parameters
-    ----------
-    graph : GraphBuilder
-        The graph.
-    model : LeanTree or LeanNetwork
-        The student.
-    inputs : tuple of InputColumn
-        How its columns are fed.
-    cells : Cells
-        The columns in the graph.
-    outputs : list of str
-        Names of label and probabilities, or of the prediction.
-
-    Notes
-    -----
-    A row with an infinite number is answered by NaN, and by a label that no class has.
+    For a row with an infinite number these are NaN, and a label that no class has.
     """
     infinite = infinite_rows(graph, cells)
     if isinstance(model, LeanTree):

@@ -17,26 +17,9 @@ from skdistill.export.onnx.signature import (
 
 
 def build_model(model, dtype):
-    """Make the ONNX model of a student.
+    """Make the ONNX model of a student, without metadata, and the inputs of its columns.
 
-    Parameters
-    ----------
-    model : LeanTree or LeanNetwork
-        The student.
-    dtype : type
-        Of the numbers: numpy.float32 or numpy.float64.
-
-    Returns
-    -------
-    proto : ModelProto
-        Without metadata.
-    inputs : tuple of InputColumn
-        How its columns are fed.
-
-    Raises
-    ------
-    ValueError
-        If the levels of a column are not of one type, or the type cannot distinguish them.
+    ValueError if the levels of a column are not of one type, or the type cannot distinguish them.
     """
     outputs = output_names(model.classes)
     inputs = input_columns(model.columns, outputs)
@@ -58,21 +41,7 @@ def build_model(model, dtype):
 
 
 def describe(proto, inputs, student, classes, **more):
-    """Write down in the metadata what a model is.
-
-    Parameters
-    ----------
-    proto : ModelProto
-        The model; it is changed.
-    inputs : tuple of InputColumn
-        How its columns are fed.
-    student : str
-        Name of the student's class.
-    classes : sequence or None
-        The class labels; None for a regressor.
-    **more : str
-        Other entries.
-    """
+    """Write into the metadata of a model what it is; `classes` are None for a regressor."""
     proto.producer_name, proto.producer_version = "skdistill", skdistill.__version__
     entries = {
         "skdistill_version": skdistill.__version__,

@@ -36,24 +36,11 @@ class CompiledTeacher:
 
 
 def compile_teacher(teacher, X, size_kb):
-    """Convert a teacher, if that can be done and the result is the same model.
+    """Convert a teacher, if that can be done and the result is the same model on the rows of X.
 
-    Parameters
-    ----------
-    teacher : estimator
-        A fitted classifier.
-    X : ndarray or data frame of shape (n_samples, n_features)
-        Rows to compare on; the conversion of trees that were fitted on missing values, for one, is
-        silently wrong.
-    size_kb : float or None
-        Size of the teacher's pickle.
-
-    Returns
-    -------
-    compiled : CompiledTeacher or None
-        None if there is none.
-    note : str
-        Why not.
+    Without a comparison it might not be: the conversion of trees that were fitted on missing
+    values, for one, is silently wrong. Returns the `CompiledTeacher`, or None, and a note that says
+    why not.
     """
     missing = [name for name in ("onnxruntime", "skl2onnx") if not find_spec(name)]
     if missing:

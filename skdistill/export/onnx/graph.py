@@ -13,12 +13,8 @@ ML = "ai.onnx.ml"
 class GraphBuilder:
     """Collects nodes and constants.
 
-    Parameters
-    ----------
-    unique_name : callable or None, default=None
-        Makes a name that is not in use from a wish; None for one that knows only this graph.
-    taken : iterable of str, default=()
-        Names in use, for the default of `unique_name`.
+    `unique_name` turns a name into one that is not in use; by default names in use are those of the
+    graph and those `taken`.
     """
 
     def __init__(self, unique_name=None, taken=()):

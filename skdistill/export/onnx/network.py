@@ -23,24 +23,9 @@ MOST_CHANGE = 1e-6
 
 
 def network_outputs(graph, model, inputs, cells):
-    """Add a network to a graph.
+    """Add a network to a graph; return its outputs, (N, n_outputs), in the type of the numbers.
 
-    Parameters
-    ----------
-    graph : GraphBuilder
-        The graph.
-    model : LeanNetwork
-        The student.
-    inputs : tuple of InputColumn
-        How its columns are fed.
-    cells : Cells
-        The columns in the graph.
-
-    Returns
-    -------
-    outputs : str
-        Tensor of shape (N, n_outputs), of the type of the numbers. With two classes there are two
-        outputs, the first of which is 0.
+    With two classes there are two outputs, the first of which is 0.
     """
     model = _with_both_margins(model)
     hidden_type = np.float32 if model.layers else cells.dtype  # as the students compute
@@ -66,12 +51,10 @@ def _path_probabilities(graph, log_odds, n_nodes):
 
 
 def _turns(n_nodes):
-    """Tell at which nodes the path to a leaf turns right, and at which left, as 0 and 1.
+    """Mark by 1 at which nodes the path to a leaf turns right, and in a second array at which left.
 
-    Returns
-    -------
-    goes_right, goes_left : ndarray of shape (n_inner_nodes, n_leaves), float32
-        Nodes level by level, leaves from left to right.
+    Both are float32 of shape (n_inner_nodes, n_leaves): nodes level by level, leaves from left to
+    right.
     """
     turns = np.zeros((2, n_nodes, n_nodes + 1), dtype=np.float32)
     for leaf in range(n_nodes + 1):

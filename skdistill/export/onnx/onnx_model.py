@@ -76,27 +76,7 @@ class OnnxModel:
 
 
 def onnx_model_of(model, X, dtype):
-    """Build the ONNX model of a student or a pipeline, and the rows to compare it on.
-
-    Parameters
-    ----------
-    model : estimator
-        A fitted student, distiller or search, or a Pipeline that ends in one.
-    X : array-like, data frame or None
-        Real rows.
-    dtype : type
-        Of the numbers: numpy.float32 or numpy.float64.
-
-    Returns
-    -------
-    onnx_model : OnnxModel
-        Ready to be tried.
-
-    Raises
-    ------
-    TypeError, ValueError, ImportError
-        See `to_onnx`.
-    """
+    """Build the ONNX model of a student or a pipeline, and the rows to compare it on."""
     deployed = student_and_teacher(model)[0]
     estimator = _without_idle_steps(selection_of(deployed.estimator)[1])
     student = deployed_student(last_step(estimator))

@@ -2,32 +2,20 @@
 
 import numpy as np
 
-from skdistill.columns import PlainColumns, column_values, plain_rows, take_rows
+from skdistill.columns import PlainColumns, column_values, plain_rows
 from skdistill.export.onnx.signature import MISSING
-from skdistill.export.parity_sample import GIVEN_ROWS, Sample, parity_rows, student_answers
+from skdistill.export.parity_sample import Sample, parity_rows, some_rows, student_answers
 
 
 def onnx_sample(student, model, X=None):
     """Make the rows that the ONNX model of a student is compared on, and the student's predictions.
 
-    Parameters
-    ----------
-    student : estimator
-        One of skdistill's students.
-    model : LeanTree or LeanNetwork
-        The same as plain arrays.
-    X : array-like or data frame of shape (n_samples, n_features), default=None
-        Real rows to try as well.
-
-    Returns
-    -------
-    sample : Sample
-        On the rows of `parity_rows`; an empty string that is no category is missing.
+    They are those of `parity_rows`; an empty string that is no category is missing.
     """
     columns = zip(model.columns, parity_rows(student, model, X).values, strict=True)
     rows = PlainColumns(
         tuple(
-            _empty_as_missing(values)
+            np.where(values == MISSING, None, values)
             if column.is_nominal and MISSING not in column.levels
             else values
             for column, values in columns
@@ -37,28 +25,9 @@ def onnx_sample(student, model, X=None):
 
 
 def table_sample(model, X):
-    """Take the rows that the ONNX model of a pipeline is tried on from a table.
-
-    Parameters
-    ----------
-    model : Model
-        The pipeline.
-    X : ndarray or data frame of shape (n_samples, n_features)
-        Real rows, of which at most `GIVEN_ROWS` are taken at random.
-
-    Returns
-    -------
-    sample : Sample
-        The rows, and what the pipeline predicts for them.
-    """
-    if X.shape[0] > GIVEN_ROWS:
-        chosen = np.random.RandomState(0).choice(X.shape[0], GIVEN_ROWS, replace=False)
-        X = take_rows(X, np.sort(chosen))
+    """Draw at most `GIVEN_ROWS` rows to compare a pipeline's ONNX model on, and predict them."""
+    X = some_rows(X, np.random.RandomState(0))
     plain = plain_rows(X)
     rows = PlainColumns(tuple(column_values(plain, j) for j in range(plain.shape[1])))
     answers = model.answers(X, model.labels)
     return Sample(rows, answers if answers.ndim == 2 else answers[:, None])
-
-
-def _empty_as_missing(values):
-    return np.where(values == MISSING, None, values)

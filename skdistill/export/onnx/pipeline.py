@@ -24,30 +24,10 @@ from skdistill.export.onnx.signature import (
 
 
 def build_pipeline(pipeline, X, dtype):
-    """Make the ONNX model of a pipeline.
+    """Make the ONNX model of a fitted pipeline whose last step is a student, see `build_model`.
 
-    Parameters
-    ----------
-    pipeline : Pipeline
-        Fitted; its last step is a student.
-    X : ndarray or data frame of shape (n_samples, n_features)
-        Rows: they have the names and types of the columns.
-    dtype : type
-        Of the numbers: numpy.float32 or numpy.float64.
-
-    Returns
-    -------
-    proto : ModelProto
-        Without metadata.
-    inputs : tuple of InputColumn
-        How the columns are fed.
-
-    Raises
-    ------
-    TypeError
-        If skl2onnx cannot convert a step.
-    ValueError
-        If a column holds strings and numbers.
+    X gives the names and types of the columns. TypeError if skl2onnx cannot convert a step,
+    ValueError if a column holds strings and numbers.
     """
     names, (kinds, missing) = table_names(X), _kinds_of(X)
     proto = _converted(pipeline, names, kinds, dtype)

@@ -10,20 +10,8 @@ SMALLEST = 1024
 
 
 def quantized(proto):
-    """Store the large matrices of a model as int8.
+    """Return a copy of a model whose large matrices are int8, with one scale per column of each.
 
-    Parameters
-    ----------
-    proto : ModelProto
-        The model.
-
-    Returns
-    -------
-    small : ModelProto
-        A copy, with one scale per column of each matrix.
-
-    Notes
-    -----
     onnxruntime multiplies integers and scales once, when it loads the model, so a row takes as long
     as before. Integer arithmetic takes the scales of hidden values from the rows at hand: a row's
     score would depend on its neighbours, and no certificate could cover it.

@@ -13,30 +13,11 @@ BLOCK_ROWS = 512
 
 
 def run_onnx(payload, rows):
-    """Score rows with an exported model, on one thread.
+    """Score raw rows with an exported model, on one thread, as float64 (n_samples, n_answers).
 
-    Parameters
-    ----------
-    payload : bytes
-        The content of a file that `to_onnx` wrote.
-    rows : PlainColumns, ndarray or data frame of shape (n_samples, n_features)
-        Raw rows, with the columns in the order of the student's.
-
-    Returns
-    -------
-    answers : ndarray of shape (n_samples, n_answers)
-        Float64: a probability per class, or one column of predictions.
-
-    Raises
-    ------
-    ImportError
-        If onnxruntime is not installed.
-    RuntimeError
-        If onnxruntime cannot run the model.
-    ValueError
-        If skdistill did not write the model, or the rows have other columns.
-    ParityError
-        If a label is not that of the largest probability of its row.
+    ImportError without onnxruntime, RuntimeError if it cannot run the model, ValueError if
+    skdistill did not write the model or the rows have other columns, ParityError if a label is not
+    that of the largest probability of its row.
     """
     session = open_session(payload)
     inputs, classes = _described(session)
@@ -81,13 +62,7 @@ def _plain(rows):
 
 
 def open_session(payload):
-    """Load a model into onnxruntime, for one thread.
-
-    Raises
-    ------
-    RuntimeError
-        If onnxruntime cannot run it.
-    """
+    """Load a model into onnxruntime, for one thread; RuntimeError if it cannot run it."""
     onnxruntime = _onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1

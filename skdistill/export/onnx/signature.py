@@ -69,24 +69,9 @@ class Cells:
 
 
 def input_columns(columns, taken):
-    """Decide how the columns of a student are fed.
+    """Decide how columns are fed; one whose name is empty or taken gets another as an input.
 
-    Parameters
-    ----------
-    columns : tuple of Column
-        The raw columns.
-    taken : iterable of str
-        Names of the outputs.
-
-    Returns
-    -------
-    inputs : tuple of InputColumn
-        One per column. A name that is empty, or in use, gets another as an input.
-
-    Raises
-    ------
-    ValueError
-        If the levels of a column are of several types, or neither numbers nor strings.
+    ValueError if the levels of a column are of several types, or neither numbers nor strings.
     """
     kinds = [_kind(column) for column in columns]
     if "string" not in kinds:
@@ -151,26 +136,9 @@ def class_labels(classes):
 
 
 def feeds(inputs, rows, dtype):
-    """Turn rows into what onnxruntime is fed with.
+    """Turn raw rows into the tensors that onnxruntime is fed with, by the name of the input.
 
-    Parameters
-    ----------
-    inputs : tuple of InputColumn
-        How the columns are fed.
-    rows : PlainColumns, ndarray or data frame of shape (n_samples, n_features)
-        Raw rows.
-    dtype : type
-        Of the numbers: numpy.float32 or numpy.float64.
-
-    Returns
-    -------
-    tensors : dict of str to ndarray
-        Numbers of shape (n_samples, n_columns of the input), strings of shape (n_samples, 1).
-
-    Raises
-    ------
-    ValueError
-        If the rows have other columns.
+    ValueError if the rows have other columns.
     """
     if not isinstance(rows, PlainColumns) and not hasattr(rows, "shape"):
         rows = np.asarray(rows)

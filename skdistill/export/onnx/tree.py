@@ -13,32 +13,15 @@ def leaves_of(model):
 
 
 def tree_leaf(graph, model, inputs, cells):
-    """Add a tree to a graph.
-
-    Parameters
-    ----------
-    graph : GraphBuilder
-        The graph.
-    model : LeanTree
-        The student.
-    inputs : tuple of InputColumn
-        How its columns are fed.
-    cells : Cells
-        The columns in the graph.
-
-    Returns
-    -------
-    leaf : str
-        Tensor of shape (N, 1), float32: the number of the leaf.
-    """
-    asked = np.unique(model.feature[model.feature >= 0]).tolist()
+    """Add a tree to a graph; return the number of the leaf, a float32 tensor of shape (N, 1)."""
+    used = np.unique(model.feature[model.feature >= 0]).tolist()
     parts, position, width = [], {}, 0
     if cells.numbers is not None:
         # Students compare numbers rounded to float32, whatever they are given as.
         as_compared = cells.dtype == np.float32
         parts.append(cells.numbers if as_compared else graph.cast(cells.numbers, np.float32))
         position, width = dict(cells.position), len(cells.position)
-    encoded = [j for j in asked if model.columns[j].is_nominal]
+    encoded = [j for j in used if model.columns[j].is_nominal]
     if not parts and not encoded:
         encoded = [0]  # a tree of one leaf needs to know the number of rows
     for number, j in enumerate(encoded):

@@ -21,17 +21,9 @@ LONGEST_SUM = 50
 
 
 def answers(model):
-    """Write the predictions of a student as expressions of the raw columns alone.
+    """Write the predictions of a tree or an additive student by the raw columns alone.
 
-    Parameters
-    ----------
-    model : LeanTree or LeanNetwork
-        A network without layers.
-
-    Returns
-    -------
-    expressions : list of Expression
-        The label and one probability per class, or the prediction.
+    The expressions are the label and one probability per class, or the prediction.
     """
     if isinstance(model, LeanTree):
         return _tree_answers(model)
@@ -62,19 +54,8 @@ def total_odds(network, names, largest):
 def answers_from_margins(network, names, largest, total):
     """Write the predictions of an additive classifier by the columns of the steps before them.
 
-    Parameters
-    ----------
-    network : LeanNetwork
-        Without layers.
-    names : list of str
-        The columns that hold the `margins`.
-    largest, total : str
-        The columns that hold `largest_margin` and `total_odds`, which two classes do not need.
-
-    Returns
-    -------
-    expressions : list of Expression
-        The label and one probability per class.
+    `names` hold the `margins`; `largest` and `total` hold `largest_margin` and `total_odds`, which
+    two classes do not need.
     """
     if len(network.classes) == 2:
         return _two_class_answers(network, lambda: reference(names[0]))

@@ -24,20 +24,7 @@ class Names:
 
 
 def table_name(parameter, name):
-    """Split the name of a table.
-
-    Parameters
-    ----------
-    parameter : str
-        What messages call it.
-    name : str, tuple of str or None
-        With dots between catalog, schema and name, or as a tuple.
-
-    Returns
-    -------
-    parts : tuple of str or None
-        One to three names; None for None.
-    """
+    """Split the name of a table, with dots or a tuple, into one to three parts; None stays None."""
     if name is None:
         return None
     parts = tuple(name.split(".")) if isinstance(name, str) else name
@@ -54,23 +41,8 @@ def table_name(parameter, name):
 def result_names(model, dialect, *, table, keep, rename):
     """Name the results differently from each other and from the columns beside them.
 
-    Parameters
-    ----------
-    model : LeanTree or LeanNetwork
-        The student.
-    dialect : str
-        What sqlglot calls the dialect.
-    table : tuple of str or None
-        The table of a whole query; None for expressions, beside which anything may stand.
-    keep : list of str or None
-        Its columns beside the results, None for all.
-    rename : dict of str to str
-        Other names, by the usual ones.
-
-    Returns
-    -------
-    names : Names
-        The names.
+    These are `keep` of the table, None for all; without a table, beside expressions, any name may
+    occur. `rename` has other names for results, by the usual ones.
     """
     margins, answers = usual_names(model, dialect)
     if table is None or keep is not None or isinstance(model, LeanTree):

@@ -22,35 +22,11 @@ POSITION = "skdistill_position"
 
 
 def run_sql(sql, model, rows, *, dialect, table=None, view=None, keep=None, rename=None):
-    """Run what `to_sql` wrote on some rows.
+    """Run what `to_sql` wrote (expressions, a SELECT or a CREATE VIEW) on rows of `Sample`.
 
-    Parameters
-    ----------
-    sql : str
-        Expressions, a SELECT or a CREATE VIEW.
-    model : LeanTree or LeanNetwork
-        The student: its columns are those of the table.
-    rows : PlainColumns of shape (n_samples, n_features)
-        Per column float64 with NaN, or object with None, where missing. Missing numbers become
-        NULL and NaN in turn.
-    dialect : str
-        The dialect it is written in. DuckDB's is run unchanged, any other is translated first.
-    table, view : sequence of str, default=None
-        The names in it, in parts.
-    keep : sequence of str, default=None
-        The columns that a SELECT has before the predictions, None for all.
-    rename : dict of str to str, default=None
-        Other names of predictions.
-
-    Returns
-    -------
-    answers : ndarray of shape (n_samples, n_answers)
-        Probabilities, or one column of predictions; NaN for NULL.
-
-    Raises
-    ------
-    ParityError
-        If a label is not that of the most probable class.
+    DuckDB's dialect is run unchanged, any other is translated first. Missing numbers become NULL
+    and NaN in turn. Returns predictions of shape (n_samples, n_answers), NaN for NULL; ParityError
+    if a label is not that of the most probable class.
     """
     others = _other_columns(model, dialect, table, keep, rename or {})
     if table is None:
@@ -98,8 +74,8 @@ def _make_schema(connection, parts):
 def _other_columns(model, dialect, table, keep, rename):
     """Name columns of the table that the student does not read.
 
-    Those that are kept; and, where the SQL has to cope with them, columns called as the results,
-    the steps and the queries inside are: it must not take them for what it means.
+    They are those that are kept and, unless all columns are, some that are named like the results,
+    steps and inner queries of the SQL, which it must not confuse with them.
     """
     others = [*(keep or ()), POSITION, ROWS, ANSWERS]
     if table is None or keep is not None:

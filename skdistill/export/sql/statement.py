@@ -28,27 +28,10 @@ def write_expressions(model, names, dialect):
 
 
 def write_select(model, names, dialect, *, table, view=None, keep=None):
-    """Write a query that scores every row of a table, or the view that holds it.
+    """Write a query that scores every row of a table, or its view, without a semicolon.
 
-    Parameters
-    ----------
-    model : LeanTree or LeanNetwork
-        The student.
-    names : Names
-        Of the results.
-    dialect : str
-        What sqlglot calls the dialect.
-    table : tuple of str
-        Name of the table after its schema and catalog, if any.
-    view : tuple of str or None, default=None
-        Name of the view.
-    keep : list of str or None, default=None
-        Columns before the predictions, None for all.
-
-    Returns
-    -------
-    sql : str
-        One statement without a semicolon.
+    `table` and `view` are names in parts; `keep` lists the columns before the predictions, None for
+    all.
     """
     source = _named(expressions.table(table), ROWS)
     # PostgreSQL would otherwise compute the margins anew wherever they are mentioned.
@@ -148,12 +131,12 @@ def _answers(model, names, alias):
 
 
 def _fenced(query, fence):
-    """Have PostgreSQL compute the columns of a query once, if it has to."""
+    """Make PostgreSQL, if `fence`, compute the columns of a query once."""
     return query.offset(0, copy=False) if fence else query
 
 
 def _of(alias, expressions):
-    """Have all references name the query that they mean: one for all, or by column."""
+    """Make all references name their query: one for all, or by column."""
     for each in expressions:
         for column in each.find_all(exp.Column):
             column.set("table", quoted(alias if isinstance(alias, str) else alias[column.name]))

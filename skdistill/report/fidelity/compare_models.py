@@ -10,7 +10,6 @@ from sklearn.utils import check_random_state
 from skdistill.bootstrap import Estimate, confusion, ratio, replicate
 from skdistill.decisions.bands import DecisionBands
 from skdistill.decisions.compare_money import decisions_on
-from skdistill.fidelity import kl_of_rows
 from skdistill.messages import shown
 from skdistill.parameters import Interval, check_parameters, validate_params
 from skdistill.report.fidelity.cost import measure_cost, measure_scorer
@@ -40,6 +39,7 @@ from skdistill.report.fidelity.report_inputs import make_inputs
 from skdistill.report.fidelity.scores import SCORES, log_losses_of_rows, score_statistics, scores_of
 from skdistill.report.fidelity.segments import RowValues, find_segments
 from skdistill.report.fidelity.verdict import judge
+from skdistill.soft_labels import kl_of_rows
 from skdistill.verbose import note, stage, verbose
 
 #: The score a verdict is about, unless another is passed.

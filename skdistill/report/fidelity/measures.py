@@ -9,9 +9,8 @@ from skdistill.bootstrap import (
     ratio,
     weighted_quantiles,
 )
-from skdistill.fidelity import js_of_rows, kl_of_rows
 from skdistill.ranking import Ranking, weighted_correlation
-from skdistill.soft_labels import margins_from_proba
+from skdistill.soft_labels import js_of_rows, kl_of_rows, margins_from_proba
 
 #: Every measure and whether greater is better, by kind of task, in the order of reports.
 _OF_CLASSES = {"agreement": True, "kl_divergence": False, "js_divergence": False}

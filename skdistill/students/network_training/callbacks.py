@@ -17,13 +17,6 @@ LONGEST_MEMORY = 1000
 class WarmUpThenCosine(Callback):
     """Raise the learning rate over a tenth of the steps, then let it fall to 0 along a cosine.
 
-    Parameters
-    ----------
-    n_steps : int
-        Number of training steps.
-
-    References
-    ----------
     Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", ICLR 2017,
     arXiv:1608.03983.
     """
@@ -85,14 +78,9 @@ class AverageWeights(Callback):
 class KeepBestEpoch(Callback):
     """Keep the weights with the lowest held-out loss, and stop when it no longer falls.
 
-    Parameters
-    ----------
-    patience : int
-        Epochs without improvement after which training stops.
-    first_epochs : float
-        Epochs that do not count, as the learning rate is still rising.
-    keep_start : bool
-        Whether the weights before the first epoch may be the best ones.
+    Training stops after `patience` epochs without improvement. The `first_epochs`, in which the
+    learning rate is still rising, do not count; with `keep_start` the first weights may be the
+    best.
     """
 
     def __init__(self, patience, first_epochs, keep_start=False):
@@ -108,13 +96,7 @@ class KeepBestEpoch(Callback):
             self._note(net, net.mean_loss(held_out, net.validation_step), epoch=0)
 
     def on_epoch_end(self, net, **kwargs):
-        """Compare the epoch with the best one so far.
-
-        Raises
-        ------
-        KeyboardInterrupt
-            If training must stop: this is how skorch's callbacks stop it.
-        """
+        """Compare the epoch with the best so far; skorch stops training by KeyboardInterrupt."""
         epoch = len(net.history)
         self._note(net, net.history[-1, "valid_loss"], epoch)
         if epoch - max(self.epoch_, self.first_epochs) >= self.patience:
@@ -134,14 +116,8 @@ class KeepBestEpoch(Callback):
 class TaskPerEpoch(Callback):
     """Report every epoch to scikit-learn's callbacks, and stop if one of them wants that.
 
-    Parameters
-    ----------
-    task : skdistill.progress.Task
-        The fit.
-    attributes_of : callable
-        Turns a network into fitted attributes of the student.
-    rows : dict
-        What callbacks may use: ``X``, ``y`` and ``metadata``.
+    `attributes_of` turns a network into fitted attributes of the student; `rows` is what callbacks
+    may use: ``X``, ``y`` and ``metadata``.
     """
 
     def __init__(self, task, attributes_of, rows):
@@ -155,13 +131,7 @@ class TaskPerEpoch(Callback):
         self.epoch_ = self.task.begin("epoch", **self._info(net))
 
     def on_epoch_end(self, net, **kwargs):
-        """End it.
-
-        Raises
-        ------
-        KeyboardInterrupt
-            If training must stop: this is how skorch's callbacks stop it.
-        """
+        """End it; skorch's callbacks stop training by KeyboardInterrupt."""
         epoch, self.epoch_ = self.epoch_, None
         if epoch.end(**self._info(net)):
             raise KeyboardInterrupt
@@ -179,12 +149,7 @@ class TaskPerEpoch(Callback):
 class ProgressBar(Callback):
     """Show rows done, speed, time left and the losses of the last epoch, if training takes long.
 
-    Parameters
-    ----------
-    title : str
-        What is trained.
-    n_rows : int
-        Rows that the batches of all epochs have together.
+    `n_rows` is the number of rows in the batches of all epochs together.
     """
 
     def __init__(self, title, n_rows):

@@ -17,18 +17,9 @@ from torch.nn.functional import (
 class DistillationLoss(nn.Module):
     """The distillation loss as a sum of weighted terms.
 
-    Parameters
-    ----------
-    terms : list of tuple (loss, temperature)
-        See `skdistill.soft_labels.Term`.
-    n_classes : int
-        Number of classes.
-
-    Notes
-    -----
-    The mean over the batch of ``sum_t T_t**2 * w_t * D_t(target_t, margins / T_t)``, see
+    It is the mean over the batch of ``sum_t T_t**2 * w_t * D_t(target_t, margins / T_t)``, see
     `skdistill.soft_labels.weighted_loss`. Every row of `packed` holds the target and the weight of
-    one term after the other.
+    one term after the other; `terms` has the loss and the temperature of each.
     """
 
     def __init__(self, terms, n_classes):
@@ -123,15 +114,8 @@ class Batch(NamedTuple):
 class LossWithHints(nn.Module):
     """A loss of outputs and, in training, the weighted sum of the terms of hints.
 
-    What hints learn for themselves, their heads, is thrown away after training. Epochs are compared
-    without the terms.
-
-    Parameters
-    ----------
-    of_outputs : DistillationLoss
-        The loss that epochs are compared by.
-    hints : tuple of HintTargets
-        Their targets follow in `packed` what the loss needs.
+    Epochs are compared by the loss of outputs alone. The targets of hints come after those of the
+    loss in `packed`; the heads that hints train for themselves are thrown away after training.
     """
 
     def __init__(self, of_outputs, hints):

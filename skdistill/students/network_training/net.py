@@ -108,13 +108,7 @@ class DistillationNet(NeuralNet):
         return {"loss": self.criterion_(outputs, y), "y_pred": outputs}
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **kwargs):
-        """Pass over the batches and record their mean loss.
-
-        Raises
-        ------
-        NonFiniteLossError
-            If that is infinite or not a number.
-        """
+        """Pass over the batches and record their mean loss; raise if it is not finite."""
         if iterator is None:
             return
         loss = self.mean_loss(iterator, step_fn, training=training)
@@ -145,13 +139,7 @@ class DistillationNet(NeuralNet):
 class GraphedStep:
     """A training step that is captured as a CUDA graph and replayed: one launch, not dozens.
 
-    Parameters
-    ----------
-    step : callable
-        Takes a batch and returns a dict of tensors; it must not wait for the device.
-
-    References
-    ----------
+    The step takes a batch and returns a dict of tensors, and must not wait for the device. See
     "CUDA Graphs" in the notes of the PyTorch documentation on CUDA semantics.
     """
 

@@ -14,14 +14,7 @@ from skdistill.students.encoding import LEVEL, MISSING
 class EncodedMLP(nn.Module):
     """Expand positions into codes, then hidden layers with ReLU.
 
-    Parameters
-    ----------
-    encoding : Encoding
-        The fitted encoding, whose `expand` is repeated here in torch.
-    hidden_layer_sizes : list of int
-        Width of every hidden layer.
-    start : ndarray of shape (n_outputs,)
-        Initial bias of the last layer.
+    `Encoding.expand` is repeated here in torch; `start` is the initial bias of the last layer.
     """
 
     def __init__(self, encoding, hidden_layer_sizes, start):
@@ -100,11 +93,6 @@ def network_of(student, start=None):
     """Build the network of an MLP student that has its encoding.
 
     It predicts the outputs of the best constant model, `start`; None for the student's own weights.
-
-    Raises
-    ------
-    ValueError
-        If ``hidden_layer_sizes`` is impossible.
     """
     if start is not None:
         return EncodedMLP(student.encoding_, _hidden_layer_sizes(student), start)

@@ -97,14 +97,9 @@ def imbalance(right, row_weights, max_depth):
 
 
 class BalancedLoss(nn.Module):
-    """A loss of outputs and, in training, the imbalance of the tree.
+    """A loss of outputs and, in training, a penalty times the imbalance of the tree.
 
-    Parameters
-    ----------
-    of_outputs : DistillationLoss
-        The loss that epochs are compared by.
-    penalty : float
-        What the imbalance is multiplied by.
+    Epochs are compared by the loss of outputs alone.
     """
 
     def __init__(self, of_outputs, penalty):

@@ -39,32 +39,14 @@ HEAVY_WEIGHT = 100
 
 @with_callbacks
 def train(student, build, positions, packed, criterion, goes_on, attributes_of, rows):
-    """Train the network of a student, which gets its weights.
+    """Train a network, called `build()` once torch is seeded, and give a student its weights.
 
-    Parameters
-    ----------
-    student : estimator
-        Gives the settings; gets ``history_``, ``n_iter_`` and ``best_epoch_``.
-    build : callable
-        Returns the network to start from, a torch.nn.Module; called once torch is seeded.
-    positions : ndarray of shape (n_samples, n_features)
-        Encoded rows.
-    packed : ndarray of shape (n_samples, n_columns)
-        Targets and weights, as the criterion wants them.
-    criterion : torch.nn.Module
-        The loss of a batch, called with outputs and packed targets.
-    goes_on : bool
-        Whether the network is the student's own, trained before: then it is returned to if no
-        epoch is better, and the losses are added to those of before.
-    attributes_of : callable
-        Turns a network into the fitted attributes of a student that has its weights.
-    rows : dict
-        What scikit-learn's callbacks may use: ``X``, ``y`` and ``metadata``.
-
-    Raises
-    ------
-    ValueError
-        If a setting is impossible, or training ends with a loss that is not finite.
+    The student gives the settings, and gets ``history_``, ``n_iter_`` and ``best_epoch_``.
+    `criterion` is called with outputs and `packed`, targets and weights of the rows. With `goes_on`
+    the network is the student's own, trained before: it is returned to if no epoch is better, and
+    losses are added to those before. `attributes_of` turns a network into fitted attributes, and
+    `rows` is ``X``, ``y`` and ``metadata``, for scikit-learn's callbacks. ValueError if a setting
+    is impossible.
     """
     callbacks = _users_callbacks(student)
     device = choose_device(student.device)

@@ -10,7 +10,7 @@ makes the rows; `students` learn from them; `fidelity` compares; `report` shows;
 files that score elsewhere, and `scorer` scores without scikit-learn. Around it `search` chooses a
 student within a budget, `decisions` turns scores into actions and money, `monitor` watches a
 deployed student. Below it `models` (who is who in what users pass), `soft_labels`,
-`stacking`, `ranking` and `bootstrap` (the maths), `rows` and `columns` (checked input) and
+`stacking` and `weighted_statistics` (the maths), `rows` and `columns` (checked input) and
 `estimators` (a look inside those users pass), `levels` (what equals a category).
 
 More names are in the public modules `skdistill.decisions`, `skdistill.fidelity`,

@@ -9,8 +9,8 @@ from sklearn.metrics import mean_absolute_error, r2_score
 from skdistill.messages import shown
 from skdistill.models import student_and_teacher
 from skdistill.parameters import Interval, validate_params
-from skdistill.ranking import Ranking
 from skdistill.soft_labels import js_of_rows, kl_of_rows
+from skdistill.weighted_statistics import Ranking
 
 __all__ = [
     "agreement",

@@ -4,7 +4,7 @@ import json
 import math
 from dataclasses import asdict, fields
 
-from skdistill.bootstrap import Estimate
+from skdistill.weighted_statistics import Estimate
 
 #: What people read instead of the names in code.
 TITLES = {

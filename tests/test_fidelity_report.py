@@ -35,7 +35,6 @@ from skdistill import (
     TreeStudentClassifier,
     fidelity_report,
 )
-from skdistill.bootstrap import Estimate
 from skdistill.decisions import (
     DecisionBands,
     DecisionCosts,
@@ -52,6 +51,7 @@ from skdistill.report.fidelity.fidelity_report import ScoreComparison
 from skdistill.report.fidelity.groups import GroupGap
 from skdistill.report.fidelity.segments import Segment
 from skdistill.report.fidelity.verdict import judge, rows_needed
+from skdistill.weighted_statistics import Estimate
 
 QUICK = {"n_resamples": 40, "random_state": 0, "cost": False}
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from skdistill.bootstrap import Estimate
 from skdistill.formatting import decimals, number, percent
+from skdistill.weighted_statistics import Estimate
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
-from skdistill.bootstrap import Estimate, ratio, replicate
 from skdistill.columns import as_models_take
 from skdistill.decisions.bands import DecisionBands
 from skdistill.decisions.calibration import calibration_finding, calibration_of
@@ -19,6 +18,7 @@ from skdistill.models import answers_of, as_baseline, limits_of_seen_rows, stude
 from skdistill.parameters import Interval, validate_params
 from skdistill.rows import check_weights
 from skdistill.verbose import note, stage, verbose
+from skdistill.weighted_statistics import Estimate, ratio, replicate
 
 
 @validate_params(

@@ -4,7 +4,6 @@ from numbers import Integral, Real
 
 import numpy as np
 
-from skdistill.bootstrap import ratio
 from skdistill.decisions.checks import (
     check_days,
     check_entities,
@@ -13,7 +12,7 @@ from skdistill.decisions.checks import (
     rows_by_day,
 )
 from skdistill.parameters import Interval, validate_params
-from skdistill.ranking import Ranking, recall_at
+from skdistill.weighted_statistics import Ranking, ratio, recall_at
 
 __all__ = [
     "card_precision_at_k",

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from skdistill.bootstrap import Estimate
 from skdistill.formatting import TabularReport, fields_of, number, text_table
+from skdistill.weighted_statistics import Estimate
 
 #: The parts that are tables, and their headings.
 SECTIONS = {

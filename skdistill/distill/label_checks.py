@@ -3,8 +3,8 @@
 import numpy as np
 
 from skdistill.messages import warn_caller
-from skdistill.ranking import Ranking, roc_auc, weighted_correlation
 from skdistill.soft_labels import proba_from_margins
+from skdistill.weighted_statistics import Ranking, roc_auc, weighted_correlation
 
 #: A ROC-AUC below the first number is not due to chance if it is also below one half by more than
 #: the second number of standard errors.

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skdistill.bootstrap import weighted_quantiles
 from skdistill.distill.held_out import (
     CLEAR,
     SIGNIFICANT,
@@ -16,6 +15,7 @@ from skdistill.distill.held_out import (
 from skdistill.messages import warn_caller
 from skdistill.soft_labels import proba_from_margins
 from skdistill.stacking import log_losses, stack_margins, z_score
+from skdistill.weighted_statistics import weighted_quantiles
 
 #: Alpha of a row whose label is trusted fully, the default of `DistilledClassifier`.
 TRUSTED = 0.8

@@ -5,7 +5,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from skdistill.bootstrap import Estimate
+from skdistill.weighted_statistics import Estimate
 
 #: Measures by kind of task. The first decides whether the gap has grown.
 MEASURES = {

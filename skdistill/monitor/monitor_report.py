@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, fields
 
 import numpy as np
 
-from skdistill.bootstrap import Estimate
 from skdistill.monitor.gap import FEWEST_PAIRS, MEASURES, estimates, growth, share_estimate
 from skdistill.monitor.psi import (
     occupied,
@@ -14,6 +13,7 @@ from skdistill.monitor.psi import (
     psi_noise,
 )
 from skdistill.monitor.weekdays import FEWEST_ROWS, by_weekday, matched_reference
+from skdistill.weighted_statistics import Estimate
 
 #: Titles of measures.
 TITLES = {

@@ -1,6 +1,5 @@
 """Reports as HTML: the template, and how numbers look in it."""
 
-from skdistill.bootstrap import Estimate
 from skdistill.formatting import (
     cell,
     estimate_texts,
@@ -11,6 +10,7 @@ from skdistill.formatting import (
     title_of,
     write,
 )
+from skdistill.weighted_statistics import Estimate
 
 
 class HtmlReport:

@@ -13,7 +13,6 @@ from skdistill.columns import column_values_as
 from skdistill.formatting import decimals, pandas_frame, percent
 from skdistill.models import student_and_teacher
 from skdistill.parameters import Interval, validate_params
-from skdistill.ranking import weighted_correlation
 from skdistill.report.displays.conditions import NumberCondition
 from skdistill.report.displays.curves import additive_curves
 from skdistill.report.displays.points import Scaling, points_of_curve
@@ -26,6 +25,7 @@ from skdistill.report.plotting import (
     shown_student,
 )
 from skdistill.students.kinds import CLASSIFIERS, of_form
+from skdistill.weighted_statistics import weighted_correlation
 
 #: Letters of a bin that are shown in the picture.
 MAX_LETTERS = 32

@@ -7,7 +7,6 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils import check_random_state
 
-from skdistill.bootstrap import Estimate, confusion, ratio, replicate
 from skdistill.decisions.bands import DecisionBands
 from skdistill.decisions.compare_money import decisions_on
 from skdistill.messages import shown
@@ -41,6 +40,7 @@ from skdistill.report.fidelity.segments import RowValues, find_segments
 from skdistill.report.fidelity.verdict import judge
 from skdistill.soft_labels import kl_of_rows
 from skdistill.verbose import note, stage, verbose
+from skdistill.weighted_statistics import Estimate, confusion, ratio, replicate
 
 #: The score a verdict is about, unless another is passed.
 VERDICT_METRIC = {"binary": "roc_auc", "multiclass": "roc_auc", "regression": "r2"}

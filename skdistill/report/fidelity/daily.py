@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from skdistill.bootstrap import ratio, replicate
 from skdistill.decisions.checks import check_k
 from skdistill.decisions.metrics import found_cards_by_day, found_rows_by_day
 from skdistill.decisions.payments import FEWEST_CLUSTERS
+from skdistill.weighted_statistics import ratio, replicate
 
 #: Every score that needs more than the columns of the rows, and which argument that is.
 NEEDS = {

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from skdistill.bootstrap import Estimate
 from skdistill.decisions.results import DecisionReport
 from skdistill.exceptions import RequirementNotMetError
 from skdistill.formatting import TabularReport, fields_of, text_table, title_of
@@ -13,6 +12,7 @@ from skdistill.report.fidelity.requirements import check_conditions
 from skdistill.report.fidelity.scores import SCORES
 from skdistill.report.fidelity.verdict import STATUSES, Verdict
 from skdistill.report.html import HtmlReport, render
+from skdistill.weighted_statistics import Estimate
 
 #: The parts of a report that are tables, and their headings.
 SECTIONS = {

@@ -6,7 +6,7 @@ from functools import partial
 import narwhals.stable.v2 as nw
 import numpy as np
 
-from skdistill.bootstrap import Estimate, ratio
+from skdistill.weighted_statistics import Estimate, ratio
 
 #: Groups with fewer rows are shown, but do not count for the gap between groups.
 SMALLEST_GROUP = 30

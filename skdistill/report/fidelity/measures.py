@@ -5,12 +5,13 @@ from functools import partial
 import numpy as np
 from scipy.stats import rankdata
 
-from skdistill.bootstrap import (
+from skdistill.soft_labels import js_of_rows, kl_of_rows, margins_from_proba
+from skdistill.weighted_statistics import (
+    Ranking,
     ratio,
+    weighted_correlation,
     weighted_quantiles,
 )
-from skdistill.ranking import Ranking, weighted_correlation
-from skdistill.soft_labels import js_of_rows, kl_of_rows, margins_from_proba
 
 #: Every measure and whether greater is better, by kind of task, in the order of reports.
 _OF_CLASSES = {"agreement": True, "kl_divergence": False, "js_divergence": False}

@@ -4,8 +4,14 @@ from functools import partial
 
 import numpy as np
 
-from skdistill.bootstrap import confusion, ratio
-from skdistill.ranking import Ranking, average_precision, recall_at, roc_auc
+from skdistill.weighted_statistics import (
+    Ranking,
+    average_precision,
+    confusion,
+    ratio,
+    recall_at,
+    roc_auc,
+)
 
 #: Bins of the expected calibration error, with equal numbers of rows.
 CALIBRATION_BINS = 15

@@ -6,9 +6,9 @@ from itertools import pairwise
 import numpy as np
 from scipy.stats import norm
 
-from skdistill.bootstrap import Estimate
 from skdistill.columns import column_values, is_missing, is_nominal
 from skdistill.stacking import mean_and_error
+from skdistill.weighted_statistics import Estimate
 
 #: Levels of a nominal column that are looked at, the most frequent ones.
 MOST_LEVELS = 30

@@ -7,18 +7,16 @@ import pytest
 from scipy.stats import pearsonr
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
-from skdistill.bootstrap import (
+from skdistill.weighted_statistics import (
     Estimate,
-    ratio,
-    replicate,
-    weighted_quantiles,
-)
-from skdistill.ranking import (
     Ranking,
     average_precision,
+    ratio,
     recall_at,
+    replicate,
     roc_auc,
     weighted_correlation,
+    weighted_quantiles,
 )
 
 

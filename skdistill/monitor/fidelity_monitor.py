@@ -569,8 +569,8 @@ class FidelityMonitor:
 
         While the file is open, updates are in ``PATH-wal`` beside it, with ``PATH-shm``. `close`
         puts them into the file. To copy it before that, `load` and `save` it; a plain copy lacks
-        the newest updates. Its tables ``monitor``, ``counts`` and ``batch_ids`` can be read by any
-        SQLite shell.
+        the newest updates. Its one table, ``parts``, has what `to_json` returns and can be read by
+        any SQLite shell.
 
         Examples
         --------

@@ -30,7 +30,7 @@ _WANTED = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Counts:
     """Everything that is stored about some rows. Counts of different rows can be added.
 

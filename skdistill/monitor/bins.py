@@ -8,7 +8,6 @@ from itertools import pairwise
 import numpy as np
 
 from skdistill.levels import level_numbers
-from skdistill.monitor.table import as_numbers, holds_texts
 from skdistill.scorer.cells import is_missing
 
 #: Types of a cell among categories.
@@ -103,7 +102,7 @@ def bins_of_column(name, values, n_bins, max_levels):
     TypeError
         If it holds dates, or cells that are neither strings nor numbers.
     """
-    if holds_texts(values):
+    if _holds_texts(values):
         common = Counter(_plain(cell) for cell in values.tolist() if _is_category(cell))
         levels = sorted(common, key=lambda level: (-common[level], str(level)))[:max_levels]
         return Bins(name, levels=tuple(levels))
@@ -220,3 +219,39 @@ def _is_category(cell):
 
 def _plain(cell):
     return cell.item() if isinstance(cell, np.generic) else cell
+
+
+def as_numbers(values):
+    """Read the cells of a column, in the caller's type, as numbers.
+
+    Returns the readable ones as float64, NaN where missing, and an array of bool that says which
+    cells were numbers or missing; None if all.
+    """
+    if values.dtype.kind in "biuf":
+        return values.astype(np.float64), None
+    if values.dtype.kind in "Mm":  # NumPy would turn dates into nanoseconds
+        missing = np.isnat(values)
+        return np.full(missing.sum(), np.nan), None if missing.all() else missing
+    numbers = [_as_number(cell) for cell in values.tolist()]
+    readable = np.array([number is not None for number in numbers], dtype=bool)
+    found = np.array([number for number in numbers if number is not None], dtype=np.float64)
+    return found, None if readable.all() else readable
+
+
+def _as_number(cell):
+    """Return a cell as a float, NaN if it is missing, None if it is not a number."""
+    if is_missing(cell):
+        return np.nan
+    if isinstance(cell, str | bytes):
+        return None
+    try:
+        return float(cell)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _holds_texts(values):
+    """Tell whether a column holds strings."""
+    if values.dtype.kind == "O":
+        return any(isinstance(cell, str) for cell in values.tolist())
+    return values.dtype.kind in "UST"

@@ -23,8 +23,8 @@ from skdistill.monitor.state_file import (
     state_to_text,
     write_state_file,
 )
-from skdistill.monitor.table import read_table
 from skdistill.monitor.weekdays import counts_by_weekday
+from skdistill.scorer.tables import read_table
 
 #: Letters that the identifier of a batch may have.
 _LONGEST_BATCH_ID = 200

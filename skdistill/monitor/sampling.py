@@ -3,7 +3,7 @@
 import numpy as np
 
 from skdistill.hashes import cell_hashes
-from skdistill.monitor.table import as_numbers
+from skdistill.monitor.bins import as_numbers
 from skdistill.scorer.cells import is_missing
 
 

@@ -82,15 +82,7 @@ class Ledger:
     def undated_day(self, bucket_rows):
         """Return the day that rows without one are counted on.
 
-        Parameters
-        ----------
-        bucket_rows : int
-            A numbered bucket with this many rows is full.
-
-        Returns
-        -------
-        day : int or str
-            The newest day; the next one if it is a number and its bucket is full.
+        It is the newest day; the next one if it is a number and its bucket has `bucket_rows` rows.
         """
         if not self.buckets:
             return 0
@@ -106,22 +98,9 @@ class Ledger:
         return full and day not in self.buckets and day < next(iter(self.buckets))
 
     def add(self, entry):
-        """Return the ledger with an entry.
+        """Return the ledger with an entry; buckets beyond `max_buckets` are added to `older`.
 
-        Parameters
-        ----------
-        entry : Entry
-            What is added.
-
-        Returns
-        -------
-        ledger : Ledger
-            Buckets beyond `max_buckets` are added to `older`.
-
-        Raises
-        ------
-        ValueError
-            If numbers of days and dates are mixed.
+        Raises ValueError if numbers of days and dates are mixed.
         """
         check_one_kind({*self.buckets, *(day for day, _ in entry.parts if day is not None)})
         ledger = self

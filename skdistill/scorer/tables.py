@@ -63,26 +63,10 @@ def read_table(X):
 
 
 def table_columns(reader, X):
-    """Find the columns of a table in the order of a `CellReader`'s.
+    """Return the columns of a table in the order of a `CellReader`'s, for `read_columns`.
 
-    Parameters
-    ----------
-    reader : CellReader
-        Of the student's columns.
-    X : ndarray of shape (n_samples, n_columns), data frame, dict of columns, or list of rows
-        Raw cells. Frames and dicts are read by name, whatever their order.
-
-    Returns
-    -------
-    columns : ndarray of shape (n_columns, n_samples), or list of array-like
-        For `read_columns`.
-
-    Raises
-    ------
-    ValueError
-        If columns are missing or unknown, or their number is wrong.
-    TypeError
-        If X is not a table.
+    Frames and dicts are read by name, whatever their order. Raises ValueError if columns are
+    missing or unknown, or their number is wrong, and TypeError if X is not a table.
     """
     if isinstance(X, np.ndarray):
         _check_shape(X.shape, reader.n_columns)

@@ -9,10 +9,18 @@ from pathlib import Path
 import numpy as np
 
 from skdistill.caller import warn_caller
+from skdistill.messages import shown
 from skdistill.monitor.batch_summary import BatchSummary
 from skdistill.monitor.database import create_database, is_database, open_database, read_state
 from skdistill.monitor.days import days_of_rows
-from skdistill.monitor.layout import Batch, align, choose_layout, count, label_faults, read_scores
+from skdistill.monitor.layout import (
+    align,
+    choose_layout,
+    count,
+    kind_of,
+    label_faults,
+    read_batch,
+)
 from skdistill.monitor.ledger import Entry, Ledger
 from skdistill.monitor.monitor_report import make_report
 from skdistill.monitor.sampling import chosen_rows
@@ -319,7 +327,8 @@ class FidelityMonitor:
         table = read_table(X)
         if table.n_rows == 0:
             return BatchSummary(0)
-        batch = _read_batch(table, layout, student_scores, teacher_scores)
+        size = layout.kind, len(layout.scores)
+        batch = read_batch(table, student_scores, teacher_scores, *size, layout)
         days = days_of_rows(at, batch.n_rows)
         for fault in label_faults(layout, batch, self._state.reference):
             warn_caller(fault)
@@ -458,7 +467,7 @@ class FidelityMonitor:
         """
         if not isinstance(other, FidelityMonitor):
             raise TypeError(
-                f"other is {_some_kind(other)}; another FidelityMonitor was expected. One that was "
+                f"other is {shown(other)}; another FidelityMonitor was expected. One that was "
                 "saved is read by FidelityMonitor.load(path)."
             )
         if other is self:
@@ -654,20 +663,19 @@ class FidelityMonitor:
                 "its counts. Close it first, or make a new one."
             )
         table = read_table(X)
-        kind, n_scores = _kind_of(self.task, student_scores)
-        student, skipped = read_scores(student_scores, "student", table, kind, n_scores)
-        teacher, skipped_too = read_scores(teacher_scores, "teacher", table, kind, n_scores)
-        if table.n_rows == 0 or np.isnan(student[:, 0]).all():
+        kind, n_scores = kind_of(self.task, student_scores)
+        batch = read_batch(table, student_scores, teacher_scores, kind, n_scores)
+        if not batch.has_student.any():
+            why = batch.skipped or "none was passed"
             raise ValueError(
                 f"The reference has {table.n_rows} rows and no student score that can be counted: "
-                f"{skipped or 'none was passed'}. Probabilities or finite predictions are needed."
+                f"{why}. Probabilities or finite predictions are needed."
             )
         days = days_of_rows(at, table.n_rows)
         choices = {name: getattr(self, name) for name in ("n_bins", "max_levels", "threshold")}
-        layout = choose_layout(table, student, kind, labels=labels, **choices)
-        batch = Batch(table.n_rows, table.columns, student, teacher)
+        layout = choose_layout(table, batch.student, kind, labels=labels, **choices)
         reference, unreadable = count(layout, batch)
-        for why, n in (skipped | skipped_too | unreadable).items():
+        for why, n in (batch.skipped | unreadable).items():
             warn_caller(f"Not counted in the reference: {why}: {n} rows.")
         for fault in label_faults(layout, batch):
             warn_caller(fault)
@@ -756,33 +764,10 @@ class FidelityMonitor:
         )
 
 
-def _kind_of(task, student_scores):
-    """Return the kind of task and the number of scores per row, by the shape of the scores."""
-    if task == "regression":
-        return "regression", 1
-    shape = np.shape(student_scores)
-    if len(shape) == 2 and shape[1] > 2:
-        return "multiclass", shape[1]
-    return "binary", 1
-
-
-def _read_batch(table, layout, student_scores, teacher_scores):
-    """Check a batch against the layout, before any of it is counted."""
-    columns, unknown = align(table, layout)
-    size = layout.kind, len(layout.scores)
-    student, skipped = read_scores(student_scores, "student", table, *size)
-    teacher, skipped_too = read_scores(teacher_scores, "teacher", table, *size)
-    return Batch(table.n_rows, columns, student, teacher, skipped | skipped_too, unknown)
-
-
 def _is_same_reference(mine, theirs):
     same = np.array_equal(mine.reference.cells, theirs.reference.cells)
     weekdays = ({name: each.n_rows for name, each in s.weekdays.items()} for s in (mine, theirs))
     return same and next(weekdays) == next(weekdays)
-
-
-def _some_kind(value):
-    return f"the class {value.__name__}" if isinstance(value, type) else f"a {type(value).__name__}"
 
 
 def _checked_ids(batch_id):

@@ -197,7 +197,25 @@ def align(table, layout):
     return [given.get(name) for name in expected], unknown
 
 
-def read_scores(scores, whose, table, kind, n_scores):
+def kind_of(task, student_scores):
+    """Return the kind of task and the number of scores per row, by the shape of the scores."""
+    if task == "regression":
+        return "regression", 1
+    shape = np.shape(student_scores)
+    if len(shape) == 2 and shape[1] > 2:
+        return "multiclass", shape[1]
+    return "binary", 1
+
+
+def read_batch(table, student_scores, teacher_scores, kind, n_scores, layout=None):
+    """Check rows and scores before any is counted; columns are in the order of a layout, if any."""
+    columns, unknown = (table.columns, ()) if layout is None else align(table, layout)
+    student, skipped = _read_scores(student_scores, "student", table, kind, n_scores)
+    teacher, skipped_too = _read_scores(teacher_scores, "teacher", table, kind, n_scores)
+    return Batch(table.n_rows, columns, student, teacher, skipped | skipped_too, unknown)
+
+
+def _read_scores(scores, whose, table, kind, n_scores):
     """Check the scores of the rows of a table, and mark those that cannot be counted.
 
     Returns scores of shape (n_rows, n_scores), with NaN where a row has none or it cannot be

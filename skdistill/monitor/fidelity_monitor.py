@@ -21,7 +21,7 @@ from skdistill.monitor.layout import (
     label_faults,
     read_batch,
 )
-from skdistill.monitor.ledger import Entry, Ledger
+from skdistill.monitor.ledger import Entry, Ledger, checked_ids
 from skdistill.monitor.monitor_report import make_report
 from skdistill.monitor.sampling import chosen_rows
 from skdistill.monitor.settings import LIMITS, check_setting, check_settings
@@ -33,9 +33,6 @@ from skdistill.monitor.state_file import (
 )
 from skdistill.monitor.weekdays import counts_by_weekday
 from skdistill.scorer.tables import read_table
-
-#: Letters that the identifier of a batch may have.
-_LONGEST_BATCH_ID = 200
 
 
 class FidelityMonitor:
@@ -323,7 +320,7 @@ class FidelityMonitor:
         An infinite number counts in the outermost bin.
         """
         layout = self._fitted().layout
-        batch_ids = _checked_ids(batch_id)
+        batch_ids = checked_ids(batch_id)
         table = read_table(X)
         if table.n_rows == 0:
             return BatchSummary(0)
@@ -479,7 +476,7 @@ class FidelityMonitor:
         self._fitted()
         with self._changing():
             mine = self._state
-            if mine.layout != theirs.layout or not _is_same_reference(mine, theirs):
+            if not mine.has_reference_of(theirs):
                 raise ValueError(
                     "The monitors have different references, so their bins differ. Fit one, and "
                     "give every process a copy: FidelityMonitor.from_json(monitor.to_json())."
@@ -762,20 +759,3 @@ class FidelityMonitor:
             f"FidelityMonitor({self.n_features_in_} columns, {self.kind_}, "
             f"{ledger.lifetime.n_rows:,} rows in {len(ledger.buckets)} buckets and before)"
         )
-
-
-def _is_same_reference(mine, theirs):
-    same = np.array_equal(mine.reference.cells, theirs.reference.cells)
-    weekdays = ({name: each.n_rows for name, each in s.weekdays.items()} for s in (mine, theirs))
-    return same and next(weekdays) == next(weekdays)
-
-
-def _checked_ids(batch_id):
-    if batch_id is None:
-        return ()
-    if not isinstance(batch_id, str) or not 0 < len(batch_id) <= _LONGEST_BATCH_ID:
-        raise ValueError(
-            f"batch_id is {batch_id!r}; a string of at most {_LONGEST_BATCH_ID} letters was "
-            "expected. Nothing was counted."
-        )
-    return (batch_id,)

@@ -10,6 +10,9 @@ from skdistill.monitor.layout import Counts
 #: Number of batch identifiers that are stored, the last ones.
 MOST_BATCH_IDS = 1000
 
+#: Letters that one may have.
+_LONGEST_BATCH_ID = 200
+
 #: Number of names of unknown columns that are stored, the first ones.
 MOST_UNKNOWN_COLUMNS = 50
 
@@ -127,3 +130,15 @@ class Ledger:
             return replace(self, buckets=buckets)
         oldest = next(iter(buckets))
         return replace(self, older=self.older + buckets.pop(oldest), buckets=buckets)
+
+
+def checked_ids(batch_id):
+    """Return the identifiers of a batch: one or none."""
+    if batch_id is None:
+        return ()
+    if not isinstance(batch_id, str) or not 0 < len(batch_id) <= _LONGEST_BATCH_ID:
+        raise ValueError(
+            f"batch_id is {batch_id!r}; a string of at most {_LONGEST_BATCH_ID} letters was "
+            "expected. Nothing was counted."
+        )
+    return (batch_id,)

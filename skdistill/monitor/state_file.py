@@ -49,6 +49,14 @@ class MonitorState:
     ledger: Ledger
     weekdays: dict = field(default_factory=dict)
 
+    def has_reference_of(self, other):
+        """Tell whether another state has the same bins and reference, so that counts add up."""
+        mine, theirs = (
+            (s.layout, s.reference.cells.tolist(), {k: c.n_rows for k, c in s.weekdays.items()})
+            for s in (self, other)
+        )
+        return mine == theirs
+
 
 def state_to_text(state):
     """Write a state as JSON."""

@@ -1112,6 +1112,27 @@ def test_a_move_that_is_cut_off_loses_nothing(journalled, monkeypatch, n_steps):
     assert FidelityMonitor.load(journalled, autosave=True).to_json() == before
 
 
+MOVER = """
+import sys
+from skdistill.monitor import FidelityMonitor
+sys.stdin.readline()
+monitor = FidelityMonitor.load(sys.argv[1], autosave=True)
+for _ in range(20):
+    monitor.update({"amount": 12.0, "city": "Graz"}, 0.1, at="2025-04-01")
+"""
+
+
+@pytest.mark.skipif(database.fcntl is None, reason="Windows replaces no open file")
+def test_processes_that_move_a_json_state_at_once_lose_no_update(journalled):
+    command = [sys.executable, "-c", MOVER, str(journalled)]
+    movers = [subprocess.Popen(command, stdin=subprocess.PIPE, text=True) for _ in range(3)]
+    for mover in movers:
+        mover.stdin.write("\n")
+        mover.stdin.close()
+    assert [mover.wait() for mover in movers] == [0, 0, 0]
+    assert FidelityMonitor.load(journalled).report().n_lifetime == 260
+
+
 @pytest.mark.skipif(database.fcntl is None, reason="older versions did not lock on Windows")
 def test_a_json_state_that_an_older_process_keeps_is_not_moved(journalled):
     with open(f"{journalled}.journal", "ab") as file:

@@ -848,10 +848,11 @@ def test_the_database_is_of_bounded_size_and_equals_the_state(monitor, batch, tm
     assert FidelityMonitor.load(tmp_path / "monitor.db").to_json() == monitor.to_json()
     monitor.close()
     with closing(sqlite3.connect(tmp_path / "monitor.db")) as connection:
-        query = "SELECT day, rows FROM counts WHERE part = 'bucket' ORDER BY day"
+        query = "SELECT key, json_extract(content, '$.rows') FROM parts WHERE part = 'buckets'"
         expected = {day: counts.n_rows for day, counts in monitor._state.ledger.buckets.items()}
-        assert dict(connection.execute(query)) == expected
-        assert connection.execute("SELECT count(*) FROM batch_ids").fetchone() == (1000,)
+        assert {json.loads(day): n for day, n in connection.execute(query)} == expected
+        query = "SELECT count(*) FROM parts WHERE part = 'batch_ids'"
+        assert connection.execute(query).fetchone() == (1000,)
 
 
 def test_days_that_are_numbers_come_back_as_numbers_of_any_size(monitor, batch, tmp_path):
@@ -906,11 +907,11 @@ def test_a_database_cut_off_or_changed_or_foreign_is_refused(monitor, batch, tmp
         FidelityMonitor.load(path, autosave=True)
     path.write_bytes(whole)
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("UPDATE counts SET rows = 301 WHERE part = 'bucket'")
+        connection.execute("UPDATE parts SET content = replace(content, '300', '301')")
     with pytest.raises(MonitorFileError, match="does not match its CRC-32"):
         FidelityMonitor.load(path)
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("DROP TABLE counts")
+        connection.execute("DROP TABLE parts")
     with pytest.raises(MonitorFileError, match="not the state of a FidelityMonitor"):
         FidelityMonitor.load(path)
 
@@ -1109,6 +1110,27 @@ def test_a_move_that_is_cut_off_loses_nothing(journalled, monkeypatch, n_steps):
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
     assert FidelityMonitor.load(journalled).to_json() == before
     assert FidelityMonitor.load(journalled, autosave=True).to_json() == before
+
+
+MOVER = """
+import sys
+from skdistill.monitor import FidelityMonitor
+sys.stdin.readline()
+monitor = FidelityMonitor.load(sys.argv[1], autosave=True)
+for _ in range(20):
+    monitor.update({"amount": 12.0, "city": "Graz"}, 0.1, at="2025-04-01")
+"""
+
+
+@pytest.mark.skipif(database.fcntl is None, reason="Windows replaces no open file")
+def test_processes_that_move_a_json_state_at_once_lose_no_update(journalled):
+    command = [sys.executable, "-c", MOVER, str(journalled)]
+    movers = [subprocess.Popen(command, stdin=subprocess.PIPE, text=True) for _ in range(3)]
+    for mover in movers:
+        mover.stdin.write("\n")
+        mover.stdin.close()
+    assert [mover.wait() for mover in movers] == [0, 0, 0]
+    assert FidelityMonitor.load(journalled).report().n_lifetime == 260
 
 
 @pytest.mark.skipif(database.fcntl is None, reason="older versions did not lock on Windows")

@@ -557,7 +557,7 @@ def test_a_tree_with_a_cycle_or_a_child_before_its_parent_is_refused(students):
             first, last = inner[0], inner[-1]
             one[first], other[last] = other[last], one[first]
 
-    refused(forge(payload_of(students["tree"]), swap), "child stands before|exactly one other")
+    refused(forge(payload_of(students["tree"]), swap), "child is listed before|exactly one other")
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,11 @@
                                                        |
                                                     database, or JSON
 
-`table` reads rows of any container, `bins` are the histograms of columns, `layout` counts a batch,
-`ledger` adds up the counts by time, `database` and `state_file` (JSON) store them, `old_journal`
-reads older files, `weekdays` compares with the same weekdays, `psi` and `gap` compute drift and
-gap, `monitor_report` compares counts with the reference, and `fidelity_monitor` is the public
-class. Only NumPy is needed, except for `FidelityMonitor.from_estimator`, which predicts with
-fitted models.
+`scorer.tables` reads rows of any container, `bins` are the histograms of columns, `layout` counts a
+batch, `ledger` adds up the counts by time, `database` and `state_file` (JSON) store them,
+`weekdays` compares with the same weekdays, `psi` and `gap` compute drift and gap, `monitor_report`
+compares counts with the reference, and `fidelity_monitor` is the public class. Only NumPy is
+needed, except for `FidelityMonitor.from_estimator`, which predicts with fitted models.
 """
 
 from skdistill.monitor.batch_summary import BatchSummary

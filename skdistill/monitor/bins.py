@@ -8,7 +8,6 @@ from itertools import pairwise
 import numpy as np
 
 from skdistill.levels import level_numbers
-from skdistill.monitor.table import as_numbers, holds_texts
 from skdistill.scorer.cells import is_missing
 
 #: Types of a cell among categories.
@@ -52,16 +51,8 @@ class Bins:
     def count(self, values):
         """Count the cells of a column in each bin.
 
-        Parameters
-        ----------
-        values : ndarray of shape (n_rows,)
-            A column in the caller's type.
-
-        Returns
-        -------
-        counts : ndarray of shape (n_cells,)
-            Integers. Cells that are not a number where one is expected, or neither text nor a
-            number among categories, are not counted.
+        Not counted are cells that are not a number where one is expected, or neither text nor a
+        number among categories.
         """
         positions = self._of_numbers(values) if self.levels is None else self._of_levels(values)
         return np.bincount(positions, minlength=self.n_cells)
@@ -82,28 +73,10 @@ class Bins:
 def bins_of_column(name, values, n_bins, max_levels):
     """Choose the bins of a column on its reference rows.
 
-    Parameters
-    ----------
-    name : str
-        The column.
-    values : ndarray of shape (n_rows,)
-        Its cells, in the caller's types.
-    n_bins : int
-        Number of bins for a column of numbers.
-    max_levels : int
-        Number of categories with a bin of their own, the most frequent ones.
-
-    Returns
-    -------
-    bins : Bins
-        For categories if any cell is a string, else for numbers.
-
-    Raises
-    ------
-    TypeError
-        If it holds dates, or cells that are neither strings nor numbers.
+    They are for categories if any cell is a string, else for numbers. Raises TypeError if it holds
+    dates, or cells that are neither strings nor numbers.
     """
-    if holds_texts(values):
+    if _holds_texts(values):
         common = Counter(_plain(cell) for cell in values.tolist() if _is_category(cell))
         levels = sorted(common, key=lambda level: (-common[level], str(level)))[:max_levels]
         return Bins(name, levels=tuple(levels))
@@ -118,24 +91,7 @@ def bins_of_column(name, values, n_bins, max_levels):
 
 
 def bins_of_score(name, scores, n_bins, threshold):
-    """Choose the bins of a score, with an edge at the threshold for flagging rows.
-
-    Parameters
-    ----------
-    name : str
-        Name of the score.
-    scores : ndarray of shape (n_rows,)
-        Finite numbers.
-    n_bins : int
-        Number of bins, without the additional one from the threshold.
-    threshold : float or None
-        Scores at or above it are flagged; None for no threshold.
-
-    Returns
-    -------
-    bins : Bins
-        For numbers.
-    """
+    """Choose the bins of a score, with an additional edge at the threshold if there is one."""
     edges = set(equal_edges(scores, n_bins))
     if threshold is not None:
         edges.add(edge_below(threshold))
@@ -148,22 +104,12 @@ def edge_below(threshold):
 
 
 def equal_edges(values, n_bins):
-    """Divide values into bins with about equal numbers of rows.
+    """Divide finite values into at most `n_bins` bins with about equal numbers of rows.
 
-    Parameters
-    ----------
-    values : ndarray of shape (n_rows,)
-        Finite numbers.
-    n_bins : int
-        Largest number of bins.
-
-    Returns
-    -------
-    edges : tuple of float
-        Halfway between two values that occur, so that rounding to float32 does not move a value to
-        another bin. A very frequent value, such as 0, has a bin of its own if that makes the bins
-        more even. If there are few distinct values each has a bin, and so have values below and
-        above all of them: a constant column may change later.
+    Edges are halfway between two values that occur, so that rounding to float32 does not move a
+    value to another bin. A very frequent value, such as 0, has a bin of its own if that makes the
+    bins more even. If there are few distinct values each has a bin, and so have values below and
+    above all of them: a constant column may change later.
     """
     distinct, counts = np.unique(values, return_counts=True)
     if len(distinct) > n_bins:
@@ -220,3 +166,39 @@ def _is_category(cell):
 
 def _plain(cell):
     return cell.item() if isinstance(cell, np.generic) else cell
+
+
+def as_numbers(values):
+    """Read the cells of a column, in the caller's type, as numbers.
+
+    Returns the readable ones as float64, NaN where missing, and an array of bool that says which
+    cells were numbers or missing; None if all.
+    """
+    if values.dtype.kind in "biuf":
+        return values.astype(np.float64), None
+    if values.dtype.kind in "Mm":  # NumPy would turn dates into nanoseconds
+        missing = np.isnat(values)
+        return np.full(missing.sum(), np.nan), None if missing.all() else missing
+    numbers = [_as_number(cell) for cell in values.tolist()]
+    readable = np.array([number is not None for number in numbers], dtype=bool)
+    found = np.array([number for number in numbers if number is not None], dtype=np.float64)
+    return found, None if readable.all() else readable
+
+
+def _as_number(cell):
+    """Return a cell as a float, NaN if it is missing, None if it is not a number."""
+    if is_missing(cell):
+        return np.nan
+    if isinstance(cell, str | bytes):
+        return None
+    try:
+        return float(cell)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _holds_texts(values):
+    """Tell whether a column holds strings."""
+    if values.dtype.kind == "O":
+        return any(isinstance(cell, str) for cell in values.tolist())
+    return values.dtype.kind in "UST"

@@ -8,23 +8,11 @@ from skdistill.scorer.cells import is_missing
 
 
 def day_of(value):
-    """Return the day of a point in time.
+    """Return the day of a point in time: its number, or its date as YYYY-MM-DD; None if missing.
 
-    Parameters
-    ----------
-    value : int, float, str, date, datetime, datetime64 or None
-        The number of a day (its fraction is dropped), or a date, with or without the time of day.
-        Strings are in ISO 8601. The date is taken as written: time zones are not converted.
-
-    Returns
-    -------
-    day : int, str or None
-        The number, or the date as YYYY-MM-DD; None if it is missing.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If it is something else.
+    It may be a number, whose fraction is dropped, a date with or without time, or a string in ISO
+    8601. The date is taken as written: time zones are not converted. Raises ValueError for anything
+    else.
     """
     if is_missing(value):
         return None
@@ -47,24 +35,11 @@ def day_of(value):
 
 
 def days_of_rows(at, n_rows):
-    """Group rows by the day they were scored on.
+    """Group rows by the day they were scored on; `at` is one for all rows, or one per row.
 
-    Parameters
-    ----------
-    at : see `day_of`, or array-like of shape (n_rows,)
-        One for all rows, or one per row.
-    n_rows : int
-        Number of rows.
-
-    Returns
-    -------
-    days : dict of (int, str or None) to ndarray of shape (n_rows,) and dtype bool
-        The rows of every day, in chronological order; the last key, None, has rows without a day.
-
-    Raises
-    ------
-    ValueError
-        If the number of days is not that of the rows, or numbers and dates are mixed.
+    Returns a mask of the rows of every day, in chronological order; the last key, None, has rows
+    without a day. Raises ValueError if the number of days is not that of the rows, or numbers and
+    dates are mixed.
     """
     if isinstance(at, str) or np.ndim(at) == 0:
         return {day_of(at.item() if isinstance(at, np.ndarray) else at): np.ones(n_rows, bool)}

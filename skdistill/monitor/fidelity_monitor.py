@@ -8,12 +8,19 @@ from pathlib import Path
 
 import numpy as np
 
-from skdistill.messages import warn_caller
+from skdistill.messages import shown, warn_caller
 from skdistill.monitor.batch_summary import BatchSummary
 from skdistill.monitor.database import create_database, is_database, open_database, read_state
 from skdistill.monitor.days import days_of_rows
-from skdistill.monitor.layout import Batch, align, choose_layout, count, label_faults, read_scores
-from skdistill.monitor.ledger import Entry, Ledger
+from skdistill.monitor.layout import (
+    align,
+    choose_layout,
+    count,
+    kind_of,
+    label_faults,
+    read_batch,
+)
+from skdistill.monitor.ledger import Entry, Ledger, checked_ids
 from skdistill.monitor.monitor_report import make_report
 from skdistill.monitor.sampling import chosen_rows
 from skdistill.monitor.settings import LIMITS, check_setting, check_settings
@@ -23,11 +30,8 @@ from skdistill.monitor.state_file import (
     state_to_text,
     write_state_file,
 )
-from skdistill.monitor.table import read_table
 from skdistill.monitor.weekdays import counts_by_weekday
-
-#: Letters that the identifier of a batch may have.
-_LONGEST_BATCH_ID = 200
+from skdistill.scorer.tables import read_table
 
 
 class FidelityMonitor:
@@ -317,11 +321,12 @@ class FidelityMonitor:
         An infinite number counts in the outermost bin.
         """
         layout = self._fitted().layout
-        batch_ids = _checked_ids(batch_id)
+        batch_ids = checked_ids(batch_id)
         table = read_table(X)
         if table.n_rows == 0:
             return BatchSummary(0)
-        batch = _read_batch(table, layout, student_scores, teacher_scores)
+        size = layout.kind, len(layout.scores)
+        batch = read_batch(table, student_scores, teacher_scores, *size, layout)
         days = days_of_rows(at, batch.n_rows)
         for fault in label_faults(layout, batch, self._state.reference):
             warn_caller(fault)
@@ -460,7 +465,7 @@ class FidelityMonitor:
         """
         if not isinstance(other, FidelityMonitor):
             raise TypeError(
-                f"other is {_some_kind(other)}; another FidelityMonitor was expected. One that was "
+                f"other is {shown(other)}; another FidelityMonitor was expected. One that was "
                 "saved is read by FidelityMonitor.load(path)."
             )
         if other is self:
@@ -472,7 +477,7 @@ class FidelityMonitor:
         self._fitted()
         with self._changing():
             mine = self._state
-            if mine.layout != theirs.layout or not _is_same_reference(mine, theirs):
+            if not mine.has_reference_of(theirs):
                 raise ValueError(
                     "The monitors have different references, so their bins differ. Fit one, and "
                     "give every process a copy: FidelityMonitor.from_json(monitor.to_json())."
@@ -571,8 +576,8 @@ class FidelityMonitor:
 
         While the file is open, updates are in ``PATH-wal`` beside it, with ``PATH-shm``. `close`
         puts them into the file. To copy it before that, `load` and `save` it; a plain copy lacks
-        the newest updates. Its tables ``monitor``, ``counts`` and ``batch_ids`` can be read by any
-        SQLite shell.
+        the newest updates. Its one table, ``parts``, has what `to_json` returns and can be read by
+        any SQLite shell.
 
         Examples
         --------
@@ -656,20 +661,19 @@ class FidelityMonitor:
                 "its counts. Close it first, or make a new one."
             )
         table = read_table(X)
-        kind, n_scores = _kind_of(self.task, student_scores)
-        student, skipped = read_scores(student_scores, "student", table, kind, n_scores)
-        teacher, skipped_too = read_scores(teacher_scores, "teacher", table, kind, n_scores)
-        if table.n_rows == 0 or np.isnan(student[:, 0]).all():
+        kind, n_scores = kind_of(self.task, student_scores)
+        batch = read_batch(table, student_scores, teacher_scores, kind, n_scores)
+        if not batch.has_student.any():
+            why = batch.skipped or "none was passed"
             raise ValueError(
                 f"The reference has {table.n_rows} rows and no student score that can be counted: "
-                f"{skipped or 'none was passed'}. Probabilities or finite predictions are needed."
+                f"{why}. Probabilities or finite predictions are needed."
             )
         days = days_of_rows(at, table.n_rows)
         choices = {name: getattr(self, name) for name in ("n_bins", "max_levels", "threshold")}
-        layout = choose_layout(table, student, kind, labels=labels, **choices)
-        batch = Batch(table.n_rows, table.columns, student, teacher)
+        layout = choose_layout(table, batch.student, kind, labels=labels, **choices)
         reference, unreadable = count(layout, batch)
-        for why, n in (skipped | skipped_too | unreadable).items():
+        for why, n in (batch.skipped | unreadable).items():
             warn_caller(f"Not counted in the reference: {why}: {n} rows.")
         for fault in label_faults(layout, batch):
             warn_caller(fault)
@@ -756,43 +760,3 @@ class FidelityMonitor:
             f"FidelityMonitor({self.n_features_in_} columns, {self.kind_}, "
             f"{ledger.lifetime.n_rows:,} rows in {len(ledger.buckets)} buckets and before)"
         )
-
-
-def _kind_of(task, student_scores):
-    """Return the kind of task and the number of scores per row, by the shape of the scores."""
-    if task == "regression":
-        return "regression", 1
-    shape = np.shape(student_scores)
-    if len(shape) == 2 and shape[1] > 2:
-        return "multiclass", shape[1]
-    return "binary", 1
-
-
-def _read_batch(table, layout, student_scores, teacher_scores):
-    """Check a batch against the layout, before any of it is counted."""
-    columns, unknown = align(table, layout)
-    size = layout.kind, len(layout.scores)
-    student, skipped = read_scores(student_scores, "student", table, *size)
-    teacher, skipped_too = read_scores(teacher_scores, "teacher", table, *size)
-    return Batch(table.n_rows, columns, student, teacher, skipped | skipped_too, unknown)
-
-
-def _is_same_reference(mine, theirs):
-    same = np.array_equal(mine.reference.cells, theirs.reference.cells)
-    weekdays = ({name: each.n_rows for name, each in s.weekdays.items()} for s in (mine, theirs))
-    return same and next(weekdays) == next(weekdays)
-
-
-def _some_kind(value):
-    return f"the class {value.__name__}" if isinstance(value, type) else f"a {type(value).__name__}"
-
-
-def _checked_ids(batch_id):
-    if batch_id is None:
-        return ()
-    if not isinstance(batch_id, str) or not 0 < len(batch_id) <= _LONGEST_BATCH_ID:
-        raise ValueError(
-            f"batch_id is {batch_id!r}; a string of at most {_LONGEST_BATCH_ID} letters was "
-            "expected. Nothing was counted."
-        )
-    return (batch_id,)

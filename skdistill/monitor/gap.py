@@ -22,23 +22,12 @@ _SMALLEST = 1e-12
 
 
 def gap_of_rows(teacher, student, kind, threshold):
-    """Measure the gap on every row.
+    """Measure the gap on every row, from scores of shape (n_rows, n_scores).
 
-    Parameters
-    ----------
-    teacher, student : ndarray of shape (n_rows, n_scores)
-        Probabilities (with two classes those of the second) or predictions.
-    kind : {"binary", "multiclass", "regression"}
-        The task.
-    threshold : float
-        Probability from which a row is flagged, with two classes.
-
-    Returns
-    -------
-    gaps : ndarray of shape (n_measures, n_rows)
-        In the order of `MEASURES`: the Kullback-Leibler divergence of the student from the teacher
-        in nats; half the sum of absolute differences of probabilities, or the absolute difference
-        of predictions; teacher minus student; 1.0 where both agree.
+    Returns an array of shape (n_measures, n_rows), in the order of `MEASURES`: the Kullback-Leibler
+    divergence of the student from the teacher in nats; half the sum of absolute differences of
+    probabilities, or the absolute difference of predictions; teacher minus student; 1.0 where both
+    agree, with two classes on whether a row is flagged.
     """
     bias = (teacher - student)[:, 0]
     if kind == "regression":
@@ -65,33 +54,11 @@ def moments(gaps):
 
 
 def estimates(kind, n_pairs, sums, confidence):
-    """Turn sums over rows into means with their intervals.
+    """Turn sums over rows, see `moments`, into one `Estimate` per measure; none without rows.
 
-    Parameters
-    ----------
-    kind : {"binary", "multiclass", "regression"}
-        The task.
-    n_pairs : int
-        Number of rows with the scores of both.
-    sums : ndarray of shape (n_measures, 2)
-        As `moments` returns them, added up over batches.
-    confidence : float
-        Of the intervals.
-
-    Returns
-    -------
-    estimates : dict of str to Estimate
-        One per measure; empty without rows.
-
-    Notes
-    -----
-    The agreement, a share, has the interval of Wilson (1927), all others the mean plus and minus
-    normal quantile times standard error. Rows are taken as independent.
-
-    References
-    ----------
-    Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", Journal of the
-    American Statistical Association 22 (1927), doi:10.1080/01621459.1927.10502953.
+    The agreement, a share, has the interval of Wilson, "Probable Inference, the Law of Succession,
+    and Statistical Inference", JASA 22 (1927), doi:10.1080/01621459.1927.10502953; all others have
+    the mean plus and minus normal quantile times standard error. Rows are taken as independent.
     """
     if n_pairs == 0:
         return {}
@@ -104,23 +71,11 @@ def estimates(kind, n_pairs, sums, confidence):
 
 
 def growth(live, reference, tolerance, confidence):
-    """Estimate how far the live gap is above the gap that is tolerated.
+    """Estimate the live mean of a measure minus ``1 + tolerance`` times that of the reference.
 
-    Parameters
-    ----------
-    live, reference : tuple of (int, ndarray of shape (2,))
-        Number of rows, sum and sum of squares of a measure.
-    tolerance : float
-        Share by which the gap may exceed that of the reference.
-    confidence : float
-        Of the interval.
-
-    Returns
-    -------
-    growth : Estimate
-        Live mean minus ``1 + tolerance`` times that of the reference. The variance of live rows is
-        assumed to be at least that of the reference: large gaps are rare, and a small sample
-        without any has too small a variance.
+    `live` and `reference` are the number of rows, and the sum and sum of squares of the measure.
+    The variance of live rows is assumed to be at least that of the reference: large gaps are rare,
+    and a small sample without any has too small a variance.
     """
     (n_live, live_sums), (n_reference, reference_sums) = live, reference
     tolerated = 1 + tolerance

@@ -30,7 +30,7 @@ _WANTED = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Counts:
     """Everything that is stored about some rows. Counts of different rows can be added.
 
@@ -154,23 +154,8 @@ class Batch:
 def choose_layout(table, student_scores, kind, *, n_bins, max_levels, threshold, labels):
     """Choose the bins of all columns and scores on reference rows.
 
-    Parameters
-    ----------
-    table : Table
-        The reference rows.
-    student_scores : ndarray of shape (n_rows, n_scores)
-        Checked scores, NaN where there is none.
-    kind : {"binary", "multiclass", "regression"}
-        The task.
-    n_bins, max_levels, threshold
-        See `FidelityMonitor`.
-    labels : list or None
-        The classes, if they are known.
-
-    Returns
-    -------
-    layout : Layout
-        With the columns in the order of the table.
+    `labels` are the classes, if they are known; the other parameters are those of
+    `FidelityMonitor`.
     """
     names = table.names or [f"x{j}" for j in range(len(table.columns))]
     columns = [
@@ -188,26 +173,10 @@ def choose_layout(table, student_scores, kind, *, n_bins, max_levels, threshold,
 
 
 def align(table, layout):
-    """Put the columns of a table in the order of a layout.
+    """Put the columns of a table in the order of a layout, with None where one is absent.
 
-    Parameters
-    ----------
-    table : Table
-        Live rows.
-    layout : Layout
-        What is expected.
-
-    Returns
-    -------
-    columns : list of (ndarray of shape (n_rows,) or None)
-        None where the table lacks a column.
-    unknown : tuple of str
-        Columns that the layout lacks.
-
-    Raises
-    ------
-    ValueError
-        If the number of columns without names is wrong, or no name is known.
+    Returns them with the names that the layout lacks. Raises ValueError if the number of columns
+    without names is wrong, or no name is known.
     """
     expected = layout.names
     if table.names is None or not layout.has_names:
@@ -228,36 +197,30 @@ def align(table, layout):
     return [given.get(name) for name in expected], unknown
 
 
-def read_scores(scores, whose, table, kind, n_scores):
-    """Check scores, and mark those that cannot be counted.
+def kind_of(task, student_scores):
+    """Return the kind of task and the number of scores per row, by the shape of the scores."""
+    if task == "regression":
+        return "regression", 1
+    shape = np.shape(student_scores)
+    if len(shape) == 2 and shape[1] > 2:
+        return "multiclass", shape[1]
+    return "binary", 1
 
-    Parameters
-    ----------
-    scores : array-like of shape (n_rows,), (n_rows, 1) or (n_rows, n_classes), or None
-        Probabilities (with two classes those of the second are enough) or predictions. None, also
-        among the cells, and NaN mean that there is none.
-    whose : {"student", "teacher"}
-        For messages.
-    table : Table
-        The rows.
-    kind : {"binary", "multiclass", "regression"}
-        The task.
-    n_scores : int
-        Number of classes with three or more, else 1.
 
-    Returns
-    -------
-    scores : ndarray of shape (n_rows, n_scores)
-        NaN where a row has none or it cannot be counted.
-    skipped : dict of str to int
-        How many could not be counted, and why.
+def read_batch(table, student_scores, teacher_scores, kind, n_scores, layout=None):
+    """Check rows and scores before any is counted; columns are in the order of a layout, if any."""
+    columns, unknown = (table.columns, ()) if layout is None else align(table, layout)
+    student, skipped = _read_scores(student_scores, "student", table, kind, n_scores)
+    teacher, skipped_too = _read_scores(teacher_scores, "teacher", table, kind, n_scores)
+    return Batch(table.n_rows, columns, student, teacher, skipped | skipped_too, unknown)
 
-    Raises
-    ------
-    ValueError
-        If there is not one score, or one per class, for each row.
-    TypeError
-        If they are not numbers.
+
+def _read_scores(scores, whose, table, kind, n_scores):
+    """Check the scores of the rows of a table, and mark those that cannot be counted.
+
+    Returns scores of shape (n_rows, n_scores), with NaN where a row has none or it cannot be
+    counted, and how many could not be counted by reason. Raises ValueError if there is not one
+    score, or one per class, for each row, and TypeError if they are not numbers.
     """
     if scores is None:
         return np.full((table.n_rows, n_scores), np.nan), {}
@@ -306,19 +269,7 @@ def _drop_impossible(scores, whose, kind):
 def count(layout, batch):
     """Count a batch.
 
-    Parameters
-    ----------
-    layout : Layout
-        The bins.
-    batch : Batch
-        The rows.
-
-    Returns
-    -------
-    counts : Counts
-        Of its rows.
-    skipped : dict of str to int
-        Columns that are not or not completely counted, why, and in how many rows.
+    Returns the counts, and by reason in how many rows a column is not counted.
     """
     skipped, parts = {}, []
     for bins, values in zip(layout.columns, batch.columns, strict=True):
@@ -339,22 +290,11 @@ def count(layout, batch):
 def label_faults(layout, batch, reference=None):
     """Describe which scores look like the labels of ``predict``: all are exactly 0 or 1.
 
-    Parameters
-    ----------
-    layout : Layout
-        The bins.
-    batch : Batch
-        The rows.
-    reference : Counts or None, default=None
-        Of the reference rows; None if the batch is the reference.
-
-    Returns
-    -------
-    faults : list of str
-        At most one. For live rows none if the reference has such scores, too: if a share p of its
-        scores is in the bins of 0 and 1, n scores are all there with probability ``p**n``. One for
-        the teacher only if the student's scores are not 0 or 1, and the teacher's are both: where
-        one class is rare, a forest often predicts exactly 0.
+    Returns at most one sentence. `reference` is None if the batch is the reference. For live rows
+    there is none if the reference has such scores, too: if a share p of its scores is in the bins
+    of 0 and 1, n scores are all there with probability ``p**n``. There is one for the teacher only
+    if the student's scores are not 0 or 1, and the teacher's are both: where one class is rare, a
+    forest often predicts exactly 0.
     """
     if layout.kind == "regression":
         return []

@@ -10,6 +10,9 @@ from skdistill.monitor.layout import Counts
 #: Number of batch identifiers that are stored, the last ones.
 MOST_BATCH_IDS = 1000
 
+#: Letters that one may have.
+_LONGEST_BATCH_ID = 200
+
 #: Number of names of unknown columns that are stored, the first ones.
 MOST_UNKNOWN_COLUMNS = 50
 
@@ -82,15 +85,7 @@ class Ledger:
     def undated_day(self, bucket_rows):
         """Return the day that rows without one are counted on.
 
-        Parameters
-        ----------
-        bucket_rows : int
-            A numbered bucket with this many rows is full.
-
-        Returns
-        -------
-        day : int or str
-            The newest day; the next one if it is a number and its bucket is full.
+        It is the newest day; the next one if it is a number and its bucket has `bucket_rows` rows.
         """
         if not self.buckets:
             return 0
@@ -106,22 +101,9 @@ class Ledger:
         return full and day not in self.buckets and day < next(iter(self.buckets))
 
     def add(self, entry):
-        """Return the ledger with an entry.
+        """Return the ledger with an entry; buckets beyond `max_buckets` are added to `older`.
 
-        Parameters
-        ----------
-        entry : Entry
-            What is added.
-
-        Returns
-        -------
-        ledger : Ledger
-            Buckets beyond `max_buckets` are added to `older`.
-
-        Raises
-        ------
-        ValueError
-            If numbers of days and dates are mixed.
+        Raises ValueError if numbers of days and dates are mixed.
         """
         check_one_kind({*self.buckets, *(day for day, _ in entry.parts if day is not None)})
         ledger = self
@@ -148,3 +130,15 @@ class Ledger:
             return replace(self, buckets=buckets)
         oldest = next(iter(buckets))
         return replace(self, older=self.older + buckets.pop(oldest), buckets=buckets)
+
+
+def checked_ids(batch_id):
+    """Return the identifiers of a batch: one or none."""
+    if batch_id is None:
+        return ()
+    if not isinstance(batch_id, str) or not 0 < len(batch_id) <= _LONGEST_BATCH_ID:
+        raise ValueError(
+            f"batch_id is {batch_id!r}; a string of at most {_LONGEST_BATCH_ID} letters was "
+            "expected. Nothing was counted."
+        )
+    return (batch_id,)

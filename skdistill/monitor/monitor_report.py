@@ -267,20 +267,7 @@ class MonitorReport:
 
 
 def make_report(state, days):
-    """Compare the rows of some days with the reference.
-
-    Parameters
-    ----------
-    state : MonitorState
-        What was counted.
-    days : list of (int or str)
-        Keys of buckets.
-
-    Returns
-    -------
-    report : MonitorReport
-        Of these days.
-    """
+    """Compare the rows of some days, the keys of buckets, with the reference."""
     settings, layout, reference = state.settings, state.layout, state.reference
     live = state.ledger.total(days)
     pairs = by_weekday(state, days)

@@ -10,28 +10,13 @@ NOISE_LEVEL = 0.999
 
 
 def population_stability_index(live, reference):
-    """Compute the PSI of two histograms over the same bins.
+    """Compute the PSI of two histograms over the same bins, neither all zero.
 
-    Parameters
-    ----------
-    live, reference : ndarray of shape (n_bins,)
-        Counts; neither all zero.
-
-    Returns
-    -------
-    psi : float
-        0 if the shares are equal, larger the more they differ.
-
-    Notes
-    -----
-    ``sum_b (p_b - q_b) log(p_b / q_b)`` over the bins that hold a row of either side, with the live
-    shares p and those of the reference q. Half a row is added to each of these bins on both sides,
-    so that an empty one has a finite logarithm.
-
-    References
-    ----------
-    Jeffreys, "An Invariant Form for the Prior Probability in Estimation Problems", Proceedings of
-    the Royal Society A 186 (1946), doi:10.1098/rspa.1946.0056: the divergence that PSI is.
+    It is ``sum_b (p_b - q_b) log(p_b / q_b)`` over the bins that hold a row of either side, with
+    the live shares p and those of the reference q. Half a row is added to each of these bins on
+    both sides, so that an empty one has a finite logarithm. It is the divergence of Jeffreys, "An
+    Invariant Form for the Prior Probability in Estimation Problems", Proceedings of the Royal
+    Society A 186 (1946), doi:10.1098/rspa.1946.0056.
     """
     used = occupied(live, reference)
     p, q = _shares(live[used]), _shares(reference[used])
@@ -41,27 +26,12 @@ def population_stability_index(live, reference):
 def psi_noise(live, reference):
     """Return the 99.9 % quantile of the PSI if nothing has drifted.
 
-    Parameters
-    ----------
-    live, reference : ndarray of shape (n_bins,)
-        Counts; neither all zero.
-
-    Returns
-    -------
-    noise : float
-        An index above it is drift, not chance.
-
-    Notes
-    -----
     Without drift ``PSI / (1/n + 1/m)`` has about a chi-square distribution of B - 1 degrees of
     freedom for n live and m reference rows in B bins, so its mean is ``(B - 1)(1/n + 1/m)``. The
-    quantile is that of Wilson and Hilferty. Rows are treated as independent.
-
-    References
-    ----------
-    Yurdakul, "Statistical Properties of Population Stability Index", Western Michigan University,
-    Dissertations 3208 (2018). Wilson and Hilferty, "The Distribution of Chi-Square", PNAS 17
-    (1931), doi:10.1073/pnas.17.12.684.
+    quantile is that of Wilson and Hilferty, "The Distribution of Chi-Square", PNAS 17 (1931),
+    doi:10.1073/pnas.17.12.684; for the index see Yurdakul, "Statistical Properties of Population
+    Stability Index", Western Michigan University, Dissertations 3208 (2018). Rows are treated as
+    independent.
     """
     freedom = int(occupied(live, reference).sum()) - 1
     if freedom < 1:

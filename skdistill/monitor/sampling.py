@@ -3,26 +3,16 @@
 import numpy as np
 
 from skdistill.hashes import cell_hashes
-from skdistill.monitor.table import as_numbers
+from skdistill.monitor.bins import as_numbers
 from skdistill.scorer.cells import is_missing
 
 
 def chosen_rows(columns, kinds, share):
-    """Choose rows by a hash of their cells.
+    """Choose a share of about `share` of the rows by a hash of their cells.
 
-    Parameters
-    ----------
-    columns : list of (ndarray of shape (n_rows,) or None)
-        At least one that is there.
-    kinds : list of bool
-        Whether each holds numbers; else its cells are hashed as text.
-    share : float
-        Between 0 and 1.
-
-    Returns
-    -------
-    chosen : ndarray of shape (n_rows,) and dtype bool
-        About this share; the same for the same cells, in any process and container.
+    `kinds` says of each column whether it holds numbers; else its cells are hashed as text. Columns
+    may be None, but not all. The choice is the same for the same cells, in any process and
+    container.
     """
     n_rows = len(next(column for column in columns if column is not None))
     hashes = np.zeros(n_rows, dtype=np.uint64)

@@ -19,21 +19,9 @@ def weekday_of(day):
 
 
 def counts_by_weekday(layout, batch, days):
-    """Count reference rows by weekday.
+    """Count reference rows by the name of their weekday.
 
-    Parameters
-    ----------
-    layout : Layout
-        The bins.
-    batch : Batch
-        The reference rows.
-    days : dict of (int, str or None) to ndarray of shape (n_rows,) and dtype bool
-        The rows of every day, see `days_of_rows`; None has those without.
-
-    Returns
-    -------
-    weekdays : dict of str to Counts
-        Of every weekday that has rows.
+    `days` has the mask of the rows of every day, see `days_of_rows`.
     """
     masks = {}
     for day, mask in days.items():
@@ -44,20 +32,10 @@ def counts_by_weekday(layout, batch, days):
 
 
 def by_weekday(state, days):
-    """Pair live and reference rows of the same weekdays.
+    """Pair the live rows of some buckets with reference rows of the same weekdays.
 
-    Parameters
-    ----------
-    state : MonitorState
-        What was counted.
-    days : list of (int or str)
-        Keys of buckets.
-
-    Returns
-    -------
-    pairs : list of (Counts, Counts)
-        Live and reference counts per weekday; empty if the reference has fewer than `FEWEST_ROWS`
-        rows of one of them.
+    Returns a pair of `Counts` per weekday; nothing if the reference has fewer than `FEWEST_ROWS`
+    rows of one of them.
     """
     groups = {}
     for day in days:
@@ -71,22 +49,10 @@ def by_weekday(state, days):
 def matched_reference(layout, pairs, reference):
     """Weight the reference by weekday as live rows are distributed.
 
-    Parameters
-    ----------
-    layout : Layout
-        The bins.
-    pairs : list of (Counts, Counts)
-        Live and reference rows per weekday, see `by_weekday`.
-    reference : Counts
-        Of all reference rows, for columns without reference cells on a weekday.
+    `pairs` are those of `by_weekday`; `reference`, of all rows, is for columns without reference
+    cells on a weekday. Returns the expected shares of all cells, times the effective number of
+    rows.
 
-    Returns
-    -------
-    cells : ndarray of shape (n_cells,)
-        Expected shares on these weekdays, times the effective number of rows.
-
-    Notes
-    -----
     With n_w of n live rows and m_w reference rows with shares q_w on weekday w, the shares are
     ``sum_w (n_w / n) q_w``, and their variance that of ``1 / sum_w (n_w / n)**2 / m_w`` rows: the
     effective sample size of a stratified sample.

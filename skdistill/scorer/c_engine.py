@@ -20,19 +20,8 @@ double student_answer(const double *row);
 class CompiledEngine:
     """Scores by a shared library that is made for the model, see `TreeEngine`.
 
-    Parameters
-    ----------
-    model : LeanTree or LeanNetwork
-        The model.
-
-    Raises
-    ------
-    ImportError
-        If cffi is not installed.
-    FileNotFoundError, RuntimeError
-        If there is no compiler, or it fails.
-    ValueError
-        If a column has strings and numbers as levels.
+    Raises ImportError if cffi is not installed; FileNotFoundError or RuntimeError if there is no
+    compiler, or it fails; and ValueError if a column has strings and numbers as levels.
     """
 
     name = "c"

@@ -1,6 +1,6 @@
 """A lean model as one C99 file: tables of constants, and the few functions that read them.
 
-The functions are the files of the folder ``c``, as they are; only the tables and the prefix of the
+The functions are the files of the folder ``c``, unchanged; only the tables and the prefix of the
 public names depend on the model.
 """
 
@@ -29,22 +29,9 @@ _SNIPPETS = Path(__file__).with_name("c")
 def c_source(model, *, name="student", dtype="double", main=False):
     """Write a model in C99 that is C++ as well, without allocation; it calls ``exp`` at most.
 
-    Parameters
-    ----------
-    model : LeanTree or LeanNetwork
-        The model.
-    name : str, default="student"
-        What the names of the public functions begin with.
-    dtype : {"double", "float"}, default="double"
-        Type of cells, thresholds, bin edges and answers, and of the arithmetic of an additive
-        student. An MLP computes in float either way.
-    main : bool, default=False
-        Whether to add a ``main`` that scores CSV.
-
-    Returns
-    -------
-    source : str
-        The file.
+    `name` is what the names of the public functions begin with, `dtype` the type of cells,
+    thresholds, bin edges and answers, and of the arithmetic of an additive student; an MLP computes
+    in float either way. With `main` the file has a ``main`` that scores CSV.
     """
     if re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) is None:
         raise ValueError(
@@ -158,7 +145,7 @@ def _kind(column, name):
 
 
 def _check_levels(columns):
-    """Insist on columns that have one type outside Python, too."""
+    """Raise ValueError if a column has categories of two types, which only Python allows."""
     for column in columns:
         if column.is_mixed:
             raise ValueError(
@@ -169,7 +156,7 @@ def _check_levels(columns):
 
 
 def _check_range(model):
-    """Insist on numbers that a float can hold; beyond, they would be infinite, which C lacks."""
+    """Raise ValueError if a number is too large for a float: C has no literal for infinity."""
     largest = np.finfo(np.float32).max
     for where, values in _numbers_of(model):
         beyond = values[~(np.abs(values) <= largest)]
@@ -181,7 +168,7 @@ def _check_range(model):
 
 
 def _centred(model):
-    """Have the curves of an additive student pass 0 in their middle: so float sums stay small."""
+    """Shift curves of an additive student to 0 in their middle, so that float sums stay small."""
     if isinstance(model, LeanTree) or model.layers:
         return model
     middles = [curve[(len(curve) - 1) // 2] for curve in model.curves]
@@ -195,12 +182,12 @@ def _numbers_of(model):
         if column.is_nominal and not column.holds_text:
             yield f"Column {column.name!r} has the category", np.array(column.levels, dtype=float)
         elif isinstance(model, LeanTree):
-            asked = model.threshold[(model.feature == j) & (model.threshold < MOST)]
-            yield f"Column {column.name!r} has the threshold", asked
+            used = model.threshold[(model.feature == j) & (model.threshold < MOST)]
+            yield f"Column {column.name!r} has the threshold", used
         elif model.edges[j] is not None:
             yield f"The curve of column {column.name!r} bends at", model.edges[j]
     if isinstance(model, LeanTree):
-        yield "A leaf answers", model.value.ravel()
+        yield "A leaf predicts", model.value.ravel()
         return
     yield "The curves hold", np.concatenate([model.intercept, *map(np.ravel, model.curves)])
     yield "The predictions are scaled by", np.array([model.scale, model.shift])
@@ -328,7 +315,7 @@ def _in_blocks(weights):
 
 
 def _schema(model, name, dtype):
-    """Write the schema byte by byte: C99 need not take long strings."""
+    """Write the schema byte by byte: C99 compilers may refuse long strings."""
     schema = {
         "columns": [
             {"name": column.name}
@@ -388,7 +375,7 @@ def _numbers(name, values, dtype, type_name="number"):
 
 
 def _literal(value, dtype):
-    """Write a number so that C reads the very same one."""
+    """Write a number so that C reads exactly this one."""
     if dtype == "float":
         text = str(np.float32(value))
         return (text if "." in text or "e" in text else text + ".0") + "f"
@@ -396,7 +383,7 @@ def _literal(value, dtype):
 
 
 def _quoted(text):
-    """Write a string literal; all but plain characters in octal, so nothing is taken for more."""
+    """Write a string literal, with all but plain characters in octal escapes."""
     plain = set(range(32, 127)) - set(b'"\\?')
     return '"' + "".join(chr(b) if b in plain else f"\\{b:03o}" for b in text.encode()) + '"'
 

@@ -53,22 +53,10 @@ class CellReader:
     def cells(self, row):
         """Return the cells of a row in the order of the columns; only categories are checked.
 
-        Parameters
-        ----------
-        row : list, tuple, ndarray of shape (n_columns,), dict or Series
-            A row: in the order of the columns, or by name.
-
-        Returns
-        -------
-        cells : sequence
-            With the number of the level instead of a string.
-
-        Raises
-        ------
-        ValueError
-            If the number of cells is wrong, or a column is missing or unknown.
-        TypeError
-            If it is not a row, or a column of strings holds something else.
+        The row is a sequence in that order, or a dict or Series by name; categories that are
+        strings become numbers of levels. Raises ValueError if the number of cells is wrong, or a
+        column is missing or unknown, and TypeError if it is not a row, or a column of strings holds
+        something else.
         """
         row = self.in_order(row)
         if not self._tables:
@@ -97,10 +85,7 @@ class CellReader:
     def numbers(self, cells):
         """Turn every cell into a float, with NaN where missing.
 
-        Raises
-        ------
-        TypeError
-            If a cell is not a number; the message names the column.
+        Raises TypeError, which names the column, if a cell is not a number.
         """
         return [self._number(j, cell) for j, cell in enumerate(cells)]
 

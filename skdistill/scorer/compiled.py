@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-#: What makes a shared library that runs on this machine; the first that the compiler takes.
+#: Flags for a library that runs on this machine; the first that the compiler accepts are used.
 _FLAGS = (["-O3", "-march=native"], ["-O3"])
 
 
@@ -20,28 +20,17 @@ def find_compiler():
 
 
 def compiler_version():
-    """Return the first line of what the compiler says of itself."""
+    """Return the first line of the compiler's version."""
     command = [*_require_compiler(), "--version"]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
     return done.stdout.partition("\n")[0]
 
 
 def compile_library(source, path):
-    """Compile C into a shared library.
+    """Compile C into a shared library at a path.
 
-    Parameters
-    ----------
-    source : str
-        The C file.
-    path : str or path-like
-        The library to write.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no compiler.
-    RuntimeError
-        If the compiler fails; with what it said.
+    Raises FileNotFoundError if there is no compiler, and RuntimeError with what it said if it
+    fails.
     """
     compiler = _require_compiler()
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""Whether a student's content can be a student at all, whoever wrote it.
+"""Checks that the content of a file can be that of a student, whoever wrote it.
 
 A file from a stranger may hold anything. After `check_content` nothing that reads the content can
 fail, loop or reach outside an array, and no number overflows in sums of weights.
@@ -49,15 +49,8 @@ _TYPE_OF_KIND = {"b": bool, "i": int, "u": int, "f": float, "U": str, "O": str}
 def check_content(content):
     """Check everything that readers of a student's content rely on.
 
-    Parameters
-    ----------
-    content : StudentContent
-        Of a fitted student, or read from a file.
-
-    Raises
-    ------
-    StudentFileError
-        If something is missing, too much, of another type or shape, or out of range.
+    Raises StudentFileError if something is missing, too much, of another type or shape, or out of
+    range.
     """
     header, arrays = content.header, content.arrays
     _check_keys("the header", header, HEADER_KEYS)
@@ -104,7 +97,7 @@ def _is_text(value):
 
 
 def _is_number(value):
-    """Finite; integers of 64 bits, among which few have equal hashes."""
+    """Tell whether a value is finite, or an integer of 64 bits: few of these have equal hashes."""
     if type(value) is int:
         return -(2**63) <= value < 2**64
     return type(value) is float and math.isfinite(value)
@@ -158,15 +151,13 @@ def _check_levels(column, is_tree):
     for level in levels:
         require(
             type(level) is not int or abs(level) <= MAX_WHOLE,
-            f"column {name!r} has a category beyond 2**53; where categories are integers, floats "
-            "stand for them, which confuse larger ones",
+            f"column {name!r} has a category beyond 2**53; where categories are integers, they are "
+            "stored as floats, which are not exact beyond it",
         )
-        possible = _is_scalar(level) or (level is None and not is_tree)
         require(
-            possible,
-            possible
-            or f"column {name!r} has a level of type {type(level).__name__}; strings, finite "
-            "numbers and booleans are possible",
+            _is_scalar(level) or (level is None and not is_tree),
+            f"column {name!r} has a level of type {type(level).__name__}; strings, finite numbers "
+            "and booleans are possible",
         )
     require(_is_distinct(levels), f"column {name!r} has one level twice")
     if not is_tree:
@@ -245,13 +236,15 @@ def _check_tree(header, arrays):
         np.array_equal(children, np.arange(1, n_nodes)),
         "some node of the tree is not the child of exactly one other",
     )
-    require((left > parents).all() and (right > parents).all(), "a child stands before its parent")
-    asked = feature[parents]
     require(
-        (asked >= 0).all() and (asked < len(header["columns"])).all() and (feature[leaf] < 0).all(),
-        "a node of the tree asks for a column that does not exist",
+        (left > parents).all() and (right > parents).all(), "a child is listed before its parent"
     )
-    # Infinite where all numbers go left, and only missing values right.
+    used = feature[parents]
+    require(
+        (used >= 0).all() and (used < len(header["columns"])).all() and (feature[leaf] < 0).all(),
+        "a node of the tree splits on a column that does not exist",
+    )
+    # Infinite if all numbers go left, and only missing values right.
     possible = (np.abs(threshold) < np.finfo(np.float32).max) | (threshold == np.inf)
     require(possible.all(), "a threshold is beyond the range of float32")
     require((weight > 0).all(), "a node of the tree has no weight")

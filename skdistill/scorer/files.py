@@ -7,13 +7,7 @@ from skdistill.messages import shown
 
 
 def as_path(path):
-    """Return the path of a file that a user passed.
-
-    Raises
-    ------
-    TypeError
-        If it is something else, such as the model.
-    """
+    """Return the path of a file that a user passed; raise TypeError if it is something else."""
     if isinstance(path, str | os.PathLike):
         return Path(path)
     raise TypeError(
@@ -25,17 +19,8 @@ def as_path(path):
 def write_atomically(path, payload):
     """Write bytes so that a reader sees the complete old file or the complete new one.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file. If it exists its permissions are kept.
-    payload : bytes
-        The content. On return it is on the disk, under this name.
-
-    Raises
-    ------
-    OSError
-        If it cannot be written. An existing file is unchanged.
+    On return they are on the disk, under this name. The permissions of an existing file are kept;
+    it is unchanged if OSError is raised.
     """
     temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     try:

@@ -78,7 +78,7 @@ class LeanScorer:
 
     @cached_property
     def sha256(self):
-        """Hash of the model; of megabytes, so it is computed when it is asked for."""
+        """Hash of the model, computed on first use: a model may have megabytes."""
         return fingerprint(self._model)
 
     def __call__(self, row):
@@ -172,7 +172,7 @@ def _make_engine(model, engine):
         raise ValueError(f"engine is {shown(engine)}; 'auto', 'c' or 'numpy' was expected.")
     if engine == "numpy":
         return numpy_engine(model)
-    # What compiling takes is imported only here: it is a tenth of the memory of a scorer.
+    # Imported only here, as compiling needs a tenth of the memory of a scorer.
     from skdistill.scorer.c_engine import CompiledEngine
     from skdistill.scorer.compiled import find_compiler
 

@@ -144,15 +144,9 @@ class LeanNetwork:
 def path_probabilities(log_odds):
     """Compute with which probability rows reach the leaves of a soft tree.
 
-    Parameters
-    ----------
-    log_odds : ndarray of shape (n_samples, n_inner_nodes)
-        Of going right, at the inner nodes of a complete tree in breadth-first order.
-
-    Returns
-    -------
-    reach : ndarray of shape (n_samples, n_inner_nodes + 1)
-        Of the same type, leaves from left to right; each row sums to 1.
+    `log_odds` of shape (n_samples, n_inner_nodes) are those of going right, at the inner nodes of a
+    complete tree in breadth-first order. Returns one more column than these: leaves from left to
+    right. Each row sums to 1.
     """
     odds = np.exp(-np.abs(log_odds))
     smaller, larger = odds / (1 + odds), 1 / (1 + odds)
@@ -168,20 +162,11 @@ def path_probabilities(log_odds):
 
 
 def curve_positions(edges, values):
-    """Say where numbers lie between the edges of a curve: in which bin, and how far in it.
+    """Return where numbers lie between the edges of a curve: in which bin, and how far in it.
 
-    Parameters
-    ----------
-    edges : ndarray of shape (n_edges,)
-        Increasing, and so far from the largest float64 that no difference of two overflows.
-    values : ndarray of shape (n_samples,)
-        Float64, NaN where missing; what lies outside the edges counts as the nearest of them.
-
-    Returns
-    -------
-    positions : ndarray of shape (n_samples,)
-        From 0 to ``n_edges - 1``, NaN where missing: ``k + 0.25`` is a quarter of the way from
-        edge k to the next.
+    Edges increase, and are so far from the largest float64 that no difference of two overflows.
+    Values outside the edges count as the nearest of them. Positions are from 0 to ``n_edges - 1``,
+    NaN where missing: ``k + 0.25`` is a quarter of the way from edge k to the next.
     """
     inside = np.clip(values, edges[0], edges[-1])
     if len(edges) == 1:
@@ -224,15 +209,7 @@ def largest_float32(limit):
 def exact_threshold(threshold):
     """Return the largest float64 that, rounded to float32, is not above each threshold.
 
-    Parameters
-    ----------
-    threshold : ndarray of shape (n,)
-        Float64 thresholds that numbers rounded to float32 are compared with.
-
-    Returns
-    -------
-    exact : ndarray of shape (n,)
-        ``x <= exact`` for a float64 x just where ``float32(x) <= threshold``.
+    So ``x <= exact`` for a float64 x just where ``float32(x) <= threshold``.
     """
     last = largest_float32(threshold)
     following = np.nextafter(last, np.float32(np.inf))

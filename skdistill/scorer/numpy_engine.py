@@ -1,4 +1,4 @@
-"""Scoring by NumPy alone: where there is no compiler, and what compiled code is compared with."""
+"""Scoring by NumPy alone, without a compiler; tests compare compiled code with it."""
 
 from array import array
 from dataclasses import dataclass
@@ -14,18 +14,12 @@ BLOCK_ROWS = 1024
 
 
 def numpy_engine(model):
-    """Return what scores cells and tables of a model, see `TreeEngine`."""
+    """Return an engine that scores rows and tables of a model, see `TreeEngine`."""
     return TreeEngine(model) if isinstance(model, LeanTree) else NetworkEngine(model)
 
 
 class TreeEngine:
-    """Scores a tree: a row by Python's own lists, which are quicker than arrays for one number.
-
-    Parameters
-    ----------
-    model : LeanTree
-        The model.
-    """
+    """Scores a tree: a row by Python's own lists, which are quicker than arrays for one number."""
 
     name = "numpy"
 
@@ -39,22 +33,10 @@ class TreeEngine:
         self._answers = _plain_answers(model)
 
     def row(self, cells):
-        """Score a row.
+        """Score a row as `CellReader.cells` returns it.
 
-        Parameters
-        ----------
-        cells : sequence of float
-            As `CellReader.cells` gives them.
-
-        Returns
-        -------
-        answer : tuple of float, or float
-            Probabilities, or the prediction; None if a cell is infinite.
-
-        Raises
-        ------
-        TypeError
-            If a cell is not a number.
+        Returns probabilities, or the prediction; None if a cell is infinite. Raises TypeError if a
+        cell is not a number.
         """
         x = cells.tolist() if isinstance(cells, np.ndarray) else array("d", cells)
         if not isfinite(sum(x)) and any(map(isinf, x)):
@@ -73,13 +55,7 @@ class TreeEngine:
         return self._answers[node]
 
     def table(self, X):
-        """Score a table of cells, float64 of shape (n_samples, n_columns).
-
-        Returns
-        -------
-        answers : ndarray of shape (n_samples, n_answers)
-            NaN in rows with an infinite cell.
-        """
+        """Score a table of float64; answers are NaN in rows with an infinite cell."""
         model = self._model
         bad = np.isinf(X).any(axis=1)
         X = X.copy() if self._levels else X
@@ -101,13 +77,6 @@ class TreeEngine:
 class NetworkEngine:
     """Scores a sum of curves and the layers after it; see `TreeEngine`.
 
-    Parameters
-    ----------
-    model : LeanNetwork
-        The model.
-
-    Notes
-    -----
     Every bin and level is a piece: a start and a slope. A row picks one piece per column, all at
     once, and adds their starts and their slopes times the share of the bin below the cell.
     """
@@ -190,7 +159,7 @@ class NetworkEngine:
     def _outputs(self, X):
         out = np.empty((len(X), len(self._model.intercept)), dtype=self._slopes.dtype)
         out[:] = self._model.intercept
-        part = np.empty_like(out)  # filled without a copy if `take` need not check: mode="clip"
+        part = np.empty_like(out)  # with mode="clip" `take` fills it without a copy
         for j, cells in enumerate(X.T):
             if j in self._levels:
                 piece = self._first[j] + self._levels[j].positions(cells)
@@ -264,7 +233,7 @@ def _ends_of_curves(model):
 
 
 def _inner_edges(model):
-    """Return where bins begin, but the first, of shape (n_columns, n_bins - 1) with infinities."""
+    """Return inner edges of bins, of shape (n_columns, n_bins - 1), padded with infinities."""
     edges = [np.zeros(0) if each is None else each[1:-1] for each in model.edges]
     table = np.full((len(edges), max(map(len, edges))), np.inf)
     for row, each in zip(table, edges, strict=True):

@@ -42,18 +42,7 @@ class StudentContent:
 
 
 def lean_model(content):
-    """Make the model that is served.
-
-    Parameters
-    ----------
-    content : StudentContent
-        What a fitted student consists of.
-
-    Returns
-    -------
-    model : LeanTree or LeanNetwork
-        The same function of the raw columns.
-    """
+    """Make the model that is served: the same function of the raw columns."""
     header, arrays = content.header, content.arrays
     classes = None if header["classes"] is None else tuple(header["classes"])
     if "children_left" in arrays:

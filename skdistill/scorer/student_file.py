@@ -43,22 +43,9 @@ _HASH_AT = slice(8 + len(_BEFORE_HASH), 8 + len(_BEFORE_HASH) + 64)
 
 
 def pack(content):
-    """Turn the content of a student into the bytes of a file.
+    """Turn the content of a student into the bytes of a file, the same ones on every machine.
 
-    Parameters
-    ----------
-    content : StudentContent
-        Of a fitted student.
-
-    Returns
-    -------
-    payload : bytes
-        The same for the same content, on every machine.
-
-    Raises
-    ------
-    StudentFileError
-        If it would take more than 2 GB.
+    Raises StudentFileError if it would take more than 2 GB.
     """
     names = sorted(content.arrays, key=lambda name: (-content.arrays[name].itemsize, name))
     table, end = {}, 0
@@ -87,25 +74,11 @@ def pack(content):
 
 
 def unpack(payload, name="The student file"):
-    """Read the bytes of a student file, and check them.
+    """Read the bytes of a student file, which messages call `name`, and check them.
 
-    Parameters
-    ----------
-    payload : bytes
-        From any source: nothing in them is executed.
-    name : str, default="The student file"
-        Its name in messages.
-
-    Returns
-    -------
-    content : StudentContent
-        Its arrays are read-only views of the bytes.
-
-    Raises
-    ------
-    StudentFileError
-        If these are not the bytes of a student file, are damaged, hold no possible student, or were
-        written by a newer skdistill.
+    Nothing in them is executed. Arrays are read-only views of the bytes. Raises StudentFileError if
+    these are not the bytes of a student file, are damaged, hold no possible student, or were
+    written by a newer skdistill.
     """
     try:
         return _unpack(payload)
@@ -114,25 +87,7 @@ def unpack(payload, name="The student file"):
 
 
 def read_student_file(path):
-    """Read a student file; see `unpack`.
-
-    Parameters
-    ----------
-    path : str or path-like
-        The file.
-
-    Returns
-    -------
-    content : StudentContent
-        What the student consists of.
-
-    Raises
-    ------
-    OSError
-        If it cannot be read.
-    StudentFileError
-        If it is not a student file, or a damaged one; see `unpack`.
-    """
+    """Read a student file; see `unpack`. Raises OSError if it cannot be read."""
     path = as_path(path)
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size

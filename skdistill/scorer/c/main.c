@@ -14,7 +14,7 @@ static void fail(const char *column, const char *text, const char *problem)
     exit(1);
 }
 
-/* Reads a field without its quotes; tells what ended it, and whether it was quoted. */
+/* Reads a field without its quotes; returns what ended it, and sets whether it was quoted. */
 static int read_field(char *text, int *quoted)
 {
     size_t length = 0;

@@ -14,9 +14,11 @@ from scipy.stats import entropy, norm, spearmanr
 from sklearn import metrics
 from sklearn.base import clone
 from sklearn.ensemble import (
+    BaggingClassifier,
     HistGradientBoostingClassifier,
     RandomForestClassifier,
     RandomForestRegressor,
+    VotingClassifier,
 )
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
@@ -24,6 +26,7 @@ from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
+from sklearn.tree import DecisionTreeClassifier
 
 from skdistill import (
     DistilledClassifier,
@@ -648,6 +651,10 @@ def test_every_student_says_what_it_is_made_of(binary_task):
     }
     for parts, student in students.items():
         assert parts_of(student.fit(X, y)) == parts
+    scaled = make_pipeline(StandardScaler(), LogisticRegression())
+    voting = VotingClassifier([("a", scaled), ("b", DecisionTreeClassifier())], voting="soft")
+    assert parts_of(voting.fit(X, y)) == "2 members"
+    assert parts_of(BaggingClassifier(scaled, 5).fit(X, y)) == "5 members"
 
 
 def test_teachers_get_tables_as_they_did_in_fit(rng):

@@ -1,6 +1,8 @@
 """What students follow besides margins: leaves, relations, attributions, a discriminator."""
 
+import importlib
 import pickle
+import sys
 
 import joblib
 import numpy as np
@@ -68,6 +70,10 @@ ENSEMBLES = [
         [("a", RandomForestClassifier(4)), ("b", XGBClassifier(n_estimators=4))], voting="soft"
     ),
 ]
+
+
+#: Fits without what takes longest.
+FAST = {"augmentation": None, "label_correction": False, "random_state": 0}
 
 
 def small_mlp(**params):
@@ -464,7 +470,7 @@ def test_partial_fit_goes_on_with_hints_in_the_embedding_of_fit(binary_task, mon
     model.partial_fit(X[400:])
     (hint,) = seen
     leaves = leaves_of(model.teacher_, X[400:])
-    assert_array_equal(hint.targets[:200], model._hint_states[0].embed(leaves))
+    assert_array_equal(hint.targets[:200], model._hint_states["LeafHint"].embed(leaves))
 
 
 def test_only_real_rows_are_explained_and_not_too_many(binary_task, forest, monkeypatch):
@@ -600,3 +606,66 @@ def test_a_frame_teacher_is_asked_for_leaves_in_its_own_container(mixed_frame):
     forest = RandomForestClassifier(5, random_state=0).fit(numbers, y)
     assert isinstance(numbers, pd.DataFrame)
     assert_array_equal(leaves_of(forest, numbers), forest.apply(numbers))
+
+
+@pytest.mark.parametrize(
+    ("hints", "error"),
+    [
+        ([LeafHint(-5)], "range"),
+        (LeafHint(), "a list was expected"),
+        ([LeafHint], "is the class LeafHint"),
+        ("leaf", "a list was expected"),
+        ([LeafHint(), LeafHint()], "twice"),
+        ([LeafHint(), AdversarialHint()], "AdversarialHint, which the student did not follow"),
+    ],
+)
+def test_partial_fit_checks_hints_that_were_set_since_fit(binary_task, forest, hints, error):
+    X, y = binary_task
+    model = DistilledClassifier(forest, small_mlp(), hints=[LeafHint()], **FAST).fit(X, y)
+    before = model.predict_proba(X)
+    with pytest.raises((TypeError, ValueError), match=error):
+        model.set_params(hints=hints).partial_fit(X[:50])
+    assert_array_equal(model.predict_proba(X), before)
+
+
+def test_partial_fit_finds_the_embedding_of_fit_whatever_the_order(binary_task, monkeypatch):
+    X, y = binary_task
+    both, teacher = [LeafHint(), ProximityHint()], RandomForestClassifier(25, random_state=0)
+    model = DistilledClassifier(teacher, small_mlp(), hints=both, **FAST).fit(X[:400], y[:400])
+    monkeypatch.setattr("skdistill.distill.hints.leaf.LeafEmbedding", None)  # no second one
+    model.set_params(hints=both[::-1]).partial_fit(X[400:500])
+    model.set_params(hints=both[:1]).partial_fit(X[500:])
+
+
+@pytest.mark.parametrize("hint", [LeafHint(), ProximityHint()])
+def test_hints_about_the_hidden_layer_need_one(binary_task, forest, hint):
+    student = MLPStudentClassifier((), max_epochs=2)
+    model = DistilledClassifier(forest, student, hints=[hint])
+    with pytest.raises(ValueError, match=r"without hidden layers \(hidden_layer_sizes=\(\)\)"):
+        model.fit(*binary_task)
+
+
+OWN_HINT = """
+from skdistill import LeafHint
+
+class Scaled(LeafHint):
+    def compute_targets(self, rows, state=None):
+        targets, state = super().compute_targets(rows, state)
+        return targets * {}, state
+"""
+
+
+def test_a_cache_sees_the_code_of_a_hint_of_ones_own(binary_task, forest, tmp_path, monkeypatch):
+    X, y = binary_task
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    module = None
+    for factor in ("1.0", "50.0"):
+        (tmp_path / "own_hint.py").write_text(OWN_HINT.format(factor))
+        importlib.invalidate_caches()
+        module = importlib.reload(module) if module else importlib.import_module("own_hint")
+        cached, computed = (
+            DistilledClassifier(forest, small_mlp(), hints=[module.Scaled()], memory=memory, **FAST)
+            for memory in (str(tmp_path / "cache"), None)
+        )
+        assert_array_equal(cached.fit(X, y).predict_proba(X), computed.fit(X, y).predict_proba(X))

@@ -98,7 +98,7 @@ def test_the_seed_decides_the_rows(rng):
 
 
 def test_neighbours_are_searched_among_a_bounded_number_of_rows(rng, monkeypatch):
-    from skdistill import munge
+    from skdistill.distill import munge
 
     sizes = []
 

@@ -640,6 +640,14 @@ class TestExplainableBoosting:
         assert model.labelling_ == ("direct" if is_fitted else "cross_fit")
         assert (model.predict(fresh) == model.teacher_.predict(fresh)).mean() > 0.75
 
+    def test_a_student_follows_merged_ones(self):
+        X, y = self.task()
+        halves = [boosted_terms(interactions=0).fit(X[i::2], y[i::2]) for i in (0, 1)]
+        merged = pytest.importorskip("interpret.glassbox").merge_ebms(halves)  # lacks parameters
+        fresh, _ = self.task(seed=1)
+        model = DistilledClassifier(merged, TreeStudentClassifier(64), random_state=0).fit(fresh, y)
+        assert (model.predict(X) == merged.predict(X)).mean() > 0.75
+
     def test_a_student_follows_a_regressor(self):
         X, y = self.task(None)
         model = DistilledRegressor(boosted_terms("Regressor"), cv=2, random_state=0).fit(X, y)

@@ -12,6 +12,7 @@ from skdistill.distill.hints.base import (
     Hint,
     compute_targets,
     compute_targets_in_fit,
+    names_of_hints,
     without_weights,
 )
 from skdistill.distill.label_correction import silenced
@@ -43,6 +44,7 @@ from skdistill.students.fitting import (
     distill_classifier_further,
 )
 from skdistill.students.tree import TreeStudentClassifier
+from skdistill.teacher.identity import content_key
 from skdistill.teacher.lazy_teacher import LazyClassifier
 from skdistill.transfer_set import not_observed
 from skdistill.verbose import note, verbose
@@ -459,6 +461,7 @@ class DistilledClassifier(ClassifierDistiller):
         if not hasattr(self, "student_"):
             return self._fit_first_batch(X, y, classes, sample_weight)
         self._validate_params()
+        self._check_hints_of_fit()
         check_classes(classes, self.classes_)
         fresh = self._label_fresh(X, y, sample_weight)
         if self.alpha_choice_ is not None:
@@ -470,6 +473,16 @@ class DistilledClassifier(ClassifierDistiller):
             fresh = replace(fresh, hints=tuple(map(HintTargets, self.hints, targets)))
         distill_classifier_further(self.student_, fresh, self.temperature_, self._alpha, Task(self))
         return self
+
+    def _check_hints_of_fit(self):
+        """Check hints before the student trains on: of the kinds that it followed in fit."""
+        _check_hints(self.hints)
+        added = [name for name in names_of_hints(self.hints) if name not in self._hint_states]
+        if added:
+            raise ValueError(
+                f"hints holds {', '.join(added)}, which the student did not follow in fit; "
+                "partial_fit takes the hints of fit, with any weights. Fit again to add others."
+            )
 
     @property
     def _alpha(self):
@@ -492,14 +505,16 @@ class DistilledClassifier(ClassifierDistiller):
 
     def _add_hints(self, lazy_teacher, transfer_set):
         """Compute the targets of hints, or take them from the cache."""
-        transfer_set, self._hint_states = replace(transfer_set, loss=self.loss), None
+        transfer_set, self._hint_states = replace(transfer_set, loss=self.loss), {}
         if not self.hints:
             return transfer_set
         note(", ".join(type(hint).__name__ for hint in self.hints))
-        fingerprint = None if self.memory is None else fingerprint_of(lazy_teacher)
+        hints, fingerprint = without_weights(self.hints), None
+        if self.memory is not None:  # also the code of a user's own hints
+            fingerprint = content_key([fingerprint_of(lazy_teacher), hints])
         targets, self._hint_states = recalled(
             check_memory(self.memory), compute_targets_in_fit, ignore=["lazy_teacher"]
-        )(lazy_teacher, fingerprint, transfer_set, without_weights(self.hints))
+        )(lazy_teacher, fingerprint, transfer_set, hints)
         return replace(transfer_set, hints=tuple(map(HintTargets, self.hints, targets)))
 
     def _recalibrate(self, student, transfer_set, cv):
@@ -615,7 +630,7 @@ def _check_hints(hints):
                 f"hints holds {shown(hint)}; hints were expected, such as hints=[LeafHint()]."
             )
         hint._validate_params()
-    families = [type(hint).__name__ for hint in hints]
+    families = names_of_hints(hints)
     twice = next((family for family in families if families.count(family) > 1), None)
     if twice is not None:
         raise ValueError(f"hints holds {twice} twice; pass it once, with the weight you want.")

@@ -1,5 +1,7 @@
 """Ask, fit and clone the estimators that users pass, whoever their vendor is."""
 
+from inspect import signature
+
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.frozen import FrozenEstimator
@@ -78,7 +80,9 @@ def _needs_documented_table(part):
         return is_bare and _needs_documented_table(last)
     if hasattr(part, "lazy_members"):  # several teachers, which are asked one by one
         return False
-    return any(map(_needs_documented_table, part.get_params(deep=False).values()))
+    # Of merged EBMs some parameters are not set, so that get_params fails.
+    params = (getattr(part, name, None) for name in signature(type(part)).parameters)
+    return any(map(_needs_documented_table, params))
 
 
 def is_fitted(estimator):

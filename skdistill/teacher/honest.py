@@ -53,7 +53,8 @@ def has_out_of_bag(estimator):
 
 def has_enough_members(estimator):
     """Tell whether nearly every row has out-of-bag predictions."""
-    return last_step(estimator).n_estimators >= ENOUGH_MEMBERS
+    last = last_step(estimator)
+    return getattr(last, vendor_of(last).size_name(last), 0) >= ENOUGH_MEMBERS
 
 
 def out_of_bag(teacher, X, groups=None, n_jobs=None):

@@ -59,8 +59,9 @@ def without_leaves(estimator):
     """Return the error that says that an estimator has no leaves."""
     return ValueError(
         f"{type(last_step(estimator)).__name__} has no leaves, which LeafHint and "
-        "ProximityHint need. Trees, forests, boosting models of scikit-learn, LightGBM, XGBoost "
-        "and CatBoost, and ensembles of them, have some. Use one as the teacher, or leave both out."
+        "ProximityHint need. Trees, forests, boosting models of scikit-learn, LightGBM, XGBoost, "
+        "CatBoost and interpret, and ensembles of them, have some. Use one as the teacher, or "
+        "leave both out."
     )
 
 

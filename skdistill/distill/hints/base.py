@@ -5,8 +5,10 @@ from functools import cached_property
 from numbers import Real
 from typing import Any
 
+import numpy as np
 from sklearn.base import BaseEstimator, clone
 
+from skdistill.estimators import last_step
 from skdistill.parameters import Interval, ParametersMixin
 from skdistill.teacher.leaves import leaves_of
 
@@ -33,9 +35,12 @@ class Hint(ParametersMixin, BaseEstimator):
     ----------
     needs_gradient : bool
         Whether `term` differentiates the margins with respect to the codes.
+    needs_hidden_layer : bool
+        Whether a network without hidden layers cannot follow it.
     """
 
     needs_gradient = False
+    needs_hidden_layer = False
 
     _parameter_constraints = {"weight": [Interval(Real, 0.0, None, closed="neither")]}
 
@@ -43,7 +48,14 @@ class Hint(ParametersMixin, BaseEstimator):
         self.weight = weight
 
     def check_student(self, student):
-        """Raise a ValueError if a student that has a hidden layer cannot follow the hint."""
+        """Raise a ValueError if a student that can follow some hints cannot follow this one."""
+        sizes = getattr(last_step(student), "hidden_layer_sizes", None)
+        if self.needs_hidden_layer and sizes is not None and not np.size(sizes):
+            name = type(self).__name__
+            raise ValueError(
+                f"{name} was passed with a student without hidden layers (hidden_layer_sizes="
+                f"{sizes!r}), which {name} is about. Give the student one, or leave {name} out."
+            )
 
     def check_teacher(self, teacher):
         """Raise a ValueError if a teacher, fitted or not, is known not to give the hint."""
@@ -65,7 +77,7 @@ class Hint(ParametersMixin, BaseEstimator):
         state : object
             What later rows need to get targets of the same kind; None for nothing.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no compute_targets.")
 
     def make_head(self, n_hidden, n_targets):
         """Return the module that is trained with the student, for `term` only; None for none."""
@@ -88,11 +100,11 @@ class Hint(ParametersMixin, BaseEstimator):
         term : Tensor
             A number.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no term.")
 
 
 def compute_targets(hints, teacher, transfer_set, states=None):
-    """Return the targets and the states of one or more hints, see `Hint.compute_targets`.
+    """Return the targets of hints, and their states by name, see `Hint.compute_targets`.
 
     Raises
     ------
@@ -101,9 +113,18 @@ def compute_targets(hints, teacher, transfer_set, states=None):
     ValueError
         If the teacher cannot give a hint.
     """
-    rows, states = LabelledRows(teacher, transfer_set), states or [None] * len(hints)
-    found = [hint.compute_targets(rows, s) for hint, s in zip(hints, states, strict=True)]
-    return tuple(zip(*found, strict=True))
+    rows, names = LabelledRows(teacher, transfer_set), names_of_hints(hints)
+    states = dict.fromkeys(names) if states is None else states
+    found = [
+        hint.compute_targets(rows, states[name]) for hint, name in zip(hints, names, strict=True)
+    ]
+    targets = tuple(targets for targets, _ in found)
+    return targets, dict(zip(names, (state for _, state in found), strict=True))
+
+
+def names_of_hints(hints):
+    """Return the names of the classes of hints, each of which there is once."""
+    return [type(hint).__name__ for hint in hints]
 
 
 def compute_targets_in_fit(lazy_teacher, fingerprint, transfer_set, hints):

@@ -46,6 +46,8 @@ class LeafHint(Hint):
     [LeafHint(weight=0.3)]
     """
 
+    needs_hidden_layer = True
+
     def check_teacher(self, teacher):
         """Raise a ValueError if the teacher is known to have no leaves, see `Hint`."""
         check_has_leaves(teacher)

@@ -46,6 +46,8 @@ class ProximityHint(Hint):
     >>> grid = {"hints": [[], [ProximityHint(0.1)], [ProximityHint(1.0)]]}
     """
 
+    needs_hidden_layer = True
+
     def check_teacher(self, teacher):
         """Raise a ValueError if the teacher is known to have no leaves, see `Hint`."""
         check_has_leaves(teacher)

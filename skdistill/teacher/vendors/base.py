@@ -189,6 +189,10 @@ class Vendor:
         """Yield every member, its columns (None for all), and the rows in its bag."""
         return iter(())
 
+    def grown(self, model):
+        """Yield what was fitted in every member, its columns, and the very rows of its fit."""
+        return self.members(model)
+
     def member_input(self, model, X):
         """Return rows as the members of a model see them, before they choose columns."""
         return X

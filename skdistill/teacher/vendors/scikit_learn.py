@@ -48,10 +48,11 @@ class ScikitLearn(Vendor):
         members = getattr(model, "estimators_", None)
         if members is None:
             return ""
-        trees = [getattr(member, "tree_", None) for member in np.ravel(members)]
+        members = listed_members(members)
+        trees = [getattr(member, "tree_", None) for member in members]
         if trees and all(hasattr(tree, "n_leaves") for tree in trees):
             return f"{len(trees):,} trees, {sum(tree.n_leaves for tree in trees):,} leaves"
-        return f"{len(trees):,} members"
+        return f"{len(members):,} members"
 
     def class_prior(self, model):
         return _prior_in_roots([model])
@@ -140,10 +141,6 @@ class Bagging(ScikitLearn):
     def members(self, model):
         columns = getattr(model, "estimators_features_", itertools.repeat(None))
         return zip(model.estimators_, columns, self.bags(model), strict=False)
-
-    def grown(self, model):
-        """Yield the tree of every member, its columns (None for all), and the rows of its fit."""
-        return self.members(model)
 
     def is_filled_by(self, model, X):
         return are_filled(model, self.grown(model), X)

@@ -1,4 +1,4 @@
-"""skdistill: distil a tree ensemble into a small student, as a scikit-learn estimator.
+"""Distil a tree ensemble into a small student, as a scikit-learn estimator.
 
     teacher  ->  margins  ->  transfer set  ->  student  ->  fidelity   ->  report, export
     (fitted      (log-odds,   (labelled +      (tree,       (how close)     (verdict, reasons, page;

@@ -4,6 +4,7 @@ import json
 import math
 from dataclasses import asdict, fields
 
+from skdistill.scorer.files import check_writable
 from skdistill.weighted_statistics import Estimate
 
 #: What people read instead of the names in code.
@@ -187,11 +188,10 @@ def pandas_frame(columns):
 
 
 def write(text, path):
-    """Write a text to a path, or return it if there is none."""
+    """Write a text to a path, or return it if there is none; see `check_writable` for errors."""
     if path is None:
         return text
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(text)
+    check_writable(path).write_text(text, encoding="utf-8")
     return None
 
 

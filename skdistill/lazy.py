@@ -31,4 +31,8 @@ def lazy_names(package, homes, rooms=()):
         setattr(modules[package], name, value)
         return value
 
-    return get, lambda: sorted({*vars(modules[package]), *homes, *rooms})
+    def list_names():
+        dunders = (name for name in vars(modules[package]) if name.startswith("__"))
+        return sorted({*dunders, *homes, *rooms})
+
+    return get, list_names

@@ -91,7 +91,8 @@ def test_the_public_names_are_these():
         "FidelityMonitor",
         "MonitorDisplay",
     ]
-    assert set(skdistill.__all__) <= set(dir(skdistill))
+    public = {name for name in dir(skdistill) if not name.startswith("__")}
+    assert public == {*skdistill.__all__, *skdistill._ROOMS}
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
         _ = skdistill.Nothing
 

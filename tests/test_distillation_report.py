@@ -160,6 +160,10 @@ def test_figures_take_the_colours_of_the_page(report):
 def test_a_page_is_written_to_a_path_and_shown_in_notebooks(report, tmp_path):
     assert report.to_html(tmp_path / "report.html") is None
     assert (tmp_path / "report.html").read_text(encoding="utf-8") == report.to_html()
+    with pytest.raises(IsADirectoryError, match="is a folder; the name of a file was expected"):
+        report.to_html(tmp_path)
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        report.to_html(tmp_path / "missing" / "report.html")
     shown = report._repr_html_()
     assert shown.startswith("<article")
     assert "<body" not in shown

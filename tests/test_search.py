@@ -27,10 +27,13 @@ import skdistill.search.screening
 import skdistill.search.space
 import skdistill.search.time_limit
 from skdistill import (
+    AttributionHint,
     Budget,
     DistilledClassifier,
+    LeafHint,
     LinearStudentClassifier,
     MLPStudentClassifier,
+    ProximityHint,
     StudentSearchCV,
     StudentSearchDisplay,
     TreeStudentClassifier,
@@ -1125,3 +1128,43 @@ def expected_failures(estimator):
 @parametrize_with_checks(CHECKED, expected_failed_checks=expected_failures, xfail_strict=True)
 def test_scikit_learn_compatibility(estimator, check):
     check(estimator)
+
+
+@pytest.mark.parametrize("hint", [LeafHint(), ProximityHint(), AttributionHint()])
+@pytest.mark.parametrize("is_fitted", [False, True])
+def test_hints_about_the_trees_of_the_teacher_are_followed_in_a_search(
+    hint, is_fitted, binary_task, monkeypatch
+):
+    pytest.importorskip("torch")
+    if isinstance(hint, AttributionHint):
+        pytest.importorskip("shap")
+    X, y = binary_task
+    teacher = RandomForestClassifier(5, random_state=0)
+    targets, compute_targets = [], type(hint).compute_targets
+
+    def compute_and_keep(self, rows, state=None):
+        found = compute_targets(self, rows, state)
+        direct = compute_targets(self, rows if is_real(rows) else unwrapped(rows), state)
+        np.testing.assert_array_equal(found[0], direct[0])
+        targets.append(is_real(rows))
+        return found
+
+    def is_real(rows):
+        return isinstance(rows.teacher.estimator, RandomForestClassifier)
+
+    def unwrapped(rows):
+        return type(rows)(rows.teacher.estimator.teacher, rows.transfer_set)
+
+    monkeypatch.setattr(type(hint), "compute_targets", compute_and_keep)
+    search = StudentSearchCV(
+        teacher.fit(X, y) if is_fitted else teacher,
+        students=[MLPStudentClassifier((8,), max_epochs=2)],
+        distiller_params={"hints": [hint], "augmentation": None, "label_correction": False},
+        **QUICK | {"cv": 2},
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        search.fit(X[:200], y[:200])
+    assert not all(targets)  # in folds
+    assert targets[-1]  # at the end
+    assert type(search.best_estimator_.hints[0]) is type(hint)

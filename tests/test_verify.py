@@ -107,8 +107,7 @@ def test_every_export_returns_content_certificate_and_path(name, linear, tmp_pat
     payload = path.read_bytes()
     if name != "to_onnx":  # holds the time of the comparison
         assert export(linear).content == written.content
-        payload = payload.decode().rstrip("\n")
-        assert payload == written.content.rstrip("\n")
+        assert payload.decode() == written.content
     else:
         assert written.content == payload
     assert written.path == path
@@ -199,8 +198,14 @@ def test_of_a_search_the_model_may_be_passed_as_well(binary_task, tmp_path):
 
 
 def test_missing_and_foreign_files_are_named(linear, tmp_path):
-    with pytest.raises(FileNotFoundError, match="nothing"):
+    with pytest.raises(FileNotFoundError, match=r"no file '.*nothing\.sql'.*Pass the path"):
         verify(tmp_path / "nothing.sql")
+    with pytest.raises(IsADirectoryError, match="is a folder; the path of an exported file"):
+        verify(tmp_path)
+    with pytest.raises(TypeError, match="path is 7; the path of an exported file"):
+        verify(7)
+    with pytest.raises(TypeError, match="path is an Export; the path of its file was expected"):
+        verify(skdistill.to_sql(linear))
     path = export_sql(linear, tmp_path / "student.sql")
     seal(path, format="wasm")
     with pytest.raises(ValueError, match="of the format 'wasm'; onnx, c or sql was expected"):

@@ -10,7 +10,6 @@ from skdistill.export.certificate import (
     TOLERANCE,
     TOLERANCES,
     certify,
-    check_writable,
     write_certified,
 )
 from skdistill.export.parity_sample import parity_sample
@@ -25,6 +24,7 @@ from skdistill.parameters import validate_params
 from skdistill.scorer.c_source import c_source
 from skdistill.scorer.cells import CellReader
 from skdistill.scorer.compiled import compile_library, compiler_version
+from skdistill.scorer.files import check_writable
 from skdistill.scorer.model import n_answers
 from skdistill.scorer.student_content import lean_model
 from skdistill.scorer.student_file import pack

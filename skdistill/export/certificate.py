@@ -5,7 +5,6 @@ beside it says how it was compared, and holds the student, so that `verify` can 
 """
 
 import json
-import tempfile
 from base64 import b64decode, b64encode
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -17,7 +16,7 @@ import numpy as np
 
 from skdistill.exceptions import ParityError
 from skdistill.parameters import Interval
-from skdistill.scorer.files import as_path, write_atomically
+from skdistill.scorer.files import check_writable, write_atomically
 from skdistill.scorer.model import fingerprint
 
 #: Largest difference in probability, or in shares of the spread of a regressor's predictions.
@@ -212,13 +211,11 @@ def certificate_path(path):
 def write_certified(path, content, certificate, student_file=None):
     """Write a file and its certificate, each of which replaces an older one at once.
 
-    Without a path nothing is written. A text gets a newline at its end. `student_file` is the
-    student as `save` writes it, None if it is not one of skdistill's. The certificate of the export
-    that is returned has the hash of the file.
+    Without a path nothing is written. `student_file` is the student as `save` writes it, None if it
+    is not one of skdistill's. The certificate of the export that is returned has the hash of the
+    file.
     """
-    payload = content
-    if isinstance(content, str):
-        payload = (content if content.endswith("\n") else f"{content}\n").encode()
+    payload = content.encode() if isinstance(content, str) else content
     certificate = replace(certificate, file_sha256=sha256(payload).hexdigest())
     if path is not None:
         entries = certificate.to_dict()
@@ -246,23 +243,3 @@ def read_certificate(path):
         ) from None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"{str(beside)!r} is no certificate of an export: {error}") from error
-
-
-def check_writable(path):
-    """Return a path, after checking that a file can be written there; None stays None."""
-    if path is None:
-        return None
-    path = as_path(path)
-    if path.is_dir():
-        raise IsADirectoryError(f"{str(path)!r} is a folder; the name of a file was expected.")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(
-            f"The folder {str(path.parent)!r} of {path.name!r} does not exist. Make it first."
-        )
-    try:
-        with tempfile.TemporaryFile(dir=path.parent):
-            return path
-    except OSError as error:
-        raise PermissionError(
-            f"The folder {str(path.parent)!r} of {path.name!r} cannot be written to: {error}."
-        ) from error

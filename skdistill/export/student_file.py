@@ -7,11 +7,10 @@ here a scikit-learn estimator becomes a file and a file an estimator.
 import numpy as np
 
 from skdistill.exceptions import StudentFileError
-from skdistill.export.certificate import check_writable
 from skdistill.export.lean import certified_scorer
 from skdistill.export.student_content import deployed_student, student_content
 from skdistill.messages import warn_caller
-from skdistill.scorer.files import write_atomically
+from skdistill.scorer.files import check_writable, write_atomically
 from skdistill.scorer.student_content import lean_model
 from skdistill.scorer.student_file import pack, read_student_file, unpack
 from skdistill.students.encoding import ColumnEncoding, Encoding

@@ -1,20 +1,22 @@
 """Whether an exported file is still the same model, here and on these rows."""
 
+import os
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from skdistill.columns import table_names
 from skdistill.estimators import last_step
-from skdistill.export.certificate import certify, read_certificate
+from skdistill.export.certificate import Export, certify, read_certificate
 from skdistill.export.parity_sample import parity_sample
 from skdistill.export.student_content import deployed_student, student_content
 from skdistill.export.student_file import student_from
+from skdistill.messages import shown
 from skdistill.models import student_and_teacher
-from skdistill.scorer.files import as_path
 from skdistill.scorer.model import fingerprint
 from skdistill.scorer.student_content import lean_model
 from skdistill.scorer.student_file import unpack
@@ -24,6 +26,8 @@ RUNTIMES = {"onnx": "onnxruntime", "sql": "sqlglot duckdb", "c": "cffi"}
 
 #: What certificates call numbers with seven digits.
 _SINGLE = {"float": np.float32, "float32": np.float32}
+
+_HOW_TO_VERIFY = "Pass the path that to_onnx, to_c or to_sql wrote to: verify('student.onnx')."
 
 
 def verify(path, X=None, *, model=None):
@@ -47,8 +51,12 @@ def verify(path, X=None, *, model=None):
 
     Raises
     ------
+    TypeError
+        If `path` is no path, such as an `Export`.
     FileNotFoundError
         If the file or its certificate is missing.
+    IsADirectoryError
+        If `path` is a folder.
     ValueError
         If the file was changed since it was exported, `model` is another one, or the certificate is
         none.
@@ -83,7 +91,7 @@ def verify(path, X=None, *, model=None):
     >>> certificate.max_difference < certificate.tolerance
     True
     """
-    payload = as_path(path).read_bytes()
+    payload = _read_export(path)
     certificate, student_file = read_certificate(path)
     file_sha256 = sha256(payload).hexdigest()
     if file_sha256 != certificate.file_sha256:
@@ -106,6 +114,31 @@ def verify(path, X=None, *, model=None):
         advice=f"It did on {certificate.created}, in {certificate.runtime}.",
     )
     return replace(again, file_sha256=file_sha256)
+
+
+def _read_export(path):
+    """Return the content of an exported file; raise if there is none."""
+    if isinstance(path, Export):
+        raise TypeError(
+            f"path is an Export; the path of its file was expected. {_HOW_TO_VERIFY} An Export "
+            "was compared with its student when it was made."
+        )
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(
+            f"path is {shown(path)}; the path of an exported file was expected. {_HOW_TO_VERIFY}"
+        )
+    path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(
+            f"{str(path)!r} is a folder; the path of an exported file was expected. "
+            f"{_HOW_TO_VERIFY}"
+        )
+    if not path.exists():
+        raise FileNotFoundError(
+            f"There is no file {str(path)!r}; the path of an exported file was expected. "
+            f"{_HOW_TO_VERIFY}"
+        )
+    return path.read_bytes()
 
 
 @dataclass(frozen=True)

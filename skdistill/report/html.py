@@ -10,6 +10,7 @@ from skdistill.formatting import (
     title_of,
     write,
 )
+from skdistill.scorer.files import check_writable
 from skdistill.weighted_statistics import Estimate
 
 
@@ -33,7 +34,12 @@ class HtmlReport:
         ------
         ImportError
             If jinja2 is not installed.
+        OSError
+            If `path` is a folder, or its folder does not exist or cannot be written to.
+        TypeError
+            If `path` is no path.
         """
+        path = check_writable(path)  # before the figures are drawn
         return write(self._render(whole_page=True), path)
 
     def _repr_html_(self):

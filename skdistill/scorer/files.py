@@ -1,6 +1,7 @@
 """Files that are written atomically."""
 
 import os
+import tempfile
 from pathlib import Path
 
 from skdistill.messages import shown
@@ -14,6 +15,26 @@ def as_path(path):
         f"path is {shown(path)}; a str or path-like was expected. Where a model is written, it "
         "comes first, then the path of the file, then rows."
     )
+
+
+def check_writable(path):
+    """Return a path, after checking that a file can be written there; None stays None."""
+    if path is None:
+        return None
+    path = as_path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"{str(path)!r} is a folder; the name of a file was expected.")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            f"The folder {str(path.parent)!r} of {path.name!r} does not exist. Make it first."
+        )
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            return path
+    except OSError as error:
+        raise PermissionError(
+            f"The folder {str(path.parent)!r} of {path.name!r} cannot be written to: {error}."
+        ) from error
 
 
 def write_atomically(path, payload):

@@ -8,13 +8,16 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state, get_tags
+from sklearn.utils.metaestimators import available_if
 
 from skdistill.columns import row_hashes, take_rows
 from skdistill.messages import warn_caller
 from skdistill.soft_labels import proba_from_margins
+from skdistill.teacher.attributions import tree_attributions
 from skdistill.teacher.identity import content_key
 from skdistill.teacher.labelling import label_rows
 from skdistill.teacher.lazy_teacher import LazyClassifier
+from skdistill.teacher.leaves import leaves_of, may_have_leaves
 from skdistill.teacher.margins import align_probabilities, check_probabilities
 from skdistill.teacher.training_rows import Proof
 
@@ -35,6 +38,8 @@ class RememberingTeacher(ClassifierMixin, BaseEstimator):
     margins : ndarray of shape (n_known, n_classes)
         The predictions for them.
     """
+
+    tree_ = None  # read for hints like a single tree, whose leaves are what `apply` returns
 
     def __init__(self, teacher, hashes, margins):
         self.teacher = teacher
@@ -88,6 +93,15 @@ class RememberingTeacher(ClassifierMixin, BaseEstimator):
     def predict(self, X):
         """Return classes."""
         return self.classes_[self.margins_of(X).argmax(axis=1)]
+
+    @available_if(lambda self: may_have_leaves(self.teacher.estimator))
+    def apply(self, X):
+        """Return the leaves of the teacher, see `leaves_of`."""
+        return leaves_of(self.teacher.estimator, X)
+
+    def tree_attributions(self, X, positions):
+        """Return the attributions of the teacher, see `tree_attributions`."""
+        return tree_attributions(self.teacher, X, positions)
 
     def __sklearn_is_fitted__(self):
         return True

@@ -37,6 +37,8 @@ def tree_attributions(teacher, X, positions):
     Lundberg et al., "From Local Explanations to Global Understanding with Explainable AI for
     Trees", Nature Machine Intelligence 2 (2020), doi:10.1038/s42256-019-0138-9.
     """
+    if hasattr(teacher.estimator, "tree_attributions"):  # of a search
+        return teacher.estimator.tree_attributions(X, positions)
     last = see_through(teacher.estimator, X)
     if last is None:
         raise _cannot_explain(

@@ -1,4 +1,4 @@
-"""The student deceives a discriminator that compares its probabilities with the teacher's."""
+"""A discriminator cannot distinguish the student's probabilities from the teacher's."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ DISCRIMINATOR_SIZE = 64
 
 
 class AdversarialHint(Hint):
-    """Let the student deceive a discriminator of its probabilities and the teacher's.
+    """Train the student so that a discriminator cannot distinguish it from its teacher.
 
     Parameters
     ----------

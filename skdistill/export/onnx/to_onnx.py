@@ -8,7 +8,6 @@ from skdistill.export.certificate import (
     TOLERANCE,
     TOLERANCES,
     certify,
-    check_writable,
     spread_of,
     write_certified,
 )
@@ -16,6 +15,7 @@ from skdistill.export.onnx.onnx_model import onnx_model_of
 from skdistill.export.onnx.run import run_onnx, runtime_name
 from skdistill.messages import shown
 from skdistill.parameters import validate_params
+from skdistill.scorer.files import check_writable
 
 #: Largest difference of a file with int8 weights.
 QUANTIZED_TOLERANCE = 0.1

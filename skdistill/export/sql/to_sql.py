@@ -4,7 +4,6 @@ from skdistill.export.certificate import (
     TOLERANCE,
     TOLERANCES,
     certify,
-    check_writable,
     write_certified,
 )
 from skdistill.export.parity_sample import parity_sample
@@ -17,6 +16,7 @@ from skdistill.export.student_content import (
 )
 from skdistill.messages import shown
 from skdistill.parameters import validate_params
+from skdistill.scorer.files import check_writable
 from skdistill.scorer.model import LeanTree
 from skdistill.scorer.student_content import lean_model
 from skdistill.scorer.student_file import pack

@@ -85,7 +85,7 @@ class DistilledClassifier(ClassifierDistiller):
         - `ProximityHint`: rows that share leaves of the teacher lie close together there;
         - `AttributionHint`: it attributes its predictions to the columns as the teacher's TreeSHAP
           values do;
-        - `AdversarialHint`: it deceives a discriminator that compares its probabilities with the
+        - `AdversarialHint`: a discriminator cannot distinguish its probabilities from the
           teacher's.
 
         For example, ``hints=[LeafHint(weight=0.1)]``.

@@ -24,6 +24,7 @@ __all__ = [
     "free_outputs",
     "js_of_rows",
     "kl_of_rows",
+    "log_losses",
     "margins_from_decision",
     "margins_from_proba",
     "proba_from_margins",
@@ -92,6 +93,11 @@ def soften(margins, temperature=1.0):
     arXiv:1503.02531.
     """
     return softmax(np.asarray(margins) / temperature, axis=1)
+
+
+def log_losses(margins, codes):
+    """Log loss of every row, of shape (n_samples,), in nats."""
+    return -log_softmax(margins, axis=1)[np.arange(len(codes)), codes]
 
 
 def kl_of_rows(teacher_proba, student_proba):

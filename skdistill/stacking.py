@@ -12,12 +12,9 @@ from scipy.special import log_softmax
 
 __all__ = [
     "StackingWeights",
-    "log_losses",
-    "mean_and_error",
     "stack_margins",
     "stack_predictions",
     "squared_errors",
-    "z_score",
 ]
 
 
@@ -121,24 +118,6 @@ def stack_predictions(predictions, values, sample_weight):
     return StackingWeights(found.x[:-1], found.x[-1:])
 
 
-def log_losses(margins, codes):
-    """Log loss of every row, of shape (n_samples,), in nats."""
-    return -log_softmax(margins, axis=1)[np.arange(len(codes)), codes]
-
-
 def squared_errors(predictions, values):
     """Squared error of every row, of shape (n_samples,)."""
     return (predictions[:, 0] - values) ** 2
-
-
-def mean_and_error(values, sample_weight):
-    """Return the weighted mean of values of shape (n_samples,) and its standard error."""
-    mean = np.average(values, weights=sample_weight)
-    error = np.sqrt(np.sum((sample_weight * (values - mean)) ** 2)) / sample_weight.sum()
-    return float(mean), float(error)
-
-
-def z_score(differences, sample_weight):
-    """Weighted mean of paired differences in units of its standard error; 0 if all are equal."""
-    mean, error = mean_and_error(differences, sample_weight)
-    return mean / error if error > 0 else 0.0

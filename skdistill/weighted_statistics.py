@@ -224,3 +224,16 @@ def weighted_correlation(x, y, weight):
     x, y = x - weight @ x / total, y - weight @ y / total
     spread = np.sqrt((weight @ (x * x)) * (weight @ (y * y)))
     return weight @ (x * y) / spread if spread > 0 else np.nan
+
+
+def mean_and_error(values, sample_weight):
+    """Return the weighted mean of values of shape (n_samples,) and its standard error."""
+    mean = np.average(values, weights=sample_weight)
+    error = np.sqrt(np.sum((sample_weight * (values - mean)) ** 2)) / sample_weight.sum()
+    return float(mean), float(error)
+
+
+def z_score(differences, sample_weight):
+    """Weighted mean of paired differences in units of its standard error; 0 if all are equal."""
+    mean, error = mean_and_error(differences, sample_weight)
+    return mean / error if error > 0 else 0.0

@@ -24,7 +24,8 @@ from skdistill import (
     TreeStudentClassifier,
 )
 from skdistill.soft_labels import margins_from_decision, proba_from_margins
-from skdistill.stacking import stack_margins, stack_predictions, z_score
+from skdistill.stacking import stack_margins, stack_predictions
+from skdistill.weighted_statistics import z_score
 
 WARNING = "made the student learn from a weighted sum"
 

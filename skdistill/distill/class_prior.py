@@ -6,7 +6,8 @@ import numpy as np
 
 from skdistill.messages import shown, warn_caller
 from skdistill.soft_labels import SMALLEST_PROBABILITY, proba_from_margins
-from skdistill.stacking import stack_margins, z_score
+from skdistill.stacking import stack_margins
+from skdistill.weighted_statistics import z_score
 
 #: Classes whose mean probability is off by this factor, and by this many standard errors, lead to a
 #: warning.

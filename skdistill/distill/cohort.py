@@ -10,8 +10,7 @@ from sklearn.base import clone
 from skdistill.distill.held_out import margins_of
 from skdistill.estimators import last_step, seeds_of
 from skdistill.messages import shown
-from skdistill.soft_labels import margins_from_proba, proba_from_margins, soften
-from skdistill.stacking import log_losses
+from skdistill.soft_labels import log_losses, margins_from_proba, proba_from_margins, soften
 from skdistill.students.fitting import (
     check_student,
     distill_classifier,

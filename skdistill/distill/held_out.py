@@ -4,11 +4,12 @@ import numpy as np
 from sklearn.base import is_classifier
 
 from skdistill.columns import take_rows
-from skdistill.soft_labels import margins_from_decision
-from skdistill.stacking import log_losses, squared_errors, z_score
+from skdistill.soft_labels import log_losses, margins_from_decision
+from skdistill.stacking import squared_errors
 from skdistill.students.fitting import distill_classifier, distill_regressor
 from skdistill.teacher.labelling import folds
 from skdistill.verbose import steps
+from skdistill.weighted_statistics import z_score
 
 #: With fewer labelled rows of positive weight, teacher and student are not compared.
 SMALLEST_SET = 100

@@ -19,8 +19,9 @@ from skdistill.distill.held_out import (
 )
 from skdistill.estimators import last_step
 from skdistill.messages import warn_caller
-from skdistill.stacking import StackingWeights, stack_margins, stack_predictions, z_score
+from skdistill.stacking import StackingWeights, stack_margins, stack_predictions
 from skdistill.students.base import stated
+from skdistill.weighted_statistics import z_score
 
 #: Corrected labels that agree less with the teacher's lead to a warning.
 ALIKE = 0.9

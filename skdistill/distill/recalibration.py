@@ -7,10 +7,11 @@ import numpy as np
 from skdistill.columns import take_rows
 from skdistill.distill.held_out import SIGNIFICANT, SMALLEST_SET
 from skdistill.estimators import last_step
-from skdistill.soft_labels import margins_from_decision
-from skdistill.stacking import log_losses, stack_margins, z_score
+from skdistill.soft_labels import log_losses, margins_from_decision
+from skdistill.stacking import stack_margins
 from skdistill.students.fitting import distill_classifier
 from skdistill.teacher.labelling import folds
+from skdistill.weighted_statistics import z_score
 
 
 @dataclass(frozen=True, repr=False)

@@ -13,9 +13,9 @@ from skdistill.distill.held_out import (
     lead_of_teacher,
 )
 from skdistill.messages import warn_caller
-from skdistill.soft_labels import proba_from_margins
-from skdistill.stacking import log_losses, stack_margins, z_score
-from skdistill.weighted_statistics import weighted_quantiles
+from skdistill.soft_labels import log_losses, proba_from_margins
+from skdistill.stacking import stack_margins
+from skdistill.weighted_statistics import weighted_quantiles, z_score
 
 #: Alpha of a row whose label is trusted fully, the default of `DistilledClassifier`.
 TRUSTED = 0.8

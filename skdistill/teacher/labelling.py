@@ -11,14 +11,14 @@ from sklearn.tree import BaseDecisionTree
 from skdistill.estimators import frozen_steps_that_learn, last_step, transformers_of
 from skdistill.messages import warn_caller
 from skdistill.rows import check_something_observed
-from skdistill.soft_labels import SMALLEST_PROBABILITY, proba_from_margins
-from skdistill.stacking import log_losses, z_score
+from skdistill.soft_labels import SMALLEST_PROBABILITY, log_losses, proba_from_margins
 from skdistill.teacher.copies import find_copies
 from skdistill.teacher.fitting import naming_text_columns
 from skdistill.teacher.honest import cross_fit, has_enough_members, has_out_of_bag, out_of_bag
 from skdistill.teacher.split_ranges import warn_of_unseen_ranges
 from skdistill.teacher.training_rows import Proof, proof_of_training_rows, replays_bootstraps
 from skdistill.teacher.vendors import vendor_of
+from skdistill.weighted_statistics import z_score
 
 #: Largest share of the rows of a class in every member's bag without a warning, or cross-fitting.
 WITHOUT_VOTES_TOLERANCE = 0.01

@@ -16,8 +16,7 @@ from skdistill.messages import shown
 from skdistill.parameters import ParametersMixin, StrOptions
 from skdistill.rows import UNLABELLED, check_classification_rows
 from skdistill.sklearn_private import BaseComposition
-from skdistill.soft_labels import proba_from_margins
-from skdistill.stacking import log_losses
+from skdistill.soft_labels import log_losses, proba_from_margins
 from skdistill.teacher.asking import fitted_or_clone, is_fitted, is_fitted_instance, with_params
 from skdistill.teacher.fitting import check_teacher, labels_in
 from skdistill.teacher.labelling import label_honestly

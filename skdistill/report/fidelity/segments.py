@@ -7,8 +7,7 @@ import numpy as np
 from scipy.stats import norm
 
 from skdistill.columns import column_values, is_missing, is_nominal
-from skdistill.stacking import mean_and_error
-from skdistill.weighted_statistics import Estimate
+from skdistill.weighted_statistics import Estimate, mean_and_error
 
 #: Levels of a nominal column that are looked at, the most frequent ones.
 MOST_LEVELS = 30

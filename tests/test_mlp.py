@@ -1,6 +1,7 @@
 """The MLP students: training in torch, serving without it."""
 
 import contextlib
+import itertools
 import pickle
 import signal
 import subprocess
@@ -293,6 +294,8 @@ def test_what_is_no_callback_is_refused(binary_task):
 
 def test_verbose_shows_progress_with_losses(binary_task, capsys, monkeypatch):
     monkeypatch.setattr("skdistill.verbose.LONG", 0.0)
+    clock = itertools.count(0.0).__next__  # every step takes as long
+    monkeypatch.setattr("skdistill.verbose.perf_counter", clock)
     MLPStudentClassifier((8,), max_epochs=3, verbose=1).fit(*binary_task)
     shown = capsys.readouterr().err
     assert "epoch=1/3, train_loss=" in shown

@@ -124,9 +124,7 @@ def _read_export(path):
             "was compared with its student when it was made."
         )
     if not isinstance(path, str | os.PathLike):
-        raise TypeError(
-            f"path is {shown(path)}; the path of an exported file was expected. {_HOW_TO_VERIFY}"
-        )
+        raise TypeError(f"path is {shown(path)}; a str or path-like was expected. {_HOW_TO_VERIFY}")
     path = Path(path)
     if path.is_dir():
         raise IsADirectoryError(

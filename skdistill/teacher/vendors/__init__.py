@@ -1,5 +1,7 @@
 """Vendors of teachers, each in a file of its own: a new one is a file, and a line in `VENDORS`."""
 
+from functools import lru_cache
+
 from skdistill.teacher.vendors.catboost import CatBoost
 from skdistill.teacher.vendors.histogram_boosting import HistogramBoosting
 from skdistill.teacher.vendors.imbalanced_learn import BalancedBagging, BalancedForest, RUSBoost
@@ -37,4 +39,9 @@ def vendor_of(model):
 
     The model is the last step of a pipeline, see `last_step`; anything else is no model of trees.
     """
-    return next(vendor for vendor in VENDORS if vendor.owns(model))
+    return _vendor_of_class(type(model))
+
+
+@lru_cache(maxsize=256)  # a model is asked about many times, also for a single row
+def _vendor_of_class(kind):
+    return next(vendor for vendor in VENDORS if vendor.owns(kind))

@@ -58,10 +58,9 @@ class Vendor:
     made_up_names = ""
     onnx_operator = ""
 
-    def owns(self, model):
-        """Tell by its class whether a model, fitted or not, is of this vendor."""
-        classes = type(model).__mro__
-        return any(each.__module__.partition(".")[0] == self.package for each in classes)
+    def owns(self, kind):
+        """Tell whether models of a class are of this vendor."""
+        return any(each.__module__.partition(".")[0] == self.package for each in kind.__mro__)
 
     # What it is.
 

@@ -13,8 +13,8 @@ class Balanced(Vendor):
 
     package = "imblearn"
 
-    def owns(self, model):
-        return super().owns(model) and Vendor.owns(self, model)
+    def owns(self, kind):
+        return super().owns(kind) and Vendor.owns(self, kind)
 
     def share_of_members(self, model):
         return None

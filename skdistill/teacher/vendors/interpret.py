@@ -27,11 +27,9 @@ class ExplainableBoosting(Vendor):
     has_tree_shap = False
     made_up_names = "feature_{:04}"
 
-    def owns(self, model):
-        """Tell whether it is an EBM: other models of interpret have no tables."""
-        return super().owns(model) and any(
-            each.__name__ == "EBMModel" for each in type(model).__mro__
-        )
+    def owns(self, kind):
+        """Tell whether a class is one of EBMs: other models of interpret have no tables."""
+        return super().owns(kind) and any(each.__name__ == "EBMModel" for each in kind.__mro__)
 
     def size_in_words(self, model):
         n_cells = sum(weights.size for weights in model.bin_weights_)

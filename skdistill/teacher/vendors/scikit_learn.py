@@ -32,8 +32,8 @@ class ScikitLearn(Vendor):
 
     classes = (object,)
 
-    def owns(self, model):
-        return isinstance(model, self.classes)
+    def owns(self, kind):
+        return issubclass(kind, self.classes)
 
     def is_ensemble(self, model):
         return _is_from(model, "sklearn.ensemble")

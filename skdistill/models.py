@@ -13,7 +13,6 @@ from sklearn.utils.validation import check_is_fitted
 from skdistill.columns import as_models_take, require_table
 from skdistill.estimators import as_last_step_sees, last_step, transformers_of
 from skdistill.messages import refuse_class, shown, warn_caller
-from skdistill.rows import SEEN_TOLERANCE
 from skdistill.students.base import stated
 from skdistill.teacher.asking import ask, is_fitted, is_fitted_instance
 from skdistill.teacher.fitting import check_teacher_columns
@@ -21,6 +20,9 @@ from skdistill.teacher.margins import align_probabilities, check_predictions, ch
 from skdistill.teacher.training_rows import Proof, proof_of_training_rows
 from skdistill.teacher.vendors import vendor_of
 from skdistill.verbose import note, stage
+
+#: Largest share of rows known from fit, beyond what chance explains, that is not reported.
+SEEN_TOLERANCE = 0.01
 
 
 @dataclass(frozen=True)
@@ -261,6 +263,20 @@ def as_teacher(estimator, student):
     model = as_peer(estimator, "teacher", student)
     _refuse_itself(model, "teacher", student, "Pass the model that it was distilled from")
     return model
+
+
+def models_by_role(model, teacher=None, baseline=None):
+    """Return the student, and the teacher and the baseline if there are any, by role.
+
+    The teacher is the one that was passed, or the distiller's, see `student_and_teacher`.
+    """
+    student, teacher = student_and_teacher(model, teacher)
+    models = {"student": student}
+    if teacher is not None:
+        models["teacher"] = teacher
+    if baseline is not None:
+        models["baseline"] = as_baseline(baseline, student)
+    return models
 
 
 def as_baseline(estimator, student):

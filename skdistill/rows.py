@@ -99,13 +99,11 @@ class Rows:
         return self.y[:0] if self.nothing_observed else np.unique(self.y)
 
 
-#: Share of rows known from training, beyond what chance explains, that is reported.
-SEEN_TOLERANCE = 0.01
-
 #: Number of standard errors by which known rows must exceed those expected by chance.
 CLEAR = 4.0
 
-#: The same for rows that come after fit: in a stream of coarse rows more and more are equal.
+#: Largest share of rows that come after fit, known from fit beyond what chance explains, without a
+#: warning: in a stream of coarse rows more and more are equal.
 AGAIN_TOLERANCE = 0.1
 
 

@@ -14,7 +14,7 @@ from skdistill.decisions.checks import check_positives, positive_column
 from skdistill.decisions.costs import APPROVE, DECLINE, REVIEW
 from skdistill.decisions.payments import Payments
 from skdistill.decisions.results import DecisionReport, ModelDecisions
-from skdistill.models import answers_of, as_baseline, limits_of_seen_rows, student_and_teacher
+from skdistill.models import answers_of, limits_of_seen_rows, models_by_role
 from skdistill.parameters import Interval, validate_params
 from skdistill.rows import check_weights
 from skdistill.verbose import note, stage, verbose
@@ -172,12 +172,8 @@ def decision_report(
     >>> print(report.sentence)  # doctest: +ELLIPSIS
     It is not shown that deciding with the student costs more or less money than with the teacher...
     """
-    student, teacher = student_and_teacher(model, teacher)
-    models = {"student": student}
-    if teacher is not None:
-        models["teacher"] = teacher
-    if baseline is not None:
-        models["baseline"] = as_baseline(baseline, student)
+    models = models_by_role(model, teacher, baseline)
+    student, teacher = models["student"], models.get("teacher")
     column = positive_column(student.labels, pos_label)
     X = as_models_take(X)
     n_samples = X.shape[0]

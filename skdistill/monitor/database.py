@@ -18,8 +18,8 @@ import zlib
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from skdistill.exceptions import MonitorFileError
 from skdistill.monitor.state_file import (
-    MonitorFileError,
     as_plain,
     content_of_parts,
     journal_of,

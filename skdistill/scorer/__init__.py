@@ -9,8 +9,9 @@
 class, `library` calls a compiled file. Importing this package loads nothing, not even NumPy.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from skdistill.lazy import lazy_names
 
 if TYPE_CHECKING:  # what editors and type checkers see
     from skdistill.scorer.lean_scorer import LeanScorer, load_scorer
@@ -24,11 +25,4 @@ _PUBLIC = {
 }
 
 __all__ = list(_PUBLIC)
-
-
-def __getattr__(name):
-    if name not in _PUBLIC:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_PUBLIC[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__, __dir__ = lazy_names(__name__, _PUBLIC)

@@ -13,9 +13,8 @@ from skdistill.fidelity import check_top_k
 from skdistill.models import (
     SeenRowsFinding,
     answers_of,
-    as_baseline,
     find_seen_rows,
-    student_and_teacher,
+    models_by_role,
 )
 from skdistill.report.fidelity.daily import check_daily_k
 from skdistill.report.fidelity.groups import check_groups
@@ -102,12 +101,8 @@ def make_inputs(
     top_k_per_day,
 ):
     """Check models and rows, as `fidelity_report` takes them, and predict."""
-    student, teacher = student_and_teacher(model, teacher)
-    models = {"student": student}
-    if teacher is not None:
-        models["teacher"] = teacher
-    if baseline is not None:
-        models["baseline"] = as_baseline(baseline, student)
+    models = models_by_role(model, teacher, baseline)
+    student, teacher = models["student"], models.get("teacher")
     kind = student.kind
     if kind != "regression" and len(student.labels) == 1:
         raise ValueError(

@@ -155,9 +155,4 @@ def parts_of(estimator):
         return parts_of(last.estimator_)
     if stated(last, "form") is not None:
         return last.parts()
-    if hasattr(last, "coefs_"):  # MLPs of scikit-learn
-        n_weights = sum(array.size for array in [*last.coefs_, *last.intercepts_])
-        return f"{n_weights:,} weights"
-    if hasattr(last, "n_leaves_") and np.isscalar(last.n_leaves_):
-        return f"{last.n_leaves_:,} leaves"
     return vendor_of(last).size_in_words(last)

@@ -44,7 +44,12 @@ class ScikitLearn(Vendor):
         return getattr(model, "feature_names_", None) if names is None else names
 
     def size_in_words(self, model):
-        """Count the members, and the leaves of those that are trees."""
+        """Count the weights of an MLP, or the leaves, or the members and the leaves of trees."""
+        if hasattr(model, "coefs_"):
+            n_weights = sum(array.size for array in [*model.coefs_, *model.intercepts_])
+            return f"{n_weights:,} weights"
+        if np.isscalar(getattr(model, "n_leaves_", None)):
+            return f"{model.n_leaves_:,} leaves"
         members = getattr(model, "estimators_", None)
         if members is None:
             return ""

@@ -10,7 +10,7 @@ row costs columns x width, not columns x bins x width. Nothing but NumPy is need
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -55,7 +55,7 @@ class Column:
 
 @dataclass(frozen=True)
 class LeanTree:
-    """A decision tree; node 0 is the root, and children come after their parents.
+    """A decision tree, or a sum of trees; children come after their parents.
 
     Attributes
     ----------
@@ -74,7 +74,13 @@ class LeanTree:
     missing_left : ndarray of shape (n_nodes,), bool
         Whether missing values, and unknown levels, go left.
     value : ndarray of shape (n_nodes, n_outputs), float64
-        The answer of every node: a probability per class, or the prediction.
+        The answer of every node: a probability per class, or the prediction. In a sum of trees,
+        what the node adds to the outputs: to the margins of a classifier, as in a `LeanNetwork`,
+        or to the prediction.
+    roots : ndarray of shape (n_trees,), int32
+        The root of every tree, increasing; the first is 0.
+    intercept : ndarray of shape (n_outputs,), float64, or None
+        What is added to the sum of the trees; None for a single tree whose leaves are the answers.
     """
 
     columns: tuple
@@ -85,11 +91,34 @@ class LeanTree:
     threshold: np.ndarray
     missing_left: np.ndarray
     value: np.ndarray
+    roots: np.ndarray = field(default_factory=lambda: np.zeros(1, dtype=np.int32))
+    intercept: np.ndarray | None = None
 
     @property
     def threshold32(self):
         """The largest float32 that goes left, of shape (n_nodes,): for numbers kept as float32."""
         return largest_float32(self.threshold)
+
+
+@dataclass(frozen=True)
+class LeanTable:
+    """What a pair of columns adds to the sum of the curves.
+
+    Attributes
+    ----------
+    columns : tuple of int
+        The positions of the two columns, increasing.
+    edges : tuple of (ndarray of shape (n_edges,) or None)
+        Per column of numbers, the knots of the table: increasing, float64, some of the edges of its
+        curve, the first and the last among them. None for categories.
+    values : ndarray of shape (n_points_a, n_points_b, width)
+        What is added at every pair of points, which are those of curves, see `LeanNetwork`. Between
+        edges the table is bilinear, outside it stays at its ends.
+    """
+
+    columns: tuple
+    edges: tuple
+    values: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -110,6 +139,8 @@ class LeanNetwork:
         per level, then one for missing, then one for unknown.
     intercept : ndarray of shape (width,)
         The intercept.
+    tables : tuple of LeanTable
+        What pairs of columns add to the sum of the curves; only of an additive student.
     layers : tuple of (ndarray of shape (n_in, n_out), ndarray of shape (n_out,))
         Weights and biases. Each follows a rectifier: ``hidden = max(hidden, 0) @ weight + bias``.
         Empty for an additive student.
@@ -134,6 +165,7 @@ class LeanNetwork:
     is_soft_tree: bool = False
     scale: float = 1.0
     shift: float = 0.0
+    tables: tuple = ()
 
     @property
     def n_outputs(self):
@@ -223,7 +255,14 @@ def _arrays(model):
     """All arrays of a model, in a fixed order."""
     if isinstance(model, LeanTree):
         nodes = model.children_left, model.children_right, model.feature, model.threshold
-        return [*nodes, model.missing_left, model.value]
+        of_sum = [] if model.intercept is None else [model.roots, model.intercept]
+        return [*nodes, model.missing_left, model.value, *of_sum]
     edges = [edges for edges in model.edges if edges is not None]
     layers = [array for layer in model.layers for array in layer]
-    return [*edges, *model.curves, model.intercept, *layers]
+    tables = [
+        array
+        for table in model.tables
+        for array in (np.array(table.columns), *table.edges, table.values)
+        if array is not None
+    ]
+    return [*edges, *model.curves, model.intercept, *layers, *tables]

@@ -4,8 +4,8 @@
                                                                    |
                                      PairTable  <--purify--  tables of any height
 
-Lou, Caruana, Gehrke and Hooker, "Accurate Intelligible Models with Pairwise Interactions", KDD 2013,
-doi:10.1145/2487575.2487579.
+Lou, Caruana, Gehrke and Hooker, "Accurate Intelligible Models with Pairwise Interactions", KDD
+2013, doi:10.1145/2487575.2487579.
 """
 
 from dataclasses import dataclass, replace
@@ -86,8 +86,8 @@ def axis_rows(column, axis):
 def table_design(encoding, pair, positions, n_bins):
     """Return the axes of a table, its design and the codes at its cells.
 
-    The design, CSR of shape (n_samples, n_cells), has the weights of at most four cells per row. The
-    codes, (n_cells, n_codes), are products of the codes of both columns: the weight of a code is
+    The design, CSR of shape (n_samples, n_cells), has the weights of at most four cells per row.
+    The codes, (n_cells, n_codes), are products of the codes of both columns: the weight of a code is
     the step of a step, which is 0 in a table that one column alone could replace.
     """
     axes = tuple(axis_of(encoding.columns[j], n_bins) for j in pair)

@@ -107,8 +107,7 @@ class Objective:
     Attributes
     ----------
     loss : callable
-        From outputs, (n_samples, n_outputs), to the loss summed over the rows and every row's
-        gradient.
+        From outputs, (n_samples, n_outputs), to every row's loss and gradient.
     curvature : callable
         From outputs to every row's second derivative, (n_samples,), the mean over the outputs.
     weight : ndarray of shape (n_samples,)
@@ -202,7 +201,7 @@ def _choose_ridges(design, objective, unit, theta, start):
         curvature = None
     outputs = design.outputs(theta)
     for _ in range(PARABOLAS):
-        loss, row_gradient = objective.loss(outputs)
+        losses, row_gradient = objective.loss(outputs)
         now = objective.curvature(outputs)
         hessian = design.gram(now if curvature is None else curvature)
         curvature = None
@@ -212,7 +211,7 @@ def _choose_ridges(design, objective, unit, theta, start):
             goal, inverse = _solve(hessian, ridges[design.block], right, total)
             freedom = _freedom(design.block, ridges, inverse, theta.shape[1])
             ridges = _fellner_schall(design.block, goal, freedom, dispersion, unit)
-        theta, outputs = _step(design, objective, theta, goal, ridges, loss)
+        theta, outputs = _step(design, objective, theta, goal, ridges, losses.sum())
     return theta, ridges, freedom, hessian
 
 
@@ -252,7 +251,7 @@ def _step(design, objective, theta, goal, ridges, loss):
     while True:
         trial = theta + share * (goal - theta)
         outputs = design.outputs(trial)
-        now = objective.loss(outputs)[0] + np.sum(ridge * trial**2) / 2
+        now = objective.loss(outputs)[0].sum() + np.sum(ridge * trial**2) / 2
         if now <= before * (1 + 1e-9) or share < 0.05:
             return trial, outputs
         share /= 2
@@ -269,9 +268,9 @@ def _minimise(design, objective, ridges, hessian, theta, max_iter, tol):
 
     def loss_and_gradient(scaled):
         theta = unscale(scaled)
-        loss, row_gradient = objective.loss(design.outputs(theta))
+        losses, row_gradient = objective.loss(design.outputs(theta))
         gradient = design.gradient(row_gradient) + ridge * theta
-        loss += np.sum(ridge * theta**2) / 2
+        loss = losses.sum() + np.sum(ridge * theta**2) / 2
         return loss / total, solve_triangular(factor, gradient, lower=True).ravel() / total
 
     found = minimize(

@@ -4,7 +4,6 @@ from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
-import scipy.sparse as sp
 
 from skdistill.parameters import Interval, StrOptions
 from skdistill.soft_labels import (
@@ -14,12 +13,8 @@ from skdistill.soft_labels import (
     weighted_curvature,
     weighted_loss,
 )
-from skdistill.students.additive_fit import (
-    LEAST_RIDGE,
-    Objective,
-    fit_additive,
-    join_designs,
-)
+from skdistill.students.additive_fit import LEAST_RIDGE, Objective
+from skdistill.students.additive_sum import AdditiveProblem, fit_sum
 from skdistill.students.base import (
     StudentClassifier,
     StudentRegressor,
@@ -28,20 +23,12 @@ from skdistill.students.base import (
 )
 from skdistill.students.encoding import (
     EncodedStudent,
-    codes_at_knots,
     described,
     fit_encoding,
     n_knots,
     restored_column,
 )
-from skdistill.students.pairs import (
-    PairTable,
-    checked_pairs,
-    purify,
-    rank_pairs,
-    strength,
-    table_design,
-)
+from skdistill.students.pairs import PairTable, checked_interactions
 
 _LINEAR_CONSTRAINTS = {
     "n_bins": [Interval(Integral, 1, None, closed="left")],
@@ -58,6 +45,9 @@ _LINEAR_CONSTRAINTS = {
     "tol": [Interval(Real, 0.0, None, closed="left")],
 }
 
+
+#: Limits of the iterations of regressors, which have no parameters for them.
+MAX_ITER, TOL = 500, 1e-8
 
 #: Numbers of bins that a search tries.
 SEARCHED_BINS = (1, 8, 32)
@@ -114,8 +104,46 @@ class _LinearStudent(EncodedStudent):
             for k, table in enumerate(tables)
         )
 
-    def _scale_tables(self, factor):
-        self.tables_ = tuple(replace(table, values=factor * table.values) for table in self.tables_)
+    def _fit_sum(self, X, objective_of, unit):
+        """Fit curves and tables to checked rows; `objective_of` makes the loss of some rows."""
+        interactions = checked_interactions(self)
+        objective = objective_of(slice(None))
+        encoding = fit_encoding(self, X, objective.weight)
+        ridge = None
+        if self.C != "auto":
+            ridge = max(1.0 / self.C / unit, LEAST_RIDGE * objective.weight.sum())
+        problem = AdditiveProblem(
+            encoding,
+            encoding.positions(X),
+            objective,
+            self.interaction_bins,
+            ridge,
+            unit,
+            max_iter=getattr(self, "max_iter", MAX_ITER),
+            tol=getattr(self, "tol", TOL),
+        )
+        return fit_sum(problem, interactions, objective_of)
+
+    def _keep(self, fitted):
+        self.encoding_, self.coef_, self.intercept_ = (
+            fitted.encoding,
+            fitted.coef,
+            fitted.intercept,
+        )
+        self.curves_ = self.encoding_.curves(self.coef_)
+        self.tables_ = fitted.tables
+        names = self.encoding_.names
+        self.interactions_ = [
+            (*(names[j] for j in table.columns), size)
+            for table, size in zip(fitted.tables, fitted.strengths, strict=True)
+        ]
+
+    def _rescale(self, slope, intercept):
+        self.coef_ = slope * self.coef_
+        self.curves_ = self.encoding_.curves(self.coef_)
+        self.intercept_ = slope * self.intercept_ + intercept
+        self.tables_ = tuple(replace(each, values=slope * each.values) for each in self.tables_)
+        self.interactions_ = [(a, b, slope * size) for a, b, size in self.interactions_]
 
 
 class LinearStudentClassifier(_LinearStudent, StudentClassifier):
@@ -223,25 +251,17 @@ class LinearStudentClassifier(_LinearStudent, StudentClassifier):
     def _fit_targets(self, X, targets):
         unit = weight_unit(targets.sample_weight.sum(keepdims=True))  # of rows and of copies
         targets = replace(targets, sample_weight=targets.sample_weight / unit)
-        _, weight = targets.mixed()
-        self.n_iter_ = _fit_sum(
-            self,
-            X,
-            weight,
-            lambda rows: _distillation_objective(targets if rows is None else targets.take(rows)),
-            unit,
-        )
+        fitted = self._fit_sum(X, lambda rows: _distillation_objective(targets.take(rows)), unit)
+        self.n_iter_ = fitted.n_iter
+        self._keep(fitted)
 
     def _margins(self, X):
         sums = _additive(self, X)
         return margins_from_decision(sums) if len(self.classes_) == 2 else sums
 
     def rescale_margins(self, slope, intercept):
-        """Change curves and intercept, see `StudentClassifier`."""
-        self.coef_ = slope * self.coef_
-        self.curves_ = self.encoding_.curves(self.coef_)
-        self.intercept_ = slope * self.intercept_ + free_outputs(intercept)
-        self._scale_tables(slope)
+        """Change curves, tables and intercept, see `StudentClassifier`."""
+        self._rescale(slope, free_outputs(intercept))
 
 
 class LinearStudentRegressor(_LinearStudent, StudentRegressor):
@@ -332,19 +352,9 @@ class LinearStudentRegressor(_LinearStudent, StudentRegressor):
         weight = sample_weight / unit
         centre, spread = centre_and_spread(y, weight)
         values = (y[:, None] - centre) / spread
-        _fit_sum(
-            self,
-            X,
-            weight,
-            lambda rows: _squared_error(
-                *((values, weight) if rows is None else (values[rows], weight[rows]))
-            ),
-            unit,
-        )
-        self.coef_ = spread * self.coef_
-        self.curves_ = self.encoding_.curves(self.coef_)
-        self.intercept_ = spread * self.intercept_ + centre
-        self._scale_tables(spread)
+        fitted = self._fit_sum(X, lambda rows: _squared_error(values[rows], weight[rows]), unit)
+        self._keep(fitted)
+        self._rescale(spread, centre)
 
     def _values(self, X):
         return _additive(self, X)[:, 0]
@@ -377,7 +387,7 @@ def _distillation_objective(targets):
 
     def loss(outputs):
         losses, gradient = weighted_loss(margins(outputs), terms)
-        return losses.sum(), gradient[:, 1:] if binary else gradient
+        return losses, gradient[:, 1:] if binary else gradient
 
     near_solution = (proba + prior) / 2  # one-hot targets alone have no curvature
     return Objective(
@@ -393,7 +403,7 @@ def _squared_error(values, weight):
     def loss(outputs):
         errors = outputs - values
         gradient = weight[:, None] * errors
-        return np.sum(gradient * errors) / 2, gradient
+        return np.sum(gradient * errors, axis=1) / 2, gradient
 
     return Objective(
         loss,
@@ -402,77 +412,3 @@ def _squared_error(values, weight):
         start=np.average(values, axis=0, weights=weight),
         first_curvature=weight,
     )
-
-
-def _fit_sum(student, X, weight, make_objective, unit):
-    """Fit curves and tables, and set the attributes of a student; returns the number of iterations.
-
-    `make_objective` makes the objective of some rows, None for all; `unit` is what their weights
-    were divided by.
-    """
-    encoding = fit_encoding(student, X, weight)
-    positions = encoding.positions(X)
-    pairs = checked_pairs(student)
-    options = {
-        "ridge": None
-        if student.C == "auto"
-        else max(1.0 / student.C / unit, LEAST_RIDGE * weight.sum()),
-        "unit": unit,
-        "max_iter": getattr(student, "max_iter", 500),
-        "tol": getattr(student, "tol", 1e-8),
-    }
-    curves = list(encoding.knots(positions))
-    objective = make_objective(None)
-    theta, ridges, n_iter = fit_additive(join_designs(curves), objective, **options)
-    if not isinstance(pairs, list):
-        ranked = _ranked(encoding, positions, join_designs(curves), theta, objective, student, unit)
-        pairs = ranked[:pairs]
-    axes = []
-    if pairs:
-        tables = [
-            table_design(encoding, pair, positions, student.interaction_bins) for pair in pairs
-        ]
-        axes = [each[0] for each in tables]
-        design = join_designs(curves + [each[1:] for each in tables])
-        n_new = len(design.block) - len(theta)
-        start = (
-            np.concatenate([theta, np.zeros((n_new, theta.shape[1]))]),
-            np.append(ridges, np.full(len(pairs), 10.0 / unit)),
-        )
-        theta, ridges, n_iter = fit_additive(design, objective, **options, start=start)
-    _set_sum(student, encoding, positions, weight, pairs, axes, theta)
-    return n_iter
-
-
-def _ranked(encoding, positions, design, theta, objective, student, unit):
-    outputs = design.outputs(theta)
-    _, gradient = objective.loss(outputs)
-    curvature = objective.curvature(outputs)
-    return rank_pairs(
-        encoding, positions, gradient, curvature, student.interaction_bins, 1.0 / unit
-    )
-
-
-def _set_sum(student, encoding, positions, weight, pairs, axes, theta):
-    student.encoding_ = encoding
-    student.intercept_, rest = theta[0], theta[1:]
-    coef, rest = rest[: encoding.n_codes], rest[encoding.n_codes :]
-    curves = encoding.curves(coef)
-    tables = []
-    for pair, of_pair in zip(pairs, axes, strict=True):
-        codes = sp.kron(*(codes_at_knots(axis) for axis in of_pair), format="csr")
-        n_codes = codes.shape[1]
-        cells, rest = codes @ rest[:n_codes], rest[n_codes:]
-        shape = *(n_knots(axis) for axis in of_pair), theta.shape[1]
-        table = PairTable(tuple(pair), of_pair, cells.reshape(shape))
-        table, moved = purify(encoding, table, positions, weight)
-        for j, added in zip(pair, moved, strict=True):
-            curves[j] = curves[j] + added
-        tables.append((strength(table, encoding, positions, weight), table))
-    tables.sort(key=lambda each: -each[0])
-    student.coef_, shift = encoding.weights_of(curves)
-    student.intercept_ = student.intercept_ + shift
-    student.curves_ = encoding.curves(student.coef_)
-    student.tables_ = tuple(table for _, table in tables)
-    names = encoding.names
-    student.interactions_ = [(*(names[j] for j in table.columns), size) for size, table in tables]

@@ -87,8 +87,8 @@ def table_design(encoding, pair, positions, n_bins):
     """Return the axes of a table, its design and the codes at its cells.
 
     The design, CSR of shape (n_samples, n_cells), has the weights of at most four cells per row.
-    The codes, (n_cells, n_codes), are products of the codes of both columns: the weight of a code is
-    the step of a step, which is 0 in a table that one column alone could replace.
+    The codes, (n_cells, n_codes), are products of the codes of both columns: the weight of a code
+    is the step of a step, which is 0 in a table that one column alone could replace.
     """
     axes = tuple(axis_of(encoding.columns[j], n_bins) for j in pair)
     codes = sp.kron(*(sp.csr_array(codes_at_knots(axis)) for axis in axes), format="csr")
@@ -229,7 +229,7 @@ def strength(table, encoding, positions, weight):
     return float(np.sqrt(np.mean(np.average(added**2, axis=0, weights=weight))))
 
 
-def checked_pairs(student):
+def checked_interactions(student):
     """Return the number of interactions of a student, "auto", or a list of pairs of positions.
 
     ValueError if a pair is of unknown columns, of a column with itself or there twice, or if there

@@ -65,7 +65,7 @@ class AdditiveProblem:
             parts.append(part)
         return join_designs(parts), axes
 
-    def fit(self, design, start=None):
+    def fit(self, design, start=None, is_rough=False):
         """Fit a design, see `fit_additive`; `start` may lack its last blocks."""
         if start is not None:
             theta, ridges = start
@@ -75,9 +75,8 @@ class AdditiveProblem:
                 np.concatenate([theta, missing]),
                 np.append(ridges, np.full(n_new, FIRST_RIDGE / self.unit)),
             )
-        return fit_additive(
-            design, self.objective, self.ridge, self.unit, self.max_iter, self.tol, start
-        )
+        how = self.ridge, self.unit, self.max_iter, self.tol
+        return fit_additive(design, self.objective, *how, start=start, is_rough=is_rough)
 
     def ranked(self, design, theta):
         """Rank all pairs by what they would add to a fitted sum of curves."""
@@ -145,7 +144,7 @@ def fit_sum(problem, interactions, objective_of):
     if isinstance(interactions, str):
         interactions = _n_paying(problem, objective_of)
     design, axes = problem.design()
-    theta, ridges, n_iter = problem.fit(design)
+    theta, ridges, n_iter = problem.fit(design, is_rough=bool(interactions))
     pairs = interactions
     if not isinstance(interactions, list):
         pairs = problem.ranked(design, theta)[:interactions] if interactions else []

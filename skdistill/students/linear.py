@@ -379,6 +379,7 @@ def _additive(student, X):
 
 def _distillation_objective(targets):
     terms, binary = targets.terms(), targets.n_classes == 2
+    free = slice(1 if binary else 0, None)
     proba, weight = targets.mixed()
     prior = targets.prior()
 
@@ -387,15 +388,15 @@ def _distillation_objective(targets):
 
     def loss(outputs):
         losses, gradient = weighted_loss(margins(outputs), terms)
-        return losses, gradient[:, 1:] if binary else gradient
+        return losses, gradient[:, free]
 
     near_solution = (proba + prior) / 2  # one-hot targets alone have no curvature
     return Objective(
         loss,
-        lambda outputs: weighted_curvature(margins(outputs), terms),
+        lambda outputs: weighted_curvature(margins(outputs), terms)[:, free],
         weight,
         start=free_margins(prior),
-        first_curvature=weight * np.mean(near_solution * (1.0 - near_solution), axis=1),
+        first_curvature=(weight[:, None] * near_solution * (1.0 - near_solution))[:, free],
     )
 
 
@@ -407,8 +408,8 @@ def _squared_error(values, weight):
 
     return Objective(
         loss,
-        lambda outputs: weight,
+        lambda outputs: weight[:, None],
         weight,
         start=np.average(values, axis=0, weights=weight),
-        first_curvature=weight,
+        first_curvature=weight[:, None],
     )

@@ -22,7 +22,7 @@ from skdistill.scorer.model import (
 from skdistill.scorer.student_content import StudentContent, lean_model
 from skdistill.students.encoding import ColumnEncoding
 
-ENGINES = ["numpy"]
+ENGINES = ["c", "numpy"]
 CLASSES = {"values": None, "two classes": ("no", "yes"), "three classes": (0, 1, 2)}
 COLUMNS = (
     Column("amount"),

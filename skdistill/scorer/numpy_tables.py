@@ -2,26 +2,21 @@
 
 import numpy as np
 
+from skdistill.scorer.model import axes_of
+
 
 class TableSum:
     """Adds up what the tables of a `LeanNetwork` add to rows, all tables at once.
 
-    An axis is a column with the knots of a table. A row has a point on each, and a share of the way
-    to the next one; so it lies between four points of every table.
+    A row has a point on every axis, see `axes_of`, and a share of the way to the next one; so it
+    lies between four points of every table.
     """
 
     def __init__(self, model):
-        axes = {}
-        numbers = [
-            [
-                axes.setdefault(_key(j, edges), (len(axes), j, edges))[0]
-                for j, edges in zip(table.columns, table.edges, strict=True)
-            ]
-            for table in model.tables
-        ]
-        self._of_table = np.array(numbers).T
-        columns, edges = [axis[1] for axis in axes.values()], [axis[2] for axis in axes.values()]
-        self._column, self._axis = np.array(columns), np.arange(len(columns))
+        axes, of_table = axes_of(model)
+        edges = [each for _, each in axes]
+        self._of_table = np.array(of_table).T
+        self._column, self._axis = np.array([j for j, _ in axes]), np.arange(len(axes))
         self._is_nominal = np.array([each is None for each in edges])
         self._missing = np.array([0 if each is None else len(each) for each in edges])
         self._inner = _filled([() if each is None else each[1:-1] for each in edges], np.inf)
@@ -61,10 +56,6 @@ class TableSum:
         u, v = share[:, a], share[:, b]
         weights = np.concatenate([(1 - u) * (1 - v), (1 - u) * v, u * (1 - v), u * v], axis=1)
         return (weights[:, None] @ self._points.take(corners, axis=0))[:, 0]
-
-
-def _key(column, edges):
-    return column, None if edges is None else edges.tobytes()
 
 
 def _filled(rows, value):

@@ -9,7 +9,7 @@ class Kind:
 
     Attributes
     ----------
-    form : {"tree", "additive", "network", "soft_tree"}
+    form : {"tree", "tree_sum", "additive", "network", "soft_tree"}
         Which arrays there are, see `StudentContent`.
     attributes : tuple of str
         Fitted attributes that are not arrays.
@@ -29,6 +29,8 @@ _TRAINED_IN_EPOCHS = ("n_iter_", "best_epoch_", "history_")
 KINDS = {
     "TreeStudentClassifier": Kind("tree"),
     "TreeStudentRegressor": Kind("tree"),
+    "TreeSumStudentClassifier": Kind("tree_sum", since=3),
+    "TreeSumStudentRegressor": Kind("tree_sum", since=3),
     "LinearStudentClassifier": Kind("additive", ("n_iter_",)),
     "LinearStudentRegressor": Kind("additive"),
     "MLPStudentClassifier": Kind("network", _TRAINED_IN_EPOCHS),

@@ -67,18 +67,10 @@ class _TreeStudent(Student):
         return len(self.tree_.split_columns)
 
     def file_content(self):
-        columns = [
-            {"name": name} if levels is None else {"name": name, "levels": levels}
-            for name, levels in zip(column_names(self), self.tree_.levels, strict=True)
-        ]
-        return columns, {
-            name: np.asarray(getattr(self.tree_, name), dtype=dtype)
-            for name, dtype in TREE_ARRAYS.items()
-        }
+        return self.tree_.file_columns(), self.tree_.file_arrays()
 
     def restore(self, columns, arrays):
-        levels = tuple(tuple(each["levels"]) if "levels" in each else None for each in columns)
-        self._keep(PlainTree(**arrays, levels=levels, names=tuple(column_names(self))))
+        self._keep(PlainTree(**arrays, **columns_from_file(columns)))
 
     def _keep(self, tree):
         self.tree_, self.n_leaves_, self.depth_ = tree, tree.n_leaves, tree.depth
@@ -161,9 +153,7 @@ class TreeStudentClassifier(_TreeStudent, StudentClassifier):
         """Change the values of leaves, see `StudentClassifier`; inner nodes get their means."""
         tree = self.tree_
         value = proba_from_margins(slope * margins_from_proba(tree.value) + intercept)
-        value *= tree.weight[:, None]
-        _add_up(tree.children_left, tree.children_right, value)
-        self.tree_ = replace(tree, value=value / tree.weight[:, None])
+        self.tree_ = tree.with_leaf_values(value)
 
 
 class TreeStudentRegressor(_TreeStudent, StudentRegressor):
@@ -297,6 +287,26 @@ class PlainTree:
         """Return the value of the leaf of each row, of shape (n_samples, n_outputs)."""
         return self.value[self.apply(X)]
 
+    def with_leaf_values(self, value):
+        """Return the tree with other values of its leaves, and their means in the inner nodes."""
+        total = value * self.weight[:, None]
+        add_up(self.children_left, self.children_right, total)
+        return replace(self, value=total / self.weight[:, None])
+
+    def file_columns(self):
+        """Return the columns as `StudentContent` has them."""
+        return [
+            {"name": name} if levels is None else {"name": name, "levels": levels}
+            for name, levels in zip(self.names, self.levels, strict=True)
+        ]
+
+    def file_arrays(self):
+        """Return the arrays as `StudentContent` has them."""
+        return {
+            name: np.asarray(getattr(self, name), dtype=dtype)
+            for name, dtype in TREE_ARRAYS.items()
+        }
+
     def column(self, X, j):
         """Return column j as the nodes compare it: float32, NaN where missing or never seen."""
         levels, name = self.levels[j], self.names[j]
@@ -308,15 +318,9 @@ def grow_tree(student, X, split_target, leaf_target, weight):
 
     The parameters of the student are the limits; X are checked rows, with positive weights.
     """
-    names = tuple(column_names(student))
     unit = weight_unit(weight)
     weight = weight / unit
-    matrix = np.empty(X.shape, dtype=np.float32)
-    levels = []
-    for j in range(X.shape[1]):
-        values = column_values(X, j)
-        levels.append(_order_levels(values, split_target, weight) if is_nominal(values) else None)
-        matrix[:, j] = _ordinal(values, levels[j])
+    matrix, levels = ordinal_rows(X, split_target, weight)
     # With two classes the second column is enough, at half the work.
     split_target = split_target[:, 1:] if split_target.shape[1] == 2 else split_target
     # The tree takes variances up to 1e-16 for 0: they must not depend on units.
@@ -334,8 +338,8 @@ def grow_tree(student, X, split_target, leaf_target, weight):
     node_sum = np.stack(
         [np.bincount(leaf, weight * t, minlength=nodes.node_count) for t in leaf_target.T], axis=1
     )
-    _add_up(nodes.children_left, nodes.children_right, node_weight)
-    _add_up(nodes.children_left, nodes.children_right, node_sum)
+    add_up(nodes.children_left, nodes.children_right, node_weight)
+    add_up(nodes.children_left, nodes.children_right, node_sum)
     return PlainTree(
         children_left=nodes.children_left.copy(),
         children_right=nodes.children_right.copy(),
@@ -344,12 +348,32 @@ def grow_tree(student, X, split_target, leaf_target, weight):
         missing_go_to_left=np.asarray(nodes.missing_go_to_left, dtype=bool),
         value=node_sum / node_weight[:, None],
         weight=node_weight * unit,
-        levels=tuple(levels),
-        names=names,
+        levels=levels,
+        names=tuple(column_names(student)),
     )
 
 
-def _add_up(children_left, children_right, of_leaves):
+def columns_from_file(columns):
+    """Return names and levels of the columns of a file, as `PlainTree` takes them."""
+    levels = tuple(tuple(each["levels"]) if "levels" in each else None for each in columns)
+    return {"levels": levels, "names": tuple(each["name"] for each in columns)}
+
+
+def ordinal_rows(X, target, weight):
+    """Turn checked rows into float32 as nodes compare them, see `PlainTree.column`.
+
+    Returns the matrix and, per column, the levels in the order of their mean target, or None.
+    """
+    matrix = np.empty(X.shape, dtype=np.float32)
+    levels = []
+    for j in range(X.shape[1]):
+        values = column_values(X, j)
+        levels.append(_order_levels(values, target, weight) if is_nominal(values) else None)
+        matrix[:, j] = _ordinal(values, levels[j])
+    return matrix, tuple(levels)
+
+
+def add_up(children_left, children_right, of_leaves):
     """Give every inner node the sum of its children, in place, from the leaves to the root."""
     for node in range(len(of_leaves) - 1, -1, -1):  # children come after parents
         if children_left[node] >= 0:

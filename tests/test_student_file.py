@@ -33,6 +33,8 @@ from skdistill import (
     TreeDisplay,
     TreeStudentClassifier,
     TreeStudentRegressor,
+    TreeSumStudentClassifier,
+    TreeSumStudentRegressor,
     explain,
 )
 from skdistill.columns import PlainColumns
@@ -47,6 +49,7 @@ from skdistill.scorer.student_file import pack, read_student_file, unpack
 
 GOLDEN = Path(__file__).parent / "student_files"
 HASH = slice(35, 99)  # where a file has the digits of its hash
+PAIRS = {"interactions": (("amount", "city"), (0, 1), ("flag", "city")), "interaction_bins": 3}
 MLP = {"hidden_layer_sizes": (16,), "max_epochs": 3, "random_state": 0}
 
 
@@ -65,6 +68,10 @@ def students(mixed_frame):
         "mlp": MLPStudentClassifier(**MLP).fit(frame, classes),
         "mlp_regressor": MLPStudentRegressor(**MLP).fit(frame, values),
         "soft_tree": SoftTreeStudentClassifier(2, max_epochs=3, random_state=0).fit(frame, classes),
+        "pairs": LinearStudentClassifier(8, interactions=7, max_categories=3).fit(frame, classes),
+        "pairs_regressor": LinearStudentRegressor(6, **PAIRS).fit(frame, values),
+        "tree_sum": TreeSumStudentClassifier(9).fit(frame, classes),
+        "tree_sum_regressor": TreeSumStudentRegressor().fit(frame, values),
     }
 
 
@@ -76,6 +83,10 @@ KINDS = [
     "mlp",
     "mlp_regressor",
     "soft_tree",
+    "pairs",
+    "pairs_regressor",
+    "tree_sum",
+    "tree_sum_regressor",
 ]
 each_kind = pytest.mark.parametrize("kind", KINDS)
 
@@ -446,9 +457,9 @@ def test_damage_is_found_by_the_hash(students):
 
 def test_a_file_of_a_newer_version_says_to_upgrade(students):
     newer = forge(
-        payload_of(students["tree"]), lambda *parts: None, version="3", written_by="9.1.0"
+        payload_of(students["tree"]), lambda *parts: None, version="4", written_by="9.1.0"
     )
-    refused(newer, r"written by a newer skdistill, 9\.1\.0, in version 3.*Upgrade skdistill")
+    refused(newer, r"written by a newer skdistill, 9\.1\.0, in version 4.*Upgrade skdistill")
 
 
 @pytest.mark.parametrize("version", ["", "0", "-1", "1.0", "9" * 5000, "one"])
@@ -803,7 +814,7 @@ def fuzz(students, n_files, seed):
     intact = [fingerprint(lean_model(unpack(payload))) for payload in payloads]
     n_read = 0
     for k in range(n_files):
-        payload, expected = payloads[k % 6], intact[k % 6]
+        payload, expected = payloads[k % len(payloads)], intact[k % len(payloads)]
         with suppress(StudentFileError):
             assert fingerprint(lean_model(unpack(mutated(payload, rng)))) == expected
         try:

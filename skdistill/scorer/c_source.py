@@ -334,7 +334,7 @@ def _network_tables(model, dtype):
 
 
 def _pair_tables(model, dtype):
-    """Write the tables of pairs, and for every axis which point of it each point of the curve is."""
+    """Write the tables of pairs, and which point of every axis each point of a curve is."""
     axes, of_table = axes_of(model)
     edges = [np.zeros(0) if each is None else each for _, each in axes]
     points = [_points_of_axis(model, j, each) for j, each in axes]

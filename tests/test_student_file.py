@@ -354,10 +354,19 @@ def test_the_layout_is_that_of_safetensors(students, kind):
 
 
 @pytest.mark.parametrize(
-    ("version", "kind"), [(1, "tree"), (1, "linear_regressor"), (1, "mlp"), (2, "soft_tree")]
+    ("version", "kind"),
+    [
+        (1, "tree"),
+        (1, "linear_regressor"),
+        (1, "mlp"),
+        (2, "soft_tree"),
+        (3, "pairs"),
+        (3, "tree_sum"),
+        (3, "tree_sum_regressor"),
+    ],
 )
 def test_files_of_every_version_are_still_read(version, kind):
-    # Written by skdistill 0.1.0, version 2 while it was developed; never write them anew.
+    # Written by skdistill 0.1.0, versions 2 and 3 while it was developed; never write them anew.
     expected = json.loads((GOLDEN / f"version_{version}.json").read_text())[kind]
     path = GOLDEN / f"version_{version}_{kind}.skd"
     rows = pd.DataFrame(expected["rows"])

@@ -397,6 +397,9 @@ def test_tables_sums_and_their_parameters_need_version_3(students):
     asked = copy.deepcopy(students["linear"]).set_params(interactions="auto")
     assert version_in(payload_of(asked)) == "3"
     assert student_from(unpack(payload_of(asked))).interactions == "auto"
+    greedy = copy.deepcopy(students["tree"]).set_params(lookahead=False)
+    assert version_in(payload_of(greedy)) == "3"
+    assert student_from(unpack(payload_of(greedy))).lookahead is False
 
 
 def test_pairs_of_columns_are_kept_as_a_parameter(students, tmp_path):

@@ -59,6 +59,7 @@ if TYPE_CHECKING:  # what editors and type checkers see
     from skdistill.students.soft_label_classifier import SoftLabelClassifier
     from skdistill.students.soft_tree import SoftTreeStudentClassifier
     from skdistill.students.tree import TreeStudentClassifier, TreeStudentRegressor
+    from skdistill.students.tree_sum import TreeSumStudentClassifier, TreeSumStudentRegressor
     from skdistill.teacher.multi_teacher import MultiTeacher
     from skdistill.teacher.transfer_rows import transfer_rows_from_teacher
     from skdistill.transfer_set import TransferSet
@@ -81,6 +82,8 @@ _PUBLIC = {
     "TransferSet": "transfer_set",
     "TreeStudentClassifier": "students.tree",
     "TreeStudentRegressor": "students.tree",
+    "TreeSumStudentClassifier": "students.tree_sum",
+    "TreeSumStudentRegressor": "students.tree_sum",
     "LinearStudentClassifier": "students.linear",
     "LinearStudentRegressor": "students.linear",
     "MLPStudentClassifier": "students.mlp",

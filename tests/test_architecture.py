@@ -60,6 +60,8 @@ def test_the_public_names_are_these():
         "TransferSet",
         "TreeStudentClassifier",
         "TreeStudentRegressor",
+        "TreeSumStudentClassifier",
+        "TreeSumStudentRegressor",
         "LinearStudentClassifier",
         "LinearStudentRegressor",
         "MLPStudentClassifier",

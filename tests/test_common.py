@@ -27,6 +27,8 @@ from skdistill import (
     SoftTreeStudentClassifier,
     TreeStudentClassifier,
     TreeStudentRegressor,
+    TreeSumStudentClassifier,
+    TreeSumStudentRegressor,
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the checks pass input that deserves warnings
@@ -35,6 +37,12 @@ FOREST = RandomForestClassifier(20, random_state=0)
 EXACT = LogisticRegression(solver="newton-cholesky", tol=1e-12)
 SMALL_MLP = MLPStudentClassifier((16,), learning_rate_init=0.01, max_epochs=40)
 
+TREES = (
+    TreeStudentClassifier
+    | TreeStudentRegressor
+    | TreeSumStudentClassifier
+    | TreeSumStudentRegressor
+)
 TRAINED_IN_BATCHES = MLPStudentClassifier | MLPStudentRegressor | SoftTreeStudentClassifier
 
 INVARIANCE_CHECKS = {"check_methods_subset_invariance", "check_methods_sample_order_invariance"}
@@ -42,6 +50,8 @@ INVARIANCE_CHECKS = {"check_methods_subset_invariance", "check_methods_sample_or
 ESTIMATORS = [
     TreeStudentClassifier(),
     TreeStudentRegressor(),
+    TreeSumStudentClassifier(),
+    TreeSumStudentRegressor(),
     LinearStudentClassifier(),
     LinearStudentRegressor(),
     SMALL_MLP,
@@ -97,7 +107,7 @@ def expected_failures(estimator):
     elif isinstance(estimator, DistilledRegressor):
         if not isinstance(estimator.teacher, LinearRegression):
             failures[equivalence] = "the bootstrap of forests sees other rows"
-    elif isinstance(estimator, TreeStudentClassifier | TreeStudentRegressor):
+    elif isinstance(estimator, TREES):
         failures[equivalence] = "min_samples_leaf counts rows, and equal splits flip with weights"
     elif isinstance(estimator, TRAINED_IN_BATCHES):
         failures[equivalence] = "batches are drawn from the rows"

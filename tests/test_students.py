@@ -24,6 +24,8 @@ from skdistill import (
     TransferSet,
     TreeStudentClassifier,
     TreeStudentRegressor,
+    TreeSumStudentClassifier,
+    TreeSumStudentRegressor,
 )
 from skdistill.report.page.student_section import SHOWN_ON_PAGES
 from skdistill.report.plotting import SHOWN_BY
@@ -36,12 +38,14 @@ from skdistill.students.kinds import STUDENTS
 
 CLASSIFIERS = {
     "tree": TreeStudentClassifier(random_state=0),
+    "tree sum": TreeSumStudentClassifier(),
     "linear": LinearStudentClassifier(),
     "mlp": MLPStudentClassifier((32,), max_epochs=150, random_state=0),
     "any": SoftLabelClassifier(DecisionTreeClassifier(max_leaf_nodes=16, random_state=0)),
 }
 REGRESSORS = {
     "tree": TreeStudentRegressor(random_state=0),
+    "tree sum": TreeSumStudentRegressor(),
     "linear": LinearStudentRegressor(),
     "mlp": MLPStudentRegressor((32,), max_epochs=150, random_state=0),
 }
@@ -50,7 +54,9 @@ NO_STUDENTS = {"StudentFileError", "StudentSearchCV", "StudentSearchDisplay"}
 
 classifiers = pytest.mark.parametrize("student", CLASSIFIERS.values(), ids=CLASSIFIERS)
 own_classifiers = pytest.mark.parametrize(
-    "student", [CLASSIFIERS[k] for k in ("tree", "linear", "mlp")], ids=["tree", "linear", "mlp"]
+    "student",
+    [student for k, student in CLASSIFIERS.items() if k != "any"],
+    ids=list(CLASSIFIERS)[:-1],
 )
 regressors = pytest.mark.parametrize("student", REGRESSORS.values(), ids=REGRESSORS)
 
@@ -226,7 +232,9 @@ def test_the_tree_is_the_gini_tree_on_weighted_duplicates(multiclass_task):
     X, _ = multiclass_task
     X = X.astype(np.float32).astype(float)
     soft = soften(X[:, :3])
-    ours = TreeStudentClassifier(8, min_samples_leaf=1, random_state=0).fit(X, soft)
+    ours = TreeStudentClassifier(8, min_samples_leaf=1, lookahead=False, random_state=0).fit(
+        X, soft
+    )
     gini = DecisionTreeClassifier(max_leaf_nodes=8, random_state=0)
     gini.fit(np.tile(X, (3, 1)), np.repeat([0, 1, 2], len(X)), soft.ravel(order="F"))
     np.testing.assert_allclose(ours.predict_proba(X), gini.predict_proba(X), atol=1e-6)

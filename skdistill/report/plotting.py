@@ -21,6 +21,7 @@ UNITS = {1e9: (1e9, "G"), 1e6: (1e6, "M"), 1e4: (1e3, "k")}
 #: What shows a student that a display was not made for, by the form that it states.
 SHOWN_BY = {
     "tree": "TreeDisplay",
+    "tree_sum": "TreeDisplay",
     "additive": "CurvesDisplay",
     "network": "LossCurveDisplay",
     "soft_tree": "LossCurveDisplay, or its export_text()",

@@ -38,7 +38,7 @@ class Student:
 
     Attributes
     ----------
-    form : {"tree", "additive", "network", "soft_tree"} or None
+    form : {"tree", "tree_sum", "additive", "network", "soft_tree"} or None
         Its plain arrays, which files, exports, reports and explanations depend on; None if it
         cannot be saved or exported. `skdistill.scorer.kinds` has the form for its files.
     losses : tuple of str

@@ -5,10 +5,13 @@ from skdistill.students.linear import LinearStudentClassifier, LinearStudentRegr
 from skdistill.students.mlp import MLPStudentClassifier, MLPStudentRegressor
 from skdistill.students.soft_tree import SoftTreeStudentClassifier
 from skdistill.students.tree import TreeStudentClassifier, TreeStudentRegressor
+from skdistill.students.tree_sum import TreeSumStudentClassifier, TreeSumStudentRegressor
 
 STUDENTS = (
     TreeStudentClassifier,
     TreeStudentRegressor,
+    TreeSumStudentClassifier,
+    TreeSumStudentRegressor,
     LinearStudentClassifier,
     LinearStudentRegressor,
     MLPStudentClassifier,

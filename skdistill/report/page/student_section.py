@@ -158,6 +158,7 @@ def _labels(inputs):
 #: By the form that a student states, see `Student`.
 SHOWN_ON_PAGES = {
     "tree": _show_tree,
+    "tree_sum": _show_unknown,
     "additive": _show_curves,
     "network": _show_network,
     "soft_tree": _show_soft_tree,

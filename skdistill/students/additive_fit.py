@@ -185,6 +185,8 @@ def fit_additive(design, objective, ridge, unit, max_iter, tol, *, start=None, i
         The weights; those of flat blocks are 0.
     ridges : ndarray of shape (n_blocks,)
         The ridge of every block; that of the intercept is 0.
+    freedom : float or None
+        The effective degrees of freedom of all blocks, None with one ridge for all.
     n_iter : int
         Number of L-BFGS iterations.
     """
@@ -197,12 +199,12 @@ def fit_additive(design, objective, ridge, unit, max_iter, tol, *, start=None, i
         theta, ridges = start[0], np.append(0.0, np.full(n_blocks - 1, ridge))
         hessians = design.hessians(objective.first_curvature)
         theta, n_iter = _minimise(design, objective, ridges, hessians, theta, max_iter, tol)
-        return theta, ridges, n_iter
+        return theta, ridges, None, n_iter
     theta, ridges, freedom, hessians = _choose_ridges(
         design, objective, unit, *start, FEW_PARABOLAS if is_rough else PARABOLAS
     )
     if is_rough:
-        return theta, ridges, 0
+        return theta, ridges, freedom.sum(), 0
     kept = np.append(True, freedom[1:] >= LEAST_FREEDOM)
     codes = kept[design.block]
     found = np.zeros_like(theta)
@@ -215,7 +217,7 @@ def fit_additive(design, objective, ridge, unit, max_iter, tol, *, start=None, i
         max_iter,
         tol,
     )
-    return found, ridges, n_iter
+    return found, ridges, freedom.sum(), n_iter
 
 
 def _choose_ridges(design, objective, unit, theta, ridges, n_parabolas):

@@ -262,7 +262,7 @@ def _arrays(model):
     tables = [
         array
         for table in model.tables
-        for array in (np.array(table.columns), *table.edges, table.values)
+        for array in (np.array(table.columns, dtype=np.int64), *table.edges, table.values)
         if array is not None
     ]
     return [*edges, *model.curves, model.intercept, *layers, *tables]

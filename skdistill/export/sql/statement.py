@@ -1,15 +1,15 @@
 """Puts the expressions of a student together, and writes them in a dialect.
 
-An additive classifier takes steps: margins, their largest, the sum of the odds against it. Each is
-a query around the one before. All references name the query that they mean, so no column of the
+A classifier with margins takes steps: these, their largest, the sum of the odds against it. Each
+is a query around the one before. All references name the query that they mean, so no column of the
 table is taken for another, whatever it is called.
 """
 
 from sqlglot import exp
 
-from skdistill.export.sql import expressions
-from skdistill.export.sql.expressions import as_double, quoted, reference
-from skdistill.scorer.model import LeanTree
+from skdistill.export.sql import expressions, syntax
+from skdistill.export.sql.names import has_margins
+from skdistill.export.sql.syntax import as_double, quoted, reference
 
 #: Dialects without a function that recognises NaN; there NaN equals itself.
 NO_ISNAN = ("postgres", "snowflake")
@@ -33,7 +33,7 @@ def write_select(model, names, dialect, *, table, view=None, keep=None):
     `table` and `view` are names in parts; `keep` lists the columns before the predictions, None for
     all.
     """
-    source = _named(expressions.table(table), ROWS)
+    source = _named(syntax.table(table), ROWS)
     # PostgreSQL would otherwise compute the margins anew wherever they are mentioned.
     fence = dialect == "postgres" and len(step_columns(model)) > 1
     if keep is not None:
@@ -43,15 +43,15 @@ def write_select(model, names, dialect, *, table, view=None, keep=None):
     else:
         query = _beside_all(model, names, source)
     if view is not None:
-        query = exp.Create(this=expressions.table(view), kind="VIEW", expression=query)
+        query = exp.Create(this=syntax.table(view), kind="VIEW", expression=query)
     return _written(query, dialect)
 
 
 def step_columns(model):
     """Name the columns that the steps before the predictions add, step by step."""
-    if isinstance(model, LeanTree) or model.classes is None:
+    if not has_margins(model):
         return []
-    margins = [f"skdistill_margin_{k}" for k in range(model.n_outputs)]
+    margins = [f"skdistill_margin_{k}" for k in range(len(model.intercept))]
     return [margins] if len(model.classes) == 2 else [margins, [LARGEST], [TOTAL]]
 
 

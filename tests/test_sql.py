@@ -66,6 +66,10 @@ LEVELS = [
 ]
 
 
+#: Numbers with numbers, text with numbers, and categories that are numbers with text.
+PAIRS = [("amount", "count"), ("amount", "city"), ("grade", "kind")]
+
+
 @pytest.fixture(scope="module")
 def frame(mixed_frame):
     return with_grades(mixed_frame(400)[0])
@@ -96,6 +100,9 @@ def students(frame, mixed_frame):
         "curves, three classes": LinearStudentClassifier(n_bins=4).fit(frame, rank / 2 * 2),
         "curves, one class": LinearStudentClassifier(n_bins=2).fit(frame, np.zeros(400, int)),
         "curves, values": LinearStudentRegressor().fit(frame, score),
+        "pairs, two classes": LinearStudentClassifier(interactions=PAIRS).fit(frame, rank > 0),
+        "pairs, three classes": LinearStudentClassifier(4, interactions=PAIRS[:2]).fit(frame, rank),
+        "pairs, values": LinearStudentRegressor(interactions=PAIRS).fit(frame, score),
         "lines, values": LinearStudentRegressor(n_bins=1).fit(frame, score),
     }
 
@@ -113,6 +120,9 @@ KINDS = [
     "curves, three classes",
     "curves, one class",
     "curves, values",
+    "pairs, two classes",
+    "pairs, three classes",
+    "pairs, values",
     "lines, values",
 ]
 

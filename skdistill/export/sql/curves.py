@@ -1,4 +1,4 @@
-"""Sums of curves as SQL: one CASE per column."""
+"""Curves as SQL: one CASE per column."""
 
 import numpy as np
 from sqlglot import exp
@@ -14,8 +14,8 @@ from skdistill.export.sql.syntax import (
 )
 
 
-def sum_of_curves(network, weights, shift=0.0):
-    """Write the weighted sum of the outputs of an additive model."""
+def terms_of_curves(network, weights, shift=0.0):
+    """Write intercept and curves of the weighted sum of the outputs, as terms of a sum."""
     terms = [number(float(network.intercept @ weights) + shift)]
     for column, edges, curve in zip(network.columns, network.edges, network.curves, strict=True):
         points = curve.astype(np.float64) @ weights
@@ -23,7 +23,7 @@ def sum_of_curves(network, weights, shift=0.0):
             terms.append(curve_of_levels(column, points))
         else:
             terms.append(_curve_of_numbers(column, edges, points))
-    return sum_of(terms)
+    return terms
 
 
 def _curve_of_numbers(column, edges, points):
@@ -50,14 +50,14 @@ def _straight_line(column, edges, points, start):
     return sum_of([number(points[near]), exp.Mul(this=number(slope), expression=distance)])
 
 
-def curve_of_levels(column, points):
+def curve_of_levels(column, points, write=number):
     """Write one number per category, then those for missing and for unknown ones, as a CASE."""
     *at_levels, missing, unknown = points
     levels_at = {}
     for level, point in zip(column.levels, at_levels, strict=True):
         levels_at.setdefault(point, []).append(level)
-    branches = [(is_missing(column), number(missing))] if missing != unknown else []
+    branches = [(is_missing(column), write(missing))] if missing != unknown else []
     for point, levels in levels_at.items():
         if point != unknown:
-            branches.append((is_among(column, levels), number(point)))
-    return case(branches, number(unknown))
+            branches.append((is_among(column, levels), write(point)))
+    return case(branches, write(unknown))

@@ -1,14 +1,18 @@
 """A student as SQL expressions of its raw columns, before they are written in a dialect.
 
 A tree becomes one CASE per prediction. An additive student becomes a sum with one CASE per column,
-and a sum of trees one with a CASE per tree: the margins, whose differences give the probabilities.
+and an element of an array per pair, a sum of trees one with a CASE per tree: the margins, whose
+differences give the probabilities.
 A row in which a column that the student reads is infinite gets NULL.
 """
+
+from dataclasses import replace
 
 import numpy as np
 from sqlglot import exp
 
-from skdistill.export.sql.curves import sum_of_curves
+from skdistill.export.sql.curves import terms_of_curves
+from skdistill.export.sql.pairs import axes_of_tables, place, terms_of_tables
 from skdistill.export.sql.syntax import case, is_null, label, number, reference, sum_of
 from skdistill.export.sql.trees import sum_of_trees, tree_case
 from skdistill.scorer.model import LeanTree
@@ -25,28 +29,39 @@ def answers(model):
     if model.intercept is None:
         return _tree_answers(model)
     if model.classes is None:
-        return [_prediction(model)]
+        return outputs(model)
     if len(model.classes) == 2:
         return _two_class_answers(model, lambda: _output(model, np.ones(1)))
     return _class_answers(model)
 
 
-def margins(model):
-    """Write the margins of a classifier as expressions, one per output."""
-    return [_output(model, one) for one in np.eye(len(model.intercept))]
+def outputs(model):
+    """Write the margins of a classifier, or the prediction, by the raw columns alone."""
+    return [_output(model, weights) for weights in np.eye(len(model.intercept))]
 
 
-def _prediction(model):
-    """Write the sum that a regressor predicts."""
-    if isinstance(model, LeanTree):
-        return sum_of_trees(model, np.ones(1))
-    return sum_of_curves(model, np.array([model.scale]), model.shift)
+def places(network):
+    """Write where rows lie on the axes of the tables of pairs, see `place`."""
+    return [each for axis in axes_of_tables(network) for each in place(axis)]
 
 
-def _output(model, weights):
-    """Write the weighted sum of the outputs of a classifier."""
-    write = sum_of_trees if isinstance(model, LeanTree) else sum_of_curves
-    return write(model, weights)
+def outputs_of_curves(network):
+    """Write the outputs without the tables of pairs."""
+    return outputs(replace(network, tables=()))
+
+
+def outputs_from_places(network, of_curves, places):
+    """Write the outputs by the names of `outputs_of_curves`, and of the places per axis."""
+    names = dict(zip([axis.key for axis in axes_of_tables(network)], places, strict=True))
+
+    def place_on(axis):
+        return [reference(name) for name in names[axis.key]]
+
+    weights = np.eye(len(network.intercept)) * network.scale
+    return [
+        sum_of([reference(name), *terms_of_tables(network, own, place_on)])
+        for name, own in zip(of_curves, weights, strict=True)
+    ]
 
 
 def largest_margin(names):
@@ -76,6 +91,15 @@ def answers_from_margins(model, names, largest, total):
     odds = _odds(model, names, largest)
     shares = [exp.Div(this=each, expression=reference(total)) for each in odds]
     return [case(branches, exp.null()), *shares]
+
+
+def _output(model, weights):
+    """Write the weighted sum of the outputs."""
+    if isinstance(model, LeanTree):
+        return sum_of_trees(model, weights)
+    weights = weights * model.scale
+    curves = terms_of_curves(model, weights, model.shift)
+    return sum_of([*curves, *terms_of_tables(model, weights, place)])
 
 
 def _tree_answers(tree):
@@ -142,8 +166,11 @@ def _class_answers(model):
 
 def _bounds(model):
     """Return what no margin exceeds, one per output."""
-    is_sum = isinstance(model, LeanTree)
-    parts = np.split(model.value, model.roots[1:]) if is_sum else model.curves
+    if isinstance(model, LeanTree):
+        parts = np.split(model.value, model.roots[1:])
+    else:
+        tables = [table.values.reshape(-1, len(model.intercept)) for table in model.tables]
+        parts = [*model.curves, *tables]
     return np.abs(model.intercept) + sum(np.abs(part).max(axis=0) for part in parts)
 
 

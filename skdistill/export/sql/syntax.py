@@ -18,6 +18,11 @@ def number(value):
     return exp.Neg(this=literal) if math.copysign(1.0, value) < 0 else literal
 
 
+def integer(value):
+    """Write an integer."""
+    return exp.Literal.number(value)
+
+
 def as_double(expression):
     """Cast an expression to a double."""
     return exp.Cast(this=expression, to=exp.DataType(this=exp.DataType.Type.DOUBLE))
@@ -90,6 +95,11 @@ def sum_of(terms):
         parts = [terms[start : start + LONGEST_SUM] for start in starts]
         terms = [exp.paren(_chain(part), copy=False) for part in parts]
     return _chain(terms)
+
+
+def product_of(factors):
+    """Write a product."""
+    return reduce(lambda total, factor: exp.Mul(this=total, expression=factor), factors)
 
 
 def _chain(terms):

@@ -119,12 +119,14 @@ def to_sql(
     and Spark then need ``EXCLUDE`` or ``EXCEPT`` in a SELECT, which Spark has from version 4.
 
     A tree is one CASE per prediction. Of an additive student every column is one CASE, a straight
-    line per bin, and of a sum of trees every tree; their sum is a margin. A SELECT computes the
-    margins once; expressions repeat them, once per pair of classes, so prefer `table` for more than
-    two classes. A probability is ``exp(margin - largest) / sum of exp(margins - largest)``, or of
-    two classes ``1 / (1 + exp(-log_odds))`` and ``1 / (1 + exp(log_odds))``: neither overflows, and
-    small probabilities keep their digits. PostgreSQL is held to computing the margins of more than
-    two classes once by ``OFFSET 0``, behind which it does not take the conditions on a view.
+    line per bin, and of a sum of trees every tree; their sum is a margin. A table of a pair of
+    columns is looked up in arrays, by the knots before a row and the shares of the way to the next.
+    A SELECT computes knots, shares and margins once. Expressions repeat them, margins once per pair
+    of classes, so prefer `table` for more than two classes, and for students with pairs. A
+    probability is ``exp(margin - largest) / sum of exp(margins - largest)``, or of two classes ``1
+    / (1 + exp(-log_odds))`` and ``1 / (1 + exp(log_odds))``: neither overflows, and small
+    probabilities keep their digits. PostgreSQL is held to computing shares, and the margins of more
+    than two classes, once by ``OFFSET 0``, behind which it does not take the conditions on a view.
 
     SQL in another dialect than DuckDB's is translated for the comparison, as ``runtime`` in the
     certificate says; run it once in the database itself before relying on it.
@@ -241,7 +243,16 @@ def _parts(lean):
     """Name and count what a margin is made of."""
     if isinstance(lean, LeanTree):
         return "nodes of the trees", len(lean.feature)
-    return "points of the curves", sum(map(len, lean.curves))
+    points = sum(map(len, lean.curves))
+    if not lean.tables:
+        return "points of the curves", points
+    return "points of curves and tables", points + sum(map(_points_written, lean.tables))
+
+
+def _points_written(table):
+    """Count what a table takes: four arrays of short numbers, and about six times its axes."""
+    n_rows, n_columns, _ = table.values.shape
+    return n_rows * n_columns + 6 * (n_rows + n_columns)
 
 
 def _check_columns(columns):

@@ -207,6 +207,22 @@ def curve_positions(edges, values):
     return k + (inside - edges[k]) / np.diff(edges)[k]
 
 
+def points_of_axis(model, j, edges):
+    """Return at which point of an axis of a table every point of the curve of column j lies.
+
+    Points that the table does not have are at the one before. ValueError if the table bends where
+    the curve does not.
+    """
+    if edges is None:
+        return np.arange(len(model.curves[j]))
+    if not np.isin(edges, model.edges[j]).all():
+        raise ValueError(
+            f"A table of column {model.columns[j].name!r} has the edges {edges}; some of those of "
+            f"its curve were expected: {model.edges[j]}."
+        )
+    return np.append(np.searchsorted(edges, model.edges[j], side="right") - 1, len(edges))
+
+
 def n_answers(model):
     """Return how many numbers a model answers with: one per class, or the prediction."""
     return 1 if model.classes is None else len(model.classes)

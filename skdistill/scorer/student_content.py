@@ -41,7 +41,7 @@ class StudentContent:
         * ``tables``, only of additive students with tables of pairs: per table the positions of its
           ``columns``, and per column what ``axes`` has: ``fill_value`` (None where missing has a
           knot of its own), or ``levels`` and ``has_infrequent`` (the last row is that of all other
-          categories).
+          categories); and its ``strength``.
     arrays : dict of str to ndarray
         Of a tree the fields of `PlainTree`, of a sum of trees those of all its trees one after the
         other, with their ``roots`` and the ``intercept``; else ``edges.J`` of the columns of

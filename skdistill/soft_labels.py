@@ -29,6 +29,7 @@ __all__ = [
     "margins_from_proba",
     "proba_from_margins",
     "soften",
+    "weighted_curvature",
     "weighted_loss",
 ]
 
@@ -323,6 +324,20 @@ def weighted_loss(student_margins, terms):
         loss += temperature**2 * weight * divergence
         gradient += temperature * weight[:, None] * slope
     return loss, gradient
+
+
+def weighted_curvature(student_margins, terms):
+    """Compute the second derivative of `weighted_loss` with respect to a margin, for every row.
+
+    It is the mean over the margins, and only known for the convex terms, "kl" and "logit_mse".
+    """
+    curvature = np.zeros(len(student_margins))
+    for kind, temperature, _, weight in terms:
+        p = softmax(student_margins / temperature, axis=1)
+        n_classes = p.shape[1]
+        slope = p * (1.0 - p) if kind == "kl" else (1.0 - 1.0 / n_classes) / n_classes
+        curvature += weight * np.mean(slope * np.ones_like(p), axis=1)
+    return curvature
 
 
 def _cross_entropy(z, q):

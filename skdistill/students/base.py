@@ -92,6 +92,10 @@ class Student:
     def file_content(self):
         """Return its columns and its arrays as `StudentContent` has them."""
 
+    def file_tables(self):
+        """Describe its tables of pairs, whose arrays are among those of `file_content`."""
+        return []
+
     @abstractmethod
     def restore(self, columns, arrays):
         """Set the fitted attributes that `file_content` holds, after all others."""

@@ -173,28 +173,36 @@ class Encoding:
         return codes
 
     def knots(self, positions):
-        """Turn positions into a sparse design with at most two entries per row and column.
+        """Yield, per column, a sparse design with at most two entries per row.
 
         The first CSR array, (n_samples, n_knots) in float64, has the weights of the knots. A
         numeric column has one knot per edge, then one for missing; a nominal column one per level.
         Every linear function of the codes is interpolated linearly between knots. The second,
         (n_knots, n_codes), has the codes at every knot: their product are the expanded codes.
         """
-        rows = np.arange(len(positions))
-        blocks, codes_at_knots = [], []
         for column, u in zip(self.columns, positions.T, strict=True):
-            knot, share, known = _nearest_knots(column, u)
-            n_knots = _n_knots(column)
-            entries = np.concatenate([(1.0 - share) * known, share])
-            at = np.tile(rows, 2), np.concatenate([knot, np.minimum(knot + 1, n_knots - 1)])
-            blocks.append(sp.csr_array((entries, at), shape=(len(rows), n_knots)))
-            codes_at_knots.append(sp.coo_array(_codes_at_knots(column)))
-        return sp.hstack(blocks, format="csr"), sp.block_diag(codes_at_knots, format="csr")
+            yield knot_design(column, u), sp.csr_array(codes_at_knots(column))
 
     def curves(self, weights):
         """Turn weights, (n_codes, n_outputs), into a curve per column: values at its `knots`."""
         blocks = np.split(weights, np.cumsum(self.n_codes_of)[:-1])
         return [_curve(column, block) for column, block in zip(self.columns, blocks, strict=True)]
+
+    def weights_of(self, curves):
+        """Turn curves into weights and what all curves start at, the inverse of `curves`.
+
+        Returns (n_codes, n_outputs), and (n_outputs,): a curve of numbers is 0 at its first edge,
+        so what it has there belongs to the intercept.
+        """
+        first = [
+            np.zeros(curve.shape[1]) if column.edges is None else curve[0]
+            for column, curve in zip(self.columns, curves, strict=True)
+        ]
+        blocks = [
+            curve if column.edges is None else _steps(column, curve - start)
+            for column, curve, start in zip(self.columns, curves, first, strict=True)
+        ]
+        return np.concatenate(blocks), sum(first)
 
     def sum_of_curves(self, positions, curves):
         """Compute ``expand(positions) @ weights``, float64, as the sum of what `look_up` yields."""
@@ -210,7 +218,7 @@ class Encoding:
         codes.
         """
         for column, curve, u in zip(self.columns, curves, positions.T, strict=True):
-            knot, share, known = _nearest_knots(column, u)
+            knot, share, known = nearest_knots(column, u)
             part = curve[knot] * ((1.0 - share) * known)[:, None]
             part += curve[np.minimum(knot + 1, len(curve) - 1)] * share[:, None]
             yield part
@@ -236,22 +244,26 @@ class EncodedStudent(Student):
         edges = {
             f"edges.{j}": each.edges for j, each in enumerate(encoded) if each.edges is not None
         }
-        return [_described(name, column) for name, column in named], edges | self._weights()
+        return [{"name": name} | described(each) for name, each in named], edges | self._weights()
 
     def restore(self, columns, arrays):
         """Set encoding and weights, see `Student`."""
-        encoded = (_restored(each, arrays.get(f"edges.{j}")) for j, each in enumerate(columns))
+        encoded = (
+            restored_column(each, arrays.get(f"edges.{j}")) for j, each in enumerate(columns)
+        )
         self.encoding_ = Encoding(tuple(encoded), tuple(column_names(self)))
         self._set_weights(arrays)
 
 
-def _described(name, column):
+def described(column):
+    """Describe an encoded column for a file, without its edges."""
     if column.edges is not None:
-        return {"name": name, "fill_value": column.fill_value}
-    return {"name": name, "levels": column.levels, "has_infrequent": bool(column.has_infrequent)}
+        return {"fill_value": column.fill_value}
+    return {"levels": column.levels, "has_infrequent": bool(column.has_infrequent)}
 
 
-def _restored(column, edges):
+def restored_column(column, edges):
+    """Return the encoded column that `described` describes; edges are None for a nominal one."""
     if edges is not None:
         return ColumnEncoding(edges=edges, fill_value=column["fill_value"])
     levels, has_infrequent = tuple(column["levels"]), column["has_infrequent"]
@@ -335,11 +347,12 @@ def _fit_nominal(values, weight, max_categories, min_frequency):
     return ColumnEncoding(levels=tuple(frequent))
 
 
-def _n_knots(column):
+def n_knots(column):
+    """Return the number of knots of a column, see `Encoding.knots`."""
     return column.n_levels if column.edges is None else len(column.edges) + column.has_missing_code
 
 
-def _nearest_knots(column, positions):
+def nearest_knots(column, positions):
     """Return the knot at or before each position, the share of the next one, and what is known.
 
     Unknown categories have no knot: `known` is 0 for them and 1 for all others.
@@ -354,11 +367,28 @@ def _nearest_knots(column, positions):
     return np.where(absent, len(column.edges), knot), share, np.ones(len(u))
 
 
-def _codes_at_knots(column):
+def knots_beside(column, positions):
+    """Return the one or two knots beside every position, and their weights; both (n_samples, 2)."""
+    knot, share, known = nearest_knots(column, positions)
+    if column.edges is None:
+        return knot[:, None], known[:, None]
+    after = np.minimum(knot + 1, n_knots(column) - 1)
+    return np.stack([knot, after], axis=1), np.stack([(1.0 - share) * known, share], axis=1)
+
+
+def knot_design(column, positions):
+    """Return the weights of the knots of a column, CSR of shape (n_samples, n_knots)."""
+    knots, weights = knots_beside(column, positions)
+    starts = np.arange(0, knots.size + 1, knots.shape[1])
+    shape = len(positions), n_knots(column)
+    return sp.csr_array((weights.ravel(), knots.ravel(), starts), shape=shape)
+
+
+def codes_at_knots(column):
     """Return the codes at every knot, of shape (n_knots, n_codes of the column)."""
     if column.edges is None:
         return np.eye(column.n_levels)
-    codes = np.zeros((_n_knots(column), column.n_bins + column.has_missing_code))
+    codes = np.zeros((n_knots(column), column.n_bins + column.has_missing_code))
     codes[: len(column.edges), : column.n_bins] = np.tri(len(column.edges), column.n_bins, -1)
     if column.has_missing_code:
         codes[-1, -1] = 1.0
@@ -366,13 +396,18 @@ def _codes_at_knots(column):
 
 
 def _curve(column, weights):
-    """Return ``_codes_at_knots(column) @ weights`` without that matrix, which may be large."""
+    """Return ``codes_at_knots(column) @ weights`` without that matrix, which may be large."""
     if column.edges is None:
         return weights.copy()
-    curve = np.zeros((_n_knots(column), weights.shape[1]))
+    curve = np.zeros((n_knots(column), weights.shape[1]))
     np.cumsum(weights[: column.n_bins], axis=0, out=curve[1 : len(column.edges)])
     curve[len(column.edges) :] = weights[column.n_bins :]
     return curve
+
+
+def _steps(column, curve):
+    n_edges = len(column.edges)
+    return np.concatenate([np.diff(curve[:n_edges], axis=0), curve[n_edges:]])
 
 
 def _codes_of(column):

@@ -4,41 +4,50 @@ from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve, solve_triangular
-from scipy.optimize import minimize
-from sklearn.utils import gen_batches
 
-from skdistill.parameters import Interval
+from skdistill.parameters import Interval, StrOptions
 from skdistill.soft_labels import (
     free_margins,
     free_outputs,
     margins_from_decision,
+    weighted_curvature,
     weighted_loss,
 )
+from skdistill.students.additive_fit import LEAST_RIDGE, Objective
+from skdistill.students.additive_sum import AdditiveProblem, fit_sum
 from skdistill.students.base import (
     StudentClassifier,
     StudentRegressor,
     centre_and_spread,
     weight_unit,
 )
-from skdistill.students.encoding import EncodedStudent, fit_encoding
-
-#: Rows on which the curvature is estimated; it only scales the steps of the optimiser.
-CURVATURE_ROWS = 20_000
-
-#: The ridge is at least this share of the total weight: with collinear codes, such as those of all
-#: levels and the intercept, there is no unique solution without a ridge.
-LEAST_RIDGE = 1e-12
+from skdistill.students.encoding import (
+    EncodedStudent,
+    described,
+    fit_encoding,
+    n_knots,
+    restored_column,
+)
+from skdistill.students.pairs import PairTable, checked_interactions
 
 _LINEAR_CONSTRAINTS = {
     "n_bins": [Interval(Integral, 1, None, closed="left")],
-    "C": [Interval(Real, 0.0, None, closed="neither")],
+    "interactions": [
+        Interval(Integral, 0, None, closed="left"),
+        "array-like",
+        StrOptions({"auto"}),
+    ],
+    "interaction_bins": [Interval(Integral, 1, None, closed="left")],
+    "C": [Interval(Real, 0.0, None, closed="neither"), StrOptions({"auto"})],
     "max_categories": [Interval(Integral, 2, None, closed="left")],
     "min_frequency": [Interval(Real, 0.0, 1.0, closed="left")],
     "max_iter": [Interval(Integral, 1, None, closed="left")],
     "tol": [Interval(Real, 0.0, None, closed="left")],
 }
 
+
+#: Limits of the iterations of regressors, which have no parameters for them.
+MAX_ITER, TOL = 500, 1e-8
 
 #: Numbers of bins that a search tries.
 SEARCHED_BINS = (1, 8, 32)
@@ -68,11 +77,73 @@ class _LinearStudent(EncodedStudent):
         return sums
 
     def _weights(self):
-        return {"coef": self.coef_, "intercept": self.intercept_}
+        tables = {}
+        for k, table in enumerate(self.tables_):
+            tables[f"table.{k}"] = table.values.reshape(-1, table.values.shape[2])
+            for side, axis in enumerate(table.axes):
+                if axis.edges is not None:
+                    tables[f"table.{k}.edges.{side}"] = axis.edges
+        return {"coef": self.coef_, "intercept": self.intercept_} | tables
 
     def _set_weights(self, arrays):
         self.coef_, self.intercept_ = arrays["coef"], arrays["intercept"]
         self.curves_ = self.encoding_.curves(self.coef_)
+
+    def file_tables(self):
+        """Describe the tables of pairs, see `Student`."""
+        return [
+            {"columns": list(table.columns), "axes": [described(axis) for axis in table.axes]}
+            for table in self.tables_
+        ]
+
+    def restore(self, columns, arrays, tables=()):
+        """Set encoding, weights and tables, see `Student`."""
+        super().restore(columns, arrays)
+        self.tables_ = tuple(
+            _restored_table(table, k, arrays, len(self.intercept_))
+            for k, table in enumerate(tables)
+        )
+
+    def _fit_sum(self, X, objective_of, unit):
+        """Fit curves and tables to checked rows; `objective_of` makes the loss of some rows."""
+        interactions = checked_interactions(self)
+        objective = objective_of(slice(None))
+        encoding = fit_encoding(self, X, objective.weight)
+        ridge = None
+        if self.C != "auto":
+            ridge = max(1.0 / self.C / unit, LEAST_RIDGE * objective.weight.sum())
+        problem = AdditiveProblem(
+            encoding,
+            encoding.positions(X),
+            objective,
+            self.interaction_bins,
+            ridge,
+            unit,
+            max_iter=getattr(self, "max_iter", MAX_ITER),
+            tol=getattr(self, "tol", TOL),
+        )
+        return fit_sum(problem, interactions, objective_of)
+
+    def _keep(self, fitted):
+        self.encoding_, self.coef_, self.intercept_ = (
+            fitted.encoding,
+            fitted.coef,
+            fitted.intercept,
+        )
+        self.curves_ = self.encoding_.curves(self.coef_)
+        self.tables_ = fitted.tables
+        names = self.encoding_.names
+        self.interactions_ = [
+            (*(names[j] for j in table.columns), size)
+            for table, size in zip(fitted.tables, fitted.strengths, strict=True)
+        ]
+
+    def _rescale(self, slope, intercept):
+        self.coef_ = slope * self.coef_
+        self.curves_ = self.encoding_.curves(self.coef_)
+        self.intercept_ = slope * self.intercept_ + intercept
+        self.tables_ = tuple(replace(each, values=slope * each.values) for each in self.tables_)
+        self.interactions_ = [(a, b, slope * size) for a, b, size in self.interactions_]
 
 
 class LinearStudentClassifier(_LinearStudent, StudentClassifier):
@@ -160,13 +231,17 @@ class LinearStudentClassifier(_LinearStudent, StudentClassifier):
         self,
         n_bins=32,
         *,
-        C=1.0,
+        interactions=0,
+        interaction_bins=8,
+        C="auto",
         max_categories=64,
         min_frequency=0.001,
         max_iter=500,
         tol=1e-8,
     ):
         self.n_bins = n_bins
+        self.interactions = interactions
+        self.interaction_bins = interaction_bins
         self.C = C
         self.max_categories = max_categories
         self.min_frequency = min_frequency
@@ -176,34 +251,17 @@ class LinearStudentClassifier(_LinearStudent, StudentClassifier):
     def _fit_targets(self, X, targets):
         unit = weight_unit(targets.sample_weight.sum(keepdims=True))  # of rows and of copies
         targets = replace(targets, sample_weight=targets.sample_weight / unit)
-        proba, weight = targets.mixed()
-        self.encoding_ = fit_encoding(self, X, weight)
-        positions = self.encoding_.positions(X)
-        prior = targets.prior()
-        near_solution = (proba + prior) / 2  # one-hot targets alone have no curvature
-        solution, self.n_iter_ = _minimise(
-            _distillation_objective(targets),
-            self.encoding_,
-            positions,
-            curvature=weight * np.mean(near_solution * (1.0 - near_solution), axis=1),
-            start=free_margins(prior),
-            total_weight=weight.sum(),
-            ridge=_ridge(self.C, unit, weight),
-            max_iter=self.max_iter,
-            tol=self.tol,
-        )
-        self.intercept_, self.coef_ = solution[0], solution[1:]
-        self.curves_ = self.encoding_.curves(self.coef_)
+        fitted = self._fit_sum(X, lambda rows: _distillation_objective(targets.take(rows)), unit)
+        self.n_iter_ = fitted.n_iter
+        self._keep(fitted)
 
     def _margins(self, X):
         sums = _additive(self, X)
         return margins_from_decision(sums) if len(self.classes_) == 2 else sums
 
     def rescale_margins(self, slope, intercept):
-        """Change curves and intercept, see `StudentClassifier`."""
-        self.coef_ = slope * self.coef_
-        self.curves_ = self.encoding_.curves(self.coef_)
-        self.intercept_ = slope * self.intercept_ + free_outputs(intercept)
+        """Change curves, tables and intercept, see `StudentClassifier`."""
+        self._rescale(slope, free_outputs(intercept))
 
 
 class LinearStudentRegressor(_LinearStudent, StudentRegressor):
@@ -262,11 +320,29 @@ class LinearStudentRegressor(_LinearStudent, StudentRegressor):
 
     _parameter_constraints = {
         name: _LINEAR_CONSTRAINTS[name]
-        for name in ("n_bins", "C", "max_categories", "min_frequency")
+        for name in (
+            "n_bins",
+            "interactions",
+            "interaction_bins",
+            "C",
+            "max_categories",
+            "min_frequency",
+        )
     }
 
-    def __init__(self, n_bins=32, *, C=1.0, max_categories=64, min_frequency=0.001):
+    def __init__(
+        self,
+        n_bins=32,
+        *,
+        interactions=0,
+        interaction_bins=8,
+        C="auto",
+        max_categories=64,
+        min_frequency=0.001,
+    ):
         self.n_bins = n_bins
+        self.interactions = interactions
+        self.interaction_bins = interaction_bins
         self.C = C
         self.max_categories = max_categories
         self.min_frequency = min_frequency
@@ -275,104 +351,64 @@ class LinearStudentRegressor(_LinearStudent, StudentRegressor):
         unit = weight_unit(sample_weight.sum(keepdims=True))
         weight = sample_weight / unit
         centre, spread = centre_and_spread(y, weight)
-        self.encoding_ = fit_encoding(self, X, weight)
-        positions = self.encoding_.positions(X)
-        normal = _gram(self.encoding_, positions, weight)
-        _add_ridge(normal, _ridge(self.C, unit, weight))
-        right = np.zeros(len(normal))
-        for block in gen_batches(len(positions), 4096):
-            weighted = weight[block] * ((y[block] - centre) / spread)
-            right[0] += weighted.sum()
-            right[1:] += weighted @ self.encoding_.expand(positions[block])
-        solution = spread * cho_solve(cho_factor(normal), right)
-        self.intercept_, self.coef_ = solution[:1] + centre, solution[1:, None]
-        self.curves_ = self.encoding_.curves(self.coef_)
+        values = (y[:, None] - centre) / spread
+        fitted = self._fit_sum(X, lambda rows: _squared_error(values[rows], weight[rows]), unit)
+        self._keep(fitted)
+        self._rescale(spread, centre)
 
     def _values(self, X):
         return _additive(self, X)[:, 0]
 
 
+def _restored_table(table, k, arrays, n_outputs):
+    axes = tuple(
+        restored_column(axis, arrays.get(f"table.{k}.edges.{side}"))
+        for side, axis in enumerate(table["axes"])
+    )
+    shape = *(n_knots(axis) for axis in axes), n_outputs
+    return PairTable(tuple(table["columns"]), axes, arrays[f"table.{k}"].reshape(shape))
+
+
 def _additive(student, X):
     positions = student.encoding_.positions(X, dtype=np.float64)
-    return student.encoding_.sum_of_curves(positions, student.curves_) + student.intercept_
+    total = student.encoding_.sum_of_curves(positions, student.curves_) + student.intercept_
+    for table in student.tables_:
+        total += table.look_up(student.encoding_, positions)
+    return total
 
 
 def _distillation_objective(targets):
-    """Return a function from outputs to the loss, summed over rows, and each row's gradient."""
-    terms = targets.terms()
-    binary = targets.n_classes == 2
+    terms, binary = targets.terms(), targets.n_classes == 2
+    proba, weight = targets.mixed()
+    prior = targets.prior()
 
-    def objective(outputs):
-        margins = margins_from_decision(outputs) if binary else outputs
-        loss, gradient = weighted_loss(margins, terms)
-        return loss.sum(), gradient[:, 1:] if binary else gradient
+    def margins(outputs):
+        return margins_from_decision(outputs) if binary else outputs
 
-    return objective
+    def loss(outputs):
+        losses, gradient = weighted_loss(margins(outputs), terms)
+        return losses, gradient[:, 1:] if binary else gradient
 
-
-def _ridge(C, unit, weight):
-    """Return the ridge for weights that were divided by a unit."""
-    return max(1.0 / C / unit, LEAST_RIDGE * weight.sum())
-
-
-def _minimise(
-    objective, encoding, positions, *, curvature, start, total_weight, ridge, max_iter, tol
-):
-    """Minimise a convex function of the outputs of the additive model plus ridge.
-
-    The problem is solved in coordinates in which the Hessian is close to the identity: those of the
-    Cholesky factor of the weighted Gram matrix of the codes. There L-BFGS needs few steps. Returns
-    intercept and weights, of shape (1 + n_codes, n_outputs), and the number of iterations.
-    """
-    design, knots_to_codes = encoding.knots(positions)
-    shape = (1 + encoding.n_codes, len(start))
-    some = np.arange(0, len(positions), max(1, len(positions) // CURVATURE_ROWS))
-    hessian = _gram(encoding, positions[some], curvature[some])
-    hessian *= curvature.sum() / max(curvature[some].sum(), np.finfo(float).tiny)
-    _add_ridge(hessian, ridge)
-    factor = np.linalg.cholesky(hessian)
-
-    def unscale(scaled):
-        return solve_triangular(factor, scaled.reshape(shape), trans="T", lower=True)
-
-    def loss_and_gradient(scaled):
-        theta = unscale(scaled)
-        outputs = design @ (knots_to_codes @ theta[1:]) + theta[0]
-        loss, row_gradient = objective(outputs)
-        gradient = np.empty(shape)
-        gradient[0] = row_gradient.sum(axis=0)
-        gradient[1:] = knots_to_codes.T @ (design.T @ row_gradient) + ridge * theta[1:]
-        loss += ridge * np.sum(theta[1:] ** 2) / 2
-        scaled_gradient = solve_triangular(factor, gradient, lower=True)
-        return loss / total_weight, scaled_gradient.ravel() / total_weight
-
-    theta = np.zeros(shape)
-    theta[0] = start
-    found = minimize(
-        loss_and_gradient,
-        (factor.T @ theta).ravel(),
-        jac=True,
-        method="L-BFGS-B",
-        options={"maxiter": max_iter, "maxfun": 10 * max_iter, "gtol": tol, "ftol": 0.0},
+    near_solution = (proba + prior) / 2  # one-hot targets alone have no curvature
+    return Objective(
+        loss,
+        lambda outputs: weighted_curvature(margins(outputs), terms),
+        weight,
+        start=free_margins(prior),
+        first_curvature=weight * np.mean(near_solution * (1.0 - near_solution), axis=1),
     )
-    return unscale(found.x), int(found.nit)
 
 
-def _gram(encoding, positions, weight):
-    """Compute the weighted Gram matrix of the codes with a column of ones before them."""
-    gram = np.zeros((1 + encoding.n_codes, 1 + encoding.n_codes))
-    for block in gen_batches(len(positions), 4096):
-        codes = encoding.expand(positions[block]).astype(np.float64)
-        weighted = codes * weight[block, None]
-        gram[0, 0] += weight[block].sum()
-        gram[0, 1:] += weighted.sum(axis=0)
-        gram[1:, 1:] += codes.T @ weighted
-    gram[1:, 0] = gram[0, 1:]
-    return gram
+def _squared_error(values, weight):
+    def loss(outputs):
+        errors = outputs - values
+        gradient = weight[:, None] * errors
+        return np.sum(gradient * errors, axis=1) / 2, gradient
 
-
-def _add_ridge(gram, ridge):
-    """Add the ridge penalty to a Gram matrix, in place; the intercept is not penalised."""
-    diagonal = np.einsum("ii->i", gram)
-    diagonal[1:] += ridge
-    diagonal[0] = max(diagonal[0], np.finfo(float).tiny) * (1 + 1e-12)
+    return Objective(
+        loss,
+        lambda outputs: weight,
+        weight,
+        start=np.average(values, axis=0, weights=weight),
+        first_curvature=weight,
+    )

@@ -16,6 +16,7 @@ from skdistill import (
 from skdistill.columns import column_values
 from skdistill.report.displays.curves import TIMES
 from skdistill.report.displays.heat_map import cells_of
+from skdistill.students.pairs import PairTable
 
 plt = pytest.importorskip("matplotlib.pyplot")
 pytestmark = pytest.mark.usefixtures("close_figures")
@@ -160,13 +161,17 @@ def test_a_long_tailed_column_has_the_axis_of_its_curve(rng):
     assert at_half == pytest.approx((len(amount.ticks) - 1) / 2, abs=0.1)
 
 
-def test_a_constant_column_makes_a_flat_map(rng):
+def test_a_table_of_a_constant_column_is_shown(rng):
     X = pd.DataFrame({"x": rng.normal(size=200), "c": 7.0, "n": np.nan})
-    student = LinearStudentClassifier(interactions=[("x", "c"), ("x", "n")]).fit(X, X["x"] > 0)
+    student = LinearStudentClassifier().fit(X, X["x"] > 0)
+    axes = student.encoding_.columns
+    x_c = PairTable((0, 1), axes[:2], rng.normal(size=(len(axes[0].edges), 1, 1)))
+    c_n = PairTable((1, 2), axes[1:], np.ones((1, 1, 1)))
+    student.tables_ = x_c, c_n
     display = CurvesDisplay.from_estimator(student, X)
-    assert np.abs([pair.values for pair in display.pairs]).max() < 1e-9
+    assert _sum(display, X) == pytest.approx(student.decision_function(X), abs=1e-5)
     assert len(display.axes_) == 5
-    ScorecardDisplay.from_estimator(student, X)
+    assert len(ScorecardDisplay.from_estimator(student, X).pairs) == 2
 
 
 def test_each_row_is_in_one_cell_of_every_pair(mixed, paired):
@@ -202,9 +207,7 @@ def steps(mixed):
 def test_points_of_pairs_are_the_log_odds_up_to_rounding(steps):
     # Every value has a bin: only rounding is left, of the base, of each column and of each pair.
     student, frame, strange = steps
-    card = ScorecardDisplay.from_estimator(
-        student, frame, n_bins=20, n_bins_of_pairs=20, good_class=1
-    )
+    card = ScorecardDisplay.from_estimator(student, frame, n_bins=20, good_class=1)
     for X in (frame, strange, pl.from_pandas(strange)):
         exact = card.scaling.points(student.decision_function(X))
         assert np.abs(card.points(X) - exact).max() <= 0.5 * (1 + 5 + 3)
@@ -216,9 +219,9 @@ def test_points_of_pairs_are_the_log_odds_up_to_rounding(steps):
 def test_fine_points_of_pairs_lose_nothing_where_every_value_has_a_bin(steps):
     student, frame, _ = steps
     scale = {"points_to_double_odds": 10_000, "good_class": 1}
-    card = ScorecardDisplay.from_estimator(student, frame, n_bins=20, n_bins_of_pairs=20, **scale)
+    card = ScorecardDisplay.from_estimator(student, frame, n_bins=20, **scale)
     assert card.fidelity.largest_difference < 1e-3
-    coarse = ScorecardDisplay.from_estimator(student, frame, n_bins=20, n_bins_of_pairs=1, **scale)
+    coarse = ScorecardDisplay.from_estimator(student, frame, n_bins=2, **scale)
     assert coarse.fidelity.mean_difference > 10 * card.fidelity.mean_difference
     assert "each of 3 pairs" in card.sentences()[2]
 
@@ -227,7 +230,7 @@ def test_bins_of_a_pair_end_where_the_table_turns(rng):
     X = pd.DataFrame({"a": rng.uniform(0, 1, 2000), "b": rng.uniform(0, 1, 2000)})
     y = (X["a"] > 0.5) ^ (X["b"] > 0.25)
     student = LinearStudentClassifier(interactions=1).fit(X, y)
-    card = ScorecardDisplay.from_estimator(student, X, n_bins_of_pairs=2)
+    card = ScorecardDisplay.from_estimator(student, X, n_bins=2)
     (pair,) = card.pairs
     assert pair.points.shape == (2, 2)
     (a, _), (b, _) = pair.conditions

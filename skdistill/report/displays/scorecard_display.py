@@ -163,7 +163,6 @@ class ScorecardDisplay:
     @validate_params(
         {
             "n_bins": [Interval(Integral, 1, None, closed="left")],
-            "n_bins_of_pairs": [Interval(Integral, 1, None, closed="left")],
             "points_to_double_odds": [Interval(Real, 0.0, None, closed="neither")],
             "base_points": [Interval(Real, None, None, closed="neither")],
             "base_odds": [Interval(Real, 0.0, None, closed="neither")],
@@ -175,7 +174,6 @@ class ScorecardDisplay:
         X=None,
         *,
         n_bins=5,
-        n_bins_of_pairs=4,
         points_to_double_odds=20,
         base_points=600,
         base_odds=50,
@@ -194,9 +192,7 @@ class ScorecardDisplay:
             Rows, as the estimator takes them, that the bins are to fit and that the table is
             compared with the student on; None for the knots of the curves, and no comparison.
         n_bins : int, default=5
-            Largest number of bins of a numeric column.
-        n_bins_of_pairs : int, default=4
-            Largest number of bins of a numeric column in the table of a pair.
+            Largest number of bins of a numeric column, and of either column in the table of a pair.
         points_to_double_odds : float, default=20
             Points that double the odds of the good class.
         base_points : float, default=600
@@ -226,8 +222,7 @@ class ScorecardDisplay:
             If a parameter is out of range, or there is no such class.
         """
         scaling = Scaling(points_to_double_odds, base_points, base_odds)
-        n_each = {"n_bins": n_bins, "n_bins_of_pairs": n_bins_of_pairs}
-        card = make_scorecard(cls, estimator, X, scaling, **n_each, good_class=good_class)
+        card = make_scorecard(cls, estimator, X, scaling, n_bins=n_bins, good_class=good_class)
         return draw_if_possible(card, ax, plot_kw, "points(), proba_from_points() and to_frame()")
 
     def points(self, X):
@@ -372,9 +367,7 @@ class ScorecardDisplay:
         ]
 
 
-def make_scorecard(
-    cls, estimator, X=None, scaling=SCALING, *, n_bins=5, n_bins_of_pairs=4, good_class=None
-):
+def make_scorecard(cls, estimator, X=None, scaling=SCALING, *, n_bins=5, good_class=None):
     """Make a `ScorecardDisplay` that is not drawn, see `ScorecardDisplay.from_estimator`."""
     student, _ = student_and_teacher(estimator)
     plain = shown_student(cls, student, of_form("additive", among=CLASSIFIERS))
@@ -394,7 +387,7 @@ def make_scorecard(
         classes=classes,
         good_class=classes.tolist()[good],
         pairs=tuple(
-            points_of_pair(pair, scaling.factor, n_bins_of_pairs, rows)
+            points_of_pair(pair, scaling.factor, n_bins, rows)
             for pair in sorted(additive.pairs, key=lambda pair: -pair.importance)
         ),
     )

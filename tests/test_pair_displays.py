@@ -130,6 +130,28 @@ def test_heat_maps_show_the_table_in_the_same_colours(mixed, paired):
     assert "missing" not in y.tick_labels
 
 
+def test_points_on_a_heat_map_are_rows(mixed, paired):
+    frame = mixed[0]
+    display = CurvesDisplay.from_estimator(paired, frame, n_columns=1, n_pairs=4)
+    for ax, pair in zip(display.axes_[1:], display.pairs, strict=True):
+        mesh, points = ax.collections
+        assert len(points.get_offsets()) == 300
+        x, y = points.get_offsets().data.T
+        assert (ax.get_xlim()[0] <= x).all()
+        assert (x <= ax.get_xlim()[1]).all()
+        cells = mesh.get_coordinates()[0, :, 0], mesh.get_coordinates()[:, 0, 1]
+        row, column = (np.searchsorted(*each) - 1 for each in ((cells[1], y), (cells[0], x)))
+        drawn = np.ma.filled(mesh.get_array(), np.nan)[row, column]
+        added = pair.at(*pair.sample)
+        assert np.corrcoef(drawn, added)[0, 1] > 0.8
+        names = list(frame)
+        for j, values in zip(pair.columns, pair.sample, strict=True):
+            assert len(values) == 300
+            assert set(pd.Series(values).dropna()) <= set(frame[names[j]].dropna())
+    without_rows = CurvesDisplay.from_estimator(paired, n_columns=1)
+    assert all(len(ax.collections) == 1 for ax in without_rows.axes_[1:])
+
+
 def test_levels_have_cells_of_their_own_and_the_others_are_counted(mixed, paired, rng):
     display = CurvesDisplay.from_estimator(paired, mixed[0])
     pair = next(pair for pair in display.pairs if pair.names == ("city", "kind"))

@@ -4,12 +4,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skdistill.columns import column_values_as
+from skdistill.columns import column_values_as, take_rows
 from skdistill.report.plotting import rank_knots
 from skdistill.students.encoding import ColumnEncoding, Encoding, knot_design
 
 #: Slices of the axis of a numeric column that rows are counted in.
 N_SLICES = 40
+
+#: Rows of X that are drawn as points in the table of a pair.
+SAMPLED_ROWS = 300
 
 #: Joins the names of a pair.
 TIMES = " \u00d7 "
@@ -104,6 +107,8 @@ class Pair:
         What the pair adds at every pair of knots.
     importance : float
         Mean of the absolute values, over the rows of X or else over the pairs of knots.
+    sample : tuple of ndarray or None
+        The values of both columns in some rows of X; None without X.
     """
 
     columns: tuple
@@ -112,6 +117,7 @@ class Pair:
     encodings: tuple
     values: np.ndarray
     importance: float
+    sample: tuple | None = None
 
     def level_names(self, which):
         """Return what people read for each knot of a nominal column, 0 or 1, and at no knot."""
@@ -190,16 +196,21 @@ def _curve(encoding, j, values, rows):
 
 
 def _pair(encoding, table, contrast, rows):
-    values = table.values @ contrast
+    values, sample = table.values @ contrast, None
+    names, encodings = (
+        tuple(of_all[j] for j in table.columns) for of_all in (encoding.names, encoding.columns)
+    )
     if rows is None:
         importance = np.abs(values).mean()
     else:
         added = table.look_up(encoding, encoding.positions(rows, dtype=np.float64)) @ contrast
         importance = np.abs(added).mean()
-    names, encodings = (
-        tuple(of_all[j] for j in table.columns) for of_all in (encoding.names, encoding.columns)
-    )
-    return Pair(table.columns, names, table.axes, encodings, values, float(importance))
+        some = take_rows(rows, np.unique(np.linspace(0, len(added) - 1, SAMPLED_ROWS).astype(int)))
+        sample = tuple(
+            column_values_as(some, j, levels=encoding.columns[j].levels, name=encoding.names[j])
+            for j in table.columns
+        )
+    return Pair(table.columns, names, table.axes, encodings, values, float(importance), sample)
 
 
 def _level_names(encoding):

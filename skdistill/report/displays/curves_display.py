@@ -88,6 +88,13 @@ class CurvesDisplay:
     >>> display = CurvesDisplay.from_estimator(student, X, n_columns=3)
     >>> len(display.axes_)
     3
+
+    The heat map of a pair beside the two most important curves:
+
+    >>> student = LinearStudentClassifier(interactions=1).fit(X, forest.predict_proba(X))
+    >>> display = CurvesDisplay.from_estimator(student, X, n_columns=2)
+    >>> len(display.axes_)
+    3
     """
 
     def __init__(self, curves, intercept, *, unit="contribution", n_rows=None, pairs=()):
@@ -175,7 +182,8 @@ class CurvesDisplay:
 
         Missing values have a marker of their own at the right, where the student knows what they
         add, and rows and columns of heat maps that are set off. A low histogram below a curve shows
-        where the rows of X are. A heat map is as white as nothing is added.
+        where the rows of X are, as some hundred points do on a heat map, which is white where
+        nothing is added.
 
         Parameters
         ----------

@@ -4,10 +4,12 @@ The axes of the map are places: a number has the place that it has on the axis o
 a cell of its own, and missing one that is set off at the end.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from skdistill.columns import is_missing
 from skdistill.report.displays.curves import range_of
 from skdistill.report.plotting import import_pyplot, rank_knots, short_numbers, shorten
 from skdistill.students.encoding import knot_design
@@ -42,6 +44,8 @@ class Cells:
         What stands there.
     label : str
         Name of the axis.
+    places_of : callable
+        Turns values of the column into places; NaN where there is none.
     """
 
     borders: np.ndarray
@@ -49,6 +53,7 @@ class Cells:
     ticks: np.ndarray
     tick_labels: list
     label: str
+    places_of: Callable
 
 
 def draw_heat_map(ax, pair, limit, unit, *, cmap=None, max_levels=10):
@@ -68,9 +73,12 @@ def draw_heat_map(ax, pair, limit, unit, *, cmap=None, max_levels=10):
         vmax=limit,
         rasterized=True,
     )
+    if pair.sample is not None:
+        _draw_rows(ax, x, y, pair.sample)
     ax.set_xticks(x.ticks, x.tick_labels, parse_math=False)
     ax.set_yticks(y.ticks, y.tick_labels, parse_math=False)
     slant_if_long(ax, x.tick_labels)
+    ax.set(xlim=x.borders[[0, -1]], ylim=y.borders[[0, -1]])
     ax.set_xlabel(x.label, parse_math=False)
     ax.set_ylabel(y.label, parse_math=False)
     ax.spines[:].set_visible(False)
@@ -79,6 +87,23 @@ def draw_heat_map(ax, pair, limit, unit, *, cmap=None, max_levels=10):
     bar.outline.set_visible(False)
     bar.set_label(unit, parse_math=False)
     return mesh
+
+
+def _draw_rows(ax, x, y, sample):
+    """Draw a point for every row, at a random place in its cell where the cell is a category's."""
+    rng = np.random.RandomState(0)
+    places = [
+        _spread(cells.places_of(values), cells, rng)
+        for cells, values in zip((x, y), sample, strict=True)
+    ]
+    ax.scatter(*places, s=3, color="0.25", alpha=0.5, lw=0, rasterized=True)
+
+
+def _spread(places, cells, rng):
+    width = np.diff(cells.borders)
+    cell = np.clip(np.searchsorted(cells.borders, places) - 1, 0, len(width) - 1)
+    moved = places + 0.8 * width[cell] * (rng.random_sample(len(places)) - 0.5)
+    return np.clip(moved, cells.borders[cell], cells.borders[cell + 1])
 
 
 def slant_if_long(ax, labels):
@@ -114,7 +139,13 @@ def _numbers(pair, which, _):
     borders = np.linspace(0, 1, N_CELLS + 1)
     middles = np.interp((borders[1:] + borders[:-1]) / 2, place, knots)
     weights = knot_design(axis, axis.positions(middles)).toarray()
-    cells = Cells(borders, weights, np.interp(ticks, knots, place), short_numbers(ticks), label)
+
+    def places_of(values):
+        known = values if axis.fill_value is None else np.nan_to_num(values, nan=axis.fill_value)
+        return np.interp(known, knots, place)
+
+    ticks, labels = np.interp(ticks, knots, place), short_numbers(ticks)
+    cells = Cells(borders, weights, ticks, labels, label, places_of)
     return _with_missing(cells, len(axis.edges)) if axis.has_missing_code else cells
 
 
@@ -130,7 +161,17 @@ def _levels(pair, which, max_levels):
     borders = np.linspace(0, 1, len(shown) + 1)
     labels = [shorten(names[knot], MAX_LETTERS) for knot in shown]
     weights = np.eye(pair.values.shape[which])[shown]
-    cells = Cells(borders, weights, (borders[1:] + borders[:-1]) / 2, labels, label)
+    middles = (borders[1:] + borders[:-1]) / 2
+    place = np.full(pair.values.shape[which] + 1, np.nan)  # last of what is at no knot
+    place[shown] = middles
+    cells = Cells(
+        borders,
+        weights,
+        middles,
+        labels,
+        label,
+        lambda values: place[axis.positions(values).astype(np.intp)],
+    )
     return _with_missing(cells, axis.levels.index(None)) if None in axis.levels else cells
 
 
@@ -145,10 +186,12 @@ def _with_missing(cells, knot):
     start = cells.borders[-1] + GAP
     apart = np.full((1, cells.weights.shape[1]), np.nan)
     missing = np.eye(cells.weights.shape[1])[[knot]]
+    middle = start + MISSING / 2
     return Cells(
         np.append(cells.borders, [start, start + MISSING]),
         np.concatenate([cells.weights, apart, missing]),
-        np.append(cells.ticks, start + MISSING / 2),
+        np.append(cells.ticks, middle),
         [*cells.tick_labels, "missing"],
         cells.label,
+        lambda values: np.where(is_missing(values), middle, cells.places_of(values)),
     )

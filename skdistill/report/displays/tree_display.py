@@ -90,6 +90,13 @@ class TreeDisplay:
     student  teacher  observed  purity  rows   share  rule
       0.909    0.909     0.913   0.913   379  66.61%  worst radius <= 16.795
       0.061    0.061     0.058   0.942   190  33.39%  worst radius > 16.795
+
+    What the leaves of a sum of trees are added to:
+
+    >>> from skdistill import TreeSumStudentRegressor
+    >>> trees = TreeSumStudentRegressor(max_splits=1).fit(data.data, 2.0 * data.target)
+    >>> TreeDisplay.from_estimator(trees).sentence()
+    'Start from +1.255 and add the number of one leaf of the tree.'
     """
 
     def __init__(self, trees, rules, *, missing_occurs=None, name=None, intercept=None):

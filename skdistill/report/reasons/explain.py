@@ -304,7 +304,7 @@ def reason_codes(
     >>> from skdistill import LinearStudentClassifier, reason_codes
     >>> X, y = load_breast_cancer(return_X_y=True, as_frame=True)
     >>> forest = RandomForestClassifier(random_state=0).fit(X, y)
-    >>> student = LinearStudentClassifier().fit(X, forest.predict_proba(X))
+    >>> student = LinearStudentClassifier(C=1.0).fit(X, forest.predict_proba(X))
     >>> [reasons] = reason_codes(student, X[19:20], X, top=2, output="log_odds", random_state=0)
     >>> for column, value, contribution in reasons:
     ...     print(f"{column} = {value}: +{contribution:.2f}")

@@ -19,6 +19,8 @@ from skdistill import (
     MLPStudentRegressor,
     TreeStudentClassifier,
     TreeStudentRegressor,
+    TreeSumStudentClassifier,
+    TreeSumStudentRegressor,
     save,
     to_c,
 )
@@ -44,6 +46,8 @@ TEXTS = NUMBERS.assign(
 TWO = (NUMBERS["a"] + NUMBERS["b"] > 0).map({True: "yes", False: 'n"o'}).to_numpy()
 THREE = np.digitize(NUMBERS["a"] + NUMBERS["b"], [-1, 1])
 
+PAIRS = [("a", "b"), ("b", "c"), ("a", 'a "quoted", name'), ('a "quoted", name', "code")]
+
 CASES = {
     "tree, strings": (TreeStudentClassifier(), TEXTS, TWO),
     "tree, three classes": (TreeStudentClassifier(), NUMBERS, THREE),
@@ -51,6 +55,13 @@ CASES = {
     "tree regressor": (TreeStudentRegressor(), TEXTS, THREE.astype(float)),
     "linear": (LinearStudentClassifier(), TEXTS, TWO),
     "linear, three classes": (LinearStudentClassifier(), NUMBERS, THREE),
+    "tables": (LinearStudentClassifier(interactions=PAIRS), TEXTS, TWO),
+    "tables, three classes": (LinearStudentClassifier(interactions=PAIRS[:2]), NUMBERS, THREE),
+    "tables, regressor": (LinearStudentRegressor(interactions=PAIRS), TEXTS, 10.0 * THREE),
+    "tree sum": (TreeSumStudentClassifier(), TEXTS, TWO),
+    "tree sum, three classes": (TreeSumStudentClassifier(), NUMBERS, THREE),
+    "tree sum, one leaf": (TreeSumStudentClassifier(), NUMBERS, np.zeros(400)),
+    "tree sum regressor": (TreeSumStudentRegressor(), TEXTS, 10.0 * THREE),
     "mlp": (MLPStudentClassifier((40, 12), max_epochs=2, random_state=0), TEXTS, TWO),
     "mlp, 9 classes": (
         MLPStudentClassifier((20,), max_epochs=2, random_state=0),
@@ -102,8 +113,9 @@ def test_c_needs_no_library_but_the_exponential_and_allocates_nothing(dtype, tmp
     assert re.findall(r"#include <(.*)>", source) == ["float.h", "math.h", "stddef.h"]
 
 
-def test_c_in_float_has_no_double(tmp_path):
-    student, X, y = CASES["mlp"]
+@pytest.mark.parametrize("name", ["mlp", "tables", "tree sum"])
+def test_c_in_float_has_no_double(name, tmp_path):
+    student, X, y = CASES[name]
     to_c(student.fit(X, y), tmp_path / "m.c", dtype="float32")
     code = re.sub(r"/\*.*?\*/", "", (tmp_path / "m.c").read_text(), flags=re.DOTALL)
     assert "double" not in code
@@ -147,6 +159,8 @@ def compiled_elsewhere(compiler, source, output):
     [
         "tree, strings",
         "mlp, 9 classes",
+        "tables",
+        "tree sum",
         *(pytest.param(each, marks=pytest.mark.slow) for each in ("linear", "mlp regressor")),
     ],
 )
@@ -191,7 +205,7 @@ def test_compilers_that_know_no_nan_are_refused(compiler, flag, tmp_path):
     assert "without -ffast-math and -Ofast" in done.stderr
 
 
-@pytest.mark.parametrize("name", ["tree, strings", "linear"])
+@pytest.mark.parametrize("name", ["tree, strings", "linear", "tables", "tree sum"])
 def test_fast_mathematics_with_nan_answers_the_same(name, tmp_path):
     student, X, y = CASES[name]
     to_c(student.fit(X, y), tmp_path / "m.c", main=True)

@@ -1,6 +1,9 @@
 """Exported files that are tried again."""
 
+import itertools
 import json
+import warnings
+from dataclasses import replace
 from hashlib import sha256
 
 import numpy as np
@@ -18,13 +21,22 @@ from skdistill import (
     MLPStudentRegressor,
     TreeStudentClassifier,
     TreeStudentRegressor,
+    TreeSumStudentClassifier,
     lean_scorer,
 )
 from skdistill.exceptions import ParityError
 from skdistill.export.certificate import certificate_path, read_certificate
-from skdistill.export.parity_sample import ALONE_ROWS, MIXED_ROWS, critical_values, parity_rows
+from skdistill.export.parity_sample import (
+    ALONE_ROWS,
+    MIXED_ROWS,
+    PAIR_ROWS,
+    critical_values,
+    parity_rows,
+    parity_sample,
+)
 from skdistill.export.student_content import student_content
 from skdistill.export.verify import verify
+from skdistill.scorer import LeanScorer
 from skdistill.scorer.student_content import lean_model
 
 
@@ -274,6 +286,65 @@ def test_as_many_rows_are_tried_however_many_columns_there_are(n_columns, rng):
         assert set(critical.astype(str)) == set(rows.values[j].astype(str))
         alone = rows.values[j][MIXED_ROWS:]
         assert len(set(alone.astype(str))) >= 2
+
+
+def test_both_columns_of_a_table_are_tried_on_and_beside_their_knots_together(mixed_frame):
+    student = with_tables(mixed_frame)
+    model = lean_model(student_content(student))
+    assert len(model.tables) == 3
+    rows = parity_rows(student, model)
+    assert len(rows) <= MIXED_ROWS + ALONE_ROWS + PAIR_ROWS
+    for table in model.tables:
+        tried = [rows.values[j] for j in table.columns]
+        found = set(zip(*(each.astype(str) for each in tried), strict=True))
+        wanted = [
+            critical_values(model, j).astype(str) if edges is None else near(edges).astype(str)
+            for j, edges in zip(table.columns, table.edges, strict=True)
+        ]
+        assert set(itertools.product(*wanted)) <= found
+
+
+def with_tables(mixed_frame):
+    """A student with tables of numbers, of numbers and categories, and of categories."""
+    frame = mixed_frame()[0]
+    large, graz = frame["amount"].fillna(300) > 100, frame["city"] == "Graz"
+    y = large * frame["count"] + 3.0 * large * graz + 3.0 * graz * (frame["kind"] == "b")
+    pairs = [("amount", "count"), ("amount", "city"), ("city", "kind")]
+    return LinearStudentRegressor(interactions=pairs, interaction_bins=3).fit(frame, y)
+
+
+def near(edges):
+    beside = [np.nextafter(edges, -np.inf), np.nextafter(edges, np.inf)]
+    return np.concatenate([edges, *beside, [np.nan]])
+
+
+def test_a_table_that_is_wrong_at_one_pair_of_points_is_found(mixed_frame):
+    student = with_tables(mixed_frame)
+    model = lean_model(student_content(student))
+    sample = parity_sample(student, model)
+    for k, table in enumerate(model.tables):
+        for at in np.ndindex(table.values.shape[:2]):
+            wrong = table.values.copy()
+            wrong[at] += 1e-3
+            tables = list(model.tables)
+            tables[k] = replace(table, values=wrong)
+            scorer = LeanScorer(replace(model, tables=tuple(tables)), "numpy")
+            cells = dict(zip(scorer.columns, sample.rows.values, strict=True))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)
+                found = scorer.batch(cells)
+            assert np.abs(found - sample.answers[:, 0]).max() == pytest.approx(1e-3, rel=1e-6)
+
+
+def test_thresholds_of_all_trees_of_a_sum_are_tried(mixed_frame):
+    frame, y, _ = mixed_frame()
+    student = TreeSumStudentClassifier().fit(frame, y)
+    model = lean_model(student_content(student))
+    assert len(model.roots) > 1
+    rows = parity_rows(student, model)
+    for j, threshold in zip(model.feature, model.threshold, strict=True):
+        if j >= 0 and not model.columns[j].is_nominal:
+            assert {threshold, np.nextafter(threshold, np.inf)} <= set(rows.values[j])
 
 
 def test_the_worst_row_of_a_wide_table_is_told_in_part(rng, tmp_path):

@@ -43,7 +43,7 @@ def to_c(
     Parameters
     ----------
     model : estimator
-        A fitted tree, linear, MLP or soft tree student, or a distiller or search that holds one.
+        A fitted student of skdistill, or a distiller or search that holds one.
     path : str or path-like, default=None
         The file to write; an older one is replaced at once. The certificate goes beside it. None
         writes nothing.

@@ -16,8 +16,8 @@ def lean_scorer(model, engine="auto"):
     Parameters
     ----------
     model : estimator, str or path-like
-        A fitted tree, linear, MLP or soft tree student, or a distiller or search that holds one;
-        or a file that `save` wrote.
+        A fitted student of skdistill, or a distiller or search that holds one; or a file that
+        `save` wrote.
     engine : {"auto", "c", "numpy"}, default="auto"
         "c" compiles the student, which takes a second, "numpy" does not; "auto" compiles if cffi
         and a compiler are there. ``scorer.engine`` says which it is.

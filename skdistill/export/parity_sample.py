@@ -20,6 +20,9 @@ MIXED_ROWS = 4_000
 #: together.
 ALONE, ALONE_ROWS = 200, 10_000
 
+#: Rows on which both columns of a table take critical values, at most, for all tables together.
+PAIR_ROWS = 15_000
+
 #: A category that no column holds.
 UNSEEN = "«unseen' \"»"
 
@@ -60,12 +63,15 @@ def parity_rows(student, model, X=None):
 
     Besides rows of X, at most `GIVEN_ROWS` of them, drawn at random, there are rows with values
     exactly on, just above and just below every threshold and bin edge, between them and far
-    outside, missing values, levels, and categories never seen; alone and all at once.
+    outside, missing values, levels, and categories never seen; alone, all at once, and in both
+    columns of a table of pairs.
     """
     random = np.random.RandomState(0)
     critical = [critical_values(model, j) for j in range(len(model.columns))]
     tables = [[_mixed(values, MIXED_ROWS, random) for values in critical]]
     tables.append(_one_at_a_time(critical, random))
+    for table in getattr(model, "tables", ()):
+        tables.append(_both_at_a_time(model, table, critical, random))
     if X is not None:
         tables.append(some_rows(rows_of(student, model, X), random).values)
     return PlainColumns(
@@ -153,6 +159,29 @@ def _one_at_a_time(critical, random):
         column[starts[j] : starts[j + 1]] = own[j][: counts[j]]
         table.append(column)
     return table
+
+
+def _both_at_a_time(model, table, critical, random):
+    """Make rows in which both columns of a table take its critical values, in all combinations.
+
+    Of more than its share of `PAIR_ROWS` some are drawn.
+    """
+    own = [
+        critical[j] if edges is None else _near_knots(edges)
+        for j, edges in zip(table.columns, table.edges, strict=True)
+    ]
+    n_pairs, most = len(own[0]) * len(own[1]), max(PAIR_ROWS // len(model.tables), 1)
+    pairs = np.arange(n_pairs) if n_pairs <= most else random.randint(n_pairs, size=most)
+    rows = [values[[random.randint(len(values))] * len(pairs)] for values in critical]
+    for j, values, at in zip(table.columns, own, divmod(pairs, len(own[1])), strict=True):
+        rows[j] = values[at]
+    return rows
+
+
+def _near_knots(edges):
+    """Return numbers on, just beside and between edges, and a missing one."""
+    beside = [np.nextafter(edges, -np.inf), np.nextafter(edges, np.inf)]
+    return np.concatenate([edges, *beside, (edges[1:] + edges[:-1]) / 2, [np.nan]])
 
 
 def some_rows(X, random):

@@ -72,6 +72,8 @@ def student_content(student):
             name: _plain(getattr(student, name)) for name in KINDS[kind.__name__].attributes
         },
     }
+    if tables := student.file_tables():
+        header["tables"] = _plain(tables)
     content = StudentContent(header, arrays)
     try:
         check_content(content)
@@ -104,10 +106,23 @@ def check_size(model):
 
 
 def plain_params(student, kind):
-    """Return the parameters of a student that JSON can hold; tuples as lists."""
+    """Return the parameters of a student that JSON can hold; tuples as lists.
+
+    Without those that older versions of the file do not know where they have their default.
+    """
+    defaults, later = kind().get_params(deep=False), KINDS[kind.__name__].later_params
+    params = {name: _plain(getattr(student, name)) for name in defaults}
+    return {
+        name: value
+        for name, value in params.items()
+        if is_plain(value) and not (name in later and value == defaults[name])
+    }
+
+
+def lost_params(student):
+    """List the parameters of a student that JSON cannot hold."""
     params = student.get_params(deep=False)
-    params = {name: _plain(params[name]) for name in kind().get_params(deep=False)}
-    return {name: value for name, value in params.items() if is_plain(value)}
+    return sorted(name for name, value in params.items() if not is_plain(_plain(value)))
 
 
 def _plain(value):

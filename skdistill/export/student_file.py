@@ -8,13 +8,14 @@ import numpy as np
 
 from skdistill.exceptions import StudentFileError
 from skdistill.export.lean import certified_scorer
-from skdistill.export.student_content import deployed_student, student_content
+from skdistill.export.student_content import deployed_student, lost_params, student_content
 from skdistill.messages import warn_caller
 from skdistill.scorer.files import check_writable, write_atomically
 from skdistill.scorer.student_content import lean_model
 from skdistill.scorer.student_file import pack, read_student_file, unpack
 from skdistill.students.encoding import ColumnEncoding, Encoding
 from skdistill.students.kinds import STUDENTS
+from skdistill.students.pairs import PairTable
 from skdistill.students.tree import PlainTree
 
 __all__ = ["SKOPS_TRUSTED_TYPES", "load", "save", "student_from"]
@@ -22,7 +23,7 @@ __all__ = ["SKOPS_TRUSTED_TYPES", "load", "save", "student_from"]
 #: What ``skops.io.load(file, trusted=SKOPS_TRUSTED_TYPES)`` needs to load any student.
 SKOPS_TRUSTED_TYPES = tuple(
     f"{kind.__module__}.{kind.__qualname__}"
-    for kind in (*STUDENTS, PlainTree, Encoding, ColumnEncoding)
+    for kind in (*STUDENTS, PlainTree, Encoding, ColumnEncoding, PairTable)
 )
 
 
@@ -94,8 +95,7 @@ def save(model, path):
             "without code cannot hold what it changes: use joblib.dump."
         )
     content = student_content(student)
-    lost = sorted(set(student.get_params(deep=False)) - set(content.header["params"]))
-    if lost:
+    if lost := lost_params(student):
         warn_caller(
             f"The parameters {lost} are neither numbers nor text, so they are not saved: the "
             "loaded student has their defaults. They matter for training only."
@@ -163,10 +163,7 @@ def student_from(content):
     unknown = sorted(set(header["params"]) - set(known))
     if unknown:
         raise StudentFileError(f"{kind.__name__} has no parameters {unknown[:5]}.")
-    params = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in header["params"].items()
-    }
+    params = {name: _as_tuples(value) for name, value in header["params"].items()}
     student = kind(**params)
     arrays = {name: array.copy() for name, array in arrays.items()}
     student.n_features_in_ = len(header["columns"])
@@ -177,5 +174,10 @@ def student_from(content):
         student.classes_ = np.array(header["classes"], dtype=header["classes_dtype"])
     for name, value in header["attributes"].items():
         setattr(student, name, value)
-    student.restore(header["columns"], arrays)
+    tables = [header["tables"]] if "tables" in header else []
+    student.restore(header["columns"], arrays, *tables)
     return student
+
+
+def _as_tuples(value):
+    return tuple(map(_as_tuples, value)) if isinstance(value, list) else value

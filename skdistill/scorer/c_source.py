@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from skdistill.messages import shown
-from skdistill.scorer.model import LeanTree, fingerprint, n_answers
+from skdistill.scorer.model import LeanTree, axes_of, fingerprint, n_answers
 
 #: Outputs that a wide layer computes side by side, and partial sums of a narrow one.
 BLOCK, LANES = 32, 16
@@ -48,12 +48,22 @@ def c_source(model, *, name="student", dtype="double", main=False):
     if any(column.is_nominal for column in model.columns):
         parts += [_levels(model, dtype), _snippet("levels", name)]
     if isinstance(model, LeanTree):
-        parts.append(_tree_tables(model, dtype))
-        snippets.insert(0, "tree")
+        if model.intercept is None:
+            parts.append(_tree_tables(model, dtype))
+            snippets.insert(0, "tree")
+        else:
+            parts.append(_tree_sum_tables(model, dtype))
+            snippets = [_link(model), "tree_sum", *snippets]
     else:
         computed = _centred(model) if dtype == "float" else model
-        parts += [_network_tables(computed, dtype), _snippet("network", name), _layers(model)]
-        snippets = [_link(model), "score_network", *snippets]
+        parts += [_network_tables(computed, dtype), _snippet("add_point", name)]
+        if model.tables:
+            parts += [_snippet("add_curve_for_tables", name), _pair_tables(computed, dtype)]
+            parts += [_snippet("tables", name), _layers(model)]
+        else:
+            parts += [_snippet("add_curve", name), _layers(model)]
+        score = "score_tables" if model.tables else "score_network"
+        snippets = [_link(model), score, *snippets]
     parts += [_snippet(each, name) for each in snippets]
     parts.append(_schema(model, name, dtype))
     if main:
@@ -188,8 +198,12 @@ def _numbers_of(model):
             yield f"The curve of column {column.name!r} bends at", model.edges[j]
     if isinstance(model, LeanTree):
         yield "A leaf predicts", model.value.ravel()
+        if model.intercept is not None:
+            yield "The intercept is", model.intercept
         return
     yield "The curves hold", np.concatenate([model.intercept, *map(np.ravel, model.curves)])
+    for table in model.tables:
+        yield "A table of two columns holds", table.values.ravel()
     yield "The predictions are scaled by", np.array([model.scale, model.shift])
 
 
@@ -224,26 +238,76 @@ def _levels(model, dtype):
 
 
 def _tree_tables(model, dtype):
-    inner = np.flatnonzero(model.children_left >= 0)
-    leaves = np.flatnonzero(model.children_left < 0)
-    number = np.empty(len(model.feature), dtype=int)  # of inner nodes from 0, of leaves -1, -2, ...
-    number[inner] = np.arange(len(inner))
-    number[leaves] = -1 - np.arange(len(leaves))
-    some = inner if len(inner) else np.zeros(1, dtype=int)  # C has no empty tables
-    thresholds = model.threshold32 if dtype == "float" else model.threshold
-    ints = {
-        "node_column": np.maximum(model.feature[some], 0),
+    leaf = model.children_left < 0
+    number = np.where(leaf, -np.cumsum(leaf), np.cumsum(~leaf) - 1)  # leaves are -1, -2, ...
+    some = np.flatnonzero(~leaf) if not leaf.all() else np.zeros(1, dtype=int)
+    splits = _split_tables(model, some, dtype)
+    children = {
         "node_left": number[model.children_left[some]],
         "node_right": number[model.children_right[some]],
-        "node_missing_left": model.missing_left[some].astype(int),
     }
     return "\n".join(
         [
-            f"#define ROOT {number[0] if len(inner) else -1}",
-            *(_integers(name, values) for name, values in ints.items()),
-            _numbers("node_threshold", thresholds[some], dtype),
-            _numbers("leaf_answers", model.value[leaves].ravel(), dtype),
+            f"#define ROOT {number[0]}",
+            splits["node_column"],
+            *(_integers(name, values) for name, values in children.items()),
+            splits["node_missing_left"],
+            splits["node_threshold"],
+            _numbers("leaf_answers", model.value[leaf].ravel(), dtype),
         ]
+    )
+
+
+def _tree_sum_tables(model, dtype):
+    leaf = model.children_left < 0
+    n_splits = int(np.sum(~leaf))
+    number = np.where(leaf, n_splits + np.cumsum(leaf) - 1, np.cumsum(~leaf) - 1)
+    some = np.flatnonzero(~leaf) if n_splits else np.zeros(1, dtype=int)
+    following = np.where(leaf, number, number[[model.children_right, model.children_left]])
+    return "\n".join(
+        [
+            "typedef number weight; /* what leaves add */",
+            f"#define N_OUTPUTS {len(model.intercept)}",
+            f"#define N_TREES {len(model.roots)}",
+            f"#define N_SPLITS {n_splits}",
+            f"#define N_NODES {len(number)}",
+            _output_scale(model, 1.0, 0.0, dtype),
+            *_split_tables(model, some, dtype).values(),
+            _integers("next_nodes", following.T[np.argsort(number)].ravel()),
+            _integers("roots", number[model.roots]),
+            _integers("depths", _heights(model)[model.roots]),
+            _numbers("leaf_outputs", model.value[leaf].ravel(), dtype, type_name="weight"),
+            _numbers("intercept", model.intercept, dtype, type_name="weight"),
+        ]
+    )
+
+
+def _split_tables(model, nodes, dtype):
+    """Write what nodes ask, by name; there is at least one: C has no empty tables."""
+    thresholds = model.threshold32 if dtype == "float" else model.threshold
+    return {
+        "node_column": _integers("node_column", np.maximum(model.feature[nodes], 0)),
+        "node_missing_left": _integers("node_missing_left", model.missing_left[nodes].astype(int)),
+        "node_threshold": _numbers("node_threshold", thresholds[nodes], dtype),
+    }
+
+
+def _heights(model):
+    """Return how many splits there are at most below every node, itself included."""
+    heights = np.zeros(len(model.feature), dtype=int)
+    for node in reversed(np.flatnonzero(model.children_left >= 0)):
+        children = model.children_left[node], model.children_right[node]
+        heights[node] = 1 + max(heights[child] for child in children)
+    return heights
+
+
+def _output_scale(model, scale, shift, dtype):
+    """Write how the output of a regressor becomes its prediction."""
+    if model.classes is not None:
+        return ""
+    return (
+        f"#define OUTPUT_SCALE {_literal(scale, dtype)}\n"
+        f"#define OUTPUT_SHIFT {_literal(shift, dtype)}\n"
     )
 
 
@@ -254,16 +318,12 @@ def _network_tables(model, dtype):
     edge_start = np.cumsum([0, *(len(each) for each in edges)])
     curve_start = np.cumsum([0, *(len(curve) for curve in model.curves)])
     points = np.concatenate([*model.curves, np.zeros((1, len(model.intercept)))])
-    scale = ""
-    if model.classes is None:
-        scale = f"#define OUTPUT_SCALE {_literal(model.scale, dtype)}\n"
-        scale += f"#define OUTPUT_SHIFT {_literal(model.shift, dtype)}\n"
     return "\n".join(
         [
             f"typedef {weight} weight; /* curves and layers */",
             f"#define WIDTH {len(model.intercept)}",
             f"#define N_OUTPUTS {model.n_outputs}",
-            scale,
+            _output_scale(model, model.scale, model.shift, dtype),
             _integers("edge_start", edge_start),
             _integers("curve_start", curve_start),
             _numbers("curve_edges", every_edge, dtype),
@@ -271,6 +331,40 @@ def _network_tables(model, dtype):
             _numbers("intercept", model.intercept, weight, type_name="weight"),
         ]
     )
+
+
+def _pair_tables(model, dtype):
+    """Write the tables of pairs, and which point of every axis each point of a curve is."""
+    axes, of_table = axes_of(model)
+    edges = [np.zeros(0) if each is None else each for _, each in axes]
+    points = [_points_of_axis(model, j, each) for j, each in axes]
+    shapes = [table.values.shape for table in model.tables]
+    values = np.concatenate([table.values.ravel() for table in model.tables])
+    return "\n".join(
+        [
+            f"#define N_AXES {len(axes)}",
+            f"#define N_TABLES {len(shapes)}",
+            "",
+            _integers("axis_column", [j for j, _ in axes]),
+            _integers("axis_edge_start", np.cumsum([0, *map(len, edges)])),
+            _numbers("axis_edges", np.concatenate([*edges, np.zeros(1)]), dtype),
+            _integers("axis_point_start", np.cumsum([0, *map(len, points)])),
+            _integers("axis_points", np.concatenate(points)),
+            _integers("table_axes", np.ravel(of_table)),
+            _integers("table_start", np.cumsum([0, *(n_a * n_b for n_a, n_b, _ in shapes)])),
+            _integers("table_row_length", [n_b for _, n_b, _ in shapes]),
+            _numbers("table_points", values, dtype, type_name="weight"),
+        ]
+    )
+
+
+def _points_of_axis(model, j, edges):
+    """Return the point of an axis that each point of a curve is at, or after if it has no such."""
+    if edges is None:
+        return np.arange(len(model.curves[j]))
+    if not np.isin(edges, model.edges[j]).all():
+        raise ValueError(f"A table bends where the curve of {model.columns[j].name!r} does not.")
+    return np.append(np.searchsorted(edges, model.edges[j], side="right") - 1, len(edges))
 
 
 def _layers(model):
@@ -324,7 +418,7 @@ def _schema(model, name, dtype):
             for column in model.columns
         ],
         "classes": None if model.classes is None else list(model.classes),
-        "kind": "tree" if isinstance(model, LeanTree) else "network",
+        "kind": _form(model),
         "dtype": dtype,
         "sha256": fingerprint(model),
     }
@@ -344,6 +438,12 @@ def _schema(model, name, dtype):
             "",
         ]
     )
+
+
+def _form(model):
+    if not isinstance(model, LeanTree):
+        return "network"
+    return "tree" if model.intercept is None else "tree_sum"
 
 
 def _main_tables(model):

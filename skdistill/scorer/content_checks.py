@@ -12,6 +12,7 @@ import numpy as np
 
 from skdistill.exceptions import StudentFileError
 from skdistill.scorer.kinds import KINDS
+from skdistill.scorer.student_content import n_knots
 
 #: The fields of `PlainTree` that are arrays, with their types.
 TREE_ARRAYS = {
@@ -24,6 +25,9 @@ TREE_ARRAYS = {
     "weight": np.float64,
 }
 
+#: What a sum of trees has besides.
+SUM_ARRAYS = {"roots": np.int64, "intercept": np.float64}
+
 #: What a header holds.
 HEADER_KEYS = (
     "student",
@@ -35,12 +39,17 @@ HEADER_KEYS = (
     "attributes",
 )
 
+#: Numbers that tables of pairs may take where every level of a column has a row of its own, as in
+#: a `LeanTable`: a small file could have columns of many levels that share a row.
+MAX_TABLE_NUMBERS = 2**24
+
 #: Bytes that an array of class labels may take: strings are padded to the longest.
 MAX_CLASSES_BYTES = 2**26
 
 #: Whole numbers up to this are floats without loss.
 MAX_WHOLE = 2**53
 
+_OVERFLOW = "the weights are so large that their sums overflow"
 _CLASSES_DTYPE = re.compile(r"\|b1|\|[iu]1|<[iu][248]|<f[248]|<U[1-9][0-9]{0,7}|\|O")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _TYPE_OF_KIND = {"b": bool, "i": int, "u": int, "f": float, "U": str, "O": str}
@@ -53,7 +62,7 @@ def check_content(content):
     range.
     """
     header, arrays = content.header, content.arrays
-    _check_keys("the header", header, HEADER_KEYS)
+    _check_keys("the header", header, (*HEADER_KEYS, *({"tables"} & set(header))))
     kind = header["student"]
     require(isinstance(kind, str), "the name of the student is not text")
     require(
@@ -62,13 +71,16 @@ def check_content(content):
     )
     _check_params(header["params"])
     form = KINDS[kind].form
-    is_tree = form == "tree"
+    is_tree = form in ("tree", "tree_sum")
     _check_columns(header["columns"], header["has_names"], is_tree)
     _check_classes(header["classes"], header["classes_dtype"], kind.endswith("Classifier"))
     _check_attributes(header["attributes"], KINDS[kind].attributes)
+    if "tables" in header:
+        require(form == "additive", f"a {kind} has tables of pairs")
+        _check_tables(header["tables"], header["columns"])
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows is rejected
         if is_tree:
-            _check_tree(header, arrays)
+            _check_tree(header, arrays, form == "tree_sum")
         else:
             _check_network(header, arrays, form)
 
@@ -80,10 +92,20 @@ def require(condition, reason):
 
 
 def is_plain(value):
-    """Tell whether a parameter can be saved: None, a number, a string, or a list of integers."""
+    """Tell whether a parameter can be saved: None, a scalar, or a list of integers or of pairs."""
     if isinstance(value, list):
-        return all(type(each) is int and _is_number(each) for each in value)
+        return all(_is_integer(each) or _is_pair(each) for each in value)
     return value is None or _is_scalar(value)
+
+
+def _is_integer(value):
+    return type(value) is int and _is_number(value)
+
+
+def _is_pair(value):
+    """Tell whether this is a pair of columns: names or positions."""
+    is_list = isinstance(value, list) and len(value) == 2
+    return is_list and all(_is_integer(each) or _is_text(each) for each in value)
 
 
 def _check_keys(what, found, expected):
@@ -114,7 +136,7 @@ def _is_distinct(values):
 def _check_params(params):
     require(
         isinstance(params, dict) and all(is_plain(value) for value in params.values()),
-        "the parameters are not numbers, strings or lists of integers",
+        "the parameters are not numbers, strings or lists of integers or pairs",
     )
 
 
@@ -164,6 +186,43 @@ def _check_levels(column, is_tree):
         infrequent = column["has_infrequent"]
         require(type(infrequent) is bool, f"column {name!r} has an odd 'has_infrequent'")
         require(levels or infrequent, f"column {name!r} has no levels")
+
+
+def _check_tables(tables, columns):
+    """Check what the header says of tables of pairs; their arrays come later."""
+    require(isinstance(tables, list) and tables, "the tables of pairs are no list of tables")
+    known = [{(type(level), level) for level in column.get("levels", ())} for column in columns]
+    for k, table in enumerate(tables):
+        _check_keys(f"table {k}", table, ["columns", "axes", "strength"])
+        pair, axes, strength = table["columns"], table["axes"], table["strength"]
+        possible = isinstance(pair, list) and len(pair) == 2 and all(map(_is_integer, pair))
+        require(
+            possible and 0 <= pair[0] < pair[1] < len(columns),
+            f"table {k} is not of two columns, the first one before the second",
+        )
+        require(isinstance(axes, list) and len(axes) == 2, f"table {k} does not have two axes")
+        for j, axis in zip(pair, axes, strict=True):
+            _check_axis(axis, columns[j], known[j], f"table {k}, column {columns[j]['name']!r}")
+        possible = type(strength) is float and _is_number(strength) and strength >= 0
+        require(possible, f"table {k} has a strength that is no positive number")
+    require(_is_distinct([tuple(table["columns"]) for table in tables]), "a pair has two tables")
+
+
+def _check_axis(axis, column, known, what):
+    if "levels" not in column:
+        _check_keys(what, axis, ["fill_value"])
+        filled = axis["fill_value"], column["fill_value"]
+        possible = type(filled[0]) is type(filled[1]) and filled[0] == filled[1]
+        require(possible, f"{what}: its fill_value is not that of the column")
+        return
+    _check_keys(what, axis, ["levels", "has_infrequent"])
+    levels = axis["levels"]
+    possible = isinstance(levels, list) and all(
+        (level is None or _is_scalar(level)) and (type(level), level) in known for level in levels
+    )
+    require(possible and _is_distinct(levels), f"{what}: its levels are not some of the column's")
+    require(type(axis["has_infrequent"]) is bool, f"{what}: it has an odd 'has_infrequent'")
+    require(levels or axis["has_infrequent"], f"{what}: it has no levels")
 
 
 def _check_classes(classes, dtype, expected):
@@ -218,27 +277,32 @@ def _check_array(arrays, name, dtype, shape):
     return array
 
 
-def _check_tree(header, arrays):
-    _check_keys("the table of arrays", arrays, TREE_ARRAYS)
+def _check_tree(header, arrays, is_sum):
+    _check_keys("the table of arrays", arrays, TREE_ARRAYS | (SUM_ARRAYS if is_sum else {}))
     n_nodes = arrays["weight"].size
-    n_outputs = 1 if header["classes"] is None else len(header["classes"])
+    n_answers = 1 if header["classes"] is None else len(header["classes"])
+    n_outputs = _n_outputs(header["classes"]) if is_sum else n_answers
     left, right, feature, threshold, _, value, weight = (
         _check_array(arrays, name, dtype, (n_nodes, n_outputs) if name == "value" else (n_nodes,))
         for name, dtype in TREE_ARRAYS.items()
     )
     require(n_nodes, "the tree has no nodes")
+    roots = _check_roots(arrays, n_nodes) if is_sum else np.zeros(1, dtype=np.int64)
     parents = np.flatnonzero(left != -1)
     leaf = left == -1
     require((right[leaf] == -1).all(), "a node of the tree has one child")
     left, right = left[parents], right[parents]
     children = np.sort(np.concatenate([left, right]))
     require(
-        np.array_equal(children, np.arange(1, n_nodes)),
+        np.array_equal(children, np.delete(np.arange(n_nodes), roots)),
         "some node of the tree is not the child of exactly one other",
     )
     require(
         (left > parents).all() and (right > parents).all(), "a child is listed before its parent"
     )
+    tree_of = np.searchsorted(roots, np.arange(n_nodes), side="right")
+    same = (tree_of[left] == tree_of[parents]) & (tree_of[right] == tree_of[parents])
+    require(same.all(), "a child is in another tree than its parent")
     used = feature[parents]
     require(
         (used >= 0).all() and (used < len(header["columns"])).all() and (feature[leaf] < 0).all(),
@@ -248,10 +312,24 @@ def _check_tree(header, arrays):
     possible = (np.abs(threshold) < np.finfo(np.float32).max) | (threshold == np.inf)
     require(possible.all(), "a threshold is beyond the range of float32")
     require((weight > 0).all(), "a node of the tree has no weight")
-    if header["classes"] is not None:
+    if is_sum:
+        _check_sum(roots, value, _check_array(arrays, "intercept", np.float64, (n_outputs,)))
+    elif header["classes"] is not None:
         sums = np.abs(value.sum(axis=1) - 1.0)
         require((value >= 0).all() and (sums < 1e-6).all(), "a node holds no probabilities")
     _check_means(parents, left, right, value, weight)
+
+
+def _check_roots(arrays, n_nodes):
+    roots = _check_array(arrays, "roots", np.int64, (arrays["roots"].size,))
+    possible = len(roots) and roots[0] == 0 and roots[-1] < n_nodes
+    require(possible and (roots[1:] > roots[:-1]).all(), "the trees do not begin one after another")
+    return roots
+
+
+def _check_sum(roots, value, intercept):
+    bound = np.abs(intercept) + np.maximum.reduceat(np.abs(value), roots).sum(axis=0)
+    require((bound < np.finfo(np.float64).max / 4).all(), _OVERFLOW)
 
 
 def _check_means(parents, left, right, value, weight):
@@ -273,14 +351,16 @@ def _check_network(header, arrays, form):
     ends = [f".{k}" for k in range(n_layers)] if is_mlp else [""]
     names = [f"{name}{end}" for end in ends for name in ("coef", "intercept")]
     leaves = ["leaf_outputs"] if is_soft_tree else []
-    _check_keys("the table of arrays", arrays, [*numeric, *names, *leaves])
+    tables = header.get("tables", [])
+    of_tables = [name for k, table in enumerate(tables) for name in _table_arrays(k, table)]
+    _check_keys("the table of arrays", arrays, [*numeric, *names, *leaves, *of_tables])
     for name in numeric:
         edges = _check_array(arrays, name, np.float64, (arrays[name].size,))
         widths = np.diff(edges)
         require(len(edges) and (widths > 0).all(), f"{name!r} does not increase")
         require(np.isfinite(edges[-1] - edges[0]), f"{name!r} is too wide a range of numbers")
     n_codes = sum(_n_codes(column, arrays.get(f"edges.{j}")) for j, column in enumerate(columns))
-    n_outputs = 1 if classes is None or len(classes) <= 2 else len(classes)
+    n_outputs = _n_outputs(classes)
     last = arrays["intercept"].size if is_soft_tree else n_outputs
     widths = [n_codes, *(arrays[f"intercept{end}"].size for end in ends[:-1]), last]
     require(all(widths[1:]), "a layer has no units")
@@ -297,18 +377,64 @@ def _check_network(header, arrays, form):
         require(n_leaves & last == 0, f"a complete tree does not have {last} inner nodes")
         leaves = _check_array(arrays, "leaf_outputs", dtype, (n_leaves, n_outputs))
         _check_overflow([(leaves, np.zeros(n_outputs))], {})  # what they are multiplied by is <= 1
-    _check_overflow(layers, header["attributes"])
+    added = _check_table_arrays(tables, columns, arrays, n_outputs) if tables else 0.0
+    _check_overflow(layers, header["attributes"], added)
 
 
-def _check_overflow(layers, attributes):
+def _table_arrays(k, table):
+    """List the arrays of table k by name."""
+    sides = [side for side in (0, 1) if "levels" not in table["axes"][side]]
+    return [f"table.{k}", *(f"table.{k}.edges.{side}" for side in sides)]
+
+
+def _check_table_arrays(tables, columns, arrays, n_outputs):
+    """Check the arrays of tables of pairs; return the most that their sum can be."""
+    n_points = [_n_points(each, arrays.get(f"edges.{j}")) for j, each in enumerate(columns)]
+    n_numbers = sum(math.prod(n_points[j] for j in table["columns"]) for table in tables)
+    require(
+        n_numbers * n_outputs <= MAX_TABLE_NUMBERS,
+        f"its tables of pairs take {n_numbers * n_outputs:,} numbers at all levels of their "
+        f"columns; {MAX_TABLE_NUMBERS:,} are allowed",
+    )
+    added = np.zeros(n_outputs)
+    for k, table in enumerate(tables):
+        knots = []
+        for side, (j, axis) in enumerate(zip(table["columns"], table["axes"], strict=True)):
+            name, edges = f"table.{k}.edges.{side}", None
+            if "levels" not in axis:
+                edges = _check_array(arrays, name, np.float64, (arrays[name].size,))
+                _check_edges_of_axis(name, edges, arrays[f"edges.{j}"])
+            knots.append(n_knots(axis, edges))
+        values = _check_array(arrays, f"table.{k}", np.float64, (knots[0] * knots[1], n_outputs))
+        added += np.abs(values).max(axis=0)
+    return added
+
+
+def _check_edges_of_axis(name, edges, of_curve):
+    """Check that a table bends where the curve of its column does: C looks its bin up."""
+    possible = len(edges) and (np.diff(edges) > 0).all() and np.isin(edges, of_curve).all()
+    possible = possible and edges[0] == of_curve[0] and edges[-1] == of_curve[-1]
+    require(possible, f"{name!r} are not some edges of the curve, from its first to its last")
+
+
+def _n_points(column, edges):
+    """Return how many points a column has, at most, in a `LeanTable`."""
+    return len(column["levels"]) + 2 if edges is None else len(edges) + 1
+
+
+def _check_overflow(layers, attributes, added=0.0):
     """Check that no sum overflows in any row: inputs lie in [0, 1], so weights bound all sums."""
-    reason = "the weights are so large that their sums overflow"
     bound = np.ones(len(layers[0][0]))
     for weight, bias in layers:
-        bound = bound @ np.abs(weight, dtype=np.float64) + np.abs(bias)
-        require((bound < np.finfo(weight.dtype).max / 4).all(), reason)
+        bound = bound @ np.abs(weight, dtype=np.float64) + np.abs(bias) + added
+        require((bound < np.finfo(weight.dtype).max / 4).all(), _OVERFLOW)
     answer = bound.max() * attributes.get("y_scale_", 1.0) + abs(attributes.get("y_mean_", 0.0))
-    require(answer < np.finfo(np.float64).max / 4, reason)
+    require(answer < np.finfo(np.float64).max / 4, _OVERFLOW)
+
+
+def _n_outputs(classes):
+    """Return the number of margins, one if there are two classes, or 1 for a value."""
+    return 1 if classes is None or len(classes) <= 2 else len(classes)
 
 
 def _n_codes(column, edges):

@@ -207,6 +207,22 @@ def curve_positions(edges, values):
     return k + (inside - edges[k]) / np.diff(edges)[k]
 
 
+def axes_of(model):
+    """List the axes of the tables of a model: columns with the knots of a table, each one once.
+
+    Returns tuples of the position of a column and its edges, None for categories; and per table the
+    numbers of its two axes.
+    """
+    axes, of_table = {}, []
+    for table in model.tables:
+        pairs = zip(table.columns, table.edges, strict=True)
+        keys = [(j, None if each is None else each.tobytes()) for j, each in pairs]
+        for key, j, each in zip(keys, table.columns, table.edges, strict=True):
+            axes.setdefault(key, (len(axes), j, each))
+        of_table.append([axes[key][0] for key in keys])
+    return [axis[1:] for axis in axes.values()], of_table
+
+
 def n_answers(model):
     """Return how many numbers a model answers with: one per class, or the prediction."""
     return 1 if model.classes is None else len(model.classes)
@@ -262,7 +278,7 @@ def _arrays(model):
     tables = [
         array
         for table in model.tables
-        for array in (np.array(table.columns), *table.edges, table.values)
+        for array in (np.array(table.columns, dtype=np.int64), *table.edges, table.values)
         if array is not None
     ]
     return [*edges, *model.curves, model.intercept, *layers, *tables]

@@ -8,6 +8,7 @@ import numpy as np
 
 from skdistill.scorer.cells import NAN
 from skdistill.scorer.model import LeanTree, path_probabilities
+from skdistill.scorer.numpy_tables import TableSum
 
 #: Rows of a batch that are scored at a time: what they look up stays in the cache.
 BLOCK_ROWS = 1024
@@ -15,7 +16,9 @@ BLOCK_ROWS = 1024
 
 def numpy_engine(model):
     """Return an engine that scores rows and tables of a model, see `TreeEngine`."""
-    return TreeEngine(model) if isinstance(model, LeanTree) else NetworkEngine(model)
+    if not isinstance(model, LeanTree):
+        return NetworkEngine(model)
+    return TreeEngine(model) if model.intercept is None else TreeSumEngine(model)
 
 
 class TreeEngine:
@@ -38,11 +41,18 @@ class TreeEngine:
         Returns probabilities, or the prediction; None if a cell is infinite. Raises TypeError if a
         cell is not a number.
         """
+        x = self._cells(cells)
+        return None if x is None else self._answers[self._leaf(x, 0)]
+
+    def _cells(self, cells):
+        """Return the cells of a row as Python's numbers; None if one is infinite."""
         x = cells.tolist() if isinstance(cells, np.ndarray) else array("d", cells)
-        if not isfinite(sum(x)) and any(map(isinf, x)):
-            return None
-        nodes, node = self._nodes, 0
-        column, threshold, left, right, missing_left = nodes[0]
+        return None if not isfinite(sum(x)) and any(map(isinf, x)) else x
+
+    def _leaf(self, x, node):
+        """Return the leaf of a row below a node."""
+        nodes = self._nodes
+        column, threshold, left, right, missing_left = nodes[node]
         while left >= 0:
             cell = x[column]
             if column in self._levels:
@@ -52,26 +62,60 @@ class TreeEngine:
             goes_left = missing_left if cell != cell else cell <= threshold
             node = left if goes_left else right
             column, threshold, left, right, missing_left = nodes[node]
-        return self._answers[node]
+        return node
 
     def table(self, X):
         """Score a table of float64; answers are NaN in rows with an infinite cell."""
-        model = self._model
-        bad = np.isinf(X).any(axis=1)
+        answers = self._table_answers(self._ranked(X))
+        answers[np.isinf(X).any(axis=1)] = np.nan
+        return answers
+
+    def _table_answers(self, X):
+        return self._model.value[self._leaves(X, 0)].astype(np.float64)
+
+    def _ranked(self, X):
+        """Replace categories by the numbers that thresholds compare; NaN if missing or unknown."""
         X = X.copy() if self._levels else X
         for j, levels in self._levels.items():
             at = levels.positions(X[:, j])
             X[:, j] = np.where(at < levels.n_levels, at, np.nan)
-        node, rows = np.zeros(len(X), dtype=np.intp), np.arange(len(X))
+        return X
+
+    def _leaves(self, X, root):
+        """Return the leaves of rows below a node."""
+        model = self._model
+        node, rows = np.full(len(X), root, dtype=np.intp), np.arange(len(X))
         while len(rows):
             rows = rows[model.children_left[node[rows]] >= 0]
             at = node[rows]
             cell = X[rows, model.feature[at]]
             left = np.where(np.isnan(cell), model.missing_left[at], cell <= model.threshold[at])
             node[rows] = np.where(left, model.children_left[at], model.children_right[at])
-        answers = model.value[node].astype(np.float64)
-        answers[bad] = np.nan
-        return answers
+        return node
+
+
+class TreeSumEngine(TreeEngine):
+    """Scores a sum of trees, see `TreeEngine`."""
+
+    def __init__(self, model):
+        super().__init__(model)
+        self._roots = model.roots.tolist()
+        self._adds = model.value.tolist()
+
+    def row(self, cells):
+        """Score a row, see `TreeEngine.row`."""
+        x = self._cells(cells)
+        if x is None:
+            return None
+        parts = [self._adds[self._leaf(x, root)] for root in self._roots]
+        outputs = [sum(each) for each in zip(self._model.intercept.tolist(), *parts, strict=True)]
+        return _row_answer(self._model.classes, outputs)
+
+    def _table_answers(self, X):
+        outputs = np.tile(self._model.intercept, (len(X), 1))
+        for root in self._roots:
+            outputs += self._model.value[self._leaves(X, root)]
+        return _table_answers(self._model.classes, outputs)
 
 
 class NetworkEngine:
@@ -103,6 +147,7 @@ class NetworkEngine:
         self._left, self._width = np.array(lefts), np.array(widths)
         self._ends = _ends_of_curves(model)
         self._first, self._missing = np.array(self._first), np.array(self._missing)
+        self._tables = TableSum(model) if model.tables else None
 
     def row(self, cells):
         """Score a row, see `TreeEngine.row`."""
@@ -119,40 +164,35 @@ class NetworkEngine:
             piece = np.where(absent, self._missing, piece)
             share[absent] = 0.0
         for j, levels in self._levels.items():
-            piece[j] = self._first[j] + levels.position(x[j])
+            x[j] = levels.position(x[j])
+            piece[j] = self._first[j] + int(x[j])
             share[j] = 0.0
         out = share.astype(self._slopes.dtype) @ self._slopes.take(piece, axis=0)
         out += np.add.reduce(self._starts.take(piece, axis=0), axis=0)
         out += self._model.intercept
+        if self._tables is not None:
+            out += self._tables.sums(x[None])[0]
         if self._model.is_soft_tree:
             out = path_probabilities(out[None])[0]
         for weight, bias in self._model.layers:
             np.maximum(out, 0.0, out=out)
             out = out @ weight
             out += bias
-        return self._link_row(out.tolist())
+        return self._scaled(_row_answer(self._model.classes, out.tolist()))
+
+    def _scaled(self, answers):
+        if self._model.classes is not None:
+            return answers
+        return answers * self._model.scale + self._model.shift
 
     def _shares(self, inside, piece):
         return (inside - self._left[piece]) / self._width[piece]
-
-    def _link_row(self, out):
-        classes = self._model.classes
-        if classes is None:
-            return out[0] * self._model.scale + self._model.shift
-        if len(classes) == 2:
-            odds = exp(-abs(out[0]))
-            smaller, larger = odds / (1.0 + odds), 1.0 / (1.0 + odds)
-            return (smaller, larger) if out[0] > 0 else (larger, smaller)
-        largest = max(out)
-        odds = [exp(margin - largest) for margin in out]
-        total = sum(odds)
-        return tuple([each / total for each in odds])
 
     def table(self, X):
         """Score a table of cells, see `TreeEngine.table`."""
         starts = range(0, max(len(X), 1), BLOCK_ROWS)
         outputs = np.concatenate([self._outputs(X[at : at + BLOCK_ROWS]) for at in starts])
-        answers = self._link_table(outputs.astype(np.float64))
+        answers = self._scaled(_table_answers(self._model.classes, outputs.astype(np.float64)))
         answers[np.isinf(X).any(axis=1)] = np.nan
         return answers
 
@@ -160,20 +200,26 @@ class NetworkEngine:
         out = np.empty((len(X), len(self._model.intercept)), dtype=self._slopes.dtype)
         out[:] = self._model.intercept
         part = np.empty_like(out)  # with mode="clip" `take` fills it without a copy
+        points = None if self._tables is None else X.copy()
         for j, cells in enumerate(X.T):
             if j in self._levels:
-                piece = self._first[j] + self._levels[j].positions(cells)
+                level = self._levels[j].positions(cells)
+                if points is not None:
+                    points[:, j] = level
+                piece = self._first[j] + level
                 out += self._starts.take(piece, axis=0, out=part, mode="clip")
                 continue
             absent = np.isnan(cells)
-            at = np.searchsorted(self._lefts[j], cells, side="right")
-            piece = np.where(absent, self._missing[j], self._first[j] + at)
             inside = np.clip(cells, self._ends[0, j], self._ends[1, j])
+            at = np.searchsorted(self._lefts[j], inside, side="right")
+            piece = np.where(absent, self._missing[j], self._first[j] + at)
             share = np.where(absent, 0.0, self._shares(inside, piece)).astype(out.dtype)
             out += self._starts.take(piece, axis=0, out=part, mode="clip")
             self._slopes.take(piece, axis=0, out=part, mode="clip")
             part *= share[:, None]
             out += part
+        if points is not None:
+            out += self._tables.sums(points)
         if self._model.is_soft_tree:
             out = path_probabilities(out)
         for weight, bias in self._model.layers:
@@ -182,17 +228,33 @@ class NetworkEngine:
             out += bias
         return out
 
-    def _link_table(self, out):
-        if self._model.classes is None:
-            return out * self._model.scale + self._model.shift
-        if len(self._model.classes) == 2:
-            odds = np.exp(-np.abs(out))
-            smaller, larger = odds / (1.0 + odds), 1.0 / (1.0 + odds)
-            second_is_larger = out > 0
-            first = np.where(second_is_larger, smaller, larger)
-            return np.hstack([first, np.where(second_is_larger, larger, smaller)])
-        odds = np.exp(out - out.max(axis=1, keepdims=True))
-        return odds / odds.sum(axis=1, keepdims=True)
+
+def _row_answer(classes, outputs):
+    """Turn the outputs of a row, a list, into its probabilities; without classes into a number."""
+    if classes is None:
+        return outputs[0]
+    if len(classes) == 2:
+        odds = exp(-abs(outputs[0]))
+        smaller, larger = odds / (1.0 + odds), 1.0 / (1.0 + odds)
+        return (smaller, larger) if outputs[0] > 0 else (larger, smaller)
+    largest = max(outputs)
+    odds = [exp(margin - largest) for margin in outputs]
+    total = sum(odds)
+    return tuple([each / total for each in odds])
+
+
+def _table_answers(classes, outputs):
+    """Do the same with many rows, of shape (n_samples, n_outputs)."""
+    if classes is None:
+        return outputs
+    if len(classes) == 2:
+        odds = np.exp(-np.abs(outputs))
+        smaller, larger = odds / (1.0 + odds), 1.0 / (1.0 + odds)
+        second_is_larger = outputs > 0
+        first = np.where(second_is_larger, smaller, larger)
+        return np.hstack([first, np.where(second_is_larger, larger, smaller)])
+    odds = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+    return odds / odds.sum(axis=1, keepdims=True)
 
 
 @dataclass(frozen=True)

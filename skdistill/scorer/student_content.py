@@ -12,7 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skdistill.scorer.model import Column, LeanNetwork, LeanTree, curve_positions, exact_threshold
+from skdistill.scorer.model import (
+    Column,
+    LeanNetwork,
+    LeanTable,
+    LeanTree,
+    curve_positions,
+    exact_threshold,
+)
 
 
 @dataclass(frozen=True)
@@ -30,11 +37,17 @@ class StudentContent:
           has a code of its own) or ``has_infrequent``;
         * ``classes``: the labels, None for a regressor;
         * ``params`` and ``attributes``: of the estimator; a regressor's MLP needs its
-          ``y_scale_`` and ``y_mean_``.
+          ``y_scale_`` and ``y_mean_``;
+        * ``tables``, only of additive students with tables of pairs: per table the positions of its
+          ``columns``, and per column what ``axes`` has: ``fill_value`` (None where missing has a
+          knot of its own), or ``levels`` and ``has_infrequent`` (the last row is that of all other
+          categories); and its ``strength``.
     arrays : dict of str to ndarray
-        Of a tree the fields of `PlainTree`; else ``edges.J`` of the columns of numbers, and
-        ``coef`` and ``intercept``, of a soft tree also ``leaf_outputs``, or ``coef.K`` and
-        ``intercept.K`` of every layer.
+        Of a tree the fields of `PlainTree`, of a sum of trees those of all its trees one after the
+        other, with their ``roots`` and the ``intercept``; else ``edges.J`` of the columns of
+        numbers, and ``coef`` and ``intercept``, of a soft tree also ``leaf_outputs``, or ``coef.K``
+        and ``intercept.K`` of every layer. Of each table ``table.K``, a row per pair of knots, and
+        ``table.K.edges.0`` and ``table.K.edges.1`` of its columns of numbers.
     """
 
     header: dict
@@ -63,7 +76,8 @@ def _tree(header, arrays, classes):
     )
     # Infinite where only missing values go right: infinity is not a number in every language.
     threshold = np.minimum(threshold, np.finfo(np.float64).max)
-    value = arrays["value"]
+    value, is_sum = arrays["value"], "roots" in arrays
+    roots = arrays["roots"] if is_sum else np.zeros(1)
     return LeanTree(
         columns,
         classes,
@@ -72,7 +86,9 @@ def _tree(header, arrays, classes):
         feature.astype(np.int32),
         np.where(leaf, 0.0, threshold),
         arrays["missing_go_to_left"].astype(bool) & ~leaf,
-        value if classes is None else _floored(value),
+        value if is_sum or classes is None else _floored(value),
+        roots.astype(np.int32),
+        arrays["intercept"] if is_sum else None,
     )
 
 
@@ -115,6 +131,10 @@ def _network(header, arrays, classes):
         is_soft_tree="leaf_outputs" in arrays,
         scale=float(attributes.get("y_scale_", 1.0)),
         shift=float(attributes.get("y_mean_", 0.0)),
+        tables=tuple(
+            _table(table, header["columns"], arrays, f"table.{k}")
+            for k, table in enumerate(header.get("tables", ()))
+        ),
     )
 
 
@@ -135,10 +155,17 @@ def _curve_of_numbers(edges, fill_value, weights):
     if fill_value is None:
         points[-1] = weights[n_bins]
     elif n_bins:
-        at = curve_positions(edges, np.array([fill_value]))[0]
-        knot = min(int(at), n_bins - 1)
-        points[-1] = points[knot] + (at - knot) * (points[knot + 1] - points[knot])
+        points[-1] = _interpolated(edges, fill_value, points)
     return points
+
+
+def _interpolated(edges, value, points):
+    """Return what a curve, given by its points at its edges, is at a number."""
+    if len(edges) == 1:
+        return points[0]
+    at = curve_positions(edges, np.array([value]))[0]
+    knot = min(int(at), len(edges) - 2)
+    return points[knot] + (at - knot) * (points[knot + 1] - points[knot])
 
 
 def _curve_of_levels(levels, has_infrequent, weights):
@@ -147,3 +174,39 @@ def _curve_of_levels(levels, has_infrequent, weights):
     missing = weights[levels.index(None)] if None in levels else unknown
     known = [k for k, level in enumerate(levels) if level is not None]
     return tuple(levels[k] for k in known), np.vstack([weights[known], missing, unknown])
+
+
+def _table(table, columns, arrays, name):
+    """Turn values at pairs of knots into values at pairs of points, one axis after the other."""
+    positions, axes = tuple(table["columns"]), table["axes"]
+    edges = tuple(arrays.get(f"{name}.edges.{side}") for side in (0, 1))
+    shape = [n_knots(axis, each) for axis, each in zip(axes, edges, strict=True)]
+    values = arrays[name].reshape(*shape, -1)
+    for axis, each, j in zip(axes, edges, positions, strict=True):
+        values = _points_of_axis(axis, each, columns[j], values).swapaxes(0, 1)
+    return LeanTable(positions, edges, np.ascontiguousarray(values))
+
+
+def _points_of_axis(axis, edges, column, rows):
+    """Turn the rows of a table at its knots into those at its points."""
+    if edges is None:
+        return _points_of_levels(axis, column["levels"], rows)
+    if axis["fill_value"] is None:
+        return rows
+    return np.concatenate([rows, _interpolated(edges, axis["fill_value"], rows)[None]])
+
+
+def _points_of_levels(axis, levels, rows):
+    """Pick the rows of the levels of a column, then those of missing and unknown categories."""
+    rows = np.concatenate([rows, np.zeros_like(rows[:1])])  # no row of its own: it adds nothing
+    unknown = len(axis["levels"]) if axis["has_infrequent"] else len(rows) - 1
+    knot_of = {level: k for k, level in enumerate(axis["levels"])}
+    known = [knot_of.get(level, unknown) for level in levels if level is not None]
+    return rows[[*known, knot_of.get(None, unknown), unknown]]
+
+
+def n_knots(axis, edges):
+    """Return how many knots a column has: its edges, or levels, and missing or infrequent ones."""
+    if edges is None:
+        return len(axis["levels"]) + axis["has_infrequent"]
+    return len(edges) + (axis["fill_value"] is None)

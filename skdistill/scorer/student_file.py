@@ -21,13 +21,13 @@ from skdistill.exceptions import StudentFileError
 from skdistill.scorer.content_checks import check_content, require
 from skdistill.scorer.digest import sha256
 from skdistill.scorer.files import as_path
-from skdistill.scorer.kinds import KINDS
+from skdistill.scorer.kinds import version_of
 from skdistill.scorer.student_content import StudentContent
 
 __all__ = ["pack", "read_student_file", "unpack"]
 
 #: Rises with every change that an older skdistill would not understand.
-VERSION = 2
+VERSION = 3
 
 #: Largest size of a file in bytes.
 MAX_BYTES = 2**31
@@ -57,7 +57,7 @@ def pack(content):
     metadata = {
         "sha256": "0" * 64,
         "format": _FORMAT,
-        "version": str(KINDS[content.header["student"]].since),
+        "version": str(version_of(content.header)),
         "written_by": __version__,
         "student": _as_json(content.header),
     }

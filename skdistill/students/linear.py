@@ -92,8 +92,12 @@ class _LinearStudent(EncodedStudent):
     def file_tables(self):
         """Describe the tables of pairs, see `Student`."""
         return [
-            {"columns": list(table.columns), "axes": [described(axis) for axis in table.axes]}
-            for table in self.tables_
+            {
+                "columns": list(table.columns),
+                "axes": [described(axis) for axis in table.axes],
+                "strength": strength,
+            }
+            for table, (*_, strength) in zip(self.tables_, self.interactions_, strict=True)
         ]
 
     def restore(self, columns, arrays, tables=()):
@@ -103,6 +107,14 @@ class _LinearStudent(EncodedStudent):
             _restored_table(table, k, arrays, len(self.intercept_))
             for k, table in enumerate(tables)
         )
+        self._name_interactions([table["strength"] for table in tables])
+
+    def _name_interactions(self, strengths):
+        names = self.encoding_.names
+        self.interactions_ = [
+            (*(names[j] for j in table.columns), strength)
+            for table, strength in zip(self.tables_, strengths, strict=True)
+        ]
 
     def _fit_sum(self, X, objective_of, unit):
         """Fit curves and tables to checked rows; `objective_of` makes the loss of some rows."""
@@ -132,11 +144,7 @@ class _LinearStudent(EncodedStudent):
         )
         self.curves_ = self.encoding_.curves(self.coef_)
         self.tables_ = fitted.tables
-        names = self.encoding_.names
-        self.interactions_ = [
-            (*(names[j] for j in table.columns), size)
-            for table, size in zip(fitted.tables, fitted.strengths, strict=True)
-        ]
+        self._name_interactions(fitted.strengths)
 
     def _rescale(self, slope, intercept):
         self.coef_ = slope * self.coef_

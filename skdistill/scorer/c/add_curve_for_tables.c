@@ -1,25 +1,19 @@
-/* Adds what a column contributes at a point of its curve, or between it and the next one. */
-static void add_point(const weight *RESTRICT point, weight share, weight *RESTRICT sum)
-{
-    for (int i = 0; i < WIDTH; ++i) {
-        sum[i] += point[i] + share * (point[i + WIDTH] - point[i]);
-    }
-}
-
-static void add_curve(int column, number cell, weight *RESTRICT sum)
+/* Adds a curve, and returns the point at or before the cell: tables look it up. */
+static int add_curve(int column, number cell, weight *RESTRICT sum)
 {
     const weight *points = curve_points + (size_t)curve_start[column] * WIDTH;
 #if HAS_LEVELS
     if (level_count[column] >= 0) {
-        add_point(points + (size_t)level_of(column, cell) * WIDTH, 0, sum);
-        return;
+        const int level = level_of(column, cell);
+        add_point(points + (size_t)level * WIDTH, 0, sum);
+        return level;
     }
 #endif
     const number *edges = curve_edges + edge_start[column];
     const int n_edges = edge_start[column + 1] - edge_start[column];
     if (cell != cell) { /* missing has the last point */
         add_point(points + (size_t)n_edges * WIDTH, 0, sum);
-        return;
+        return n_edges;
     }
     int at = 0;
     for (int width = n_edges - 1; width > 1;) { /* the last bin whose left edge is not above */
@@ -33,4 +27,5 @@ static void add_curve(int column, number cell, weight *RESTRICT sum)
         share = share < 0 ? 0 : share > 1 ? 1 : share;
     }
     add_point(points + (size_t)at * WIDTH, (weight)share, sum);
+    return at;
 }

@@ -256,8 +256,8 @@ def test_a_page_shows_pairs_as_maps_and_as_two_way_tables(crossed):
     references = [each.partition(",")[0] for each in parsed.references]
     assert {each for each in references if each[0] != "#"} == {"data:image/png;base64"}
     tables = html.split('<div class="pairs">')[1].split("<h2>")[0]
-    assert "age \u2193" in tables
-    assert "claims \u2192" in tables
+    assert "age&nbsp;\u2193" in tables
+    assert "claims&nbsp;\u2192" in tables
     card = ScorecardDisplay.from_estimator(student, X[400:])
     drawn = re.findall(r'class="cell[^>]*>([^<]+)<', tables)
     expected = [f"{p:+d}" if p else "0" for pair in card.pairs for p in pair.points.ravel()]

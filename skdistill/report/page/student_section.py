@@ -188,7 +188,19 @@ def _two_way_table(pair, largest):
         for both in zip(pair.points, shares, strict=True)
     ]
     a, b = pair.names
-    return {"a": a, "b": b, "head": list(second), "rows": list(zip(first, rows, strict=True))}
+    return {
+        "a": a,
+        "b": b,
+        "head": list(map(_unbroken, second)),
+        "rows": list(zip(first, rows, strict=True)),
+    }
+
+
+def _unbroken(text):
+    """Keep comparisons and their numbers on one line."""
+    for sign in ("<", ">", "\u2264", "\u2265"):
+        text = text.replace(f"{sign} ", f"{sign}\u00a0")
+    return text
 
 
 def _comparisons(text):

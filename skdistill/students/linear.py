@@ -7,6 +7,8 @@ import numpy as np
 
 from skdistill.parameters import Interval, StrOptions
 from skdistill.soft_labels import (
+    SoftTargets,
+    centred,
     free_margins,
     free_outputs,
     margins_from_decision,
@@ -230,6 +232,8 @@ class LinearStudentClassifier(_LinearStudent, StudentClassifier):
     1.00
     """
 
+    gains_from_label_correction = True
+
     #: The soft terms that are convex in its weights.
     losses = ("kl", "logit_mse")
 
@@ -262,6 +266,42 @@ class LinearStudentClassifier(_LinearStudent, StudentClassifier):
         fitted = self._fit_sum(X, lambda rows: _distillation_objective(targets.take(rows)), unit)
         self.n_iter_ = fitted.n_iter
         self._keep(fitted)
+
+    def fit_on_top(self, X, codes, margins, sample_weight, classes):
+        """Fit, to observed classes, what has to be added to given margins.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+            Raw columns.
+        codes : ndarray of shape (n_samples,)
+            The observed class as an index into `classes`.
+        margins : ndarray of shape (n_samples, n_classes)
+            What the margins of this student are added to.
+        sample_weight : ndarray of shape (n_samples,)
+            Positive weights.
+        classes : ndarray of shape (n_classes,)
+            The class labels.
+
+        Returns
+        -------
+        freedom : float or None
+            The effective degrees of freedom of the fit; None if C is a number.
+        """
+        X = self._check_X(X, reset=True)
+        self.classes_ = classes
+        unit = weight_unit(sample_weight.sum(keepdims=True))
+        nothing = np.zeros(margins.shape)
+        targets = SoftTargets(nothing, codes, sample_weight / unit, alpha=0.0)
+        given = free_outputs(margins) if len(classes) == 2 else centred(margins)
+
+        def objective_of(rows):
+            return _on_top_of(given[rows], _distillation_objective(targets.take(rows)))
+
+        fitted = self._fit_sum(X, objective_of, unit)
+        self.n_iter_ = fitted.n_iter
+        self._keep(fitted)
+        return fitted.freedom
 
     def _margins(self, X):
         sums = _additive(self, X)
@@ -387,6 +427,7 @@ def _additive(student, X):
 
 def _distillation_objective(targets):
     terms, binary = targets.terms(), targets.n_classes == 2
+    free = slice(1 if binary else 0, None)
     proba, weight = targets.mixed()
     prior = targets.prior()
 
@@ -395,15 +436,26 @@ def _distillation_objective(targets):
 
     def loss(outputs):
         losses, gradient = weighted_loss(margins(outputs), terms)
-        return losses, gradient[:, 1:] if binary else gradient
+        return losses, gradient[:, free]
 
     near_solution = (proba + prior) / 2  # one-hot targets alone have no curvature
     return Objective(
         loss,
-        lambda outputs: weighted_curvature(margins(outputs), terms),
+        lambda outputs: weighted_curvature(margins(outputs), terms)[:, free],
         weight,
         start=free_margins(prior),
-        first_curvature=weight * np.mean(near_solution * (1.0 - near_solution), axis=1),
+        first_curvature=(weight[:, None] * near_solution * (1.0 - near_solution))[:, free],
+    )
+
+
+def _on_top_of(given, objective):
+    """Return the objective of what is added to given outputs."""
+    return Objective(
+        lambda added: objective.loss(given + added),
+        lambda added: objective.curvature(given + added),
+        objective.weight,
+        start=0.0 * objective.start,
+        first_curvature=objective.curvature(given),
     )
 
 
@@ -415,8 +467,8 @@ def _squared_error(values, weight):
 
     return Objective(
         loss,
-        lambda outputs: weight,
+        lambda outputs: weight[:, None],
         weight,
         start=np.average(values, axis=0, weights=weight),
-        first_curvature=weight,
+        first_curvature=weight[:, None],
     )

@@ -3,6 +3,7 @@
 import functools
 import re
 import sys
+from html import escape
 from html.parser import HTMLParser
 
 import numpy as np
@@ -17,9 +18,12 @@ from skdistill import (
     DistilledRegressor,
     LinearStudentClassifier,
     MLPStudentClassifier,
+    ScorecardDisplay,
     SoftTreeStudentClassifier,
     TreeStudentClassifier,
     TreeStudentRegressor,
+    TreeSumStudentClassifier,
+    TreeSumStudentRegressor,
     distillation_report,
     fidelity_report,
 )
@@ -130,7 +134,7 @@ def test_the_page_says_what_the_numbers_say(report):
     assert f"{score.student:.4f}" in html
     assert f"{report.fidelity.fidelity['kl_divergence'].value:.4f}" in html
     for sentence in report.fidelity.verdict.sentences:
-        assert sentence.replace("'", "&#39;") in html
+        assert escape(sentence).replace("&#x27;", "&#39;") in html
     assert report.provenance["Rows of this report"]["SHA-256"] in html
     verdict = report.fidelity.verdict
     assert f'class="verdict {verdict.status}"' in html
@@ -212,7 +216,11 @@ def test_the_fingerprint_of_the_rows_is_that_of_their_values(frame_case, monkeyp
 
 @pytest.mark.parametrize(
     ("student", "figure"),
-    [(TreeStudentClassifier(4), 'id="tree-'), (LinearStudentClassifier(), 'id="curves-')],
+    [
+        (TreeStudentClassifier(4), 'id="tree-'),
+        (TreeSumStudentClassifier(4), 'id="trees-0-'),
+        (LinearStudentClassifier(), 'id="curves-'),
+    ],
 )
 def test_readable_students_are_drawn(binary_task, student, figure):
     X, y = binary_task
@@ -220,8 +228,55 @@ def test_readable_students_are_drawn(binary_task, student, figure):
     model.fit(X[:400], y[:400])
     html = distillation_report(model, X[400:], y[400:], attributions=False, **QUICK).to_html()
     assert figure in html
-    assert ("<h3>As rules</h3>" in html) == isinstance(student, TreeStudentClassifier)
+    assert ("<h3>As rules</h3>" in html) == student.form.startswith("tree")
     assert ("<h3>Scorecard" in html) == isinstance(student, LinearStudentClassifier)
+
+
+@pytest.fixture(scope="module")
+def crossed():
+    """Return rows and classes that depend on a pair of columns, and on a third one."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=(700, 4)).round(2), columns=["age", "claims", "amount", "x"])
+    X.loc[::9, "claims"] = np.nan
+    score = 2.0 * ((X["age"] > 0) ^ (X["claims"].fillna(0) > 0)) + X["amount"]
+    return X, np.digitize(score, [0.5, 1.5])
+
+
+def test_a_page_shows_pairs_as_maps_and_as_two_way_tables(crossed):
+    X, y = crossed
+    student = LinearStudentClassifier(interactions=[("age", "claims"), ("age", "x")])
+    student.fit(X[:400], y[:400] > 0)
+    page = distillation_report(student, X[400:], y[400:] > 0, **QUICK)
+    html = page.to_html()
+    assert "one table for each of 2 pairs of them" in html
+    assert "What age and claims add together to the score" in html
+    assert "figure could not be drawn" not in html
+    parsed = Page(html)
+    assert parsed.open == []
+    references = [each.partition(",")[0] for each in parsed.references]
+    assert {each for each in references if each[0] != "#"} == {"data:image/png;base64"}
+    tables = html.split('<div class="pairs">')[1].split("<h2>")[0]
+    assert "age&nbsp;\u2193" in tables
+    assert "claims&nbsp;\u2192" in tables
+    card = ScorecardDisplay.from_estimator(student, X[400:])
+    drawn = re.findall(r'class="cell[^>]*>([^<]+)<', tables)
+    expected = [f"{p:+d}" if p else "0" for pair in card.pairs for p in pair.points.ravel()]
+    assert drawn == expected
+
+
+def test_a_page_shows_sums_of_trees_class_by_class(crossed):
+    X, y = crossed
+    student = TreeSumStudentClassifier(4).fit(X[:400], y[:400])
+    html = distillation_report(student, X[400:], y[400:], **QUICK).to_html()
+    assert "figure could not be drawn" not in html
+    assert all(f'id="trees-{k}-' in html for k in range(3))
+    assert "for the log-odds of class 2" in html
+    rules = html.split("<h3>As rules</h3>")[1].split("</table>")[0]
+    assert rules.count("<tr>") == 1 + 3 * student.n_leaves_
+    assert "Every row fulfils one rule of each tree." in html
+    student = TreeSumStudentRegressor(4).fit(X[:400], y[:400] * 1.0)
+    html = distillation_report(student, X[400:], y[400:] * 1.0, **QUICK).to_html()
+    assert f"Start from {student.intercept_[0]:+.4g} and add" in html
 
 
 def test_the_leaves_show_a_teacher_that_was_fitted_inside_on_codes(binary_task):

@@ -1,5 +1,7 @@
+import copy
 import itertools
 import math
+import pickle
 import sys
 import warnings
 
@@ -39,6 +41,8 @@ from skdistill import (
     MLPStudentRegressor,
     TreeStudentClassifier,
     TreeStudentRegressor,
+    TreeSumStudentClassifier,
+    TreeSumStudentRegressor,
     explain,
     reason_codes,
 )
@@ -188,9 +192,27 @@ SUMS_OF_TREES = {
         "multiclass",
     ),
     "tree student regressor": (TreeStudentRegressor, "prediction", "regression"),
+    "sum of trees": (lambda: TreeSumStudentClassifier(8), "log_odds", "binary"),
+    "sum of trees, 3 classes": (lambda: TreeSumStudentClassifier(8), "log_odds", "multiclass"),
+    "sum of trees, regressor": (lambda: TreeSumStudentRegressor(8), "prediction", "regression"),
     "linear student": (LinearStudentClassifier, "log_odds", "binary"),
     "linear student, 3 classes": (LinearStudentClassifier, "log_odds", "multiclass"),
     "linear student regressor": (LinearStudentRegressor, "prediction", "regression"),
+    "linear student with pairs": (
+        lambda: LinearStudentClassifier(interactions=[(0, 1), (1, 2), (1, 4)]),
+        "log_odds",
+        "binary",
+    ),
+    "linear student with pairs, 3 classes": (
+        lambda: LinearStudentClassifier(interactions=[(0, 1), (2, 3)]),
+        "log_odds",
+        "multiclass",
+    ),
+    "linear student with pairs, regressor": (
+        lambda: LinearStudentRegressor(interactions=[(0, 1), (0, 3)]),
+        "prediction",
+        "regression",
+    ),
 }
 
 
@@ -219,6 +241,8 @@ def test_what_adds_up_is_explained_exactly(name, tables):
         (lambda: quiet(xgboost.XGBClassifier), "probability"),
         (lambda: RandomForestClassifier(30, min_samples_leaf=20, random_state=0), "log_odds"),
         (LinearStudentClassifier, "probability"),
+        (lambda: LinearStudentClassifier(interactions=[(0, 1), (1, 2)]), "probability"),
+        (lambda: TreeSumStudentClassifier(8), "probability"),
         (lambda: MLPStudentClassifier((16,), max_epochs=30, random_state=0), "probability"),
         (lambda: MLPStudentClassifier((16, 8), max_epochs=30, random_state=0), "log_odds"),
     ],
@@ -272,7 +296,12 @@ def test_sampled_values_are_those_of_the_exact_explainer_of_shap(binary_task):
 @pytest.mark.filterwarnings("ignore:Most categories are unknown")
 @pytest.mark.parametrize("output", ["probability", "log_odds"])
 @pytest.mark.parametrize(
-    "student", [MLPStudentClassifier((16, 8), max_epochs=5), LinearStudentClassifier()]
+    "student",
+    [
+        MLPStudentClassifier((16, 8), max_epochs=5),
+        LinearStudentClassifier(),
+        LinearStudentClassifier(interactions=[("city", "amount"), ("kind", "city"), (0, 1)]),
+    ],
 )
 def test_students_asked_by_their_arrays_answer_as_they_do_themselves(student, output, mixed_frame):
     X, y, _ = mixed_frame()
@@ -340,6 +369,23 @@ def test_one_hot_codes_take_part_as_the_column_they_were_made_of(model, mixed_fr
     for i in range(2):
         expected = by_definition(model.predict_proba, X[i : i + 1], X[20:40])
         np.testing.assert_allclose(explanation.values[i], expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("output", ["log_odds", "probability"])
+def test_a_pair_of_codes_of_one_column_is_that_column(output, mixed_frame):
+    X, y, _ = mixed_frame()
+    # Columns of the codes: four cities, three kinds, amount, count, flag.
+    pairs = [(0, 1), (1, 4), (3, 7), (7, 8), (2, 7)]
+    model = make_pipeline(one_hot(), LinearStudentClassifier(interactions=pairs)).fit(X, y)
+    options = {"output": output, "max_evals": 5_000, "random_state": 0}
+    explanation = explain(model, X[:2], X[20:40], **options)
+    assert explanation.feature_names == list(X.columns)
+    answers = answers_of(model, output)
+    expected = [by_definition(answers, X[i : i + 1], X[20:40]) for i in range(2)]
+    atol = 1e-9 if output == "log_odds" else 0.02 * np.abs(expected).max()
+    np.testing.assert_allclose(explanation.values, expected, atol=atol)
+    total = explanation.base_values + explanation.values.sum(axis=1)
+    np.testing.assert_allclose(total, answers(X[:2]), atol=1e-9)
 
 
 def test_a_network_behind_a_scaler_is_asked_by_its_arrays(binary_task):
@@ -599,6 +645,53 @@ def test_reasons_are_the_positive_contributions_largest_first(mixed_frame):
     )
     pushed = [{reason.column for reason in row} for row in reasons]
     assert all(not up & {r.column for r in down} for up, down in zip(pushed, against, strict=True))
+
+
+@pytest.fixture(scope="module")
+def crossed():
+    """Return a student of three columns, two of which say nothing alone, and its rows."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=(600, 3)).round(2), columns=["age", "claims", "amount"])
+    X.loc[::10, "claims"] = np.nan
+    together = (X["age"] > 0) ^ (X["claims"].fillna(0) > 0)
+    y = (2.0 * together + X["amount"] > 1).to_numpy().astype(int)
+    return LinearStudentClassifier(interactions=[(0, 1)]).fit(X, y), X
+
+
+@pytest.mark.parametrize("output", ["log_odds", "probability"])
+def test_a_reason_names_the_column_that_it_makes_a_pair_with(output, crossed):
+    student, X = crossed
+    alone = copy.copy(student)
+    alone.tables_ = ()
+    options = {"output": "log_odds", "random_state": 0}
+    whole = explain(student, X[:50], X[50:], **options).values[:, :, 1]
+    by_curve = explain(alone, X[:50], X[50:], **options).values[:, :, 1]
+    by_pair = whole - by_curve
+    np.testing.assert_allclose(by_pair[:, 2], 0, atol=1e-12)
+    is_pair = by_pair > np.maximum(by_curve, 0)
+    found = reason_codes(student, X[:50], X[50:], output=output, max_evals=200, random_state=0)
+    others = {"age": "claims", "claims": "age"}
+    for i, row in enumerate(found):
+        for reason in row:
+            j = X.columns.get_loc(reason.column)
+            assert (reason.partner is not None) == (j < 2 and is_pair[i, j])
+            if reason.partner:
+                name, value = reason.partner
+                assert name == others[reason.column]
+                assert value == X[name][i] or np.isnan([value, X[name][i]]).all()
+    assert sum(reason.partner is not None for row in found for reason in row) > 20
+    assert not any(r.partner for row in reason_codes(alone, X[:50], X[50:]) for r in row)
+
+
+def test_reasons_say_a_pair_in_words():
+    assert Reason("age", 23.0, 0.4, ("claims", 5)).text() == "age 23 with claims 5"
+    assert Reason("city", "Linz", 0.4, ("claims", np.nan)).text() == "city Linz with claims missing"
+    assert Reason("flag", True, 0.4).text() == "flag True"
+    assert Reason("city", None, 0.4).text() == "city missing"
+    reason = Reason("age", 23.5, 0.4, ("claims", 5))
+    column, value, contribution = reason
+    assert (column, value, contribution) == ("age", 23.5, 0.4) == reason
+    assert pickle.loads(pickle.dumps(reason)).partner == ("claims", 5)
 
 
 def test_reasons_of_several_classes_are_those_of_the_predicted_one(multiclass_task):

@@ -91,14 +91,15 @@ def one_axes(ax, **subplots_kw):
     """Return the axes to draw on, or for None those of a new figure made with `subplots_kw`."""
     if ax is None:
         return import_pyplot().subplots(layout="constrained", **subplots_kw)[1]
-    if not _is_axes(ax):
+    if not is_axes(ax):
         raise TypeError(
             f"ax={shown(ax)}; a matplotlib Axes, or None for a new figure, was expected."
         )
     return ax
 
 
-def _is_axes(ax):
+def is_axes(ax):
+    """Tell whether something is a matplotlib Axes."""
     import_pyplot()
     from matplotlib.axes import Axes
 
@@ -232,9 +233,9 @@ def make_panels(ax, n_panels, n_cols, size):
     panels : ndarray of shape (n_panels,)
         The axes.
     """
-    if ax is not None and not _is_axes(ax):
+    if ax is not None and not is_axes(ax):
         panels = np.ravel(np.asarray(ax, dtype=object))
-        if not all(map(_is_axes, panels)):
+        if not all(map(is_axes, panels)):
             raise TypeError(
                 f"ax={shown(ax)}; a matplotlib Axes, an array of {n_panels} of them, or None for a "
                 "new figure, was expected."
@@ -248,16 +249,27 @@ def make_panels(ax, n_panels, n_cols, size):
     n_cols = min(n_cols, n_panels)
     n_rows = -(-n_panels // n_cols)
     if ax is None:
-        figsize = size[0] * n_cols, size[1] * n_rows
-        ax = import_pyplot().figure(figsize=figsize, layout="constrained").subplots()
+        ax = new_axes((size[0] * n_cols, size[1] * n_rows))
     ax.set_axis_off()
     grid = _grid_within(ax, n_rows, n_cols)
     return ax, np.array([ax.figure.add_subplot(grid[i]) for i in range(n_panels)])
 
 
-def _grid_within(ax, n_rows, n_cols):
+def new_axes(size):
+    """Return the axes that fill a new figure, whose size is in inches."""
+    return import_pyplot().figure(figsize=size, layout="constrained").subplots()
+
+
+def divide_axes(ax, heights):
+    """Return axes below each other in the place of another one, with heights in proportion."""
+    ax.set_axis_off()
+    grid = _grid_within(ax, len(heights), 1, height_ratios=heights)
+    return [ax.figure.add_subplot(grid[i]) for i in range(len(heights))]
+
+
+def _grid_within(ax, n_rows, n_cols, **room):
     """Divide the place of an axes, with room between if nothing else makes some."""
-    room = {} if ax.figure.get_layout_engine() else {"wspace": 0.5, "hspace": 0.7}
+    room |= {} if ax.figure.get_layout_engine() else {"wspace": 0.5, "hspace": 0.7}
     if ax.get_subplotspec() is not None:
         return ax.get_subplotspec().subgridspec(n_rows, n_cols, **room)
     box = ax.get_position()

@@ -399,7 +399,7 @@ def _better_nodes(student, matrix, objective, nodes, leaf):
     found_rows = rows_by(found_leaf)
     is_possible = min(map(len, found_rows)) >= rows_of(student.min_samples_leaf, n_rows)
     if is_possible and objective.loss(found_rows) < objective.loss(rows_by(leaf)):
-        return found, found_leaf
+        return with_centred_thresholds(found, matrix), found_leaf
     return nodes, leaf
 
 
@@ -432,6 +432,28 @@ def walk(nodes, columns, n_rows):
             queue.append((nodes["children_left"][at], rows[left]))
             queue.append((nodes["children_right"][at], rows[~left]))
     return node
+
+
+def with_centred_thresholds(nodes, matrix):
+    """Return the arrays of a tree with thresholds midway between the rows that they divide.
+
+    Thresholds that were found among those of all rows are anywhere between them.
+    """
+    threshold = nodes["threshold"].copy()
+    queue = [(0, np.arange(len(matrix)))]
+    while queue:
+        at, rows = queue.pop()
+        if nodes["children_left"][at] < 0:
+            continue
+        value = matrix[rows, nodes["feature"][at]]
+        low, is_missing = value <= threshold[at], np.isnan(value)
+        high = ~low & ~is_missing
+        left = np.where(is_missing, nodes["missing_go_to_left"][at], low)
+        queue.append((nodes["children_left"][at], rows[left]))
+        queue.append((nodes["children_right"][at], rows[~left]))
+        if low.any() and high.any():
+            threshold[at] = float(value[low].max()) / 2 + float(value[high].min()) / 2
+    return {**nodes, "threshold": threshold}
 
 
 def tree_of_rows(nodes, leaf, target, weight, unit, described):

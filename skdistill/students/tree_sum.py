@@ -23,6 +23,7 @@ from skdistill.students.tree import (
     ordinal_rows,
     rows_of,
     tree_of_rows,
+    with_centred_thresholds,
 )
 from skdistill.students.tree_sum_growth import Distillation, Growth, SquaredError, grow_sum
 
@@ -101,7 +102,7 @@ class _TreeSumStudent(Student):
         )
         grown, intercept = grow_sum(objective, growth, start, weight.sum())
         described = {"levels": levels, "names": tuple(column_names(self))}
-        trees = [_plain(tree, cuts, weight, unit, described) for tree in grown]
+        trees = [_plain(tree, cuts, matrix, weight, unit, described) for tree in grown]
         return centred_sum(trees, intercept)
 
 
@@ -329,7 +330,7 @@ def _with_root_zero(value):
     return value
 
 
-def _plain(grown, cuts, weight, unit, described):
+def _plain(grown, cuts, matrix, weight, unit, described):
     """Turn a grown tree into plain arrays."""
     feature, threshold = cuts.nodes(np.array(grown.split))
     nodes = {
@@ -339,5 +340,6 @@ def _plain(grown, cuts, weight, unit, described):
         "threshold": threshold,
         "missing_go_to_left": np.array(grown.missing_left),
     }
+    nodes = with_centred_thresholds(nodes, matrix)
     values = np.array(grown.value)[grown.node]
     return tree_of_rows(nodes, grown.node, values, weight, unit, described)

@@ -1,15 +1,21 @@
-"""The curves of an additive student, one per column, as one class or the regression sees them."""
+"""The curves and tables of an additive student, as one class or the regression sees them."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from skdistill.columns import column_values_as
+from skdistill.columns import column_values_as, take_rows
 from skdistill.report.plotting import rank_knots
-from skdistill.students.encoding import ColumnEncoding, Encoding
+from skdistill.students.encoding import ColumnEncoding, Encoding, knot_design
 
 #: Slices of the axis of a numeric column that rows are counted in.
 N_SLICES = 40
+
+#: Rows of X that are drawn as points in the table of a pair.
+SAMPLED_ROWS = 300
+
+#: Joins the names of a pair.
+TIMES = " \u00d7 "
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,7 @@ class Curve:
     @property
     def range(self):
         """Smallest and largest number at fit, or a longer range if they are nearly the same."""
-        return _range(self.encoding)
+        return range_of(self.encoding)
 
     @property
     def slices(self):
@@ -62,9 +68,7 @@ class Curve:
     @property
     def level_names(self):
         """What people read for each knot of a nominal column, and for a level without a knot."""
-        other = "any other" if None in self.encoding.levels else "any other or missing"
-        named = ["missing" if level is None else str(level) for level in self.encoding.levels]
-        return [*named, *[other] * self.encoding.has_infrequent, other]
+        return _level_names(self.encoding)
 
     @property
     def level_values(self):
@@ -86,40 +90,90 @@ class Curve:
 
 
 @dataclass(frozen=True)
+class Pair:
+    """What a pair of columns adds to the prediction, beyond the curves of both.
+
+    Attributes
+    ----------
+    columns : tuple of int
+        Positions of the two columns.
+    names : tuple of str
+        Their names.
+    axes : tuple of ColumnEncoding
+        Where the knots of the table are along either column, as those of a `Curve`.
+    encodings : tuple of ColumnEncoding
+        Where those of the two curves are, which have more of them.
+    values : ndarray of shape (n_knots_a, n_knots_b)
+        What the pair adds at every pair of knots.
+    importance : float
+        Mean of the absolute values, over the rows of X or else over the pairs of knots.
+    sample : tuple of ndarray or None
+        The values of both columns in some rows of X; None without X.
+    """
+
+    columns: tuple
+    names: tuple
+    axes: tuple
+    encodings: tuple
+    values: np.ndarray
+    importance: float
+    sample: tuple | None = None
+
+    def level_names(self, which):
+        """Return what people read for each knot of a nominal column, 0 or 1, and at no knot."""
+        return _level_names(self.axes[which])
+
+    def at(self, first, second):
+        """Look up what the pair adds, in log-odds or the unit of the prediction.
+
+        The values of the first and of the second column are as `column_values` returns them.
+        """
+        of_a, of_b = (
+            knot_design(axis, axis.positions(values))
+            for axis, values in zip(self.axes, (first, second), strict=True)
+        )
+        return of_b.multiply(of_a @ self.values).sum(axis=1)
+
+
+@dataclass(frozen=True)
 class Additive:
-    """An additive student as curves.
+    """An additive student as curves and tables of pairs.
 
     Attributes
     ----------
     curves : tuple of Curve
         One per column, in the order of the columns.
     intercept : float
-        What is added to their sum: the prediction on average.
+        What is added to the sum of curves and tables: the prediction on average.
     n_rows : int or None
         Number of rows that the curves are centred over; None if it is their knots.
+    pairs : tuple of Pair
+        The tables; often none.
     """
 
     curves: tuple
     intercept: float
     n_rows: int | None
+    pairs: tuple = ()
 
 
 def additive_curves(student, position, rows=None):
-    """Split a fitted additive student into its curves, centred over rows or over their knots.
+    """Split a fitted additive student into its curves, centred over rows or their knots, and pairs.
 
     Their sum and the intercept are the log-odds of the class at `position` against the geometric
     mean of the others, or the prediction.
     """
-    contrast = _contrast(len(student.intercept_), position, getattr(student, "classes_", None))
+    contrast = contrast_of(len(student.intercept_), position, getattr(student, "classes_", None))
     curves = tuple(
         _curve(student.encoding_, j, values @ contrast, rows)
         for j, values in enumerate(student.curves_)
     )
     intercept = float(student.intercept_ @ contrast) + sum(curve.centre for curve in curves)
-    return Additive(curves, intercept, None if rows is None else rows.shape[0])
+    pairs = tuple(_pair(student.encoding_, table, contrast, rows) for table in student.tables_)
+    return Additive(curves, intercept, None if rows is None else rows.shape[0], pairs)
 
 
-def _contrast(n_outputs, position, classes):
+def contrast_of(n_outputs, position, classes):
     """Weights of the outputs in the prediction: a class against the mean of the others."""
     if classes is None or len(classes) == 1:
         return np.ones(n_outputs)
@@ -141,6 +195,31 @@ def _curve(encoding, j, values, rows):
     return Curve(j, name, column, values - centre, float(centre), importance, counts)
 
 
+def _pair(encoding, table, contrast, rows):
+    values, sample = table.values @ contrast, None
+    names, encodings = (
+        tuple(of_all[j] for j in table.columns) for of_all in (encoding.names, encoding.columns)
+    )
+    if rows is None:
+        importance = np.abs(values).mean()
+    else:
+        added = table.look_up(encoding, encoding.positions(rows, dtype=np.float64)) @ contrast
+        importance = np.abs(added).mean()
+        some = take_rows(rows, np.unique(np.linspace(0, len(added) - 1, SAMPLED_ROWS).astype(int)))
+        sample = tuple(
+            column_values_as(some, j, levels=encoding.columns[j].levels, name=encoding.names[j])
+            for j in table.columns
+        )
+    return Pair(table.columns, names, table.axes, encodings, values, float(importance), sample)
+
+
+def _level_names(encoding):
+    """Return what people read for each knot of a nominal column, and for a level without a knot."""
+    other = "any other" if None in encoding.levels else "any other or missing"
+    named = ["missing" if level is None else str(level) for level in encoding.levels]
+    return [*named, *[other] * encoding.has_infrequent, other]
+
+
 def _look_up(column, values, x):
     """Return the curve through some values at the knots, at x; 0 at unknown levels."""
     positions = column.positions(x).astype(np.float32)[:, None]
@@ -160,11 +239,12 @@ def _counts(column, x):
 
 def _slices(column):
     knots = rank_knots(column.edges)
-    knots = _range(column) if knots is None else knots
+    knots = range_of(column) if knots is None else knots
     return np.interp(np.linspace(0, 1, N_SLICES + 1), np.linspace(0, 1, len(knots)), knots)
 
 
-def _range(column):
+def range_of(column):
+    """Return smallest and largest number at fit, or a longer range if they are nearly the same."""
     low, high = column.edges[0], column.edges[-1]
     finest = 2 * N_SLICES * np.spacing(max(abs(low), abs(high)))  # else slices have no width
     return low, low + max(high - low or 1.0, finest)

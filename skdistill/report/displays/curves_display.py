@@ -1,4 +1,4 @@
-"""Show the curves of an additive student."""
+"""Show the curves of an additive student, and the tables of its pairs."""
 
 from numbers import Integral
 
@@ -8,7 +8,8 @@ from skdistill.formatting import percent
 from skdistill.messages import shown
 from skdistill.models import student_and_teacher
 from skdistill.parameters import Interval, validate_params
-from skdistill.report.displays.curves import additive_curves
+from skdistill.report.displays.curves import TIMES, additive_curves
+from skdistill.report.displays.heat_map import draw_heat_map
 from skdistill.report.plotting import (
     class_position,
     make_panels,
@@ -23,15 +24,15 @@ from skdistill.students.kinds import of_form
 #: What is drawn beside the curves: visible on light and dark backgrounds.
 GREY = "0.6"
 
-#: Letters of a level, and of the name of a column, that are shown.
-MAX_LETTERS = 22
+#: Letters of a level, and of the name of a column, that are shown, and of each name of a pair.
+MAX_LETTERS, MAX_OF_PAIR = 22, 14
 
 #: Size of the panel of one column in a new figure, in inches.
 PANEL = 3.9, 2.9
 
 
 class CurvesDisplay:
-    """What each column adds to the prediction of an additive student.
+    """What each column, and each pair of columns, adds to the prediction of an additive student.
 
     Use `from_estimator` to make one.
 
@@ -40,16 +41,18 @@ class CurvesDisplay:
     curves : tuple of Curve
         The curves, the most important ones first.
     intercept : float
-        The curves' sum and the intercept are the student's prediction.
+        The sum of curves and tables and the intercept are the student's prediction.
     unit : str, default="contribution"
         Name of the axis that the curves share.
     n_rows : int or None, default=None
         Number of rows that the curves are centred over; None if it is their knots.
+    pairs : tuple of Pair, default=()
+        The tables of pairs, the most important ones first.
 
     Attributes
     ----------
     axes_ : ndarray of shape (n_drawn,)
-        The axes of the curves that were drawn.
+        The axes of the curves that were drawn, then those of the pairs.
     bounding_ax_ : matplotlib Axes or None
         The axes that they are drawn in; None if an array of axes was passed.
     figure_ : matplotlib Figure
@@ -67,6 +70,10 @@ class CurvesDisplay:
     intercept. The importance of a column is the mean of the absolute values of its centred curve,
     over the same. With more than two classes, what is drawn for class k is its curve less the mean
     of the curves of the others: the log-odds of the class against the geometric mean of the rest.
+    The same holds for tables of pairs, but they are not centred: over the rows that the student was
+    fitted on, a table is 0 on average for every value of either of its columns, so it holds nothing
+    that a curve could. Its importance is the mean of its absolute values over the rows of X, or
+    without X over its pairs of knots.
 
     Examples
     --------
@@ -81,19 +88,28 @@ class CurvesDisplay:
     >>> display = CurvesDisplay.from_estimator(student, X, n_columns=3)
     >>> len(display.axes_)
     3
+
+    The heat map of a pair beside the two most important curves:
+
+    >>> student = LinearStudentClassifier(interactions=1).fit(X, forest.predict_proba(X))
+    >>> display = CurvesDisplay.from_estimator(student, X, n_columns=2)
+    >>> len(display.axes_)
+    3
     """
 
-    def __init__(self, curves, intercept, *, unit="contribution", n_rows=None):
+    def __init__(self, curves, intercept, *, unit="contribution", n_rows=None, pairs=()):
         self.curves = curves
         self.intercept = intercept
         self.unit = unit
         self.n_rows = n_rows
+        self.pairs = pairs
 
     @classmethod
     @validate_params(
         {
             "columns": ["array-like", None],
             "n_columns": [Interval(Integral, 0, None, closed="left")],
+            "n_pairs": [Interval(Integral, 0, None, closed="left")],
         }
     )
     def from_estimator(
@@ -103,6 +119,7 @@ class CurvesDisplay:
         *,
         columns=None,
         n_columns=6,
+        n_pairs=3,
         class_of_interest=None,
         ax=None,
         **plot_kw,
@@ -121,11 +138,14 @@ class CurvesDisplay:
             important ones.
         n_columns : int, default=6
             Largest number of curves to draw if `columns` is None.
+        n_pairs : int, default=3
+            Largest number of pairs to draw, the most important ones; with `columns`, of those whose
+            columns are both among them.
         class_of_interest : int, float, bool, str or None, default=None
             The class whose log-odds are shown; None for ``classes_[1]`` if there are two classes.
         ax : matplotlib Axes, array of matplotlib Axes or None, default=None
-            Where to draw: one axes that is filled with a grid, or one axes per curve; None makes
-            a new figure.
+            Where to draw: one axes that is filled with a grid, or one axes per curve and pair; None
+            makes a new figure.
         **plot_kw : dict
             Passed to `plot`.
 
@@ -144,28 +164,48 @@ class CurvesDisplay:
             If there is no such column or class, or more than two classes and none of interest.
         """
         display = read_curves(cls, estimator, X, class_of_interest=class_of_interest)
-        return display.plot(ax, columns=columns, n_columns=n_columns, **plot_kw)
+        return display.plot(ax, columns=columns, n_columns=n_columns, n_pairs=n_pairs, **plot_kw)
 
-    def plot(self, ax=None, *, columns=None, n_columns=6, n_cols=3, max_levels=10, **line_kw):
-        """Draw curves, all on one scale.
+    def plot(
+        self,
+        ax=None,
+        *,
+        columns=None,
+        n_columns=6,
+        n_pairs=3,
+        n_cols=3,
+        max_levels=10,
+        cmap=None,
+        **line_kw,
+    ):
+        """Draw curves, all on one scale, and pairs as heat maps, all in the same colours.
 
         Missing values have a marker of their own at the right, where the student knows what they
-        add. A low histogram below a curve shows where the rows of X are.
+        add, and rows and columns of heat maps that are set off. A low histogram below a curve shows
+        where the rows of X are, as some hundred points do on a heat map, which is white where
+        nothing is added.
 
         Parameters
         ----------
         ax : matplotlib Axes, array of matplotlib Axes or None, default=None
-            Where to draw: one axes that is filled with a grid, or one axes per curve; None makes
-            a new figure.
+            Where to draw: one axes that is filled with a grid, or one axes per curve and pair; None
+            makes a new figure.
         columns : list of str or int, or None, default=None
             Names or positions of the columns to draw; None for the most important ones.
         n_columns : int, default=6
             Largest number of curves to draw if `columns` is None.
+        n_pairs : int, default=3
+            Largest number of pairs to draw, the most important ones; with `columns`, of those whose
+            columns are both among them.
         n_cols : int, default=3
-            Largest number of curves side by side.
+            Largest number of panels side by side.
         max_levels : int, default=10
             Largest number of levels of a nominal column that have a bar of their own, those that
-            matter most; the others share a line from the lowest to the highest.
+            matter most; the others share a line from the lowest to the highest. A heat map has as
+            many of them.
+        cmap : str, matplotlib Colormap or None, default=None
+            Colours of the heat maps, from what lowers the prediction to what raises it; None for
+            "RdBu_r".
         **line_kw : dict
             Passed to matplotlib's ``plot`` for the curves of numeric columns.
 
@@ -179,20 +219,24 @@ class CurvesDisplay:
         ImportError
             If matplotlib is not installed.
         ValueError
-            If there is no such column, or another number of axes than of columns.
+            If there is no such column, or another number of axes than of curves and pairs.
         """
         curves = self._chosen(columns, n_columns)
-        self.bounding_ax_, self.axes_ = make_panels(ax, len(curves), n_cols, PANEL)
+        pairs = self._chosen_pairs(None if columns is None else curves, n_pairs)
+        n_panels = len(curves) + len(pairs)
+        self.bounding_ax_, self.axes_ = make_panels(ax, n_panels, n_cols, PANEL)
         self.figure_ = self.axes_[0].figure
         over = "its knots" if self.n_rows is None else f"{self.n_rows:,} rows"
         label = self.unit
         if ax is None:
             statement = f"Each curve is 0 on average over {over}; ± is its mean absolute value"
+            if pairs:
+                statement += "\nA pair adds to the curves of both of its columns"
             self.figure_.suptitle(statement, size="medium")
         else:
             label += f"\n(0 on average over {over})"
         limits = _shared_limits(curves)
-        for curve, panel in zip(curves, self.axes_, strict=True):
+        for curve, panel in zip(curves, self.axes_[: len(curves)], strict=True):
             if curve.is_nominal:
                 _draw_levels(panel, curve, max_levels, line_kw.get("color", "C0"))
                 panel.set_xlabel(label, parse_math=False)
@@ -203,7 +247,19 @@ class CurvesDisplay:
                 panel.set_ylim(limits)
             title = f"{shorten(curve.name, MAX_LETTERS)} (±{curve.importance:.2g})"
             panel.set_title(title, parse_math=False)
+        largest = max((np.abs(pair.values).max() for pair in pairs), default=0.0) or 1.0
+        for pair, panel in zip(pairs, self.axes_[len(curves) :], strict=True):
+            draw_heat_map(panel, pair, largest, self.unit, cmap=cmap, max_levels=max_levels)
+            names = TIMES.join(shorten(name, MAX_OF_PAIR) for name in pair.names)
+            panel.set_title(f"{names} (±{pair.importance:.2g})", parse_math=False)
         return self
+
+    def _chosen_pairs(self, curves, n_pairs):
+        if not isinstance(n_pairs, Integral) or n_pairs < 0:
+            raise ValueError(f"n_pairs={n_pairs!r} was passed; 0 or more was expected.")
+        columns = None if curves is None else {curve.column for curve in curves}
+        pairs = [pair for pair in self.pairs if columns is None or columns.issuperset(pair.columns)]
+        return pairs[:n_pairs]
 
     def _chosen(self, columns, n_columns):
         if columns is None:
@@ -246,6 +302,7 @@ def read_curves(cls, estimator, X=None, *, class_of_interest=None):
             else f"log-odds of class {student.labels[position]}"
         ),
         n_rows=additive.n_rows,
+        pairs=tuple(sorted(additive.pairs, key=lambda pair: -pair.importance)),
     )
 
 

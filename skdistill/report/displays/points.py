@@ -82,14 +82,18 @@ class PointsRow:
         At most `max_levels` levels are named, None for all; "any other" are those never seen or too
         rare.
         """
-        condition = self.condition
-        if isinstance(condition, NumberCondition):
-            return condition.text(name="")
-        words = [levels_text(condition.levels, max_levels)] if condition.levels else []
-        if condition.missing:
-            known = condition.levels + condition.others
-            words.append("any other" if None in known else "any other or missing")
-        return ", ".join(words)
+        return condition_text(self.condition, max_levels)
+
+
+def condition_text(condition, max_levels=None):
+    """Put a condition of a table of points into words, see `PointsRow.text`."""
+    if isinstance(condition, NumberCondition):
+        return condition.text(name="")
+    words = [levels_text(condition.levels, max_levels)] if condition.levels else []
+    if condition.missing:
+        known = condition.levels + condition.others
+        words.append("any other" if None in known else "any other or missing")
+    return ", ".join(words)
 
 
 def points_of_curve(curve, factor, n_bins, x=None):
@@ -109,6 +113,17 @@ def best_bins(values, segment, n_bins):
 
     The number of the segment of each value is passed, from 0 and without gaps; the first segment of
     every bin, of which there are at most `n_bins`, is returned.
+    """
+    sums = np.stack([np.bincount(segment, values**power) for power in range(3)])
+    return merge_segments(sums[:, :, None], n_bins)
+
+
+def merge_segments(sums, n_bins):
+    """Merge neighbouring segments into bins whose means follow the values in them most closely.
+
+    `sums` of shape (3, n_segments, n_profiles) are those of the weights of all values, of the
+    values and of their squares, side by side for profiles of which each has means of its own. The
+    first segment of every bin, of which there are at most `n_bins`, is returned.
 
     Notes
     -----
@@ -119,18 +134,19 @@ def best_bins(values, segment, n_bins):
     Bellman, "On the approximation of curves by line segments using dynamic programming",
     Communications of the ACM 4 (1961), doi:10.1145/366573.366611.
     """
-    sums = [np.bincount(segment, values**power) for power in range(3)]
-    weight, first, second = (np.concatenate([[0.0], np.cumsum(total)]) for total in sums)
-    start, end = np.triu_indices(len(weight), 1)  # every bin there can be: start <= segment < end
-    mean = (first[end] - first[start]) / (weight[end] - weight[start])
-    cost = np.full((len(weight), len(weight)), np.inf)
-    cost[start, end] = second[end] - second[start] - mean * (first[end] - first[start])
+    n_ends = sums.shape[1] + 1
+    start, end = np.triu_indices(n_ends, 1)  # every bin there can be: start <= segment < end
+    before = np.concatenate([np.zeros_like(sums[:, :1]), np.cumsum(sums, axis=1)], axis=1)
+    weight, first, second = before[:, end] - before[:, start]
+    mean = np.divide(first, weight, out=np.zeros_like(first), where=weight > 0)
+    cost = np.full((n_ends, n_ends), np.inf)
+    cost[start, end] = (second - mean * first).sum(axis=1)
     total, last_start = cost[0], []
-    for _ in range(1, min(n_bins, len(weight) - 1)):
+    for _ in range(1, min(n_bins, n_ends - 1)):
         one_more = total[:, None] + cost
         last_start.append(one_more.argmin(axis=0))
         total = one_more.min(axis=0)
-    starts, end = [], len(weight) - 1
+    starts, end = [], n_ends - 1
     for best in reversed(last_start):
         end = int(best[end])
         starts.append(end)
@@ -142,10 +158,7 @@ def _bin_rows(curve, factor, n_bins, x):
     edges, fill_value = curve.encoding.edges, curve.encoding.fill_value
     followed = _followed_values(curve, x)
     added = curve.at(followed)
-    cuts = [
-        shortest_between(edge, edge + LEEWAY * (following - edge))
-        for edge, following in pairwise(edges)
-    ]
+    cuts = cuts_after(edges)
     occupied, segment = np.unique(np.searchsorted(cuts, followed), return_inverse=True)
     starts = best_bins(added, segment, n_bins)
     inner = [cuts[occupied[start] - 1] for start in starts[1:]]
@@ -169,6 +182,14 @@ def _bin_rows(curve, factor, n_bins, x):
         missing = NumberCondition(curve.column, curve.name, low=np.inf, missing=True)
         rows.append(PointsRow(missing, round(factor * curve.missing)))
     return rows
+
+
+def cuts_after(edges):
+    """Return where bins may end: at every edge but the last, or a little beyond it."""
+    return [
+        shortest_between(edge, edge + LEEWAY * (following - edge))
+        for edge, following in pairwise(edges)
+    ]
 
 
 def _followed_values(curve, x):

@@ -15,11 +15,18 @@ from skdistill.models import student_and_teacher
 from skdistill.parameters import Interval, validate_params
 from skdistill.report.displays.conditions import NumberCondition
 from skdistill.report.displays.curves import additive_curves
+from skdistill.report.displays.heat_map import slant_if_long
+from skdistill.report.displays.pair_points import points_of_pair
 from skdistill.report.displays.points import Scaling, points_of_curve
 from skdistill.report.plotting import (
     class_position,
+    divide_axes,
     draw_if_possible,
+    import_pyplot,
+    is_axes,
     make_panels,
+    new_axes,
+    readable_on,
     rows_for,
     shorten,
     shown_student,
@@ -27,8 +34,8 @@ from skdistill.report.plotting import (
 from skdistill.students.kinds import CLASSIFIERS, of_form
 from skdistill.weighted_statistics import weighted_correlation
 
-#: Letters of a bin that are shown in the picture.
-MAX_LETTERS = 32
+#: Letters of a bin that are shown in the picture, and of a bin of a pair.
+MAX_LETTERS, MAX_OF_PAIR = 32, 20
 
 #: What is drawn beside the bars: visible on light and dark backgrounds.
 GREY = "0.6"
@@ -39,8 +46,11 @@ SCALING = Scaling(points_to_double_odds=20, base_points=600, base_odds=50)
 #: Letters in a line of the title of the picture.
 TITLE_LETTERS = 75
 
-#: Size of the picture in inches: the width of a panel, and the height of a row.
-WIDTH, ROW = 6.0, 0.22
+#: Size of the picture in inches: the width of a panel, and the height of a row and of a pair.
+WIDTH, ROW, PAIR = 6.0, 0.22, 2.8
+
+#: Colours of the points of pairs, from those against the good class to those for it.
+DIVERGING = "PuOr"
 
 
 @dataclass(frozen=True)
@@ -84,11 +94,13 @@ class ScorecardDisplay:
         The class that points speak for.
     fidelity : TableFidelity or None, default=None
         How closely the table follows the student; None if it was not compared.
+    pairs : tuple of PairPoints, default=()
+        The two-way tables of the student's pairs of columns.
 
     Attributes
     ----------
     axes_ : ndarray of shape (n_panels,)
-        The axes that were drawn on.
+        The axes that were drawn on: those of the bins, then one per pair.
     bounding_ax_ : matplotlib Axes or None
         The axes that they are drawn in; None if an array of axes was passed.
     figure_ : matplotlib Figure
@@ -107,7 +119,10 @@ class ScorecardDisplay:
     on average. The table is not the student: bins replace a numeric curve by steps, and points are
     rounded. The bins of a column end at knots of its curve, or a little beyond where that takes
     fewer digits, and follow the curve most closely over the rows of X, or over the knots if there
-    is no X; neighbours with equal points are merged. `fidelity` says what that costs.
+    is no X; neighbours with equal points are merged. A pair of columns is a two-way table, whose
+    bins are found in the same way, each column's along all of the other's; a cell has the mean of
+    what the pair adds to the rows in it, or where there are none in the middle of it.
+    `fidelity` says what all that costs.
 
     Values never seen, and missing ones, get the points that the student's prediction for them is
     worth: "any other" levels are those never seen or too rare to have a weight, a missing number
@@ -135,13 +150,14 @@ class ScorecardDisplay:
     (569,)
     """
 
-    def __init__(self, base, rows, scaling, *, classes, good_class, fidelity=None):
+    def __init__(self, base, rows, scaling, *, classes, good_class, fidelity=None, pairs=()):
         self.base = base
         self.rows = rows
         self.scaling = scaling
         self.classes = classes
         self.good_class = good_class
         self.fidelity = fidelity
+        self.pairs = pairs
 
     @classmethod
     @validate_params(
@@ -176,7 +192,7 @@ class ScorecardDisplay:
             Rows, as the estimator takes them, that the bins are to fit and that the table is
             compared with the student on; None for the knots of the curves, and no comparison.
         n_bins : int, default=5
-            Largest number of bins of a numeric column.
+            Largest number of bins of a numeric column, and of either column in the table of a pair.
         points_to_double_odds : float, default=20
             Points that double the odds of the good class.
         base_points : float, default=600
@@ -221,11 +237,13 @@ class ScorecardDisplay:
         Returns
         -------
         points : ndarray of shape (n_samples,), int
-            `base` plus the points of each column.
+            `base` plus the points of each column and of each pair.
         """
         points = np.full(len(X), self.base)
         for row in self.rows:
             points += row.points * row.condition.holds(X)
+        for pair in self.pairs:
+            points += pair.of(X)
         return points
 
     def proba_from_points(self, points):
@@ -259,6 +277,12 @@ class ScorecardDisplay:
             f"{scaling.base_points:g} points are odds of {scaling.base_odds:g} to 1 for class "
             f"{self.good_class}, {scaling.points_to_double_odds:g} more double them.",
         ]
+        if self.pairs:
+            n_pairs = f"each of {len(self.pairs)} pairs" if len(self.pairs) > 1 else "a pair"
+            sentences.append(
+                "Everybody gets the points of one bin of every column and those of one cell of "
+                f"{n_pairs}."
+            )
         if fidelity is not None:
             sentences.append(
                 f"On {fidelity.n_rows:,} rows the probability differs from the student's by "
@@ -274,24 +298,25 @@ class ScorecardDisplay:
         -------
         frame : pandas.DataFrame
             The columns "column", "bin", "points" and, if it was made with rows, "share" of them;
-            the first row holds the points that every row gets.
+            the first row holds the points that every row gets, the last ones those of the cells of
+            pairs, whose "column" are both names.
 
         Raises
         ------
         ImportError
             If pandas is not installed.
         """
-        frame = {
-            "column": ["base", *(row.name for row in self.rows)],
-            "bin": ["every row", *(row.text() for row in self.rows)],
-            "points": [self.base, *(row.points for row in self.rows)],
-        }
-        if self.fidelity is not None:
-            frame["share"] = [1.0, *(row.share for row in self.rows)]
+        lines = [("base", "every row", self.base, 1.0)]
+        lines += [(row.name, row.text(), row.points, row.share) for row in self.rows]
+        lines += [(pair.name, *cell) for pair in self.pairs for cell in pair.cells()]
+        columns = map(list, zip(*lines, strict=True))
+        frame = dict(zip(("column", "bin", "points", "share"), columns, strict=True))
+        if self.fidelity is None:
+            del frame["share"]
         return pandas_frame(frame)
 
     def plot(self, ax=None, *, max_lines=45, max_levels=3):
-        """Draw the table: a bar of points for every bin, column by column.
+        """Draw the table: a bar of points for every bin, and a two-way table for every pair.
 
         Parameters
         ----------
@@ -315,15 +340,17 @@ class ScorecardDisplay:
         """
         columns = _side_by_side(self._blocks(max_levels), max_lines)
         longest = max(map(len, columns))
-        size = WIDTH, ROW * longest + 1.2
-        self.bounding_ax_, self.axes_ = make_panels(ax, len(columns), len(columns), size)
+        self.bounding_ax_, self.axes_ = _panels(ax, len(columns), longest, len(self.pairs))
         self.figure_ = self.axes_[0].figure
         points = [row.points for row in self.rows]
         low, high = min(points, default=0), max(points, default=0)
         limits = low - 0.15 * (high - low) - 1, high + 0.45 * (high - low) + 1
-        for panel, lines in zip(self.axes_, columns, strict=True):
+        for panel, lines in zip(self.axes_[: len(columns)], columns, strict=True):
             _draw_lines(panel, lines)
             panel.set(xlim=limits, ylim=(longest - 0.4, -0.6), xlabel="points")
+        largest = max((np.abs(pair.points).max() for pair in self.pairs), default=0) or 1
+        for panel, pair in zip(self.axes_[len(columns) :], self.pairs, strict=True):
+            _draw_pair(panel, pair, largest, max_levels)
         title = "\n".join(fill(sentence, TITLE_LETTERS) for sentence in self.sentences())
         like_text = {"size": "medium", "parse_math": False}
         if ax is None:
@@ -359,6 +386,10 @@ def make_scorecard(cls, estimator, X=None, scaling=SCALING, *, n_bins=5, good_cl
         scaling,
         classes=classes,
         good_class=classes.tolist()[good],
+        pairs=tuple(
+            points_of_pair(pair, scaling.factor, n_bins, rows)
+            for pair in sorted(additive.pairs, key=lambda pair: -pair.importance)
+        ),
     )
     if X is not None:
         proba = card.proba_from_points(card.points(rows))[:, good]
@@ -418,6 +449,45 @@ def _write_points(ax, y, line):
     if line.share is not None:
         edge = ax.get_yaxis_transform()
         ax.annotate(percent(line.share), (1, y), (0, 0), xycoords=edge, ha="right", **where)
+
+
+def _panels(ax, n_columns, longest, n_pairs):
+    """Make axes for columns of lines and, below them, for pairs; see `make_panels`."""
+    size = WIDTH, ROW * longest + 1.2
+    if not n_pairs or not (ax is None or is_axes(ax)):
+        return make_panels(ax, n_columns + n_pairs, n_columns, size)
+    below = PAIR * -(-n_pairs // n_columns)
+    ax = new_axes((WIDTH * n_columns, size[1] + below)) if ax is None else ax
+    upper, lower = divide_axes(ax, [size[1], below])
+    of_lines = make_panels(upper, n_columns, n_columns, size)[1]
+    of_pairs = make_panels(lower, n_pairs, n_columns, size)[1]
+    return ax, np.concatenate([of_lines, of_pairs])
+
+
+def _draw_pair(ax, pair, largest, max_levels):
+    """Draw a two-way table; its colours reach from minus the largest number of points to it."""
+    first, second = (
+        [shorten(text.replace("<=", "≤"), MAX_OF_PAIR) for text in pair.texts(which, max_levels)]
+        for which in (0, 1)
+    )
+    get_cmap = import_pyplot().get_cmap
+    colors = get_cmap(DIVERGING)(0.5 + 0.35 * pair.points / largest)
+    ax.imshow(colors, aspect="auto")
+    for i, j in np.ndindex(pair.points.shape):
+        text = f"{pair.points[i, j]:+d}" if pair.points[i, j] else "0"
+        if pair.shares is not None:
+            text += f"\n{percent(pair.shares[i, j])}"
+        where = {"ha": "center", "va": "center", "size": "small"}
+        ax.text(j, i, text, color=readable_on(colors[i, j]), **where)
+    a, b = pair.names
+    ax.set_yticks(range(len(first)), first, parse_math=False)
+    ax.set_xticks(range(len(second)), second, parse_math=False)
+    slant_if_long(ax, second)
+    ax.set_xlabel(shorten(b, MAX_LETTERS), parse_math=False)
+    ax.set_ylabel(shorten(a, MAX_OF_PAIR), parse_math=False)
+    ax.set_title(shorten(pair.name, 2 * MAX_OF_PAIR), parse_math=False)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
 
 
 def _table(additive, scaling, n_bins, rows):

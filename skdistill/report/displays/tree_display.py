@@ -1,18 +1,28 @@
-"""Show a tree student as rules and as a picture."""
+"""Show a tree student, or a sum of trees, as rules and as a picture."""
 
 import numpy as np
 
 from skdistill.formatting import pandas_frame
 from skdistill.models import student_and_teacher
-from skdistill.report.displays.tree_picture import draw_tree
-from skdistill.report.displays.tree_rules import leaf_facts, rules_of
+from skdistill.report.displays.curves import contrast_of
+from skdistill.report.displays.heat_map import DIVERGING
+from skdistill.report.displays.tree_picture import Part, draw_trees
+from skdistill.report.displays.tree_rules import (
+    is_sum,
+    leaf_facts,
+    rules_of,
+    rules_of_sum,
+    trees_of,
+)
 from skdistill.report.plotting import class_position, draw_if_possible, import_pyplot, shown_student
 from skdistill.students.kinds import of_form
 
 #: Heading and format of what is known of a rule; None is the format of scores.
 _COLUMNS = {
+    "tree": ("tree", "d"),
     "label": ("class", ""),
     "score": ("student", None),
+    "student_score": ("student", None),
     "teacher_score": ("teacher", None),
     "observed": ("observed", None),
     "purity": ("purity", ".3f"),
@@ -22,20 +32,23 @@ _COLUMNS = {
 
 
 class TreeDisplay:
-    """A tree student as rules, one per leaf, and as a picture.
+    """A tree student, or a sum of trees, as rules, one per leaf, and as a picture.
 
     Use `from_estimator` to make one.
 
     Parameters
     ----------
-    tree : PlainTree
-        The tree as plain arrays.
+    trees : tuple of PlainTree
+        The tree as plain arrays, or the trees of a sum.
     rules : tuple of Rule
-        One rule per leaf, in the order in which they are shown.
+        One rule per leaf, in the order in which they are shown, tree by tree.
     missing_occurs : list of bool or None, default=None
         Per column, whether branches have to say where missing values go; None for yes.
     name : str or None, default=None
         Title of the text and the picture.
+    intercept : float or None, default=None
+        What the leaves of a sum of trees are added to; None for a single tree, whose leaves are the
+        predictions.
 
     Attributes
     ----------
@@ -55,6 +68,11 @@ class TreeDisplay:
     column that were never seen at fit go where missing values go. "missing" is said wherever such
     rows follow a branch, unless there are none among the rows of X.
 
+    In a sum of trees every row falls in one leaf of each tree. Their numbers and the intercept add
+    up to the log-odds of a class, with more than two classes against the geometric mean of the
+    others, or to the prediction. On average over the rows that it was fitted on a tree adds 0 to
+    the outputs of the student, so the intercept is what it starts from.
+
     Examples
     --------
     The rules of a tree distilled from a forest:
@@ -72,13 +90,21 @@ class TreeDisplay:
     student  teacher  observed  purity  rows   share  rule
       0.909    0.909     0.913   0.913   379  66.61%  worst radius <= 16.795
       0.061    0.061     0.058   0.942   190  33.39%  worst radius > 16.795
+
+    What the leaves of a sum of trees are added to:
+
+    >>> from skdistill import TreeSumStudentRegressor
+    >>> trees = TreeSumStudentRegressor(max_splits=1).fit(data.data, 2.0 * data.target)
+    >>> TreeDisplay.from_estimator(trees).sentence()
+    'Start from +1.255 and add the number of one leaf of the tree.'
     """
 
-    def __init__(self, tree, rules, *, missing_occurs=None, name=None):
-        self.tree = tree
+    def __init__(self, trees, rules, *, missing_occurs=None, name=None, intercept=None):
+        self.trees = trees
         self.rules = rules
         self.missing_occurs = missing_occurs
         self.name = name
+        self.intercept = intercept
 
     @classmethod
     def from_estimator(
@@ -98,7 +124,8 @@ class TreeDisplay:
         Parameters
         ----------
         estimator : estimator
-            A fitted `TreeStudentClassifier` or `TreeStudentRegressor`, a distiller with such a
+            A fitted `TreeStudentClassifier` or `TreeStudentRegressor`, a
+            `TreeSumStudentClassifier` or `TreeSumStudentRegressor`, a distiller with such a
             student, a Pipeline that ends in one of them, or a search over them.
         X : array-like or data frame of shape (n_samples, n_features) or None, default=None
             Rows to count in every leaf, as the estimator takes them; None to take the leaves'
@@ -109,8 +136,9 @@ class TreeDisplay:
             A fitted model whose predictions on these rows are shown beside the student's; None for
             the teacher of the distiller, if it is there.
         class_of_interest : int, float, bool, str or None, default=None
-            The class whose probability is shown; None for ``classes_[1]`` if there are two
-            classes, else for the most probable one of every leaf.
+            The class whose probability, or log-odds in a sum of trees, is shown; None for
+            ``classes_[1]`` if there are two classes, else for the most probable one of every leaf
+            of a tree; a sum of trees needs one then.
         ax : matplotlib Axes or None, default=None
             Where to draw; None makes a new figure.
         name : str or None, default=None
@@ -130,7 +158,8 @@ class TreeDisplay:
         TypeError
             If its student is no tree of ours.
         ValueError
-            If y or a teacher is passed without X, or there is no such class.
+            If y or a teacher is passed without X, or there is no such class, or more than two and
+            none of interest with a sum of trees.
         """
         display = read_tree(
             cls, estimator, X, y, teacher=teacher, class_of_interest=class_of_interest, name=name
@@ -141,7 +170,7 @@ class TreeDisplay:
         """Draw the tree from left to right; its leaves are the rows of a table.
 
         A branch is as wide as its share of the rows. The leaves are filled by the student's score,
-        or by the class if they speak of different ones.
+        or by the class if they speak of different ones. The trees of a sum stand below each other.
 
         Parameters
         ----------
@@ -150,7 +179,8 @@ class TreeDisplay:
             of the size that the tree needs.
         cmap : str, matplotlib Colormap or None, default=None
             Colours from the lowest score to the highest, or of the classes in turn; None for
-            "viridis" and "tab10".
+            "viridis" and "tab10". Of a sum of trees those from what lowers it to what raises it;
+            None for "RdBu_r".
         fontsize : float, default=8.0
             Size of the letters in points, and with it that of the figure.
 
@@ -165,19 +195,29 @@ class TreeDisplay:
             If matplotlib is not installed.
         """
         fills, cells = self._fills(cmap), self._cells()
-        cells.pop("rows", None)  # the bars say it
-        self.ax_ = draw_tree(
+        for name in ("rows", "tree"):  # bars and captions say it
+            cells.pop(name, None)
+        self.ax_ = draw_trees(
             ax,
-            self.tree,
-            self.rules,
-            cells,
-            fills=fills,
+            self._parts(cells, fills),
             title=self.title(),
+            sentence=self.sentence(),
             missing_occurs=self.missing_occurs,
             fontsize=fontsize,
         )
         self.figure_ = self.ax_.figure
         return self
+
+    def _parts(self, cells, fills):
+        """Divide rules, cells and colours among the trees."""
+        parts, start = [], 0
+        for number, tree in enumerate(self.trees, 1):
+            these = slice(start, start + tree.n_leaves)
+            of_tree = {heading: column[these] for heading, column in cells.items()}
+            caption = "" if self.intercept is None else f"Tree {number}"
+            parts.append(Part(tree, self.rules[these], of_tree, fills[these], caption))
+            start += tree.n_leaves
+        return parts
 
     def text(self, max_levels=None):
         """Write the rules, one per line, below a heading.
@@ -191,7 +231,8 @@ class TreeDisplay:
         Returns
         -------
         text : str
-            The rules, by class and then by the student's score, the highest first.
+            The rules, by class and then by the student's score, the highest first; those of a sum
+            tree by tree.
         """
         rows = self.section(max_levels)
         widths = {heading: max(len(row[heading]) for row in rows) for heading in rows[0]}
@@ -200,7 +241,8 @@ class TreeDisplay:
         for row in rows:
             cells = [row[heading].rjust(width) for heading, width in widths.items()]
             lines.append("  ".join([*cells, row["rule"]]))
-        return "\n".join([self.title(), *lines])
+        said = [self.sentence()] if self.sentence() else []
+        return "\n".join([self.title(), *said, *lines])
 
     def section(self, max_levels=None):
         """Return the rules as rows of a table, written as `text` writes them.
@@ -227,14 +269,31 @@ class TreeDisplay:
         title : str
             The first line of `text`.
         """
+        n_rows = [rule.n_rows for rule in self.rules[: self.trees[0].n_leaves]]
+        rows = "" if n_rows[0] is None else f", {sum(n_rows):,} rows"
+        return f"{self.name}: {self._scored()}{rows}"
+
+    def _scored(self):
+        label, is_sum = self.rules[0].label, self.intercept is not None
         if not self._one_label():
-            score = "probability of the most probable class"
-        elif self.rules[0].label is None:
-            score = "prediction"
-        else:
-            score = f"probability of class {self.rules[0].label}"
-        n_rows = "" if self.rules[0].n_rows is None else f", {sum(self._known()['n_rows']):,} rows"
-        return f"{self.name}: {score}{n_rows}"
+            return "probability of the most probable class"
+        if label is None:
+            return "prediction"
+        return f"{'log-odds' if is_sum else 'probability'} of class {label}"
+
+    def sentence(self):
+        """Say how the leaves of a sum of trees add up.
+
+        Returns
+        -------
+        sentence : str
+            Empty for a single tree.
+        """
+        if self.intercept is None:
+            return ""
+        start = self._write_score(self.intercept)
+        of_trees = "the tree" if len(self.trees) == 1 else f"each of the {len(self.trees)} trees"
+        return f"Start from {start} and add the number of one leaf of {of_trees}."
 
     def to_frame(self):
         """Put the rules into a data frame.
@@ -263,11 +322,18 @@ class TreeDisplay:
         cells = {}
         for name, column in self._known().items():
             heading, form = _COLUMNS[name]
-            form = self._format_of_scores() if form is None else form
-            cells[heading] = [_write(value, form) for value in column]
+            if name == "score" and self.intercept is not None:
+                cells["adds"] = [self._write_score(value) for value in column]
+            else:
+                form = self._format_of_scores() if form is None else form
+                cells[heading] = [_write(value, form) for value in column]
         if self._one_label():
             cells.pop("class", None)
         return cells
+
+    def _write_score(self, added):
+        """Write what a leaf of a sum adds, with its sign."""
+        return format(added, "+.4g" if self.rules[0].label is None else "+.3f")
 
     def _one_label(self):
         return len({rule.label for rule in self.rules}) == 1
@@ -276,12 +342,18 @@ class TreeDisplay:
         """Three decimals for probabilities, more if the smallest has no two digits then."""
         if self.rules[0].label is None:
             return ".4g"
-        smallest = min((rule.score for rule in self.rules if rule.score > 0), default=1.0)
+        scores = [
+            rule.score if self.intercept is None else rule.student_score for rule in self.rules
+        ]
+        smallest = min((score for score in scores if score is not None and score > 0), default=1.0)
         return f".{np.clip(1 + int(np.ceil(-np.log10(smallest))), 3, 6)}f"
 
     def _fills(self, cmap):
         """Colour of every leaf."""
         get_cmap = import_pyplot().get_cmap
+        if self.intercept is not None:
+            added = np.array([rule.score for rule in self.rules])
+            return list(get_cmap(cmap or DIVERGING)(0.5 + added / (np.abs(added).max() or 1) / 2))
         if self._one_label():
             scores = np.array([rule.score for rule in self.rules])
             return list(
@@ -300,14 +372,27 @@ def read_tree(cls, estimator, X=None, y=None, *, teacher=None, class_of_interest
             "that it is shown on, too."
         )
     student, teacher = student_and_teacher(estimator, teacher)
-    plain = shown_student(cls, student, of_form("tree"))
+    plain = shown_student(cls, student, of_form("tree", "tree_sum"))
     position = class_position(student.labels, class_of_interest)
+    if is_sum(plain) and position is None:
+        raise ValueError(
+            f"There are the classes {student.labels.tolist()}, each with a sum of its own. Pass "
+            "one of them as class_of_interest."
+        )
     facts = None if X is None else leaf_facts(student, teacher, X, y)
+    intercept = None
+    if is_sum(plain):
+        rules = rules_of_sum(plain, student.labels, position, facts)
+        contrast = contrast_of(len(plain.intercept_), position, student.labels)
+        intercept = float(plain.intercept_ @ contrast)
+    else:
+        rules = rules_of(plain.tree_, student.labels, position, None if facts is None else facts[0])
     return cls(
-        plain.tree_,
-        rules_of(plain.tree_, student.labels, position, facts),
-        missing_occurs=None if facts is None else facts.missing_occurs,
+        trees_of(plain),
+        rules,
+        missing_occurs=None if facts is None else facts[0].missing_occurs,
         name=type(plain).__name__ if name is None else name,
+        intercept=intercept,
     )
 
 

@@ -1,4 +1,4 @@
-"""Draw a tree from left to right, its leaves as the rows of a table.
+"""Draw trees from left to right, their leaves as the rows of a table.
 
 Everything is placed in multiples of the font size. A leaf has a row of its own and an inner node
 stands in the middle of its children, so two nodes of one depth are at least a row apart: what is
@@ -6,7 +6,7 @@ written within half a row of a branch never meets what is written at another one
 """
 
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import repeat
 
@@ -15,6 +15,7 @@ import numpy as np
 from skdistill.report.displays.conditions import NumberCondition, levels_text
 from skdistill.report.displays.tree_rules import branches, ways_to_nodes
 from skdistill.report.plotting import import_pyplot, ink_of, one_axes, readable_on, shorten
+from skdistill.students.tree import PlainTree
 
 #: Height of a row and of a line, width of the longest bar, space around words.
 ROW, LINE, BAR, GAP = 3.4, 1.4, 6.0, 0.9
@@ -84,46 +85,101 @@ class Layout:
     right: float
     notes: list
 
+    def moved_down(self, by):
+        """Return the same further down."""
+        labels = [replace(label, y=label.y + by) for label in self.labels]
+        return replace(self, y=self.y + by, labels=labels)
 
-def draw_tree(ax, tree, rules, columns, *, fills, title, missing_occurs, fontsize):
-    """Draw a tree and, beside its leaves, a table of `columns`: cells by heading, in their order.
 
-    With `ax` everything is scaled down to fit; None makes a new figure of the size that the tree
-    needs. `fills` are the colours of the first column's cells; `missing_occurs` says per column
-    whether conditions have to speak of missing values; `fontsize` is in points.
+@dataclass(frozen=True)
+class Part:
+    """A tree and what stands beside its leaves.
+
+    Attributes
+    ----------
+    tree : PlainTree
+        The tree.
+    rules : list of Rule
+        One per leaf.
+    cells : dict of str to list of str
+        The table beside the leaves: heading, and a cell per rule.
+    fills : list
+        Colours of the cells of the first heading.
+    caption : str, default=""
+        What stands above the tree.
     """
-    layout = lay_out(tree, rules, missing_occurs)
+
+    tree: PlainTree
+    rules: list
+    cells: dict
+    fills: list
+    caption: str = ""
+
+
+def draw_trees(ax, parts, *, title, sentence, missing_occurs, fontsize):
+    """Draw the trees of some `Part` below each other and, beside their leaves, one table.
+
+    With `ax` everything is scaled down to fit; None makes a new figure of the size that the trees
+    need. The `sentence` stands below the title; `missing_occurs` says per column whether conditions
+    have to speak of missing values; `fontsize` is in points.
+    """
+    notes = []
+    layouts = [lay_out(part.tree, part.rules, missing_occurs, notes) for part in parts]
+    right = max(layout.right for layout in layouts)
     cell_widths = [
-        2 * GAP + max(map(text_width, [heading, *cells])) for heading, cells in columns.items()
+        2 * GAP
+        + max(text_width(text) for part in parts for text in [heading, *part.cells[heading]])
+        for heading in parts[0].cells
     ]
-    width = max(layout.right + sum(cell_widths) + BAR, 1.2 * text_width(title, "bold")) + 2 * GAP
-    notes = _wrap(layout.notes, width)
-    bottom = layout.y.max() + ROW / 2
+    width = max(right + sum(cell_widths) + BAR, 1.2 * text_width(title, "bold")) + 2 * GAP
+    said, notes = _lines(sentence, width), _wrap(notes, width)
+    layouts = _stacked(layouts, LINE * len(said))
+    bottom = max(layout.y.max() for layout in layouts) + ROW / 2
     ax, fontsize = _sheet(ax, width, bottom + LINE * (len(notes) + bool(notes)), fontsize)
-    ink = ink_of(ax.figure)
-    write = partial(ax.text, parse_math=False, size=fontsize, color=ink)
+    write = partial(ax.text, parse_math=False, size=fontsize, color=ink_of(ax.figure))
     write(GAP, GAP, title, va="top", weight="bold", size=1.2 * fontsize)
+    write(GAP, GAP + 1.5 * LINE, "\n".join(said), va="top")
     write(GAP, bottom + LINE / 2, "\n".join(notes), va="top")
-    for label in layout.labels:
-        write(layout.x[label.node] + 0.6, label.y, label.text, va=label.va, weight=label.weight)
-    _draw_branches(ax, tree, layout, fontsize)
-    leaf_y = np.array([layout.y[rule.leaf] for rule in rules])
-    left = layout.right
-    ax.barh(leaf_y, cell_widths[0], 0.7 * ROW, left, color=fills, edgecolor=GREY, lw=0.5)
-    for i, (heading, cells) in enumerate(columns.items()):
-        inks = map(readable_on, fills) if i == 0 else repeat(ink)
-        _write_column(write, left + cell_widths[i] / 2, leaf_y, heading, cells, inks)
-        left += cell_widths[i]
-    share = np.array([rule.share for rule in rules])
-    ax.barh(leaf_y, BAR * share / share.max(), 0.3 * ROW, left, color=GREY)
+    largest = max(rule.share for part in parts for rule in part.rules)
+    for part, layout in zip(parts, layouts, strict=True):
+        layout = replace(layout, right=right)
+        _draw_part(ax, write, part, layout, cell_widths, largest, fontsize)
     return ax
 
 
-def lay_out(tree, rules, missing_occurs=None):
+def _draw_part(ax, write, part, layout, cell_widths, largest, fontsize):
+    """Draw one tree and its part of the table; bars are as long as shares of the largest one."""
+    for label in layout.labels:
+        write(layout.x[label.node] + 0.6, label.y, label.text, va=label.va, weight=label.weight)
+    _draw_branches(ax, part.tree, layout, fontsize)
+    leaf_y = np.array([layout.y[rule.leaf] for rule in part.rules])
+    left, above = layout.right, leaf_y.min() - ROW / 2 - 0.3
+    write(GAP, above, part.caption, va="bottom", weight="bold")
+    ax.barh(leaf_y, cell_widths[0], 0.7 * ROW, left, color=part.fills, edgecolor=GREY, lw=0.5)
+    for i, (heading, cells) in enumerate(part.cells.items()):
+        inks = map(readable_on, part.fills) if i == 0 else repeat(ink_of(ax.figure))
+        _write_column(write, left + cell_widths[i] / 2, leaf_y, heading, cells, inks)
+        left += cell_widths[i]
+    share = np.array([rule.share for rule in part.rules])
+    ax.barh(leaf_y, BAR * share / largest, 0.3 * ROW, left, color=GREY)
+
+
+def _stacked(layouts, top):
+    """Move layouts down until each begins where the one before it ends, the first one at `top`."""
+    stacked = []
+    for layout in layouts:
+        stacked.append(layout.moved_down(top))
+        top = stacked[-1].y.max() + 0.2 * ROW
+    return stacked
+
+
+def lay_out(tree, rules, missing_occurs=None, notes=None):
     """Find a place for every node, branch and label; the left branch of each node is its upper one.
 
-    `missing_occurs` says per column whether conditions have to speak of missing values.
+    `missing_occurs` says per column whether conditions have to speak of missing values. What finds
+    no place on a branch is added to `notes`, if there are some already.
     """
+    notes = [] if notes is None else notes
     inner = np.flatnonzero(tree.children_left >= 0)
     depth, y, share = (np.zeros(len(tree.feature)) for _ in range(3))
     for node in inner:  # parents come before children
@@ -135,7 +191,7 @@ def lay_out(tree, rules, missing_occurs=None):
         children = [tree.children_left[node], tree.children_right[node]]
         y[node], share[node] = y[children].mean(), share[children].sum()
     ways = ways_to_nodes(tree, missing_occurs)
-    labels, notes = [], []
+    labels = []
     for node in inner:
         (left, if_left), (right, if_right) = branches(tree, node, missing_occurs)
         before = ways[node].get(if_left.column)
@@ -197,11 +253,14 @@ def _branch_text(condition, before, notes):
 
 def _wrap(notes, width):
     """Break notes into numbered lines of a width."""
-    lines = []
-    for i, note in enumerate(notes, 1):
-        letters = int(len(note) * (width - 2 * GAP) / text_width(note))
-        lines += textwrap.wrap(f"[{i}] {note}", max(letters - 8, 20), subsequent_indent="     ")
-    return lines
+    numbered = [f"[{i}] {note}" for i, note in enumerate(notes, 1)]
+    return [line for note in numbered for line in _lines(note, width, subsequent_indent="     ")]
+
+
+def _lines(text, width, **indents):
+    """Break a text into lines of a width."""
+    letters = int(len(text) * (width - 2 * GAP) / (text_width(text) or 1.0))
+    return textwrap.wrap(text, max(letters - 8, 20), **indents)
 
 
 def _sheet(ax, width, height, fontsize):

@@ -1,6 +1,6 @@
-"""A tree student in, one rule per leaf out."""
+"""A tree student, or a sum of trees, in; one rule per leaf out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -8,6 +8,7 @@ from sklearn.utils.validation import check_consistent_length
 
 from skdistill.estimators import last_step
 from skdistill.report.displays.conditions import LevelCondition, NumberCondition, float32_threshold
+from skdistill.report.displays.curves import contrast_of
 from skdistill.report.plotting import rows_for
 from skdistill.rows import encode_observed, finite_values
 
@@ -16,7 +17,7 @@ from skdistill.rows import encode_observed, finite_values
 class Rule:
     """One leaf of a tree: which rows fall in it, and what is known of them.
 
-    Every row fulfils the rule of exactly one leaf.
+    Every row fulfils the rule of exactly one leaf of each tree.
 
     Attributes
     ----------
@@ -27,7 +28,8 @@ class Rule:
     label : object
         The class that `score` is about; None in regression.
     score : float
-        The student's probability of the class, or its prediction in regression.
+        The student's probability of the class, or its prediction in regression. In a sum of trees,
+        what the leaf adds to the log-odds of the class, or to the prediction.
     share : float
         Share of the rows of X, or without X of the weight of the transfer set, in the leaf.
     purity : float or None
@@ -40,6 +42,11 @@ class Rule:
     observed : float or None
         Observed share of the class, or mean value, among those rows, NaN where there are none;
         None without y.
+    tree : int or None
+        Number of the tree in a sum, from 1; None for a single tree.
+    student_score : float or None
+        Mean of the predictions of a sum of trees on those rows, NaN where there are none; None
+        without X, and of a single tree.
     """
 
     leaf: int
@@ -51,6 +58,8 @@ class Rule:
     n_rows: int | None = None
     teacher_score: float | None = None
     observed: float | None = None
+    tree: int | None = None
+    student_score: float | None = None
 
     def holds(self, X):
         """Tell which rows fulfil the rule.
@@ -103,16 +112,22 @@ class LeafFacts:
         Mean predictions of the teacher, NaN where there are no rows.
     observed : ndarray of shape (n_nodes, n_outputs) or None
         Observed shares of the classes, or mean values, NaN where there are no rows.
+    student : ndarray of shape (n_nodes, n_outputs) or None
+        Mean predictions of the student, NaN where there are no rows; None where every leaf has its
+        own.
     """
 
     n_rows: np.ndarray
     missing_occurs: list
     teacher: np.ndarray | None
     observed: np.ndarray | None
+    student: np.ndarray | None = None
 
 
 def leaf_facts(student, teacher, X, y):
     """Count the rows in every leaf, and compare teacher and student there; inner nodes have none.
+
+    Returns a list with the `LeafFacts` of every tree of the student, see `trees_of`.
 
     Parameters
     ----------
@@ -124,15 +139,63 @@ def leaf_facts(student, teacher, X, y):
         Observed classes, -1 where none was observed, or values.
     """
     plain = last_step(student.estimator)
-    tree = plain.tree_
-    rows = rows_for(student, X)
-    leaf = tree.apply(rows)
-    return LeafFacts(
-        n_rows=np.bincount(leaf, minlength=len(tree.feature)),
-        missing_occurs=[bool(np.isnan(tree.column(rows, j)).any()) for j in range(rows.shape[1])],
-        teacher=None if teacher is None else _means(tree, leaf, teacher.answers(X, student.labels)),
-        observed=None if y is None else _means(tree, leaf, _observed(plain, y, rows)),
-    )
+    trees, rows = trees_of(plain), rows_for(student, X)
+    reader = trees[0]
+    missing_occurs = [bool(np.isnan(reader.column(rows, j)).any()) for j in range(rows.shape[1])]
+    outputs = {
+        "teacher": None if teacher is None else teacher.answers(X, student.labels),
+        "observed": None if y is None else _observed(plain, y, rows),
+        "student": student.answers(X, student.labels) if is_sum(plain) else None,
+    }
+    return [_facts(tree, tree.apply(rows), missing_occurs, outputs) for tree in trees]
+
+
+def _facts(tree, leaf, missing_occurs, outputs):
+    means = {
+        of: None if values is None else _means(tree, leaf, values) for of, values in outputs.items()
+    }
+    return LeafFacts(np.bincount(leaf, minlength=len(tree.feature)), missing_occurs, **means)
+
+
+def is_sum(student):
+    """Tell whether a student is a sum of trees, not a single one."""
+    return student.form == "tree_sum"
+
+
+def trees_of(student):
+    """Return the trees of a fitted student, a single one or those that it adds up."""
+    return student.trees_ if is_sum(student) else (student.tree_,)
+
+
+def rules_of_sum(student, classes, position, facts=None):
+    """Turn a sum of trees into rules: tree by tree, then by what is added, the most first.
+
+    What is added to the log-odds of the class at `position` against the geometric mean of the
+    others, or to the prediction. `facts` are a list of `LeafFacts`, if there are rows.
+    """
+    contrast = contrast_of(len(student.intercept_), position, classes)
+    label = None if classes is None else classes.tolist()[position]
+    rules = []
+    for number, tree in enumerate(student.trees_):
+        of_tree = None if facts is None else _of_output(facts[number], position)
+        added = replace(tree, value=(tree.value @ contrast)[:, None])
+        rules += [
+            replace(
+                rule,
+                tree=number + 1,
+                label=label,
+                student_score=None if facts is None else float(of_tree.student[rule.leaf, 0]),
+            )
+            for rule in rules_of(added, None, 0, of_tree)
+        ]
+    return tuple(rules)
+
+
+def _of_output(facts, k):
+    """Keep one output of what is known of leaves."""
+    means = {of: getattr(facts, of) for of in ("teacher", "observed", "student")}
+    kept = {of: None if mean is None else mean[:, [k]] for of, mean in means.items()}
+    return replace(facts, **kept)
 
 
 def rules_of(tree, classes, position, facts=None):

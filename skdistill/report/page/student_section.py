@@ -2,6 +2,8 @@
 
 from itertools import groupby
 
+import numpy as np
+
 from skdistill.estimators import last_step
 from skdistill.formatting import percent
 from skdistill.report.displays.curves_display import CurvesDisplay, read_curves
@@ -14,10 +16,10 @@ from skdistill.students.base import stated
 #: A tree with more leaves is shown as rules only.
 MOST_LEAVES_DRAWN = 40
 
-#: Curves of an additive student that are drawn.
-MOST_CURVES = 6
+#: Curves of an additive student that are drawn, and pairs.
+MOST_CURVES, MOST_PAIRS = 6, 6
 
-#: Of more classes, the curves of the first few are drawn.
+#: Of more classes, the curves, or the sums of trees, of the first few are drawn.
 MOST_CLASSES = 3
 
 #: Levels of a nominal column that a rule names.
@@ -64,61 +66,145 @@ def _show_tree(inputs, student):
     }
 
 
+def _show_sum(inputs, student):
+    """Show a sum of trees, of several classes one after the other."""
+    y = None if inputs.y is None else _labels(inputs)
+    figures, rules = {}, []
+    for number, label in enumerate(_drawn_classes(inputs)):
+        display = read_tree(
+            TreeDisplay,
+            inputs.models["student"].estimator,
+            inputs.X,
+            y,
+            teacher=inputs.models.get("teacher"),
+            class_of_interest=label,
+            name=type(student).__name__,
+        )
+        of_class = "" if label is None else f", for the log-odds of class {label}"
+        if student.n_leaves_ <= MOST_LEAVES_DRAWN:
+            caption = f"A row takes one path through every tree, and adds up their leaves{of_class}"
+            _, figures[caption] = display_svg(f"trees-{number}", display.plot)
+        rows = display.section(MOST_LEVELS)
+        rules += rows if label is None else [{"class": str(label)} | row for row in rows]
+    n_trees = len(student.trees_)
+    title = "Every row fulfils one rule of each tree." if len(rules) > 1 else ""
+    said = display.sentence() if label is None else ""
+    return {
+        "sentence": f"The student adds up {n_trees} tree{'s' if n_trees > 1 else ''} of "
+        f"{student.n_leaves_} leaves in all. {said}{_of_classes(inputs)}",
+        "wide_figures": figures,
+        "rules": rules,
+        "rules_title": f"{display.title() if label is None else 'Log-odds by class'}. {title}",
+    }
+
+
+def _drawn_classes(inputs):
+    """List the classes that are shown one after the other; None where there is one output."""
+    return inputs.classes.tolist()[:MOST_CLASSES] if inputs.kind == "multiclass" else [None]
+
+
+def _of_classes(inputs):
+    if inputs.kind != "multiclass" or len(inputs.classes) <= MOST_CLASSES:
+        return ""
+    return f" Of {len(inputs.classes)} classes, those of the first {MOST_CLASSES} are drawn."
+
+
 def _show_curves(inputs, student):
     estimator = inputs.models["student"].estimator
-    labels = inputs.classes.tolist()[:MOST_CLASSES] if inputs.kind == "multiclass" else [None]
     figures = {}
-    for number, label in enumerate(labels):
-        names, svgs = _draw_curves(inputs, estimator, f"curves-{number}", label)
+    for number, label in enumerate(_drawn_classes(inputs)):
+        captions, svgs = _draw_curves(inputs, estimator, f"curves-{number}", label)
         of_class = "" if label is None else f" of class {label}"
-        captions = [f"What {name} adds to the score{of_class}" for name in names]
+        captions = [f"{caption} to the score{of_class}" for caption in captions]
         figures |= dict(zip(captions, svgs, strict=True))
-    n_drawn = min(MOST_CURVES, len(student.curves_))
-    most = f" The {n_drawn} most important ones:" if n_drawn < len(student.curves_) else ""
-    of_classes = (
-        f" Of {len(inputs.classes)} classes, those of the first {MOST_CLASSES} are drawn."
-        if len(labels) > 1 and len(inputs.classes) > MOST_CLASSES
+    n_curves, n_pairs = len(student.curves_), len(student.tables_)
+    drawn = [
+        f"the {most} most important {what}"
+        for what, n, most in (("curves", n_curves, MOST_CURVES), ("pairs", n_pairs, MOST_PAIRS))
+        if n > most
+    ]
+    pairs = (
+        f" and one table for {f'each of {n_pairs} pairs' if n_pairs > 1 else 'a pair'} of them: "
+        "what both do together, beyond their curves"
+        if n_pairs
         else ""
     )
     return {
-        "sentence": f"The student adds up one curve for each of {len(student.curves_)} columns."
-        f"{of_classes}{most}",
+        "sentence": f"The student adds up one curve for each of {n_curves} columns{pairs}."
+        f"{_of_classes(inputs)}{' Drawn are ' + ' and '.join(drawn) + '.' if drawn else ''}",
         "figures": figures,
         "scorecard": _scorecard(inputs, estimator) if inputs.kind == "binary" else None,
     }
 
 
 def _draw_curves(inputs, estimator, name, label):
-    """Return the names of the most important columns, and their curves."""
+    """Return what the most important columns and pairs do, and their figures."""
     display = read_curves(CurvesDisplay, estimator, inputs.X, class_of_interest=label)
-    shown = display.curves[:MOST_CURVES]
+    curves, pairs = display.curves[:MOST_CURVES], display.pairs[:MOST_PAIRS]
     svgs = panel_svgs(
-        name, len(shown), lambda axes: display.plot(axes, n_columns=len(shown)), size=(3.9, 2.9)
+        name,
+        len(curves) + len(pairs),
+        lambda axes: display.plot(axes, n_columns=len(curves), n_pairs=len(pairs)),
+        size=(3.9, 2.9),
     )
-    return [curve.name for curve in shown], svgs
+    captions = [f"What {curve.name} adds" for curve in curves]
+    captions += [f"What {' and '.join(pair.names)} add together" for pair in pairs]
+    return captions, svgs
 
 
 def _scorecard(inputs, estimator):
-    """Return a table of points, column by column."""
+    """Return a table of points, column by column, and the two-way tables of pairs."""
     card = make_scorecard(ScorecardDisplay, estimator, inputs.X)
-    largest = max((abs(row.points) for row in card.rows), default=0) or 1
+    points = [row.points for row in card.rows]
+    points += [each for pair in card.pairs for each in pair.points.flat]
+    largest = max(map(abs, points), default=0) or 1
     columns = [
         (
             name,
-            [
-                {
-                    "text": row.text(MOST_LEVELS).replace("<=", "≤").replace(">=", "≥"),
-                    "points": f"{row.points:+d}" if row.points else "0",
-                    "tone": " against" if row.points < 0 else "",
-                    "part": round(100 * abs(row.points) / largest),
-                    "share": None if row.share is None else percent(row.share),
-                }
-                for row in rows
-            ],
+            [_points_cell(row.text(MOST_LEVELS), row.points, row.share, largest) for row in rows],
         )
         for name, rows in groupby(card.rows, key=lambda row: row.name)
     ]
-    return {"sentences": card.sentences(), "columns": columns}
+    pairs = [_two_way_table(pair, largest) for pair in card.pairs]
+    return {"sentences": card.sentences(), "columns": columns, "pairs": pairs}
+
+
+def _points_cell(text, points, share, largest):
+    return {
+        "text": _comparisons(text),
+        "points": f"{points:+d}" if points else "0",
+        "tone": " against" if points < 0 else "",
+        "part": round(100 * abs(points) / largest),
+        "share": None if share is None else percent(share),
+    }
+
+
+def _two_way_table(pair, largest):
+    """Return a table of points: the names of both columns, the headings, and rows of cells."""
+    first, second = (map(_comparisons, pair.texts(which, MOST_LEVELS)) for which in (0, 1))
+    shares = np.full(pair.points.shape, None) if pair.shares is None else pair.shares
+    rows = [
+        [_points_cell("", int(points), share, largest) for points, share in zip(*both, strict=True)]
+        for both in zip(pair.points, shares, strict=True)
+    ]
+    a, b = pair.names
+    return {
+        "a": a,
+        "b": b,
+        "head": list(map(_unbroken, second)),
+        "rows": list(zip(first, rows, strict=True)),
+    }
+
+
+def _unbroken(text):
+    """Keep comparisons and their numbers on one line."""
+    for sign in ("<", ">", "\u2264", "\u2265"):
+        text = text.replace(f"{sign} ", f"{sign}\u00a0")
+    return text
+
+
+def _comparisons(text):
+    return text.replace("<=", "\u2264").replace(">=", "\u2265")
 
 
 def _show_network(inputs, student):
@@ -158,7 +244,7 @@ def _labels(inputs):
 #: By the form that a student states, see `Student`.
 SHOWN_ON_PAGES = {
     "tree": _show_tree,
-    "tree_sum": _show_unknown,
+    "tree_sum": _show_sum,
     "additive": _show_curves,
     "network": _show_network,
     "soft_tree": _show_soft_tree,

@@ -1,8 +1,8 @@
 """Explain predictions by Shapley values of the user's own columns, and name reasons."""
 
+import numbers
 import warnings
 from functools import partial
-from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ from skdistill.models import Model, student_and_teacher
 from skdistill.parameters import Interval, StrOptions, validate_params
 from skdistill.report.plotting import class_position
 from skdistill.report.reasons.shapley.explained_output import ExplainedOutput, RowPool
-from skdistill.report.reasons.shapley.methods import attribute
+from skdistill.report.reasons.shapley.methods import attribute, partners
 from skdistill.teacher.asking import n_columns_of
 from skdistill.verbose import note, steps, verbose
 
@@ -26,14 +26,20 @@ CONSTRAINTS = {
     "X": "no_validation",
     "background": "no_validation",
     "output": [StrOptions({"probability", "log_odds"})],
-    "max_background": [Interval(Integral, 1, None, closed="left")],
-    "max_evals": [Interval(Integral, 1, None, closed="left"), None],
+    "max_background": [Interval(numbers.Integral, 1, None, closed="left")],
+    "max_evals": [Interval(numbers.Integral, 1, None, closed="left"), None],
     "random_state": ["random_state"],
     "verbose": ["verbose"],
 }
 
 
-class Reason(NamedTuple):
+class _ReasonFields(NamedTuple):
+    column: str
+    value: Any
+    contribution: float
+
+
+class Reason(_ReasonFields):
     """A column that pushed the score of a row up.
 
     Attributes
@@ -44,20 +50,43 @@ class Reason(NamedTuple):
         What the row holds there, as the user has it; NaN or None where missing.
     contribution : float
         Its Shapley value, larger than 0, in the output space that was passed.
+    partner : tuple or None
+        Name and value of the column that it does most of this together with: a pair of an additive
+        student whose share, in log-odds or the prediction, is more than what the column adds by its
+        own curve, and more than its share of any other pair. None where there is none; it is no
+        item of the tuple.
 
     Examples
     --------
-    A reason unpacks like any tuple:
+    A reason unpacks like any tuple, and says itself in words:
 
     >>> from skdistill.report import Reason
-    >>> column, value, contribution = Reason("amount", 1250.0, 0.31)
+    >>> reason = Reason("amount", 1250.0, 0.31, partner=("claims", 5))
+    >>> column, value, contribution = reason
     >>> print(f"{column} = {value} adds {contribution}")
     amount = 1250.0 adds 0.31
+    >>> print(reason.text())
+    amount 1250 with claims 5
     """
 
-    column: str
-    value: Any
-    contribution: float
+    partner: tuple | None
+
+    def __new__(cls, column, value, contribution, partner=None):
+        """Make a tuple of three, which knows its partner."""
+        self = super().__new__(cls, column, value, contribution)
+        self.partner = partner
+        return self
+
+    def text(self):
+        """Say what the row holds: in the column, and in that of the `partner`.
+
+        Returns
+        -------
+        text : str
+            Such as "age 23", or "age 23 with claims 5".
+        """
+        said = [(self.column, self.value)] + ([self.partner] if self.partner else [])
+        return " with ".join(f"{name} {_cell_text(value)}" for name, value in said)
 
 
 @validate_params(CONSTRAINTS)
@@ -142,12 +171,15 @@ def explain(
     prediction, and the base is its mean prediction for the background. How they are computed
     depends on what the model is found to be, not on its name:
 
-    - "closed form": additive students, in log-odds and in regression; exact.
+    - "closed form": additive students, in log-odds and in regression; exact. What a pair of columns
+      adds beyond their curves is shared: for a row x and a background row z either column gets the
+      mean of what it changes if it is taken from x first, and if it is taken second.
     - "exact, from n trees": models whose prediction, in that output space, is a sum of trees:
-      tree students, and forests in probability, boosting in log-odds and regressors of both, as
-      shap reads them. The trees are used if they predict as the model does, to 1e-4 of the range of
-      predictions, on the rows, the background and mixtures of both, and if they have at most
-      300,000 leaves, each of which takes 50 to 150 microseconds for up to 512 rows.
+      tree students, sums of trees in log-odds and in regression, and forests in probability,
+      boosting in log-odds and regressors of both, as shap reads them. The trees are used if they
+      predict as the model does, to 1e-4 of the range of predictions, on the rows, the background
+      and mixtures of both, and if they have at most 300,000 leaves, each of which takes 50 to 150
+      microseconds for up to 512 rows.
     - "sampled, n walks": all others, such as MLP students, boosting in probability, Voting,
       Stacking, and models that split by category. A walk turns a background row into the row
       explained, column by column in random order, and every second walk goes in the reverse order
@@ -170,9 +202,10 @@ def explain(
     Lundberg and Lee, "A Unified Approach to Interpreting Model Predictions", NeurIPS 2017,
     arXiv:1705.07874. Janzing, Minorics and Blöbaum, "Feature relevance quantification in
     explainable AI: A causal problem", AISTATS 2020, arXiv:1910.13413, for the interventional
-    definition. Štrumbelj and Kononenko, "Explaining prediction models and individual predictions
-    with feature contributions", Knowledge and Information Systems 41 (2014),
-    doi:10.1007/s10115-013-0679-x, for walks.
+    definition. Bordt and von Luxburg, "From Shapley Values to Generalized Additive Models and
+    back", AISTATS 2023, arXiv:2209.04012, for pairs. Štrumbelj and Kononenko, "Explaining
+    prediction models and individual predictions with feature contributions", Knowledge and
+    Information Systems 41 (2014), doi:10.1007/s10115-013-0679-x, for walks.
 
     Examples
     --------
@@ -194,37 +227,13 @@ def explain(
     True
     """
     model = model if isinstance(model, Model) else student_and_teacher(model)[0]
-    X = check_table(X, "X", model)
-    space = _space(model, output)
-    shap = _import_shap()
-    background = draw_background(
-        X, background, model, max_background, check_random_state(random_state)
-    )
-    pool = RowPool.of(X, background)
-    explained = ExplainedOutput.about(model, space, background)
-    found = attribute(
-        explained,
-        pool,
-        max_evals=max_evals,
-        random_state=check_random_state(random_state),
-        bar=partial(_bar, model.name),
-    )
-    note(f"{len(found.values):,} rows, {found.method}")
-    explanation = shap.Explanation(
-        values=found.values,
-        base_values=np.tile(found.base, (len(found.values), 1)),
-        data=cell_values(X),
-        feature_names=table_names(X),
-        output_names=["prediction"] if model.labels is None else [str(c) for c in model.labels],
-    )
-    explanation.output_space, explanation.method = explained.space, found.method
-    return explanation
+    return _explain(model, X, background, output, max_background, max_evals, random_state)[0]
 
 
 @validate_params(
     {
         **CONSTRAINTS,
-        "top": [Interval(Integral, 1, None, closed="left")],
+        "top": [Interval(numbers.Integral, 1, None, closed="left")],
         "class_of_interest": "no_validation",
     }
 )
@@ -274,7 +283,8 @@ def reason_codes(
     -------
     reasons : list of list of Reason
         Per row the columns with a positive contribution, the largest first: tuples of column,
-        value and contribution. An empty list where nothing pushed the score up.
+        value and contribution. An empty list where nothing pushed the score up. Of additive
+        students with pairs, a reason also knows its `partner`: see `Reason`.
 
     Raises
     ------
@@ -294,7 +304,7 @@ def reason_codes(
     >>> from skdistill import LinearStudentClassifier, reason_codes
     >>> X, y = load_breast_cancer(return_X_y=True, as_frame=True)
     >>> forest = RandomForestClassifier(random_state=0).fit(X, y)
-    >>> student = LinearStudentClassifier().fit(X, forest.predict_proba(X))
+    >>> student = LinearStudentClassifier(C=1.0).fit(X, forest.predict_proba(X))
     >>> [reasons] = reason_codes(student, X[19:20], X, top=2, output="log_odds", random_state=0)
     >>> for column, value, contribution in reasons:
     ...     print(f"{column} = {value}: +{contribution:.2f}")
@@ -303,15 +313,8 @@ def reason_codes(
     """
     model = student_and_teacher(model)[0]
     position = class_position(model.labels, class_of_interest)
-    explanation = explain(
-        model,
-        X,
-        background,
-        output=output,
-        max_background=max_background,
-        max_evals=max_evals,
-        random_state=random_state,
-        verbose=verbose,
+    explanation, explained, pool = _explain(
+        model, X, background, output, max_background, max_evals, random_state
     )
     scores = explanation.base_values + explanation.values.sum(axis=1)
     n_rows = len(scores)
@@ -319,10 +322,59 @@ def reason_codes(
     contributions = explanation.values[np.arange(n_rows), :, classes]
     names = explanation.feature_names
     best = np.argsort(-contributions, axis=1, kind="stable")[:, :top]
+    found = partners(explained, pool)
+    none = np.full(contributions.shape, -1)
+    others = none if found is None else found[np.arange(n_rows), :, classes]
     return [
-        [Reason(names[j], cells[j], float(row[j])) for j in columns if row[j] > 0]
-        for cells, row, columns in zip(explanation.data, contributions, best, strict=True)
+        [_reason(names, cells, j, row[j], with_whom[j]) for j in columns if row[j] > 0]
+        for cells, row, with_whom, columns in zip(
+            explanation.data, contributions, others, best, strict=True
+        )
     ]
+
+
+def _reason(names, cells, j, contribution, partner):
+    """Make a reason of column j and, if it is not -1, the column that is its partner."""
+    with_whom = None if partner < 0 else (names[partner], cells[partner])
+    return Reason(names[j], cells[j], float(contribution), with_whom)
+
+
+def _explain(model, X, background, output, max_background, max_evals, random_state):
+    """Return the explanation, and the `ExplainedOutput` and the `RowPool` that it is about."""
+    X = check_table(X, "X", model)
+    space = _space(model, output)
+    shap = _import_shap()
+    background = draw_background(
+        X, background, model, max_background, check_random_state(random_state)
+    )
+    pool = RowPool.of(X, background)
+    explained = ExplainedOutput.about(model, space, background)
+    found = attribute(
+        explained,
+        pool,
+        max_evals=max_evals,
+        random_state=check_random_state(random_state),
+        bar=partial(_bar, model.name),
+    )
+    note(f"{len(found.values):,} rows, {found.method}")
+    explanation = shap.Explanation(
+        values=found.values,
+        base_values=np.tile(found.base, (len(found.values), 1)),
+        data=cell_values(X),
+        feature_names=table_names(X),
+        output_names=["prediction"] if model.labels is None else [str(c) for c in model.labels],
+    )
+    explanation.output_space, explanation.method = explained.space, found.method
+    return explanation, explained, pool
+
+
+def _cell_text(value):
+    """Write a cell as people read it."""
+    if value is None or value != value:
+        return "missing"
+    if isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_):
+        return repr(float(value)).removesuffix(".0")
+    return str(value)
 
 
 def _space(model, output):

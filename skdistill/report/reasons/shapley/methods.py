@@ -1,6 +1,6 @@
 """Choose how values are computed: by a closed form, from trees, or by walks, as a model allows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -39,9 +39,9 @@ class Attribution:
 def attribute(output, pool, *, max_evals, random_state, bar):
     """Compute Shapley values by the best method that the model allows.
 
-    Exact for additive students where their curves add up to the prediction, and for models that are
-    sums of trees there; sampled for all others, by at most `max_evals` evaluations per row, None
-    for as many as usual. `bar` wraps what is worked off.
+    Exact for additive students where their curves and tables add up to the prediction, and for
+    models that are sums of trees there; sampled for all others, by at most `max_evals` evaluations
+    per row, None for as many as usual. `bar` wraps what is worked off.
     """
     last = see_through(output.model.estimator, pool.table)
     if last is not None:
@@ -57,18 +57,59 @@ def attribute(output, pool, *, max_evals, random_state, bar):
     return _by_walks(MixedRows(output, pool, walks), bar)
 
 
+def partners(output, pool):
+    """Find the columns that contribute most of what they do together with another one.
+
+    Returns
+    -------
+    partners : ndarray of shape (n_explained, n_columns, n_outputs), int, or None
+        The column of the user that one makes pairs with if their share raises the log-odds, or the
+        prediction, more than its own curve does and its share of any other pairs; -1 where there is
+        none. None of models without tables of pairs.
+
+    Notes
+    -----
+    Log-odds decide in probability, too: there, what a column adds is no sum of such parts.
+    """
+    last = see_through(output.model.estimator, pool.table)
+    if last is None or stated(last.estimator, "form") != "additive" or not last.estimator.tables_:
+        return None
+    start, positions, at_z, games = _first_step(pool, last)
+    alone, shares = start.parts(positions) - at_z.mean(axis=0), {}
+    for game in games:
+        (a, b), (of_a, of_b) = game.players, game.mean_shares().swapaxes(0, 1)
+        for player, other, share in ((a, b, of_a), (b, a, of_b)):
+            if player == other:
+                alone[:, player] += share
+            else:
+                shares[player, other] = shares.get((player, other), 0) + share
+    output = replace(output, space="log_odds") if output.space == "probability" else output
+    most = output.of_sums(alone).clip(min=0)
+    found = np.full(most.shape, -1)
+    for (player, other), share in shares.items():
+        raises = output.of_sums(share)
+        is_more = raises > most[:, player]
+        found[:, player][is_more], most[:, player][is_more] = other, raises[is_more]
+    return found
+
+
 def _first_step(pool, last):
     """Return the first step of a student, and what it makes of rows and background."""
     start = AdditiveStart.of(last)
     positions = start.positions(last.table)
-    return start, positions[pool.explained], start.parts(positions[pool.background])
+    at_z = start.parts(positions[pool.background])
+    return start, positions[pool.explained], at_z, start.games(positions, pool)
 
 
 def _closed_form(output, pool, last):
-    start, positions, at_z = _first_step(pool, last)
-    base = output.of_outputs(at_z.sum(axis=1) + start.intercept).mean(axis=0)
-    values = output.of_sums(start.parts(positions) - at_z.mean(axis=0))
-    return Attribution(values, base, "closed form")
+    start, positions, at_z, games = _first_step(pool, last)
+    sums = at_z.sum(axis=1) + start.intercept + sum(game.at_background() for game in games)
+    values = start.parts(positions) - at_z.mean(axis=0)
+    for game in games:
+        for player, share in zip(game.players, game.mean_shares().swapaxes(0, 1), strict=True):
+            values[:, player] += share
+    base = output.of_outputs(sums).mean(axis=0)
+    return Attribution(output.of_sums(values), base, "closed form")
 
 
 def _by_trees(output, pool, last, found, bar):

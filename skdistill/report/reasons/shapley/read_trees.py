@@ -43,8 +43,8 @@ def read_trees(last, output, pool):
     None if its predictions are no sum of trees, if there are too many leaves, or if the trees that
     were read do not predict as the model does on the rows of the pool and on mixed ones.
     """
-    is_student = stated(last.estimator, "form") == "tree"
-    candidates = (_student_tree if is_student else _vendor_trees)(last, output)
+    of_form = {"tree": _student_tree, "tree_sum": _student_trees}
+    candidates = of_form.get(stated(last.estimator, "form"), _vendor_trees)(last, output)
     candidates = [found for found in candidates if _is_feasible(found.trees, last.n_columns)]
     if not candidates:
         return None
@@ -55,13 +55,28 @@ def read_trees(last, output, pool):
 
 def _student_tree(last, output):
     tree = last.estimator.tree_
-    rows = plain_rows(check_rows(last.estimator, last.table, reset=False))
-    matrix = np.stack([tree.column(rows, j) for j in range(rows.shape[1])], axis=1)
     value = margins_from_proba(tree.value) if output.space == "log_odds" else tree.value
+    return [TreesOnRows([_array_of(replace(tree, value=value))], _matrix(last, tree))]
+
+
+def _student_trees(last, output):
+    """Return the trees of a sum, whose leaves add up to margins or predictions, if these are it."""
+    if output.space == "probability":
+        return []
+    trees = last.estimator.trees_
+    return [TreesOnRows([_array_of(tree) for tree in trees], _matrix(last, trees[0]))]
+
+
+def _matrix(last, tree):
+    """Return the rows as the nodes of a tree of ours compare them."""
+    rows = plain_rows(check_rows(last.estimator, last.table, reset=False))
+    return np.stack([tree.column(rows, j) for j in range(rows.shape[1])], axis=1)
+
+
+def _array_of(tree):
     left, right = tree.children_left, tree.children_right
     if_missing = np.where(tree.missing_go_to_left, left, right)
-    tree = ArrayTree(left, right, if_missing, tree.feature, tree.threshold, value)
-    return [TreesOnRows([tree], matrix)]
+    return ArrayTree(left, right, if_missing, tree.feature, tree.threshold, tree.value)
 
 
 def _vendor_trees(last, output):

@@ -392,8 +392,9 @@ def make_scorecard(cls, estimator, X=None, scaling=SCALING, *, n_bins=5, good_cl
         ),
     )
     if X is not None:
-        proba = card.proba_from_points(card.points(rows))[:, good]
-        card.fidelity = _compare(proba, student.answers(X, classes)[:, good])
+        points = card.points(rows)
+        proba = card.proba_from_points(points)[:, good]
+        card.fidelity = _compare(points, proba, student.answers(X, classes)[:, good])
     return card
 
 
@@ -502,14 +503,14 @@ def _table(additive, scaling, n_bins, rows):
     return tuple(table)
 
 
-def _compare(proba, student_proba):
-    """Compare the probabilities of a class by the table and by the student."""
+def _compare(points, proba, student_proba):
+    """Compare points, and their probabilities of a class, with those of the student."""
     difference = np.abs(proba - student_proba)
     return TableFidelity(
         n_rows=len(proba),
         mean_difference=float(difference.mean()),
         largest_difference=float(difference.max()),
         rank_correlation=float(
-            weighted_correlation(rankdata(proba), rankdata(student_proba), np.ones(len(proba)))
+            weighted_correlation(rankdata(points), rankdata(student_proba), np.ones(len(proba)))
         ),
     )

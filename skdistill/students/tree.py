@@ -387,7 +387,7 @@ def _objective(target, weight, is_proba):
 
     With hard labels alone the entropy would be least in pure leaves, however few rows they have.
     """
-    if is_proba and not (target.max(axis=1) == 1.0).all():
+    if is_proba and not (target.max(axis=1) > 1.0 - 1e-9).all():
         return Objective(target, weight, is_proba=True)
     centre, spread = centre_and_spread(target, weight)
     return Objective((target - centre) / spread, weight, is_proba=False)

@@ -220,3 +220,20 @@ def test_thresholds_are_midway_between_the_rows_that_they_divide(kind, rng):
                     rows[left],
                     rows[~left],
                 )
+
+
+def test_hard_labels_are_searched_by_squared_error_and_do_not_end_in_the_smallest_pure_leaves(rng):
+    X = rng.normal(size=(600, 6))
+    y = (X[:, 0] + rng.normal(size=600) * 2 > 0).astype(int)
+    student, _ = pair_of(TreeStudentClassifier, 16)
+    one_hot = np.eye(2)[y]
+    soft = 0.998 * one_hot + 0.001  # almost the same, but no hard labels: the entropy counts
+    smallest = [
+        min(map(len, rows_by(student.fit(X, target).tree_.apply(X)))) for target in (y, soft)
+    ]
+    pure = [
+        np.sum(np.ptp(student.fit(X, target).predict_proba(X), axis=1) > 0.99)
+        for target in (y, soft)
+    ]
+    assert pure[0] < pure[1]
+    assert smallest[0] >= 5

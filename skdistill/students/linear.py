@@ -120,14 +120,14 @@ class _LinearStudent(EncodedStudent):
             for table, strength in zip(self.tables_, strengths, strict=True)
         ]
 
-    def _fit_sum(self, X, objective_of, unit):
+    def _fit_sum(self, X, objective_of, unit, C):
         """Fit curves and tables to checked rows; `objective_of` makes the loss of some rows."""
         interactions = checked_interactions(self)
         objective = objective_of(slice(None))
         encoding = fit_encoding(self, X, objective.weight)
         ridge = None
-        if self.C != "auto":
-            ridge = max(1.0 / self.C / unit, LEAST_RIDGE * objective.weight.sum())
+        if C != "auto":
+            ridge = max(1.0 / C / unit, LEAST_RIDGE * objective.weight.sum())
         problem = AdditiveProblem(
             encoding,
             encoding.positions(X),
@@ -298,12 +298,16 @@ class LinearStudentClassifier(_LinearStudent, StudentClassifier):
     def _fit_targets(self, X, targets):
         unit = weight_unit(targets.sample_weight.sum(keepdims=True))  # of rows and of copies
         targets = replace(targets, sample_weight=targets.sample_weight / unit)
-        fitted = self._fit_sum(X, lambda rows: _distillation_objective(targets.take(rows)), unit)
+        fitted = self._fit_sum(
+            X, lambda rows: _distillation_objective(targets.take(rows)), unit, self.C
+        )
         self.n_iter_ = fitted.n_iter
         self._keep(fitted)
 
     def fit_on_top(self, X, codes, margins, sample_weight, classes):
         """Fit, to observed classes, what has to be added to given margins.
+
+        The ridges are chosen, whatever C is: what is added must be small where nothing is missing.
 
         Parameters
         ----------
@@ -320,8 +324,8 @@ class LinearStudentClassifier(_LinearStudent, StudentClassifier):
 
         Returns
         -------
-        freedom : float or None
-            The effective degrees of freedom of the fit; None if C is a number.
+        freedom : float
+            The effective degrees of freedom of the fit.
         """
         X = self._check_X(X, reset=True)
         self.classes_ = classes
@@ -333,7 +337,7 @@ class LinearStudentClassifier(_LinearStudent, StudentClassifier):
         def objective_of(rows):
             return _on_top_of(given[rows], _distillation_objective(targets.take(rows)))
 
-        fitted = self._fit_sum(X, objective_of, unit)
+        fitted = self._fit_sum(X, objective_of, unit, "auto")
         self.n_iter_ = fitted.n_iter
         self._keep(fitted)
         return fitted.freedom
@@ -446,7 +450,9 @@ class LinearStudentRegressor(_LinearStudent, StudentRegressor):
         weight = sample_weight / unit
         centre, spread = centre_and_spread(y, weight)
         values = (y[:, None] - centre) / spread
-        fitted = self._fit_sum(X, lambda rows: _squared_error(values[rows], weight[rows]), unit)
+        fitted = self._fit_sum(
+            X, lambda rows: _squared_error(values[rows], weight[rows]), unit, self.C
+        )
         self._keep(fitted)
         self._rescale(spread, centre)
 

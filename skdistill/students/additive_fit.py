@@ -86,8 +86,9 @@ class AdditiveDesign:
             ),
             shape=knots.shape,
         )
-        of_knots = knots.T @ weighted
-        return (self.codes.T @ (of_knots @ self.codes)).toarray()
+        of_knots = (knots.T @ weighted).toarray()  # nearly dense
+        transposed = sp.csr_array(self.codes.T)
+        return transposed @ (transposed @ of_knots).T
 
     def hessians(self, curvature):
         """Compute a Gram matrix per output, or one for all if they would be too large.

@@ -135,7 +135,7 @@ def fit_sum(problem, interactions, objective_of):
     problem : AdditiveProblem
         The rows.
     interactions : int, list of (int, int), or "auto"
-        How many pairs get a table, or which ones.
+        How many pairs get a table, or which ones. Flat tables are only kept if they were named.
     objective_of : callable
         Makes the `Objective` of some rows, given by their numbers.
 
@@ -154,7 +154,8 @@ def fit_sum(problem, interactions, objective_of):
     if pairs:
         design, axes = problem.design(pairs)
         theta, _, freedom, n_iter = problem.fit(design, (theta, ridges))
-    return replace(_pure_sum(problem, pairs, axes, theta), freedom=freedom, n_iter=n_iter)
+    fitted = _pure_sum(problem, pairs, axes, theta, keep_flat=isinstance(interactions, list))
+    return replace(fitted, freedom=freedom, n_iter=n_iter)
 
 
 def _n_paying(problem, objective_of):
@@ -181,7 +182,7 @@ def _n_paying(problem, objective_of):
     return 0
 
 
-def _pure_sum(problem, pairs, axes, theta):
+def _pure_sum(problem, pairs, axes, theta, keep_flat):
     encoding, positions = problem.encoding, problem.positions
     weight = problem.objective.weight
     intercept, coef = theta[0], theta[1 : 1 + encoding.n_codes]
@@ -190,8 +191,6 @@ def _pure_sum(problem, pairs, axes, theta):
     for pair, of_pair in zip(pairs, axes, strict=True):
         codes = sp.kron(*(codes_at_knots(axis) for axis in of_pair), format="csr")
         own, rest = rest[: codes.shape[1]], rest[codes.shape[1] :]
-        if not own.any():
-            continue
         shape = *(n_knots(axis) for axis in of_pair), theta.shape[1]
         table = PairTable(tuple(pair), of_pair, (codes @ own).reshape(shape))
         table, moved = purify(encoding, table, positions, weight)
@@ -199,6 +198,8 @@ def _pure_sum(problem, pairs, axes, theta):
             curves[j] = curves[j] + added
         tables.append((strength(table, encoding, positions, weight), table))
     tables.sort(key=lambda each: -each[0])
+    if not keep_flat:
+        tables = [(size, table) for size, table in tables if size > 0]
     coef, shift = encoding.weights_of(curves)
     return AdditiveSum(
         encoding,

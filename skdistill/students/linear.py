@@ -69,6 +69,11 @@ class _LinearStudent(EncodedStudent):
     def short_name(self):
         return "linear" if self.n_bins == 1 else f"additive, {self.n_bins} bins"
 
+    def n_columns_used(self):
+        """Count the columns whose curve is not flat, or that are in a table."""
+        in_curves = {j for j, curve in enumerate(self.curves_) if np.ptp(curve, axis=0).any()}
+        return len(in_curves.union(*(each.columns for each in self.tables_ if each.values.any())))
+
     def parts(self):
         curves = f"{len(self.curves_)} curves, {sum(map(len, self.curves_)):,} knots"
         cells = sum(table.values.shape[0] * table.values.shape[1] for table in self.tables_)
@@ -203,7 +208,8 @@ class LinearStudentClassifier(_LinearStudent, StudentClassifier):
         Per column, what it adds to the margins at the knots of its curve: at every bin edge, then
         where it is missing; or at every level.
     tables_ : tuple of PairTable
-        What pairs of columns add, the strongest first; flat tables are left out.
+        What pairs of columns add, the strongest first; flat tables are left out, unless their
+        pairs were named.
     interactions_ : list of (str, str, float)
         The names of the columns of every table, and its strength: the weighted standard deviation
         of what it adds to the margins of the training rows (over all outputs, root mean square).
@@ -381,7 +387,8 @@ class LinearStudentRegressor(_LinearStudent, StudentRegressor):
         Per column, what it adds to the prediction at the knots of its curve: at every bin edge,
         then where it is missing; or at every level.
     tables_ : tuple of PairTable
-        What pairs of columns add, the strongest first; flat tables are left out.
+        What pairs of columns add, the strongest first; flat tables are left out, unless their
+        pairs were named.
     interactions_ : list of (str, str, float)
         The names of the columns of every table, and its strength: the weighted standard deviation
         of what it adds to the predictions of the training rows.

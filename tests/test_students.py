@@ -281,7 +281,7 @@ def test_linear_finds_the_minimum_of_the_loss(binary_task, rng):
     weight = rng.uniform(0.5, 2, len(X))
     classes = np.array([0, 1])
     rows = TransferSet(X, margins, y, weight, np.zeros(len(X), int), classes)
-    student = LinearStudentClassifier(n_bins=4).distill(rows, temperature=2.0, alpha=0.6)
+    student = LinearStudentClassifier(n_bins=4, C=1.0).distill(rows, temperature=2.0, alpha=0.6)
     targets = SoftTargets(margins, y, weight, temperature=2.0, alpha=0.6)
     codes = student.encoding_.expand(student.encoding_.positions(X)).astype(float)
 
@@ -300,7 +300,7 @@ def test_linear_finds_the_minimum_of_the_loss(binary_task, rng):
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_linear_is_logistic_regression_on_its_codes(n_classes, binary_task, multiclass_task):
     X, y = binary_task if n_classes == 2 else multiclass_task
-    student = LinearStudentClassifier(n_bins=4, tol=1e-10).fit(X, y)
+    student = LinearStudentClassifier(n_bins=4, C=1.0, tol=1e-10).fit(X, y)
     codes = student.encoding_.expand(student.encoding_.positions(X)).astype(float)
     oracle = LogisticRegression(tol=1e-10, max_iter=5000).fit(codes, y)
     np.testing.assert_allclose(student.predict_proba(X), oracle.predict_proba(codes), atol=1e-4)
@@ -327,9 +327,11 @@ def test_knots_and_codes_describe_the_same_curves(mixed_frame):
     positions = student.encoding_.positions(
         frame.assign(city=frame["city"].replace("Graz", "never seen"))
     )
-    design, knots_to_codes = student.encoding_.knots(positions)
+    parts = list(student.encoding_.knots(positions))
+    assert len(parts) == frame.shape[1]
     codes = student.encoding_.expand(positions)
-    np.testing.assert_allclose((design @ knots_to_codes).toarray(), codes, atol=1e-6)
+    of_columns = [(design @ at_knots).toarray() for design, at_knots in parts]
+    np.testing.assert_allclose(np.hstack(of_columns), codes, atol=1e-6)
     weights = np.random.default_rng(0).normal(size=(codes.shape[1], 2))
     curves = student.encoding_.sum_of_curves(positions, student.encoding_.curves(weights))
     np.testing.assert_allclose(curves, codes @ weights, atol=1e-5)
@@ -452,7 +454,7 @@ def test_the_unit_of_weights_matters_to_additive_students_only_in_the_ridge(
     frame, y, value = mixed_frame()
     weight = rng.random(len(y)) + 0.5
     for kind, target in ((LinearStudentClassifier, y), (LinearStudentRegressor, value)):
-        reference = kind(n_bins).fit(frame, target, weight)
+        reference = kind(n_bins, C=1.0).fit(frame, target, weight)
         student = kind(n_bins, C=1.0 / unit).fit(frame, target, unit * weight)
         tolerance = {"atol": 1e-5 * np.ptp(reference.coef_)}
         np.testing.assert_allclose(student.coef_, reference.coef_, **tolerance)

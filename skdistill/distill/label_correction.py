@@ -194,7 +194,7 @@ def _correct_on_top(student, labelled):
     stacking = StackingWeights(np.append(scaled.weights, 1.0), scaled.intercept)
     combined = stacking.combined([used.margins, margins_of(student, used.X)])
     teacher_losses, losses = log_losses(used.margins, y), log_losses(combined, y)
-    losses = losses + (freedom or 0.0) / weight.sum()
+    losses = losses + freedom / weight.sum()
     return LabelCorrection(
         stacking,
         float(np.average(teacher_losses, weights=weight)),

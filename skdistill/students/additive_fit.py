@@ -280,7 +280,7 @@ def _with_ridge(hessian, ridge, total):
     matrix = hessian.copy()
     diagonal = np.einsum("ii->i", matrix)
     diagonal[1:] += np.maximum(ridge[1:], LEAST_RIDGE * total)
-    diagonal[0] = max(diagonal[0], np.finfo(float).tiny) * (1 + 1e-12)
+    diagonal[0] = max(diagonal[0], LEAST_RIDGE * total) * (1 + 1e-12)
     return matrix
 
 

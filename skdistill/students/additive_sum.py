@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.sparse as sp
 
-from skdistill.students.additive_fit import Objective, fit_additive, join_designs
+from skdistill.students.additive_fit import LEAST_RIDGE, Objective, fit_additive, join_designs
 from skdistill.students.encoding import Encoding, codes_at_knots, n_knots
 from skdistill.students.pairs import PairTable, purify, rank_pairs, strength, table_design
 
 #: Largest number of pairs that "auto" chooses.
 MOST_PAIRS = 20
 
-#: Of this many rows, "auto" holds one out.
-HELD_OUT = 5
+#: Of this many rows, "auto" holds one out; with fewer than the second number it chooses no pair.
+HELD_OUT, FEWEST_ROWS = 5, 50
 
 #: Ridge that the search for the ridge of a table starts from, in rows.
 FIRST_RIDGE = 10.0
@@ -83,9 +83,8 @@ class AdditiveProblem:
         outputs = design.outputs(theta)
         _, gradient = self.objective.loss(outputs)
         curvature = self.objective.curvature(outputs)
-        return rank_pairs(
-            self.encoding, self.positions, gradient, curvature, self.n_bins, 1.0 / self.unit
-        )
+        ridge = max(1.0 / self.unit, LEAST_RIDGE * self.objective.weight.sum())
+        return rank_pairs(self.encoding, self.positions, gradient, curvature, self.n_bins, ridge)
 
 
 @dataclass(frozen=True)
@@ -165,10 +164,10 @@ def _n_paying(problem, objective_of):
     curves mean unchanged. It is the smallest number such that no larger one is better by more than
     one standard error of the paired difference.
     """
+    if len(problem.positions) < FEWEST_ROWS:
+        return 0
     order = np.random.RandomState(0).permutation(len(problem.positions))
     held_out, kept = np.sort(order[::HELD_OUT]), np.sort(np.delete(order, np.s_[::HELD_OUT]))
-    if not len(kept):
-        return 0
     part = replace(problem, positions=problem.positions[kept], objective=objective_of(kept))
     fitted = fit_sum(part, MOST_PAIRS, objective_of)
     objective, positions = objective_of(held_out), problem.positions[held_out]

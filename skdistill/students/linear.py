@@ -125,14 +125,14 @@ class _LinearStudent(EncodedStudent):
             for table, strength in zip(self.tables_, strengths, strict=True)
         ]
 
-    def _fit_sum(self, X, objective_of, unit):
+    def _fit_sum(self, X, objective_of, unit, C):
         """Fit curves and tables to checked rows; `objective_of` makes the loss of some rows."""
         interactions = checked_interactions(self)
         objective = objective_of(slice(None))
         encoding = fit_encoding(self, X, objective.weight)
         ridge = None
-        if self.C != "auto":
-            ridge = max(1.0 / self.C / unit, LEAST_RIDGE * objective.weight.sum())
+        if C != "auto":
+            ridge = max(1.0 / C / unit, LEAST_RIDGE * objective.weight.sum())
         problem = AdditiveProblem(
             encoding,
             encoding.positions(X),
@@ -178,7 +178,7 @@ class LinearStudentClassifier(_LinearStudent, StudentClassifier):
     interactions : int, list of pairs, or "auto", default=0
         Which pairs of columns get a table: the most useful ones, this many; or those of a list, by
         names or positions, such as ``[("age", "income")]``; or "auto", at most 20, as many as
-        lower the loss of rows that are held out for the choice.
+        lower the loss of rows that are held out for the choice; none with fewer than 50 rows.
     interaction_bins : int, default=8
         Largest number of bins of a numeric column in a table, and of levels of a nominal one,
         whose other levels share a row.
@@ -304,12 +304,16 @@ class LinearStudentClassifier(_LinearStudent, StudentClassifier):
     def _fit_targets(self, X, targets):
         unit = weight_unit(targets.sample_weight.sum(keepdims=True))  # of rows and of copies
         targets = replace(targets, sample_weight=targets.sample_weight / unit)
-        fitted = self._fit_sum(X, lambda rows: _distillation_objective(targets.take(rows)), unit)
+        fitted = self._fit_sum(
+            X, lambda rows: _distillation_objective(targets.take(rows)), unit, self.C
+        )
         self.n_iter_ = fitted.n_iter
         self._keep(fitted)
 
     def fit_on_top(self, X, codes, margins, sample_weight, classes):
         """Fit, to observed classes, what has to be added to given margins.
+
+        The ridges are chosen, whatever C is: what is added must be small where nothing is missing.
 
         Parameters
         ----------
@@ -326,8 +330,8 @@ class LinearStudentClassifier(_LinearStudent, StudentClassifier):
 
         Returns
         -------
-        freedom : float or None
-            The effective degrees of freedom of the fit; None if C is a number.
+        freedom : float
+            The effective degrees of freedom of the fit.
         """
         X = self._check_X(X, reset=True)
         self.classes_ = classes
@@ -339,7 +343,7 @@ class LinearStudentClassifier(_LinearStudent, StudentClassifier):
         def objective_of(rows):
             return _on_top_of(given[rows], _distillation_objective(targets.take(rows)))
 
-        fitted = self._fit_sum(X, objective_of, unit)
+        fitted = self._fit_sum(X, objective_of, unit, "auto")
         self.n_iter_ = fitted.n_iter
         self._keep(fitted)
         return fitted.freedom
@@ -453,7 +457,9 @@ class LinearStudentRegressor(_LinearStudent, StudentRegressor):
         weight = sample_weight / unit
         centre, spread = centre_and_spread(y, weight)
         values = (y[:, None] - centre) / spread
-        fitted = self._fit_sum(X, lambda rows: _squared_error(values[rows], weight[rows]), unit)
+        fitted = self._fit_sum(
+            X, lambda rows: _squared_error(values[rows], weight[rows]), unit, self.C
+        )
         self._keep(fitted)
         self._rescale(spread, centre)
 

@@ -243,8 +243,8 @@ def checked_interactions(student):
     if isinstance(asked, Integral):
         if asked > n_pairs:
             raise ValueError(
-                f"interactions={asked} was passed, but {n_columns} columns have {n_pairs} pairs. "
-                "Pass a smaller number, or 'auto'."
+                f"interactions={asked} was passed, but the number of pairs of columns is "
+                f"{n_pairs}. Pass a smaller number, or 'auto'."
             )
         return int(asked)
     pairs = [_checked_pair(pair, column_names(student)) for pair in asked]
@@ -263,7 +263,8 @@ def _checked_pair(pair, names):
         )
     at = []
     for column in pair:
-        is_position = isinstance(column, Integral) and 0 <= column < len(names)
+        is_number = isinstance(column, Integral) and not isinstance(column, bool)
+        is_position = is_number and 0 <= column < len(names)
         if not is_position and column not in names:
             raise ValueError(
                 f"interactions holds the column {column!r}, which there is not. The columns are "

@@ -15,6 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, SplineTransformer, StandardScaler
+from test_pairs_and_sums import CLASSES, additive, by_definition, some_rows
 
 from skdistill import (
     DistilledClassifier,
@@ -28,12 +29,14 @@ from skdistill import (
     TreeSumStudentRegressor,
     to_onnx,
 )
+from skdistill.columns import PlainColumns
 from skdistill.exceptions import ParityError
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("torch")
 
+from skdistill.export.onnx.build import build_model, describe  # noqa: E402
 from skdistill.export.onnx.run import run_onnx  # noqa: E402
 
 NO_LABEL = -(2**63)
@@ -259,6 +262,60 @@ def test_a_sum_of_trees_in_float64_is_exact(rng, tmp_path):
     assert certificate.max_difference < 1e-9
     found = score(tmp_path / "m.onnx", {"X": X})["variable"][:, 0]
     np.testing.assert_allclose(found, student.predict(X), rtol=1e-14)
+
+
+@pytest.mark.parametrize("make", [LinearStudentClassifier, LinearStudentRegressor])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_pairs_of_columns_of_every_kind_go_in_raw(make, dtype, mixed_frame, tmp_path):
+    X, _, values = mixed_frame()
+    pairs = [("amount", "count"), ("amount", "city"), ("city", "kind")]
+    high = X["amount"] > 100
+    values = values + 3 * (high & (X["count"] > 4)) + 3 * (high & (X["city"] == "Graz"))
+    values = values + 3 * ((X["city"] == "Linz") & (X["kind"] == "a"))
+    y = np.digitize(values, [2.0, 4.0]) if make is LinearStudentClassifier else values
+    student = make(interactions=pairs, interaction_bins=5, C=10.0).fit(X, y)
+    assert {each[:2] for each in student.interactions_} == set(pairs)
+    assert to_onnx(student, tmp_path / "m.onnx", X, dtype=dtype).certificate.n_rows > len(X)
+    unseen = X.copy()
+    unseen.loc[::3, ["amount", "city"]] = [np.nan, "Bonn"]
+    unseen["count"] = unseen["count"] * 1000 - 4000
+    for rows in (X, unseen):
+        found = score(tmp_path / "m.onnx", columns_of(rows, np.dtype(dtype)))
+        assert_same(found, answers_of(student, rows))
+    tensors = columns_of(X.iloc[:3], np.dtype(dtype))
+    tensors["count"][1] = np.inf
+    found = score(tmp_path / "m.onnx", tensors)
+    numbers = found.get("probabilities", found.get("variable"))
+    assert np.isnan(numbers[:, 0]).tolist() == [False, True, False]
+    if dtype == "float32":
+        graph = onnx.shape_inference.infer_shapes(onnx.load(tmp_path / "m.onnx")).graph
+        types = {each.type.tensor_type.elem_type for each in graph.value_info}
+        assert onnx.TensorProto.DOUBLE not in types | {e.data_type for e in graph.initializer}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", CLASSES)
+def test_tables_of_pairs_are_bilinear_between_their_knots(kind, dtype):
+    model, cells = additive(kind), some_rows(additive(kind))
+    proto, inputs = build_model(model, dtype)
+    describe(proto, inputs, "student", model.classes)
+    onnx.checker.check_model(proto, full_check=True)
+    found = run_onnx(proto.SerializeToString(), PlainColumns(tuple(cells.values())))
+    expected = by_definition(model, cells).reshape(found.shape)
+    np.testing.assert_allclose(found, expected, atol=1e-5 if dtype == np.float32 else 1e-11)
+
+
+def test_a_pipeline_may_end_in_a_student_with_pairs(rng, tmp_path):
+    X = rng.normal(size=(600, 3))
+    model = make_pipeline(StandardScaler(), LinearStudentClassifier(interactions=[(0, 2)]))
+    model.fit(X, X[:, 0] * X[:, 2] > 0)
+    assert len(model[-1].tables_) == 1
+    to_onnx(model, tmp_path / "m.onnx", X)
+    for rows in (X, X[:1]):
+        found = score(tmp_path / "m.onnx", {"X": rows.astype(np.float32)})
+        assert_same(found, answers_of(model, rows))
+    found = score(tmp_path / "m.onnx", {"X": X[:0].astype(np.float32)})
+    assert all(len(each) == 0 for each in found.values())
 
 
 def test_numbers_on_bin_edges_stay_there_however_narrow_the_bins(rng, tmp_path):
@@ -652,13 +709,19 @@ def test_skl2onnx_converts_students_once_they_are_registered(student, mixed_fram
 # OpenVINO
 
 
-@pytest.mark.parametrize("student", NETWORKS, **by_name)
+PAIRS = [(0, 3), (1, 2)]
+OF_PAIRS = [make(interactions=PAIRS) for make in (LinearStudentClassifier, LinearStudentRegressor)]
+
+
+@pytest.mark.parametrize("student", [*NETWORKS, *OF_PAIRS], **by_name)
 def test_networks_run_in_openvino(student, multiclass_task, tmp_path):
     openvino = pytest.importorskip("openvino")
     X, y = multiclass_task
     X = X.astype(np.float32)
     X[::5, 1] = np.nan
-    student.fit(X, y if student in REGRESSORS else np.array(["a", "b", "c"])[y])
+    is_classifier = hasattr(student, "predict_proba")
+    student.fit(X, np.array(["a", "b", "c"])[y] if is_classifier else y)
+    assert student not in OF_PAIRS or len(student.tables_) == 2
     to_onnx(student, tmp_path / "m.onnx")
     exact = {"INFERENCE_PRECISION_HINT": "f32"}  # some processors would compute in bfloat16
     compiled = openvino.Core().compile_model(tmp_path / "m.onnx", "CPU", exact)

@@ -16,6 +16,7 @@ import pytest
 from scipy.special import expit, softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
+from test_pairs_and_sums import CLASSES, additive, by_definition, some_rows
 
 from skdistill import (
     DistilledClassifier,
@@ -42,7 +43,7 @@ duckdb = pytest.importorskip("duckdb")
 sqlglot = pytest.importorskip("sqlglot")
 
 from skdistill.export.sql import run, statement  # noqa: E402
-from skdistill.export.sql.names import Names  # noqa: E402
+from skdistill.export.sql.names import Names, result_names  # noqa: E402
 from skdistill.export.sql.run import POSITION  # noqa: E402
 
 #: What a name may be when people are free to choose.
@@ -66,8 +67,15 @@ LEVELS = [
 ]
 
 
-#: Numbers with numbers, text with numbers, and categories that are numbers with text.
-PAIRS = [("amount", "count"), ("amount", "city"), ("grade", "kind")]
+#: Numbers with numbers, numbers with text, and categories that are numbers with text.
+PAIRS = [("amount", "count"), ("amount", "city"), ("kind", "grade")]
+
+
+def crossed(frame, score):
+    """Add something to a score by every pair."""
+    high, many = frame["amount"] > 100, frame["count"] > 4
+    score = score + 3 * (high & many) + 3 * (high & (frame["city"] == "Graz"))
+    return score + 3 * ((frame["grade"] == 1.5) & (frame["kind"] == "a"))
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +95,7 @@ def students(frame, mixed_frame):
     score = mixed_frame(400)[2]
     rank = np.digitize(score, np.quantile(score, [0.3, 0.6]))
     text = np.array(["it's", "no"])[(rank > 0).astype(int)]
+    both, pairs = crossed(frame, score), {"interactions": PAIRS, "interaction_bins": 3, "C": 10.0}
     return {
         "tree, two classes": TreeStudentClassifier().fit(frame, text),
         "tree, three classes": TreeStudentClassifier(max_leaf_nodes=40).fit(frame, rank - 1),
@@ -100,9 +109,11 @@ def students(frame, mixed_frame):
         "curves, three classes": LinearStudentClassifier(n_bins=4).fit(frame, rank / 2 * 2),
         "curves, one class": LinearStudentClassifier(n_bins=2).fit(frame, np.zeros(400, int)),
         "curves, values": LinearStudentRegressor().fit(frame, score),
-        "pairs, two classes": LinearStudentClassifier(interactions=PAIRS).fit(frame, rank > 0),
-        "pairs, three classes": LinearStudentClassifier(4, interactions=PAIRS[:2]).fit(frame, rank),
-        "pairs, values": LinearStudentRegressor(interactions=PAIRS).fit(frame, score),
+        "pairs, two classes": LinearStudentClassifier(8, **pairs).fit(frame, both > 3),
+        "pairs, three classes": LinearStudentClassifier(4, **pairs).fit(
+            frame, np.digitize(both, [2, 4])
+        ),
+        "pairs, values": LinearStudentRegressor(8, **pairs).fit(frame, both),
         "lines, values": LinearStudentRegressor(n_bins=1).fit(frame, score),
     }
 
@@ -252,7 +263,36 @@ def test_categories_that_add_the_same_share_a_branch(students):
     assert np.abs(first - other).min() > 0.01
 
 
-@pytest.mark.parametrize("kind", ["sum, two classes", "sum, three classes"])
+@pytest.mark.parametrize("dialect", [*DIALECTS, None])
+@pytest.mark.parametrize("kind", CLASSES)
+def test_tables_of_pairs_are_bilinear_between_their_knots(kind, dialect):
+    model, cells = additive(kind), some_rows(additive(kind), 500)
+    if dialect is None:
+        dialect, form = "duckdb", {}
+        sql = statement.write_expressions(model, answer_names(model, form), dialect)
+    else:
+        form = {"table": ("t",), "keep": ["amount"]}
+        sql = statement.write_select(model, answer_names(model, form), dialect, **form)
+    answers = run.run_sql(sql, model, PlainColumns(tuple(cells.values())), dialect=dialect, **form)
+    expected = by_definition(model, cells).reshape(answers.shape)
+    np.testing.assert_allclose(answers, expected, rtol=1e-12, atol=1e-14)
+
+
+def answer_names(model, form):
+    return result_names(model, "duckdb", table=form.get("table"), keep=form.get("keep"), rename={})
+
+
+def test_a_query_places_every_column_once_however_many_pairs_it_is_in(students):
+    student = students["pairs, two classes"]
+    sql = sql_of(student, table="t")
+    assert {pair[:2] for pair in student.interactions_} == set(PAIRS)
+    assert sum(f'AS "skdistill_knot_{k}"' in sql for k in range(9)) == 5
+    assert sum(f'AS "skdistill_share_{k}"' in sql for k in range(9)) == 2
+
+
+@pytest.mark.parametrize(
+    "kind", [f"{form}, {n} classes" for form in ("sum", "pairs") for n in ("two", "three")]
+)
 def test_the_margins_of_a_sum_stand_beside_its_probabilities(kind, students, frame):
     student = students[kind]
     result = scored(sql_of(student, table="t"), frame)
@@ -797,6 +837,15 @@ def test_expressions_of_a_sum_of_too_many_classes_are_refused():
         sql_of(student)
 
 
+def test_tables_of_pairs_count_as_parts_of_expressions():
+    _, X = many_classes(20)
+    students = [LinearStudentClassifier(2, interactions=n, max_iter=5) for n in (0, 1)]
+    without, with_pair = (each.fit(X, np.arange(len(X)) % 20) for each in students)
+    assert sql_of(without)
+    with pytest.raises(ValueError, match=r"repeat the \d+ points of curves and tables 400 times"):
+        sql_of(with_pair)
+
+
 def test_small_probabilities_keep_their_digits(students):
     model = lean(students["curves, two classes"])
     curves = tuple(curve * 20 for curve in model.curves)
@@ -814,7 +863,7 @@ def test_small_probabilities_keep_their_digits(students):
         answers = run.run_sql(sql, model, rows, dialect="duckdb", **form)
         assert answers.min() < 1e-20
         for column, z in zip(answers.T, (-log_odds, log_odds), strict=True):
-            np.testing.assert_allclose(column, expit(z), rtol=1e-9)
+            np.testing.assert_allclose(column, expit(np.clip(z, -700, 700)), rtol=1e-9)
 
 
 def depth_of_cases(sql):
@@ -860,7 +909,8 @@ def test_a_thousand_leaves_and_two_hundred_columns_are_no_problem(kind, large):
 
 def test_splits_between_equal_answers_are_left_out(rng):
     X = rng.uniform(size=(500, 1))
-    student = TreeStudentClassifier(max_leaf_nodes=30).fit(X, np.hstack([1 - X, X]))
+    student = TreeStudentClassifier(max_leaf_nodes=30, lookahead=False)
+    student.fit(X, np.hstack([1 - X, X]))
     label, rest = sql_of(student).split(' AS "label"')
     assert label.count("WHEN") == 2  # infinity, and the middle
     assert rest.count("WHEN") > 50

@@ -58,7 +58,7 @@ def step_columns(model):
         steps.append([*_curve_names(model), *chain.from_iterable(_place_names(model))])
     if has_margins(model):
         steps.append(_margin_names(model))
-        steps += [[LARGEST], [TOTAL]] if len(model.classes) > 2 else []
+        steps += [[LARGEST], [TOTAL]] if len(model.classes) != 2 else []
     return steps
 
 

@@ -24,6 +24,8 @@ from skdistill import (
     MLPStudentRegressor,
     TreeStudentClassifier,
     TreeStudentRegressor,
+    TreeSumStudentClassifier,
+    TreeSumStudentRegressor,
     to_onnx,
 )
 from skdistill.exceptions import ParityError
@@ -41,8 +43,18 @@ def mlp(kind=MLPStudentClassifier):
     return kind((16,), max_epochs=3, random_state=0)
 
 
-CLASSIFIERS = [TreeStudentClassifier(), LinearStudentClassifier(), mlp()]
-REGRESSORS = [TreeStudentRegressor(), LinearStudentRegressor(), mlp(MLPStudentRegressor)]
+CLASSIFIERS = [
+    TreeStudentClassifier(),
+    TreeSumStudentClassifier(),
+    LinearStudentClassifier(),
+    mlp(),
+]
+REGRESSORS = [
+    TreeStudentRegressor(),
+    TreeSumStudentRegressor(),
+    LinearStudentRegressor(),
+    mlp(MLPStudentRegressor),
+]
 NETWORKS = [each for each in [*CLASSIFIERS, *REGRESSORS] if "Tree" not in type(each).__name__]
 by_name = {"ids": lambda student: type(student).__name__}
 classifiers = pytest.mark.parametrize("student", CLASSIFIERS, **by_name)
@@ -239,6 +251,16 @@ def test_any_name_is_a_name(student, rng, tmp_path):
     assert_same(score(tmp_path / "m.onnx", tensors), answers_of(student, X), atol=1e-4)
 
 
+def test_a_sum_of_trees_in_float64_is_exact(rng, tmp_path):
+    X = rng.normal(size=(400, 3))
+    student = TreeSumStudentRegressor().fit(X, 1e6 + np.sin(3 * X[:, 0]) + (X[:, 1] > 0))
+    assert len(student.trees_) > 1
+    certificate = to_onnx(student, tmp_path / "m.onnx", X, dtype="float64").certificate
+    assert certificate.max_difference < 1e-9
+    found = score(tmp_path / "m.onnx", {"X": X})["variable"][:, 0]
+    np.testing.assert_allclose(found, student.predict(X), rtol=1e-14)
+
+
 def test_numbers_on_bin_edges_stay_there_however_narrow_the_bins(rng, tmp_path):
     amounts = np.array([0.0, 0.1, 0.1 + 1e-7, 9999.99, 10000.0, 10000.01, 1e6])
     X = rng.choice(amounts, size=(500, 2))
@@ -342,7 +364,11 @@ def test_int8_is_smaller_and_its_loss_is_reported(binary_task, tmp_path):
         to_onnx(student, tmp_path / "small.onnx", X, quantize=True, tolerance=1e-6)
 
 
-@pytest.mark.parametrize("student", [TreeStudentClassifier(), LinearStudentRegressor()], **by_name)
+@pytest.mark.parametrize(
+    "student",
+    [TreeStudentClassifier(), TreeSumStudentRegressor(), LinearStudentRegressor()],
+    **by_name,
+)
 def test_int8_is_for_networks(student, binary_task, tmp_path):
     student.fit(*binary_task)
     with pytest.raises(TypeError, match=r"quantize=True is for MLP students; a \w+Student"):

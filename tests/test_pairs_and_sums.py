@@ -376,3 +376,12 @@ def outputs_of(model, X):
         for k in range(width)
     ]
     return np.transpose([LeanScorer(one, "numpy").batch(X) for one in each])
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_table_that_bends_where_its_curve_does_not_is_refused(engine):
+    model = additive()
+    table = model.tables[0]
+    wrong = replace(table, edges=(table.edges[0] + 1e-6, table.edges[1]))
+    with pytest.raises(ValueError, match=r"A table of column 'amount' has the edges .*; some of"):
+        LeanScorer(replace(model, tables=(wrong,)), engine)

@@ -1,4 +1,4 @@
-"""Trees and additive students as SQL: in DuckDB, in PostgreSQL, and in dialects that are parsed."""
+"""Readable students as SQL: in DuckDB, in PostgreSQL, and in dialects that are parsed."""
 
 import io
 import os
@@ -24,6 +24,8 @@ from skdistill import (
     MLPStudentClassifier,
     TreeStudentClassifier,
     TreeStudentRegressor,
+    TreeSumStudentClassifier,
+    TreeSumStudentRegressor,
     to_sql,
     verify,
 )
@@ -31,9 +33,10 @@ from skdistill.columns import PlainColumns
 from skdistill.exceptions import ParityError
 from skdistill.export.certificate import read_certificate
 from skdistill.export.parity_sample import parity_sample, student_answers
-from skdistill.export.sql.to_sql import DIALECTS
+from skdistill.export.sql.to_sql import DIALECTS, FORMS
 from skdistill.export.student_content import student_content
 from skdistill.scorer.student_content import lean_model
+from skdistill.students.kinds import of_form
 
 duckdb = pytest.importorskip("duckdb")
 sqlglot = pytest.importorskip("sqlglot")
@@ -63,6 +66,10 @@ LEVELS = [
 ]
 
 
+#: Numbers with numbers, text with numbers, and categories that are numbers with text.
+PAIRS = [("amount", "count"), ("amount", "city"), ("grade", "kind")]
+
+
 @pytest.fixture(scope="module")
 def frame(mixed_frame):
     return with_grades(mixed_frame(400)[0])
@@ -85,10 +92,17 @@ def students(frame, mixed_frame):
         "tree, three classes": TreeStudentClassifier(max_leaf_nodes=40).fit(frame, rank - 1),
         "tree, one class": TreeStudentClassifier().fit(frame, np.full(400, "all")),
         "tree, values": TreeStudentRegressor(max_leaf_nodes=40).fit(frame, score),
+        "sum, two classes": TreeSumStudentClassifier().fit(frame, text),
+        "sum, three classes": TreeSumStudentClassifier(max_splits=20).fit(frame, rank - 1),
+        "sum, one class": TreeSumStudentClassifier().fit(frame, np.full(400, "all")),
+        "sum, values": TreeSumStudentRegressor().fit(frame, score),
         "curves, two classes": LinearStudentClassifier().fit(frame, rank > 0),
         "curves, three classes": LinearStudentClassifier(n_bins=4).fit(frame, rank / 2 * 2),
         "curves, one class": LinearStudentClassifier(n_bins=2).fit(frame, np.zeros(400, int)),
         "curves, values": LinearStudentRegressor().fit(frame, score),
+        "pairs, two classes": LinearStudentClassifier(interactions=PAIRS).fit(frame, rank > 0),
+        "pairs, three classes": LinearStudentClassifier(4, interactions=PAIRS[:2]).fit(frame, rank),
+        "pairs, values": LinearStudentRegressor(interactions=PAIRS).fit(frame, score),
         "lines, values": LinearStudentRegressor(n_bins=1).fit(frame, score),
     }
 
@@ -98,10 +112,17 @@ KINDS = [
     "tree, three classes",
     "tree, one class",
     "tree, values",
+    "sum, two classes",
+    "sum, three classes",
+    "sum, one class",
+    "sum, values",
     "curves, two classes",
     "curves, three classes",
     "curves, one class",
     "curves, values",
+    "pairs, two classes",
+    "pairs, three classes",
+    "pairs, values",
     "lines, values",
 ]
 
@@ -231,6 +252,29 @@ def test_categories_that_add_the_same_share_a_branch(students):
     assert np.abs(first - other).min() > 0.01
 
 
+@pytest.mark.parametrize("kind", ["sum, two classes", "sum, three classes"])
+def test_the_margins_of_a_sum_stand_beside_its_probabilities(kind, students, frame):
+    student = students[kind]
+    result = scored(sql_of(student, table="t"), frame)
+    names = [name for name in result.columns if name.startswith(("log_odds", "margin_"))]
+    assert len(names) == (1 if len(student.classes_) == 2 else 3)
+    expected = student._margins(frame)[:, -len(names) :]
+    np.testing.assert_allclose(result[names].to_numpy(), expected, atol=1e-9)
+
+
+def test_a_sum_asks_every_tree_and_adds_up(students, frame):
+    model = lean(students["sum, values"])
+    rows = parity_sample(students["sum, values"], model).rows
+    whole = answers_of_model(model, rows)
+    for k, root in enumerate(model.roots):
+        end = [*model.roots[1:], len(model.value)][k]
+        value = model.value.copy()
+        value[root:end] = 0
+        part = whole - answers_of_model(replace(model, value=value), rows)
+        assert set(np.round(part[:, 0], 9)) <= set(np.round(model.value[root:end, 0], 9))
+        assert np.ptp(part) > 0
+
+
 def test_columns_of_an_array_are_called_x0_x1(binary_task):
     X, y = binary_task
     student = LinearStudentClassifier().fit(X, y)
@@ -291,14 +335,17 @@ def test_nan_counts_as_missing(kind, dialect, students, frame):
     assert_same(result, student, missing)
 
 
+def reads(student, j):
+    return j in lean(student).feature
+
+
 @pytest.mark.parametrize("form", [{}, {"table": "t", "keep": []}])
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_infinite_number_gives_null(kind, form, students, frame):
     student = students[kind]
     columns = ["amount", "count", "flag"]
-    if kind.startswith("tree"):
-        tree = student.tree_
-        used = {tree.names[j] for j in tree.feature[tree.children_left >= 0]}
+    if kind.startswith(("tree", "sum")):
+        used = {column.name for j, column in enumerate(lean(student).columns) if reads(student, j)}
         columns = sorted(used & set(columns))
     sql = sql_of(student, **form)
     for name in columns:
@@ -308,7 +355,7 @@ def test_an_infinite_number_gives_null(kind, form, students, frame):
             result = scored(sql, one)
             assert result.iloc[0].isna().all(), (name, value)
             assert result.iloc[1].notna().all()
-    assert columns or kind == "tree, one class"
+    assert columns or kind in ("tree, one class", "sum, one class")
 
 
 def test_a_split_between_missing_and_known_numbers_is_kept(rng):
@@ -648,9 +695,13 @@ def test_a_network_with_layers_is_refused_and_told_where_to_go(binary_task):
     pytest.importorskip("skorch")
     student = MLPStudentClassifier((16,), max_epochs=3, random_state=0).fit(*binary_task)
     with pytest.raises(
-        TypeError, match=r"MLPStudentClassifier cannot .* LinearStudent.* to_onnx or to_c"
-    ):
+        TypeError, match=r"MLPStudentClassifier cannot .* to_onnx or to_c"
+    ) as refusal:
         sql_of(student)
+    names = {kind.__name__ for kind in of_form(*FORMS)}
+    assert {"TreeSumStudentClassifier", "LinearStudentRegressor"} <= names
+    for text in (str(refusal.value), to_sql.__doc__):
+        assert all(name in text for name in names)
 
 
 def test_other_estimators_are_refused(binary_task):
@@ -737,6 +788,13 @@ def test_a_query_grows_with_the_number_of_classes_not_with_its_square():
     assert_same(result, many, X)
     with pytest.raises(ValueError, match=r"60 classes would repeat .* Pass table="):
         sql_of(many_classes(60)[0])
+
+
+def test_expressions_of_a_sum_of_too_many_classes_are_refused():
+    _, X = many_classes(60)
+    student = TreeSumStudentClassifier(max_splits=5).fit(X, np.arange(len(X)) % 60)
+    with pytest.raises(ValueError, match=r"repeat the \d+ nodes of the trees 3,600 times"):
+        sql_of(student)
 
 
 def test_small_probabilities_keep_their_digits(students):

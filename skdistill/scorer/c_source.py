@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from skdistill.messages import shown
-from skdistill.scorer.model import LeanTree, axes_of, fingerprint, n_answers
+from skdistill.scorer.model import LeanTree, fingerprint, n_answers, points_of_axis
 
 #: Outputs that a wide layer computes side by side, and partial sums of a narrow one.
 BLOCK, LANES = 32, 16
@@ -335,9 +335,9 @@ def _network_tables(model, dtype):
 
 def _pair_tables(model, dtype):
     """Write the tables of pairs, and which point of every axis each point of a curve is."""
-    axes, of_table = axes_of(model)
+    axes, of_table = _axes_of(model)
     edges = [np.zeros(0) if each is None else each for _, each in axes]
-    points = [_points_of_axis(model, j, each) for j, each in axes]
+    points = [points_of_axis(model, j, each) for j, each in axes]
     shapes = [table.values.shape for table in model.tables]
     values = np.concatenate([table.values.ravel() for table in model.tables])
     return "\n".join(
@@ -358,13 +358,20 @@ def _pair_tables(model, dtype):
     )
 
 
-def _points_of_axis(model, j, edges):
-    """Return the point of an axis that each point of a curve is at, or after if it has no such."""
-    if edges is None:
-        return np.arange(len(model.curves[j]))
-    if not np.isin(edges, model.edges[j]).all():
-        raise ValueError(f"A table bends where the curve of {model.columns[j].name!r} does not.")
-    return np.append(np.searchsorted(edges, model.edges[j], side="right") - 1, len(edges))
+def _axes_of(model):
+    """List the axes of the tables, columns with the knots of a table, each one once.
+
+    Returns tuples of the position of a column and its edges, None for categories; and per table the
+    numbers of its two axes.
+    """
+    axes, of_table = {}, []
+    for table in model.tables:
+        numbers = []
+        for j, edges in zip(table.columns, table.edges, strict=True):
+            key = j, None if edges is None else edges.tobytes()
+            numbers.append(axes.setdefault(key, (len(axes), j, edges))[0])
+        of_table.append(numbers)
+    return [axis[1:] for axis in axes.values()], of_table
 
 
 def _layers(model):

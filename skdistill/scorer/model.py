@@ -207,20 +207,20 @@ def curve_positions(edges, values):
     return k + (inside - edges[k]) / np.diff(edges)[k]
 
 
-def axes_of(model):
-    """List the axes of the tables of a model: columns with the knots of a table, each one once.
+def points_of_axis(model, j, edges):
+    """Return at which point of an axis of a table every point of the curve of column j lies.
 
-    Returns tuples of the position of a column and its edges, None for categories; and per table the
-    numbers of its two axes.
+    Points that the table does not have are at the one before. ValueError if the table bends where
+    the curve does not.
     """
-    axes, of_table = {}, []
-    for table in model.tables:
-        pairs = zip(table.columns, table.edges, strict=True)
-        keys = [(j, None if each is None else each.tobytes()) for j, each in pairs]
-        for key, j, each in zip(keys, table.columns, table.edges, strict=True):
-            axes.setdefault(key, (len(axes), j, each))
-        of_table.append([axes[key][0] for key in keys])
-    return [axis[1:] for axis in axes.values()], of_table
+    if edges is None:
+        return np.arange(len(model.curves[j]))
+    if not np.isin(edges, model.edges[j]).all():
+        raise ValueError(
+            f"A table of column {model.columns[j].name!r} has the edges {edges}; some of those of "
+            f"its curve were expected: {model.edges[j]}."
+        )
+    return np.append(np.searchsorted(edges, model.edges[j], side="right") - 1, len(edges))
 
 
 def n_answers(model):

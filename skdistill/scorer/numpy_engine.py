@@ -147,7 +147,7 @@ class NetworkEngine:
         self._left, self._width = np.array(lefts), np.array(widths)
         self._ends = _ends_of_curves(model)
         self._first, self._missing = np.array(self._first), np.array(self._missing)
-        self._tables = TableSum(model) if model.tables else None
+        self._tables = TableSum(model, self._first) if model.tables else None
 
     def row(self, cells):
         """Score a row, see `TreeEngine.row`."""
@@ -159,19 +159,20 @@ class NetworkEngine:
             if np.isinf(x).any():
                 return None
         piece = self._first + np.add.reduce(x[:, None] >= self._lefts, axis=1)
-        share = self._shares(np.minimum(np.maximum(x, self._ends[0]), self._ends[1]), piece)
+        inside = np.minimum(np.maximum(x, self._ends[0]), self._ends[1])
+        share = self._shares(inside, piece)
         if absent is not None:
+            inside[absent] = 0.0
             piece = np.where(absent, self._missing, piece)
             share[absent] = 0.0
         for j, levels in self._levels.items():
-            x[j] = levels.position(x[j])
-            piece[j] = self._first[j] + int(x[j])
+            piece[j] = self._first[j] + levels.position(x[j])
             share[j] = 0.0
         out = share.astype(self._slopes.dtype) @ self._slopes.take(piece, axis=0)
         out += np.add.reduce(self._starts.take(piece, axis=0), axis=0)
         out += self._model.intercept
         if self._tables is not None:
-            out += self._tables.sums(x[None])[0]
+            out += self._tables.sums(piece[None], inside[None])[0]
         if self._model.is_soft_tree:
             out = path_probabilities(out[None])[0]
         for weight, bias in self._model.layers:
@@ -200,26 +201,24 @@ class NetworkEngine:
         out = np.empty((len(X), len(self._model.intercept)), dtype=self._slopes.dtype)
         out[:] = self._model.intercept
         part = np.empty_like(out)  # with mode="clip" `take` fills it without a copy
-        points = None if self._tables is None else X.copy()
+        pieces = np.empty(X.shape, dtype=np.intp)
         for j, cells in enumerate(X.T):
             if j in self._levels:
-                level = self._levels[j].positions(cells)
-                if points is not None:
-                    points[:, j] = level
-                piece = self._first[j] + level
+                piece = pieces[:, j] = self._first[j] + self._levels[j].positions(cells)
                 out += self._starts.take(piece, axis=0, out=part, mode="clip")
                 continue
             absent = np.isnan(cells)
             inside = np.clip(cells, self._ends[0, j], self._ends[1, j])
             at = np.searchsorted(self._lefts[j], inside, side="right")
-            piece = np.where(absent, self._missing[j], self._first[j] + at)
+            piece = pieces[:, j] = np.where(absent, self._missing[j], self._first[j] + at)
             share = np.where(absent, 0.0, self._shares(inside, piece)).astype(out.dtype)
             out += self._starts.take(piece, axis=0, out=part, mode="clip")
             self._slopes.take(piece, axis=0, out=part, mode="clip")
             part *= share[:, None]
             out += part
-        if points is not None:
-            out += self._tables.sums(points)
+        if self._tables is not None:
+            inside = np.nan_to_num(np.clip(X, *self._ends))
+            out += self._tables.sums(pieces, inside)
         if self._model.is_soft_tree:
             out = path_probabilities(out)
         for weight, bias in self._model.layers:

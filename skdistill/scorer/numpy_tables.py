@@ -2,65 +2,69 @@
 
 import numpy as np
 
-from skdistill.scorer.model import axes_of
+from skdistill.scorer.model import points_of_axis
 
 
 class TableSum:
     """Adds up what the tables of a `LeanNetwork` add to rows, all tables at once.
 
-    A row has a point on every axis, see `axes_of`, and a share of the way to the next one; so it
-    lies between four points of every table.
+    A row that is in a piece of the curve of a column, see `NetworkEngine`, is in one of the axis of
+    a table: beside a point, a share of the way to the next one, which is a step away in the table.
+    `first` has the number of the first piece of every column.
     """
 
-    def __init__(self, model):
-        axes, of_table = axes_of(model)
-        edges = [each for _, each in axes]
-        self._of_table = np.array(of_table).T
-        self._column, self._axis = np.array([j for j, _ in axes]), np.arange(len(axes))
-        self._is_nominal = np.array([each is None for each in edges])
-        self._missing = np.array([0 if each is None else len(each) for each in edges])
-        self._inner = _filled([() if each is None else each[1:-1] for each in edges], np.inf)
-        self._left = _filled([(0.0,) if each is None else each for each in edges], 0.0)
-        self._width = _filled([() if each is None else np.diff(each) for each in edges], np.inf)
-        self._lowest = np.array([-np.inf if each is None else each[0] for each in edges])
-        self._highest = np.array([np.inf if each is None else each[-1] for each in edges])
-        shapes = np.array([table.values.shape for table in model.tables])
-        self._start = np.cumsum([0, *shapes[:-1, 0] * shapes[:-1, 1]])
-        self._row_length = shapes[:, 1]
-        self._points = np.concatenate(
-            [each.values.reshape(-1, shapes[0, 2]) for each in model.tables]
+    def __init__(self, model, first):
+        shapes = [table.values.shape for table in model.tables]
+        starts = np.cumsum([0, *(n_a * n_b for n_a, n_b, _ in shapes)])
+        scales = [(n_b, 1) for _, n_b, _ in shapes]
+        self._column = np.array([table.columns[side] for side in (0, 1) for table in model.tables])
+        self._values = np.concatenate(
+            [t.values.reshape(-1, t.values.shape[2]) for t in model.tables]
         )
+        points, steps, lefts, widths, shift = [], [], [], [], []
+        for side in (0, 1):
+            for table, start, scale in zip(model.tables, starts[:-1], scales, strict=True):
+                j = table.columns[side]
+                point, step, left, width = _pieces(model, j, table.edges[side])
+                shift.append(sum(map(len, points)) - first[j])
+                points.append(point * scale[side] + (0 if side else start))
+                steps.append(step * scale[side])
+                lefts.append(left)
+                widths.append(width)
+        self._shift = np.array(shift)
+        self._point, self._step = np.concatenate(points), np.concatenate(steps)
+        self._left, self._width = np.concatenate(lefts), np.concatenate(widths)
 
-    def sums(self, cells):
+    def sums(self, piece, inside):
         """Return the sums of shape (n_samples, width).
 
-        Cells are float64, of shape (n_samples, n_columns), NaN where numbers are missing. Columns
-        of categories hold the points of their curves.
+        `piece` and `inside`, of shape (n_samples, n_columns), are numbers of pieces, and cells that
+        lie between the ends of the curves, 0 where missing.
         """
-        cells = cells[:, self._column]
-        inside = np.clip(cells, self._lowest, self._highest)
-        bins = np.add.reduce(inside[..., None] >= self._inner, axis=2)
-        share = (inside - self._left[self._axis, bins]) / self._width[self._axis, bins]
-        absent = np.isnan(cells)
-        share[absent] = 0.0
-        known = np.where(self._is_nominal, cells, bins)
-        point = np.where(absent, self._missing, known).astype(np.intp)
-        step = np.where(absent | self._is_nominal, 0, 1)
-        return self._between(point, step, share)
-
-    def _between(self, point, step, share):
-        a, b = self._of_table
-        first = self._start + point[:, a] * self._row_length + point[:, b]
-        below, right = step[:, a] * self._row_length, step[:, b]
-        corners = np.concatenate([first, first + right, first + below, first + below + right], 1)
-        u, v = share[:, a], share[:, b]
-        weights = np.concatenate([(1 - u) * (1 - v), (1 - u) * v, u * (1 - v), u * v], axis=1)
-        return (weights[:, None] @ self._points.take(corners, axis=0))[:, 0]
+        piece = piece[:, self._column] + self._shift
+        share = (inside[:, self._column] - self._left[piece]) / self._width[piece]
+        point, step, half = self._point[piece], self._step[piece], len(self._column) // 2
+        u, v = share[:, :half], share[:, half:]
+        below, right = step[:, :half], step[:, half:]
+        corner = point[:, :half] + point[:, half:]
+        both = u * v
+        corners = np.concatenate(
+            [corner, corner + right, corner + below, corner + below + right], 1
+        )
+        weights = np.concatenate([1.0 - u - v + both, v - both, u - both, both], axis=1)
+        return (weights[:, None] @ self._values.take(corners, axis=0))[:, 0]
 
 
-def _filled(rows, value):
-    """Make an array of rows of different lengths, at least 1, filled up with a value."""
-    filled = np.full((len(rows), max(1, *map(len, rows))), value)
-    for row, each in zip(filled, rows, strict=True):
-        row[: len(each)] = each
-    return filled
+def _pieces(model, j, edges):
+    """Return, for every piece of the curve of a column, where it lies on an axis.
+
+    That is its point there, the step to the next one, its left end and its width.
+    """
+    of_curve, point = model.edges[j], points_of_axis(model, j, edges)
+    if of_curve is not None and len(of_curve) > 1:
+        point = np.delete(point, len(of_curve) - 1)  # the last edge begins no bin
+    is_bin = np.zeros(len(point), dtype=bool) if edges is None else point < len(edges) - 1
+    left, width = np.zeros(len(point)), np.full(len(point), np.inf)
+    if is_bin.any():
+        left[is_bin], width[is_bin] = edges[point[is_bin]], np.diff(edges)[point[is_bin]]
+    return point, is_bin.astype(np.intp), left, width

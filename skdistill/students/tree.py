@@ -5,6 +5,7 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.tree import DecisionTreeRegressor
+from sklearn.utils import check_random_state
 
 from skdistill.columns import UNSEEN, column_names, column_values, column_values_as, is_nominal
 from skdistill.levels import level_numbers
@@ -15,12 +16,21 @@ from skdistill.students.base import (
     Student,
     StudentClassifier,
     StudentRegressor,
+    centre_and_spread,
     safely_scaled,
     weight_unit,
 )
+from skdistill.students.tree_improvement import Objective
+from skdistill.students.tree_search import searched_nodes
 
 #: Numbers are clipped to this, the largest that the float32 numbers of a tree can hold.
 LARGEST = float(np.finfo(np.float32).max)
+
+#: Larger trees grow greedily.
+MAX_LOOKAHEAD_LEAVES = 64
+
+#: Of more rows, a sample decides on the splits of a tree that looks ahead.
+LOOKAHEAD_ROWS = 50_000
 
 #: Numbers of leaves that a search tries.
 SEARCHED_LEAVES = (4, 8, 16, 32, 64, 128)
@@ -39,13 +49,23 @@ class _TreeStudent(Student):
             Interval(Integral, 1, None, closed="left"),
             Interval(Real, 0.0, 1.0, closed="neither"),
         ],
+        "lookahead": ["boolean"],
         "random_state": ["random_state"],
     }
 
-    def __init__(self, max_leaf_nodes=16, *, max_depth=None, min_samples_leaf=5, random_state=None):
+    def __init__(
+        self,
+        max_leaf_nodes=16,
+        *,
+        max_depth=None,
+        min_samples_leaf=5,
+        lookahead=True,
+        random_state=None,
+    ):
         self.max_leaf_nodes = max_leaf_nodes
         self.max_depth = max_depth
         self.min_samples_leaf = min_samples_leaf
+        self.lookahead = lookahead
         self.random_state = random_state
 
     @property
@@ -79,20 +99,25 @@ class _TreeStudent(Student):
 class TreeStudentClassifier(_TreeStudent, StudentClassifier):
     """A small decision tree that learns from soft labels.
 
-    The splits reduce the squared error of the softened mix of soft and hard labels, which is the
-    Gini criterion with probabilities in the place of classes. The leaves then hold the mean of
-    that mix at T = 1, so the probabilities stay calibrated at any temperature.
+    The tree looks ahead: a split is judged by the trees that can grow below it, and all splits are
+    improved together afterwards, which few leaves reward. The splits lower the entropy of the
+    softened mix of soft and hard labels; the leaves then hold the mean of that mix at T = 1, so the
+    probabilities stay calibrated at any temperature.
 
     Parameters
     ----------
     max_leaf_nodes : int or None, default=16
-        Largest number of leaves; the tree grows best-first. None for no limit.
+        Largest number of leaves. None for no limit.
     max_depth : int or None, default=None
         Largest depth. None for no limit.
     min_samples_leaf : int or float, default=5
         Smallest number, or share, of transfer-set rows in a leaf.
+    lookahead : bool, default=True
+        Whether the tree looks ahead; False grows it split by split, as scikit-learn does. Trees of
+        more than 64 leaves, or without a limit, always grow split by split.
     random_state : int, RandomState instance or None, default=None
-        Decides between splits that are equally good.
+        Decides between splits that are equally good, and which rows decide on splits if there are
+        more than 50,000.
 
     Attributes
     ----------
@@ -121,8 +146,20 @@ class TreeStudentClassifier(_TreeStudent, StudentClassifier):
     so a split is a subset of levels. Missing values, and levels never seen, follow the branch that
     was learned for missing values, or the larger branch if there were none.
 
+    First a tree grows best-first by squared error, which is the Gini criterion with probabilities
+    in the place of classes. With `lookahead`, the best candidates for a split are then compared by
+    the entropy of the greedy trees below them, at all numbers of leaves that the two sides may
+    share; that goes on on both sides. At last every node in turn takes the split that serves its
+    rows best, given what is below it, until nothing changes. The loss on the training rows is never
+    larger than that of the first tree. Of 10,000 rows and 20 columns this takes half a second.
+
     References
     ----------
+    Babbar, McTavish, Rudin and Seltzer, "Near-Optimal Decision Trees in a SPLIT Second", ICML 2025,
+    arXiv:2502.15988, for the comparison of greedy trees. Carreira-Perpinan and Tavallali,
+    "Alternating Optimization of Decision Trees, with Application to Learning Sparse Oblique Trees",
+    NeurIPS 2018, for the improvement.
+
     Fisher, "On Grouping for Maximum Homogeneity", JASA 53 (1958), and Coppersmith, Hong and
     Hosking, "Partitioning Nominal Attributes in Decision Trees", Data Mining and Knowledge
     Discovery 3 (1999), for the order of the levels.
@@ -144,7 +181,7 @@ class TreeStudentClassifier(_TreeStudent, StudentClassifier):
     def _fit_targets(self, X, targets):
         softened, weight = targets.softened_mix()
         proba, _ = targets.mixed()
-        self._keep(grow_tree(self, X, softened, proba, weight))
+        self._keep(grow_tree(self, X, softened, proba, weight, True))
 
     def _margins(self, X):
         return margins_from_proba(self.tree_.predict(X))
@@ -162,13 +199,17 @@ class TreeStudentRegressor(_TreeStudent, StudentRegressor):
     Parameters
     ----------
     max_leaf_nodes : int or None, default=16
-        Largest number of leaves; the tree grows best-first. None for no limit.
+        Largest number of leaves. None for no limit.
     max_depth : int or None, default=None
         Largest depth. None for no limit.
     min_samples_leaf : int or float, default=5
         Smallest number, or share, of transfer-set rows in a leaf.
+    lookahead : bool, default=True
+        Whether the tree looks ahead; False grows it split by split, as scikit-learn does. Trees of
+        more than 64 leaves, or without a limit, always grow split by split.
     random_state : int, RandomState instance or None, default=None
-        Decides between splits that are equally good.
+        Decides between splits that are equally good, and which rows decide on splits if there are
+        more than 50,000.
 
     Attributes
     ----------
@@ -202,7 +243,7 @@ class TreeStudentRegressor(_TreeStudent, StudentRegressor):
     """
 
     def _fit_values(self, X, y, sample_weight):
-        self._keep(grow_tree(self, X, y[:, None], y[:, None], sample_weight))
+        self._keep(grow_tree(self, X, y[:, None], y[:, None], sample_weight, False))
 
     def _values(self, X):
         return self.tree_.predict(X)[:, 0]
@@ -268,20 +309,7 @@ class PlainTree:
 
     def apply(self, X):
         """Return the leaf that each row of X falls in, of shape (n_samples,)."""
-        x = {j: self.column(X, j) for j in self.split_columns}
-        node = np.zeros(len(X), dtype=np.intp)
-        queue = [(0, np.arange(len(X)))]
-        while queue:
-            at, rows = queue.pop()
-            node[rows] = at
-            if self.children_left[at] >= 0 and len(rows):
-                value = x[self.feature[at]][rows]
-                left = np.where(
-                    np.isnan(value), self.missing_go_to_left[at], value <= self.threshold[at]
-                )
-                queue.append((self.children_left[at], rows[left]))
-                queue.append((self.children_right[at], rows[~left]))
-        return node
+        return walk(vars(self), {j: self.column(X, j) for j in self.split_columns}, len(X))
 
     def predict(self, X):
         """Return the value of the leaf of each row, of shape (n_samples, n_outputs)."""
@@ -313,44 +341,111 @@ class PlainTree:
         return _ordinal(column_values_as(X, j, levels=levels, name=name), levels)
 
 
-def grow_tree(student, X, split_target, leaf_target, weight):
+def grow_tree(student, X, split_target, leaf_target, weight, is_proba):
     """Grow a tree that splits by one target, and has means of another as its values.
 
-    The parameters of the student are the limits; X are checked rows, with positive weights.
+    The parameters of the student are the limits; X are checked rows, with positive weights. The
+    targets are probabilities or values.
     """
     unit = weight_unit(weight)
     weight = weight / unit
     matrix, levels = ordinal_rows(X, split_target, weight)
-    # With two classes the second column is enough, at half the work.
-    split_target = split_target[:, 1:] if split_target.shape[1] == 2 else split_target
-    # The tree takes variances up to 1e-16 for 0: they must not depend on units.
-    split_target = safely_scaled(split_target, weight)
+    nodes, leaf = _greedy_nodes(student, matrix, split_target, weight)
+    if student.lookahead and (student.max_leaf_nodes or np.inf) <= MAX_LOOKAHEAD_LEAVES:
+        centre, spread = (0.0, 1.0) if is_proba else centre_and_spread(split_target, weight)
+        objective = Objective((split_target - centre) / spread, weight, is_proba)
+        nodes, leaf = _better_nodes(student, matrix, objective, nodes, leaf)
+    described = {"levels": levels, "names": tuple(column_names(student))}
+    return tree_of_rows(nodes, leaf, leaf_target, weight, unit, described)
+
+
+def _greedy_nodes(student, matrix, target, weight):
+    """Grow a tree split by split; returns its arrays, and the leaf of every row."""
     grown = DecisionTreeRegressor(
         max_leaf_nodes=student.max_leaf_nodes,
         max_depth=student.max_depth,
         min_samples_leaf=student.min_samples_leaf,
         random_state=student.random_state,
     )
+    # With two classes the second column is enough, at half the work.
+    target = target[:, 1:] if target.shape[1] == 2 else target
+    # The tree takes variances up to 1e-16 for 0: they must not depend on units.
+    target = safely_scaled(target, weight)
     with np.errstate(over="ignore", invalid="ignore"):  # of sums that look for missing cells
-        leaf = grown.fit(matrix, split_target, sample_weight=weight).apply(matrix)
-    nodes = grown.tree_
-    node_weight = np.bincount(leaf, weight, minlength=nodes.node_count)
-    node_sum = np.stack(
-        [np.bincount(leaf, weight * t, minlength=nodes.node_count) for t in leaf_target.T], axis=1
+        leaf = grown.fit(matrix, target, sample_weight=weight).apply(matrix)
+    found = grown.tree_
+    nodes = {
+        name: getattr(found, name).copy()
+        for name in ("children_left", "children_right", "feature", "threshold")
+    }
+    return {**nodes, "missing_go_to_left": np.asarray(found.missing_go_to_left, dtype=bool)}, leaf
+
+
+def _better_nodes(student, matrix, objective, nodes, leaf):
+    """Return the arrays of a tree found by looking ahead, and leaves, or those given if better."""
+    n_rows, some = len(matrix), slice(None)
+    if n_rows > LOOKAHEAD_ROWS:
+        random = check_random_state(student.random_state)
+        some = np.sort(random.choice(n_rows, LOOKAHEAD_ROWS, replace=False))
+    found = searched_nodes(
+        matrix[some],
+        objective.take(some),
+        nodes,
+        max_leaf_nodes=student.max_leaf_nodes,
+        max_depth=student.max_depth,
+        min_samples_leaf=rows_of(student.min_samples_leaf, min(n_rows, LOOKAHEAD_ROWS)),
     )
-    add_up(nodes.children_left, nodes.children_right, node_weight)
-    add_up(nodes.children_left, nodes.children_right, node_sum)
-    return PlainTree(
-        children_left=nodes.children_left.copy(),
-        children_right=nodes.children_right.copy(),
-        feature=nodes.feature.copy(),
-        threshold=nodes.threshold.copy(),
-        missing_go_to_left=np.asarray(nodes.missing_go_to_left, dtype=bool),
-        value=node_sum / node_weight[:, None],
-        weight=node_weight * unit,
-        levels=levels,
-        names=tuple(column_names(student)),
-    )
+    found_leaf = walk(found, matrix.T, n_rows)
+    found_rows = rows_by(found_leaf)
+    is_possible = min(map(len, found_rows)) >= rows_of(student.min_samples_leaf, n_rows)
+    if is_possible and objective.loss(found_rows) < objective.loss(rows_by(leaf)):
+        return found, found_leaf
+    return nodes, leaf
+
+
+def rows_by(leaf):
+    """List the rows of every leaf that has some."""
+    order = np.argsort(leaf, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(leaf[order])) + 1)
+
+
+def rows_of(number, n_rows):
+    """Return a number of rows that is given as such, or as a share."""
+    return number if isinstance(number, Integral) else int(np.ceil(number * n_rows))
+
+
+def walk(nodes, columns, n_rows):
+    """Return the leaf that each row falls in; `nodes` are arrays, `columns` are as nodes compare.
+
+    Columns are given by number, as float32 of shape (n_rows,).
+    """
+    node = np.zeros(n_rows, dtype=np.intp)
+    queue = [(0, np.arange(n_rows))]
+    while queue:
+        at, rows = queue.pop()
+        node[rows] = at
+        if nodes["children_left"][at] >= 0 and len(rows):
+            value = columns[nodes["feature"][at]][rows]
+            left = np.where(
+                np.isnan(value), nodes["missing_go_to_left"][at], value <= nodes["threshold"][at]
+            )
+            queue.append((nodes["children_left"][at], rows[left]))
+            queue.append((nodes["children_right"][at], rows[~left]))
+    return node
+
+
+def tree_of_rows(nodes, leaf, target, weight, unit, described):
+    """Make a `PlainTree` whose values are the weighted means of a target.
+
+    `nodes` are its first arrays, `leaf` is the leaf of every row; weights were divided by a unit.
+    """
+    left, right = nodes["children_left"], nodes["children_right"]
+    node_weight = np.bincount(leaf, weight, len(left))
+    node_sum = np.stack([np.bincount(leaf, weight * t, len(left)) for t in target.T], axis=1)
+    add_up(left, right, node_weight)
+    add_up(left, right, node_sum)
+    value = node_sum / node_weight[:, None]
+    return PlainTree(**nodes, value=value, weight=node_weight * unit, **described)
 
 
 def columns_from_file(columns):

@@ -16,9 +16,18 @@ from skdistill.students.base import (
     centre_and_spread,
     weight_unit,
 )
-from skdistill.students.cuts import find_cuts
-from skdistill.students.tree import PlainTree, add_up, columns_from_file, ordinal_rows
+from skdistill.students.cuts import find_thresholds, make_cuts
+from skdistill.students.tree import (
+    PlainTree,
+    columns_from_file,
+    ordinal_rows,
+    rows_of,
+    tree_of_rows,
+)
 from skdistill.students.tree_sum_growth import Distillation, Growth, SquaredError, grow_sum
+
+#: Places at which a column may be cut.
+MAX_CUTS = 255
 
 #: Numbers of splits that a search tries.
 SEARCHED_SPLITS = (7, 15, 31)
@@ -82,17 +91,17 @@ class _TreeSumStudent(Student):
     def _grow(self, X, order_by, objective, start, weight, unit):
         """Grow the trees on checked rows; weights were divided by a unit."""
         matrix, levels = ordinal_rows(X, order_by, weight)
-        cuts = find_cuts(matrix, weight)
+        cuts = make_cuts(matrix, find_thresholds(matrix, weight, MAX_CUTS))
         growth = Growth(
             cuts,
             self.max_splits,
             self.max_trees or self.max_splits,
-            _count(self.min_samples_leaf, len(matrix)),
+            rows_of(self.min_samples_leaf, len(matrix)),
             max(1.0 / self.C / unit, LEAST_RIDGE * weight.sum()),
         )
         grown, intercept = grow_sum(objective, growth, start, weight.sum())
-        names = tuple(column_names(self))
-        trees = [_plain(tree, cuts, weight, levels, names) for tree in grown]
+        described = {"levels": levels, "names": tuple(column_names(self))}
+        trees = [_plain(tree, cuts, weight, unit, described) for tree in grown]
         return centred_sum(trees, intercept)
 
 
@@ -320,28 +329,15 @@ def _with_root_zero(value):
     return value
 
 
-def _plain(grown, cuts, weight, levels, names):
+def _plain(grown, cuts, weight, unit, described):
     """Turn a grown tree into plain arrays."""
-    split, left, right = (np.array(each) for each in (grown.split, grown.left, grown.right))
-    inner = split >= 0
-    feature, threshold = np.full(len(split), -2), np.full(len(split), -2.0)
-    feature[inner], threshold[inner] = cuts.feature[split[inner]], cuts.threshold[split[inner]]
-    node_weight = np.bincount(grown.node, weight, len(split))
-    add_up(left, right, node_weight)
-    tree = PlainTree(
-        children_left=left,
-        children_right=right,
-        feature=feature,
-        threshold=threshold,
-        missing_go_to_left=np.array(grown.missing_left),
-        value=np.array(grown.value),
-        weight=node_weight,
-        levels=levels,
-        names=names,
-    )
-    return tree.with_leaf_values(tree.value)
-
-
-def _count(share, n_rows):
-    """Return a number of rows that is given as such, or as a share."""
-    return share if isinstance(share, Integral) else int(np.ceil(share * n_rows))
+    feature, threshold = cuts.nodes(np.array(grown.split))
+    nodes = {
+        "children_left": np.array(grown.left),
+        "children_right": np.array(grown.right),
+        "feature": feature,
+        "threshold": threshold,
+        "missing_go_to_left": np.array(grown.missing_left),
+    }
+    values = np.array(grown.value)[grown.node]
+    return tree_of_rows(nodes, grown.node, values, weight, unit, described)

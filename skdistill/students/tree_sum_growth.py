@@ -146,7 +146,7 @@ class GrowingTree:
         left = cuts.goes_left(split, rows)
         n = len(self.split)
         self.split[leaf], self.left[leaf], self.right[leaf] = split, n, n + 1
-        self.missing_left[leaf] = cuts.missing_goes_left(split, rows, left)
+        self.missing_left[leaf] = cuts.missing_goes_left(split, rows)
         self.node[rows] = np.where(left, n, n + 1)
         for entries in (self.split, self.left, self.right):
             entries += [-1, -1]
@@ -240,7 +240,7 @@ def best_split(objective, outputs, trees, growth, least_gain):
         nodes.append(np.zeros_like(nodes[0]))
     for t, node in enumerate(nodes):
         leaves, place = np.unique(node, return_inverse=True)
-        left = cuts.left_sums(cuts.histogram(statistics, place, len(leaves)))
+        left = cuts.left_sums(cuts.histogram(slice(None), statistics, place, len(leaves)))
         whole = _sums_by(place, statistics, len(leaves))[:, None]
         gain = _score(left, m, growth.ridge) + _score(whole - left, m, growth.ridge)
         gain -= _score(whole, m, growth.ridge)

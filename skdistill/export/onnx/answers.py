@@ -4,7 +4,7 @@ import numpy as np
 
 from skdistill.export.onnx.network import network_outputs
 from skdistill.export.onnx.signature import class_labels
-from skdistill.export.onnx.tree import leaves_of, tree_leaf
+from skdistill.export.onnx.tree import leaves_of, sum_outputs, tree_leaf
 from skdistill.scorer.model import LeanTree
 
 #: The label of a row with an infinite number, if classes are numbers; strings have "".
@@ -17,16 +17,13 @@ def add_answers(graph, model, inputs, cells, outputs):
     For a row with an infinite number these are NaN, and a label that no class has.
     """
     infinite = infinite_rows(graph, cells)
-    if isinstance(model, LeanTree):
+    if model.intercept is None:  # one tree
         leaf = tree_leaf(graph, model, inputs, cells)
         _answers_of_leaf(graph, model, cells.dtype, infinite, leaf, outputs)
         return
-    values = network_outputs(graph, model, inputs, cells)
-    nan = cells.dtype(np.nan)
+    outputs_of = sum_outputs if isinstance(model, LeanTree) else network_outputs
+    values, nan = outputs_of(graph, model, inputs, cells), cells.dtype(np.nan)
     if model.classes is None:
-        if (model.scale, model.shift) != (1.0, 0.0):
-            values = graph.add("Mul", values, graph.constant(cells.dtype(model.scale)))
-            values = graph.add("Add", values, graph.constant(cells.dtype(model.shift)))
         instead_of(graph, infinite, nan, values, outputs[0])
         return
     proba = graph.add("Softmax", values, axis=-1)

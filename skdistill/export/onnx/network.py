@@ -23,9 +23,9 @@ MOST_CHANGE = 1e-6
 
 
 def network_outputs(graph, model, inputs, cells):
-    """Add a network to a graph; return its outputs, (N, n_outputs), in the type of the numbers.
+    """Add a network to a graph; return its margins, or the prediction, in the numbers' type.
 
-    With two classes there are two outputs, the first of which is 0.
+    With two classes there are two margins, the first of which is 0.
     """
     model = _with_both_margins(model)
     hidden_type = np.float32 if model.layers else cells.dtype  # as the students compute
@@ -36,7 +36,11 @@ def network_outputs(graph, model, inputs, cells):
         if not model.is_soft_tree:  # probabilities are not negative
             total = graph.add("Relu", total)
         total = graph.add("Gemm", total, graph.constant(weight), graph.constant(bias))
-    return total if hidden_type == cells.dtype else graph.cast(total, cells.dtype)
+    total = total if hidden_type == cells.dtype else graph.cast(total, cells.dtype)
+    if (model.scale, model.shift) == (1.0, 0.0):
+        return total
+    scaled = graph.add("Mul", total, graph.constant(cells.dtype(model.scale)))
+    return graph.add("Add", scaled, graph.constant(cells.dtype(model.shift)))
 
 
 def _path_probabilities(graph, log_odds, n_nodes):
@@ -71,13 +75,14 @@ def _with_both_margins(model):
     if model.classes is None or len(model.classes) != 2:
         return model
     if not model.layers:
-        curves = tuple(_zero_first(curve) for curve in model.curves)
-        return replace(model, curves=curves, intercept=_zero_first(model.intercept))
-    last = tuple(_zero_first(array) for array in model.layers[-1])
+        curves = tuple(zero_first(curve) for curve in model.curves)
+        return replace(model, curves=curves, intercept=zero_first(model.intercept))
+    last = tuple(zero_first(array) for array in model.layers[-1])
     return replace(model, layers=(*model.layers[:-1], last))
 
 
-def _zero_first(array):
+def zero_first(array):
+    """Put a margin of 0 before the last one of an array."""
     return np.concatenate([np.zeros_like(array[..., :1]), array], axis=-1)
 
 

@@ -25,10 +25,10 @@ QUANTIZED_TOLERANCE = 0.1
 def to_onnx(model, path=None, X=None, *, dtype="float32", quantize=False, tolerance=None):
     """Write a model as an ONNX file: raw columns in, classes and probabilities out.
 
-    The file runs in onnxruntime, in a browser with onnxruntime-web and, if the student is no tree
-    and all columns are numbers, in OpenVINO. It is run in onnxruntime and compared with the
-    student before it is written, and says in its metadata what it takes, what it returns and how
-    the comparison went.
+    The file runs in onnxruntime, in a browser with onnxruntime-web and, if the student has no trees
+    and all columns are numbers, in OpenVINO. It is run in onnxruntime and compared with the student
+    before it is written, and says in its metadata what it takes, what it returns and how the
+    comparison went.
 
     Parameters
     ----------

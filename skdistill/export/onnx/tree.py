@@ -1,9 +1,13 @@
-"""A tree in the operators of ai.onnx.ml: it finds the leaf, and tables hold the predictions."""
+"""Trees in the operators of ai.onnx.ml: they find the leaves, and tables hold what these say.
+
+So answers are of the type of the numbers: runtimes add up leaves in float32.
+"""
 
 import numpy as np
 from onnx.numpy_helper import from_array
 
 from skdistill.export.onnx.graph import ML
+from skdistill.export.onnx.network import zero_first
 from skdistill.export.onnx.signature import distinct_levels
 
 
@@ -12,8 +16,22 @@ def leaves_of(model):
     return np.flatnonzero(model.children_left < 0)
 
 
+def sum_outputs(graph, model, inputs, cells):
+    """Add a sum of trees to a graph; return its margins, or the prediction, in the numbers' type.
+
+    With two classes there are two margins, the first of which is 0.
+    """
+    values, intercept = model.value[leaves_of(model)], model.intercept
+    if model.classes is not None and len(model.classes) == 2:
+        values, intercept = zero_first(values), zero_first(intercept)
+    leaf = graph.cast(tree_leaf(graph, model, inputs, cells), np.int64)
+    found = graph.add("Gather", graph.constant(values.astype(cells.dtype), "leaves"), leaf)
+    total = graph.add("ReduceSum", found, graph.constant(np.array([1])), keepdims=0)
+    return graph.add("Add", total, graph.constant(intercept.astype(cells.dtype), "intercept"))
+
+
 def tree_leaf(graph, model, inputs, cells):
-    """Add a tree to a graph; return the number of the leaf, a float32 tensor of shape (N, 1)."""
+    """Add trees to a graph; return the numbers of the leaves, a float32 tensor (N, n_trees)."""
     used = np.unique(model.feature[model.feature >= 0]).tolist()
     parts, position, width = [], {}, 0
     if cells.numbers is not None:
@@ -58,24 +76,26 @@ def _numbered(levels):
 
 
 def _tree(graph, model, matrix, position):
-    """Add the nodes; the weight of a leaf is its number."""
+    """Add the nodes; every tree is a target of its own, to which leaves add their numbers."""
     leaf = model.children_left < 0
     leaves = leaves_of(model)
+    tree = np.searchsorted(model.roots, np.arange(len(leaf)), side="right") - 1
+    first = model.roots[tree]
     return graph.add(
         "TreeEnsembleRegressor",
         matrix,
         domain=ML,
-        n_targets=1,
-        nodes_treeids=[0] * len(leaf),
-        nodes_nodeids=list(range(len(leaf))),
+        n_targets=len(model.roots),
+        nodes_treeids=tree.tolist(),
+        nodes_nodeids=(np.arange(len(leaf)) - first).tolist(),
         nodes_modes=np.where(leaf, "LEAF", "BRANCH_LEQ").tolist(),
         nodes_featureids=[position.get(j, 0) for j in model.feature.tolist()],
         nodes_values=model.threshold32.tolist(),
-        nodes_truenodeids=np.maximum(model.children_left, 0).tolist(),
-        nodes_falsenodeids=np.maximum(model.children_right, 0).tolist(),
+        nodes_truenodeids=np.maximum(model.children_left - first, 0).tolist(),
+        nodes_falsenodeids=np.maximum(model.children_right - first, 0).tolist(),
         nodes_missing_value_tracks_true=model.missing_left.astype(int).tolist(),
-        target_treeids=[0] * len(leaves),
-        target_nodeids=leaves.tolist(),
-        target_ids=[0] * len(leaves),
+        target_treeids=tree[leaves].tolist(),
+        target_nodeids=(leaves - first[leaves]).tolist(),
+        target_ids=tree[leaves].tolist(),
         target_weights=np.arange(len(leaves), dtype=float).tolist(),
     )

@@ -1,1 +1,1 @@
-"""Trees and additive students as SQL."""
+"""Trees, sums of trees and additive students as SQL."""

@@ -4,7 +4,6 @@ import re
 from dataclasses import dataclass
 
 from skdistill.messages import shown
-from skdistill.scorer.model import LeanTree
 
 
 @dataclass(frozen=True)
@@ -14,7 +13,7 @@ class Names:
     Attributes
     ----------
     margins : tuple of str
-        Of the margins of an additive classifier, if they are shown.
+        Of the margins of a classifier that has some, if they are shown.
     answers : tuple of str
         Of the label and the probabilities, or of the prediction.
     """
@@ -45,7 +44,7 @@ def result_names(model, dialect, *, table, keep, rename):
     occur. `rename` has other names for results, by the usual ones.
     """
     margins, answers = usual_names(model, dialect)
-    if table is None or keep is not None or isinstance(model, LeanTree):
+    if table is None or keep is not None or not has_margins(model):
         margins = []
     usual = [*margins, *answers]
     unknown = sorted(set(rename) - set(usual))
@@ -60,6 +59,11 @@ def result_names(model, dialect, *, table, keep, rename):
             f"rename={{{twice!r}: '...'}}."
         )
     return names
+
+
+def has_margins(model):
+    """Return whether a model predicts by margins; regressors have none, nor have single trees."""
+    return model.classes is not None and model.intercept is not None
 
 
 def first_repeated(names):

@@ -8,10 +8,10 @@ import sqlglot
 from sqlglot import exp
 
 from skdistill.exceptions import ParityError
-from skdistill.export.sql import expressions
-from skdistill.export.sql.expressions import quoted
+from skdistill.export.sql import syntax
 from skdistill.export.sql.names import usual_names
 from skdistill.export.sql.statement import ANSWERS, ROWS, step_columns
+from skdistill.export.sql.syntax import quoted
 from skdistill.scorer.model import n_answers
 
 #: A label whose probability is this far below the largest is wrong, not a tie.
@@ -37,13 +37,13 @@ def run_sql(sql, model, rows, *, dialect, table=None, view=None, keep=None, rena
     with duckdb.connect(":memory:") as connection:
         for parts in (table, view or ()):
             _make_schema(connection, parts[:-1])
-        _make_table(connection, _in_duckdb(expressions.table(table)), model, rows, others)
+        _make_table(connection, _in_duckdb(syntax.table(table)), model, rows, others)
         # The file is untrusted: it can read this table and nothing else.
         connection.execute("SET enable_external_access = false")
         connection.execute("SET preserve_insertion_order = true")
         connection.execute(sql)
         if view is not None:
-            connection.execute(f"SELECT * FROM {_in_duckdb(expressions.table(view))}")
+            connection.execute(f"SELECT * FROM {_in_duckdb(syntax.table(view))}")
         found = connection.fetchnumpy()
     order = np.argsort(found[POSITION]) if POSITION in found else slice(None)
     columns = [column[order] for column in found.values()]

@@ -1,15 +1,19 @@
 """Puts the expressions of a student together, and writes them in a dialect.
 
-An additive classifier takes steps: margins, their largest, the sum of the odds against it. Each is
-a query around the one before. All references name the query that they mean, so no column of the
+A classifier with margins takes steps: these, their largest, the sum of the odds against it. Before
+them, a student with tables of pairs takes one for the curves and for the places in the tables. Each
+is a query around the one before. All references name the query that they mean, so no column of the
 table is taken for another, whatever it is called.
 """
 
+from itertools import chain
+
 from sqlglot import exp
 
-from skdistill.export.sql import expressions
-from skdistill.export.sql.expressions import as_double, quoted, reference
-from skdistill.scorer.model import LeanTree
+from skdistill.export.sql import expressions, syntax
+from skdistill.export.sql.names import has_margins
+from skdistill.export.sql.pairs import axes_of_tables
+from skdistill.export.sql.syntax import as_double, quoted, reference
 
 #: Dialects without a function that recognises NaN; there NaN equals itself.
 NO_ISNAN = ("postgres", "snowflake")
@@ -33,9 +37,9 @@ def write_select(model, names, dialect, *, table, view=None, keep=None):
     `table` and `view` are names in parts; `keep` lists the columns before the predictions, None for
     all.
     """
-    source = _named(expressions.table(table), ROWS)
-    # PostgreSQL would otherwise compute the margins anew wherever they are mentioned.
-    fence = dialect == "postgres" and len(step_columns(model)) > 1
+    source = _named(syntax.table(table), ROWS)
+    # PostgreSQL would otherwise compute margins and places anew wherever they are mentioned.
+    fence = dialect == "postgres" and (_has_tables(model) or len(step_columns(model)) > 1)
     if keep is not None:
         query = _beside_some(model, names, source, keep, fence)
     elif dialect == "postgres":  # it has no star without some columns
@@ -43,16 +47,40 @@ def write_select(model, names, dialect, *, table, view=None, keep=None):
     else:
         query = _beside_all(model, names, source)
     if view is not None:
-        query = exp.Create(this=expressions.table(view), kind="VIEW", expression=query)
+        query = exp.Create(this=syntax.table(view), kind="VIEW", expression=query)
     return _written(query, dialect)
 
 
 def step_columns(model):
     """Name the columns that the steps before the predictions add, step by step."""
-    if isinstance(model, LeanTree) or model.classes is None:
-        return []
-    margins = [f"skdistill_margin_{k}" for k in range(model.n_outputs)]
-    return [margins] if len(model.classes) == 2 else [margins, [LARGEST], [TOTAL]]
+    steps = []
+    if _has_tables(model):
+        steps.append([*_curve_names(model), *chain.from_iterable(_place_names(model))])
+    if has_margins(model):
+        steps.append(_margin_names(model))
+        steps += [[LARGEST], [TOTAL]] if len(model.classes) > 2 else []
+    return steps
+
+
+def _has_tables(model):
+    return bool(getattr(model, "tables", ()))
+
+
+def _margin_names(model):
+    return [f"skdistill_margin_{k}" for k in range(len(model.intercept))]
+
+
+def _curve_names(model):
+    return [f"skdistill_curves_{k}" for k in range(len(model.intercept))]
+
+
+def _place_names(model):
+    """Name the places on every axis, see `place`; those of categories have no share."""
+    axes = axes_of_tables(model)
+    names = [[f"skdistill_knot_{k}", f"skdistill_share_{k}"] for k in range(len(axes))]
+    return [
+        both[:1] if axis.edges is None else both for both, axis in zip(names, axes, strict=True)
+    ]
 
 
 def _beside_some(model, names, source, keep, fence):
@@ -110,23 +138,32 @@ def _through_steps(model, carried, source, fence=False):
 
 def _steps(model):
     """Write the columns of the steps, see `step_columns`."""
-    columns = step_columns(model)
-    if not columns:
-        return []
-    steps = [expressions.margins(model)]
-    if len(columns) > 1:
-        steps.append([expressions.largest_margin(columns[0])])
-        steps.append([expressions.total_odds(model, columns[0], LARGEST)])
-    return steps
+    steps = []
+    if _has_tables(model):
+        steps.append([*expressions.outputs_of_curves(model), *expressions.places(model)])
+    if has_margins(model):
+        margins = _margin_names(model)
+        steps.append(_outputs(model))
+        steps.append([expressions.largest_margin(margins)])
+        steps.append([expressions.total_odds(model, margins, LARGEST)])
+    return steps[: len(step_columns(model))]
+
+
+def _outputs(model):
+    """Write the margins, or the prediction, by the columns of the step before, if there is one."""
+    if not _has_tables(model):
+        return expressions.outputs(model)
+    return expressions.outputs_from_places(model, _curve_names(model), _place_names(model))
 
 
 def _answers(model, names, alias):
     """Write the results: the margins, if requested, and the predictions."""
-    steps = step_columns(model)
-    if not steps:
-        return _aliased(_of(alias, expressions.answers(model)), names.answers)
-    margins = [reference(name) for name in steps[0]] if names.margins else []
-    answers = expressions.answers_from_margins(model, steps[0], LARGEST, TOTAL)
+    if not has_margins(model):
+        answers = _outputs(model) if _has_tables(model) else expressions.answers(model)
+        return _aliased(_of(alias, answers), names.answers)
+    columns = _margin_names(model)
+    margins = [reference(name) for name in columns] if names.margins else []
+    answers = expressions.answers_from_margins(model, columns, LARGEST, TOTAL)
     return _aliased(_of(alias, [*margins, *answers]), [*names.margins, *names.answers])
 
 

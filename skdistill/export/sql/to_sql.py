@@ -1,4 +1,4 @@
-"""Trees and additive students as SQL: expressions, a query or a view."""
+"""Trees, sums of trees and additive students as SQL: expressions, a query or a view."""
 
 from skdistill.export.certificate import (
     TOLERANCE,
@@ -7,7 +7,7 @@ from skdistill.export.certificate import (
     write_certified,
 )
 from skdistill.export.parity_sample import parity_sample
-from skdistill.export.sql.names import first_repeated, result_names, table_name
+from skdistill.export.sql.names import first_repeated, has_margins, result_names, table_name
 from skdistill.export.student_content import (
     as_deployed_sees,
     check_labels_of_int64,
@@ -24,6 +24,9 @@ from skdistill.students.kinds import names_of, of_form
 
 #: The dialects that SQL can be written in.
 DIALECTS = ("duckdb", "postgres", "snowflake", "bigquery", "spark", "databricks")
+
+#: The forms of the students that can be written, see `Student`.
+FORMS = ("tree", "tree_sum", "additive")
 
 #: Points of curves that expressions repeat at most, some 100 characters each.
 MOST_POINTS = 20_000
@@ -49,7 +52,7 @@ def to_sql(
     rename=None,
     tolerance=TOLERANCE,
 ):
-    """Write a tree or an additive student as SQL that scores raw columns where they are stored.
+    """Write a readable student as SQL that scores raw columns where they are stored.
 
     Without `table` the SQL is a list of expressions to paste into your own SELECT; with it, a
     whole SELECT; with `view` as well, a CREATE VIEW. It is run in DuckDB and compared with the
@@ -58,8 +61,9 @@ def to_sql(
     Parameters
     ----------
     model : estimator
-        A fitted `TreeStudentClassifier`, `TreeStudentRegressor`, `LinearStudentClassifier` or
-        `LinearStudentRegressor`, or a distiller or a search that holds one.
+        A fitted `TreeStudentClassifier`, `TreeStudentRegressor`, `TreeSumStudentClassifier`,
+        `TreeSumStudentRegressor`, `LinearStudentClassifier` or `LinearStudentRegressor`, or a
+        distiller or a search that holds one.
     path : str or path-like, default=None
         The file to write; an older one is replaced at once. The certificate goes beside it. None
         writes nothing.
@@ -73,8 +77,9 @@ def to_sql(
     view : str or tuple of str, default=None
         Name of the view to create over the table.
     keep : list of str, default=None
-        Columns of the table that come before the predictions. None for all, and for an additive
-        classifier its margins: ``log_odds``, or one ``margin_<class>`` per class.
+        Columns of the table that come before the predictions. None for all, and for a classifier
+        that is a sum, of curves or trees, its margins: ``log_odds``, or one ``margin_<class>`` per
+        class.
     rename : dict of str to str, default=None
         Other names of predictions, by the name they would have: ``{"label": "churn"}``.
     tolerance : float, default=1e-05
@@ -90,7 +95,7 @@ def to_sql(
     Raises
     ------
     TypeError
-        If the student is an MLP or none of skdistill's.
+        If the student is an MLP, a soft tree or none of skdistill's.
     ValueError
         If the dialect is unknown, a name occurs twice (most databases ignore case in names
         databases) or is none, the categories of a column are both strings and numbers, or
@@ -114,12 +119,14 @@ def to_sql(
     and Spark then need ``EXCLUDE`` or ``EXCEPT`` in a SELECT, which Spark has from version 4.
 
     A tree is one CASE per prediction. Of an additive student every column is one CASE, a straight
-    line per bin, and their sum is a margin. A SELECT computes the margins once; expressions repeat
-    them, once per pair of classes, so prefer `table` for more than two classes. A probability is
-    ``exp(margin - largest) / sum of exp(margins - largest)``, or of two classes ``1 / (1 +
-    exp(-log_odds))`` and ``1 / (1 + exp(log_odds))``: neither overflows, and small probabilities
-    keep their digits. PostgreSQL is held to computing the margins of more than two classes once by
-    ``OFFSET 0``, behind which it does not take the conditions on a view.
+    line per bin, and of a sum of trees every tree; their sum is a margin. A table of a pair of
+    columns is looked up in arrays, by the knots before a row and the shares of the way to the next.
+    A SELECT computes knots, shares and margins once. Expressions repeat them, margins once per pair
+    of classes, so prefer `table` for more than two classes, and for students with pairs. A
+    probability is ``exp(margin - largest) / sum of exp(margins - largest)``, or of two classes ``1
+    / (1 + exp(-log_odds))`` and ``1 / (1 + exp(log_odds))``: neither overflows, and small
+    probabilities keep their digits. PostgreSQL is held to computing shares, and the margins of more
+    than two classes, once by ``OFFSET 0``, behind which it does not take the conditions on a view.
 
     SQL in another dialect than DuckDB's is translated for the comparison, as ``runtime`` in the
     certificate says; run it once in the database itself before relying on it.
@@ -153,10 +160,10 @@ def to_sql(
     keep = None if keep is None else list(keep)
     path = check_writable(path)
     student = deployed_student(model)
+    _check_student(student)
     content = student_content(student)
     check_labels_of_int64(content)
     lean = lean_model(content)
-    _check_student(student, lean)
     _check_columns(lean.columns)
     if table is None:
         _check_length(lean)
@@ -209,25 +216,43 @@ def _check_request(dialect, table, view, keep):
             raise ValueError(f"{name} was passed without table: name the table that is read.")
 
 
-def _check_student(student, lean):
-    if not isinstance(lean, LeanTree) and lean.layers:
+def _check_student(student):
+    supported = of_form(*FORMS)
+    if not isinstance(student, supported):
         raise TypeError(
-            f"{type(student).__name__} cannot be written as SQL; tree and linear students can: "
-            f"{names_of(of_form('tree', 'additive'))}. Export it with to_onnx or to_c."
+            f"{type(student).__name__} cannot be written as SQL; these students can: "
+            f"{names_of(supported)}. Export it with to_onnx or to_c."
         )
 
 
 def _check_length(lean):
     """Raise for expressions that are too long: they grow with the square of the classes."""
-    if isinstance(lean, LeanTree) or len(lean.classes or ()) < 3:
+    if not has_margins(lean) or len(lean.classes) < 3:
         return
-    n_classes, points = len(lean.classes), sum(map(len, lean.curves))
+    n_classes = len(lean.classes)
+    parts, points = _parts(lean)
     if n_classes**2 * points > MOST_POINTS:
         raise ValueError(
-            f"As expressions, {n_classes} classes would repeat the {points:,} points of the curves "
+            f"As expressions, {n_classes} classes would repeat the {points:,} {parts} "
             f"{n_classes**2:,} times. Pass table='...', the name of the table: a SELECT computes "
             "the margin of every class once."
         )
+
+
+def _parts(lean):
+    """Name and count what a margin is made of."""
+    if isinstance(lean, LeanTree):
+        return "nodes of the trees", len(lean.feature)
+    points = sum(map(len, lean.curves))
+    if not lean.tables:
+        return "points of the curves", points
+    return "points of curves and tables", points + sum(map(_points_written, lean.tables))
+
+
+def _points_written(table):
+    """Count what a table takes: four arrays of short numbers, and about six times its axes."""
+    n_rows, n_columns, _ = table.values.shape
+    return n_rows * n_columns + 6 * (n_rows + n_columns)
 
 
 def _check_columns(columns):

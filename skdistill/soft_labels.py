@@ -327,16 +327,15 @@ def weighted_loss(student_margins, terms):
 
 
 def weighted_curvature(student_margins, terms):
-    """Compute the second derivative of `weighted_loss` with respect to a margin, for every row.
+    """Compute the second derivative of `weighted_loss` with respect to every margin.
 
-    It is the mean over the margins, and only known for the convex terms, "kl" and "logit_mse".
+    It is of shape (n_samples, n_classes), and that of the convex terms, "kl" and "logit_mse".
     """
-    curvature = np.zeros(len(student_margins))
+    curvature = np.zeros(student_margins.shape)
     for kind, temperature, _, weight in terms:
         p = softmax(student_margins / temperature, axis=1)
-        n_classes = p.shape[1]
-        slope = p * (1.0 - p) if kind == "kl" else (1.0 - 1.0 / n_classes) / n_classes
-        curvature += weight * np.mean(slope * np.ones_like(p), axis=1)
+        p = p if kind == "kl" else np.full_like(p, 1.0 / p.shape[1])
+        curvature += weight[:, None] * p * (1.0 - p)
     return curvature
 
 

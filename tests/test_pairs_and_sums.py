@@ -1,6 +1,8 @@
 """Tables of pairs and sums of trees without their students: files, scorers, C, parity rows."""
 
 import itertools
+import json
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +13,7 @@ from scipy.special import expit, softmax
 from skdistill import LinearStudentClassifier, LinearStudentRegressor
 from skdistill.export.student_content import student_content
 from skdistill.scorer import LeanScorer
+from skdistill.scorer.c_source import c_source
 from skdistill.scorer.model import (
     Column,
     LeanNetwork,
@@ -216,6 +219,16 @@ def test_an_infinite_cell_in_a_narrow_last_column_is_refused_by_name():
         LeanScorer(model, "numpy").batch(np.array([[0.0, np.inf]]))
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+@each_model
+def test_a_scorer_survives_pickling(model, engine):
+    scorer = LeanScorer(model, engine)
+    again = pickle.loads(pickle.dumps(scorer))
+    assert (repr(again), again.sha256) == (repr(scorer), scorer.sha256)
+    row = [0.1, None, "AT", 1.0, 3]
+    assert again(row) == scorer(row)
+
+
 @each_model
 def test_fingerprint_and_size_know_every_array(model):
     assert size_in_bytes(model) > size_in_bytes(without(model))
@@ -385,3 +398,24 @@ def test_a_table_that_bends_where_its_curve_does_not_is_refused(engine):
     wrong = replace(table, edges=(table.edges[0] + 1e-6, table.edges[1]))
     with pytest.raises(ValueError, match=r"A table of column 'amount' has the edges .*; some of"):
         LeanScorer(replace(model, tables=(wrong,)), engine)
+
+
+def test_tables_and_sums_beyond_float_are_refused_in_float():
+    tables, trees = additive(), tree_sum()
+    large = replace(tables.tables[1], values=tables.tables[1].values * 1e39)
+    for model, what in [
+        (replace(tables, tables=(tables.tables[0], large)), "A table of two columns holds"),
+        (replace(trees, value=trees.value * 1e39), "A leaf predicts"),
+        (replace(trees, intercept=np.array([1e39])), "The intercept is"),
+    ]:
+        with pytest.raises(ValueError, match=rf"{what} .*; a float holds numbers up to 3.4e\+38"):
+            c_source(model, dtype="float")
+        assert "student_score(" in c_source(model)
+
+
+@each_model
+def test_c_names_the_kind_of_model(model):
+    schema = c_source(model).rpartition("schema[] = {")[2].partition("}")[0]
+    text = bytes(int(byte) for byte in schema.replace("\n", "").split(",")).decode().rstrip("\0")
+    kind = "tree_sum" if isinstance(model, LeanTree) else "network"
+    assert json.loads(text)["kind"] == kind

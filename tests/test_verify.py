@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import warnings
 from dataclasses import replace
 from hashlib import sha256
@@ -269,6 +270,21 @@ def test_a_wrong_answer_of_a_constant_regressor_is_noticed(rng, tmp_path):
     seal(path, source.replace(f" {value},", " 0.1000001,").encode())
     with pytest.raises(ParityError, match="does not match the student"):
         verify(path)
+
+
+def test_c_of_tables_and_of_sums_of_trees_is_verified_again(mixed_frame, tmp_path):
+    frame, y, _ = mixed_frame()
+    with_pairs = LinearStudentClassifier(interactions=4).fit(frame, y)
+    assert with_pairs.tables_
+    for student in with_pairs, TreeSumStudentClassifier(7).fit(frame, y):
+        path = export_c(student, tmp_path / "student.c", X=frame)
+        assert verify(path, frame).max_difference < 1e-9
+        source = path.read_text()
+        name = "table_points" if student is with_pairs else "leaf_outputs"
+        head, table, rest = source.partition(f"{name}[] = {{")
+        seal(path, (head + table + re.sub(r"\d", "9", rest, count=3)).encode())
+        with pytest.raises(ParityError, match="does not match the student"):
+            verify(path)
 
 
 # The rows that are tried

@@ -32,12 +32,13 @@ TABLES_SINCE = 3
 
 _TRAINED_IN_EPOCHS = ("n_iter_", "best_epoch_", "history_")
 
+_OF_GROWTH = {"lookahead": 3}
 _OF_PAIRS = {"interactions": TABLES_SINCE, "interaction_bins": TABLES_SINCE}
 
 #: By the name of the class.
 KINDS = {
-    "TreeStudentClassifier": Kind("tree"),
-    "TreeStudentRegressor": Kind("tree"),
+    "TreeStudentClassifier": Kind("tree", later_params=_OF_GROWTH),
+    "TreeStudentRegressor": Kind("tree", later_params=_OF_GROWTH),
     "TreeSumStudentClassifier": Kind("tree_sum", since=3),
     "TreeSumStudentRegressor": Kind("tree_sum", since=3),
     "LinearStudentClassifier": Kind("additive", ("n_iter_",), later_params=_OF_PAIRS),

@@ -15,25 +15,18 @@ class TableSum:
 
     def __init__(self, model, first):
         shapes = [table.values.shape for table in model.tables]
-        starts = np.cumsum([0, *(n_a * n_b for n_a, n_b, _ in shapes)])
-        scales = [(n_b, 1) for _, n_b, _ in shapes]
-        self._column = np.array([table.columns[side] for side in (0, 1) for table in model.tables])
-        self._values = np.concatenate(
-            [t.values.reshape(-1, t.values.shape[2]) for t in model.tables]
-        )
-        points, steps, lefts, widths, shift = [], [], [], [], []
-        for side in (0, 1):
-            for table, start, scale in zip(model.tables, starts[:-1], scales, strict=True):
-                j = table.columns[side]
-                point, step, left, width = _pieces(model, j, table.edges[side])
-                shift.append(sum(map(len, points)) - first[j])
-                points.append(point * scale[side] + (0 if side else start))
-                steps.append(step * scale[side])
-                lefts.append(left)
-                widths.append(width)
-        self._shift = np.array(shift)
-        self._point, self._step = np.concatenate(points), np.concatenate(steps)
-        self._left, self._width = np.concatenate(lefts), np.concatenate(widths)
+        starts = np.cumsum([0, *(n_a * n_b for n_a, n_b, _ in shapes)])[:-1]
+        scale = np.array([(n_b, 1) for _, n_b, _ in shapes]).T.ravel()
+        offset = np.concatenate([starts, np.zeros_like(starts)])
+        columns = np.array([table.columns for table in model.tables]).T.ravel()
+        edges = [table.edges[side] for side in (0, 1) for table in model.tables]
+        pieces = [_pieces(model, j, each) for j, each in zip(columns, edges, strict=True)]
+        lengths = [len(points) for points, *_ in pieces]
+        points, is_bin, self._left, self._width = map(np.concatenate, zip(*pieces, strict=True))
+        self._point = points * np.repeat(scale, lengths) + np.repeat(offset, lengths)
+        self._step = is_bin * np.repeat(scale, lengths)
+        self._column, self._shift = columns, np.cumsum([0, *lengths[:-1]]) - first[columns]
+        self._values = np.concatenate([t.values.reshape(-1, shapes[0][2]) for t in model.tables])
 
     def sums(self, piece, inside):
         """Return the sums of shape (n_samples, width).
@@ -46,11 +39,9 @@ class TableSum:
         point, step, half = self._point[piece], self._step[piece], len(self._column) // 2
         u, v = share[:, :half], share[:, half:]
         below, right = step[:, :half], step[:, half:]
-        corner = point[:, :half] + point[:, half:]
-        both = u * v
-        corners = np.concatenate(
-            [corner, corner + right, corner + below, corner + below + right], 1
-        )
+        upper, both = point[:, :half] + point[:, half:], u * v
+        lower = upper + below
+        corners = np.concatenate([upper, upper + right, lower, lower + right], axis=1)
         weights = np.concatenate([1.0 - u - v + both, v - both, u - both, both], axis=1)
         return (weights[:, None] @ self._values.take(corners, axis=0))[:, 0]
 
@@ -58,7 +49,7 @@ class TableSum:
 def _pieces(model, j, edges):
     """Return, for every piece of the curve of a column, where it lies on an axis.
 
-    That is its point there, the step to the next one, its left end and its width.
+    That is its point there, whether it is in a bin, and the left end and the width of that bin.
     """
     of_curve, point = model.edges[j], points_of_axis(model, j, edges)
     if of_curve is not None and len(of_curve) > 1:
@@ -67,4 +58,4 @@ def _pieces(model, j, edges):
     left, width = np.zeros(len(point)), np.full(len(point), np.inf)
     if is_bin.any():
         left[is_bin], width[is_bin] = edges[point[is_bin]], np.diff(edges)[point[is_bin]]
-    return point, is_bin.astype(np.intp), left, width
+    return point, is_bin, left, width

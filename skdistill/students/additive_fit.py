@@ -30,8 +30,21 @@ RIDGES = 1e-3, 1e8
 #: Blocks with fewer effective degrees of freedom than this are left out: they are flat.
 LEAST_FREEDOM = 0.01
 
-#: Times that the loss is approximated by a parabola, and that ridges are chosen on each.
-PARABOLAS, CHOICES = 4, 2
+#: The loss is approximated by a parabola at most this many times, or the second number of times
+#: for a rough result, until it changes by less than a share of that of the best constant.
+PARABOLAS, FEW_PARABOLAS, SETTLED = 6, 3, 5e-4
+
+#: Ridges are chosen this many times on every parabola.
+CHOICES = 2
+
+#: Shares of a step that are tried.
+SHARES = 0.5 ** np.arange(8)
+
+#: Matrices with more entries than this in all are shared by the outputs.
+MOST_ENTRIES = 10**8
+
+#: The logarithms of ridges change by this many times what the method says, as its steps are short.
+LONGER = 1.7
 
 
 @dataclass(frozen=True)
@@ -73,8 +86,19 @@ class AdditiveDesign:
             ),
             shape=knots.shape,
         )
-        of_knots = knots.T @ weighted
-        return (self.codes.T @ (of_knots @ self.codes)).toarray()
+        of_knots = (knots.T @ weighted).toarray()  # nearly dense
+        transposed = sp.csr_array(self.codes.T)
+        return transposed @ (transposed @ of_knots).T
+
+    def hessians(self, curvature):
+        """Compute a Gram matrix per output, or one for all if they would be too large.
+
+        The curvature is of shape (n_samples, n_outputs).
+        """
+        n_outputs = curvature.shape[1]
+        if n_outputs * len(self.block) ** 2 > MOST_ENTRIES:
+            curvature = np.mean(curvature, axis=1, keepdims=True)
+        return [self.gram(each) for each in curvature.T]
 
     def of_blocks(self, kept):
         """Return the design of some blocks, given by a mask over the blocks."""
@@ -109,12 +133,12 @@ class Objective:
     loss : callable
         From outputs, (n_samples, n_outputs), to every row's loss and gradient.
     curvature : callable
-        From outputs to every row's second derivative, (n_samples,), the mean over the outputs.
+        From outputs to their second derivatives, (n_samples, n_outputs).
     weight : ndarray of shape (n_samples,)
         The weights of the rows.
     start : ndarray of shape (n_outputs,)
         The best constant outputs.
-    first_curvature : ndarray of shape (n_samples,)
+    first_curvature : ndarray of shape (n_samples, n_outputs)
         What the curvature will be near the solution.
     """
 
@@ -130,10 +154,11 @@ class Objective:
         Pearson's statistic as a ratio of sums: single rows with tiny curvature do not decide it.
         """
         squares = np.sum(row_gradient**2, axis=1) / self.weight
-        return squares.sum() / max(curvature.sum() * row_gradient.shape[1], np.finfo(float).tiny)
+        expected = max(curvature.sum(), np.finfo(float).tiny)
+        return squares.sum() / expected
 
 
-def fit_additive(design, objective, ridge, unit, max_iter=500, tol=1e-8, start=None):
+def fit_additive(design, objective, ridge, unit, max_iter, tol, *, start=None, is_rough=False):
     """Minimise the objective plus ``ridge / 2`` times the squared weights of every block.
 
     Parameters
@@ -146,12 +171,14 @@ def fit_additive(design, objective, ridge, unit, max_iter=500, tol=1e-8, start=N
         The ridge of all blocks; None chooses one for every block.
     unit : float
         What the weights of the rows were divided by.
-    max_iter : int, default=500
+    max_iter : int
         Largest number of L-BFGS iterations.
-    tol : float, default=1e-8
+    tol : float
         Largest entry of the scaled gradient in shares of the total weight.
     start : tuple of ndarray, default=None
         Weights and ridges of blocks to start from.
+    is_rough : bool, default=False
+        Whether to leave the last iterations out, where ridges are chosen.
 
     Returns
     -------
@@ -159,18 +186,26 @@ def fit_additive(design, objective, ridge, unit, max_iter=500, tol=1e-8, start=N
         The weights; those of flat blocks are 0.
     ridges : ndarray of shape (n_blocks,)
         The ridge of every block; that of the intercept is 0.
+    freedom : float or None
+        The effective degrees of freedom of all blocks, None with one ridge for all.
     n_iter : int
         Number of L-BFGS iterations.
     """
     n_blocks = design.block[-1] + 1
-    theta = np.zeros((len(design.block), len(objective.start)))
-    theta[0] = objective.start
+    if start is None:
+        theta = np.zeros((len(design.block), len(objective.start)))
+        theta[0] = objective.start
+        start = theta, np.append(0.0, np.full(n_blocks - 1, ridge or 1.0 / unit))
     if ridge is not None:
-        ridges = np.append(0.0, np.full(n_blocks - 1, ridge))
-        hessian = design.gram(objective.first_curvature)
-        theta, n_iter = _minimise(design, objective, ridges, hessian, theta, max_iter, tol)
-        return theta, ridges, n_iter
-    theta, ridges, freedom, hessian = _choose_ridges(design, objective, unit, theta, start)
+        theta, ridges = start[0], np.append(0.0, np.full(n_blocks - 1, ridge))
+        hessians = design.hessians(objective.first_curvature)
+        theta, n_iter = _minimise(design, objective, ridges, hessians, theta, max_iter, tol)
+        return theta, ridges, None, n_iter
+    theta, ridges, freedom, hessians = _choose_ridges(
+        design, objective, unit, *start, FEW_PARABOLAS if is_rough else PARABOLAS
+    )
+    if is_rough:
+        return theta, ridges, freedom.sum(), 0
     kept = np.append(True, freedom[1:] >= LEAST_FREEDOM)
     codes = kept[design.block]
     found = np.zeros_like(theta)
@@ -178,49 +213,67 @@ def fit_additive(design, objective, ridge, unit, max_iter=500, tol=1e-8, start=N
         design if kept.all() else design.of_blocks(kept),
         objective,
         ridges[kept],
-        hessian[np.ix_(codes, codes)],
+        [each[np.ix_(codes, codes)] for each in hessians],
         theta[codes],
         max_iter,
         tol,
     )
-    return found, ridges, n_iter
+    return found, ridges, freedom.sum(), n_iter
 
 
-def _choose_ridges(design, objective, unit, theta, start):
-    """Choose a ridge per block; returns weights near the solution, ridges, freedom and Hessian.
+def _choose_ridges(design, objective, unit, theta, ridges, n_parabolas):
+    """Choose a ridge per block; returns weights near the solution, ridges, freedom and Hessians.
 
     The freedom of a block are its effective degrees of freedom.
     """
-    total = objective.weight.sum()
-    n_blocks = design.block[-1] + 1
-    ridges = np.append(0.0, np.full(n_blocks - 1, 1.0 / unit))
-    freedom = np.ones(n_blocks)
-    curvature = objective.first_curvature
-    if start is not None:
-        theta, ridges = start
-        curvature = None
+    total, before = objective.weight.sum(), np.inf
     outputs = design.outputs(theta)
-    for _ in range(PARABOLAS):
+    settled = SETTLED * objective.loss(0.0 * outputs + objective.start)[0].sum()
+    is_first = not np.any(theta[1:])
+    for _ in range(n_parabolas):
         losses, row_gradient = objective.loss(outputs)
-        now = objective.curvature(outputs)
-        hessian = design.gram(now if curvature is None else curvature)
-        curvature = None
-        right = hessian @ theta - design.gradient(row_gradient)
-        dispersion = objective.dispersion(row_gradient, now) / unit
+        if abs(before - losses.sum()) <= settled:
+            break
+        before = losses.sum()
+        curvature = objective.curvature(outputs)
+        dispersion = objective.dispersion(row_gradient, curvature) / unit
+        hessians = design.hessians(objective.first_curvature if is_first else curvature)
+        is_first = False
+        right = _products(hessians, theta) - design.gradient(row_gradient)
         for _ in range(CHOICES):
-            goal, inverse = _solve(hessian, ridges[design.block], right, total)
-            freedom = _freedom(design.block, ridges, inverse, theta.shape[1])
-            ridges = _fellner_schall(design.block, goal, freedom, dispersion, unit)
-        theta, outputs = _step(design, objective, theta, goal, ridges, losses.sum())
-    return theta, ridges, freedom, hessian
+            goal, freedom = _solve(hessians, ridges, design.block, right, total)
+            ridges = _fellner_schall(design.block, goal, freedom, dispersion, ridges, unit)
+        theta, outputs = _step(design, objective, theta, goal, ridges, before)
+    return theta, ridges, freedom, hessians
 
 
-def _solve(hessian, ridge, right, total):
-    """Solve the ridge problem; returns the weights and the diagonal of the inverse."""
+def _products(hessians, theta):
+    """Multiply the weights of every output by its Hessian; outputs may share one."""
+    if len(hessians) == 1:
+        return hessians[0] @ theta
+    return np.stack([H @ each for H, each in zip(hessians, theta.T, strict=True)], axis=1)
+
+
+def _solve(hessians, ridges, block, right, total):
+    """Solve the ridge problem of every output; returns the weights and the freedom of blocks."""
+    if len(hessians) == 1:
+        weights, spared = _solve_one(hessians[0], ridges[block], right, total)
+        spared = spared * right.shape[1]
+    else:
+        columns = zip(hessians, right.T[:, :, None], strict=True)
+        solved = [_solve_one(H, ridges[block], each, total) for H, each in columns]
+        weights = np.concatenate([each for each, _ in solved], axis=1)
+        spared = sum(each for _, each in solved)
+    return weights, np.maximum(np.bincount(block, spared), 0.0)
+
+
+def _solve_one(hessian, ridge, right, total):
+    """Solve one ridge problem; returns the weights and how free each is, from 0 to 1."""
     matrix = _with_ridge(hessian, ridge, total)
     factor = cholesky(matrix, lower=True, overwrite_a=True, check_finite=False)
     weights = cho_solve((factor, True), right, check_finite=False)
-    return weights, np.diag(dpotri(factor, lower=True, overwrite_c=True)[0]).copy()
+    inverse, _ = dpotri(factor, lower=True, overwrite_c=True)
+    return weights, 1.0 - ridge * np.diag(inverse)
 
 
 def _with_ridge(hessian, ridge, total):
@@ -231,53 +284,55 @@ def _with_ridge(hessian, ridge, total):
     return matrix
 
 
-def _freedom(block, ridges, inverse, n_outputs):
-    return n_outputs * np.maximum(np.bincount(block, 1.0 - ridges[block] * inverse), 0.0)
-
-
-def _fellner_schall(block, theta, freedom, dispersion, unit):
-    squares = np.bincount(block, np.sum(theta**2, axis=1))
-    ridges = dispersion * freedom / np.maximum(squares, np.finfo(float).tiny)
-    ridges = np.clip(ridges, RIDGES[0] / unit, RIDGES[1] / unit)
-    ridges[0] = 0.0
-    return ridges
+def _fellner_schall(block, theta, freedom, dispersion, ridges, unit):
+    squares = np.bincount(block, np.sum(theta**2, axis=1))[1:]
+    better = dispersion * freedom[1:] / np.maximum(squares, np.finfo(float).tiny)
+    better = np.clip(better, RIDGES[0] / unit, RIDGES[1] / unit)
+    longer = better * (better / ridges[1:]) ** (LONGER - 1.0)
+    return np.append(0.0, np.clip(longer, RIDGES[0] / unit, RIDGES[1] / unit))
 
 
 def _step(design, objective, theta, goal, ridges, loss):
-    """Go from theta towards a goal as far as the penalised loss falls."""
+    """Go from theta towards a goal, as far as the penalised loss falls."""
     ridge = ridges[design.block][:, None]
     before = loss + np.sum(ridge * theta**2) / 2
-    share = 1.0
-    while True:
+    for share in SHARES:
         trial = theta + share * (goal - theta)
         outputs = design.outputs(trial)
         now = objective.loss(outputs)[0].sum() + np.sum(ridge * trial**2) / 2
-        if now <= before * (1 + 1e-9) or share < 0.05:
+        if now <= before:
             return trial, outputs
-        share /= 2
+    return theta, design.outputs(theta)
 
 
-def _minimise(design, objective, ridges, hessian, theta, max_iter, tol):
+def _divided(factor, columns, trans):
+    return solve_triangular(factor, columns, trans=trans, lower=True, check_finite=False)
+
+
+def _minimise(design, objective, ridges, hessians, theta, max_iter, tol):
     """Minimise by L-BFGS in coordinates in which the Hessian is close to the identity."""
     ridge, total, shape = ridges[design.block], objective.weight.sum(), theta.shape
-    factor = np.linalg.cholesky(_with_ridge(hessian, ridge, total))
+    factors = [np.linalg.cholesky(_with_ridge(each, ridge, total)) for each in hessians]
     ridge = np.append(0.0, np.maximum(ridge[1:], LEAST_RIDGE * total))[:, None]
 
-    def unscale(scaled):
-        return solve_triangular(factor, scaled.reshape(shape), trans="T", lower=True)
+    def divided(columns, trans):
+        if len(factors) == 1:
+            return _divided(factors[0], columns, trans)
+        pairs = zip(factors, columns.T, strict=True)
+        return np.stack([_divided(factor, column, trans) for factor, column in pairs], axis=1)
 
     def loss_and_gradient(scaled):
-        theta = unscale(scaled)
+        theta = divided(scaled.reshape(shape), "T")
         losses, row_gradient = objective.loss(design.outputs(theta))
         gradient = design.gradient(row_gradient) + ridge * theta
         loss = losses.sum() + np.sum(ridge * theta**2) / 2
-        return loss / total, solve_triangular(factor, gradient, lower=True).ravel() / total
+        return loss / total, divided(gradient, "N").ravel() / total
 
     found = minimize(
         loss_and_gradient,
-        (factor.T @ theta).ravel(),
+        _products([factor.T for factor in factors], theta).ravel(),
         jac=True,
         method="L-BFGS-B",
         options={"maxiter": max_iter, "maxfun": 10 * max_iter, "gtol": tol, "ftol": 0.0},
     )
-    return unscale(found.x), int(found.nit)
+    return divided(found.x.reshape(shape), "T"), int(found.nit)

@@ -65,7 +65,7 @@ class AdditiveProblem:
             parts.append(part)
         return join_designs(parts), axes
 
-    def fit(self, design, start=None):
+    def fit(self, design, start=None, is_rough=False):
         """Fit a design, see `fit_additive`; `start` may lack its last blocks."""
         if start is not None:
             theta, ridges = start
@@ -75,9 +75,8 @@ class AdditiveProblem:
                 np.concatenate([theta, missing]),
                 np.append(ridges, np.full(n_new, FIRST_RIDGE / self.unit)),
             )
-        return fit_additive(
-            design, self.objective, self.ridge, self.unit, self.max_iter, self.tol, start
-        )
+        how = self.ridge, self.unit, self.max_iter, self.tol
+        return fit_additive(design, self.objective, *how, start=start, is_rough=is_rough)
 
     def ranked(self, design, theta):
         """Rank all pairs by what they would add to a fitted sum of curves."""
@@ -105,6 +104,8 @@ class AdditiveSum:
         The strongest first.
     strengths : tuple of float
         Of the tables, see `strength`.
+    freedom : float or None
+        Its effective degrees of freedom, None with one ridge for all.
     n_iter : int
         Number of iterations of the last fit.
     """
@@ -114,7 +115,8 @@ class AdditiveSum:
     intercept: np.ndarray
     tables: tuple
     strengths: tuple
-    n_iter: int
+    freedom: float | None = None
+    n_iter: int = 0
 
     def outputs(self, positions, n_tables=None):
         """Compute outputs, (n_samples, n_outputs), with the first tables only, None for all."""
@@ -133,7 +135,7 @@ def fit_sum(problem, interactions, objective_of):
     problem : AdditiveProblem
         The rows.
     interactions : int, list of (int, int), or "auto"
-        How many pairs get a table, or which ones.
+        How many pairs get a table, or which ones. Flat tables are only kept if they were named.
     objective_of : callable
         Makes the `Objective` of some rows, given by their numbers.
 
@@ -145,14 +147,15 @@ def fit_sum(problem, interactions, objective_of):
     if isinstance(interactions, str):
         interactions = _n_paying(problem, objective_of)
     design, axes = problem.design()
-    theta, ridges, n_iter = problem.fit(design)
+    theta, ridges, freedom, n_iter = problem.fit(design, is_rough=bool(interactions))
     pairs = interactions
     if not isinstance(interactions, list):
         pairs = problem.ranked(design, theta)[:interactions] if interactions else []
     if pairs:
         design, axes = problem.design(pairs)
-        theta, _, n_iter = problem.fit(design, (theta, ridges))
-    return _pure_sum(problem, pairs, axes, theta, n_iter)
+        theta, _, freedom, n_iter = problem.fit(design, (theta, ridges))
+    fitted = _pure_sum(problem, pairs, axes, theta, keep_flat=isinstance(interactions, list))
+    return replace(fitted, freedom=freedom, n_iter=n_iter)
 
 
 def _n_paying(problem, objective_of):
@@ -179,7 +182,7 @@ def _n_paying(problem, objective_of):
     return 0
 
 
-def _pure_sum(problem, pairs, axes, theta, n_iter):
+def _pure_sum(problem, pairs, axes, theta, keep_flat):
     encoding, positions = problem.encoding, problem.positions
     weight = problem.objective.weight
     intercept, coef = theta[0], theta[1 : 1 + encoding.n_codes]
@@ -188,8 +191,6 @@ def _pure_sum(problem, pairs, axes, theta, n_iter):
     for pair, of_pair in zip(pairs, axes, strict=True):
         codes = sp.kron(*(codes_at_knots(axis) for axis in of_pair), format="csr")
         own, rest = rest[: codes.shape[1]], rest[codes.shape[1] :]
-        if not own.any():
-            continue
         shape = *(n_knots(axis) for axis in of_pair), theta.shape[1]
         table = PairTable(tuple(pair), of_pair, (codes @ own).reshape(shape))
         table, moved = purify(encoding, table, positions, weight)
@@ -197,6 +198,8 @@ def _pure_sum(problem, pairs, axes, theta, n_iter):
             curves[j] = curves[j] + added
         tables.append((strength(table, encoding, positions, weight), table))
     tables.sort(key=lambda each: -each[0])
+    if not keep_flat:
+        tables = [(size, table) for size, table in tables if size > 0]
     coef, shift = encoding.weights_of(curves)
     return AdditiveSum(
         encoding,
@@ -204,5 +207,4 @@ def _pure_sum(problem, pairs, axes, theta, n_iter):
         intercept + shift,
         tuple(table for _, table in tables),
         tuple(size for size, _ in tables),
-        n_iter,
     )

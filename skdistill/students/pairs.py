@@ -120,8 +120,8 @@ def rank_pairs(encoding, positions, row_gradient, curvature, n_bins, ridge):
         Of the rows.
     row_gradient : ndarray of shape (n_samples, n_outputs)
         Gradient of the loss with respect to the outputs of the additive model.
-    curvature : ndarray of shape (n_samples,)
-        Second derivative of the loss.
+    curvature : ndarray of shape (n_samples, n_outputs)
+        Second derivatives of the loss.
     n_bins : int
         Largest number of bins, or of levels, per column.
     ridge : float
@@ -149,9 +149,10 @@ def rank_pairs(encoding, positions, row_gradient, curvature, n_bins, ridge):
         for b in used[at + 1 :]:
             column, width = cells[b]
             cell = row * width + column
-            H = _sums(cell, curvature, height, width)
-            G = np.stack([_sums(cell, g, height, width) for g in row_gradient.T], axis=2)
-            gains[a, b] = _gain_of_table(G, H, ridge)
+            gains[a, b] = sum(
+                _gain_of_table(_sums(cell, g, height, width), _sums(cell, h, height, width), ridge)
+                for g, h in zip(row_gradient.T, curvature.T, strict=True)
+            )
     return sorted(gains, key=lambda pair: -gains[pair])
 
 
@@ -172,7 +173,7 @@ def _sums(cell, values, height, width):
 
 def _gain_of_table(G, H, ridge):
     """Return by how much a table lowers the loss more than one function of each column would."""
-    of_cells = np.sum(G**2 / (H + ridge)[:, :, None])
+    of_cells = np.sum(G**2 / (H + ridge))
     height, width = H.shape
     normal = np.zeros((height + width, height + width))
     normal[:height, height:] = H

@@ -2,7 +2,12 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from skdistill import TransferSet, TreeStudentClassifier, TreeStudentRegressor
+from skdistill import (
+    TransferSet,
+    TreeStudentClassifier,
+    TreeStudentRegressor,
+    TreeSumStudentClassifier,
+)
 from skdistill.soft_labels import soften
 from skdistill.students.cuts import find_thresholds, make_cuts
 from skdistill.students.tree import rows_by
@@ -194,3 +199,41 @@ def test_histograms_and_left_sums_count_rows(rng):
         for k in range(2):
             expected = values[goes & (node == k)].sum(axis=0)
             np.testing.assert_allclose(left[k, split], expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", [TreeStudentClassifier, TreeSumStudentClassifier])
+def test_thresholds_are_midway_between_the_rows_that_they_divide(kind, rng):
+    X = rng.normal(size=(2000, 2)).astype(np.float32)
+    y = (X[:, 0] * X[:, 1] > 0).astype(int)
+    student = kind(8).fit(X, y)
+    trees = [student.tree_] if kind is TreeStudentClassifier else student.trees_
+    for tree in trees:
+        below = [np.arange(len(X))]
+        for at, rows in enumerate(below):
+            if tree.children_left[at] >= 0:
+                x = X[rows, tree.feature[at]]
+                left = x <= tree.threshold[at]
+                middle = x[left].max() / 2.0 + x[~left].min() / 2.0
+                assert tree.threshold[at] == pytest.approx(middle, rel=1e-6)
+                below += [None] * (tree.children_right[at] + 1 - len(below))
+                below[tree.children_left[at]], below[tree.children_right[at]] = (
+                    rows[left],
+                    rows[~left],
+                )
+
+
+def test_hard_labels_are_searched_by_squared_error_and_do_not_end_in_the_smallest_pure_leaves(rng):
+    X = rng.normal(size=(600, 6))
+    y = (X[:, 0] + rng.normal(size=600) * 2 > 0).astype(int)
+    student, _ = pair_of(TreeStudentClassifier, 16)
+    one_hot = np.eye(2)[y]
+    soft = 0.998 * one_hot + 0.001  # almost the same, but no hard labels: the entropy counts
+    smallest = [
+        min(map(len, rows_by(student.fit(X, target).tree_.apply(X)))) for target in (y, soft)
+    ]
+    pure = [
+        np.sum(np.ptp(student.fit(X, target).predict_proba(X), axis=1) > 0.99)
+        for target in (y, soft)
+    ]
+    assert pure[0] < pure[1]
+    assert smallest[0] >= 5

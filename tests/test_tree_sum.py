@@ -12,6 +12,7 @@ from skdistill import (
     TreeSumStudentRegressor,
 )
 from skdistill.soft_labels import SoftTargets, distillation_loss, free_outputs, soften
+from skdistill.students.output_loss import distillation, squared_error
 
 
 @pytest.fixture
@@ -179,3 +180,50 @@ def test_bad_parameters_are_named(params):
     for kind in (TreeSumStudentClassifier, TreeSumStudentRegressor):
         with pytest.raises(ValueError, match=f"The '{name}' parameter of {kind.__name__}"):
             kind(**params).fit(np.zeros((4, 1)), [0, 1, 0, 1])
+
+
+@pytest.mark.parametrize("n_classes", [2, 4])
+@pytest.mark.parametrize("loss", ["kl", "logit_mse"])
+def test_gradients_and_second_derivatives_are_those_of_the_losses(n_classes, loss, rng):
+    margins = rng.normal(size=(30, n_classes))
+    codes, weight = rng.integers(-1, n_classes, 30), rng.uniform(0.5, 2, 30)
+    objective = distillation(SoftTargets(margins, codes, weight, 2.0, 0.7, loss=loss))
+    check_derivatives(objective, rng.normal(size=(30, 1 if n_classes == 2 else n_classes)))
+    check_derivatives(squared_error(margins, weight), rng.normal(size=margins.shape))
+
+
+def check_derivatives(objective, outputs):
+    rows = np.arange(len(outputs))
+    gradient, hessian = objective.gradient(outputs, rows), objective.hessian(outputs)
+    for k in range(outputs.shape[1]):
+        step = 1e-5 * (np.arange(outputs.shape[1]) == k)
+        slope = objective.losses(rows, outputs + step) - objective.losses(rows, outputs - step)
+        np.testing.assert_allclose(slope / 2e-5, gradient[:, k], atol=1e-8)
+        bend = objective.gradient(outputs + step, rows) - objective.gradient(outputs - step, rows)
+        np.testing.assert_allclose(bend / 2e-5, hessian[:, k], atol=1e-8)
+    np.testing.assert_allclose(objective.diagonal(outputs, rows), np.einsum("ijj->ij", hessian))
+
+
+def test_losses_differ_from_the_distillation_loss_by_a_constant_per_row(rng):
+    margins, codes = rng.normal(size=(20, 3)), rng.integers(-1, 3, 20)
+    for loss in ("kl", "logit_mse"):
+        targets = SoftTargets(margins, codes, np.ones(20), 2.0, 0.7, loss=loss)
+        one, other = rng.normal(size=(2, 20, 3))
+        found = distillation(targets).losses(np.arange(20), one)
+        found = found - distillation(targets).losses(np.arange(20), other)
+        expected = distillation_loss(one, targets) - distillation_loss(other, targets)
+        np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_splits_are_improved_together_after_they_were_found_one_by_one(n_classes, rng, monkeypatch):
+    X = rng.normal(size=(800, 3))
+    soft = soften(np.stack([np.sin(3 * X[:, 0]) * X[:, k] * 3 for k in range(n_classes)], axis=1))
+
+    def cross_entropy():
+        proba = TreeSumStudentClassifier(10).fit(X, soft).predict_proba(X)
+        return -np.mean(np.sum(soft * np.log(proba), axis=1))
+
+    improved = cross_entropy()
+    monkeypatch.setattr("skdistill.students.tree_sum_growth.ROUNDS", 0)
+    assert improved < cross_entropy() - 1e-3

@@ -15,10 +15,15 @@ _TINY = np.finfo(np.float64).tiny
 
 
 class Node:
-    """A node: its rows, and its split, by number in `Cuts`, and children, if it has some."""
+    """A node: its rows, its value, and its split, by number in `Cuts`, and children, if any."""
 
-    def __init__(self, rows, split=None, left=None, right=None):
-        self.rows, self.split, self.left, self.right = rows, split, left, right
+    def __init__(self, rows, split=None, left=None, right=None, value=None):
+        self.rows, self.value = rows, value
+        self.split, self.left, self.right = split, left, right
+
+    def inner(self):
+        """List the inner nodes, parents before children."""
+        return [] if self.split is None else [self, *self.left.inner(), *self.right.inner()]
 
     def leaves(self):
         """List the leaves from left to right."""
@@ -47,16 +52,26 @@ class Objective:
         """Return the objective of some rows."""
         return Objective(self.target[rows], self.weight[rows], self.is_proba)
 
-    def row_losses(self, rows, leaves):
-        """Compute what each row would lose in each leaf, given by its rows, but for a constant."""
-        values, target, weight = self._means(leaves), self.target[rows], self.weight[rows, None]
+    def row_losses(self, rows, leaves, number):
+        """Compute what each row would lose in the leaf of a number, but for a constant."""
+        values, target, weight = (
+            self._means([leaf.rows for leaf in leaves]),
+            self.target,
+            self.weight,
+        )
         if self.is_proba:
-            return -weight * (target @ np.log(np.maximum(values, _TINY)).T)
-        return weight * (np.sum(values**2, axis=1) - 2 * target @ values.T)
+            logarithms = np.log(np.maximum(values, _TINY))
+            return -weight[rows] * np.sum(target[rows] * logarithms[number], axis=1)
+        return weight[rows] * np.sum((target[rows] - values[number]) ** 2, axis=1)
 
     def loss(self, leaves):
         """Compute the loss of leaves, given by their rows, but for a constant, in steps."""
-        return np.rint(sum(self.row_losses(rows, [rows]).sum() for rows in leaves) / self.step)
+        first = np.zeros(1, dtype=int)
+        total = sum(
+            self.row_losses(rows, [Node(rows)], np.repeat(first, len(rows))).sum()
+            for rows in leaves
+        )
+        return np.rint(total / self.step)
 
     @property
     def step(self):
@@ -91,13 +106,17 @@ def improve(root, cuts, objective, min_samples_leaf):
 def _improve_below(node, *limits):
     if node.split is None:
         return False
-    changed = _improve_node(node, *limits)
+    changed = improve_node(node, *limits)
     for child in (node.left, node.right):
         changed |= _improve_below(child, *limits)
     return changed
 
 
-def _improve_node(node, cuts, objective, min_samples_leaf):
+def improve_node(node, cuts, objective, min_samples_leaf):
+    """Give a node the split that serves its rows best, if it has not got it; tells if it changed.
+
+    ``objective.row_losses(rows, leaves, number)`` is what rows lose in the leaves of these numbers.
+    """
     cost = _costs_of_splits(node, cuts, objective, min_samples_leaf)
     cost = np.rint(cost / objective.step)
     best, old = int(np.argmin(cost)), node.split
@@ -116,10 +135,9 @@ def _costs_of_splits(node, cuts, objective, min_samples_leaf):
     The tree below, and what its leaves answer, stay as they are.
     """
     rows, leaves = node.rows, node.leaves()
-    losses = objective.row_losses(rows, [leaf.rows for leaf in leaves])
-    number, every_row = {id(leaf): k for k, leaf in enumerate(leaves)}, np.arange(len(rows))
+    number = {id(leaf): k for k, leaf in enumerate(leaves)}
     left, right = (
-        losses[every_row, _leaf_below(child, cuts, rows, number)]
+        objective.row_losses(rows, leaves, _leaf_below(child, cuts, rows, number))
         for child in (node.left, node.right)
     )
     statistics = np.stack([np.ones(len(rows)), left - right], axis=1)

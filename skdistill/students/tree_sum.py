@@ -16,15 +16,19 @@ from skdistill.students.base import (
     centre_and_spread,
     weight_unit,
 )
-from skdistill.students.cuts import find_thresholds, make_cuts
+from skdistill.students.cuts import find_thresholds, informative_mass, make_cuts
+from skdistill.students.output_loss import distillation, squared_error
 from skdistill.students.tree import (
     PlainTree,
     columns_from_file,
     ordinal_rows,
     rows_of,
     tree_of_rows,
+    walk,
+    with_centred_thresholds,
 )
-from skdistill.students.tree_sum_growth import Distillation, Growth, SquaredError, grow_sum
+from skdistill.students.tree_improvement import node_arrays
+from skdistill.students.tree_sum_growth import Growth, grow_sum
 
 #: Places at which a column may be cut.
 MAX_CUTS = 255
@@ -91,7 +95,9 @@ class _TreeSumStudent(Student):
     def _grow(self, X, order_by, objective, start, weight, unit):
         """Grow the trees on checked rows; weights were divided by a unit."""
         matrix, levels = ordinal_rows(X, order_by, weight)
-        cuts = make_cuts(matrix, find_thresholds(matrix, weight, MAX_CUTS))
+        cuts = make_cuts(
+            matrix, find_thresholds(matrix, informative_mass(order_by, weight), MAX_CUTS)
+        )
         growth = Growth(
             cuts,
             self.max_splits,
@@ -101,7 +107,7 @@ class _TreeSumStudent(Student):
         )
         grown, intercept = grow_sum(objective, growth, start, weight.sum())
         described = {"levels": levels, "names": tuple(column_names(self))}
-        trees = [_plain(tree, cuts, weight, unit, described) for tree in grown]
+        trees = [_plain(tree, cuts, matrix, weight, unit, described) for tree in grown]
         return centred_sum(trees, intercept)
 
 
@@ -151,6 +157,9 @@ class TreeSumStudentClassifier(_TreeSumStudent, StudentClassifier):
     Each step takes the split of any leaf of any tree, or of a new tree, that lowers the
     distillation loss most, by its gradient and curvature. Then all leaves are fitted again, by
     Newton steps on the loss plus ``||leaves||^2 / (2 C)``, so that the next step sees what is left.
+    At last every node of up to 64 in turn takes the split that serves its rows best, beside all
+    other trees and given what is below it, until nothing changes. The ridge keeps margins finite
+    also where all rows of a leaf have one class. Numbers are cut at 255 places at most.
 
     References
     ----------
@@ -178,7 +187,7 @@ class TreeSumStudentClassifier(_TreeSumStudent, StudentClassifier):
         targets = replace(targets, sample_weight=targets.sample_weight / unit)
         softened, weight = targets.softened_mix()
         start = free_margins(targets.prior())
-        objective = Distillation(targets.terms())
+        objective = distillation(targets)
         self._keep(self._grow(X, softened, objective, start, weight, unit))
 
     def _margins(self, X):
@@ -249,7 +258,7 @@ class TreeSumStudentRegressor(_TreeSumStudent, StudentRegressor):
         weight = sample_weight / unit
         centre, spread = centre_and_spread(y, weight)
         values = ((y - centre) / spread)[:, None]
-        objective = SquaredError(values, weight)
+        objective = squared_error(values, weight)
         found = self._grow(X, values, objective, np.zeros(1), weight, unit)
         trees = tuple(replace(tree, value=spread * tree.value) for tree in found.trees)
         self._keep(TreeSum(trees, spread * found.intercept + centre))
@@ -329,15 +338,11 @@ def _with_root_zero(value):
     return value
 
 
-def _plain(grown, cuts, weight, unit, described):
+def _plain(root, cuts, matrix, weight, unit, described):
     """Turn a grown tree into plain arrays."""
-    feature, threshold = cuts.nodes(np.array(grown.split))
-    nodes = {
-        "children_left": np.array(grown.left),
-        "children_right": np.array(grown.right),
-        "feature": feature,
-        "threshold": threshold,
-        "missing_go_to_left": np.array(grown.missing_left),
-    }
-    values = np.array(grown.value)[grown.node]
-    return tree_of_rows(nodes, grown.node, values, weight, unit, described)
+    nodes = with_centred_thresholds(node_arrays(root, cuts), matrix)
+    leaf = walk(nodes, matrix.T, len(matrix))
+    values = np.empty((len(matrix), len(root.value)))
+    for each in root.leaves():
+        values[each.rows] = each.value
+    return tree_of_rows(nodes, leaf, values, weight, unit, described)

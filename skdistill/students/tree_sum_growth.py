@@ -1,6 +1,8 @@
 """How a sum of trees is fitted: splits one by one, and after each the values of all leaves.
 
-    objective  ->  best split of all trees  ->  cells  ->  Newton steps for all leaves  ->  ...
+    best split of all trees  ->  Newton steps for all leaves  ->  next split  ->  ...
+                                        |
+    every node in turn takes the split that serves best, as long as the loss falls
 
 Rows that lie in the same leaves of all trees are one cell: they get the same outputs, and the loss
 depends on their targets only by the mean. So leaves are fitted on a few dozen cells.
@@ -10,10 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
-from scipy.special import softmax
 
-from skdistill.soft_labels import margins_from_decision, weighted_loss
 from skdistill.students.cuts import Cuts
+from skdistill.students.tree_improvement import Node, divide, improve_node
 
 #: Newton steps after every split, and at the end, where they stop once they change nothing.
 STEPS, LAST_STEPS = 2, 100
@@ -24,140 +25,17 @@ HALVINGS = 30
 #: The last steps stop at this share of the total weight.
 TOLERANCE = 1e-10
 
+#: Rounds of improvement, at most, and splits of sums that are improved.
+ROUNDS, MOST_IMPROVED = 5, 64
+
+#: Cells are numbered anew before their codes are larger.
+MAX_CODE = 2**40
+
+#: Entries of one side of a Hessian; classes are taken for independent if it were larger.
+MAX_HESSIAN = 1500
+
 #: Gains below this share of the total weight are rounding errors.
 LEAST_GAIN = 1e-12
-
-
-@dataclass(frozen=True)
-class Distillation:
-    """The distillation loss as a function of outputs: the log-odds, or one margin per class.
-
-    `terms` are those of `SoftTargets.terms`.
-    """
-
-    terms: list
-
-    def over(self, cell, n_cells):
-        """Return the same loss of outputs that are equal within cells, up to a constant."""
-        return Distillation([_mean_of_cells(term, cell, n_cells) for term in self.terms])
-
-    def loss_and_gradient(self, outputs):
-        """Return the loss, summed over rows, and its gradient of the shape of the outputs."""
-        loss, gradient = weighted_loss(self._margins(outputs), self.terms)
-        return loss.sum(), gradient[:, 1:] if outputs.shape[1] == 1 else gradient
-
-    def hessian(self, outputs):
-        """Return the second derivatives by row, of shape (n_rows, n_outputs, n_outputs)."""
-        margins, free = self._margins(outputs), slice(outputs.shape[1] == 1, None)
-        total = 0.0
-        for kind, temperature, _, weight in self.terms:
-            curvature = _CURVATURES[kind](margins / temperature)[:, free, free]
-            total = total + weight[:, None, None] * curvature
-        return total
-
-    def curvature(self, outputs):
-        """Return the diagonal of the `hessian`, of shape (n_rows, n_outputs)."""
-        return np.einsum("ijj->ij", self.hessian(outputs))
-
-    def _margins(self, outputs):
-        return margins_from_decision(outputs) if outputs.shape[1] == 1 else outputs
-
-
-@dataclass(frozen=True)
-class SquaredError:
-    """Half of the weighted squared error of values, of shape (n_rows, n_outputs)."""
-
-    values: np.ndarray
-    weight: np.ndarray
-
-    def over(self, cell, n_cells):
-        """Return the same loss of outputs that are equal within cells, up to a constant."""
-        return SquaredError(*_means(self.values, self.weight, cell, n_cells))
-
-    def loss_and_gradient(self, outputs):
-        """Return the loss, summed over rows, and its gradient of the shape of the outputs."""
-        difference = outputs - self.values
-        gradient = self.weight[:, None] * difference
-        return np.sum(gradient * difference) / 2, gradient
-
-    def hessian(self, outputs):
-        """Return the second derivatives by row, of shape (n_rows, n_outputs, n_outputs)."""
-        return self.weight[:, None, None] * np.eye(outputs.shape[1])
-
-    def curvature(self, outputs):
-        """Return the diagonal of the `hessian`, of shape (n_rows, n_outputs)."""
-        return np.broadcast_to(self.weight[:, None], outputs.shape)
-
-
-def _sums_by(group, values, n_groups):
-    return np.stack([np.bincount(group, v, n_groups) for v in values.T], axis=1)
-
-
-def _means(values, weight, cell, n_cells):
-    """Compute the weighted means of values by cell, and the weights of the cells."""
-    total = np.bincount(cell, weight, n_cells)
-    sums = _sums_by(cell, weight[:, None] * values, n_cells)
-    return np.divide(sums, total[:, None], out=sums, where=total[:, None] > 0), total
-
-
-def _mean_of_cells(term, cell, n_cells):
-    target, weight = _means(term.target, term.weight, cell, n_cells)
-    return term._replace(target=target, weight=weight)
-
-
-def _kl_curvature(z):
-    p = softmax(z, axis=1)
-    return p[:, :, None] * (np.eye(z.shape[1]) - p[:, None, :])
-
-
-def _logit_mse_curvature(z):
-    n = z.shape[1]
-    return np.broadcast_to((np.eye(n) - 1 / n) / n, (len(z), n, n))
-
-
-_CURVATURES = {"kl": _kl_curvature, "logit_mse": _logit_mse_curvature}
-
-
-class GrowingTree:
-    """A tree while it grows: lists with one entry per node, and the node of every row.
-
-    Attributes
-    ----------
-    node : ndarray of shape (n_rows,)
-        The leaf that each row is in.
-    split : list of int
-        Position of the node's split in `Cuts`, -1 at a leaf.
-    left, right : list of int
-        Numbers of the children, -1 at a leaf.
-    missing_left : list of bool
-        Whether missing cells go left.
-    value : list of ndarray of shape (n_outputs,)
-        What the node adds to the outputs.
-    """
-
-    def __init__(self, n_rows, n_outputs):
-        self.node = np.zeros(n_rows, dtype=np.int64)
-        self.split, self.left, self.right, self.missing_left = [-1], [-1], [-1], [False]
-        self.value = [np.zeros(n_outputs)]
-
-    def grow(self, cuts, leaf, split):
-        """Split a leaf; returns the rows that go right."""
-        rows = np.flatnonzero(self.node == leaf)
-        left = cuts.goes_left(split, rows)
-        n = len(self.split)
-        self.split[leaf], self.left[leaf], self.right[leaf] = split, n, n + 1
-        self.missing_left[leaf] = cuts.missing_goes_left(split, rows)
-        self.node[rows] = np.where(left, n, n + 1)
-        for entries in (self.split, self.left, self.right):
-            entries += [-1, -1]
-        self.missing_left += [False, False]
-        self.value += [self.value[leaf]] * 2
-        return rows[~left]
-
-    @property
-    def leaves(self):
-        """Numbers of the leaves."""
-        return np.flatnonzero(np.array(self.split) < 0)
 
 
 @dataclass(frozen=True)
@@ -188,69 +66,165 @@ class Growth:
 def grow_sum(objective, growth, start, total_weight):
     """Grow trees and fit their leaves; `start` are the best constant outputs.
 
-    Returns the trees and the intercept.
+    Returns the roots of the trees, and the intercept.
     """
-    n_rows, n_outputs = len(growth.cuts.bins), len(start)
-    trees, cell = [GrowingTree(n_rows, n_outputs)], np.zeros(n_rows, dtype=np.int64)
-    outputs, theta, fit = np.broadcast_to(start, (n_rows, n_outputs)), start[None], None
+    state, known = SumState(objective, growth, start), {}
     for _ in range(growth.max_splits):
-        found = best_split(objective, outputs, trees, growth, LEAST_GAIN * total_weight)
-        if found is None:
+        best = best_proposal(state, known)
+        if not best.gain > LEAST_GAIN * total_weight:
             break
-        t, leaf, split = found
-        if t == len(trees):
-            trees.append(GrowingTree(n_rows, n_outputs))
-        right = trees[t].grow(growth.cuts, leaf, split)
-        cell *= 2
-        cell[right] += 1
-        _, first, cell = np.unique(cell, return_index=True, return_inverse=True)
-        fit = _CellFit(objective.over(cell, len(first)), _membership(trees, first), growth.ridge)
-        theta = fit.newton(_coefficients(theta[0], trees), STEPS)
-        _set_values(trees, theta[1:])
-        outputs = (fit.design @ theta)[cell]
-    if fit is not None:
-        theta = fit.newton(theta, LAST_STEPS, TOLERANCE * total_weight)
-        _set_values(trees, theta[1:])
-    return trees, theta[0]
+        state.split(best)
+        del known[id(best.tree)]
+        state.fit(STEPS)
+    if growth.max_splits <= MOST_IMPROVED:
+        state.improve(LEAST_GAIN * total_weight)
+    state.fit(LAST_STEPS, TOLERANCE * total_weight)
+    return state.trees, state.intercept
 
 
-def _coefficients(intercept, trees):
-    return np.array([intercept, *(tree.value[leaf] for tree in trees for leaf in tree.leaves)])
+class SumState:
+    """Trees while they grow, and what they add up to on the rows.
 
-
-def _set_values(trees, values):
-    """Give the leaves of all trees their values, of shape (n_leaves, n_outputs)."""
-    values = iter(values)
-    for tree in trees:
-        for leaf in tree.leaves:
-            tree.value[leaf] = next(values)
-
-
-def best_split(objective, outputs, trees, growth, least_gain):
-    """Find the split that lowers the loss most; None if none does.
-
-    Returns tree, leaf and split, where the tree may be a new one.
+    Attributes
+    ----------
+    trees : list of Node
+        The roots.
+    new_tree : Node
+        One leaf, which may be split as the first of another tree.
+    intercept : ndarray of shape (n_outputs,)
+        What is added to the sum of the leaves.
+    cell : ndarray of shape (n_rows,)
+        Rows in the same leaves of all trees are in one cell.
+    of_cells : ndarray of shape (n_cells, n_outputs)
+        The sum, by cell.
     """
-    cuts = growth.cuts
-    _, gradient = objective.loss_and_gradient(outputs)
-    statistics = np.hstack([np.ones((len(gradient), 1)), gradient, objective.curvature(outputs)])
-    m, best, found = gradient.shape[1], least_gain, None
-    nodes = [tree.node for tree in trees]
-    if len(trees) < growth.max_trees and len(trees[0].split) > 1:
-        nodes.append(np.zeros_like(nodes[0]))
-    for t, node in enumerate(nodes):
-        leaves, place = np.unique(node, return_inverse=True)
-        left = cuts.left_sums(cuts.histogram(slice(None), statistics, place, len(leaves)))
-        whole = _sums_by(place, statistics, len(leaves))[:, None]
-        gain = _score(left, m, growth.ridge) + _score(whole - left, m, growth.ridge)
-        gain -= _score(whole, m, growth.ridge)
-        few = growth.min_samples_leaf - 0.5
-        gain[(left[..., 0] < few) | ((whole - left)[..., 0] < few)] = -np.inf
-        if gain.size and gain.max() > best:
-            best = gain.max()
-            leaf, split = np.unravel_index(np.argmax(gain), gain.shape)
-            found = t, int(leaves[leaf]), int(split)
-    return found
+
+    def __init__(self, objective, growth, start):
+        self.objective, self.growth, self.intercept = objective, growth, start
+        self.trees, self.new_tree = [self._tree_of_one_leaf()], self._tree_of_one_leaf()
+        self.cell, self.of_cells = np.zeros(len(growth.cuts.bins), dtype=int), start[None]
+
+    def _tree_of_one_leaf(self):
+        return Node(np.arange(len(self.growth.cuts.bins)), value=0.0 * self.intercept)
+
+    def split(self, proposal):
+        """Split a leaf of a tree, which may be the new one."""
+        if proposal.tree is self.new_tree:
+            self.trees.append(self.new_tree)
+            self.new_tree = self._tree_of_one_leaf()
+        leaf = proposal.leaf
+        left, right = divide(self.growth.cuts, proposal.split, leaf.rows)
+        leaf.split = proposal.split
+        leaf.left, leaf.right = Node(left, value=leaf.value), Node(right, value=leaf.value)
+
+    def fit(self, n_steps, tolerance=0.0):
+        """Take Newton steps for intercept and leaves, on rows that are equal to all trees."""
+        leaves = [tree.leaves() for tree in self.trees]
+        places = [_place_of_rows(some, len(self.cell)) for some in leaves]
+        first, cell = _cells(places, [len(some) for some in leaves])
+        design = np.hstack(
+            [np.ones((len(first), 1))]
+            + [
+                (place[first][:, None] == np.arange(len(some))).astype(float)
+                for place, some in zip(places, leaves, strict=True)
+            ]
+        )
+        every_leaf = [leaf for some in leaves for leaf in some]
+        theta = np.array([self.intercept, *(leaf.value for leaf in every_leaf)])
+        on_cells = _CellFit(self.objective.over(cell, len(first)), design, self.growth.ridge)
+        theta = on_cells.newton(theta, n_steps, tolerance)
+        self.intercept, self.cell, self.of_cells = theta[0], cell, design @ theta
+        for leaf, value in zip(every_leaf, theta[1:], strict=True):
+            leaf.value = value
+
+    def improve(self, least_gain):
+        """Let every node in turn take the split that serves best, and fit the leaves again.
+
+        As `skdistill.students.tree_improvement.improve`, with the other trees as they are.
+        """
+        for _ in range(ROUNDS):
+            changed = False
+            for tree in self.trees:
+                for node in tree.inner():
+                    beside = _BesideOthers(self.objective, self.outputs_without(tree), least_gain)
+                    if improve_node(node, self.growth.cuts, beside, self.growth.min_samples_leaf):
+                        self.fit(STEPS)
+                        changed = True
+            if not changed:
+                break
+
+    def slopes(self):
+        """Return one, gradients and curvatures of every row, side by side."""
+        gradient = self.objective.gradient(self.of_cells, self.cell)
+        curvature = self.objective.diagonal(self.of_cells, self.cell)
+        return np.hstack([np.ones((len(gradient), 1)), gradient, curvature])
+
+    def outputs_without(self, tree):
+        """Return the sum of intercept and all other trees."""
+        leaves = tree.leaves()
+        values = np.array([leaf.value for leaf in leaves])
+        return self.of_cells[self.cell] - values[_place_of_rows(leaves, len(self.cell))]
+
+
+@dataclass(frozen=True)
+class _BesideOthers:
+    """What rows lose in the leaves of a tree, whose values stay, beside the other trees."""
+
+    objective: object
+    others: np.ndarray
+    step: float
+
+    def row_losses(self, rows, leaves, number):
+        values = np.array([leaf.value for leaf in leaves])
+        return self.objective.losses(rows, self.others[rows] + values[number])
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """The best split of a tree, with twice the loss that it gains."""
+
+    tree: Node
+    gain: float
+    leaf: Node | None = None
+    split: int = -1
+
+
+def best_proposal(state, known):
+    """Return the proposal that gains most among those of all trees and of a new one.
+
+    `known` holds the last proposals by tree, and is updated. Gains shrink while the fit improves,
+    so only trees whose last gain was larger than the best of now are asked again.
+    """
+    growth = state.growth
+    trees = [*state.trees]
+    if len(trees) < growth.max_trees and trees[0].split is not None:
+        trees.append(state.new_tree)
+    last = [known.get(id(tree), Proposal(tree, np.inf)) for tree in trees]
+    statistics = state.slopes()
+    best = None
+    for proposal in sorted(last, key=lambda proposal: -proposal.gain):
+        if best is not None and proposal.gain <= best.gain:
+            break
+        fresh = _propose(growth, statistics, proposal.tree)
+        known[id(proposal.tree)] = fresh
+        best = fresh if best is None or fresh.gain > best.gain else best
+    return best
+
+
+def _propose(growth, statistics, tree):
+    cuts, m = growth.cuts, statistics.shape[1] // 2
+    leaves = tree.leaves()
+    place = _place_of_rows(leaves, len(statistics))
+    histogram = cuts.histogram(slice(None), statistics, place, len(leaves))
+    left, whole = cuts.left_sums(histogram), cuts.sums(histogram)[:, None]
+    gain = _score(left, m, growth.ridge) + _score(whole - left, m, growth.ridge)
+    gain -= _score(whole, m, growth.ridge)
+    n_smaller = np.minimum(left[..., 0], whole[..., 0] - left[..., 0])
+    gain[n_smaller < growth.min_samples_leaf - 0.5] = -np.inf
+    if not gain.size:
+        return Proposal(tree, -np.inf)
+    leaf, split = np.unravel_index(np.argmax(gain), gain.shape)
+    return Proposal(tree, gain[leaf, split], leaves[leaf], int(split))
 
 
 def _score(sums, m, ridge):
@@ -259,11 +233,24 @@ def _score(sums, m, ridge):
     return np.sum(gradient**2 / (curvature + ridge), axis=-1)
 
 
-def _membership(trees, first):
-    """Mark intercept and leaves that cells, given by one row of each, are in."""
-    parts = [np.ones((len(first), 1))]
-    parts += [(tree.node[first][:, None] == tree.leaves).astype(float) for tree in trees]
-    return np.hstack(parts)
+def _place_of_rows(leaves, n_rows):
+    """Return the number of the leaf that every row is in."""
+    place = np.empty(n_rows, dtype=int)
+    for k, leaf in enumerate(leaves):
+        place[leaf.rows] = k
+    return place
+
+
+def _cells(places, sizes):
+    """Group rows that are in the same leaves; returns a row of each cell, and the cell of rows."""
+    code, n_codes = places[0], sizes[0]
+    for place, size in zip(places[1:], sizes[1:], strict=True):
+        if n_codes * size > MAX_CODE:
+            code = np.unique(code, return_inverse=True)[1]
+            n_codes = code.max() + 1
+        code, n_codes = code * size + place, n_codes * size
+    _, first, cell = np.unique(code, return_index=True, return_inverse=True)
+    return first, cell
 
 
 @dataclass(frozen=True)
@@ -299,13 +286,23 @@ class _CellFit:
 
     def _step(self, theta, gradient):
         n, m = theta.shape
-        hessian = self.objective.hessian(self.design @ theta)
+        outputs = self.design @ theta
+        if m * n > MAX_HESSIAN:  # then classes are taken for independent
+            diagonal = self.objective.diagonal(outputs, np.arange(len(outputs)))
+            by_class = zip(diagonal.T, gradient.T, strict=True)
+            return np.concatenate([self._solve(h[:, None, None], g[None]) for h, g in by_class]).T
+        return self._solve(self.objective.hessian(outputs), gradient.T).T
+
+    def _solve(self, hessian, gradient):
+        """Solve for some outputs: `hessian` of cells, and `gradient` of shape (m, n_leaves)."""
+        m, n = gradient.shape
         full = np.empty((m, n, m, n))
         for a in range(m):
-            for b in range(m):
+            for b in range(a + 1):
                 full[a, :, b] = self.design.T @ (hessian[:, a, b, None] * self.design)
+                full[b, :, a] = full[a, :, b].T
         full = full.reshape(m * n, m * n)
         penalty = np.full((m, n), self.ridge)
-        penalty[:, 0] = self.ridge * 1e-6
+        penalty[:, 0] *= 1e-6  # the intercept has none but against rounding errors
         full[np.diag_indices(m * n)] += penalty.ravel()
-        return cho_solve(cho_factor(full), gradient.T.ravel()).reshape(m, n).T
+        return cho_solve(cho_factor(full), gradient.ravel()).reshape(m, n)

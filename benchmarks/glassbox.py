@@ -551,7 +551,8 @@ def difference_row(compared, ours, theirs, score, least, fewest):
         "better in": score,
         "wanted": ", ".join(wanted),
         "mean": f"{better.mean():+.4f}",
-        "on": f"{int((better > 0).sum())}/{len(better)}",
+        "better on": int((better > 0).sum()),
+        "tables": len(better),
     }
 
 
@@ -563,7 +564,8 @@ def gap_row(compared, ours, hard, score, least):
         "score": score,
         "wanted": "" if least is None else f">= {least} (forest)",
         "median gap closed": f"{gaps.median():.3f}",
-        "tables with a gap": f"{gaps.count()}/{len(gaps)}",
+        "with a gap": gaps.count(),
+        "tables": len(gaps),
     }
 
 
@@ -587,11 +589,17 @@ def means_of(results):
 
 
 def worst_tables(compared, line, other, score):
-    """Say on which tables one line loses to another."""
+    """Say on which tables one line loses to another, the worst first."""
     better = compared.better(line, other, score)
     losses = better[better < 0].sort_values()
-    lost = ", ".join(f"{data} {value:+.4f}" for data, value in losses.items()) or "none"
+    lost = ", ".join(f"{data} {value:+.4f}" for data, value in losses.items())
+    lost = lost or ("none" if len(better) else "not measured")
     return f"  {named(line)} against {named(other)}: {lost}"
+
+
+def measured(rows):
+    """Make a table of the comparisons of which both lines were measured."""
+    return pd.DataFrame([row for row in rows if row["tables"]])
 
 
 def summarise(results):
@@ -600,13 +608,13 @@ def summarise(results):
         compared = comparison_of(results, teacher)
         tables = {
             "means, and medians of CPU seconds": means_of(results[results.teacher == teacher]),
-            "share of the gap between hard labels and the teacher": pd.DataFrame(
-                [gap_row(compared, *gap) for gap in GAPS]
+            "share of the gap between hard labels and the teacher": measured(
+                gap_row(compared, *gap) for gap in GAPS
             ),
-            "positive differences are better": pd.DataFrame(
-                [difference_row(compared, *each) for each in DIFFERENCES]
+            "positive differences are better": measured(
+                difference_row(compared, *each) for each in DIFFERENCES
             ),
-            "CPU seconds of fits": pd.DataFrame([ratio_row(compared, *each) for each in RATIOS]),
+            "CPU seconds of fits": measured(ratio_row(compared, *each) for each in RATIOS),
         }
         for title, table in tables.items():
             print(f"\n{teacher}: {title}")

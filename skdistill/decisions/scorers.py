@@ -85,7 +85,7 @@ def fraud_scorer(metric="average_precision", **params):
     ...     TreeStudentClassifier(), scoring=fraud_scorer("decision_cost", costs=costs)
     ... )
     >>> print(f"{model.fit(X, y).best_threshold_:.2f}")
-    0.20
+    0.40
     """
     if not isinstance(metric, str) or metric not in _METRICS:
         raise ValueError(f"metric={shown(metric)}; one of {list(_METRICS)} was expected.")

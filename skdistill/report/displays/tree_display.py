@@ -70,8 +70,8 @@ class TreeDisplay:
     >>> print(display.text())
     TreeStudentClassifier: probability of class 1, 569 rows
     student  teacher  observed  purity  rows   share  rule
-      0.909    0.909     0.913   0.913   379  66.61%  worst radius <= 16.795
-      0.061    0.061     0.058   0.942   190  33.39%  worst radius > 16.795
+      0.948    0.948     0.951   0.951   345  60.63%  worst perimeter <= 105.95
+      0.129    0.129     0.129   0.871   224  39.37%  worst perimeter > 105.95
     """
 
     def __init__(self, tree, rules, *, missing_occurs=None, name=None):

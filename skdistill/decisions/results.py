@@ -98,7 +98,7 @@ class DecisionReport(TabularReport):
     ...     tree, X[2000:], y[2000:], bands, teacher=forest, n_resamples=200, random_state=0
     ... )
     >>> print(report.sentence)  # doctest: +ELLIPSIS
-    Deciding with the student costs more money than with the teacher: difference 684... rows.
+    It is not shown that deciding with the student costs more or less money than with the teacher...
     """
 
     MAIN_SECTION = "decisions"

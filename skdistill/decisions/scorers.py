@@ -81,11 +81,12 @@ def fraud_scorer(metric="average_precision", **params):
     The threshold from which declining costs least:
 
     >>> costs = DecisionCosts(missed_fraud=100, declined_legit=20)
+    >>> tree = TreeStudentClassifier(random_state=0)
     >>> model = TunedThresholdClassifierCV(
-    ...     TreeStudentClassifier(), scoring=fraud_scorer("decision_cost", costs=costs)
+    ...     tree, scoring=fraud_scorer("decision_cost", costs=costs)
     ... )
     >>> print(f"{model.fit(X, y).best_threshold_:.2f}")
-    0.20
+    0.40
     """
     if not isinstance(metric, str) or metric not in _METRICS:
         raise ValueError(f"metric={shown(metric)}; one of {list(_METRICS)} was expected.")

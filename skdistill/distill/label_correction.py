@@ -21,7 +21,7 @@ from skdistill.estimators import last_step
 from skdistill.messages import warn_caller
 from skdistill.soft_labels import log_losses
 from skdistill.stacking import StackingWeights, stack_margins, stack_predictions
-from skdistill.students.base import stated
+from skdistill.students.base import stated, weight_unit
 from skdistill.weighted_statistics import z_score
 
 #: Corrected labels that agree less with the teacher's lead to a warning.
@@ -188,7 +188,8 @@ def _correct_on_top(student, labelled):
     it was fitted on are raised by its effective degrees of freedom, as in Akaike's criterion.
     """
     used = labelled.take(labelled.sample_weight > 0)
-    y, weight = used.y, used.sample_weight
+    y, weight = used.y, used.sample_weight / weight_unit(used.sample_weight)
+    weight = weight / weight.mean()  # a row counts as one row on average, whatever the unit
     scaled = stack_margins([used.margins], y, weight)
     freedom = student.fit_on_top(used.X, y, scaled.combined([used.margins]), weight, used.classes)
     stacking = StackingWeights(np.append(scaled.weights, 1.0), scaled.intercept)

@@ -24,8 +24,11 @@ CURVATURE_ROWS = 20_000
 #: levels and the intercept, there is no unique solution without a ridge.
 LEAST_RIDGE = 1e-12
 
-#: Ridges are chosen between these limits.
+#: Ridges are chosen between these limits, in rows.
 RIDGES = 1e-3, 1e8
+
+#: Squared weights of a block count as no less; its inverse does not overflow.
+SMALLEST_SQUARE = 1e-200
 
 #: Blocks with fewer effective degrees of freedom than this are left out: they are flat.
 LEAST_FREEDOM = 0.01
@@ -236,7 +239,7 @@ def _choose_ridges(design, objective, unit, theta, ridges, n_parabolas):
             break
         before = losses.sum()
         curvature = objective.curvature(outputs)
-        dispersion = objective.dispersion(row_gradient, curvature) / unit
+        dispersion = objective.dispersion(row_gradient, curvature)
         hessians = design.hessians(objective.first_curvature if is_first else curvature)
         is_first = False
         right = _products(hessians, theta) - design.gradient(row_gradient)
@@ -286,10 +289,9 @@ def _with_ridge(hessian, ridge, total):
 
 def _fellner_schall(block, theta, freedom, dispersion, ridges, unit):
     squares = np.bincount(block, np.sum(theta**2, axis=1))[1:]
-    better = dispersion * freedom[1:] / np.maximum(squares, np.finfo(float).tiny)
-    better = np.clip(better, RIDGES[0] / unit, RIDGES[1] / unit)
-    longer = better * (better / ridges[1:]) ** (LONGER - 1.0)
-    return np.append(0.0, np.clip(longer, RIDGES[0] / unit, RIDGES[1] / unit))
+    better = np.clip(dispersion * freedom[1:] / np.maximum(squares, SMALLEST_SQUARE), *RIDGES)
+    longer = better * (better / (unit * ridges[1:])) ** (LONGER - 1.0)
+    return np.append(0.0, np.clip(longer, *RIDGES) / unit)
 
 
 def _step(design, objective, theta, goal, ridges, loss):

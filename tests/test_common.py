@@ -54,6 +54,8 @@ ESTIMATORS = [
     TreeSumStudentRegressor(),
     LinearStudentClassifier(),
     LinearStudentRegressor(),
+    LinearStudentClassifier(interactions=1),
+    LinearStudentRegressor(interactions=1),
     SMALL_MLP,
     MLPStudentRegressor((16,), learning_rate_init=0.01, max_epochs=60),
     SoftTreeStudentClassifier(2, max_epochs=100),

@@ -243,8 +243,8 @@ def checked_interactions(student):
     if isinstance(asked, Integral):
         if asked > n_pairs:
             raise ValueError(
-                f"interactions={asked} was passed, but the number of pairs of columns is "
-                f"{n_pairs}. Pass a smaller number, or 'auto'."
+                f"interactions={asked} was passed, but with n_features={n_columns} the number of "
+                f"pairs is {n_pairs}. Pass a smaller number, or 'auto'."
             )
         return int(asked)
     pairs = [_checked_pair(pair, column_names(student)) for pair in asked]

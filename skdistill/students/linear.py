@@ -48,7 +48,7 @@ _LINEAR_CONSTRAINTS = {
 }
 
 
-#: Units of weights count as no less in ridges, which would overflow: no curve is steep then.
+#: Units of weights count as no less where ridges are chosen, which would overflow.
 LEAST_UNIT = 1e-290
 
 #: Limits of the iterations of regressors, which have no parameters for them.
@@ -131,7 +131,7 @@ class _LinearStudent(EncodedStudent):
     def _fit_sum(self, X, objective_of, unit, C):
         """Fit curves and tables to checked rows; `objective_of` makes the loss of some rows."""
         interactions = checked_interactions(self)
-        objective, unit = objective_of(slice(None)), max(unit, LEAST_UNIT)
+        objective = objective_of(slice(None))
         encoding = fit_encoding(self, X, objective.weight)
         ridge = None
         if C != "auto":
@@ -142,7 +142,7 @@ class _LinearStudent(EncodedStudent):
             objective,
             self.interaction_bins,
             ridge,
-            unit,
+            max(unit, LEAST_UNIT),
             max_iter=getattr(self, "max_iter", MAX_ITER),
             tol=getattr(self, "tol", TOL),
         )

@@ -305,6 +305,16 @@ def test_tables_of_pairs_are_bilinear_between_their_knots(kind, dtype):
     np.testing.assert_allclose(found, expected, atol=1e-5 if dtype == np.float32 else 1e-11)
 
 
+def test_pairs_of_strings_leave_numbers_to_the_curves(rng, tmp_path):
+    X = pd.DataFrame({name: rng.choice(["a", "b", None], 300) for name in ("s", "t")})
+    X.insert(1, "number", rng.normal(size=300))
+    y = ((X["s"] == "a") ^ (X["t"] == "a")).astype(int)
+    student = LinearStudentClassifier(interactions=[("s", "t")]).fit(X, y)
+    to_onnx(student, tmp_path / "m.onnx", X)
+    assert_same(score(tmp_path / "m.onnx", columns_of(X)), answers_of(student, X))
+    assert np.mean(student.predict(X) == y) == 1
+
+
 def test_a_pipeline_may_end_in_a_student_with_pairs(rng, tmp_path):
     X = rng.normal(size=(600, 3))
     model = make_pipeline(StandardScaler(), LinearStudentClassifier(interactions=[(0, 2)]))
@@ -544,7 +554,11 @@ def in_bfloat16(path):
 
 @pytest.mark.parametrize(
     "student",
-    [LinearStudentClassifier(), MLPStudentClassifier((32, 32), max_epochs=20, random_state=0)],
+    [
+        LinearStudentClassifier(),
+        LinearStudentClassifier(interactions=[(0, 1), (0, 2)]),
+        MLPStudentClassifier((32, 32), max_epochs=20, random_state=0),
+    ],
     **by_name,
 )
 def test_years_amounts_and_epochs_survive_bfloat16(student, rng, tmp_path):
@@ -553,6 +567,7 @@ def test_years_amounts_and_epochs_survive_bfloat16(student, rng, tmp_path):
     epoch = np.float32(1.6e9 + rng.integers(0, 30_000_000, 3000)).astype(float)
     X = np.stack([year, amount, epoch], axis=1)
     y = np.sin((year - 1950) / 8) + np.log(amount) / 2 - 2.5 + np.sin((epoch - 1.6e9) / 3e6)
+    y += 2 * ((year > 1990) & (amount > 150))
     student.fit(X, (y + rng.normal(size=3000) / 2 > 0).astype(int))
     to_onnx(student, tmp_path / "m.onnx", tolerance=0.01)
     found = score(in_bfloat16(tmp_path / "m.onnx"), {"X": X.astype(np.float32)})

@@ -95,7 +95,7 @@ def students(frame, mixed_frame):
     score = mixed_frame(400)[2]
     rank = np.digitize(score, np.quantile(score, [0.3, 0.6]))
     text = np.array(["it's", "no"])[(rank > 0).astype(int)]
-    both, pairs = crossed(frame, score), {"interactions": PAIRS, "interaction_bins": 3, "C": 10.0}
+    both, pairs = crossed(frame, score), {"interactions": PAIRS, "interaction_bins": 2, "C": 10.0}
     return {
         "tree, two classes": TreeStudentClassifier().fit(frame, text),
         "tree, three classes": TreeStudentClassifier(max_leaf_nodes=40).fit(frame, rank - 1),
@@ -110,7 +110,7 @@ def students(frame, mixed_frame):
         "curves, one class": LinearStudentClassifier(n_bins=2).fit(frame, np.zeros(400, int)),
         "curves, values": LinearStudentRegressor().fit(frame, score),
         "pairs, two classes": LinearStudentClassifier(8, **pairs).fit(frame, both > 3),
-        "pairs, three classes": LinearStudentClassifier(4, **pairs).fit(
+        "pairs, three classes": LinearStudentClassifier(3, **pairs).fit(
             frame, np.digitize(both, [2, 4])
         ),
         "pairs, values": LinearStudentRegressor(8, **pairs).fit(frame, both),

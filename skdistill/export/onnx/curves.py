@@ -22,10 +22,7 @@ MOST_CHANGE = 1e-6
 
 
 def sum_of_curves(graph, model, inputs, cells, hidden_type):
-    """Add what the columns contribute: the first layer of an MLP, the curves of additive students.
-
-    Only the columns in `cells` are read.
-    """
+    """Add what the columns contribute: the first layer of an MLP, curves of an additive student."""
     base = model.intercept.astype(np.float64)
     for j in cells.position:
         curve = model.curves[j]

@@ -10,15 +10,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from skdistill.export.onnx.curves import sum_of_curves
-from skdistill.export.onnx.signature import Cells
 from skdistill.scorer.model import curve_positions
 
 
 def sum_of_tables(graph, model, inputs, cells):
     """Add the tables to a graph; return what they add to the outputs, (N, n_outputs)."""
-    columns = sorted({j for table in model.tables for j in table.columns})
-    factors, shape = _factors(model, columns)
-    found = sum_of_curves(graph, factors, inputs, _only(graph, cells, columns), cells.dtype)
+    factors, shape = _factors(model)
+    in_tables = {j for table in model.tables for j in table.columns}
+    strings = {j: tensor for j, tensor in cells.strings.items() if j in in_tables}
+    # All numbers, as what comes first must be the subtraction of the centres.
+    found = sum_of_curves(graph, factors, inputs, replace(cells, strings=strings), cells.dtype)
     found = graph.add("Reshape", found, graph.constant(np.array([0, *shape])))
     outputs, last = np.arange(shape[1] - 1), np.array([shape[1] - 1])
     added, weights = (
@@ -28,7 +29,7 @@ def sum_of_tables(graph, model, inputs, cells):
     return graph.add("ReduceSum", products, graph.constant(np.array([1, 3])), keepdims=0)
 
 
-def _factors(model, columns):
+def _factors(model):
     """Return a sum of curves whose outputs are the factors, and the shape that these have.
 
     It is (n_tables, n_outputs + 1, n_knots): at every knot of the second column what the first adds
@@ -37,7 +38,7 @@ def _factors(model, columns):
     tables = [(*map(_axis, [table] * 2, (0, 1)), table.values) for table in model.tables]
     shape = len(tables), len(model.intercept) + 1, max(second.n_knots for _, second, _ in tables)
     own, edges, curves = (list(each) for each in (model.columns, model.edges, model.curves))
-    for j in columns:
+    for j in range(len(own)):
         edges[j] = _edges_of_tables(model, j)
         curve = np.zeros((len(curves[j]) if edges[j] is None else len(edges[j]) + 1, *shape))
         for k, (first, second, values) in enumerate(tables):
@@ -103,11 +104,11 @@ def _axis(table, side):
 
 
 def _edges_of_tables(model, j):
-    """Return all edges of a column that a table has; None of categories."""
+    """Return all edges of a column that a table has, one if there is none; None of categories."""
     if model.edges[j] is None:
         return None
     edges = [table.edges[table.columns.index(j)] for table in model.tables if j in table.columns]
-    return np.unique(np.concatenate(edges))
+    return np.unique(np.concatenate(edges)) if edges else np.zeros(1)
 
 
 def _without_unknown(column, curve):
@@ -115,15 +116,3 @@ def _without_unknown(column, curve):
     differs = np.any(curve[:-2] != curve[-1], axis=1)
     levels = tuple(level for level, keep in zip(column.levels, differs, strict=True) if keep)
     return replace(column, levels=levels), np.vstack([curve[:-2][differs], curve[-2:]])
-
-
-def _only(graph, cells, columns):
-    """Return the cells of some columns."""
-    numbers = [j for j in columns if j in cells.position]
-    at = graph.constant(np.array([cells.position[j] for j in numbers], dtype=np.int64))
-    return Cells(
-        graph.add("Gather", cells.numbers, at, axis=1) if numbers else None,
-        {j: position for position, j in enumerate(numbers)},
-        {j: cells.strings[j] for j in columns if j in cells.strings},
-        cells.dtype,
-    )

@@ -22,13 +22,18 @@ from skdistill.parameters import HasMethods, Interval, StrOptions
 from skdistill.progress import begin, with_callbacks
 from skdistill.rows import check_classification_rows, check_something_observed, observed_rows
 from skdistill.search.budget import Budget, excesses
-from skdistill.search.candidates import closest, in_order_of_choice, pareto_front
+from skdistill.search.candidates import Candidate, closest, in_order_of_choice, pareto_front
 from skdistill.search.costs import BUSY, judged_latency, static_costs
 from skdistill.search.evaluation import behind_selector, build_evaluator
 from skdistill.search.references import hard_references, teacher_references
 from skdistill.search.results import as_candidates, cv_results
 from skdistill.search.search_loop import LATENCY_TOLERANCE, run_search
-from skdistill.search.space import check_numbers_of_columns, listed_students, make_plans
+from skdistill.search.space import (
+    certain_excesses,
+    check_numbers_of_columns,
+    listed_students,
+    make_plans,
+)
 from skdistill.search.time_limit import SHARE_OF_TEACHER, TimeLimit
 from skdistill.search.trials import Trials
 from skdistill.students.column_selector import selection_of
@@ -37,7 +42,7 @@ from skdistill.teacher.fitting import check_teacher
 
 
 class StudentSearchCV(ClassifierDistiller):
-    """Find the student that is best within a budget of time, size, leaves and columns.
+    """Find the student that is best within a budget of time, size, rules and columns.
 
     Students, temperatures and alphas are tried on cross-validated folds, whose rows the teacher
     labels once. The costs of a student are measured: single-row calls of its compiled scorer, the
@@ -50,11 +55,12 @@ class StudentSearchCV(ClassifierDistiller):
         A classifier with ``predict_proba``, fitted or not, as in `DistilledClassifier`. A fitted
         one predicts once for all folds, a clone of an unfitted one is fitted in each.
     students : "auto", estimator, list or dict, default="auto"
-        The students to try. "auto": trees of 4 to 128 leaves, additive models of 1, 8 and 32 bins,
-        and MLPs of 16 to 128-128 units (if torch and skorch are there), except for those that the
-        budget rules out. Else students, each alone or paired with a parameter grid, such as
-        ``[(TreeStudentClassifier(), {"max_leaf_nodes": [4, 8]}), LinearStudentClassifier()]``; a
-        dict gives them names.
+        The students to try. "auto": trees of 4 to 128 leaves, sums of trees of 7 to 31 splits,
+        linear models, additive models with 0, 5, 10 and "auto" interactions (as far as the table
+        has that many pairs of columns), and MLPs of 16 to 128-128 units (if torch and skorch are
+        there), except for those that the budget rules out. Else students, each alone or paired with
+        a parameter grid, such as ``[(TreeStudentClassifier(), {"max_leaf_nodes": [4, 8]}),
+        LinearStudentClassifier()]``; a dict gives them names.
     budget : Budget or None, default=None
         The limits; None for none.
     scoring : str or callable, default="neg_log_loss"
@@ -326,7 +332,8 @@ class StudentSearchCV(ClassifierDistiller):
                 f"y holds one class only, {rows.y.tolist()[0]!r}, so that candidates cannot be "
                 "compared. Pass rows of two classes or more."
             )
-        plans = self._plans(budget, shared, rows.X.shape[1])
+        plans, notes = self._plans(budget, shared, rows.X.shape[1])
+        self._check_some_may_fit(plans, budget)
         random_state = check_random_state(self.random_state)
         task = begin(self, n_parts=5, **observed_rows(rows))
         with _cache(self.memory) as memory:
@@ -335,14 +342,14 @@ class StudentSearchCV(ClassifierDistiller):
             teacher = self._seeded_teacher(random_state)
             numbers = [plan.n_columns for plan in plans if plan.n_columns is not None]
             folds = self._cv(), self.scoring, shared, numbers, self.n_jobs, random_state
-            self.notes_ = ()
+            self.notes_ = tuple(notes)
             evaluator, self.column_path_ = task.run(
                 "label-folds", build_evaluator, teacher, rows, *folds, self._goes_on(time_limit)
             )
             self.classes_, self.n_splits_ = evaluator.classes, len(evaluator.folds)
             trials = Trials(evaluator, plans, self.n_jobs, self._say, time_limit)
             trials.last_fit_seconds = time_limit.elapsed / self.n_splits_
-            entries, notes = task.run(
+            entries, decisions = task.run(
                 "try-candidates",
                 run_search,
                 trials,
@@ -351,7 +358,7 @@ class StudentSearchCV(ClassifierDistiller):
                 n_iter=self.n_iter,
                 random_state=random_state.randint(2**31 - 1),
             )
-            self.notes_ += tuple(notes)
+            self.notes_ += tuple(decisions)
             candidates = task.run("measure-latencies", as_candidates, entries, evaluator, budget)
             self.candidates_ = candidates
             shared["memory"] = self.memory
@@ -380,7 +387,7 @@ class StudentSearchCV(ClassifierDistiller):
         return {name: reusable(value) for name, value in given.items()}
 
     def _plans(self, budget, shared, n_features):
-        """List the candidates to try."""
+        """List the candidates to try, and notes on those that are left out."""
         for name in ("temperatures", "alphas"):
             if len(getattr(self, name)) == 0:
                 raise ValueError(f"{name} is empty; at least one value was expected.")
@@ -392,7 +399,7 @@ class StudentSearchCV(ClassifierDistiller):
         numbers = [budget.columns] if self.n_columns is None else np.ravel(self.n_columns).tolist()
         if self.n_columns is not None:
             check_numbers_of_columns(numbers, n_features)
-        plans = make_plans(
+        plans, notes = make_plans(
             self.students, self.temperatures, self.alphas, numbers, budget, n_features
         )
         checked = None
@@ -402,7 +409,16 @@ class StudentSearchCV(ClassifierDistiller):
             if plan.student is not checked:  # those of one student stand together
                 checked = plan.student
                 distiller._checked_members()
-        return plans
+        return plans, notes
+
+    def _check_some_may_fit(self, plans, budget):
+        """Raise BudgetError if the budget rules out all candidates, whatever they are fitted on."""
+        ruled_out = [(plan, certain_excesses(plan.student, budget)) for plan in plans]
+        if all(found for _, found in ruled_out):
+            self.candidates_ = tuple(
+                Candidate(plan.name, plan.params, excesses=found) for plan, found in ruled_out
+            )
+            raise BudgetError(_message(self.candidates_, budget), self.candidates_)
 
     def _seeded_teacher(self, random_state):
         """Return the teacher; without a seed of its own it gets one if the search has one."""

@@ -1,6 +1,7 @@
 import pickle
 import sys
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -52,15 +53,18 @@ from skdistill import (
 from skdistill.exceptions import BudgetError
 from skdistill.export.onnx import compiled_teacher
 from skdistill.rows import check_classification_rows
+from skdistill.search import references
 from skdistill.search.budget import Excess, excesses
 from skdistill.search.candidates import (
     Candidate,
+    Reference,
     in_order_of_choice,
     paired_difference,
     pareto_front,
 )
 from skdistill.search.column_path import column_path
 from skdistill.search.costs import Costs, measure_latency, static_costs, time_calls
+from skdistill.search.evaluation import build_evaluator
 from skdistill.search.folds import make_folds
 from skdistill.search.screening import screen
 from skdistill.search.space import Plan, listed_students, make_plans
@@ -1186,7 +1190,8 @@ def test_references_are_the_teacher_compiled_too_and_students_without_it(binary_
     X, y = binary_task
     teacher = RandomForestClassifier(20, random_state=0).fit(X, y)
     students = [TreeStudentClassifier(4, random_state=0)]
-    search = StudentSearchCV(teacher, students, **QUICK | {"references": True}).fit(X, y)
+    wanted = ["teacher", "hard labels"]
+    search = StudentSearchCV(teacher, students, **QUICK | {"references": wanted}).fit(X, y)
     kinds = [each.kind for each in search.reference_points_]
     assert kinds == ["teacher", "compiled teacher", "hard labels"]
     original, compiled, hard = search.reference_points_
@@ -1198,6 +1203,72 @@ def test_references_are_the_teacher_compiled_too_and_students_without_it(binary_
         for train, test in StratifiedKFold(3).split(X, y)
     ]
     np.testing.assert_allclose(hard.fold_scores, by_hand, rtol=0.05)
+    assert search.notes_ == ()
+
+
+def test_an_ebm_on_hard_labels_is_a_reference_where_interpret_is_installed(binary_task):
+    glassbox = pytest.importorskip("interpret.glassbox")
+    X, y = binary_task[0][:300, :2], binary_task[1][:300]
+    weight = np.where(X[:, 0] > 0, 1.0, 3.0)
+    more = {"references": "EBM", "budget": Budget(interactions=1, rules=4)}
+    search = search_trees(RandomForestClassifier(5), **more).fit(X, y, sample_weight=weight)
+    (ebm,) = search.reference_points_
+    assert (ebm.kind, ebm.name) == ("EBM", "ExplainableBoostingClassifier")
+    assert ebm.costs.n_interactions == 1
+    assert ebm.costs.n_rules is None
+    assert ebm.fit_seconds > 0
+    by_hand = []
+    for train, test in StratifiedKFold(3).split(X, y):
+        model = glassbox.ExplainableBoostingClassifier(
+            interactions=1, outer_bags=4, n_jobs=1, random_state=0
+        ).fit(X[train], y[train], sample_weight=weight[train])
+        proba = model.predict_proba(X[test])
+        by_hand.append(-log_loss(y[test], proba, sample_weight=weight[test]))
+    assert ebm.score == pytest.approx(np.mean(by_hand), abs=0.04)  # other rows in its bags
+    assert ebm.measures["agreement"] < 1
+
+
+def test_an_ebm_takes_no_longer_than_the_search_unless_it_was_asked_for(binary_task):
+    pytest.importorskip("interpret")
+    search = search_trees(RandomForestClassifier(5), alphas=[0.8]).fit(*binary_task)
+    limit = TimeLimit()
+    assert references.time_for_ebm(limit, was_asked_for=True) is limit
+    assert references.time_for_ebm(limit, was_asked_for=False).seconds < 1
+    shared = {"random_state": 0, "memory": None}
+    evaluator, _ = build_evaluator(
+        search.teacher, rows_of(*binary_task), 2, "neg_log_loss", shared, [], None, 0, None
+    )
+    X, soon = binary_task[0], TimeLimit(1e-6)
+    found, notes = references.ebm_reference(evaluator, Budget(), X, print, soon)
+    assert found == []
+    assert notes[0].startswith("The EBM is left out: it was not ready after 0 s")
+
+
+def test_an_ebm_that_fails_is_left_out_with_the_reason(binary_task, monkeypatch):
+    glassbox = pytest.importorskip("interpret.glassbox")
+
+    def fail(*_, **__):
+        raise RuntimeError("no bins")
+
+    monkeypatch.setattr(glassbox.ExplainableBoostingClassifier, "fit", fail)
+    search = search_trees(RandomForestClassifier(5), references=["EBM"]).fit(*binary_task)
+    assert search.reference_points_ == ()
+    assert search.notes_[-1] == "The EBM is left out: no bins"
+
+
+def test_references_can_be_chosen_and_others_are_refused(binary_task, monkeypatch):
+    monkeypatch.setattr(skdistill.search.costs, "CALLS", 10)
+    CountingForest.fits = 0
+    search = search_trees(CountingForest(5), references=["glass"])
+    with pytest.raises(ValueError, match=r"references holds \['glass'\]; True, False or some of"):
+        search.fit(*binary_task)
+    monkeypatch.setattr(references, "find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r"'EBM' needs interpret.*pip install interpret"):
+        search.set_params(references="EBM").fit(*binary_task)
+    assert CountingForest.fits == 0
+    assert references.wanted_references(True) == ["teacher", "hard labels"]
+    search.set_params(references=["hard labels"]).fit(*binary_task)
+    assert {each.kind for each in search.reference_points_} == {"hard labels"}
     assert search.notes_ == ()
 
 
@@ -1251,7 +1322,8 @@ def test_the_display_shows_candidates_front_budget_and_references(binary_task, c
     X, y = binary_task
     teacher = RandomForestClassifier(20, random_state=0).fit(X, y)
     budget = Budget(leaves=4, min_fidelity=0.5)
-    search = search_trees(teacher, budget=budget, references=True).fit(X, y)
+    wanted = ["teacher", "hard labels"]
+    search = search_trees(teacher, budget=budget, references=wanted).fit(X, y)
     display = StudentSearchDisplay.from_estimator(search, x="leaves")
     assert display.front_.get_xdata().tolist() == [2, 4]
     assert display.limit == 4
@@ -1280,6 +1352,28 @@ def test_the_display_shows_candidates_front_budget_and_references(binary_task, c
         StudentSearchDisplay.from_estimator(search, y="beauty")
     with pytest.raises(TypeError, match="StudentSearchCV was expected"):
         StudentSearchDisplay.from_estimator(teacher)
+
+
+def test_the_display_shows_interactions_from_none_on_and_an_ebm(few_columns, close_figures):
+    pytest.importorskip("matplotlib")
+    X, y, _ = few_columns
+    students = [(LinearStudentClassifier(4), {"interactions": [0, 1]}), TreeStudentClassifier(4)]
+    budget = Budget(interactions=1, rules=4)
+    search = StudentSearchCV(RandomForestClassifier(10), students, budget=budget, **QUICK)
+    search.fit(X[:300, [2, 4, 5]], y[:300])
+    costs = replace(search.candidates_[0].costs, n_interactions=2)
+    measures = search.candidates_[0].measures
+    search.reference_points_ = (Reference("E", "EBM", costs, -0.4, (-0.4,), measures),)
+    display = StudentSearchDisplay.from_estimator(search, x="interactions")
+    assert display.ax_.get_xscale() == "linear"
+    assert display.front_.get_xdata().tolist() == [0, 1]
+    assert display.limit == 1
+    placed = next(each for each in display.ax_.collections if each.get_label() == "EBM")
+    assert placed.get_offsets().tolist() == [[2, -0.4]]
+    display = StudentSearchDisplay.from_estimator(search, x="rules")
+    line = next(each for each in display.ax_.lines if each.get_label() == "EBM")
+    assert set(line.get_ydata()) == {-0.4}
+    assert display.limit == 4
 
 
 # scikit-learn's checks

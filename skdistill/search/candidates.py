@@ -99,8 +99,9 @@ class Reference:
     ----------
     name : str
         Its class, or the student.
-    kind : {"teacher", "compiled teacher", "hard labels"}
-        The teacher, the teacher compiled by onnxruntime, or a student fitted on observed classes.
+    kind : {"teacher", "compiled teacher", "hard labels", "EBM"}
+        The teacher, the teacher compiled by onnxruntime, a student fitted on observed classes, or
+        interpret's explainable boosting machine, fitted on them, too.
     costs : Costs
         What it costs.
     score : float
@@ -109,6 +110,8 @@ class Reference:
         Score on every fold.
     measures : dict of str to float
         As of candidates.
+    fit_seconds : float
+        Mean over the folds of what was fitted for the comparison, else NaN.
     """
 
     name: str
@@ -117,6 +120,7 @@ class Reference:
     score: float
     fold_scores: tuple
     measures: dict
+    fit_seconds: float = float("nan")
 
 
 @dataclass(frozen=True)

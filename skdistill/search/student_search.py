@@ -25,7 +25,14 @@ from skdistill.search.budget import Budget, excesses
 from skdistill.search.candidates import Candidate, closest, in_order_of_choice, pareto_front
 from skdistill.search.costs import BUSY, judged_latency, static_costs
 from skdistill.search.evaluation import behind_selector, build_evaluator
-from skdistill.search.references import hard_references, teacher_references
+from skdistill.search.references import (
+    KINDS,
+    ebm_reference,
+    hard_references,
+    teacher_references,
+    time_for_ebm,
+    wanted_references,
+)
 from skdistill.search.results import as_candidates, cv_results
 from skdistill.search.search_loop import LATENCY_TOLERANCE, run_search
 from skdistill.search.space import (
@@ -86,9 +93,12 @@ class StudentSearchCV(ClassifierDistiller):
         the smallest share of the budget, or without limits the smallest file.
     n_iter : int, default=30
         Number of candidates that optuna tries.
-    references : bool, default=True
-        Whether to measure the models that candidates should beat: the teacher, the teacher compiled
-        by onnxruntime, and the students of the front without a teacher.
+    references : bool or list of {"teacher", "hard labels", "EBM"}, default=True
+        Which models that candidates should beat are measured: the teacher, also compiled by
+        onnxruntime; the students of the front without a teacher; and interpret's explainable
+        boosting machine without a teacher, with 4 outer bags and as many interactions as the budget
+        allows, at most 10. True takes all, the last one if interpret is installed and no slower
+        than the search before it.
     distiller_params : dict or None, default=None
         More parameters of `DistilledClassifier`, the same for all candidates, such as
         ``labelling``, ``augmentation`` or ``class_weight``.
@@ -194,7 +204,7 @@ class StudentSearchCV(ClassifierDistiller):
 
     Examples
     --------
-    The best tree of at most six leaves:
+    The best tree, or sum of trees, of at most six leaves:
 
     >>> from sklearn.datasets import load_breast_cancer
     >>> from sklearn.ensemble import RandomForestClassifier
@@ -208,8 +218,8 @@ class StudentSearchCV(ClassifierDistiller):
     ...     random_state=0,
     ... )
     >>> search = search.fit(X, y)
-    >>> search.best_params_["student"]
-    TreeStudentClassifier(max_leaf_nodes=6)
+    >>> search.student_.n_leaves_ <= 6
+    True
     """
 
     # Pipelines hand X_unlabeled on without set_fit_request.
@@ -227,7 +237,7 @@ class StudentSearchCV(ClassifierDistiller):
         "n_columns": [Interval(Integral, 1, None, closed="left"), "array-like", None],
         "rule": [StrOptions({"best", "one_standard_error"})],
         "n_iter": [Interval(Integral, 1, None, closed="left")],
-        "references": ["boolean"],
+        "references": ["boolean", "array-like", StrOptions({*KINDS})],
         "distiller_params": [dict, None],
         "memory": [str, HasMethods(["cache"]), None],
         "n_jobs": [Integral, None],
@@ -315,6 +325,7 @@ class StudentSearchCV(ClassifierDistiller):
         check_teacher(self.teacher, "classifier")
         budget = Budget() if self.budget is None else self.budget
         shared = self._shared_params()
+        kinds = wanted_references(self.references)
         if isinstance(self.scoring, str):
             get_scorer(self.scoring)  # raises before any work
         rows = check_classification_rows(
@@ -368,8 +379,8 @@ class StudentSearchCV(ClassifierDistiller):
                 self._choose(candidates, budget, shared, rows.X, fit_params, fitting)
             self.reference_points_ = ()
             with task.part("measure-references"):
-                if self.references:
-                    self._refer(evaluator, entries, rows, time_limit)
+                if kinds:
+                    self._refer(kinds, evaluator, entries, rows, time_limit)
         task.end(reconstruction_attributes={}, **observed_rows(rows))
         return self
 
@@ -488,20 +499,28 @@ class StudentSearchCV(ClassifierDistiller):
 
         return goes_on
 
-    def _refer(self, evaluator, entries, rows, time_limit):
+    def _refer(self, kinds, evaluator, entries, rows, time_limit):
         """Measure the models that candidates should beat."""
         if not time_limit.has_room_for():
             self.notes_ += (f"{time_limit} was over before references were measured.",)
             return
-        of_fold = evaluator.folds[0].teacher.teacher  # if all other margins came from `memory`
-        teacher = (self._teacher or of_fold).estimator
-        references, notes = teacher_references(evaluator, teacher, rows.X)
-        chosen = {each.name for each in self.pareto_front_ if each.within_budget}
-        chosen.add(self.candidates_[self.best_index_].name)
-        plans = [entry.plan for entry in entries if entry.plan.name in chosen]
-        hard, late = hard_references(evaluator, plans, rows.X, self.n_jobs, self._say, time_limit)
-        self.reference_points_ = (*references, *hard)
-        self.notes_ += (*notes, *late)
+        how = rows.X, self.n_jobs, self._say, time_limit
+        found = []
+        if "teacher" in kinds:
+            of_fold = evaluator.folds[0].teacher.teacher  # if all other margins came from `memory`
+            teacher = (self._teacher or of_fold).estimator
+            found.append(teacher_references(evaluator, teacher, rows.X))
+        if "hard labels" in kinds:
+            chosen = {each.name for each in self.pareto_front_ if each.within_budget}
+            chosen.add(self.candidates_[self.best_index_].name)
+            plans = [entry.plan for entry in entries if entry.plan.name in chosen]
+            found.append(hard_references(evaluator, plans, *how))
+        if "EBM" in kinds:
+            limit = time_for_ebm(time_limit, was_asked_for=self.references is not True)
+            budget = self.budget or Budget()
+            found.append(ebm_reference(evaluator, budget, rows.X, self._say, limit))
+        self.reference_points_ = tuple(each for references, _ in found for each in references)
+        self.notes_ += tuple(note for _, notes in found for note in notes)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "best_estimator_")  # not if no candidate was within the budget

@@ -1,6 +1,7 @@
 import pickle
 import sys
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -37,6 +38,7 @@ from skdistill import (
     StudentSearchCV,
     StudentSearchDisplay,
     TreeStudentClassifier,
+    TreeSumStudentClassifier,
     explain,
     fidelity_report,
     fidelity_scorer,
@@ -51,15 +53,18 @@ from skdistill import (
 from skdistill.exceptions import BudgetError
 from skdistill.export.onnx import compiled_teacher
 from skdistill.rows import check_classification_rows
+from skdistill.search import references
 from skdistill.search.budget import Excess, excesses
 from skdistill.search.candidates import (
     Candidate,
+    Reference,
     in_order_of_choice,
     paired_difference,
     pareto_front,
 )
 from skdistill.search.column_path import column_path
-from skdistill.search.costs import Costs, measure_latency, time_calls
+from skdistill.search.costs import Costs, measure_latency, static_costs, time_calls
+from skdistill.search.evaluation import build_evaluator
 from skdistill.search.folds import make_folds
 from skdistill.search.screening import screen
 from skdistill.search.space import Plan, listed_students, make_plans
@@ -101,6 +106,9 @@ def search_trees(teacher, **params):
         ({"columns": 0}, "columns=0"),
         ({"leaves": 1}, "leaves=1 contradicts itself: a tree of one leaf gives every row the same"),
         ({"min_fidelity": 1.2}, "a share of rows, so at most 1"),
+        ({"interactions": -1}, "interactions=-1 .* a finite number of 0 or more"),
+        ({"rules": 1}, "rules=1 contradicts itself"),
+        ({"leaves": 8, "interactions": 2}, r"no student can keep together.*Pass rules=8 in the pl"),
     ],
 )
 def test_limits_that_no_student_can_keep_are_refused(limits, message):
@@ -108,7 +116,16 @@ def test_limits_that_no_student_can_keep_are_refused(limits, message):
         Budget(**limits)
 
 
-@pytest.mark.parametrize("limits", [{"leaves": 2.5}, {"columns": True}, {"latency_us": "5"}])
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"leaves": 2.5},
+        {"columns": True},
+        {"latency_us": "5"},
+        {"interactions": 0.5},
+        {"rules": "4"},
+    ],
+)
 def test_limits_that_are_no_numbers_are_refused(limits):
     with pytest.raises(TypeError, match="number"):
         Budget(**limits)
@@ -117,6 +134,7 @@ def test_limits_that_are_no_numbers_are_refused(limits):
 def test_a_budget_shows_the_limits_it_has():
     assert repr(Budget(size_kb=50, leaves=16)) == "Budget(size_kb=50, leaves=16)"
     assert Budget().limits == {}
+    assert Budget(interactions=0).limits == {"interactions": 0}
 
 
 def test_an_excess_says_what_is_over_and_by_how_much():
@@ -128,6 +146,30 @@ def test_an_excess_says_what_is_over_and_by_how_much():
     assert str(found[1]) == "leaves: it has none (limit 8)"
     assert str(found[2]) == "min_fidelity 0.8 (limit 0.9, short of it by 12%)"
     assert str(Excess("size_kb", 5000.0, 50.0)).endswith("over it by 99 times)")
+
+
+def test_readable_students_keep_the_limit_of_their_own_kind():
+    budget = Budget(interactions=2, rules=8)
+    costs = {
+        "tree": Costs(1.0, 3, 3, n_leaves=8, n_rules=8),
+        "large tree": Costs(1.0, 3, 3, n_leaves=9, n_rules=9),
+        "soft tree": Costs(1.0, 3, 3, n_leaves=8),
+        "additive": Costs(1.0, 3, 3, n_interactions=2),
+        "with many pairs": Costs(1.0, 3, 3, n_interactions=3),
+    }
+    assert excesses(budget, costs["tree"]) == excesses(budget, costs["additive"]) == ()
+    over = {name: [str(each) for each in excesses(budget, costs[name])] for name in costs}
+    assert over["large tree"] == ["rules 9 (limit 8, over it by 12%)"]
+    assert over["with many pairs"] == ["interactions 3 (limit 2, over it by 50%)"]
+    assert over["soft tree"] == [
+        "interactions: it is not additive (limit 2)",
+        "rules: it has none (limit 8)",
+    ]
+    assert excesses(Budget(leaves=8), costs["soft tree"]) == ()
+    assert [each.limit for each in excesses(Budget(rules=8), costs["additive"])] == ["rules"]
+    assert [str(each) for each in excesses(Budget(interactions=0), costs["additive"])] == [
+        "interactions 2 (limit 0)"
+    ]
 
 
 # Candidates
@@ -166,6 +208,23 @@ def test_the_one_standard_error_rule_takes_the_cheapest_that_is_not_clearly_wors
     assert in_order_of_choice(table, Budget(), "one_standard_error") == [1, 0, 2]
 
 
+def test_the_one_standard_error_rule_compares_trees_and_additive_students():
+    def readable(score, **counts):
+        costs = Costs(size_kb=1.0, n_columns=1, n_columns_used=1, **counts)
+        folds = (score - 0.1, score, score + 0.2)
+        return Candidate("", {}, costs, score, folds, {}, 10, 1.0, "evaluated")
+
+    table = [
+        readable(-0.2, n_rules=8),
+        readable(-0.2, n_interactions=1),
+        readable(-0.2, n_rules=3),
+        readable(-0.2, n_interactions=0),
+    ]
+    budget = Budget(interactions=4, rules=8)
+    assert in_order_of_choice(table, budget, "one_standard_error") == [3, 1, 2, 0]
+    assert in_order_of_choice(table[3:], Budget(interactions=0), "one_standard_error") == [0]
+
+
 def test_differences_are_paired_by_fold():
     mean, error = paired_difference((0.5, 0.7, 0.9), (0.6, 0.8, 1.1))
     assert mean == pytest.approx(-0.4 / 3)
@@ -176,19 +235,93 @@ def test_differences_are_paired_by_fold():
 
 
 def test_auto_leaves_out_what_the_budget_rules_out():
-    plans = make_plans("auto", [1.0], [0.8], [None], Budget(leaves=12), 9)
-    assert [plan.student.max_leaf_nodes for plan in plans] == [4, 8, 12]
-    names = [plan.name for plan in make_plans("auto", [1.0, 2.0], [0.8], [5], Budget(), 9)]
+    plans = make_plans("auto", [1.0], [0.8], [None], Budget(leaves=12), 9)[0]
+    assert [plan.name for plan in plans] == [
+        *(f"tree, {n} leaves" for n in (4, 8, 12)),
+        "sum of trees, 9 splits, 3 trees",
+    ]
+    names = [plan.name for plan in make_plans("auto", [1.0, 2.0], [0.8], [5], Budget(), 9)[0]]
     assert names[0] == names[1] == "tree, 4 leaves, 5 columns"
     assert {"linear, 5 columns", "additive, 32 bins, 5 columns"} <= set(names)
     assert "MLP 64-64, 32 bins, 5 columns" in names
-    assert make_plans("auto", [1.0], [0.8], [9], Budget(), 9)[0].n_columns is None
+    assert make_plans("auto", [1.0], [0.8], [9], Budget(), 9)[0][0].n_columns is None
+
+
+@pytest.mark.parametrize(
+    ("n_columns", "budget", "numbers"),
+    [
+        (30, {}, ["", "5", "10", "auto"]),
+        (4, {}, ["", "5", "auto"]),
+        (3, {}, ["", "auto"]),
+        (1, {}, [""]),
+        (30, {"interactions": 7}, ["", "5", "7"]),
+        (4, {"interactions": 7}, ["", "5", "auto"]),
+        (30, {"interactions": 0}, [""]),
+        (30, {"interactions": 5, "rules": 8}, ["", "5"]),
+        (30, {"rules": 8}, []),
+    ],
+)
+def test_auto_tries_as_many_interactions_as_table_and_budget_allow(n_columns, budget, numbers):
+    plans, _ = make_plans("auto", [1.0], [0.8], [None], Budget(**budget), n_columns)
+    found = [plan for plan in plans if isinstance(plan.student, LinearStudentClassifier)]
+    names = [plan.name for plan in found]
+    wanted = [f"additive, 32 bins, {n} interactions" if n else "additive, 32 bins" for n in numbers]
+    assert names == (["linear", *wanted] if numbers else [])
+    asked = [plan.student.interactions for plan in found[1:]]
+    assert [str(each) if each else "" for each in asked] == numbers
+
+
+def test_auto_counts_the_leaves_of_all_trees_of_a_sum(binary_task):
+    for n in range(2, 70):
+        for budget in (Budget(leaves=n), Budget(rules=n), Budget(rules=99, leaves=n)):
+            plans, _ = make_plans("auto", [1.0], [0.8], [None], budget, 8)
+            sums = [p.student for p in plans if isinstance(p.student, TreeSumStudentClassifier)]
+            assert bool(sums) == (n >= 4)
+            for each in sums:
+                n_trees = min(each.max_trees or np.inf, each.max_splits)
+                assert each.max_splits + n_trees <= n
+    X, y = binary_task
+    costs = static_costs(TreeSumStudentClassifier(12, max_trees=4).fit(X, y))
+    assert costs.n_rules == costs.n_leaves <= 16
+
+
+def test_listed_students_are_left_out_where_there_are_too_few_columns():
+    students = [(LinearStudentClassifier(), {"interactions": [0, 5]})]
+    plans, notes = make_plans(students, [1.0], [0.8], [3, None], Budget(), 9)
+    assert [plan.name for plan in plans] == [
+        "additive, 32 bins, 3 columns",
+        "additive, 32 bins",
+        "additive, 32 bins, 5 interactions",
+    ]
+    assert notes == [
+        "additive, 32 bins, 5 interactions, 3 columns was left out: interactions=5 is more than "
+        "the 3 pairs of 3 columns; pass 'auto' or a smaller number."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("interactions", "n_columns", "message"),
+    [
+        (29, None, "interactions=29 is more than the 28 pairs of 8 columns"),
+        (4, 3, "interactions=4 is more than the 3 pairs of 3 columns"),
+        ([(0, 1)], 3, "interactions lists pairs of columns, some of which the search may drop"),
+    ],
+)
+def test_interactions_that_cannot_be_had_are_refused_before_any_work(
+    binary_task, interactions, n_columns, message
+):
+    CountingForest.fits = 0
+    student = LinearStudentClassifier(interactions=interactions)
+    search = StudentSearchCV(CountingForest(5), student, n_columns=n_columns, **QUICK)
+    with pytest.raises(ValueError, match=message):
+        search.fit(*binary_task)
+    assert CountingForest.fits == 0
 
 
 def test_without_torch_auto_says_that_the_mlp_is_missing(monkeypatch):
     monkeypatch.setattr(skdistill.search.space, "find_spec", lambda name: None)
     with pytest.warns(UserWarning, match=r"leaves out MLPStudentClassifier.*pip install torch"):
-        plans = make_plans("auto", [1.0], [0.8], [None], Budget(), 9)
+        plans, _ = make_plans("auto", [1.0], [0.8], [None], Budget(), 9)
     assert not any(isinstance(plan.student, MLPStudentClassifier) for plan in plans)
 
 
@@ -360,6 +493,57 @@ def test_if_nothing_fits_the_error_says_what_came_closest_and_keeps_it(binary_ta
     copy = pickle.loads(pickle.dumps(caught.value))
     assert str(copy) == str(caught.value)
     assert len(copy.candidates) == 4
+
+
+def test_a_budget_that_rules_out_all_students_says_so_before_any_work(binary_task):
+    CountingForest.fits = 0
+    students = [TreeStudentClassifier(4), MLPStudentClassifier((4,))]
+    search = StudentSearchCV(CountingForest(5), students, budget=Budget(interactions=3), **QUICK)
+    with pytest.raises(BudgetError, match=r"tree, 4 leaves .*: interactions: it is not additive"):
+        search.fit(*binary_task)
+    assert CountingForest.fits == 0
+    assert [each.stage for each in search.candidates_] == ["over budget"] * 2
+    assert not hasattr(search, "best_estimator_")
+
+
+def test_pairs_are_searched_counted_and_limited(few_columns):
+    X, y, _ = few_columns
+    X = X[:, [2, 4, 5]]
+    students = [
+        (LinearStudentClassifier(), {"interactions": [0, 1, 3]}),
+        TreeStudentClassifier(4),
+        DecisionTreeClassifier(max_leaf_nodes=3),
+        LogisticRegression(),
+    ]
+    budget = Budget(interactions=1, rules=4)
+    search = StudentSearchCV(RandomForestClassifier(30), students, budget=budget, **QUICK)
+    search.fit(X, y)
+    none, one, three, tree, stranger, neither = search.candidates_
+    assert one.score > none.score + 0.1  # two columns say something only together
+    assert search.best_index_ == 1
+    assert search.best_costs_.n_interactions == len(search.student_.tables_) == 1
+    assert (none.costs.n_interactions, tree.costs.n_interactions) == (0, None)
+    assert (tree.costs.n_rules, stranger.costs.n_rules, none.costs.n_rules) == (4, 3, None)
+    assert three.why_not == "interactions 3 (limit 1, over it by 200%)"
+    assert neither.why_not == (
+        "interactions: it is not additive (limit 1); rules: it has none (limit 4)"
+    )
+    frame = search.pareto_front_.to_frame()
+    assert frame["interactions"].dropna().tolist() == [1, 0]
+
+
+def test_auto_chooses_among_readable_students(few_columns):
+    X, y, _ = few_columns
+    search = StudentSearchCV(
+        RandomForestClassifier(20), budget=Budget(interactions=5, rules=8), **QUICK | {"cv": 2}
+    ).fit(X[:400, [2, 4, 5]], y[:400])
+    families = {type(each.params["student"]).__name__ for each in search.candidates_}
+    assert families == {
+        "TreeStudentClassifier",
+        "TreeSumStudentClassifier",
+        "LinearStudentClassifier",
+    }
+    assert search.best_costs_.n_interactions
 
 
 def test_the_error_explains_limits_and_says_if_the_machine_was_busy(
@@ -1006,7 +1190,8 @@ def test_references_are_the_teacher_compiled_too_and_students_without_it(binary_
     X, y = binary_task
     teacher = RandomForestClassifier(20, random_state=0).fit(X, y)
     students = [TreeStudentClassifier(4, random_state=0)]
-    search = StudentSearchCV(teacher, students, **QUICK | {"references": True}).fit(X, y)
+    wanted = ["teacher", "hard labels"]
+    search = StudentSearchCV(teacher, students, **QUICK | {"references": wanted}).fit(X, y)
     kinds = [each.kind for each in search.reference_points_]
     assert kinds == ["teacher", "compiled teacher", "hard labels"]
     original, compiled, hard = search.reference_points_
@@ -1018,6 +1203,72 @@ def test_references_are_the_teacher_compiled_too_and_students_without_it(binary_
         for train, test in StratifiedKFold(3).split(X, y)
     ]
     np.testing.assert_allclose(hard.fold_scores, by_hand, rtol=0.05)
+    assert search.notes_ == ()
+
+
+def test_an_ebm_on_hard_labels_is_a_reference_where_interpret_is_installed(binary_task):
+    glassbox = pytest.importorskip("interpret.glassbox")
+    X, y = binary_task[0][:300, :2], binary_task[1][:300]
+    weight = np.where(X[:, 0] > 0, 1.0, 3.0)
+    more = {"references": "EBM", "budget": Budget(interactions=1, rules=4)}
+    search = search_trees(RandomForestClassifier(5), **more).fit(X, y, sample_weight=weight)
+    (ebm,) = search.reference_points_
+    assert (ebm.kind, ebm.name) == ("EBM", "ExplainableBoostingClassifier")
+    assert ebm.costs.n_interactions == 1
+    assert ebm.costs.n_rules is None
+    assert ebm.fit_seconds > 0
+    by_hand = []
+    for train, test in StratifiedKFold(3).split(X, y):
+        model = glassbox.ExplainableBoostingClassifier(
+            interactions=1, outer_bags=4, n_jobs=1, random_state=0
+        ).fit(X[train], y[train], sample_weight=weight[train])
+        proba = model.predict_proba(X[test])
+        by_hand.append(-log_loss(y[test], proba, sample_weight=weight[test]))
+    assert ebm.score == pytest.approx(np.mean(by_hand), abs=0.04)  # other rows in its bags
+    assert ebm.measures["agreement"] < 1
+
+
+def test_an_ebm_takes_no_longer_than_the_search_unless_it_was_asked_for(binary_task):
+    pytest.importorskip("interpret")
+    search = search_trees(RandomForestClassifier(5), alphas=[0.8]).fit(*binary_task)
+    limit = TimeLimit()
+    assert references.time_for_ebm(limit, was_asked_for=True) is limit
+    assert references.time_for_ebm(limit, was_asked_for=False).seconds < 1
+    shared = {"random_state": 0, "memory": None}
+    evaluator, _ = build_evaluator(
+        search.teacher, rows_of(*binary_task), 2, "neg_log_loss", shared, [], None, 0, None
+    )
+    X, soon = binary_task[0], TimeLimit(1e-6)
+    found, notes = references.ebm_reference(evaluator, Budget(), X, print, soon)
+    assert found == []
+    assert notes[0].startswith("The EBM is left out: it was not ready after 0 s")
+
+
+def test_an_ebm_that_fails_is_left_out_with_the_reason(binary_task, monkeypatch):
+    glassbox = pytest.importorskip("interpret.glassbox")
+
+    def fail(*_, **__):
+        raise RuntimeError("no bins")
+
+    monkeypatch.setattr(glassbox.ExplainableBoostingClassifier, "fit", fail)
+    search = search_trees(RandomForestClassifier(5), references=["EBM"]).fit(*binary_task)
+    assert search.reference_points_ == ()
+    assert search.notes_[-1] == "The EBM is left out: no bins"
+
+
+def test_references_can_be_chosen_and_others_are_refused(binary_task, monkeypatch):
+    monkeypatch.setattr(skdistill.search.costs, "CALLS", 10)
+    CountingForest.fits = 0
+    search = search_trees(CountingForest(5), references=["glass"])
+    with pytest.raises(ValueError, match=r"references holds \['glass'\]; True, False or some of"):
+        search.fit(*binary_task)
+    monkeypatch.setattr(references, "find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r"'EBM' needs interpret.*pip install interpret"):
+        search.set_params(references="EBM").fit(*binary_task)
+    assert CountingForest.fits == 0
+    assert references.wanted_references(True) == ["teacher", "hard labels"]
+    search.set_params(references=["hard labels"]).fit(*binary_task)
+    assert {each.kind for each in search.reference_points_} == {"hard labels"}
     assert search.notes_ == ()
 
 
@@ -1071,7 +1322,8 @@ def test_the_display_shows_candidates_front_budget_and_references(binary_task, c
     X, y = binary_task
     teacher = RandomForestClassifier(20, random_state=0).fit(X, y)
     budget = Budget(leaves=4, min_fidelity=0.5)
-    search = search_trees(teacher, budget=budget, references=True).fit(X, y)
+    wanted = ["teacher", "hard labels"]
+    search = search_trees(teacher, budget=budget, references=wanted).fit(X, y)
     display = StudentSearchDisplay.from_estimator(search, x="leaves")
     assert display.front_.get_xdata().tolist() == [2, 4]
     assert display.limit == 4
@@ -1100,6 +1352,28 @@ def test_the_display_shows_candidates_front_budget_and_references(binary_task, c
         StudentSearchDisplay.from_estimator(search, y="beauty")
     with pytest.raises(TypeError, match="StudentSearchCV was expected"):
         StudentSearchDisplay.from_estimator(teacher)
+
+
+def test_the_display_shows_interactions_from_none_on_and_an_ebm(few_columns, close_figures):
+    pytest.importorskip("matplotlib")
+    X, y, _ = few_columns
+    students = [(LinearStudentClassifier(4), {"interactions": [0, 1]}), TreeStudentClassifier(4)]
+    budget = Budget(interactions=1, rules=4)
+    search = StudentSearchCV(RandomForestClassifier(10), students, budget=budget, **QUICK)
+    search.fit(X[:300, [2, 4, 5]], y[:300])
+    costs = replace(search.candidates_[0].costs, n_interactions=2)
+    measures = search.candidates_[0].measures
+    search.reference_points_ = (Reference("E", "EBM", costs, -0.4, (-0.4,), measures),)
+    display = StudentSearchDisplay.from_estimator(search, x="interactions")
+    assert display.ax_.get_xscale() == "linear"
+    assert display.front_.get_xdata().tolist() == [0, 1]
+    assert display.limit == 1
+    placed = next(each for each in display.ax_.collections if each.get_label() == "EBM")
+    assert placed.get_offsets().tolist() == [[2, -0.4]]
+    display = StudentSearchDisplay.from_estimator(search, x="rules")
+    line = next(each for each in display.ax_.lines if each.get_label() == "EBM")
+    assert set(line.get_ydata()) == {-0.4}
+    assert display.limit == 4
 
 
 # scikit-learn's checks

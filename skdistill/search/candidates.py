@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from skdistill.formatting import columns_of, pandas_frame, text_table
-from skdistill.search.budget import Excess
+from skdistill.search.budget import READ, Excess
 from skdistill.search.costs import Costs
 
 #: Limit of a budget -> the attribute of `Costs` that it applies to.
@@ -14,6 +14,8 @@ COST_OF_LIMIT = {
     "size_kb": "size_kb",
     "leaves": "n_leaves",
     "columns": "n_columns",
+    "interactions": "n_interactions",
+    "rules": "n_rules",
 }
 
 
@@ -97,8 +99,9 @@ class Reference:
     ----------
     name : str
         Its class, or the student.
-    kind : {"teacher", "compiled teacher", "hard labels"}
-        The teacher, the teacher compiled by onnxruntime, or a student fitted on observed classes.
+    kind : {"teacher", "compiled teacher", "hard labels", "EBM"}
+        The teacher, the teacher compiled by onnxruntime, a student fitted on observed classes, or
+        interpret's explainable boosting machine, fitted on them, too.
     costs : Costs
         What it costs.
     score : float
@@ -107,6 +110,8 @@ class Reference:
         Score on every fold.
     measures : dict of str to float
         As of candidates.
+    fit_seconds : float
+        Mean over the folds of what was fitted for the comparison, else NaN.
     """
 
     name: str
@@ -115,6 +120,7 @@ class Reference:
     score: float
     fold_scores: tuple
     measures: dict
+    fit_seconds: float = float("nan")
 
 
 @dataclass(frozen=True)
@@ -162,6 +168,7 @@ def _cells(candidate):
         "p99_us": costs and costs.latency_p99_us,
         "size_kb": costs and costs.size_kb,
         "leaves": costs and costs.n_leaves,
+        "interactions": costs and costs.n_interactions,
         "columns": costs and costs.n_columns,
     }
     return {
@@ -241,7 +248,9 @@ def _share_of_budget(candidate, budget):
     limits = {n: limit for n, limit in budget.limits.items() if n in COST_OF_LIMIT}
     if not limits:
         return candidate.cost("size_kb")
-    return max(candidate.cost(name) / limit for name, limit in limits.items())
+    costs = {name: candidate.cost(name) for name in limits}
+    lacking = [name for name in READ if costs.get(name) == np.inf]  # it keeps the other one
+    return max(cost and cost / limits[n] for n, cost in costs.items() if n not in lacking)
 
 
 def closest(candidates):

@@ -1,4 +1,4 @@
-"""What a student costs: microseconds a row, bytes, leaves and columns."""
+"""What a student costs: microseconds a row, bytes, columns, and what people have to read."""
 
 import warnings
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from skdistill.export.student_content import student_content
 from skdistill.models import as_model
 from skdistill.report.fidelity.cost import measure_row, pickled_size
 from skdistill.scorer.student_file import pack
-from skdistill.students.base import Student
+from skdistill.students.base import Student, stated
 from skdistill.students.column_selector import selection_of
 from skdistill.students.kinds import STUDENTS
 
@@ -44,7 +44,7 @@ class Costs:
     n_columns_used : int
         Number of those that can change it.
     n_leaves : int or None
-        Number of leaves of a tree; None for other students.
+        Number of leaves of all trees; None for students without trees.
     latency_p50_us, latency_p99_us : float or None
         Microseconds to predict a single row, median and 99 % quantile; None if not measured.
     engine : str or None
@@ -52,6 +52,10 @@ class Costs:
     waiting : float or None
         Share of the time of the measurement in which other processes had the core: if it is well
         above 0, the machine was busy. None if it is not known.
+    n_interactions : int or None
+        Number of pairs of columns that an additive model has tables of; None for other students.
+    n_rules : int or None
+        Number of leaves that people can read as rules; None for other students.
     """
 
     size_kb: float | None
@@ -62,6 +66,8 @@ class Costs:
     latency_p99_us: float | None = None
     engine: str | None = None
     waiting: float | None = None
+    n_interactions: int | None = None
+    n_rules: int | None = None
 
 
 def static_costs(student):
@@ -76,6 +82,8 @@ def static_costs(student):
         n_columns=behind.n_features_in_,
         n_columns_used=_columns_used(behind),
         n_leaves=_leaves(behind),
+        n_interactions=_interactions(behind),
+        n_rules=_leaves(behind) if may_have(behind, "rules") else None,
     )
 
 
@@ -151,9 +159,30 @@ def measure_teacher(estimator, X):
     return Costs(size_kb, X.shape[1], X.shape[1], None, p50, p99, "predict_proba")
 
 
-def _leaves(student):
+def may_have(student, limit):
+    """Tell whether a student, fitted or not, may have what a limit of a budget counts."""
+    if limit == "leaves":
+        return stated(student, "has_leaves")
+    forms = {"interactions": ("additive",), "rules": ("tree", "tree_sum")}[limit]
+    return stated(student, "form") in (None, *forms)  # None: no student of skdistill
+
+
+def _predictor(student):
     last = last_step(student)
-    last = getattr(last, "estimator_", last)  # inside of SoftLabelClassifier
+    return getattr(last, "estimator_", last)  # inside of SoftLabelClassifier
+
+
+def _interactions(student):
+    """Count the pairs of an additive student, or of an EBM."""
+    last = _predictor(student)
+    if stated(last, "form") == "additive":
+        return len(last.tables_)
+    terms = getattr(last, "term_features_", None)
+    return None if terms is None else sum(len(columns) > 1 for columns in terms)
+
+
+def _leaves(student):
+    last = _predictor(student)
     if hasattr(last, "get_n_leaves"):
         return int(last.get_n_leaves())
     n_leaves = getattr(last, "n_leaves_", None)

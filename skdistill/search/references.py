@@ -1,6 +1,7 @@
-"""References for candidates: the teacher, the compiled teacher and students on observed classes."""
+"""References for candidates: the teacher, also compiled, and models fitted on observed classes."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
 
 import numpy as np
 
@@ -8,10 +9,42 @@ from skdistill.columns import take_rows
 from skdistill.export.onnx.compiled_teacher import compile_teacher
 from skdistill.search.candidates import Reference
 from skdistill.search.costs import Costs, measure_teacher, time_calls, with_latency
-from skdistill.search.trials import Trials, averaged, mean_measures, mean_of
+from skdistill.search.space import Plan
+from skdistill.search.time_limit import TimeLimit
+from skdistill.search.trials import Trials, averaged, mean_measures, mean_of, try_out
+
+#: What `references` of a search may list.
+KINDS = ("teacher", "hard labels", "EBM")
 
 #: Number of rows on which a compiled teacher is compared with the teacher.
 COMPARED_ROWS = 2000
+
+#: Interactions of an EBM, and the bags that it averages: with its own default of 14 it is as good,
+#: and takes four times as long.
+EBM_INTERACTIONS, EBM_BAGS = 10, 4
+
+
+def wanted_references(references):
+    """List the kinds of references to measure, those of `KINDS` or some of them.
+
+    True stands for all that can be had. Others raise ValueError, and an EBM that is asked for by
+    name ImportError if interpret is not installed.
+    """
+    has_interpret = find_spec("interpret") is not None
+    if isinstance(references, bool | np.bool_):
+        return [kind for kind in KINDS if references and (kind != "EBM" or has_interpret)]
+    names = [references] if isinstance(references, str) else list(references)
+    unknown = [name for name in names if name not in KINDS]
+    if unknown:
+        raise ValueError(
+            f"references holds {unknown}; True, False or some of {list(KINDS)} were expected."
+        )
+    if "EBM" in names and not has_interpret:
+        raise ImportError(
+            "references='EBM' needs interpret, which is not installed. Install it with: "
+            "pip install interpret-core"
+        )
+    return names
 
 
 def teacher_references(evaluator, teacher, X):
@@ -38,19 +71,78 @@ def hard_references(evaluator, plans, X, n_jobs, say, time_limit):
     X has the rows to time; notes say what is missing because the time was over.
     """
     hard = {plan.name: replace(plan, temperature=1.0, alpha=0.0) for plan in plans}
-    references = []
     evaluator = evaluator.with_params(augmentation=None)  # synthetic rows have no observed class
     made = Trials(evaluator, list(hard.values()), n_jobs, say, time_limit)
     made.make_all()
+    names = list(hard)
+    references = [_reference(names[i], "hard labels", made.of(i), X) for i in made.complete()]
     missing = [name for i, name in enumerate(hard) if i not in made.complete()]
-    for i, name in enumerate(hard):
-        if name in missing:
-            continue
-        trials = made.of(i)
-        *found, costs = averaged(trials)
-        costs = with_latency(costs, trials[0].student, X)
-        references.append(Reference(name, "hard labels", costs, *found))
     if not missing:
         return references, []
     why = f"{time_limit} was over before these were fitted to hard labels: {'; '.join(missing)}."
     return references, [why]
+
+
+def ebm_reference(evaluator, budget, X, say, time_limit):
+    """Fit interpret's explainable boosting machine to the observed classes, and score it.
+
+    It has as many interactions as the budget allows, at most `EBM_INTERACTIONS`. Returns a list of
+    it, and notes that say why it is left out.
+    """
+    ebm = _ebm(budget, evaluator.distiller_params["random_state"], _InTime(time_limit))
+    plan = Plan(type(ebm).__name__, ebm, temperature=1.0, alpha=0.0, n_columns=None)
+    of_rows = ("class_weight", "prior_correction", "memory", "random_state")
+    params = {name: evaluator.distiller_params.get(name) for name in of_rows}
+    plain = {"augmentation": None, "label_correction": False, "recalibration": False}
+    evaluator = replace(evaluator, distiller_params=params | plain)
+    trials = []
+    try:
+        for f in range(len(evaluator.folds)):
+            trials.append(try_out(evaluator, plan, f))
+            say(f"{plan.name} on hard labels: fold {f + 1}, {trials[-1].seconds:.1f} s")
+        return [_reference(plan.name, "EBM", trials, X)], []
+    except Exception as error:  # another library's, about rows that all candidates have learned
+        return [], [f"The EBM is left out: {error}"]
+
+
+def time_for_ebm(time_limit, was_asked_for):
+    """Return the limit of its fits: if it was not asked for by name, as long as the search took."""
+    if was_asked_for:
+        return time_limit
+    left = np.inf if time_limit.seconds is None else time_limit.seconds - time_limit.elapsed
+    return TimeLimit(min(time_limit.elapsed, left))
+
+
+@dataclass(frozen=True)
+class _InTime:
+    """What an EBM calls after every step: it raises when the time is over."""
+
+    time_limit: TimeLimit
+
+    def __call__(self, *_):
+        if not self.time_limit.has_room_for():
+            raise TimeoutError(
+                f"it was not ready after {self.time_limit.elapsed:.0f} s, as long as the search "
+                "took or time_limit allows; references='EBM' waits for it."
+            )
+        return False
+
+
+def _ebm(budget, random_state, callback):
+    from interpret.glassbox import ExplainableBoostingClassifier
+
+    most = EBM_INTERACTIONS if budget.interactions is None else budget.interactions
+    return ExplainableBoostingClassifier(
+        interactions=min(most, EBM_INTERACTIONS),
+        outer_bags=EBM_BAGS,
+        callback=callback,
+        n_jobs=1,
+        random_state=random_state,
+    )
+
+
+def _reference(name, kind, trials, X):
+    """Make a reference of the trials of a plan, and time it on rows of X."""
+    *found, costs = averaged(trials)
+    costs = with_latency(costs, trials[0].student, X)
+    return Reference(name, kind, costs, *found, mean_of([trial.seconds for trial in trials]))

@@ -127,7 +127,7 @@ def measure_costs(evaluator, plans, budget, time_limit):
     evaluator = evaluator.with_params(augmentation=None, label_correction=False)  # quick
     entries, seen = [], {}
     for plan in plans:
-        certain = certain_excesses(plan, budget)
+        certain = certain_excesses(plan.student, budget)
         if certain:
             entries.append(Entry(plan, excesses=certain))
             continue

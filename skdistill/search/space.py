@@ -12,8 +12,9 @@ from sklearn.pipeline import Pipeline
 
 from skdistill.estimators import last_step
 from skdistill.messages import shown, warn_caller
-from skdistill.search.budget import Excess
-from skdistill.students.base import Student, stated
+from skdistill.search.budget import Excess, missed_for_want
+from skdistill.search.costs import may_have
+from skdistill.students.base import Student
 from skdistill.students.fitting import check_student
 from skdistill.students.kinds import CLASSIFIERS
 
@@ -74,20 +75,49 @@ class Plan:
 
 
 def make_plans(students, temperatures, alphas, n_columns, budget, n_features):
-    """List the combinations to try, those of one student together.
+    """List the combinations to try, those of one student together, and notes on what is left out.
 
     `students` is that of `StudentSearchCV`; sizes of "auto" that the budget excludes are left out.
+    Of listed students those that cannot learn from so few columns are; ValueError if one cannot
+    learn from any of the numbers of columns.
     """
-    named = auto_students(budget) if isinstance(students, str) else listed_students(students)
     numbers = list(dict.fromkeys(None if k is None or k >= n_features else k for k in n_columns))
-    plans = []
-    for (name, student), k in itertools.product(named, numbers):
-        full_name = name if k is None else f"{name}, {k} column{'s' * (k > 1)}"
-        plans += [
-            Plan(full_name, student, temperature, alpha, k)
-            for temperature, alpha in itertools.product(temperatures, alphas)
+    if isinstance(students, str):
+        fits = [(*each, k) for k in numbers for each in auto_students(budget, k or n_features)]
+        notes = []
+    else:
+        fits, notes = _fitting(listed_students(students), numbers, n_features)
+    plans = [
+        Plan(_on_columns(name, k), student, temperature, alpha, k)
+        for name, student, k in fits
+        for temperature, alpha in itertools.product(temperatures, alphas)
+    ]
+    return plans, notes
+
+
+def _on_columns(name, k):
+    return name if k is None else f"{name}, {k} column{'s' * (k > 1)}"
+
+
+def _fitting(named, numbers, n_features):
+    """List name, student and number of columns where a student can learn from so many columns."""
+    fits, notes = [], []
+    for name, student in named:
+        refusals = {k: _refusal(student, k, n_features) for k in numbers}
+        if all(refusals.values()):
+            raise ValueError(f"{name}: {next(iter(refusals.values()))}.")
+        fits += [(name, student, k) for k in numbers if not refusals[k]]
+        notes += [
+            f"{_on_columns(name, k)} was left out: {why}." for k, why in refusals.items() if why
         ]
-    return plans
+    return fits, notes
+
+
+def _refusal(student, k, n_features):
+    """Say why a student cannot learn from k columns, None for all; empty if it can."""
+    if isinstance(student, Pipeline) or not isinstance(student, Student):
+        return ""  # transformers may make other columns
+    return student.refusal_of_columns(k or n_features, are_chosen=k is not None)
 
 
 def check_numbers_of_columns(numbers, n_features):
@@ -103,11 +133,13 @@ def check_numbers_of_columns(numbers, n_features):
             )
 
 
-def auto_students(budget):
+def auto_students(budget, n_columns):
     """List the students that a budget does not rule out, with their names."""
     students = []
+    limits = [limit for limit in (budget.leaves, budget.rules) if limit is not None]
     for kind in CLASSIFIERS:
-        sizes = kind.sizes(budget.leaves)
+        sizes = kind.sizes(n_columns, min(limits, default=None), budget.interactions)
+        sizes = [student for student in sizes if not certain_excesses(student, budget)]
         if all(map(find_spec, kind.needs)):
             students += sizes
         elif sizes:
@@ -162,8 +194,7 @@ def _with_params(name, params):
     return f"{name}, {values}" if values else str(name)
 
 
-def certain_excesses(plan, budget):
+def certain_excesses(student, budget):
     """List the limits that a student cannot keep, whatever it is fitted on."""
-    if budget.leaves is not None and not stated(plan.student, "has_leaves"):
-        return (Excess("leaves", None, budget.leaves),)
-    return ()
+    missing = missed_for_want(budget, lambda limit: may_have(student, limit))
+    return tuple(Excess(name, None, getattr(budget, name)) for name in missing)

@@ -22,13 +22,25 @@ from skdistill.parameters import HasMethods, Interval, StrOptions
 from skdistill.progress import begin, with_callbacks
 from skdistill.rows import check_classification_rows, check_something_observed, observed_rows
 from skdistill.search.budget import Budget, excesses
-from skdistill.search.candidates import closest, in_order_of_choice, pareto_front
+from skdistill.search.candidates import Candidate, closest, in_order_of_choice, pareto_front
 from skdistill.search.costs import BUSY, judged_latency, static_costs
 from skdistill.search.evaluation import behind_selector, build_evaluator
-from skdistill.search.references import hard_references, teacher_references
+from skdistill.search.references import (
+    KINDS,
+    ebm_reference,
+    hard_references,
+    teacher_references,
+    time_for_ebm,
+    wanted_references,
+)
 from skdistill.search.results import as_candidates, cv_results
 from skdistill.search.search_loop import LATENCY_TOLERANCE, run_search
-from skdistill.search.space import check_numbers_of_columns, listed_students, make_plans
+from skdistill.search.space import (
+    certain_excesses,
+    check_numbers_of_columns,
+    listed_students,
+    make_plans,
+)
 from skdistill.search.time_limit import SHARE_OF_TEACHER, TimeLimit
 from skdistill.search.trials import Trials
 from skdistill.students.column_selector import selection_of
@@ -37,7 +49,7 @@ from skdistill.teacher.fitting import check_teacher
 
 
 class StudentSearchCV(ClassifierDistiller):
-    """Find the student that is best within a budget of time, size, leaves and columns.
+    """Find the student that is best within a budget of time, size, rules and columns.
 
     Students, temperatures and alphas are tried on cross-validated folds, whose rows the teacher
     labels once. The costs of a student are measured: single-row calls of its compiled scorer, the
@@ -50,11 +62,12 @@ class StudentSearchCV(ClassifierDistiller):
         A classifier with ``predict_proba``, fitted or not, as in `DistilledClassifier`. A fitted
         one predicts once for all folds, a clone of an unfitted one is fitted in each.
     students : "auto", estimator, list or dict, default="auto"
-        The students to try. "auto": trees of 4 to 128 leaves, additive models of 1, 8 and 32 bins,
-        and MLPs of 16 to 128-128 units (if torch and skorch are there), except for those that the
-        budget rules out. Else students, each alone or paired with a parameter grid, such as
-        ``[(TreeStudentClassifier(), {"max_leaf_nodes": [4, 8]}), LinearStudentClassifier()]``; a
-        dict gives them names.
+        The students to try. "auto": trees of 4 to 128 leaves, sums of trees of 7 to 31 splits,
+        linear models, additive models with 0, 5, 10 and "auto" interactions (as far as the table
+        has that many pairs of columns), and MLPs of 16 to 128-128 units (if torch and skorch are
+        there), except for those that the budget rules out. Else students, each alone or paired with
+        a parameter grid, such as ``[(TreeStudentClassifier(), {"max_leaf_nodes": [4, 8]}),
+        LinearStudentClassifier()]``; a dict gives them names.
     budget : Budget or None, default=None
         The limits; None for none.
     scoring : str or callable, default="neg_log_loss"
@@ -80,9 +93,12 @@ class StudentSearchCV(ClassifierDistiller):
         the smallest share of the budget, or without limits the smallest file.
     n_iter : int, default=30
         Number of candidates that optuna tries.
-    references : bool, default=True
-        Whether to measure the models that candidates should beat: the teacher, the teacher compiled
-        by onnxruntime, and the students of the front without a teacher.
+    references : bool or list of {"teacher", "hard labels", "EBM"}, default=True
+        Which models that candidates should beat are measured: the teacher, also compiled by
+        onnxruntime; the students of the front without a teacher; and interpret's explainable
+        boosting machine without a teacher, with 4 outer bags and as many interactions as the budget
+        allows, at most 10. True takes all, the last one if interpret is installed and no slower
+        than the search before it.
     distiller_params : dict or None, default=None
         More parameters of `DistilledClassifier`, the same for all candidates, such as
         ``labelling``, ``augmentation`` or ``class_weight``.
@@ -188,7 +204,7 @@ class StudentSearchCV(ClassifierDistiller):
 
     Examples
     --------
-    The best tree of at most six leaves:
+    The best tree, or sum of trees, of at most six leaves:
 
     >>> from sklearn.datasets import load_breast_cancer
     >>> from sklearn.ensemble import RandomForestClassifier
@@ -202,8 +218,8 @@ class StudentSearchCV(ClassifierDistiller):
     ...     random_state=0,
     ... )
     >>> search = search.fit(X, y)
-    >>> search.best_params_["student"]
-    TreeStudentClassifier(max_leaf_nodes=6)
+    >>> search.student_.n_leaves_ <= 6
+    True
     """
 
     # Pipelines hand X_unlabeled on without set_fit_request.
@@ -221,7 +237,7 @@ class StudentSearchCV(ClassifierDistiller):
         "n_columns": [Interval(Integral, 1, None, closed="left"), "array-like", None],
         "rule": [StrOptions({"best", "one_standard_error"})],
         "n_iter": [Interval(Integral, 1, None, closed="left")],
-        "references": ["boolean"],
+        "references": ["boolean", "array-like", StrOptions({*KINDS})],
         "distiller_params": [dict, None],
         "memory": [str, HasMethods(["cache"]), None],
         "n_jobs": [Integral, None],
@@ -309,6 +325,7 @@ class StudentSearchCV(ClassifierDistiller):
         check_teacher(self.teacher, "classifier")
         budget = Budget() if self.budget is None else self.budget
         shared = self._shared_params()
+        kinds = wanted_references(self.references)
         if isinstance(self.scoring, str):
             get_scorer(self.scoring)  # raises before any work
         rows = check_classification_rows(
@@ -326,7 +343,8 @@ class StudentSearchCV(ClassifierDistiller):
                 f"y holds one class only, {rows.y.tolist()[0]!r}, so that candidates cannot be "
                 "compared. Pass rows of two classes or more."
             )
-        plans = self._plans(budget, shared, rows.X.shape[1])
+        plans, notes = self._plans(budget, shared, rows.X.shape[1])
+        self._check_some_may_fit(plans, budget)
         random_state = check_random_state(self.random_state)
         task = begin(self, n_parts=5, **observed_rows(rows))
         with _cache(self.memory) as memory:
@@ -335,14 +353,14 @@ class StudentSearchCV(ClassifierDistiller):
             teacher = self._seeded_teacher(random_state)
             numbers = [plan.n_columns for plan in plans if plan.n_columns is not None]
             folds = self._cv(), self.scoring, shared, numbers, self.n_jobs, random_state
-            self.notes_ = ()
+            self.notes_ = tuple(notes)
             evaluator, self.column_path_ = task.run(
                 "label-folds", build_evaluator, teacher, rows, *folds, self._goes_on(time_limit)
             )
             self.classes_, self.n_splits_ = evaluator.classes, len(evaluator.folds)
             trials = Trials(evaluator, plans, self.n_jobs, self._say, time_limit)
             trials.last_fit_seconds = time_limit.elapsed / self.n_splits_
-            entries, notes = task.run(
+            entries, decisions = task.run(
                 "try-candidates",
                 run_search,
                 trials,
@@ -351,7 +369,7 @@ class StudentSearchCV(ClassifierDistiller):
                 n_iter=self.n_iter,
                 random_state=random_state.randint(2**31 - 1),
             )
-            self.notes_ += tuple(notes)
+            self.notes_ += tuple(decisions)
             candidates = task.run("measure-latencies", as_candidates, entries, evaluator, budget)
             self.candidates_ = candidates
             shared["memory"] = self.memory
@@ -361,8 +379,8 @@ class StudentSearchCV(ClassifierDistiller):
                 self._choose(candidates, budget, shared, rows.X, fit_params, fitting)
             self.reference_points_ = ()
             with task.part("measure-references"):
-                if self.references:
-                    self._refer(evaluator, entries, rows, time_limit)
+                if kinds:
+                    self._refer(kinds, evaluator, entries, rows, time_limit)
         task.end(reconstruction_attributes={}, **observed_rows(rows))
         return self
 
@@ -380,7 +398,7 @@ class StudentSearchCV(ClassifierDistiller):
         return {name: reusable(value) for name, value in given.items()}
 
     def _plans(self, budget, shared, n_features):
-        """List the candidates to try."""
+        """List the candidates to try, and notes on those that are left out."""
         for name in ("temperatures", "alphas"):
             if len(getattr(self, name)) == 0:
                 raise ValueError(f"{name} is empty; at least one value was expected.")
@@ -392,7 +410,7 @@ class StudentSearchCV(ClassifierDistiller):
         numbers = [budget.columns] if self.n_columns is None else np.ravel(self.n_columns).tolist()
         if self.n_columns is not None:
             check_numbers_of_columns(numbers, n_features)
-        plans = make_plans(
+        plans, notes = make_plans(
             self.students, self.temperatures, self.alphas, numbers, budget, n_features
         )
         checked = None
@@ -402,7 +420,16 @@ class StudentSearchCV(ClassifierDistiller):
             if plan.student is not checked:  # those of one student stand together
                 checked = plan.student
                 distiller._checked_members()
-        return plans
+        return plans, notes
+
+    def _check_some_may_fit(self, plans, budget):
+        """Raise BudgetError if the budget rules out all candidates, whatever they are fitted on."""
+        ruled_out = [(plan, certain_excesses(plan.student, budget)) for plan in plans]
+        if all(found for _, found in ruled_out):
+            self.candidates_ = tuple(
+                Candidate(plan.name, plan.params, excesses=found) for plan, found in ruled_out
+            )
+            raise BudgetError(_message(self.candidates_, budget), self.candidates_)
 
     def _seeded_teacher(self, random_state):
         """Return the teacher; without a seed of its own it gets one if the search has one."""
@@ -472,20 +499,28 @@ class StudentSearchCV(ClassifierDistiller):
 
         return goes_on
 
-    def _refer(self, evaluator, entries, rows, time_limit):
+    def _refer(self, kinds, evaluator, entries, rows, time_limit):
         """Measure the models that candidates should beat."""
         if not time_limit.has_room_for():
             self.notes_ += (f"{time_limit} was over before references were measured.",)
             return
-        of_fold = evaluator.folds[0].teacher.teacher  # if all other margins came from `memory`
-        teacher = (self._teacher or of_fold).estimator
-        references, notes = teacher_references(evaluator, teacher, rows.X)
-        chosen = {each.name for each in self.pareto_front_ if each.within_budget}
-        chosen.add(self.candidates_[self.best_index_].name)
-        plans = [entry.plan for entry in entries if entry.plan.name in chosen]
-        hard, late = hard_references(evaluator, plans, rows.X, self.n_jobs, self._say, time_limit)
-        self.reference_points_ = (*references, *hard)
-        self.notes_ += (*notes, *late)
+        how = rows.X, self.n_jobs, self._say, time_limit
+        found = []
+        if "teacher" in kinds:
+            of_fold = evaluator.folds[0].teacher.teacher  # if all other margins came from `memory`
+            teacher = (self._teacher or of_fold).estimator
+            found.append(teacher_references(evaluator, teacher, rows.X))
+        if "hard labels" in kinds:
+            chosen = {each.name for each in self.pareto_front_ if each.within_budget}
+            chosen.add(self.candidates_[self.best_index_].name)
+            plans = [entry.plan for entry in entries if entry.plan.name in chosen]
+            found.append(hard_references(evaluator, plans, *how))
+        if "EBM" in kinds:
+            limit = time_for_ebm(time_limit, was_asked_for=self.references is not True)
+            budget = self.budget or Budget()
+            found.append(ebm_reference(evaluator, budget, rows.X, self._say, limit))
+        self.reference_points_ = tuple(each for references, _ in found for each in references)
+        self.notes_ += tuple(note for _, notes in found for note in notes)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "best_estimator_")  # not if no candidate was within the budget

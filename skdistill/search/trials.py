@@ -207,5 +207,5 @@ def _largest_costs(costs):
         values = [getattr(each, name) for each in costs]
         return None if None in values else max(values)
 
-    names = ("size_kb", "n_columns", "n_columns_used", "n_leaves")
+    names = ("size_kb", "n_columns", "n_columns_used", "n_leaves", "n_interactions", "n_rules")
     return Costs(**{name: largest(name) for name in names})

@@ -72,9 +72,20 @@ class Student:
     _reader = None
 
     @classmethod
-    def sizes(cls, max_leaves=None):
-        """List the students of this class that ``StudentSearchCV(students="auto")`` tries."""
+    def sizes(cls, n_columns, max_leaves=None, max_interactions=None):
+        """List the students of this class that ``StudentSearchCV(students="auto")`` tries.
+
+        They suit a table of so many columns, and have at most so many leaves, if they have any, and
+        tables of pairs; None for no limit.
+        """
         return []
+
+    def refusal_of_columns(self, n_columns, are_chosen=False):
+        """Say why it cannot learn from so many columns, in words; empty if it can.
+
+        `are_chosen` if a search chooses them among others.
+        """
+        return ""
 
     def short_name(self):
         """Name it and its size by its parameters."""

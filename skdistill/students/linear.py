@@ -16,7 +16,7 @@ from skdistill.soft_labels import (
     weighted_loss,
 )
 from skdistill.students.additive_fit import LEAST_RIDGE, Objective
-from skdistill.students.additive_sum import AdditiveProblem, fit_sum
+from skdistill.students.additive_sum import MOST_PAIRS, AdditiveProblem, fit_sum
 from skdistill.students.base import (
     StudentClassifier,
     StudentRegressor,
@@ -30,7 +30,7 @@ from skdistill.students.encoding import (
     n_knots,
     restored_column,
 )
-from skdistill.students.pairs import PairTable, checked_interactions
+from skdistill.students.pairs import PairTable, checked_interactions, n_pairs
 
 _LINEAR_CONSTRAINTS = {
     "n_bins": [Interval(Integral, 1, None, closed="left")],
@@ -54,8 +54,8 @@ LEAST_UNIT = 1e-290
 #: Limits of the iterations of regressors, which have no parameters for them.
 MAX_ITER, TOL = 500, 1e-8
 
-#: Numbers of bins that a search tries.
-SEARCHED_BINS = (1, 8, 32)
+#: Numbers of interactions that a search tries, and "auto".
+SEARCHED_INTERACTIONS = (0, 5, 10)
 
 
 class _LinearStudent(EncodedStudent):
@@ -66,11 +66,34 @@ class _LinearStudent(EncodedStudent):
     has_leaves = False
 
     @classmethod
-    def sizes(cls, max_leaves=None):
-        return [cls(n) for n in SEARCHED_BINS] if max_leaves is None else []
+    def sizes(cls, n_columns, max_leaves=None, max_interactions=None):
+        most = min(MOST_PAIRS, n_pairs(n_columns))
+        limit = most if max_interactions is None else min(max_interactions, most)
+        numbers = [n for n in SEARCHED_INTERACTIONS if n <= limit]
+        if limit:  # "auto" takes as many as pay, which may be all
+            numbers.append("auto" if limit == most else limit)
+        return [cls(1), *(cls(interactions=n) for n in dict.fromkeys(numbers))]
 
     def short_name(self):
-        return "linear" if self.n_bins == 1 else f"additive, {self.n_bins} bins"
+        name = "linear" if self.n_bins == 1 else f"additive, {self.n_bins} bins"
+        asked = self.interactions
+        if isinstance(asked, Integral | str):
+            return f"{name}, {asked} interactions" if asked else name
+        return f"{name}, {len(asked)} given interactions" if len(asked) else name
+
+    def refusal_of_columns(self, n_columns, are_chosen=False):
+        asked = self.interactions
+        if isinstance(asked, Integral) and asked > n_pairs(n_columns):
+            return (
+                f"interactions={asked} is more than the {n_pairs(n_columns)} pairs of "
+                f"{n_columns} columns; pass 'auto' or a smaller number"
+            )
+        if are_chosen and not isinstance(asked, Integral | str):
+            return (
+                "interactions lists pairs of columns, some of which the search may drop; pass a "
+                "number or 'auto', or n_columns=None"
+            )
+        return ""
 
     def n_columns_used(self):
         """Count the columns whose curve is not flat, or that are in a table."""

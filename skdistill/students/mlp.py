@@ -70,9 +70,8 @@ class _MLPStudent(TrainedInEpochs):
         self.verbose = verbose
 
     @classmethod
-    def sizes(cls, max_leaves=None):
-        sizes = SEARCHED_SIZES if max_leaves is None else ()
-        return [cls(layers, n_bins=n_bins) for layers, n_bins in sizes]
+    def sizes(cls, n_columns, max_leaves=None, max_interactions=None):
+        return [cls(layers, n_bins=n_bins) for layers, n_bins in SEARCHED_SIZES]
 
     def short_name(self):
         layers = self.hidden_layer_sizes

@@ -73,7 +73,7 @@ class _TreeStudent(Student):
         return self.tree_
 
     @classmethod
-    def sizes(cls, max_leaves=None):
+    def sizes(cls, n_columns, max_leaves=None, max_interactions=None):
         return [cls(n) for n in sorted({min(n, max_leaves or n) for n in SEARCHED_LEAVES})]
 
     def short_name(self):

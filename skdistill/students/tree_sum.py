@@ -67,9 +67,14 @@ class _TreeSumStudent(Student):
         return TreeSum(self.trees_, self.intercept_)
 
     @classmethod
-    def sizes(cls, max_leaves=None):
-        possible = SEARCHED_SPLITS if max_leaves is None else [max_leaves // 2]
-        return [cls(n) for n in possible if n]
+    def sizes(cls, n_columns, max_leaves=None, max_interactions=None):
+        if max_leaves is None:
+            return [cls(n) for n in SEARCHED_SPLITS]
+        if max_leaves < 4:  # two trees have as many leaves
+            return []
+        n_trees = max(2, max_leaves // 4)
+        certain = [cls(n) for n in SEARCHED_SPLITS if 2 * n <= max_leaves]
+        return [*certain, cls(max_leaves - n_trees, max_trees=n_trees)]
 
     def short_name(self):
         trees = [] if self.max_trees is None else [f"{self.max_trees} trees"]

@@ -16,6 +16,8 @@ COSTS = {
     "size": ("size_kb", "size_kb", "size (kB)"),
     "leaves": ("n_leaves", "leaves", "leaves"),
     "columns": ("n_columns", "columns", "columns needed"),
+    "interactions": ("n_interactions", "interactions", "interactions"),
+    "rules": ("n_rules", "rules", "rules"),
 }
 
 #: Marker and colour of what candidates are compared with.
@@ -23,7 +25,11 @@ REFERENCES = {
     "teacher": ("s", "black"),
     "compiled teacher": ("D", "black"),
     "hard labels": ("x", "0.45"),
+    "EBM": ("^", "0.45"),
 }
+
+#: How those are drawn of which the cost on the x axis is not known.
+LINES = {"teacher": "--", "EBM": ":"}
 
 
 class StudentSearchDisplay:
@@ -41,7 +47,7 @@ class StudentSearchDisplay:
     chosen : int
         Position of the candidate that was taken.
     x : str, default="latency"
-        Which cost x is: "latency", "size", "leaves" or "columns".
+        Which cost x is: "latency", "size", "leaves", "columns", "interactions" or "rules".
     y : str, default="score"
         What y is.
     limit : float or None, default=None
@@ -100,7 +106,7 @@ class StudentSearchDisplay:
         ----------
         search : StudentSearchCV
             Fitted.
-        x : {"latency", "size", "leaves", "columns"}, default="latency"
+        x : {"latency", "size", "leaves", "columns", "interactions", "rules"}, default="latency"
             The cost.
         y : str, default="score"
             "score" for what the search went by, or "neg_log_loss", "average_precision" (of two
@@ -155,8 +161,8 @@ class StudentSearchDisplay:
 
         Filled markers are within the budget, hollow ones beyond another of its limits, or this one;
         what lies right of the budget's limit is shaded. A ring is around the chosen one. The front
-        is a line of steps: the best score at each cost. A teacher without such a cost is a
-        horizontal line. What could not be shown is said below.
+        is a line of steps: the best score at each cost. A teacher or an EBM without such a cost is
+        a horizontal line. What could not be shown is said below.
 
         Parameters
         ----------
@@ -178,15 +184,21 @@ class StudentSearchDisplay:
         figure = ax.figure.figure  # not a part of one
         if figure.get_layout_engine() is None:
             figure.set_layout_engine("constrained")  # makes room for legend and notes
-        ax.set_xscale("log", subs=())
+        is_log = self.x != "interactions"  # of which there may be none
+        if is_log:
+            ax.set_xscale("log", subs=())
         self._draw_candidates(ax, plt)
         self._draw_references(ax)
         self._frame(ax)
         self._draw_budget(ax)
         left, right = ax.get_xlim()
         self._extend_front(ax, right)
-        steps = (1, 2, 5) if right < 100 * left else (1,)
-        ax.xaxis.set_major_locator(plt.matplotlib.ticker.LogLocator(subs=steps))
+        ticker = plt.matplotlib.ticker
+        if is_log:
+            steps = (1, 2, 5) if right < 100 * left else (1,)
+            ax.xaxis.set_major_locator(ticker.LogLocator(subs=steps))
+        else:
+            ax.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
         ax.xaxis.set_major_formatter("{x:g}")
         y = textwrap.fill(f"{title_of(self.y)}, mean over the folds", _room(ax, 1, 7.5))
         ax.set(xlabel=COSTS[self.x][2], ylabel=y)
@@ -245,11 +257,11 @@ class StudentSearchDisplay:
                     label=f"{kind} ({outside} outside)" if outside else kind,
                     zorder=3,
                 )
-            elif some and kind == "teacher":
-                ax.axhline(some[0]["y"], color=color, ls="--", lw=1, label=kind)
+            elif some and kind in LINES:
+                ax.axhline(some[0]["y"], color=color, ls=LINES[kind], lw=1, label=kind)
 
     def _range(self):
-        """Return the y between which everything is shown; the teacher always is."""
+        """Return the y between which everything is shown; teacher and EBM always are."""
         ys = [each["y"] for each in self.candidates]
         ys += [each["y"] for each in self.references if each["kind"] != "hard labels"]
         ys = [y for y in ys if y == y]
@@ -310,11 +322,14 @@ def _missing(search, shown, points, title):
     without = list(dict.fromkeys(each["name"] for each in points if each["x"] is None))
     if without:
         said.append(f"candidates that have no {title}: {'; '.join(without)}.")
-    if not search.references:
+    if search.references is False:
         said.append("teacher and hard labels, which were not measured (references=False).")
-    about = ("The compiled teacher is left out: ", "references were measured", "to hard labels")
+    left_out = {f"The {who} is left out: ": f"the {who}: " for who in ("compiled teacher", "EBM")}
+    about = (*left_out, "references were measured", "to hard labels")
     notes = [note for note in search.notes_ if any(each in note for each in about)]
-    return said + [note.replace(about[0], "the compiled teacher: ") for note in notes]
+    for beginning, short in left_out.items():
+        notes = [note.replace(beginning, short) for note in notes]
+    return said + notes
 
 
 def _point(candidate, cost, y):

@@ -233,7 +233,7 @@ class TestDistiller:
     def test_a_refused_teacher_has_no_say_and_that_is_said(self, noisy_rings):
         X, y, _, _ = noisy_rings
         stump = DecisionTreeClassifier(max_depth=1, random_state=0)
-        student = TreeStudentClassifier(16, random_state=0)
+        student = TreeStudentClassifier(16, lookahead=False, random_state=0)
         model = DistilledClassifier(stump, student, alpha="auto")
         with pytest.warns(UserWarning, match=REFUSAL) as record:
             model.fit(X[:1000], y[:1000], X_unlabeled=X[1000:])
@@ -246,9 +246,8 @@ class TestDistiller:
     def test_a_refusal_is_said_from_the_cache_too(self, noisy_rings, tmp_path):
         X, y, _, _ = (array[:1000] for array in noisy_rings)
         stump = DecisionTreeClassifier(max_depth=1, random_state=0)
-        model = DistilledClassifier(
-            stump, TreeStudentClassifier(16, random_state=0), alpha="auto", memory=str(tmp_path)
-        )
+        student = TreeStudentClassifier(16, lookahead=False, random_state=0)
+        model = DistilledClassifier(stump, student, alpha="auto", memory=str(tmp_path))
         for _ in range(2):
             with pytest.warns(UserWarning, match=REFUSAL):
                 clone(model).fit(X, y)

@@ -274,7 +274,7 @@ def test_a_wrong_answer_of_a_constant_regressor_is_noticed(rng, tmp_path):
 
 def test_c_of_tables_and_of_sums_of_trees_is_verified_again(mixed_frame, tmp_path):
     frame, y, _ = mixed_frame()
-    with_pairs = LinearStudentClassifier(interactions=4).fit(frame, y)
+    with_pairs = LinearStudentClassifier(interactions=4, C=1.0).fit(frame, y)
     assert with_pairs.tables_
     for student in with_pairs, TreeSumStudentClassifier(7).fit(frame, y):
         path = export_c(student, tmp_path / "student.c", X=frame)
@@ -365,7 +365,7 @@ def test_thresholds_of_all_trees_of_a_sum_are_tried(mixed_frame):
 
 def test_the_worst_row_of_a_wide_table_is_told_in_part(rng, tmp_path):
     X = rng.normal(size=(60, 50))
-    student = LinearStudentRegressor(n_bins=2).fit(X, X[:, 0])
+    student = LinearStudentRegressor(n_bins=2, C=1.0).fit(X, X[:, 0])
     with pytest.raises(ParityError, match=r"'x19': [^,]+} and 30 more columns; the student"):
         export_c(student, tmp_path / "student", tolerance=1e-18)
 

@@ -30,7 +30,7 @@ from skdistill.students.encoding import (
     n_knots,
     restored_column,
 )
-from skdistill.students.pairs import PairTable, checked_interactions, n_pairs
+from skdistill.students.pairs import PairTable, checked_interactions, count_pairs
 
 _LINEAR_CONSTRAINTS = {
     "n_bins": [Interval(Integral, 1, None, closed="left")],
@@ -67,7 +67,7 @@ class _LinearStudent(EncodedStudent):
 
     @classmethod
     def sizes(cls, n_columns, max_leaves=None, max_interactions=None):
-        most = min(MOST_PAIRS, n_pairs(n_columns))
+        most = min(MOST_PAIRS, count_pairs(n_columns))
         limit = most if max_interactions is None else min(max_interactions, most)
         numbers = [n for n in SEARCHED_INTERACTIONS if n <= limit]
         if limit:  # "auto" takes as many as pay, which may be all
@@ -83,9 +83,9 @@ class _LinearStudent(EncodedStudent):
 
     def refusal_of_columns(self, n_columns, are_chosen=False):
         asked = self.interactions
-        if isinstance(asked, Integral) and asked > n_pairs(n_columns):
+        if isinstance(asked, Integral) and asked > count_pairs(n_columns):
             return (
-                f"interactions={asked} is more than the {n_pairs(n_columns)} pairs of "
+                f"interactions={asked} is more than the {count_pairs(n_columns)} pairs of "
                 f"{n_columns} columns; pass 'auto' or a smaller number"
             )
         if are_chosen and not isinstance(asked, Integral | str):

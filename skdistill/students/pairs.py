@@ -230,7 +230,7 @@ def strength(table, encoding, positions, weight):
     return float(np.sqrt(np.mean(np.average(added**2, axis=0, weights=weight))))
 
 
-def n_pairs(n_columns):
+def count_pairs(n_columns):
     """Count the pairs of so many columns."""
     return n_columns * (n_columns - 1) // 2
 
@@ -244,11 +244,12 @@ def checked_interactions(student):
     asked, n_columns = student.interactions, student.n_features_in_
     if isinstance(asked, str):
         return asked
+    n_pairs = count_pairs(n_columns)
     if isinstance(asked, Integral):
-        if asked > n_pairs(n_columns):
+        if asked > n_pairs:
             raise ValueError(
                 f"interactions={asked} was passed, but with n_features={n_columns} the number of "
-                f"pairs is {n_pairs(n_columns)}. Pass a smaller number, or 'auto'."
+                f"pairs is {n_pairs}. Pass a smaller number, or 'auto'."
             )
         return int(asked)
     pairs = [_checked_pair(pair, column_names(student)) for pair in asked]

@@ -537,13 +537,11 @@ def test_auto_chooses_among_readable_students(few_columns):
     search = StudentSearchCV(
         RandomForestClassifier(20), budget=Budget(interactions=5, rules=8), **QUICK | {"cv": 2}
     ).fit(X[:400, [2, 4, 5]], y[:400])
-    families = {type(each.params["student"]).__name__ for each in search.candidates_}
-    assert families == {
-        "TreeStudentClassifier",
-        "TreeSumStudentClassifier",
-        "LinearStudentClassifier",
-    }
-    assert search.best_costs_.n_interactions
+    families = {"TreeStudentClassifier", "TreeSumStudentClassifier", "LinearStudentClassifier"}
+    assert {type(each.params["student"]).__name__ for each in search.candidates_} == families
+    within = [each for each in search.candidates_ if each.within_budget]
+    assert {type(each.params["student"]).__name__ for each in within} == families
+    assert {each.costs.n_interactions for each in within} - {None, 0}
 
 
 def test_the_error_explains_limits_and_says_if_the_machine_was_busy(
@@ -680,6 +678,39 @@ def test_who_loses_to_a_cheaper_one_on_the_first_folds_is_not_tried_on_the_other
         "folds (-0.5000 against -0.6000)"
     )
     assert "poor" not in screened(Budget(size_kb=50, min_fidelity=0.9))[0]  # small is not faithful
+
+
+def test_who_lost_with_the_better_setting_is_not_tried_with_the_other_one(monkeypatch):
+    monkeypatch.setattr(KnownTrials, "scores", {"small": (-0.5,) * 3, "large": (-0.6,) * 3})
+    settings = [(1.0, 0.8), (1.0, 1.0)]
+    plans = [
+        Plan(name, TreeStudentClassifier(), *each, None)
+        for name in ("small", "large")
+        for each in settings
+    ]
+    trials = KnownTrials(KnownEvaluator(-0.9, -0.4), plans)
+    costs = [Costs(1.0, 3, 3), Costs(1.0, 3, 3), Costs(2.0, 3, 3), Costs(2.0, 3, 3)]
+    candidates = range(4)
+    how = candidates, settings, costs, Budget(), False
+    pruned = skdistill.search.screening._by_setting(trials, *how)
+    assert {i: len(trials.of(i)) for i in candidates} == {0: 3, 1: 3, 2: 2, 3: 0}
+    assert pruned[2].reason.startswith("small, temperature 1.0, alpha 0.8 costs no more")
+    assert pruned[3].reason == (
+        f"given up with the better temperature and alpha: {pruned[2].reason}"
+    )
+    assert (pruned[3].n_rows, pruned[3].fold_scores) == (0, ())
+
+
+def test_the_setting_is_chosen_on_a_student_of_a_fixed_size():
+    plans = [
+        Plan(str(n), LinearStudentClassifier(interactions=n), 1.0, 0.8, None)
+        for n in (0, "auto", 10)
+    ]
+    costs = [Costs(size, 3, 3) for size in (2.0, 1.0, 3.0)]
+    representative = skdistill.search.screening._representative
+    assert representative(plans, [0, 1, 2], costs, False) == "0"
+    assert representative(plans, [1, 2], costs, False) == "10"
+    assert representative(plans, [1], costs, False) == "auto"
 
 
 def test_networks_are_tried_only_where_they_can_win():
@@ -1220,7 +1251,7 @@ def test_an_ebm_on_hard_labels_is_a_reference_where_interpret_is_installed(binar
     by_hand = []
     for train, test in StratifiedKFold(3).split(X, y):
         model = glassbox.ExplainableBoostingClassifier(
-            interactions=1, outer_bags=4, n_jobs=1, random_state=0
+            interactions=1, n_jobs=1, random_state=0, **references.FAST
         ).fit(X[train], y[train], sample_weight=weight[train])
         proba = model.predict_proba(X[test])
         by_hand.append(-log_loss(y[test], proba, sample_weight=weight[test]))

@@ -75,7 +75,7 @@ def screen(trials, costs, budget):
             pruned |= {i: Pruned(why) for i in candidates} | others
             notes.append(f"{group[0]} was left out: {why}.")
         else:
-            pruned |= _successive_halving(trials, candidates, costs, budget, is_expensive)
+            pruned |= _by_setting(trials, candidates, chosen, costs, budget, is_expensive)
         del trials.remaining[group]
     return pruned, notes
 
@@ -174,10 +174,14 @@ def _choose_setting(trials, members, costs, temperatures, alphas, is_expensive):
 
 
 def _representative(plans, members, costs, is_expensive):
-    """Name the student that temperature and alpha are chosen on: if it is cheap a medium one."""
-    by_size = sorted(members, key=lambda i: costs[i].size_kb or np.inf)
+    """Name the student that temperature and alpha are chosen on: if it is cheap a medium one.
+
+    Those that choose their size themselves take longer: another one is named if there is one.
+    """
+    fixed = [i for i in members if stated(plans[i].student, "has_fixed_size")]
+    by_size = sorted(fixed or members, key=lambda i: costs[i].size_kb or np.inf)
     names = list(dict.fromkeys(plans[i].name for i in by_size))
-    return names[0 if is_expensive else len(names) // 2]
+    return names[0 if is_expensive else (len(names) - 1) // 2]
 
 
 def _rows_of_quick_trial(folds):
@@ -214,6 +218,25 @@ def _why_it_cannot_win(trials, quick, budget):
         f"that on each of {len(scores)} folds ({mean_of(scores):.4f} against "
         f"{mean_of(of_best[: len(scores)]):.4f})"
     )
+
+
+def _by_setting(trials, candidates, settings, costs, budget, is_expensive):
+    """Evaluate plans with the best setting, and those that were not given up with the others."""
+    pruned, lost = {}, {}
+    for setting in settings:
+        these = [i for i in candidates if trials.plans[i].setting == setting]
+        late = [i for i in these if trials.plans[i].name in lost]
+        for i in late:
+            first = lost[trials.plans[i].name]
+            reason = f"given up with the better temperature and alpha: {pruned[first].reason}"
+            scores = tuple(trial.score for trial in trials.of(i))
+            pruned[i] = Pruned(reason, trials.evaluator.n_rows if scores else 0, scores)
+            trials.remaining[trials.plans[i].group] -= trials.n_folds - len(scores)
+        these = [i for i in these if i not in late]
+        found = _successive_halving(trials, these, costs, budget, is_expensive)
+        pruned |= found
+        lost |= {trials.plans[i].name: i for i in found}
+    return pruned
 
 
 def _successive_halving(trials, candidates, costs, budget, is_expensive):

@@ -96,9 +96,9 @@ class StudentSearchCV(ClassifierDistiller):
     references : bool or list of {"teacher", "hard labels", "EBM"}, default=True
         Which models that candidates should beat are measured: the teacher, also compiled by
         onnxruntime; the students of the front without a teacher; and interpret's explainable
-        boosting machine without a teacher, with 4 outer bags and as many interactions as the budget
-        allows, at most 10. True takes all, the last one if interpret is installed and no slower
-        than the search before it.
+        boosting machine without a teacher, with 2 outer bags, a learning rate of .03, a stop after
+        25 rounds, and as many interactions as the budget allows, at most 10. True takes all, the
+        last one if interpret is installed and no slower than the search before it.
     distiller_params : dict or None, default=None
         More parameters of `DistilledClassifier`, the same for all candidates, such as
         ``labelling``, ``augmentation`` or ``class_weight``.
@@ -170,14 +170,15 @@ class StudentSearchCV(ClassifierDistiller):
     come last. (1) Alpha is chosen at the first temperature, and then the temperature, on one
     student, with at most 2000 rows (more if a class is rare): the middle one on all folds, or the
     smallest MLP on two of them, without synthetic rows and trained for 300 steps. The other sizes
-    use the best two pairs, MLPs the best one. (2) MLPs go on if they can win: if that small
-    one was not worse on both folds than the best of the others, or the teacher is better than that
-    one by more than a standard error. (3) Every size is tried on two folds, and on the others
-    unless a candidate that costs no more, in file size and all that the budget limits, scored
-    higher on both. Only the better half of the MLPs goes on after the first fold, and half of these
-    after the second; those that keep the limit on fidelity come first, and those without a score
-    stay. ``why_not`` of a candidate and ``notes_`` say why one was pruned. Whether the labels are
-    corrected is decided once per fold for all MLPs, by the smallest, trained briefly.
+    use the best two pairs, MLPs the best one. (2) MLPs go on if they can win: if that small one was
+    not worse on both folds than the best of the others, or the teacher is better than that one by
+    more than a standard error. (3) Every size is tried on two folds, and on the others unless a
+    candidate that costs no more, in file size and all that the budget limits, scored higher on
+    both; then its second pair is left out, too. Only the better half of the MLPs goes on after the
+    first fold, and half of these after the second; those that keep the limit on fidelity come
+    first, and those without a score stay. ``why_not`` of a candidate and ``notes_`` say why one was
+    pruned. Whether the labels are corrected is decided once per fold for all MLPs, by the smallest,
+    trained briefly.
 
     The latency that is compared with the budget is the smallest over five rounds of the 99 %
     quantile of a thousand calls, measured up to three times while it is over the limit.

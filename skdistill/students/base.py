@@ -50,6 +50,8 @@ class Student:
         that gain from synthetic rows for expensive.
     has_leaves : bool
         False if it never has leaves, whose number a budget may limit.
+    has_fixed_size : bool
+        Whether its parameters fix its size. If not, it chooses it in its fit, which takes longer.
     is_readable : bool
         Whether people can read it; it is hardly meant as the teacher of an ensemble then.
     starts_with_a_sum : bool
@@ -64,6 +66,7 @@ class Student:
     gains_from_synthetic_rows = False
     gains_from_label_correction = False
     has_leaves = True
+    has_fixed_size = True
     is_readable = False
     starts_with_a_sum = False
     needs = ()

@@ -65,6 +65,11 @@ class _LinearStudent(EncodedStudent):
     is_readable = True
     has_leaves = False
 
+    @property
+    def has_fixed_size(self):
+        """Whether its number of interactions is given, see `Student`."""
+        return not isinstance(self.interactions, str)
+
     @classmethod
     def sizes(cls, n_columns, max_leaves=None, max_interactions=None):
         most = min(MOST_PAIRS, count_pairs(n_columns))

@@ -33,7 +33,7 @@ MAX_LOOKAHEAD_LEAVES = 64
 LOOKAHEAD_ROWS = 50_000
 
 #: Numbers of leaves that a search tries.
-SEARCHED_LEAVES = (4, 8, 16, 32, 64, 128)
+SEARCHED_LEAVES = (4, 8, 16, 32, 128)
 
 
 class _TreeStudent(Student):

@@ -1,5 +1,7 @@
 """Prior correction and class weights, on simulated classes with a known prior."""
 
+import warnings
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -121,10 +123,28 @@ class TestCorrection:
         answers = corrected.fit(X, y).predict_proba(X_fresh)[:, 1]
         assert_allclose(answers.mean(), proba_fresh.mean(), rtol=0.15)
         with pytest.warns(UserWarning, match=r"observed to be of it.*prior_correction='auto'"):
-            as_it_is = DistilledClassifier(teacher, student, random_state=0).fit(X, y)
+            as_it_is = DistilledClassifier(
+                teacher, student, label_correction=False, random_state=0
+            ).fit(X, y)
         of_teacher = as_it_is.predict_proba(X_fresh)[:, 1]
         assert of_teacher.mean() > 5 * proba_fresh.mean()
         assert log_loss(y_fresh, answers) < 0.6 * log_loss(y_fresh, of_teacher)
+
+    @pytest.mark.filterwarnings("ignore:The teacher was fitted on the very rows")
+    def test_corrected_labels_of_an_undersampled_ensemble_are_as_right(self, rows, fresh):
+        X, y, _ = rows
+        kept = undersampled(X, y)
+        teacher = HistGradientBoostingClassifier(max_iter=40, random_state=0).fit(X[kept], y[kept])
+        losses = {}
+        for prior in (None, "auto"):
+            model = DistilledClassifier(
+                teacher, LinearStudentClassifier(16), prior_correction=prior, random_state=0
+            )
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", ".*made the student learn from a weighted sum")
+                model.fit(X, y)
+            losses[prior] = log_loss(fresh[1], model.predict_proba(fresh[0]))
+        assert_allclose(losses[None], losses["auto"], rtol=0.02)
 
     @pytest.mark.parametrize("weights", [None, {1: 5.0}])
     def test_rows_that_recalibrate_are_as_frequent_as_they_come(self, rows, fresh, weights):

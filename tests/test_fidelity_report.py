@@ -65,7 +65,8 @@ def binary_case(binary_task):
     X, X_test, y, y_test = train_test_split(X, np.array(["no", "yes"])[y], random_state=0)
     forest = RandomForestClassifier(30, random_state=0)
     model = DistilledClassifier(forest, random_state=0).fit(X, y)
-    return model, clone(model.student_).fit(X, y), X_test, y_test
+    worse = clone(model.student_).set_params(lookahead=False)
+    return model, worse.fit(X, y), X_test, y_test
 
 
 @pytest.fixture(scope="module")

@@ -399,7 +399,9 @@ def test_a_deep_soft_tree_is_exact_in_onnx_where_nodes_are_sure(binary_task, tmp
 
 def test_sql_is_refused_with_what_can_be_had(fitted, tmp_path):
     pytest.importorskip("duckdb")
-    with pytest.raises(TypeError, match=r"tree and linear students can.*to_onnx or to_c"):
+    with pytest.raises(
+        TypeError, match=r"these students can: TreeStudentClassifier.*to_onnx or to_c"
+    ):
         to_sql(fitted[2], tmp_path / "student.sql")
 
 

@@ -182,7 +182,7 @@ def test_students_of_drawn_rows_beat_those_of_rows_from_the_whole_ranges():
         loss[name] = log_loss(y_test, student.predict_proba(X_test))
     assert agrees["drawn"] > agrees["real"] - 0.05
     assert agrees["drawn"] > agrees["uniform"] + 0.3
-    assert loss["drawn"] < 0.4 < 0.6 < loss["uniform"]
+    assert loss["drawn"] < 0.4 < loss["uniform"] - 0.1
 
 
 def test_rows_repeat_with_the_random_state(forest):

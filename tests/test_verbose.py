@@ -63,12 +63,13 @@ def told_by(capsys):
 
 def test_stages_end_in_their_seconds(rows, capsys):
     model = DistilledClassifier(forest(), LinearStudentClassifier(4), verbose=1).fit(*rows)
-    label, student, done = told_by(capsys)
+    label, correct, student, done = told_by(capsys)
     assert re.fullmatch(
         r"\[DistilledClassifier\] label rows: 300 rows by RandomForestClassifier; out of bag"
         + SECONDS,
         label,
     )
+    assert re.search("correct labels: .*; labels unchanged" + SECONDS, correct)
     assert re.search("fit student: LinearStudentClassifier" + SECONDS, student)
     assert re.search("done" + SECONDS, done)
     model.recalibrate(*make_classification(300, 5, random_state=1))

@@ -1,6 +1,6 @@
 """Correct a teacher's labels where it is no better than a student of the observed classes."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from sklearn.base import clone, is_classifier
@@ -22,6 +22,7 @@ from skdistill.messages import warn_caller
 from skdistill.soft_labels import log_losses
 from skdistill.stacking import StackingWeights, stack_margins, stack_predictions
 from skdistill.students.base import stated, weight_unit
+from skdistill.teacher.copies import find_copies
 from skdistill.weighted_statistics import z_score
 
 #: Corrected labels that agree less with the teacher's lead to a warning.
@@ -186,10 +187,12 @@ def _correct_on_top(student, labelled):
 
     Its ridges keep what is added small wherever the teacher is right. The losses of the rows that
     it was fitted on are raised by its effective degrees of freedom, as in Akaike's criterion.
+    Copies of a row are one row here, and all rows count as many as Kish's effective sample size:
+    with unequal weights there is less to learn from than the number of rows says.
     """
-    used = labelled.take(labelled.sample_weight > 0)
+    used = _without_copies(labelled.take(labelled.sample_weight > 0))
     y, weight = used.y, used.sample_weight / weight_unit(used.sample_weight)
-    weight = weight / weight.mean()  # a row counts as one row on average, whatever the unit
+    weight = weight * (weight.sum() / np.sum(weight**2))
     scaled = stack_margins([used.margins], y, weight)
     freedom = student.fit_on_top(used.X, y, scaled.combined([used.margins]), weight, used.classes)
     stacking = StackingWeights(np.append(scaled.weights, 1.0), scaled.intercept)
@@ -206,6 +209,18 @@ def _correct_on_top(student, labelled):
         likeness=_likeness(used.margins, combined, weight, is_regression=False),
         students=(student,),
     )
+
+
+def _without_copies(labelled):
+    """Join every row with its copies: one row of their total weight."""
+    copies = find_copies(labelled.X, labelled.y)
+    if copies is None:
+        return labelled
+    _, first, number = np.unique(
+        np.stack([copies.group, labelled.y]), axis=1, return_index=True, return_inverse=True
+    )
+    total = np.bincount(number.ravel(), labelled.sample_weight)
+    return replace(labelled.take(first), sample_weight=total)
 
 
 def _stack(labelled, held_out, students):

@@ -62,7 +62,7 @@ class LeanScorer:
     >>> scorer
     LeanScorer(10 columns, regressor, engine='numpy')
     >>> print(f"{scorer(X[0]):.0f}")
-    226
+    230
     """
 
     def __init__(self, model, engine="auto"):

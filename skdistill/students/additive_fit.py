@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 from scipy.linalg import cho_solve, cholesky, solve_triangular
-from scipy.linalg.lapack import dpotri
+from scipy.linalg.lapack import dtrtri
 from scipy.optimize import minimize
 
 #: Rows on which the curvature is estimated.
@@ -35,7 +35,11 @@ LEAST_FREEDOM = 0.01
 
 #: The loss is approximated by a parabola at most this many times, or the second number of times
 #: for a rough result, until it changes by less than a share of that of the best constant.
-PARABOLAS, FEW_PARABOLAS, SETTLED = 6, 3, 5e-4
+PARABOLAS, FEW_PARABOLAS, SETTLED = 6, 2, 1e-3
+
+#: Hessians are kept until the curvatures of the rows have changed by this share: the gradient is
+#: that of the loss, so the steps still lead to its minimum.
+STALE = 0.15
 
 #: Ridges are chosen this many times on every parabola.
 CHOICES = 2
@@ -229,10 +233,9 @@ def _choose_ridges(design, objective, unit, theta, ridges, n_parabolas):
 
     The freedom of a block are its effective degrees of freedom.
     """
-    total, before = objective.weight.sum(), np.inf
-    outputs = design.outputs(theta)
+    before, outputs = np.inf, design.outputs(theta)
     settled = SETTLED * objective.loss(0.0 * outputs + objective.start)[0].sum()
-    is_first = not np.any(theta[1:])
+    of_hessians = solver = None
     for _ in range(n_parabolas):
         losses, row_gradient = objective.loss(outputs)
         if abs(before - losses.sum()) <= settled:
@@ -240,14 +243,28 @@ def _choose_ridges(design, objective, unit, theta, ridges, n_parabolas):
         before = losses.sum()
         curvature = objective.curvature(outputs)
         dispersion = objective.dispersion(row_gradient, curvature)
-        hessians = design.hessians(objective.first_curvature if is_first else curvature)
-        is_first = False
+        if of_hessians is None or _changed(of_hessians, curvature):
+            is_first = of_hessians is None and not np.any(theta[1:])
+            of_hessians = objective.first_curvature if is_first else curvature
+            hessians = design.hessians(of_hessians)
+            solver = _RidgeSolver.of(hessians, ridges, design, objective)
         right = _products(hessians, theta) - design.gradient(row_gradient)
+        goal = solver.solve(right)
+        near, outputs, is_whole = _step(design, objective, theta, goal, ridges, before)
+        if not is_whole:  # far from its minimum, weights tell nothing of their ridges
+            theta = near
+            continue
         for _ in range(CHOICES):
-            goal, freedom = _solve(hessians, ridges, design.block, right, total)
-            ridges = _fellner_schall(design.block, goal, freedom, dispersion, ridges, unit)
-        theta, outputs = _step(design, objective, theta, goal, ridges, before)
-    return theta, ridges, freedom, hessians
+            ridges = _fellner_schall(design.block, goal, solver.freedom, dispersion, ridges, unit)
+            solver = _RidgeSolver.of(hessians, ridges, design, objective)
+            goal = solver.solve(right)
+        theta, outputs, _ = _step(design, objective, theta, goal, ridges, before)
+    return theta, ridges, solver.freedom, hessians
+
+
+def _changed(before, now):
+    """Return whether curvatures of rows have changed so much that Hessians are stale."""
+    return np.abs(now - before).sum() > STALE * now.sum()
 
 
 def _products(hessians, theta):
@@ -257,26 +274,43 @@ def _products(hessians, theta):
     return np.stack([H @ each for H, each in zip(hessians, theta.T, strict=True)], axis=1)
 
 
-def _solve(hessians, ridges, block, right, total):
-    """Solve the ridge problem of every output; returns the weights and the freedom of blocks."""
-    if len(hessians) == 1:
-        weights, spared = _solve_one(hessians[0], ridges[block], right, total)
-        spared = spared * right.shape[1]
-    else:
-        columns = zip(hessians, right.T[:, :, None], strict=True)
-        solved = [_solve_one(H, ridges[block], each, total) for H, each in columns]
-        weights = np.concatenate([each for each, _ in solved], axis=1)
-        spared = sum(each for _, each in solved)
-    return weights, np.maximum(np.bincount(block, spared), 0.0)
+@dataclass(frozen=True)
+class _RidgeSolver:
+    """The factorised ridge problems of all outputs, which may share one.
 
+    Attributes
+    ----------
+    factors : list of ndarray of shape (n_codes, n_codes)
+        Lower Cholesky factors.
+    freedom : ndarray of shape (n_blocks,)
+        The effective degrees of freedom of every block.
+    """
 
-def _solve_one(hessian, ridge, right, total):
-    """Solve one ridge problem; returns the weights and how free each is, from 0 to 1."""
-    matrix = _with_ridge(hessian, ridge, total)
-    factor = cholesky(matrix, lower=True, overwrite_a=True, check_finite=False)
-    weights = cho_solve((factor, True), right, check_finite=False)
-    inverse, _ = dpotri(factor, lower=True, overwrite_c=True)
-    return weights, 1.0 - ridge * np.diag(inverse)
+    factors: list
+    freedom: np.ndarray
+
+    @classmethod
+    def of(cls, hessians, ridges, design, objective):
+        """Factorise the problems of given ridges."""
+        ridge, total = ridges[design.block], objective.weight.sum()
+        n_sharing = len(objective.start) / len(hessians)
+        factors, spared = [], 0.0
+        for hessian in hessians:
+            matrix = _with_ridge(hessian, ridge, total)
+            factor = cholesky(matrix, lower=True, overwrite_a=True, check_finite=False)
+            root, _ = dtrtri(factor, lower=True)  # of the inverse, of which the diagonal is needed
+            of_inverse = np.einsum("ij,ij->j", root, root)
+            spared = spared + n_sharing * (1.0 - ridge * of_inverse)
+            factors.append(factor)
+        return cls(factors, np.maximum(np.bincount(design.block, spared), 0.0))
+
+    def solve(self, right):
+        """Solve for the weights of every output."""
+        if len(self.factors) == 1:
+            return cho_solve((self.factors[0], True), right, check_finite=False)
+        columns = zip(self.factors, right.T, strict=True)
+        solved = [cho_solve((each, True), column, check_finite=False) for each, column in columns]
+        return np.stack(solved, axis=1)
 
 
 def _with_ridge(hessian, ridge, total):
@@ -295,7 +329,10 @@ def _fellner_schall(block, theta, freedom, dispersion, ridges, unit):
 
 
 def _step(design, objective, theta, goal, ridges, loss):
-    """Go from theta towards a goal, as far as the penalised loss falls."""
+    """Go from theta towards a goal, as far as the penalised loss falls.
+
+    Returns where, the outputs there, and whether the goal was reached.
+    """
     ridge = ridges[design.block][:, None]
     before = loss + np.sum(ridge * theta**2) / 2
     for share in SHARES:
@@ -303,8 +340,8 @@ def _step(design, objective, theta, goal, ridges, loss):
         outputs = design.outputs(trial)
         now = objective.loss(outputs)[0].sum() + np.sum(ridge * trial**2) / 2
         if now <= before:
-            return trial, outputs
-    return theta, design.outputs(theta)
+            return trial, outputs, share == SHARES[0]
+    return theta, design.outputs(theta), False
 
 
 def _divided(factor, columns, trans):

@@ -126,7 +126,7 @@ class AdditiveSum:
         return total
 
 
-def fit_sum(problem, interactions, objective_of):
+def fit_sum(problem, interactions, objective_of, is_rough=False):
     """Fit curves, and tables of pairs, to rows.
 
     Parameters
@@ -137,6 +137,8 @@ def fit_sum(problem, interactions, objective_of):
         How many pairs get a table, or which ones. Flat tables are only kept if they were named.
     objective_of : callable
         Makes the `Objective` of some rows, given by their numbers.
+    is_rough : bool, default=False
+        See `fit_additive`.
 
     Returns
     -------
@@ -146,13 +148,13 @@ def fit_sum(problem, interactions, objective_of):
     if isinstance(interactions, str):
         interactions = _n_paying(problem, objective_of)
     design, axes = problem.design()
-    theta, ridges, freedom, n_iter = problem.fit(design, is_rough=bool(interactions))
+    theta, ridges, freedom, n_iter = problem.fit(design, is_rough=is_rough or bool(interactions))
     pairs = interactions
     if not isinstance(interactions, list):
         pairs = problem.ranked(design, theta)[:interactions] if interactions else []
     if pairs:
         design, axes = problem.design(pairs)
-        theta, _, freedom, n_iter = problem.fit(design, (theta, ridges))
+        theta, _, freedom, n_iter = problem.fit(design, (theta, ridges), is_rough)
     fitted = _pure_sum(problem, pairs, axes, theta, keep_flat=isinstance(interactions, list))
     return replace(fitted, freedom=freedom, n_iter=n_iter)
 
@@ -169,7 +171,7 @@ def _n_paying(problem, objective_of):
     order = np.random.RandomState(0).permutation(len(problem.positions))
     held_out, kept = np.sort(order[::HELD_OUT]), np.sort(np.delete(order, np.s_[::HELD_OUT]))
     part = replace(problem, positions=problem.positions[kept], objective=objective_of(kept))
-    fitted = fit_sum(part, MOST_PAIRS, objective_of)
+    fitted = fit_sum(part, MOST_PAIRS, objective_of, is_rough=True)
     objective, positions = objective_of(held_out), problem.positions[held_out]
     losses = [
         objective.loss(fitted.outputs(positions, n))[0] for n in range(len(fitted.tables) + 1)

@@ -1,11 +1,7 @@
 """A teacher that knows no better than a student of observed classes is corrected by those."""
 
-from dataclasses import replace
-from warnings import catch_warnings, simplefilter
-
 import numpy as np
 import pytest
-from scipy.special import expit
 from sklearn.base import clone
 from sklearn.datasets import make_friedman1, make_regression
 from sklearn.dummy import DummyClassifier
@@ -25,11 +21,8 @@ from skdistill import (
     DistilledClassifier,
     DistilledRegressor,
     LinearStudentClassifier,
-    LinearStudentRegressor,
-    TransferSet,
     TreeStudentClassifier,
 )
-from skdistill.distill.label_correction import correct_labels
 from skdistill.soft_labels import margins_from_decision, proba_from_margins
 from skdistill.stacking import stack_margins, stack_predictions
 from skdistill.weighted_statistics import z_score
@@ -249,7 +242,7 @@ class TestDistiller:
     def test_splitters_that_leave_rows_out_and_iterators_will_do(self, linear_task):
         X, y = linear_task[0][:400], linear_task[1][:400]
         forest = RandomForestClassifier(30, random_state=0)
-        model = DistilledClassifier(forest, TreeStudentClassifier(8), label_correction=True)
+        model = DistilledClassifier(forest, LinearStudentClassifier(), label_correction=True)
         model.set_params(cv=TimeSeriesSplit(3)).fit(X, y)
         assert len(model.label_correction_.students) == 3
         halves = np.arange(400) < 200
@@ -321,137 +314,6 @@ class TestDistiller:
         model = DistilledClassifier(RandomForestClassifier(5), label_correction=wrong)
         with pytest.raises(ValueError, match="label_correction"):
             model.fit(X[:50], y[:50])
-
-
-class TestOnTop:
-    """Additive students are fitted on top of the teacher's margins."""
-
-    @staticmethod
-    def rows(n=1500, seed=0, missing=0.0):
-        """Rows with true margins of two classes, less what a column says that matters."""
-        rng = np.random.default_rng(seed)
-        X = rng.normal(size=(n, 5))
-        margins = X @ [1.5, -1.0, 0.0, 0.0, 0.0] + np.sin(2 * X[:, 2])
-        y = (rng.random(n) < expit(margins)).astype(int)
-        known = margins - missing * np.sin(2 * X[:, 2])
-        whole, nothing = np.ones(n), np.zeros(n, int)
-        answers = margins_from_decision(known)
-        return TransferSet(X, answers, y, whole, nothing, np.array([0, 1])), margins
-
-    @pytest.mark.parametrize("seed", range(3))
-    @pytest.mark.parametrize(
-        "params",
-        [{}, {"C": 1.0}, {"C": 1e6}, {"interactions": 3}],
-        ids=["auto", "ridge", "no ridge", "pairs"],
-    )
-    def test_a_teacher_that_is_right_is_left_alone(self, params, seed):
-        rows, _ = self.rows(400, seed)
-        student = LinearStudentClassifier(**params)
-        assert correct_labels(student, rows, "auto", 5) == (None, None)
-        _, asked = correct_labels(student, rows, True, 5)
-        assert asked.gain < 2
-        assert asked.combined_loss == pytest.approx(asked.teacher_loss, abs=0.03)
-
-    def test_what_the_teacher_ignores_is_added(self):
-        rows, margins = self.rows(missing=1.0)
-        corrected, found = correct_labels(LinearStudentClassifier(), rows, "auto", 5)
-        assert found.gain > 4
-        assert found.teacher_weight == pytest.approx(1.0, abs=0.2)
-        assert found.combined_loss < found.teacher_loss - 0.02
-        away = [np.mean((each[:, 1] - margins) ** 2) for each in (corrected, rows.margins)]
-        assert away[0] < 0.25 * away[1]
-        (student,) = found.students
-        assert np.argmax([np.ptp(curve) for curve in student.curves_]) == 2
-
-    def test_a_pair_that_the_teacher_ignores_is_added(self, rng):
-        X = rng.normal(size=(1500, 4))
-        y = (rng.random(1500) < expit(2 * X[:, 0] * X[:, 3])).astype(int)
-        whole, nothing = np.ones(1500), np.zeros(1500, int)
-        rows = TransferSet(X, np.zeros((1500, 2)), y, whole, nothing, np.array([0, 1]))
-        _, found = correct_labels(LinearStudentClassifier(interactions=1), rows, "auto", 5)
-        assert found.students[0].interactions_[0][:2] == ("x0", "x3")
-        assert correct_labels(LinearStudentClassifier(), rows, "auto", 5) == (None, None)
-
-    @pytest.mark.parametrize("n_classes", [2, 3])
-    def test_the_corrected_labels_are_better_on_new_rows(self, n_classes, rng):
-        X = rng.normal(size=(3000, 4))
-        margins = np.column_stack([np.zeros(3000), X[:, 0], X[:, 1]])[:, :n_classes]
-        margins[:, 1] += np.sin(2 * X[:, 2])
-        proba = proba_from_margins(margins)
-        y = (proba.cumsum(axis=1) < rng.random((3000, 1))).sum(axis=1)
-        forest = RandomForestClassifier(60, max_depth=3, max_features=1, random_state=0)
-        model = DistilledClassifier(forest, LinearStudentClassifier(8), label_correction="auto")
-        with catch_warnings():
-            simplefilter("ignore")
-            model.fit(X[:1000], y[:1000])
-        assert model.label_correction_.student_loss is None
-        alone = clone(model).set_params(label_correction=False).fit(X[:1000], y[:1000])
-        assert alone.label_correction_ is None
-        losses = [log_loss(y[1000:], each.predict_proba(X[1000:])) for each in (model, alone)]
-        assert losses[0] < losses[1] - 0.015
-
-    def test_unlabelled_and_synthetic_rows_are_corrected_too(self):
-        rows, margins = self.rows(missing=1.0)
-        rows = replace(
-            rows, origin=np.repeat([0, 1, 2], 500), y=np.where(np.arange(1500) < 500, rows.y, -1)
-        )
-        corrected, found = correct_labels(LinearStudentClassifier(), rows, "auto", 5)
-        for origin in (1, 2):
-            of = rows.origin == origin
-            away = [np.mean((each[of, 1] - margins[of]) ** 2) for each in (corrected, rows.margins)]
-            assert away[0] < 0.7 * away[1]
-        np.testing.assert_allclose(corrected, found.corrected(rows.margins, rows.X))
-
-    def test_it_is_told_in_words_without_a_loss_of_students(self):
-        rows, _ = self.rows(missing=1.0)
-        _, found = correct_labels(LinearStudentClassifier(), rows, True, 5)
-        assert (found.student_loss, found.lead, found.student_weight) == (None, None, 1.0)
-        assert found.in_words() == (
-            f"{found.teacher_weight:.2f} x teacher + an additive part fitted to the observed "
-            f"classes on top: expected log loss {found.combined_loss:.4g}, of the teacher "
-            f"{found.teacher_loss:.4g}; {found.likeness:.1%} of these rows decided as by the "
-            "teacher"
-        )
-        assert found.in_words() in str(found)
-
-    def test_rows_without_weight_and_units_of_weights_do_not_matter(self):
-        rows, _ = self.rows(missing=1.0)
-        weight = np.where(np.arange(1500) % 3, 2.0, 0.0)
-        _, found = correct_labels(
-            LinearStudentClassifier(), replace(rows, sample_weight=weight), True, 5
-        )
-        some = replace(rows.take(weight > 0), sample_weight=np.full(1000, 2.0))
-        _, other = correct_labels(LinearStudentClassifier(), some, True, 5)
-        assert found.combined_loss == pytest.approx(other.combined_loss, abs=1e-5)
-        assert found.gain == pytest.approx(other.gain, abs=1e-3)
-
-    @pytest.mark.parametrize("unit", [1e-300, 1e-12, 1e12, 1e300])
-    def test_weights_of_any_unit_are_taken(self, unit):
-        rows, _ = self.rows(300, missing=1.0)
-        rows = replace(rows, sample_weight=np.full(300, unit))
-        margins, found = correct_labels(LinearStudentClassifier(8), rows, True, 5)
-        assert np.isfinite(margins).all()
-        assert np.isfinite([found.combined_loss, found.gain]).all()
-
-    def test_a_class_that_was_not_observed_leaves_it_finite(self):
-        rows, _ = self.rows(300)
-        rows = replace(
-            rows, classes=np.arange(3), margins=np.column_stack([rows.margins, np.full(300, -4.0)])
-        )
-        margins, _ = correct_labels(LinearStudentClassifier(8), rows, True, 5)
-        assert np.isfinite(margins).all()
-        only = replace(rows, y=np.ones(300, int))
-        margins, _ = correct_labels(LinearStudentClassifier(8), only, True, 5)
-        assert np.isfinite(margins).all()
-
-    def test_regressors_are_stacked_by_folds(self):
-        X, y = make_regression(400, 4, n_informative=4, noise=30, random_state=0)
-        teacher = GradientBoostingRegressor(n_estimators=30, random_state=0)
-        model = DistilledRegressor(teacher, LinearStudentRegressor(8), cv=3)
-        assert model.fit(X, y).label_correction_ is None
-        model.set_params(label_correction=True).fit(X, y)
-        assert len(model.label_correction_.students) == 3
-        assert model.label_correction_.student_loss < model.label_correction_.teacher_loss
 
 
 class GainingRidge(Ridge):

@@ -69,7 +69,7 @@ def test_stages_end_in_their_seconds(rows, capsys):
         + SECONDS,
         label,
     )
-    assert re.search("correct labels: .*; labels unchanged" + SECONDS, correct)
+    assert re.search("correct labels: teacher compared with students.*" + SECONDS, correct)
     assert re.search("fit student: LinearStudentClassifier" + SECONDS, student)
     assert re.search("done" + SECONDS, done)
     model.recalibrate(*make_classification(300, 5, random_state=1))

@@ -112,14 +112,12 @@ class DistilledClassifier(ClassifierDistiller):
         Whether to correct the teacher's labels by the observed classes. Clones of the student are
         fitted to those alone, each without one fold of `cv`, and the student learns from the
         weighted sum of the margins of teacher and clones that predicts the observed classes best.
-        An additive student is fitted once instead, on top of the teacher's margins, which are
-        scaled to predict the observed classes best; it learns from the sum.
 
-        - "auto": for students that gain from it, if the sum is significantly better than the
-          teacher on at least 100 labelled rows; for the MLP only if the teacher is no better than
-          the clones, too. Gain and cost are in ``label_correction_``; warns if one label in ten or
-          more differs in its most probable class from the teacher. A teacher that is clearly better
-          than an MLP takes one such fit, others `cv`.
+        - "auto": for students that gain from it (MLP and additive student), if the teacher is no
+          better than the clones, and significantly worse than the sum, on at least 100 labelled
+          rows. Gain and cost are in ``label_correction_``; warns if one label in ten or more
+          differs in its most probable class from the teacher. A teacher that is clearly better
+          takes one such fit, others `cv`.
         - True: always. The student may become better than its teacher, and less like it.
         - False: never. The student imitates the teacher.
 

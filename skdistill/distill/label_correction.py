@@ -1,6 +1,6 @@
 """Correct a teacher's labels where it is no better than a student of the observed classes."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from sklearn.base import clone, is_classifier
@@ -19,10 +19,8 @@ from skdistill.distill.held_out import (
 )
 from skdistill.estimators import last_step
 from skdistill.messages import warn_caller
-from skdistill.soft_labels import log_losses
 from skdistill.stacking import StackingWeights, stack_margins, stack_predictions
-from skdistill.students.base import stated, weight_unit
-from skdistill.teacher.copies import find_copies
+from skdistill.students.base import stated
 from skdistill.weighted_statistics import z_score
 
 #: Corrected labels that agree less with the teacher's lead to a warning.
@@ -45,9 +43,8 @@ class LabelCorrection:
     stacking : StackingWeights
         The weights of teacher and students, and the intercept.
     teacher_loss, student_loss, combined_loss : float
-        Loss of the teacher, of the students, and of both combined. The loss of a student that was
-        fitted on top of the teacher is None: it only adds to the teacher's margins.
-    lead : float or None
+        Loss of the teacher, of the students, and of both combined.
+    lead : float
         By how many standard errors the teacher's loss is lower than 98 % of the students'.
     gain : float
         By how many standard errors the combined loss is lower than the teacher's.
@@ -56,14 +53,14 @@ class LabelCorrection:
         class most probable; in regression R2, of the combination by the teacher. The student will
         hardly agree more with its teacher than this.
     students : tuple of estimator
-        The fitted students, one per fold; or one that was fitted on top of the teacher.
+        The fitted students, one per fold.
     """
 
     stacking: StackingWeights
     teacher_loss: float
-    student_loss: float | None
+    student_loss: float
     combined_loss: float
-    lead: float | None
+    lead: float
     gain: float
     likeness: float
     students: tuple = field(repr=False)
@@ -85,12 +82,6 @@ class LabelCorrection:
         alike = f"{self.likeness:.1%} of these rows decided as by the teacher"
         if is_regression:
             alike = f"R2 of {self.likeness:.3f} by the teacher's values"
-        if self.student_loss is None:
-            return (
-                f"{self.teacher_weight:.2f} x teacher + an additive part fitted to the observed "
-                f"classes on top: expected {loss} {self.combined_loss:.4g}, of the teacher "
-                f"{self.teacher_loss:.4g}; {alike}"
-            )
         return (
             f"{self.teacher_weight:.2f} x teacher + {self.student_weight:.2f} x students of the "
             f"observed {'values' if is_regression else 'classes'}: held-out {loss} "
@@ -130,11 +121,6 @@ def correct_labels(student, transfer_set, rule, cv):
         return unchanged
     if rule == "auto" and are_few(labelled):
         return unchanged
-    if hasattr(student, "fit_on_top"):
-        correction = _correct_on_top(clone(student), labelled)
-        if rule == "auto" and correction.gain <= SIGNIFICANT:
-            return unchanged
-        return correction.corrected(transfer_set.margins, transfer_set.X), correction
     for held_out, students in held_out_margins(student, labelled, cv):  # noqa: B007
         if rule == "auto" and lead_of_teacher(labelled, held_out, LEAST_LEAD) > CLEAR:
             return unchanged
@@ -180,47 +166,6 @@ def warn_of_correction(correction):
         f"{correction.in_words()}; label_correction=False imitates the teacher alone, True "
         "corrects without this warning."
     )
-
-
-def _correct_on_top(student, labelled):
-    """Scale the teacher's margins, and fit a student to the observed classes on top of them.
-
-    Its ridges keep what is added small wherever the teacher is right. The losses of the rows that
-    it was fitted on are raised by its effective degrees of freedom, as in Akaike's criterion.
-    Copies of a row are one row here, and all rows count as many as Kish's effective sample size:
-    with unequal weights there is less to learn from than the number of rows says.
-    """
-    used = _without_copies(labelled.take(labelled.sample_weight > 0))
-    y, weight = used.y, used.sample_weight / weight_unit(used.sample_weight)
-    weight = weight * (weight.sum() / np.sum(weight**2))
-    scaled = stack_margins([used.margins], y, weight)
-    freedom = student.fit_on_top(used.X, y, scaled.combined([used.margins]), weight, used.classes)
-    stacking = StackingWeights(np.append(scaled.weights, 1.0), scaled.intercept)
-    combined = stacking.combined([used.margins, margins_of(student, used.X)])
-    teacher_losses, losses = log_losses(used.margins, y), log_losses(combined, y)
-    losses = losses + freedom / weight.sum()
-    return LabelCorrection(
-        stacking,
-        float(np.average(teacher_losses, weights=weight)),
-        None,
-        float(np.average(losses, weights=weight)),
-        lead=None,
-        gain=z_score(teacher_losses - losses, weight),
-        likeness=_likeness(used.margins, combined, weight, is_regression=False),
-        students=(student,),
-    )
-
-
-def _without_copies(labelled):
-    """Join every row with its copies: one row of their total weight."""
-    copies = find_copies(labelled.X, labelled.y)
-    if copies is None:
-        return labelled
-    _, first, number = np.unique(
-        np.stack([copies.group, labelled.y]), axis=1, return_index=True, return_inverse=True
-    )
-    total = np.bincount(number.ravel(), labelled.sample_weight)
-    return replace(labelled.take(first), sample_weight=total)
 
 
 def _stack(labelled, held_out, students):

@@ -35,7 +35,7 @@ LEAST_FREEDOM = 0.01
 
 #: The loss is approximated by a parabola at most this many times, or the second number of times
 #: for a rough result, until it changes by less than a share of that of the best constant.
-PARABOLAS, FEW_PARABOLAS, SETTLED = 6, 2, 1e-3
+PARABOLAS, FEW_PARABOLAS, SETTLED = 6, 2, 5e-4
 
 #: Hessians are kept until the curvatures of the rows have changed by this share: the gradient is
 #: that of the loss, so the steps still lead to its minimum.
@@ -43,6 +43,9 @@ STALE = 0.15
 
 #: Ridges are chosen this many times on every parabola.
 CHOICES = 2
+
+#: A loss that is higher by this share is as low.
+ROUNDING = 1e-12
 
 #: Shares of a step that are tried.
 SHARES = 0.5 ** np.arange(8)
@@ -193,8 +196,6 @@ def fit_additive(design, objective, ridge, unit, max_iter, tol, *, start=None, i
         The weights; those of flat blocks are 0.
     ridges : ndarray of shape (n_blocks,)
         The ridge of every block; that of the intercept is 0.
-    freedom : float or None
-        The effective degrees of freedom of all blocks, None with one ridge for all.
     n_iter : int
         Number of L-BFGS iterations.
     """
@@ -207,12 +208,12 @@ def fit_additive(design, objective, ridge, unit, max_iter, tol, *, start=None, i
         theta, ridges = start[0], np.append(0.0, np.full(n_blocks - 1, ridge))
         hessians = design.hessians(objective.first_curvature)
         theta, n_iter = _minimise(design, objective, ridges, hessians, theta, max_iter, tol)
-        return theta, ridges, None, n_iter
+        return theta, ridges, n_iter
     theta, ridges, freedom, hessians = _choose_ridges(
         design, objective, unit, *start, FEW_PARABOLAS if is_rough else PARABOLAS
     )
     if is_rough:
-        return theta, ridges, freedom.sum(), 0
+        return theta, ridges, 0
     kept = np.append(True, freedom[1:] >= LEAST_FREEDOM)
     codes = kept[design.block]
     found = np.zeros_like(theta)
@@ -225,7 +226,7 @@ def fit_additive(design, objective, ridge, unit, max_iter, tol, *, start=None, i
         max_iter,
         tol,
     )
-    return found, ridges, freedom.sum(), n_iter
+    return found, ridges, n_iter
 
 
 def _choose_ridges(design, objective, unit, theta, ridges, n_parabolas):
@@ -233,32 +234,35 @@ def _choose_ridges(design, objective, unit, theta, ridges, n_parabolas):
 
     The freedom of a block are its effective degrees of freedom.
     """
-    before, outputs = np.inf, design.outputs(theta)
+    outputs = design.outputs(theta)
+    losses, row_gradient = objective.loss(outputs)
     settled = SETTLED * objective.loss(0.0 * outputs + objective.start)[0].sum()
-    of_hessians = solver = None
-    for _ in range(n_parabolas):
-        losses, row_gradient = objective.loss(outputs)
-        if abs(before - losses.sum()) <= settled:
-            break
-        before = losses.sum()
+    before, of_hessians = np.inf, None
+    for k in range(n_parabolas):
         curvature = objective.curvature(outputs)
-        dispersion = objective.dispersion(row_gradient, curvature)
         if of_hessians is None or _changed(of_hessians, curvature):
             is_first = of_hessians is None and not np.any(theta[1:])
             of_hessians = objective.first_curvature if is_first else curvature
             hessians = design.hessians(of_hessians)
+            solver = None
+        if solver is None:
             solver = _RidgeSolver.of(hessians, ridges, design, objective)
         right = _products(hessians, theta) - design.gradient(row_gradient)
         goal = solver.solve(right)
-        near, outputs, is_whole = _step(design, objective, theta, goal, ridges, before)
-        if not is_whole:  # far from its minimum, weights tell nothing of their ridges
-            theta = near
+        theta, outputs, is_whole = _step(design, objective, theta, goal, ridges, losses.sum())
+        losses, row_gradient = objective.loss(outputs)
+        if not is_whole:  # far from their minimum, weights tell nothing of their ridges
             continue
-        for _ in range(CHOICES):
+        if abs(before - losses.sum()) <= settled or k == n_parabolas - 1:
+            break
+        before = losses.sum()
+        dispersion = objective.dispersion(row_gradient, objective.curvature(outputs))
+        for choice in range(CHOICES):
+            if choice:
+                solver = _RidgeSolver.of(hessians, ridges, design, objective)
+                goal = solver.solve(right)
             ridges = _fellner_schall(design.block, goal, solver.freedom, dispersion, ridges, unit)
-            solver = _RidgeSolver.of(hessians, ridges, design, objective)
-            goal = solver.solve(right)
-        theta, outputs, _ = _step(design, objective, theta, goal, ridges, before)
+        solver = None
     return theta, ridges, solver.freedom, hessians
 
 
@@ -339,7 +343,7 @@ def _step(design, objective, theta, goal, ridges, loss):
         trial = theta + share * (goal - theta)
         outputs = design.outputs(trial)
         now = objective.loss(outputs)[0].sum() + np.sum(ridge * trial**2) / 2
-        if now <= before:
+        if now <= before + ROUNDING * abs(before):
             return trial, outputs, share == SHARES[0]
     return theta, design.outputs(theta), False
 

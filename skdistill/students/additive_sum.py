@@ -103,8 +103,6 @@ class AdditiveSum:
         The strongest first.
     strengths : tuple of float
         Of the tables, see `strength`.
-    freedom : float or None
-        Its effective degrees of freedom, None with one ridge for all.
     n_iter : int
         Number of iterations of the last fit.
     """
@@ -114,7 +112,6 @@ class AdditiveSum:
     intercept: np.ndarray
     tables: tuple
     strengths: tuple
-    freedom: float | None = None
     n_iter: int = 0
 
     def outputs(self, positions, n_tables=None):
@@ -148,15 +145,15 @@ def fit_sum(problem, interactions, objective_of, is_rough=False):
     if isinstance(interactions, str):
         interactions = _n_paying(problem, objective_of)
     design, axes = problem.design()
-    theta, ridges, freedom, n_iter = problem.fit(design, is_rough=is_rough or bool(interactions))
+    theta, ridges, n_iter = problem.fit(design, is_rough=is_rough or bool(interactions))
     pairs = interactions
     if not isinstance(interactions, list):
         pairs = problem.ranked(design, theta)[:interactions] if interactions else []
     if pairs:
         design, axes = problem.design(pairs)
-        theta, _, freedom, n_iter = problem.fit(design, (theta, ridges), is_rough)
+        theta, _, n_iter = problem.fit(design, (theta, ridges), is_rough)
     fitted = _pure_sum(problem, pairs, axes, theta, keep_flat=isinstance(interactions, list))
-    return replace(fitted, freedom=freedom, n_iter=n_iter)
+    return replace(fitted, n_iter=n_iter)
 
 
 def _n_paying(problem, objective_of):

@@ -7,8 +7,6 @@ import numpy as np
 
 from skdistill.parameters import Interval, StrOptions
 from skdistill.soft_labels import (
-    SoftTargets,
-    centred,
     free_margins,
     free_outputs,
     margins_from_decision,
@@ -341,44 +339,6 @@ class LinearStudentClassifier(_LinearStudent, StudentClassifier):
         self.n_iter_ = fitted.n_iter
         self._keep(fitted)
 
-    def fit_on_top(self, X, codes, margins, sample_weight, classes):
-        """Fit, to observed classes, what has to be added to given margins.
-
-        The ridges are chosen, whatever C is: what is added must be small where nothing is missing.
-
-        Parameters
-        ----------
-        X : array-like or data frame of shape (n_samples, n_features)
-            Raw columns.
-        codes : ndarray of shape (n_samples,)
-            The observed class as an index into `classes`.
-        margins : ndarray of shape (n_samples, n_classes)
-            What the margins of this student are added to.
-        sample_weight : ndarray of shape (n_samples,)
-            Positive weights.
-        classes : ndarray of shape (n_classes,)
-            The class labels.
-
-        Returns
-        -------
-        freedom : float
-            The effective degrees of freedom of the fit.
-        """
-        X = self._check_X(X, reset=True)
-        self.classes_ = classes
-        unit = weight_unit(sample_weight.sum(keepdims=True))
-        nothing = np.zeros(margins.shape)
-        targets = SoftTargets(nothing, codes, sample_weight / unit, alpha=0.0)
-        given = free_outputs(margins) if len(classes) == 2 else centred(margins)
-
-        def objective_of(rows):
-            return _on_top_of(given[rows], _distillation_objective(targets.take(rows)))
-
-        fitted = self._fit_sum(X, objective_of, unit, "auto")
-        self.n_iter_ = fitted.n_iter
-        self._keep(fitted)
-        return fitted.freedom
-
     def _margins(self, X):
         sums = _additive(self, X)
         return margins_from_decision(sums) if len(self.classes_) == 2 else sums
@@ -535,17 +495,6 @@ def _distillation_objective(targets):
         weight,
         start=free_margins(prior),
         first_curvature=(weight[:, None] * near_solution * (1.0 - near_solution))[:, free],
-    )
-
-
-def _on_top_of(given, objective):
-    """Return the objective of what is added to given outputs."""
-    return Objective(
-        lambda added: objective.loss(given + added),
-        lambda added: objective.curvature(given + added),
-        objective.weight,
-        start=0.0 * objective.start,
-        first_curvature=objective.curvature(given),
     )
 
 

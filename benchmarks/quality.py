@@ -34,6 +34,7 @@ from skdistill import (
     MLPStudentClassifier,
     Munge,
     TreeStudentClassifier,
+    TreeSumStudentClassifier,
 )
 from skdistill.fidelity import agreement, gap_closed, kl_divergence
 
@@ -64,7 +65,9 @@ def make_teacher(kind, X, trees, seed):
 def make_student(kind, seed):
     return {
         "tree": TreeStudentClassifier(random_state=seed),
+        "sum": TreeSumStudentClassifier(),
         "linear": LinearStudentClassifier(),
+        "pairs": LinearStudentClassifier(interactions=10),
         "mlp": MLPStudentClassifier(random_state=seed),
     }[kind]
 
@@ -195,7 +198,7 @@ def parse_args():
     parser.add_argument("--trees", type=int, default=500, help="trees of the forest teacher")
     parser.add_argument("--seeds", type=int, nargs="*", default=[0])
     parser.add_argument("--teachers", nargs="*", default=["forest", "lightgbm"])
-    parser.add_argument("--students", nargs="*", default=["tree", "linear", "mlp"])
+    parser.add_argument("--students", nargs="*", default=["tree", "sum", "linear", "pairs", "mlp"])
     parser.add_argument("--ways", nargs="*", default=["soft", "munge"], choices=list(WAYS))
     parser.add_argument(
         "--alpha", type=float, help="weight of the soft term, default the library's"

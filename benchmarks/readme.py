@@ -172,7 +172,7 @@ def quality(folder, args):
     shared += ["--teachers", "forest"]
     runs = {
         "mlp": ["--students", "mlp", "--ways", "default", "--seeds", *range(5)],
-        "tree linear": ["--students", "tree", "linear", "--ways", "soft"],
+        "readable": ["--students", "tree", "sum", "linear", "pairs", "--ways", "default"],
     }
     found = []
     for name, options in runs.items():
@@ -180,7 +180,13 @@ def quality(folder, args):
         run([HERE / "quality.py", *shared, *options, "--csv", csv], folder)
         found.append(compare(pd.DataFrame(read_lines(csv))))
     compared = pd.concat(found)
-    titles = {"mlp": "MLP", "tree": "Tree", "linear": "Linear"}
+    titles = {
+        "mlp": "MLPStudentClassifier()",
+        "tree": "TreeStudentClassifier()",
+        "sum": "TreeSumStudentClassifier()",
+        "linear": "LinearStudentClassifier()",
+        "pairs": "LinearStudentClassifier(interactions=10)",
+    }
     lines = [
         "| student | beats the same student on hard labels, ROC-AUC / average precision / log loss "
         "| median share of the gap to the teacher closed, where there is one |",
@@ -190,7 +196,7 @@ def quality(folder, args):
         own = compared[compared.student == student]
         wins = " / ".join(str(int((own[f"better_{score}"] > 0).sum())) for score in SCORES)
         gaps = " / ".join(f"{own[f'gap_{score}'].median():.2f}".lstrip("0") for score in SCORES)
-        lines.append(f"| `{title}StudentClassifier()` | {wins} of {len(own)} tables | {gaps} |")
+        lines.append(f"| `{title}` | {wins} of {len(own)} tables | {gaps} |")
     return "\n".join(lines)
 
 

@@ -4,7 +4,7 @@
     python examples/fraud_detection.py --data transactions.parquet --target is_fraud
 
 Without ``--data`` it simulates card transactions. The rows are in time order: a labelled period, a
-period whose labels have not arrived yet, and a test period. Students of three kinds are distilled
+period whose labels have not arrived yet, and a test period. Students of four kinds are distilled
 from the first two, and fitted to the labels of the first for comparison; a table shows what they
 are worth on the third, their size and speed, and a report on the last one is written. Bad options
 end it with exit code 2. Needs the ``examples`` extra.
@@ -48,6 +48,7 @@ from skdistill import (
     LinearStudentClassifier,
     MLPStudentClassifier,
     TreeStudentClassifier,
+    TreeSumStudentClassifier,
     distillation_report,
     lean_scorer,
     load,
@@ -57,7 +58,8 @@ from skdistill.fidelity import agreement, gap_closed
 
 STUDENTS = {
     "tree": TreeStudentClassifier(),
-    "linear": LinearStudentClassifier(),
+    "trees": TreeSumStudentClassifier(),
+    "curves": LinearStudentClassifier(interactions=5),
     "mlp": MLPStudentClassifier((64, 64)),
 }
 

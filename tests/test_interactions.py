@@ -7,11 +7,12 @@ import pandas as pd
 import pytest
 from scipy.special import expit
 from sklearn.base import clone
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.metrics import log_loss, r2_score
 
 from skdistill import (
     DistilledClassifier,
+    DistilledRegressor,
     LinearStudentClassifier,
     LinearStudentRegressor,
     TreeStudentClassifier,
@@ -552,6 +553,14 @@ class TestBadInput:
         ]:
             with pytest.raises(ValueError, match=message):
                 student.fit(X, y)
+        monkeypatch.setattr(RandomForestClassifier, "fit", None)
+        monkeypatch.setattr(RandomForestRegressor, "fit", None)
+        for model, y in [
+            (DistilledClassifier(RandomForestClassifier(), LinearStudentClassifier()), margins > 0),
+            (DistilledRegressor(RandomForestRegressor(), LinearStudentRegressor()), margins),
+        ]:
+            with pytest.raises(ValueError, match=message):
+                model.set_params(student__interactions=interactions).fit(X, y)
 
     def test_more_pairs_than_columns_have_are_refused_for_one_column(self):
         with pytest.raises(ValueError, match="number of pairs is 0"):

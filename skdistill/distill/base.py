@@ -10,7 +10,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted, check_memory
 
-from skdistill.columns import check_rows
+from skdistill.columns import check_rows, table_names
 from skdistill.distill.label_checks import warn_of_opposite_labels
 from skdistill.distill.label_correction import (
     correct_labels,
@@ -42,6 +42,7 @@ from skdistill.rows import (
     warn_of_leak,
     warn_of_seen_rows,
 )
+from skdistill.students.base import Student
 from skdistill.students.fitting import check_student, learns_unknown_levels
 from skdistill.students.tree import TreeStudentClassifier
 from skdistill.teacher.asking import (
@@ -201,6 +202,8 @@ class Distiller(ParametersMixin, CallbackSupportMixin, MetaEstimatorMixin, BaseE
 
     def _label(self, lazy_teacher, student, rows, cv, task, correct_prior=False):
         """Build the transfer set in three parts of a task, some of them from the cache."""
+        if isinstance(student, Student):  # what is behind transformers has other columns
+            student.check_columns(table_names(rows.X))
         hashes = [hashes_of_seen(table) for table in (rows.X, rows.pool) if table is not None]
         if rows.pool is not None:
             warn_of_leak(*hashes)

@@ -113,11 +113,10 @@ class DistilledClassifier(ClassifierDistiller):
         fitted to those alone, each without one fold of `cv`, and the student learns from the
         weighted sum of the margins of teacher and clones that predicts the observed classes best.
 
-        - "auto": for students that gain from it (MLP and additive student), if the teacher is no
-          better than the clones, and significantly worse than the sum, on at least 100 labelled
-          rows. Gain and cost are in ``label_correction_``; warns if one label in ten or more
-          differs in its most probable class from the teacher. A teacher that is clearly better
-          takes one such fit, others `cv`.
+        - "auto": for the students of this package, if the teacher is no better than the clones,
+          and significantly worse than the sum, on at least 100 labelled rows. Gain and cost are in
+          ``label_correction_``; warns if one label in ten or more differs in its most probable
+          class from the teacher. A teacher that is clearly better takes one such fit, others `cv`.
         - True: always. The student may become better than its teacher, and less like it.
         - False: never. The student imitates the teacher.
 

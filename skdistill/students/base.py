@@ -90,6 +90,9 @@ class Student:
         """
         return ""
 
+    def check_columns(self, names):
+        """Raise ValueError if it cannot learn from columns of these names, before long work."""
+
     def short_name(self):
         """Name it and its size by its parameters."""
         return " ".join(repr(self).split())
@@ -130,6 +133,8 @@ def stated(estimator, name):
 
 class StudentClassifier(Student, ParametersMixin, ClassifierMixin, BaseEstimator):
     """Shared half of the student classifiers; a student adds `_fit_targets` and `_margins`."""
+
+    gains_from_label_correction = True
 
     def fit(self, X, y, sample_weight=None):
         """Fit the student on observed classes or on probabilities.

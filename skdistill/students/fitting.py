@@ -18,7 +18,7 @@ from skdistill.estimators import (
 from skdistill.messages import refuse_class
 from skdistill.progress import SILENT
 from skdistill.soft_labels import margins_from_decision
-from skdistill.students.base import StudentClassifier, StudentRegressor, stated
+from skdistill.students.base import Student, StudentClassifier, StudentRegressor, stated
 from skdistill.students.column_selector import ColumnSelector
 from skdistill.students.kinds import CLASSIFIERS, names_of
 from skdistill.students.soft_label_classifier import SoftLabelClassifier
@@ -26,7 +26,10 @@ from skdistill.verbose import note
 
 
 def check_student(student, kind):
-    """Raise unless a student is a classifier with probabilities, or a regressor, not frozen."""
+    """Raise unless a student is a classifier with probabilities, or a regressor, not frozen.
+
+    The parameters of the students of this package are checked as well.
+    """
     refuse_class(student, "student")
     refuse_frozen(student, "student")
     last = last_step(student)
@@ -51,6 +54,8 @@ def check_student(student, kind):
         weight_params(last, np.ones(1))
     elif isinstance(last, SoftLabelClassifier):
         refuse_frozen(last.estimator, "student.estimator")
+    if isinstance(last, Student):
+        last._validate_params()
 
 
 def check_can_learn(student, loss, hints):

@@ -5,6 +5,7 @@ from numbers import Integral, Real
 
 import numpy as np
 
+from skdistill.columns import column_names
 from skdistill.parameters import Interval, StrOptions
 from skdistill.soft_labels import (
     free_margins,
@@ -98,6 +99,9 @@ class _LinearStudent(EncodedStudent):
             )
         return ""
 
+    def check_columns(self, names):
+        checked_interactions(self.interactions, names)
+
     def n_columns_used(self):
         """Count the columns whose curve is not flat, or that are in a table."""
         in_curves = {j for j, curve in enumerate(self.curves_) if np.ptp(curve, axis=0).any()}
@@ -156,7 +160,7 @@ class _LinearStudent(EncodedStudent):
 
     def _fit_sum(self, X, objective_of, unit, C):
         """Fit curves and tables to checked rows; `objective_of` makes the loss of some rows."""
-        interactions = checked_interactions(self)
+        interactions = checked_interactions(self.interactions, column_names(self))
         objective = objective_of(slice(None))
         encoding = fit_encoding(self, X, objective.weight)
         ridge = None
@@ -301,8 +305,6 @@ class LinearStudentClassifier(_LinearStudent, StudentClassifier):
     >>> print(f"{(student.predict(X) == forest.predict(X)).mean():.2f}")
     1.00
     """
-
-    gains_from_label_correction = True
 
     #: The soft terms that are convex in its weights.
     losses = ("kl", "logit_mse")

@@ -14,7 +14,6 @@ from numbers import Integral
 import numpy as np
 import scipy.sparse as sp
 
-from skdistill.columns import column_names
 from skdistill.messages import shown
 from skdistill.scorer.model import curve_positions
 from skdistill.students.encoding import (
@@ -235,28 +234,27 @@ def count_pairs(n_columns):
     return n_columns * (n_columns - 1) // 2
 
 
-def checked_interactions(student):
-    """Return the number of interactions of a student, "auto", or a list of pairs of positions.
+def checked_interactions(asked, names):
+    """Return a number of interactions, "auto", or a list of pairs of positions of named columns.
 
     ValueError if a pair is of unknown columns, of a column with itself or there twice, or if there
     are not that many pairs.
     """
-    asked, n_columns = student.interactions, student.n_features_in_
     if isinstance(asked, str):
         return asked
-    n_pairs = count_pairs(n_columns)
+    n_pairs = count_pairs(len(names))
     if isinstance(asked, Integral):
         if asked > n_pairs:
             raise ValueError(
-                f"interactions={asked} was passed, but with n_features={n_columns} the number of "
+                f"interactions={asked} was passed, but with n_features={len(names)} the number of "
                 f"pairs is {n_pairs}. Pass a smaller number, or 'auto'."
             )
         return int(asked)
-    pairs = [_checked_pair(pair, column_names(student)) for pair in asked]
+    pairs = [_checked_pair(pair, names) for pair in asked]
     twice = [pair for k, pair in enumerate(pairs) if pair in pairs[:k]]
     if twice:
-        names = [column_names(student)[j] for j in twice[0]]
-        raise ValueError(f"interactions holds the pair {tuple(names)} twice. Pass every pair once.")
+        both = tuple(names[j] for j in twice[0])
+        raise ValueError(f"interactions holds the pair {both} twice. Pass every pair once.")
     return pairs
 
 

@@ -70,7 +70,9 @@ def additive(mixed):
 def distiller(mixed):
     X = mixed[0][["amount", "count", "flag"]].fillna(0.0)
     teacher = RandomForestClassifier(20, random_state=0)
-    distiller = DistilledClassifier(teacher, TreeStudentClassifier(5), augmentation=None)
+    distiller = DistilledClassifier(
+        teacher, TreeStudentClassifier(5), augmentation=None, label_correction=False
+    )
     return make_pipeline(StandardScaler(), distiller).fit(X, mixed[1]), X
 
 

@@ -183,8 +183,8 @@ def test_frames_with_categories_and_gaps_go_through(frame_of, rng):
     )
     teacher = HistGradientBoostingClassifier(categorical_features="from_dtype", max_iter=20)
     for student in (TreeStudentClassifier(), LinearStudentClassifier(), STUDENTS["mlp"]):
-        model = DistilledClassifier(teacher, student, random_state=0).fit(X, y)
-        assert model.score(X, y) > 0.9
+        model = DistilledClassifier(teacher, student, label_correction=False, random_state=0)
+        assert model.fit(X, y).score(X, y) > 0.9
         assert list(model.feature_names_in_) == ["amount", "city"]
         with pytest.raises(ValueError, match="feature names"):
             model.predict(X[["city", "amount"]])
@@ -297,7 +297,9 @@ def test_the_cache_knows_data_teacher_and_labelling_apart(tmp_path, binary_task,
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_grid_search_over_everything_in_a_pipeline(n_jobs, binary_task):
     X, y = binary_task
-    model = DistilledClassifier(RandomForestClassifier(20), TreeStudentClassifier(), random_state=0)
+    model = DistilledClassifier(
+        RandomForestClassifier(20), TreeStudentClassifier(), label_correction=False, random_state=0
+    )
     pipeline = make_pipeline(StandardScaler(), model)
     grid = {
         "distilledclassifier__temperature": [1.0, 3.0],
@@ -367,7 +369,9 @@ def test_a_tuple_keeps_a_pool_as_long_as_X_whole_in_a_grid_search(binary_task, r
             self.unlabelled.append(int((transfer_set.origin == 1).sum()))
             return super().distill(transfer_set, temperature, alpha)
 
-    model = DistilledClassifier(RandomForestClassifier(30, random_state=0), Recording())
+    model = DistilledClassifier(
+        RandomForestClassifier(30, random_state=0), Recording(), label_correction=False
+    )
     with sklearn.config_context(enable_metadata_routing=routing):
         search = GridSearchCV(model, {"temperature": [1.0]}, cv=2)
         search.fit(X[:300], y[:300], X_unlabeled=(X[300:],))
@@ -411,7 +415,9 @@ def test_classes_missing_from_folds_are_kept(multiclass_task):
     X, y = multiclass_task
     y = np.where(np.arange(len(y)) == 5, 7, y)  # one row of a fourth class
     teacher = GradientBoostingClassifier(n_estimators=5, random_state=0)
-    model = DistilledClassifier(teacher, LinearStudentClassifier()).fit(X, y)
+    model = DistilledClassifier(teacher, LinearStudentClassifier(), label_correction=False).fit(
+        X, y
+    )
     assert model.labelling_ == "cross_fit"
     assert model.predict_proba(X).shape == (600, 4)
     assert model.predict_proba(X)[:, 3].mean() < 0.02
@@ -671,7 +677,8 @@ class Noting(TreeStudentClassifier):
 def test_every_generation_learns_from_the_one_before(binary_task, forest):
     X, y = binary_task
     Noting.noted.clear()
-    model = DistilledClassifier(forest, Noting(6, random_state=0), generations=3).fit(X, y)
+    model = DistilledClassifier(forest, Noting(6, random_state=0), generations=3)
+    model.set_params(label_correction=False).fit(X, y)
     (first, given), (second, from_first), (third, from_second) = Noting.noted
     assert model.student_ is third
     np.testing.assert_allclose(from_first.margins[:, 1], first.decision_function(X))
@@ -692,7 +699,8 @@ def test_generations_of_networks_start_from_other_weights(binary_task, forest):
 def test_recalibration_is_judged_by_a_student_of_the_same_generation(binary_task, forest):
     X, y = binary_task
     Noting.noted.clear()
-    DistilledClassifier(forest, Noting(6), generations=2, temperature=2.0).fit(X, y)
+    model = DistilledClassifier(forest, Noting(6), generations=2, temperature=2.0)
+    model.set_params(label_correction=False).fit(X, y)
     assert len(Noting.noted) == 4
 
 

@@ -185,6 +185,7 @@ class TestInFit:
                 teacher,
                 LinearStudentClassifier(8),
                 temperature=temperature,
+                label_correction=False,
                 recalibration=rule,
             ).fit(*rows)
             assert len(fits) == expected
@@ -290,6 +291,7 @@ def test_calibration_is_judged_without_synthetic_rows_which_tell_of_those_held_o
         Counting(8),
         temperature=2.0,
         augmentation=Munge(size=2),
+        label_correction=False,
         random_state=0,
     ).fit(X, y, X_unlabeled=sharp(50, 1)[0])
     assert Counting.noted == [[300, 50, 600], [240, 50, 0]]

@@ -102,7 +102,7 @@ def pool_rows(n_samples=60):
     return np.random.default_rng(1).normal(size=(n_samples, 5))
 
 
-DEFAULTS = {"labelling": "cross_fit", "cv": 2, "random_state": 0}
+DEFAULTS = {"labelling": "cross_fit", "label_correction": False, "cv": 2, "random_state": 0}
 
 
 def distiller(teacher=None, student=None, **params):

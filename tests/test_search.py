@@ -1007,7 +1007,9 @@ def test_strings_several_classes_and_frames_are_fine(mixed_frame):
     frame, _, value = mixed_frame(300)
     labels = np.array(["low", "middle", "high"], dtype=object)[pd.qcut(value, 3, labels=False)]
     teacher = make_pipeline(ColumnSelector([0, 1, 2]), RandomForestClassifier(20, random_state=0))
-    search = search_trees(teacher, budget=Budget(columns=2)).fit(frame, labels)
+    plain = {"label_correction": False}
+    search = search_trees(teacher, budget=Budget(columns=2), distiller_params=plain)
+    search.fit(frame, labels)
     assert search.classes_.tolist() == ["high", "low", "middle"]
     assert set(search.columns_) <= set(frame.columns)
     assert list(search.student_[-1].feature_names_in_) == search.columns_
@@ -1191,6 +1193,7 @@ def test_the_numbers_of_columns_can_be_a_dimension_of_the_search(few_columns):
         RandomForestClassifier(30, min_samples_leaf=5),
         TreeStudentClassifier(16),
         n_columns=[1, 3, None],
+        distiller_params={"label_correction": False},
         **QUICK,
     ).fit(X, y)
     numbers = [each.costs.n_columns for each in search.candidates_]
@@ -1242,6 +1245,7 @@ def test_an_ebm_on_hard_labels_is_a_reference_where_interpret_is_installed(binar
     X, y = binary_task[0][:300, :2], binary_task[1][:300]
     weight = np.where(X[:, 0] > 0, 1.0, 3.0)
     more = {"references": "EBM", "budget": Budget(interactions=1, rules=4)}
+    more["distiller_params"] = {"label_correction": False}
     search = search_trees(RandomForestClassifier(5), **more).fit(X, y, sample_weight=weight)
     (ebm,) = search.reference_points_
     assert (ebm.kind, ebm.name) == ("EBM", "ExplainableBoostingClassifier")

@@ -58,7 +58,9 @@ TEACHERS = [
 
 
 def distilled(teacher, rows, y, **params):
-    model = DistilledClassifier(teacher, TreeStudentClassifier(4), labelling="direct", **params)
+    model = DistilledClassifier(
+        teacher, TreeStudentClassifier(4), labelling="direct", label_correction=False, **params
+    )
     return model.fit(rows, y)
 
 

@@ -443,7 +443,9 @@ class TestDocumentedTables:
         _, _, y = colours()
         seen = []
         spy = FunctionTransformer(lambda X: seen.append(type(X)) or X[["x"]].to_numpy())
-        DistilledClassifier(make_pipeline(spy, watched()), cv=2).fit(tables()["polars"], y)
+        DistilledClassifier(make_pipeline(spy, watched()), label_correction=False, cv=2).fit(
+            tables()["polars"], y
+        )
         assert set(seen) == {pl.DataFrame}
 
 
@@ -721,7 +723,7 @@ class TestExplainableBoosting:
         X, y = self.task()
         teacher = boosted_terms().fit(X, y)
         with pytest.warns(UserWarning, match="splits column 'x0' between"):
-            DistilledClassifier(teacher).fit(X + 100, y)
+            DistilledClassifier(teacher, label_correction=False).fit(X + 100, y)
 
     def test_attributions_are_refused_before_any_work(self):
         X, y = self.task()
@@ -734,7 +736,8 @@ class TestExplainableBoosting:
         X, y = self.task()
         fresh, observed = self.task(seed=1)
         teacher = boosted_terms().fit(X, y)
-        model = DistilledClassifier(teacher, random_state=0).fit(fresh, observed)
+        model = DistilledClassifier(teacher, label_correction=False, random_state=0)
+        model.fit(fresh, observed)
         report = fidelity_report(model, *self.task(seed=2))
         assert "terms" in str(report)
         path = tmp_path / "student.onnx"

@@ -209,9 +209,7 @@ def fit_additive(design, objective, ridge, unit, max_iter, tol, *, start=None, i
         hessians = design.hessians(objective.first_curvature)
         theta, n_iter = _minimise(design, objective, ridges, hessians, theta, max_iter, tol)
         return theta, ridges, n_iter
-    theta, ridges, freedom, hessians = _choose_ridges(
-        design, objective, unit, *start, FEW_PARABOLAS if is_rough else PARABOLAS
-    )
+    theta, ridges, freedom, hessians = _choose_ridges(design, objective, unit, *start, is_rough)
     if is_rough:
         return theta, ridges, 0
     kept = np.append(True, freedom[1:] >= LEAST_FREEDOM)
@@ -229,7 +227,7 @@ def fit_additive(design, objective, ridge, unit, max_iter, tol, *, start=None, i
     return found, ridges, n_iter
 
 
-def _choose_ridges(design, objective, unit, theta, ridges, n_parabolas):
+def _choose_ridges(design, objective, unit, theta, ridges, is_rough):
     """Choose a ridge per block; returns weights near the solution, ridges, freedom and Hessians.
 
     The freedom of a block are its effective degrees of freedom.
@@ -238,9 +236,10 @@ def _choose_ridges(design, objective, unit, theta, ridges, n_parabolas):
     losses, row_gradient = objective.loss(outputs)
     settled = SETTLED * objective.loss(0.0 * outputs + objective.start)[0].sum()
     before, of_hessians = np.inf, None
+    n_parabolas = FEW_PARABOLAS if is_rough else PARABOLAS
     for k in range(n_parabolas):
         curvature = objective.curvature(outputs)
-        if of_hessians is None or _changed(of_hessians, curvature):
+        if of_hessians is None or _change(of_hessians, curvature) > STALE:
             is_first = of_hessians is None and not np.any(theta[1:])
             of_hessians = objective.first_curvature if is_first else curvature
             hessians = design.hessians(of_hessians)
@@ -263,12 +262,15 @@ def _choose_ridges(design, objective, unit, theta, ridges, n_parabolas):
                 goal = solver.solve(right)
             ridges = _fellner_schall(design.block, goal, solver.freedom, dispersion, ridges, unit)
         solver = None
+    curvature = objective.curvature(outputs)
+    if not is_rough and _change(of_hessians, curvature) > STALE:
+        hessians = design.hessians(curvature)
     return theta, ridges, solver.freedom, hessians
 
 
-def _changed(before, now):
-    """Return whether curvatures of rows have changed so much that Hessians are stale."""
-    return np.abs(now - before).sum() > STALE * now.sum()
+def _change(before, now):
+    """Return by which share the curvatures of rows have changed."""
+    return np.abs(now - before).sum() / max(now.sum(), np.finfo(float).tiny)
 
 
 def _products(hessians, theta):

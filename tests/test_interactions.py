@@ -394,6 +394,16 @@ class TestFlatness:
         assert cost["auto"] < 0.2 * cost[1.0]
         assert loss("auto", 5) < loss(1.0, 5) - 0.01
 
+    def test_a_rare_class_among_columns_of_noise_is_found(self):
+        rng = np.random.default_rng(1)
+        X = rng.normal(size=(14_000, 20))
+        proba = expit(6 * X[:, 0] + 3 * X[:, 1] - 14)
+        y = (rng.random(len(X)) < proba).astype(int)
+        best = log_loss(y[7_000:], proba[7_000:])
+        for interactions in (0, 5):
+            student = LinearStudentClassifier(interactions=interactions).fit(X[:7_000], y[:7_000])
+            assert log_loss(y[7_000:], student.predict_proba(X[7_000:])) < 1.15 * best
+
     def test_a_pair_that_says_nothing_is_left_out_or_tiny(self, noisy_task):
         X, y, margins = noisy_task
         student = LinearStudentClassifier(interactions=4).fit(X[:800], y[:800])

@@ -33,9 +33,13 @@ SMALLEST_SQUARE = 1e-200
 #: Blocks with fewer effective degrees of freedom than this are left out: they are flat.
 LEAST_FREEDOM = 0.01
 
-#: The loss is approximated by a parabola at most this many times, or the second number of times
-#: for a rough result, until it changes by less than a share of that of the best constant.
-PARABOLAS, FEW_PARABOLAS, SETTLED = 6, 2, 5e-4
+#: The loss is approximated by a parabola, and ridges are chosen on it, until the loss changes by
+#: less than the last number, a share of that of the best constant; at most five times, or once for
+#: a rough result.
+ROUNDS, FEW_ROUNDS, SETTLED = 5, 1, 5e-4
+
+#: At most this many more steps are taken where the parabola is far off.
+SHORT_STEPS = 6
 
 #: Hessians are kept until the curvatures of the rows have changed by this share: the gradient is
 #: that of the loss, so the steps still lead to its minimum.
@@ -235,9 +239,9 @@ def _choose_ridges(design, objective, unit, theta, ridges, is_rough):
     outputs = design.outputs(theta)
     losses, row_gradient = objective.loss(outputs)
     settled = SETTLED * objective.loss(0.0 * outputs + objective.start)[0].sum()
-    before, of_hessians = np.inf, None
-    n_parabolas = FEW_PARABOLAS if is_rough else PARABOLAS
-    for k in range(n_parabolas):
+    before, of_hessians, n_rounds = np.inf, None, 0
+    most_rounds = FEW_ROUNDS if is_rough else ROUNDS
+    for n_steps in range(1, 2 + most_rounds + SHORT_STEPS):
         curvature = objective.curvature(outputs)
         if of_hessians is None or _change(of_hessians, curvature) > STALE:
             is_first = of_hessians is None and not np.any(theta[1:])
@@ -252,8 +256,10 @@ def _choose_ridges(design, objective, unit, theta, ridges, is_rough):
         losses, row_gradient = objective.loss(outputs)
         if not is_whole:  # far from their minimum, weights tell nothing of their ridges
             continue
-        if abs(before - losses.sum()) <= settled or k == n_parabolas - 1:
+        is_last = n_rounds == most_rounds or n_steps == 1 + most_rounds + SHORT_STEPS
+        if is_last or abs(before - losses.sum()) <= settled:
             break
+        n_rounds += 1
         before = losses.sum()
         dispersion = objective.dispersion(row_gradient, objective.curvature(outputs))
         for choice in range(CHOICES):

@@ -145,6 +145,7 @@ def compare(results):
         own = group.set_index("seed")
         of_teacher = by_seed.loc[data, teacher, "teacher", ""]
         hard = by_seed.loc[data, teacher, student, "hard"]
+        line["better_kl"] = (hard["kl"] - own["kl"]).mean()
         for score, greater in SCORES.items():
             better = (own[score] - hard[score]) * (1 if greater else -1)
             line[f"better_{score}"] = better.mean()

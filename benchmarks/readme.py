@@ -189,14 +189,16 @@ def quality(folder, args):
     }
     lines = [
         "| student | beats the same student on hard labels, ROC-AUC / average precision / log loss "
+        "| is closer to the teacher (KL) "
         "| median share of the gap to the teacher closed, where there is one |",
-        "|---|---|---|",
+        "|---|---|---|---|",
     ]
     for student, title in titles.items():
         own = compared[compared.student == student]
         wins = " / ".join(str(int((own[f"better_{score}"] > 0).sum())) for score in SCORES)
         gaps = " / ".join(f"{own[f'gap_{score}'].median():.2f}".lstrip("0") for score in SCORES)
-        lines.append(f"| `{title}` | {wins} of {len(own)} tables | {gaps} |")
+        closer = f"{(own.better_kl > 0).sum()} of {len(own)}"
+        lines.append(f"| `{title}` | {wins} of {len(own)} tables | {closer} | {gaps} |")
     return "\n".join(lines)
 
 

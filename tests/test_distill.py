@@ -261,7 +261,9 @@ def test_students_share_the_labels_of_one_teacher(tmp_path, binary_task, countin
 def test_a_cached_fit_is_the_same_and_says_that_the_teacher_is_gone(tmp_path, binary_task):
     X, y = binary_task
     model = DistilledClassifier(
-        RandomForestClassifier(25, random_state=0), memory=joblib.Memory(tmp_path, verbose=0)
+        RandomForestClassifier(25, random_state=0),
+        memory=joblib.Memory(tmp_path, verbose=0),
+        random_state=0,
     )
     first = clone(model).fit(X, y)
     second = clone(model).fit(X, y)

@@ -170,6 +170,7 @@ def test_true_shares_of_oversampled_rows_give_true_probabilities(student):
         RandomForestClassifier(30, random_state=0),
         student,
         prior_correction={0: 1 - share, 1: share},
+        label_correction=False,
         random_state=0,
     )
     with warnings.catch_warnings():
@@ -182,7 +183,10 @@ def test_folds_that_hold_copies_apart_are_not_called_honest():
     X, y = coin_flips()
     rows = oversampled(X, y)
     model = DistilledClassifier(
-        HistGradientBoostingClassifier(max_iter=5), TreeStudentClassifier(4), labelling="cross_fit"
+        HistGradientBoostingClassifier(max_iter=5),
+        TreeStudentClassifier(4),
+        labelling="cross_fit",
+        label_correction=False,
     )
     for cv, said in (
         (3, "held out together, so that"),

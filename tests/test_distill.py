@@ -340,7 +340,7 @@ def test_the_pool_goes_through_a_pipeline_with_transform_input(binary_task):
     with sklearn.config_context(enable_metadata_routing=True):
         pipeline = make_pipeline(
             StandardScaler(),
-            DistilledClassifier(RandomForestClassifier(20, random_state=0)),
+            DistilledClassifier(RandomForestClassifier(20, random_state=0), label_correction=False),
             transform_input=["X_unlabeled"],
         )
         pipeline.fit(X[:300] * 100 + 50, y[:300], X_unlabeled=X[300:] * 100 + 50)
@@ -397,7 +397,7 @@ def test_a_class_in_every_bag_is_cross_fitted_instead(binary_task):
     X, y = binary_task[0], np.arange(600) % 60 == 0
     teacher = RandomForestClassifier(30, random_state=0)
     weight = compute_sample_weight("balanced", y)
-    model = DistilledClassifier(teacher, prior_correction="auto")
+    model = DistilledClassifier(teacher, prior_correction="auto", label_correction=False)
     assert model.fit(X, y, sample_weight=weight).labelling_ == "cross_fit"
     asked = clone(model).set_params(labelling="oob")
     with pytest.warns(UserWarning, match="in the bag of every member"):

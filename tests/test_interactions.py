@@ -338,6 +338,18 @@ class TestPredictions:
                 values = weighted.decision_function, other.decision_function
             np.testing.assert_allclose(*(answer(X) for answer in values), atol=1e-9)
 
+    @pytest.mark.parametrize("seed", range(4))
+    @pytest.mark.parametrize("C", ["auto", 1.0])
+    def test_the_order_of_rows_does_not_matter_where_few_have_many_columns(self, C, seed):
+        rng = np.random.default_rng(seed)
+        X, y = rng.normal(size=(15, 30)), rng.permutation(np.repeat([0, 1, 2], 5))
+        order = rng.permutation(15)
+        student = LinearStudentClassifier(C=C, tol=0.0)
+        one, other = (clone(student).fit(X[rows], y[rows]) for rows in (slice(None), order))
+        np.testing.assert_allclose(
+            one.decision_function(X), other.decision_function(X), rtol=1e-7, atol=1e-8
+        )
+
     def test_the_unit_of_values_is_the_unit_of_tables(self, frame):
         X, margins = frame
         student = LinearStudentRegressor(interactions=3)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.base import clone
-from sklearn.datasets import make_friedman1, make_regression
+from sklearn.datasets import load_digits, make_friedman1, make_regression
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import (
     GradientBoostingClassifier,
@@ -22,6 +22,7 @@ from skdistill import (
     DistilledRegressor,
     LinearStudentClassifier,
     TreeStudentClassifier,
+    TreeSumStudentClassifier,
 )
 from skdistill.soft_labels import margins_from_decision, proba_from_margins
 from skdistill.stacking import stack_margins, stack_predictions
@@ -163,7 +164,7 @@ class TestDistiller:
         X, y = curved_task
 
         class Counting(TreeStudentClassifier):
-            gains_from_label_correction = True
+            is_readable = False  # and so as good as a large student
             fits = 0
 
             def distill(self, *args, **kwargs):
@@ -179,6 +180,18 @@ class TestDistiller:
         assert always.label_correction_.lead > 3
         plain = clone(model).set_params(label_correction=False).fit(X, y)
         np.testing.assert_array_equal(model.predict_proba(X), plain.predict_proba(X))
+
+    def test_a_readable_student_learns_from_labels_that_are_as_sure_as_they_should_be(self):
+        X, y = load_digits(return_X_y=True)
+        forest = RandomForestClassifier(50, random_state=0).fit(X[:900], y[:900])  # too flat
+        model = DistilledClassifier(forest, TreeSumStudentClassifier(15), recalibration=False)
+        model.fit(X[:900], y[:900])
+        found = model.label_correction_
+        assert found.teacher_weight > 2
+        assert min(found.lead, found.gain) > 3
+        plain = clone(model).set_params(label_correction=False).fit(X[:900], y[:900])
+        losses = [log_loss(y[900:], each.predict_proba(X[900:])) for each in (model, plain)]
+        assert losses[0] < 0.95 * losses[1]
 
     def test_students_with_little_to_gain_are_left_alone(self, linear_task):
         X, y = linear_task

@@ -646,7 +646,7 @@ class TestLeak:
         if container != "array":
             X, pool = (frame_of(container, table) for table in (X, pool))
         with pytest.warns(UserWarning, match=f"{share:.0%} of the labelled rows also") as record:
-            DistilledClassifier(teacher).fit(X, y, X_unlabeled=pool)
+            DistilledClassifier(teacher, label_correction=False).fit(X, y, X_unlabeled=pool)
         assert len(record) == 1
         assert record[0].filename == __file__
 
@@ -654,7 +654,9 @@ class TestLeak:
         X = np.random.default_rng(0).integers(0, 1000, size=(120, 3))
         teacher = HistGradientBoostingClassifier(max_iter=3)
         with pytest.warns(UserWarning, match="100% of the labelled rows"):
-            DistilledClassifier(teacher).fit(X, y, X_unlabeled=X.astype(np.float32))
+            DistilledClassifier(teacher, label_correction=False).fit(
+                X, y, X_unlabeled=X.astype(np.float32)
+            )
 
     def test_rows_with_strings_and_missing_values_warn(self, X, y):
         X[::3, 1] = np.nan
@@ -662,15 +664,19 @@ class TestLeak:
         table["s"] = pd.Categorical(np.array(["x", "y", None], dtype=object)[np.arange(120) % 3])
         teacher = HistGradientBoostingClassifier(max_iter=3)
         with pytest.warns(UserWarning, match="100% of the labelled rows"):
-            DistilledClassifier(teacher).fit(table, y, X_unlabeled=table[::-1])
+            DistilledClassifier(teacher, label_correction=False).fit(
+                table, y, X_unlabeled=table[::-1]
+            )
 
     def test_rows_marked_with_minus_one_warn(self, teacher, X, y):
         marked = np.concatenate([y, np.full(len(y), -1)])
         with pytest.warns(UserWarning, match="100% of the labelled rows"):
-            DistilledClassifier(teacher).fit(np.concatenate([X, X]), marked)
+            DistilledClassifier(teacher, label_correction=False).fit(np.concatenate([X, X]), marked)
 
     def test_a_clean_pool_does_not_warn(self, teacher, X, y):
-        model = DistilledClassifier(teacher).fit(X, y, X_unlabeled=pool_rows())
+        model = DistilledClassifier(teacher, label_correction=False).fit(
+            X, y, X_unlabeled=pool_rows()
+        )
         assert model.transfer_summary_["unlabelled"]["rows"] == 60
 
     @pytest.mark.parametrize(("n_levels", "n_pool"), [(3, 300), (6, 300), (6, 3000), (12, 3000)])
@@ -680,7 +686,7 @@ class TestLeak:
         y = rng.integers(0, 2, size=300)
         teacher = HistGradientBoostingClassifier(max_iter=3)
         assert np.isin(row_hashes(X), row_hashes(pool)).mean() > 0.5
-        DistilledClassifier(teacher).fit(X, y, X_unlabeled=pool)
+        DistilledClassifier(teacher, label_correction=False).fit(X, y, X_unlabeled=pool)
 
     def test_a_leak_of_rows_some_of_which_recur_by_nature_warns(self):
         rng = np.random.default_rng(0)
@@ -688,7 +694,7 @@ class TestLeak:
         y = rng.integers(0, 2, size=300)
         teacher = HistGradientBoostingClassifier(max_iter=3)
         with pytest.warns(UserWarning, match="of the labelled rows also"):
-            DistilledClassifier(teacher).fit(X, y, X_unlabeled=X)
+            DistilledClassifier(teacher, label_correction=False).fit(X, y, X_unlabeled=X)
 
     def test_sparse_rows_in_a_sparse_pool_warn(self, X, y):
         X = sp.csr_matrix(np.where(np.abs(X) < 0.5, 0.0, X))

@@ -78,7 +78,9 @@ def test_names_that_a_scaler_keeps_do_not_hide_it():
     model = make_pipeline(
         scaler,
         DistilledClassifier(
-            RandomForestClassifier(20, random_state=0).fit(X, Y), labelling="direct"
+            RandomForestClassifier(20, random_state=0).fit(X, Y),
+            labelling="direct",
+            label_correction=False,
         ),
     )
     with pytest.warns(UserWarning, match=f"{SEEN} between .* have 0 to 1 there"):

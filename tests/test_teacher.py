@@ -841,7 +841,9 @@ class TestCrossFit:
 
     def test_a_distiller_asks_no_clone_about_its_own_rows(self):
         X, y = labelled_rows(CLASSES["three gaps"])
-        model = DistilledClassifier(Memoriser(), Recorder(), labelling="cross_fit").fit(X, y)
+        model = DistilledClassifier(
+            Memoriser(), Recorder(), labelling="cross_fit", label_correction=False
+        ).fit(X, y)
         assert model.labelling_ == "cross_fit"
         assert_allclose(proba_from_margins(model.student_.transfer_set_.margins), 1 / 3)
 
@@ -1115,7 +1117,9 @@ class TestLabelling:
         teacher, _, _ = fitted_forest
         X_new = new_rows()
         y_new = teacher.predict(X_new)
-        model = DistilledClassifier(teacher, Recorder(), labelling="direct").fit(X_new, y_new)
+        model = DistilledClassifier(
+            teacher, Recorder(), labelling="direct", label_correction=False
+        ).fit(X_new, y_new)
         expected = wrapped(teacher, y_new).margins(X_new)
         assert_array_equal(model.student_.transfer_set_.margins, expected)
 
@@ -1210,10 +1214,18 @@ class TestLabelling:
         X, y = labelled_rows(CLASSES["three gaps"])
         teacher = make().fit(X, y)
         X_new = new_rows()
-        assert DistilledClassifier(teacher).fit(X, y).labelling_ == "oob"
-        assert DistilledClassifier(teacher).fit(X_new, y).labelling_ == "direct"
+        assert DistilledClassifier(teacher, label_correction=False).fit(X, y).labelling_ == "oob"
+        assert (
+            DistilledClassifier(teacher, label_correction=False).fit(X_new, y).labelling_
+            == "direct"
+        )
         with pytest.warns(UserWarning, match="on a part of them"):
-            assert DistilledClassifier(teacher).fit(X[:100], y[:100]).labelling_ == "direct"
+            assert (
+                DistilledClassifier(teacher, label_correction=False)
+                .fit(X[:100], y[:100])
+                .labelling_
+                == "direct"
+            )
 
     def test_auto_for_a_fitted_boosting_is_direct(self):
         X, y = labelled_rows(CLASSES["three gaps"])
@@ -1369,8 +1381,18 @@ class TestPipelines:
         X, y = self.coin_flips()
         teacher = make_pipeline(*steps(), forest(50))
         assert not learns_from_y(teacher, X, y)
-        assert DistilledClassifier(teacher, random_state=0).fit(X, y).labelling_ == "oob"
-        assert DistilledClassifier(teacher.fit(X, y), random_state=0).fit(X, y).labelling_ == "oob"
+        assert (
+            DistilledClassifier(teacher, random_state=0, label_correction=False)
+            .fit(X, y)
+            .labelling_
+            == "oob"
+        )
+        assert (
+            DistilledClassifier(teacher.fit(X, y), random_state=0, label_correction=False)
+            .fit(X, y)
+            .labelling_
+            == "oob"
+        )
 
     def test_steps_that_draw_random_numbers_without_a_seed_are_cross_fitted(self):
         X, y = self.coin_flips()
@@ -1486,7 +1508,9 @@ class TestAnswersByName:
         teacher = hist_boosting().fit(X[:300], y[:300])
         teacher.classes_ = teacher.classes_[::-1]
         with pytest.warns(UserWarning, match=r"ranks class 'ash' worse than chance: .* is 0\.[01]"):
-            DistilledClassifier(teacher, labelling="direct").fit(X[300:], y[300:])
+            DistilledClassifier(teacher, labelling="direct", label_correction=False).fit(
+                X[300:], y[300:]
+            )
 
     def test_values_that_fall_where_they_should_rise_are_noticed(self):
         X = new_rows(400)

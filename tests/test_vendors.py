@@ -637,7 +637,9 @@ class TestExplainableBoosting:
         fresh, _ = self.task(n_classes, seed=1)
         teacher = boosted_terms()
         teacher = teacher.fit(*self.task(n_classes, seed=2)) if is_fitted else teacher
-        model = DistilledClassifier(teacher, TreeStudentClassifier(64), cv=2, random_state=0)
+        model = DistilledClassifier(
+            teacher, TreeStudentClassifier(64), cv=2, label_correction=False, random_state=0
+        )
         model.fit(X, y)
         assert model.labelling_ == ("direct" if is_fitted else "cross_fit")
         assert (model.predict(fresh) == model.teacher_.predict(fresh)).mean() > 0.75
@@ -647,7 +649,9 @@ class TestExplainableBoosting:
         halves = [boosted_terms(interactions=0).fit(X[i::2], y[i::2]) for i in (0, 1)]
         merged = pytest.importorskip("interpret.glassbox").merge_ebms(halves)  # lacks parameters
         fresh, _ = self.task(seed=1)
-        model = DistilledClassifier(merged, TreeStudentClassifier(64), random_state=0).fit(fresh, y)
+        model = DistilledClassifier(
+            merged, TreeStudentClassifier(64), label_correction=False, random_state=0
+        ).fit(fresh, y)
         assert (model.predict(X) == merged.predict(X)).mean() > 0.75
 
     def test_a_student_follows_a_regressor(self):

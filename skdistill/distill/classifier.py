@@ -113,10 +113,11 @@ class DistilledClassifier(ClassifierDistiller):
         fitted to those alone, each without one fold of `cv`, and the student learns from the
         weighted sum of the margins of teacher and clones that predicts the observed classes best.
 
-        - "auto": for the students of this package, if the teacher is no better than the clones,
-          and significantly worse than the sum, on at least 100 labelled rows. Gain and cost are in
+        - "auto": for the students of this package, if the teacher is significantly worse than the
+          sum, on at least 100 labelled rows. A network follows a teacher that is better than its
+          clones as it is, which takes one such fit instead of `cv`. Gain and cost are in
           ``label_correction_``; warns if one label in ten or more differs in its most probable
-          class from the teacher. A teacher that is clearly better takes one such fit, others `cv`.
+          class from the teacher.
         - True: always. The student may become better than its teacher, and less like it.
         - False: never. The student imitates the teacher.
 

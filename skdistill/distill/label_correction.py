@@ -1,4 +1,4 @@
-"""Correct a teacher's labels where it is no better than a student of the observed classes."""
+"""Correct a teacher's labels where the observed classes say how they can be better."""
 
 import warnings
 from dataclasses import dataclass, field
@@ -27,8 +27,9 @@ from skdistill.weighted_statistics import z_score
 #: Corrected labels that agree less with the teacher's lead to a warning.
 ALIKE = 0.9
 
-#: A teacher is followed without correction if its loss is lower than the students' by more than
-#: this share: they have fewer rows than the final student, which does not quite reach its teacher.
+#: A network follows a teacher without correction if its loss is lower than the students' by more
+#: than this share: they have fewer rows than the final student, which does not quite reach its
+#: teacher.
 LEAST_LEAD = 0.02
 
 
@@ -111,10 +112,13 @@ def correct_labels(student, transfer_set, rule, cv):
 
     Clones of the student are fitted to the observed classes, each without one fold of the labelled
     rows. Their outputs and the teacher's are stacked so that the observed classes are predicted
-    best. The rule "auto" corrects only if the teacher is not significantly better than the students
-    (by more than 2 % of their loss) and significantly worse than both combined. Wolpert, "Stacked
-    Generalization", Neural Networks 1992, doi:10.1016/S0893-6080(05)80023-1.
+    best. The rule "auto" corrects only if the teacher is significantly worse than both combined
+    and, unless the student is readable, not significantly better than the students (by more than
+    2 % of their loss). A network can follow such a teacher; a readable student cannot, and gains
+    from labels that are as sure as they should be. Wolpert, "Stacked Generalization", Neural
+    Networks 1992, doi:10.1016/S0893-6080(05)80023-1.
     """
+    may_follow = rule == "auto" and not stated(student, "is_readable")
     is_labelled = transfer_set.origin == 0
     labelled = transfer_set.take(is_labelled)
     unchanged = None, None
@@ -123,10 +127,12 @@ def correct_labels(student, transfer_set, rule, cv):
     if rule == "auto" and are_few(labelled):
         return unchanged
     for held_out, students in held_out_margins(student, labelled, cv):  # noqa: B007
-        if rule == "auto" and lead_of_teacher(labelled, held_out, LEAST_LEAD) > CLEAR:
+        if may_follow and lead_of_teacher(labelled, held_out, LEAST_LEAD) > CLEAR:
             return unchanged
     correction = _stack(labelled, held_out, tuple(students))
-    if rule == "auto" and not (correction.lead < SIGNIFICANT < correction.gain):
+    if may_follow and correction.lead >= SIGNIFICANT:
+        return unchanged
+    if rule == "auto" and correction.gain <= SIGNIFICANT:
         return unchanged
     left_out = np.isnan(held_out[:, 0])  # some splitters do not test all rows
     if left_out.any():

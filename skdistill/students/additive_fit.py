@@ -16,6 +16,7 @@ import scipy.sparse as sp
 from scipy.linalg import cho_solve, cholesky, solve_triangular
 from scipy.linalg.lapack import dtrtri
 from scipy.optimize import minimize
+from scipy.sparse.linalg import LinearOperator, cg
 
 #: Rows on which the curvature is estimated.
 CURVATURE_ROWS = 20_000
@@ -56,6 +57,13 @@ SHARES = 0.5 ** np.arange(8)
 
 #: Matrices with more entries than this in all are shared by the outputs.
 MOST_ENTRIES = 10**8
+
+#: Digits that are kept of the logarithms of ridges.
+GRID = 4
+
+#: A last Newton step solves its equations to this share, with at most so many products with the
+#: Hessian, which are differences of gradients over this distance.
+POLISHED, MOST_POLISHING, DIFFERENCE = 1e-3, 20, 1e-4
 
 #: The logarithms of ridges change by this many times what the method says, as its steps are short.
 LONGER = 1.7
@@ -271,7 +279,13 @@ def _choose_ridges(design, objective, unit, theta, ridges, is_rough):
     curvature = objective.curvature(outputs)
     if not is_rough and _change(of_hessians, curvature) > STALE:
         hessians = design.hessians(curvature)
-    return theta, ridges, solver.freedom, hessians
+    return theta, _rounded(ridges), solver.freedom, hessians
+
+
+def _rounded(ridges):
+    """Round ridges to a grid, so that the order of rows, which changes last digits, does not."""
+    exponent = np.log(np.maximum(ridges, np.finfo(float).tiny))
+    return np.where(ridges > 0, np.exp(np.round(exponent, GRID)), 0.0)
 
 
 def _change(before, now):
@@ -386,4 +400,22 @@ def _minimise(design, objective, ridges, hessians, theta, max_iter, tol):
         method="L-BFGS-B",
         options={"maxiter": max_iter, "maxfun": 10 * max_iter, "gtol": tol, "ftol": 0.0},
     )
-    return divided(found.x.reshape(shape), "T"), int(found.nit)
+    polished = _polished(found.x, lambda scaled: loss_and_gradient(scaled)[1], total)
+    return divided(polished.reshape(shape), "T"), int(found.nit)
+
+
+def _polished(x, gradient_at, total):
+    """Take a Newton step that needs no values, whose rounding ends a line search too early.
+
+    The Hessian times ``total`` is close to the identity; its products are differences of gradients.
+    """
+    gradient = gradient_at(x)
+
+    def product(direction):
+        size = DIFFERENCE / max(np.linalg.norm(direction), np.finfo(float).tiny)
+        return (gradient_at(x + size * direction) - gradient) * (total / size)
+
+    hessian = LinearOperator((len(x), len(x)), product, dtype=np.float64)
+    step, _ = cg(hessian, -total * gradient, rtol=POLISHED, maxiter=MOST_POLISHING)
+    there = gradient_at(x + step)
+    return x + step if np.linalg.norm(there) < np.linalg.norm(gradient) else x

@@ -69,3 +69,42 @@ def make_mixed_frame(n=400, seed=0):
     score = (frame["amount"].fillna(300) > 100) + 2.0 * (frame["kind"] == "b")
     score = score + (frame["city"].isna()) + 0.2 * frame["count"]
     return frame, (score > score.median()).to_numpy().astype(int), score.to_numpy()
+
+
+@pytest.fixture(scope="session")
+def students(mixed_frame):
+    """One fitted student of every kind; the classifiers with three string classes."""
+    pytest.importorskip("skorch")
+    from skdistill import (
+        LinearStudentClassifier,
+        LinearStudentRegressor,
+        MLPStudentClassifier,
+        MLPStudentRegressor,
+        SoftTreeStudentClassifier,
+        TreeStudentClassifier,
+        TreeStudentRegressor,
+        TreeSumStudentClassifier,
+        TreeSumStudentRegressor,
+    )
+
+    mlp = {"hidden_layer_sizes": (16,), "max_epochs": 3, "random_state": 0}
+    named = (("amount", "city"), (0, 1), ("flag", "city"))
+    frame, _, values = mixed_frame()
+    joint = 5 * ((frame["amount"] > 100) & (frame["city"] == "Graz")).to_numpy()
+    classes = np.array(["low", "mid", "hïgh"], dtype=object)
+    classes = classes[(values > 1.5).astype(int) + (values > 3)]
+    return {
+        "tree": TreeStudentClassifier(random_state=3).fit(frame, classes),
+        "tree_regressor": TreeStudentRegressor(max_depth=4).fit(frame, values),
+        "linear": LinearStudentClassifier(8, max_categories=3).fit(frame, classes),
+        "linear_regressor": LinearStudentRegressor(np.int64(6), C=2.0).fit(frame, values),
+        "mlp": MLPStudentClassifier(**mlp).fit(frame, classes),
+        "mlp_regressor": MLPStudentRegressor(**mlp).fit(frame, values),
+        "soft_tree": SoftTreeStudentClassifier(2, max_epochs=3, random_state=0).fit(frame, classes),
+        "pairs": LinearStudentClassifier(8, interactions=7, max_categories=3).fit(frame, classes),
+        "pairs_regressor": LinearStudentRegressor(6, interactions=named, interaction_bins=3).fit(
+            frame, values + joint
+        ),
+        "tree_sum": TreeSumStudentClassifier(9).fit(frame, classes),
+        "tree_sum_regressor": TreeSumStudentRegressor().fit(frame, values),
+    }

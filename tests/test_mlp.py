@@ -10,10 +10,17 @@ import sys
 import numpy as np
 import pytest
 import torch
+from sklearn.ensemble import RandomForestClassifier
 from skorch.callbacks import Callback, EarlyStopping, EpochTimer, GradientNormClipping
 from skorch.dataset import Dataset
 
-from skdistill import MLPStudentClassifier, MLPStudentRegressor, TransferSet, lean_scorer
+from skdistill import (
+    DistilledClassifier,
+    MLPStudentClassifier,
+    MLPStudentRegressor,
+    TransferSet,
+    lean_scorer,
+)
 from skdistill.soft_labels import LOSSES, SoftTargets, distillation_loss
 from skdistill.students.network_training.batches import Batches
 from skdistill.students.network_training.losses import pack_distillation
@@ -102,6 +109,12 @@ def test_a_device_that_is_not_there_raises_and_names_those_that_are(binary_task)
 def test_impossible_layers_raise(sizes, binary_task):
     with pytest.raises(ValueError, match="hidden_layer_sizes is"):
         MLPStudentClassifier(sizes).fit(*binary_task)
+
+
+def test_impossible_layers_are_refused_before_the_teacher_is_fitted(binary_task, monkeypatch):
+    monkeypatch.setattr(RandomForestClassifier, "fit", lambda *args, **kwargs: pytest.fail("fit"))
+    with pytest.raises(ValueError, match="hidden_layer_sizes is"):
+        DistilledClassifier(RandomForestClassifier(), MLPStudentClassifier((0,))).fit(*binary_task)
 
 
 def test_no_hidden_layer_is_a_linear_model_and_an_integer_is_one_layer(binary_task):

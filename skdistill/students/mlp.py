@@ -5,6 +5,7 @@ from numbers import Integral
 import numpy as np
 from sklearn.utils import gen_batches
 
+from skdistill.messages import shown
 from skdistill.parameters import Interval
 from skdistill.soft_labels import free_outputs
 from skdistill.students.base import StudentRegressor, centre_and_spread
@@ -72,6 +73,20 @@ class _MLPStudent(TrainedInEpochs):
     @classmethod
     def sizes(cls, n_columns, max_leaves=None, max_interactions=None):
         return [cls(layers, n_bins=n_bins) for layers, n_bins in SEARCHED_SIZES]
+
+    def layer_sizes(self):
+        """List the widths of the hidden layers; ValueError if they are none."""
+        sizes = np.atleast_1d(self.hidden_layer_sizes).tolist()
+        if any(not isinstance(size, int) or size < 1 for size in sizes):
+            raise ValueError(
+                f"hidden_layer_sizes is {shown(self.hidden_layer_sizes)}; the width of every "
+                "hidden layer was expected, as integers of at least 1, such as (128, 128)."
+            )
+        return sizes
+
+    def _validate_params(self):
+        super()._validate_params()
+        self.layer_sizes()
 
     def short_name(self):
         layers = self.hidden_layer_sizes

@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from skdistill.messages import shown
 from skdistill.students.encoding import LEVEL, MISSING
 
 
@@ -95,18 +94,8 @@ def network_of(student, start=None):
     It predicts the outputs of the best constant model, `start`; None for the student's own weights.
     """
     if start is not None:
-        return EncodedMLP(student.encoding_, _hidden_layer_sizes(student), start)
+        return EncodedMLP(student.encoding_, student.layer_sizes(), start)
     sizes = [len(intercept) for intercept in student.intercepts_[:-1]]
     network = EncodedMLP(student.encoding_, sizes, student.intercepts_[-1])
     network.set_weights(student.coefs_, student.intercepts_)
     return network
-
-
-def _hidden_layer_sizes(student):
-    sizes = np.atleast_1d(student.hidden_layer_sizes).tolist()
-    if any(not isinstance(size, int) or size < 1 for size in sizes):
-        raise ValueError(
-            f"hidden_layer_sizes is {shown(student.hidden_layer_sizes)}; the width of every hidden "
-            "layer was expected, as integers of at least 1, such as (128, 128)."
-        )
-    return sizes

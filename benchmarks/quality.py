@@ -8,7 +8,8 @@ gap between hard labels and the teacher that distillation closes, and where it l
 by more than two standard errors of the paired difference. ``--csv`` keeps every line.
 
 Ways: ``default``; ``imitate`` and ``pool`` never and always correct the teacher's labels; ``soft``
-and ``munge`` imitate without and with synthetic rows, whatever the student.
+and ``munge`` imitate without and with synthetic rows, whatever the student. With ``--labelled``
+only so many training rows have their label, and ``unlabelled`` is the default with the others, too.
 """
 
 import argparse
@@ -45,6 +46,7 @@ WAYS = {
     "default": {},
     "imitate": {"label_correction": False},
     "pool": {"label_correction": True},
+    "unlabelled": {},
 }
 
 
@@ -101,6 +103,11 @@ def measure(y, proba, teacher_proba, classes):
 def run_table(name, path, seed, args, memory, write):
     """Fit every student on hard labels, then by every teacher in every way."""
     X, X_test, y, y_test = read_table(path, args.rows, seed)
+    rest = None
+    if args.labelled:
+        X, rest, y, _ = train_test_split(
+            X, y, train_size=args.labelled, stratify=y, random_state=seed
+        )
     classes = np.unique(y)
     students = {kind: make_student(kind, seed) for kind in args.students}
     hard = {kind: timed_fit(student, X, y, X_test) for kind, student in students.items()}
@@ -121,15 +128,16 @@ def run_table(name, path, seed, args, memory, write):
                     **WAYS[way],
                     **args.options,
                 )
-                fitted[kind, way] = timed_fit(model, X, y, X_test)
+                more = {"X_unlabeled": rest} if way == "unlabelled" else {}
+                fitted[kind, way] = timed_fit(model, X, y, X_test, **more)
         for (kind, way), (proba, seconds) in fitted.items():
             scores = measure(y_test, proba, teacher_proba, classes)
             write(name, teacher_kind, seed, kind, way, scores, seconds)
 
 
-def timed_fit(model, X, y, X_test):
+def timed_fit(model, X, y, X_test, **more):
     start = time.perf_counter()
-    proba = model.fit(X, y).predict_proba(X_test)
+    proba = model.fit(X, y, **more).predict_proba(X_test)
     return proba, time.perf_counter() - start
 
 
@@ -196,6 +204,7 @@ def parse_args():
     parser.add_argument("--data", type=Path, required=True, help="folder of Parquet files")
     parser.add_argument("--tables", nargs="*", help="names of the tables, default all")
     parser.add_argument("--rows", type=int, default=20_000, help="rows per table, 0 for all")
+    parser.add_argument("--labelled", type=int, help="rows with a label, default all for training")
     parser.add_argument("--trees", type=int, default=500, help="trees of the forest teacher")
     parser.add_argument("--seeds", type=int, nargs="*", default=[0])
     parser.add_argument("--teachers", nargs="*", default=["forest", "lightgbm"])
@@ -208,6 +217,8 @@ def parse_args():
         "--csv", type=Path, help="file for every line; a run that was stopped goes on where it was"
     )
     args = parser.parse_args()
+    if "unlabelled" in args.ways and not args.labelled:
+        parser.error("the way unlabelled needs --labelled: the others have no label.")
     args.options = {} if args.alpha is None else {"alpha": args.alpha}
     return args
 

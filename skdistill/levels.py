@@ -5,7 +5,9 @@ text and a number are the same if the text is the number as Python writes it: "1
 are 1, "01" and "1e0" are not, and as texts "1" and "1.0" are two. NumPy is not needed.
 """
 
+import warnings
 from collections import Counter
+from contextlib import contextmanager
 
 from skdistill.messages import warn_caller
 
@@ -71,6 +73,14 @@ def warn_of_unknown_levels(columns):
             f"Most categories are unknown to the student. {' '.join(told)} Unknown categories are "
             "scored alike, as rare or missing ones. Pass the categories that it was fitted on."
         )
+
+
+@contextmanager
+def silent_about_unknown_levels():
+    """Silence `warn_of_unknown_levels` for rows that the user did not choose."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Most categories are unknown to the student")
+        yield
 
 
 def _same_as(level):

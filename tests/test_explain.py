@@ -293,6 +293,17 @@ def test_sampled_values_are_those_of_the_exact_explainer_of_shap(binary_task):
         assert np.abs(found - expected).max() < 0.02 * np.abs(expected).max()
 
 
+def test_mixtures_of_rows_with_an_unknown_level_warn_of_nothing(rng):
+    frame = pd.DataFrame(rng.normal(size=(300, 6)), columns=list("abcdef"))
+    frame["city"] = rng.choice(["Graz", "Linz", None], 300, p=[0.3, 0.3, 0.4])
+    y = ((frame["a"] > 0) & (frame["city"] == "Graz") | (frame["b"] > 0.5)).astype(int)
+    student = TreeSumStudentClassifier(9).fit(frame, y)
+    rows = frame[:4].copy()
+    rows["city"] = ["Wien", "Graz", "Graz", "Linz"]
+    student.predict_proba(rows)  # no warning: it is one cell of four
+    assert np.isfinite(explain(student, rows, background=frame, random_state=0).values).all()
+
+
 @pytest.mark.filterwarnings("ignore:Most categories are unknown")
 @pytest.mark.parametrize("output", ["probability", "log_odds"])
 @pytest.mark.parametrize(

@@ -562,6 +562,7 @@ class TestBadInput:
             ([3], "holds 3; pairs of columns were expected"),
             ([(0.0, 1.0)], "holds the column 0.0"),
             ([(True, "code")], "holds the column True"),
+            (True, "interactions=True was passed; a number of pairs, a list of pairs or 'auto'"),
             ([({}, "code")], "holds the column {}"),
         ],
     )

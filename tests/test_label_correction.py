@@ -193,6 +193,32 @@ class TestDistiller:
         losses = [log_loss(y[900:], each.predict_proba(X[900:])) for each in (model, plain)]
         assert losses[0] < 0.95 * losses[1]
 
+    @pytest.mark.parametrize(
+        "student", [LinearStudentClassifier(interactions=2), TreeSumStudentClassifier()]
+    )
+    def test_a_teacher_that_labels_the_rows_of_its_fit_directly_is_not_made_surer(self, student):
+        rng = np.random.default_rng(0)
+        X = rng.normal(size=(800, 6))
+        margins = margins_from_decision(X[:, 0] + np.sin(2 * X[:, 1]) + X[:, 2] * X[:, 3])
+        y = (rng.random(800) < proba_from_margins(margins)[:, 1]).astype(int)
+        teacher = GradientBoostingClassifier(n_estimators=200, random_state=0).fit(X, y)
+        model = DistilledClassifier(teacher, student)
+        with pytest.warns(UserWarning, match="fitted on the very rows"):
+            model.fit(X, y)
+        assert model.labelling_ == "direct"
+        assert model.label_correction_ is None
+
+    @pytest.mark.parametrize("task", [RandomForestClassifier, GradientBoostingRegressor])
+    def test_too_few_rows_for_folds_raise_in_our_words(self, task):
+        X, y = np.arange(4.0).reshape(2, 2), [0, 1]
+        if task is RandomForestClassifier:
+            model = DistilledClassifier(task(3), LinearStudentClassifier(), label_correction=True)
+        else:
+            X, y = X[:1], [0.5]
+            model = DistilledRegressor(task(), label_correction=True, labelling="cross_fit")
+        with pytest.raises(ValueError, match="cannot be divided into folds; pass more labelled"):
+            model.fit(X, y)
+
     def test_students_with_little_to_gain_are_left_alone(self, linear_task):
         X, y = linear_task
         model = DistilledClassifier(overfitted(), LogisticRegression(), cv=3).fit(X[:500], y[:500])

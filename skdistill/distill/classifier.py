@@ -114,16 +114,16 @@ class DistilledClassifier(ClassifierDistiller):
         weighted sum of the margins of teacher and clones that predicts the observed classes best.
 
         - "auto": for the students of this package, if the teacher is significantly worse than the
-          sum, on at least 100 labelled rows. A network follows a teacher that is better than its
-          clones as it is, which takes one such fit instead of `cv`. Gain and cost are in
-          ``label_correction_``; warns if one label in ten or more differs in its most probable
-          class from the teacher.
+          sum, on at least 100 labelled rows. A teacher that is better than the clones is followed
+          as it is, which takes one such fit instead of `cv`, by a network, and by all if it labels
+          directly. Gain and cost are in ``label_correction_``; warns if one label in ten or more
+          differs in its most probable class from the teacher.
         - True: always. The student may become better than its teacher, and less like it.
         - False: never. The student imitates the teacher.
 
         With ``alpha`` 1 or 0 nothing is corrected: the first is pure imitation, the second makes no
         use of the teacher. A teacher that labels directly the rows it was fitted on looks perfect
-        there, and so is not corrected either.
+        there, and so "auto" does not correct it either.
     cv : int, cross-validation generator or iterable, default=5
         Folds of "cross_fit", as in scikit-learn, and of `label_correction`; for the former every
         row must be in one test fold.

@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.base import is_classifier
 
 from skdistill.columns import take_rows
+from skdistill.levels import silent_about_unknown_levels
 from skdistill.soft_labels import log_losses, margins_from_decision
 from skdistill.stacking import squared_errors
 from skdistill.students.fitting import distill_classifier, distill_regressor
@@ -43,12 +44,16 @@ def held_out_margins(student, labelled, cv):
 
 
 def margins_of(student, X):
-    """Return the margins of a fitted student; in regression its predictions, as one column."""
-    if is_classifier(student):
+    """Return the margins of a fitted student; in regression its predictions, as one column.
+
+    Levels that its fold lacked are no news: the final student learns them.
+    """
+    with silent_about_unknown_levels():
+        if not is_classifier(student):
+            return np.asarray(student.predict(X), dtype=np.float64).reshape(-1, 1)
         if len(student.classes_) == 1:
             return np.zeros((X.shape[0], 1))
         return margins_from_decision(student.decision_function(X))
-    return np.asarray(student.predict(X), dtype=np.float64).reshape(-1, 1)
 
 
 def answered(labelled, margins):

@@ -1,6 +1,5 @@
 """Correct a teacher's labels where the observed classes say how they can be better."""
 
-import warnings
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -113,12 +112,13 @@ def correct_labels(student, transfer_set, rule, cv):
     Clones of the student are fitted to the observed classes, each without one fold of the labelled
     rows. Their outputs and the teacher's are stacked so that the observed classes are predicted
     best. The rule "auto" corrects only if the teacher is significantly worse than both combined
-    and, unless the student is readable, not significantly better than the students (by more than
-    2 % of their loss). A network can follow such a teacher; a readable student cannot, and gains
-    from labels that are as sure as they should be. Wolpert, "Stacked Generalization", Neural
-    Networks 1992, doi:10.1016/S0893-6080(05)80023-1.
+    and not significantly better than the students (by more than 2 % of their loss). To a readable
+    student the last does not apply if the labels are honest: a network can follow a better teacher,
+    a readable student cannot, and gains from labels that are as sure as they should be. Wolpert,
+    "Stacked Generalization", Neural Networks 1992, doi:10.1016/S0893-6080(05)80023-1.
     """
-    may_follow = rule == "auto" and not stated(student, "is_readable")
+    is_honest = transfer_set.labelling != "direct"  # else it may have seen these rows in its fit
+    may_follow = rule == "auto" and not (is_honest and stated(student, "is_readable"))
     is_labelled = transfer_set.origin == 0
     labelled = transfer_set.take(is_labelled)
     unchanged = None, None
@@ -199,7 +199,5 @@ def _likeness(teacher, combined, weight, is_regression):
 
 
 def _mean_margins(students, X):
-    """Average the margins of students that were fitted to labelled rows, and know their levels."""
-    with warnings.catch_warnings():  # the final student learns the others
-        warnings.filterwarnings("ignore", "Most categories are unknown to the student")
-        return sum(margins_of(student, X) for student in students) / len(students)
+    """Average the margins of students that were fitted to labelled rows."""
+    return sum(margins_of(student, X) for student in students) / len(students)

@@ -18,6 +18,9 @@ MOST_PAIRS = 20
 #: Of this many rows, "auto" holds one out; with fewer than the second number it chooses no pair.
 HELD_OUT, FEWEST_ROWS = 5, 50
 
+#: Tables that are no stronger are flat but for rounding; outputs are margins, or of unit variance.
+FLAT = 1e-10
+
 #: Ridge that the search for the ridge of a table starts from, in rows.
 FIRST_RIDGE = 10.0
 
@@ -197,7 +200,7 @@ def _pure_sum(problem, pairs, axes, theta, keep_flat):
         tables.append((strength(table, encoding, positions, weight), table))
     tables.sort(key=lambda each: -each[0])
     if not keep_flat:
-        tables = [(size, table) for size, table in tables if size > 0]
+        tables = [(size, table) for size, table in tables if size > FLAT]
     coef, shift = encoding.weights_of(curves)
     return AdditiveSum(
         encoding,

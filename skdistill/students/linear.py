@@ -210,8 +210,9 @@ class LinearStudentClassifier(_LinearStudent, StudentClassifier):
         Largest number of straight pieces in the curve of a numeric column.
     interactions : int, list of pairs, or "auto", default=0
         Which pairs of columns get a table: the most useful ones, this many; or those of a list, by
-        names or positions, such as ``[("age", "income")]``; or "auto", at most 20, as many as
-        lower the loss of rows that are held out for the choice; none with fewer than 50 rows.
+        names or positions, such as ``[("age", "income")]``, where integers are always positions; or
+        "auto", at most 20, as many as lower the loss of rows that are held out for the choice; none
+        with fewer than 50 rows.
     interaction_bins : int, default=8
         Largest number of bins of a numeric column in a table, and of levels of a nominal one,
         whose other levels share a row.

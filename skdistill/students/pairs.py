@@ -243,6 +243,11 @@ def checked_interactions(asked, names):
     if isinstance(asked, str):
         return asked
     n_pairs = count_pairs(len(names))
+    if isinstance(asked, bool | np.bool_):
+        raise ValueError(
+            f"interactions={asked} was passed; a number of pairs, a list of pairs or 'auto' was "
+            "expected."
+        )
     if isinstance(asked, Integral):
         if asked > n_pairs:
             raise ValueError(

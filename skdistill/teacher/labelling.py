@@ -296,6 +296,12 @@ def _folds_with_copies(cv, y, is_classification, copies):
     groups = None
     if isinstance(cv, Integral):
         largest = np.unique(y, return_counts=True)[1].max() if is_classification else len(y)
+        if largest < 2:
+            of = f"{len(y)} classes with one row each" if is_classification else "one row"
+            raise ValueError(
+                f"cv={cv} was passed, but {of} cannot be divided into folds; pass more labelled "
+                "rows, or labelling='direct' and label_correction=False, which need no folds."
+            )
         cv = max(2, min(cv, largest))
         if copies:
             groups = copies.group

@@ -5,6 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
+from skdistill.levels import silent_about_unknown_levels
 from skdistill.report.reasons.shapley.explained_output import ExplainedOutput, RowPool
 from skdistill.report.reasons.shapley.walks import Walks
 
@@ -73,5 +74,6 @@ class MixedRows:
         size = max(BATCH_CELLS // source.shape[1], 1)
         batches = [source[i : i + size] for i in range(0, len(source), size)]
         n_outputs = self._ends[0].shape[1]
-        parts = [self.output.of_rows(self.pool.mix(batch)) for batch in batches]
+        with silent_about_unknown_levels():  # the user passed other rows than these mixtures
+            parts = [self.output.of_rows(self.pool.mix(batch)) for batch in batches]
         return np.concatenate([np.zeros((0, n_outputs)), *parts])

@@ -1214,18 +1214,11 @@ class TestLabelling:
         X, y = labelled_rows(CLASSES["three gaps"])
         teacher = make().fit(X, y)
         X_new = new_rows()
-        assert DistilledClassifier(teacher, label_correction=False).fit(X, y).labelling_ == "oob"
-        assert (
-            DistilledClassifier(teacher, label_correction=False).fit(X_new, y).labelling_
-            == "direct"
-        )
+        model = DistilledClassifier(teacher, label_correction=False)
+        assert model.fit(X, y).labelling_ == "oob"
+        assert model.fit(X_new, y).labelling_ == "direct"
         with pytest.warns(UserWarning, match="on a part of them"):
-            assert (
-                DistilledClassifier(teacher, label_correction=False)
-                .fit(X[:100], y[:100])
-                .labelling_
-                == "direct"
-            )
+            assert model.fit(X[:100], y[:100]).labelling_ == "direct"
 
     def test_auto_for_a_fitted_boosting_is_direct(self):
         X, y = labelled_rows(CLASSES["three gaps"])
@@ -1381,18 +1374,9 @@ class TestPipelines:
         X, y = self.coin_flips()
         teacher = make_pipeline(*steps(), forest(50))
         assert not learns_from_y(teacher, X, y)
-        assert (
-            DistilledClassifier(teacher, random_state=0, label_correction=False)
-            .fit(X, y)
-            .labelling_
-            == "oob"
-        )
-        assert (
-            DistilledClassifier(teacher.fit(X, y), random_state=0, label_correction=False)
-            .fit(X, y)
-            .labelling_
-            == "oob"
-        )
+        model = DistilledClassifier(teacher, label_correction=False, random_state=0)
+        assert model.fit(X, y).labelling_ == "oob"
+        assert model.set_params(teacher=teacher.fit(X, y)).fit(X, y).labelling_ == "oob"
 
     def test_steps_that_draw_random_numbers_without_a_seed_are_cross_fitted(self):
         X, y = self.coin_flips()

@@ -130,9 +130,8 @@ def correct_labels(student, transfer_set, rule, cv):
         if may_follow and lead_of_teacher(labelled, held_out, LEAST_LEAD) > CLEAR:
             return unchanged
     correction = _stack(labelled, held_out, tuple(students))
-    if may_follow and correction.lead >= SIGNIFICANT:
-        return unchanged
-    if rule == "auto" and correction.gain <= SIGNIFICANT:
+    leads = may_follow and correction.lead >= SIGNIFICANT
+    if rule == "auto" and (leads or correction.gain <= SIGNIFICANT):
         return unchanged
     left_out = np.isnan(held_out[:, 0])  # some splitters do not test all rows
     if left_out.any():

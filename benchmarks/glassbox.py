@@ -72,7 +72,7 @@ KEY = ["data", "teacher", "seed", "model", "labels"]
 def students():
     """Return unfitted students by name."""
     return {
-        "additive, before": LinearStudentClassifier(C=1.0),
+        "additive, before": LinearStudentClassifier(32, C=1.0),
         "additive": LinearStudentClassifier(),
         "additive, 10 pairs": LinearStudentClassifier(interactions=10),
         "additive, auto pairs": LinearStudentClassifier(interactions="auto"),

@@ -391,7 +391,7 @@ class TestFlatness:
         auto, fixed = (LinearStudentClassifier(C=C).fit(X[:800], y[:800]) for C in ("auto", 1.0))
         heights = [[np.ptp(curve) for curve in each.curves_] for each in (auto, fixed)]
         assert heights[0][0] > 4
-        assert np.median(heights[0][1:]) < 0.01
+        assert np.median(heights[0][1:]) < 0.05
         assert max(heights[0][1:]) < 0.5 * min(heights[1][1:])
         assert auto.n_columns_used() < 5 == fixed.n_columns_used()
 

@@ -8,9 +8,27 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.sparse as sp
 
-from skdistill.students.additive_fit import LEAST_RIDGE, Objective, fit_additive, join_designs
+from skdistill.students.additive_design import (
+    LEAST_RIDGE,
+    Cholesky,
+    Objective,
+    constant,
+    equal_ridges,
+    join_designs,
+)
+from skdistill.students.additive_fit import TwoGrids, minimise
+from skdistill.students.additive_ridges import choose_ridges
 from skdistill.students.encoding import Encoding, codes_at_knots, n_knots
-from skdistill.students.pairs import PairTable, purify, rank_pairs, strength, table_design
+from skdistill.students.pairs import (
+    PairTable,
+    axis_of,
+    axis_positions,
+    finer_weights,
+    purify,
+    rank_pairs,
+    strength,
+    table_design,
+)
 
 #: Largest number of pairs that "auto" chooses.
 MOST_PAIRS = 20
@@ -20,6 +38,9 @@ HELD_OUT, FEWEST_ROWS = 5, 50
 
 #: Tables that are no stronger are flat but for rounding; outputs are margins, or of unit variance.
 FLAT = 1e-10
+
+#: Ridges are chosen with at most so many bins, of a curve and on either side of a table.
+COARSE_BINS, COARSE_TABLE_BINS = 16, 8
 
 #: Ridge that the search for the ridge of a table starts from, in rows.
 FIRST_RIDGE = 10.0
@@ -46,7 +67,7 @@ class AdditiveProblem:
     max_iter : int
         Largest number of L-BFGS iterations.
     tol : float
-        See `fit_additive`.
+        See `minimise`.
     """
 
     encoding: Encoding
@@ -68,18 +89,39 @@ class AdditiveProblem:
             parts.append(part)
         return join_designs(parts), axes
 
-    def fit(self, design, start=None, is_rough=False):
-        """Fit a design, see `fit_additive`; `start` may lack its last blocks."""
-        if start is not None:
-            theta, ridges = start
-            n_new = design.block[-1] + 1 - len(ridges)
-            missing = np.zeros((len(design.block) - len(theta), theta.shape[1]))
+    def coarse(self):
+        """Return the same rows and loss with fewer bins."""
+        columns = self.encoding.columns
+        axes = [
+            axis_of(column, COARSE_BINS) if column.levels is None else column for column in columns
+        ]
+        positions = [
+            axis_positions(column, axis, u) if column.levels is None else u
+            for column, axis, u in zip(columns, axes, self.positions.T, strict=True)
+        ]
+        return replace(
+            self,
+            encoding=replace(self.encoding, columns=tuple(axes)),
+            positions=np.stack(positions, axis=1),
+            n_bins=min(self.n_bins, COARSE_TABLE_BINS),
+        )
+
+    def choose_ridges(self, design, chosen=None, is_rough=False):
+        """Choose ridges, see `choose_ridges`; `chosen` are those of its first blocks."""
+        start = None
+        if chosen is not None:
+            n_new = design.n_blocks - len(chosen.ridges)
+            shape = len(design.block) - len(chosen.theta), chosen.theta.shape[1]
             start = (
-                np.concatenate([theta, missing]),
-                np.append(ridges, np.full(n_new, FIRST_RIDGE / self.unit)),
+                np.concatenate([chosen.theta, np.zeros(shape)]),
+                np.append(chosen.ridges, np.full(n_new, FIRST_RIDGE / self.unit)),
             )
-        how = self.ridge, self.unit, self.max_iter, self.tol
-        return fit_additive(design, self.objective, *how, start=start, is_rough=is_rough)
+        return choose_ridges(design, self.objective, self.unit, start, is_rough)
+
+    def fit(self, design, ridges, solved_in, start):
+        """Fit with given ridges, see `minimise`."""
+        how = self.max_iter, self.tol
+        return minimise(design, self.objective, ridges, solved_in, start, *how)
 
     def ranked(self, design, theta):
         """Rank all pairs by what they would add to a fitted sum of curves."""
@@ -126,7 +168,7 @@ class AdditiveSum:
         return total
 
 
-def fit_sum(problem, interactions, objective_of, is_rough=False):
+def fit_sum(problem, interactions, objective_of):
     """Fit curves, and tables of pairs, to rows.
 
     Parameters
@@ -137,8 +179,6 @@ def fit_sum(problem, interactions, objective_of, is_rough=False):
         How many pairs get a table, or which ones. Flat tables are only kept if they were named.
     objective_of : callable
         Makes the `Objective` of some rows, given by their numbers.
-    is_rough : bool, default=False
-        See `fit_additive`.
 
     Returns
     -------
@@ -147,16 +187,88 @@ def fit_sum(problem, interactions, objective_of, is_rough=False):
     """
     if isinstance(interactions, str):
         interactions = _n_paying(problem, objective_of)
+    keep_flat = isinstance(interactions, list)
+    fit = _fit_with_ridges if problem.ridge is None else _fit_with_one_ridge
+    theta, pairs, axes, n_iter = fit(problem, interactions)
+    return replace(_pure_sum(problem, pairs, axes, theta, keep_flat), n_iter=n_iter)
+
+
+def _fit_with_one_ridge(problem, interactions):
+    def fit(design):
+        hessians = design.hessians(problem.objective.first_curvature)
+        ridges = equal_ridges(design, problem.ridge)
+        factors = Cholesky.of(hessians, ridges[design.block], problem.objective.weight.sum())
+        return problem.fit(design, ridges, factors, constant(design, problem.objective))
+
     design, axes = problem.design()
-    theta, ridges, n_iter = problem.fit(design, is_rough=is_rough or bool(interactions))
-    pairs = interactions
-    if not isinstance(interactions, list):
-        pairs = problem.ranked(design, theta)[:interactions] if interactions else []
+    theta, n_iter = fit(design)
+    pairs = _pairs(problem, interactions, design, theta)
     if pairs:
         design, axes = problem.design(pairs)
-        theta, _, n_iter = problem.fit(design, (theta, ridges), is_rough)
-    fitted = _pure_sum(problem, pairs, axes, theta, keep_flat=isinstance(interactions, list))
-    return replace(fitted, n_iter=n_iter)
+        theta, n_iter = fit(design)
+    return theta, pairs, axes, n_iter
+
+
+def _fit_with_ridges(problem, interactions):
+    """Choose ridges with few bins, which takes a fraction of the time, and fit with all of them."""
+    coarse = problem.coarse()
+    chosen, pairs, coarse_axes, coarse_design = _choose_ridges(coarse, interactions)
+    design, axes = problem.design(pairs)
+    used, codes = design.of_blocks(chosen.is_used), chosen.is_used[design.block]
+    coarse_codes = chosen.is_used[coarse_design.block]
+    finer = _refinement(problem, axes) / _refinement(coarse, coarse_axes)
+    ridges = (chosen.ridges * finer)[chosen.is_used]
+    total = problem.objective.weight.sum()
+    two_grids = TwoGrids.of(
+        Cholesky.of(
+            [each[np.ix_(coarse_codes, coarse_codes)] for each in chosen.hessians],
+            chosen.ridges[coarse_design.block][coarse_codes],
+            total,
+        ),
+        _finer_weights(problem, axes, coarse, coarse_axes)[codes][:, coarse_codes],
+        used,
+        problem.objective.curvature(coarse_design.outputs(chosen.theta)),
+        ridges,
+        total,
+    )
+    theta = constant(design, problem.objective)
+    theta[codes], n_iter = problem.fit(used, ridges, two_grids, chosen.theta[coarse_codes])
+    return theta, pairs, axes, n_iter
+
+
+def _finer_weights(problem, axes, coarse, coarse_axes):
+    """Return what turns weights of a coarse model into those of the same curves and tables."""
+    columns = zip(problem.encoding.columns, coarse.encoding.columns, strict=True)
+    curves = [finer_weights(*each) for each in columns]
+    tables = [
+        sp.kron(*(finer_weights(*each) for each in zip(fine, few, strict=True)))
+        for fine, few in zip(axes, coarse_axes, strict=True)
+    ]
+    return sp.block_diag([np.ones((1, 1)), *curves, *tables], format="csr")
+
+
+def _choose_ridges(problem, interactions, is_rough=False):
+    """Return chosen ridges, pairs and their axes, and the design."""
+    design, axes = problem.design()
+    chosen = problem.choose_ridges(design, is_rough=is_rough or bool(interactions))
+    pairs = _pairs(problem, interactions, design, chosen.theta)
+    if pairs:
+        design, axes = problem.design(pairs)
+        chosen = problem.choose_ridges(design, chosen, is_rough)
+    return chosen, pairs, axes, design
+
+
+def _refinement(problem, axes):
+    """Count the bins of the intercept, of every curve and of every table."""
+    bins = [column.n_bins or 1 for column in problem.encoding.columns]
+    cells = [(a.n_bins or 1) * (b.n_bins or 1) for a, b in axes]
+    return np.array([1, *bins, *cells], dtype=float)
+
+
+def _pairs(problem, interactions, design, theta):
+    if isinstance(interactions, list):
+        return interactions
+    return problem.ranked(design, theta)[:interactions] if interactions else []
 
 
 def _n_paying(problem, objective_of):
@@ -170,8 +282,15 @@ def _n_paying(problem, objective_of):
         return 0
     order = np.random.RandomState(0).permutation(len(problem.positions))
     held_out, kept = np.sort(order[::HELD_OUT]), np.sort(np.delete(order, np.s_[::HELD_OUT]))
+    if problem.ridge is None:
+        problem = problem.coarse()
     part = replace(problem, positions=problem.positions[kept], objective=objective_of(kept))
-    fitted = fit_sum(part, MOST_PAIRS, objective_of, is_rough=True)
+    if part.ridge is None:
+        chosen, pairs, axes, _ = _choose_ridges(part, MOST_PAIRS, is_rough=True)
+        theta = chosen.theta
+    else:
+        theta, pairs, axes, _ = _fit_with_one_ridge(part, MOST_PAIRS)
+    fitted = _pure_sum(part, pairs, axes, theta, keep_flat=False)
     objective, positions = objective_of(held_out), problem.positions[held_out]
     losses = [
         objective.loss(fitted.outputs(positions, n))[0] for n in range(len(fitted.tables) + 1)

@@ -199,7 +199,7 @@ class Encoding:
             for column, curve in zip(self.columns, curves, strict=True)
         ]
         blocks = [
-            curve if column.edges is None else _steps(column, curve - start)
+            steps_of(column, curve - start)
             for column, curve, start in zip(self.columns, curves, first, strict=True)
         ]
         return np.concatenate(blocks), sum(first)
@@ -405,7 +405,10 @@ def _curve(column, weights):
     return curve
 
 
-def _steps(column, curve):
+def steps_of(column, curve):
+    """Return the weights of the codes of a curve, of which the first knot is 0 if numeric."""
+    if column.edges is None:
+        return curve
     n_edges = len(column.edges)
     return np.concatenate([np.diff(curve[:n_edges], axis=0), curve[n_edges:]])
 

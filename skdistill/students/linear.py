@@ -14,7 +14,7 @@ from skdistill.soft_labels import (
     weighted_curvature,
     weighted_loss,
 )
-from skdistill.students.additive_fit import LEAST_RIDGE, Objective
+from skdistill.students.additive_design import LEAST_RIDGE, Objective
 from skdistill.students.additive_sum import MOST_PAIRS, AdditiveProblem, fit_sum
 from skdistill.students.base import (
     StudentClassifier,
@@ -206,14 +206,14 @@ class LinearStudentClassifier(_LinearStudent, StudentClassifier):
 
     Parameters
     ----------
-    n_bins : int, default=32
+    n_bins : int, default=64
         Largest number of straight pieces in the curve of a numeric column.
     interactions : int, list of pairs, or "auto", default=0
         Which pairs of columns get a table: the most useful ones, this many; or those of a list, by
         names or positions, such as ``[("age", "income")]``, where integers are always positions; or
         "auto", at most 20, as many as lower the loss of rows that are held out for the choice; none
         with fewer than 50 rows.
-    interaction_bins : int, default=8
+    interaction_bins : int, default=16
         Largest number of bins of a numeric column in a table, and of levels of a nominal one,
         whose other levels share a row.
     C : float or "auto", default="auto"
@@ -266,8 +266,10 @@ class LinearStudentClassifier(_LinearStudent, StudentClassifier):
     tables at once, where ``loss_i`` is the distillation loss of row i, with its weight: a convex
     problem with one solution. ``ridge_j`` is ``1 / C``, or with "auto" chosen for every curve and
     table by the generalised Fellner-Schall method, which approaches the largest restricted
-    likelihood. The unit of the weights only affects the ridge, which is at least 1e-12 of the total
-    weight: a row of weight 2 counts as two rows, so weights far below 1 make all curves flat.
+    likelihood; this is done with at most 16 bins per curve and 8 x 8 per table, from which the
+    ridges of more bins follow. The unit of the weights only affects the ridge, which is at least
+    1e-12 of the total weight: a row of weight 2 counts as two rows, so weights far below 1 make all
+    curves flat.
 
     The pairs are ranked by how much a table would lower the loss of the curves alone, on all rows
     of the transfer set; the time grows with rows x pairs x outputs, about 10 s for 300,000 rows of
@@ -314,10 +316,10 @@ class LinearStudentClassifier(_LinearStudent, StudentClassifier):
 
     def __init__(
         self,
-        n_bins=32,
+        n_bins=64,
         *,
         interactions=0,
-        interaction_bins=8,
+        interaction_bins=16,
         C="auto",
         max_categories=64,
         min_frequency=0.001,
@@ -356,12 +358,12 @@ class LinearStudentRegressor(_LinearStudent, StudentRegressor):
 
     Parameters
     ----------
-    n_bins : int, default=32
+    n_bins : int, default=64
         Largest number of straight pieces in the curve of a numeric column; 1 makes the plain
         linear model.
     interactions : int, list of pairs, or "auto", default=0
         Which pairs of columns get a table, see `LinearStudentClassifier`.
-    interaction_bins : int, default=8
+    interaction_bins : int, default=16
         Largest number of bins of a numeric column in a table, and of levels of a nominal one.
     C : float or "auto", default="auto"
         Inverse of the strength of the ridge penalty on the steps of curves and tables; "auto"
@@ -431,10 +433,10 @@ class LinearStudentRegressor(_LinearStudent, StudentRegressor):
 
     def __init__(
         self,
-        n_bins=32,
+        n_bins=64,
         *,
         interactions=0,
-        interaction_bins=8,
+        interaction_bins=16,
         C="auto",
         max_categories=64,
         min_frequency=0.001,

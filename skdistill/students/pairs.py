@@ -23,6 +23,7 @@ from skdistill.students.encoding import (
     knot_design,
     knots_beside,
     n_knots,
+    steps_of,
 )
 
 
@@ -80,6 +81,18 @@ def axis_rows(column, axis):
     row = {level: k for k, level in enumerate(axis.levels)}
     ends = [rest] * (1 + column.has_infrequent)
     return np.array([row.get(level, rest) for level in column.levels] + ends)
+
+
+def finer_weights(column, axis):
+    """Return what turns weights of an axis into those of the same curve with all knots of a column.
+
+    CSR of shape (n_codes of the column, n_codes of the axis).
+    """
+    knots = np.arange(n_knots(column), dtype=np.float64)
+    if column.edges is not None:
+        knots[len(column.edges) :] = np.nan
+    at_knots = knot_design(axis, axis_positions(column, axis, knots)) @ codes_at_knots(axis)
+    return sp.csr_array(steps_of(column, at_knots))
 
 
 def table_design(encoding, pair, positions, n_bins):
@@ -159,9 +172,8 @@ def _cells(column, positions, n_bins):
     """Return the bin or level of every row, and their number; missing and unknown are one more."""
     axis = axis_of(column, n_bins)
     at = axis_positions(column, axis, positions)
-    last = max(axis.n_bins, 1) if axis.edges is not None else len(axis.levels)
-    inside = np.minimum(at, last - 1) if axis.edges is not None else at
-    cell = np.where(np.isnan(at) | (at < 0), last, inside).astype(np.intp)
+    last = n_knots(axis) if axis.edges is not None else len(axis.levels)
+    cell = np.where(np.isnan(at) | (at < 0), last, np.rint(at)).astype(np.intp)
     present, cell = np.unique(cell, return_inverse=True)
     return cell, len(present)
 

@@ -1,0 +1,213 @@
+"""What an additive fit is made of: the codes of the rows, the loss, and factorised Hessians."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.linalg import cholesky, solve_triangular
+
+#: Rows on which the curvature is estimated.
+CURVATURE_ROWS = 20_000
+
+#: The ridge is at least this share of the total weight: with collinear codes, such as those of all
+#: levels and the intercept, there is no unique solution without a ridge.
+LEAST_RIDGE = 1e-12
+
+#: Matrices with more entries than this in all are shared by the outputs.
+MOST_ENTRIES = 10**8
+
+
+@dataclass(frozen=True)
+class AdditiveDesign:
+    """What the weights of an additive model are multiplied by; the first one is the intercept.
+
+    Attributes
+    ----------
+    knots : csr_array of shape (n_samples, n_knots)
+        The weights of the knots of all curves and tables.
+    codes : csr_array of shape (n_knots, n_codes)
+        The codes at every knot.
+    block : ndarray of shape (n_codes,)
+        The curve or table that every code belongs to; 0 is the intercept.
+    n_blocks : int
+        The intercept, all curves and all tables, of which some may have no codes.
+    """
+
+    knots: sp.csr_array
+    codes: sp.csr_array
+    block: np.ndarray
+    n_blocks: int
+
+    def outputs(self, theta):
+        """Compute outputs, (n_samples, n_outputs), from weights, (n_codes, n_outputs)."""
+        return self.knots @ (self.codes @ theta)
+
+    def gradient(self, row_gradient):
+        """Turn the gradients of rows with respect to their outputs into that of the weights."""
+        return self.codes.T @ (self.knots.T @ row_gradient)
+
+    def by_block(self, of_codes):
+        """Add numbers of codes up by block."""
+        return np.bincount(self.block, of_codes, minlength=self.n_blocks)
+
+    def gram(self, weight):
+        """Compute the Gram matrix of the codes, (n_codes, n_codes), with weights of rows."""
+        every = max(1, len(weight) // CURVATURE_ROWS)
+        knots, some = self.knots[::every], weight[::every]
+        scale = weight.sum() / max(some.sum(), np.finfo(float).tiny)
+        weighted = sp.csr_array(
+            (
+                knots.data * np.repeat(scale * some, np.diff(knots.indptr)),
+                knots.indices,
+                knots.indptr,
+            ),
+            shape=knots.shape,
+        )
+        of_knots = (knots.T @ weighted).toarray()  # nearly dense
+        transposed = sp.csr_array(self.codes.T)
+        return transposed @ (transposed @ of_knots).T
+
+    def hessians(self, curvature):
+        """Compute a Gram matrix per output, or one for all if they would be too large.
+
+        The curvature is of shape (n_samples, n_outputs).
+        """
+        n_outputs = curvature.shape[1]
+        if n_outputs * len(self.block) ** 2 > MOST_ENTRIES:
+            curvature = np.mean(curvature, axis=1, keepdims=True)
+        return [self.gram(each) for each in curvature.T]
+
+    def hessians_of_blocks(self, curvature):
+        """Yield what `hessians` returns, for every block alone."""
+        for one in np.eye(self.n_blocks, dtype=bool):
+            yield self.of_blocks(one).hessians(curvature)
+
+    def of_blocks(self, kept):
+        """Return the design of some blocks, given by a mask over the blocks."""
+        codes = np.flatnonzero(kept[self.block])
+        at_knots = self.codes[:, codes]
+        used = np.flatnonzero(np.diff(at_knots.indptr))
+        number = np.cumsum(kept) - 1
+        return AdditiveDesign(
+            self.knots[:, used], at_knots[used].tocsr(), number[self.block[codes]], kept.sum()
+        )
+
+
+def join_designs(parts):
+    """Join knots and codes of curves and tables, pairs of arrays, behind an intercept."""
+    n_rows = parts[0][0].shape[0]
+    knots = [sp.csr_array(np.ones((n_rows, 1))), *(knots for knots, _ in parts)]
+    codes = [sp.csr_array(np.ones((1, 1))), *(codes for _, codes in parts)]
+    sizes = [each.shape[1] for each in codes]
+    return AdditiveDesign(
+        sp.hstack(knots, format="csr"),
+        sp.block_diag(codes, format="csr"),
+        np.repeat(np.arange(len(sizes)), sizes),
+        len(sizes),
+    )
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A loss of the outputs, convex in them.
+
+    Attributes
+    ----------
+    loss : callable
+        From outputs, (n_samples, n_outputs), to every row's loss and gradient.
+    curvature : callable
+        From outputs to their second derivatives, (n_samples, n_outputs).
+    weight : ndarray of shape (n_samples,)
+        The weights of the rows.
+    start : ndarray of shape (n_outputs,)
+        The best constant outputs.
+    first_curvature : ndarray of shape (n_samples, n_outputs)
+        What the curvature will be near the solution.
+    """
+
+    loss: Callable
+    curvature: Callable
+    weight: np.ndarray
+    start: np.ndarray
+    first_curvature: np.ndarray
+
+    def dispersion(self, row_gradient, curvature):
+        """Estimate by how much the errors vary more than they would by chance alone.
+
+        Pearson's statistic as a ratio of sums: single rows with tiny curvature do not decide it.
+        """
+        squares = np.sum(row_gradient**2, axis=1) / self.weight
+        expected = max(curvature.sum(), np.finfo(float).tiny)
+        return squares.sum() / expected
+
+
+@dataclass(frozen=True)
+class Cholesky:
+    """Coordinates in which the Hessians of all outputs are the identity.
+
+    Attributes
+    ----------
+    factors : list of ndarray of shape (n_codes, n_codes)
+        Lower Cholesky factors of the Hessians, of which all outputs may share one.
+    """
+
+    factors: list
+
+    @classmethod
+    def of(cls, hessians, ridge, total):
+        """Factorise Hessians plus a ridge per code; `total` is the weight of all rows."""
+        return cls([factorised(each, ridge, total) for each in hessians])
+
+    def weights(self, coordinates):
+        """Return the weights, (n_codes, n_outputs), that coordinates stand for."""
+        return self._solve(coordinates, "T")
+
+    def gradient(self, gradient):
+        """Turn the gradient of the weights into that of the coordinates."""
+        return self._solve(gradient, "N")
+
+    def coordinates(self, weights):
+        """Return the coordinates of weights."""
+        return times_each([factor.T for factor in self.factors], weights)
+
+    def solve(self, right):
+        """Multiply by the inverse Hessians."""
+        return self.weights(self.gradient(right))
+
+    def _solve(self, columns, trans):
+        def solve(factor, columns):
+            return solve_triangular(factor, columns, trans=trans, lower=True, check_finite=False)
+
+        return _each(solve, self.factors, columns)
+
+
+def factorised(hessian, ridge, total):
+    """Return the lower Cholesky factor of a Hessian plus a ridge, see `Cholesky.of`."""
+    matrix = hessian.copy()
+    diagonal = np.einsum("ii->i", matrix)
+    diagonal += np.maximum(ridge, LEAST_RIDGE * total) * (1 + 1e-12)
+    return cholesky(matrix, lower=True, overwrite_a=True, check_finite=False)
+
+
+def times_each(matrices, columns):
+    """Multiply every column by the matrix of its output; outputs may share one."""
+    return _each(lambda matrix, columns: matrix @ columns, matrices, columns)
+
+
+def _each(function, matrices, columns):
+    if len(matrices) == 1:
+        return function(matrices[0], columns)
+    return np.stack([function(*each) for each in zip(matrices, columns.T, strict=True)], axis=1)
+
+
+def constant(design, objective):
+    """Return the weights of the best constant outputs."""
+    theta = np.zeros((len(design.block), len(objective.start)))
+    theta[0] = objective.start
+    return theta
+
+
+def equal_ridges(design, ridge):
+    """Return the same ridge for every block but the intercept."""
+    return np.append(0.0, np.full(design.n_blocks - 1, ridge))

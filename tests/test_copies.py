@@ -159,7 +159,7 @@ def test_labels_of_oversampled_coin_flips_stay_coin_flips(make, labelling, is_fi
     assert roc_auc_score(y[once], model.predict_proba(X[once])[:, 1]) < 0.6
 
 
-@pytest.mark.parametrize("student", [TreeStudentClassifier(16), LinearStudentClassifier()])
+@pytest.mark.parametrize("student", [TreeStudentClassifier(16), LinearStudentClassifier(16)])
 def test_true_shares_of_oversampled_rows_give_true_probabilities(student):
     X, y = make_classification(
         8000, 8, n_informative=5, weights=[0.975], flip_y=0.01, random_state=0

@@ -242,7 +242,7 @@ def test_auto_leaves_out_what_the_budget_rules_out():
     ]
     names = [plan.name for plan in make_plans("auto", [1.0, 2.0], [0.8], [5], Budget(), 9)[0]]
     assert names[0] == names[1] == "tree, 4 leaves, 5 columns"
-    assert {"linear, 5 columns", "additive, 32 bins, 5 columns"} <= set(names)
+    assert {"linear, 5 columns", "additive, 64 bins, 5 columns"} <= set(names)
     assert "MLP 64-64, 32 bins, 5 columns" in names
     assert make_plans("auto", [1.0], [0.8], [9], Budget(), 9)[0][0].n_columns is None
 
@@ -265,7 +265,7 @@ def test_auto_tries_as_many_interactions_as_table_and_budget_allow(n_columns, bu
     plans, _ = make_plans("auto", [1.0], [0.8], [None], Budget(**budget), n_columns)
     found = [plan for plan in plans if isinstance(plan.student, LinearStudentClassifier)]
     names = [plan.name for plan in found]
-    wanted = [f"additive, 32 bins, {n} interactions" if n else "additive, 32 bins" for n in numbers]
+    wanted = [f"additive, 64 bins, {n} interactions" if n else "additive, 64 bins" for n in numbers]
     assert names == (["linear", *wanted] if numbers else [])
     asked = [plan.student.interactions for plan in found[1:]]
     assert [str(each) if each else "" for each in asked] == numbers
@@ -289,12 +289,12 @@ def test_listed_students_are_left_out_where_there_are_too_few_columns():
     students = [(LinearStudentClassifier(), {"interactions": [0, 5]})]
     plans, notes = make_plans(students, [1.0], [0.8], [3, None], Budget(), 9)
     assert [plan.name for plan in plans] == [
-        "additive, 32 bins, 3 columns",
-        "additive, 32 bins",
-        "additive, 32 bins, 5 interactions",
+        "additive, 64 bins, 3 columns",
+        "additive, 64 bins",
+        "additive, 64 bins, 5 interactions",
     ]
     assert notes == [
-        "additive, 32 bins, 5 interactions, 3 columns was left out: interactions=5 is more than "
+        "additive, 64 bins, 5 interactions, 3 columns was left out: interactions=5 is more than "
         "the 3 pairs of 3 columns; pass 'auto' or a smaller number."
     ]
 

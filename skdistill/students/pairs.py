@@ -26,6 +26,10 @@ from skdistill.students.encoding import (
     steps_of,
 )
 
+#: Gains that agree in so many digits are tied, and positions that do are the same: rounding, which
+#: depends on the order of rows, decides neither.
+TIED = 6
+
 
 @dataclass(frozen=True)
 class PairTable:
@@ -165,7 +169,8 @@ def rank_pairs(encoding, positions, row_gradient, curvature, n_bins, ridge):
                 _gain_of_table(_sums(cell, g, height, width), _sums(cell, h, height, width), ridge)
                 for g, h in zip(row_gradient.T, curvature.T, strict=True)
             )
-    return sorted(gains, key=lambda pair: -gains[pair])
+    best = max(gains.values(), default=0.0) or 1.0
+    return sorted(gains, key=lambda pair: -round(gains[pair] / best, TIED))
 
 
 def _cells(column, positions, n_bins):
@@ -173,7 +178,7 @@ def _cells(column, positions, n_bins):
     axis = axis_of(column, n_bins)
     at = axis_positions(column, axis, positions)
     last = n_knots(axis) if axis.edges is not None else len(axis.levels)
-    cell = np.where(np.isnan(at) | (at < 0), last, np.rint(at)).astype(np.intp)
+    cell = np.where(np.isnan(at) | (at < 0), last, np.rint(np.round(at, TIED))).astype(np.intp)
     present, cell = np.unique(cell, return_inverse=True)
     return cell, len(present)
 

@@ -133,7 +133,7 @@ def attribution_report(
     >>> highest.rows, highest.n_rows
     ('highest scores', 10)
     >>> print(f"median cosine {overall.median_cosine:.1f}")
-    median cosine 0.7
+    median cosine 0.6
     """
     student, teacher = student_and_teacher(model, teacher)
     if teacher is None:

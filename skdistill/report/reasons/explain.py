@@ -308,8 +308,8 @@ def reason_codes(
     >>> [reasons] = reason_codes(student, X[19:20], X, top=2, output="log_odds", random_state=0)
     >>> for column, value, contribution in reasons:
     ...     print(f"{column} = {value}: +{contribution:.2f}")
-    worst texture = 19.26: +0.84
-    mean texture = 14.36: +0.71
+    worst texture = 19.26: +0.82
+    mean texture = 14.36: +0.73
     """
     model = student_and_teacher(model)[0]
     position = class_position(model.labels, class_of_interest)

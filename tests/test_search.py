@@ -535,7 +535,10 @@ def test_pairs_are_searched_counted_and_limited(few_columns):
 def test_auto_chooses_among_readable_students(few_columns):
     X, y, _ = few_columns
     search = StudentSearchCV(
-        RandomForestClassifier(20), budget=Budget(interactions=5, rules=8), **QUICK | {"cv": 2}
+        RandomForestClassifier(20, random_state=0),
+        budget=Budget(interactions=5, rules=8),
+        label_correction=False,
+        **QUICK | {"cv": 2},
     ).fit(X[:400, [2, 4, 5]], y[:400])
     families = {"TreeStudentClassifier", "TreeSumStudentClassifier", "LinearStudentClassifier"}
     assert {type(each.params["student"]).__name__ for each in search.candidates_} == families

@@ -537,7 +537,7 @@ def test_auto_chooses_among_readable_students(few_columns):
     search = StudentSearchCV(
         RandomForestClassifier(20, random_state=0),
         budget=Budget(interactions=5, rules=8),
-        label_correction=False,
+        distiller_params={"label_correction": False},
         **QUICK | {"cv": 2},
     ).fit(X[:400, [2, 4, 5]], y[:400])
     families = {"TreeStudentClassifier", "TreeSumStudentClassifier", "LinearStudentClassifier"}

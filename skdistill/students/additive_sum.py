@@ -42,6 +42,10 @@ FLAT = 1e-10
 #: Ridges are chosen with at most so many bins, of a curve and on either side of a table.
 COARSE_BINS, COARSE_TABLE_BINS = 16, 8
 
+#: All codes are factorised at once if the cube of their number is less than this times the entries
+#: of the design: it takes longer than two grids, but fewer passes through the rows.
+LONG = 10_000
+
 #: Ridge that the search for the ridge of a table starts from, in rows.
 FIRST_RIDGE = 10.0
 
@@ -216,23 +220,23 @@ def _fit_with_ridges(problem, interactions):
     design, axes = problem.design(pairs)
     used, codes = design.of_blocks(chosen.is_used), chosen.is_used[design.block]
     coarse_codes = chosen.is_used[coarse_design.block]
-    finer = _refinement(problem, axes) / _refinement(coarse, coarse_axes)
-    ridges = (chosen.ridges * finer)[chosen.is_used]
-    total = problem.objective.weight.sum()
-    two_grids = TwoGrids.of(
-        Cholesky.of(
+    refinement = _refinement(problem, axes) / _refinement(coarse, coarse_axes)
+    ridges = (chosen.ridges * refinement)[chosen.is_used]
+    finer = _finer_weights(problem, axes, coarse, coarse_axes)[codes][:, coarse_codes]
+    start, total = chosen.theta[coarse_codes], problem.objective.weight.sum()
+    curvature = problem.objective.curvature(coarse_design.outputs(chosen.theta))
+    if codes.sum() ** 3 < LONG * used.knots.nnz:
+        solved_in = Cholesky.of(used.hessians(curvature), ridges[used.block], total)
+        start = finer @ start
+    else:
+        factors = Cholesky.of(
             [each[np.ix_(coarse_codes, coarse_codes)] for each in chosen.hessians],
             chosen.ridges[coarse_design.block][coarse_codes],
             total,
-        ),
-        _finer_weights(problem, axes, coarse, coarse_axes)[codes][:, coarse_codes],
-        used,
-        problem.objective.curvature(coarse_design.outputs(chosen.theta)),
-        ridges,
-        total,
-    )
+        )
+        solved_in = TwoGrids.of(factors, finer, used, curvature, ridges, total)
     theta = constant(design, problem.objective)
-    theta[codes], n_iter = problem.fit(used, ridges, two_grids, chosen.theta[coarse_codes])
+    theta[codes], n_iter = problem.fit(used, ridges, solved_in, start)
     return theta, pairs, axes, n_iter
 
 

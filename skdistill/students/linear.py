@@ -248,7 +248,7 @@ class LinearStudentClassifier(_LinearStudent, StudentClassifier):
         The names of the columns of every table, and its strength: the weighted standard deviation
         of what it adds to the margins of the training rows (over all outputs, root mean square).
     intercept_ : ndarray of shape (n_outputs,)
-        What is added to the sum of curves and tables.
+        What is added to the sum of curves and tables; its mean is 0 with more than two classes.
     n_iter_ : int
         Number of iterations.
     n_features_in_ : int
@@ -343,6 +343,8 @@ class LinearStudentClassifier(_LinearStudent, StudentClassifier):
         )
         self.n_iter_ = fitted.n_iter
         self._keep(fitted)
+        if len(self.intercept_) > 1:  # the loss is the same whatever all outputs have in common
+            self.intercept_ = self.intercept_ - self.intercept_.mean()
 
     def _margins(self, X):
         sums = _additive(self, X)

@@ -75,7 +75,7 @@ def test_a_tree_of_soft_labels_beats_one_of_hard_labels_on_adult():
     columns = make_column_transformer((encoder, categories), remainder="passthrough")
     teacher = make_pipeline(columns, forest).fit(X, y)
     tree = TreeStudentClassifier(16, random_state=0)
-    model = DistilledClassifier(teacher, tree).fit(X, y)
+    model = DistilledClassifier(teacher, tree, random_state=0).fit(X, y)
     hard = roc_auc_score(y_test, tree.fit(X, y).predict_proba(X_test)[:, 1])
     assert model.labelling_ == "oob"
     assert roc_auc_score(y_test, model.predict_proba(X_test)[:, 1]) > hard + 0.003

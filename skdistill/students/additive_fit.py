@@ -20,6 +20,10 @@ POLISHED, MOST_POLISHING, DIFFERENCE = 1e-3, 20, 1e-4
 #: Changes of the gradient that L-BFGS keeps.
 MEMORY = 40
 
+#: What scipy calls a line search that found nothing lower. L-BFGS then begins anew, as long as that
+#: lowers the loss by this share: with huge weights it fails far from the minimum.
+LINE_SEARCH_FAILED, PROGRESS = 2, 1e-9
+
 
 @dataclass(frozen=True)
 class TwoGrids:
@@ -108,21 +112,22 @@ def minimise(design, objective, ridges, solved_in, start, max_iter, tol):
         loss = losses.sum() + np.sum(ridge * theta**2) / 2
         return loss / total, solved_in.gradient(gradient).ravel() / total
 
-    found = minimize(
-        loss_and_gradient,
-        first.ravel(),
-        jac=True,
-        method="L-BFGS-B",
-        options={
-            "maxiter": max_iter,
-            "maxfun": 10 * max_iter,
-            "maxcor": MEMORY,
-            "gtol": tol,
-            "ftol": 0.0,
-        },
-    )
-    polished = _polished(found.x, lambda x: loss_and_gradient(x)[1], total)
-    return solved_in.weights(polished.reshape(first.shape)), int(found.nit)
+    options = {"maxfun": 10 * max_iter, "maxcor": MEMORY, "gtol": tol, "ftol": 0.0}
+    x, before, n_iter = first.ravel(), None, 0
+    while n_iter < max_iter:
+        found = minimize(
+            loss_and_gradient,
+            x,
+            jac=True,
+            method="L-BFGS-B",
+            options=options | {"maxiter": max_iter - n_iter},
+        )
+        is_lower = before is None or found.fun < before - PROGRESS * abs(before)
+        x, before, n_iter = found.x, found.fun, n_iter + int(found.nit)
+        if found.status != LINE_SEARCH_FAILED or not is_lower:
+            break
+    polished = _polished(x, lambda x: loss_and_gradient(x)[1], total)
+    return solved_in.weights(polished.reshape(first.shape)), n_iter
 
 
 def _polished(x, gradient_at, total):

@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 from test_interactions import make_frame, soft
 
+import skdistill.students.additive_design as additive_design
 import skdistill.students.additive_sum as additive_sum
 from skdistill import LinearStudentClassifier, LinearStudentRegressor
 from skdistill.students.encoding import codes_at_knots
@@ -33,6 +34,17 @@ def test_two_grids_find_the_minimum_that_all_factors_find(
         found.append(student.predict_proba(X))
     assert_allclose(*found, atol=1e-5)
     assert not np.array_equal(*found)  # two ways were gone
+
+
+@pytest.mark.parametrize("most", [10**4, 10**5, 10**8])
+def test_outputs_may_share_matrices_that_would_be_too_large(most, frame, monkeypatch):
+    X, margins = frame
+    labels = np.column_stack([soft(margins) / 2, np.full(len(X), 0.5)])
+    expected = LinearStudentClassifier(interactions=3).fit(X, labels).predict_proba(X)
+    monkeypatch.setattr(additive_design, "MOST_ENTRIES", most)
+    monkeypatch.setattr(additive_sum, "LONG", 0)
+    found = LinearStudentClassifier(interactions=3).fit(X, labels).predict_proba(X)
+    assert_allclose(found, expected, atol=0.05)  # ridges are chosen with other matrices
 
 
 def test_so_they_do_with_copies_of_a_column_and_a_constant_one(frame, monkeypatch):

@@ -73,15 +73,14 @@ class AdditiveDesign:
 
         The curvature is of shape (n_samples, n_outputs).
         """
-        n_outputs = curvature.shape[1]
-        if n_outputs * len(self.block) ** 2 > MOST_ENTRIES:
-            curvature = np.mean(curvature, axis=1, keepdims=True)
-        return [self.gram(each) for each in curvature.T]
+        return [self.gram(each) for each in _shared(curvature, len(self.block) ** 2).T]
 
     def hessians_of_blocks(self, curvature):
-        """Yield what `hessians` returns, for every block alone."""
+        """Yield the Gram matrices of every block alone, per output or one for all."""
+        curvature = _shared(curvature, np.sum(np.bincount(self.block) ** 2))
         for one in np.eye(self.n_blocks, dtype=bool):
-            yield self.of_blocks(one).hessians(curvature)
+            block = self.of_blocks(one)
+            yield [block.gram(each) for each in curvature.T]
 
     def of_blocks(self, kept):
         """Return the design of some blocks, given by a mask over the blocks."""
@@ -92,6 +91,13 @@ class AdditiveDesign:
         return AdditiveDesign(
             self.knots[:, used], at_knots[used].tocsr(), number[self.block[codes]], kept.sum()
         )
+
+
+def _shared(curvature, n_entries):
+    """Return the curvature, averaged over outputs if matrices of so many entries are too large."""
+    if curvature.shape[1] * n_entries > MOST_ENTRIES:
+        return np.mean(curvature, axis=1, keepdims=True)
+    return curvature
 
 
 def join_designs(parts):

@@ -35,7 +35,6 @@ from skdistill.scorer.student_content import lean_model
 from skdistill.scorer.student_file import pack, read_student_file, unpack
 
 GOLDEN = Path(__file__).parent / "student_files"
-
 KINDS = [
     "tree",
     "tree_regressor",

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.linalg import cholesky, solve_triangular
+from scipy.linalg import cholesky
+from scipy.linalg.lapack import dtrtrs
 
 #: Rows on which the curvature is estimated.
 CURVATURE_ROWS = 20_000
@@ -16,6 +19,9 @@ LEAST_RIDGE = 1e-12
 
 #: Matrices with more entries than this in all are shared by the outputs.
 MOST_ENTRIES = 10**8
+
+#: A Gram matrix is computed in strips of so many rows, from the diagonal on: it is symmetric.
+STRIP = 300
 
 
 @dataclass(frozen=True)
@@ -28,16 +34,24 @@ class AdditiveDesign:
         The weights of the knots of all curves and tables.
     codes : csr_array of shape (n_knots, n_codes)
         The codes at every knot.
+    knot_block : ndarray of shape (n_knots,)
+        The curve or table that every knot belongs to, increasing; 0 is the intercept.
     block : ndarray of shape (n_codes,)
-        The curve or table that every code belongs to; 0 is the intercept.
+        The same of every code.
     n_blocks : int
         The intercept, all curves and all tables, of which some may have no codes.
     """
 
     knots: sp.csr_array
     codes: sp.csr_array
+    knot_block: np.ndarray
     block: np.ndarray
     n_blocks: int
+
+    @cached_property
+    def transposed(self):
+        """The transposed weights of the knots, as rows."""
+        return self.knots.T.tocsr()
 
     def outputs(self, theta):
         """Compute outputs, (n_samples, n_outputs), from weights, (n_codes, n_outputs)."""
@@ -45,7 +59,7 @@ class AdditiveDesign:
 
     def gradient(self, row_gradient):
         """Turn the gradients of rows with respect to their outputs into that of the weights."""
-        return self.codes.T @ (self.knots.T @ row_gradient)
+        return self.codes.T @ (self.transposed @ row_gradient)
 
     def by_block(self, of_codes):
         """Add numbers of codes up by block."""
@@ -56,17 +70,15 @@ class AdditiveDesign:
         every = max(1, len(weight) // CURVATURE_ROWS)
         knots, some = self.knots[::every], weight[::every]
         scale = weight.sum() / max(some.sum(), np.finfo(float).tiny)
-        weighted = sp.csr_array(
-            (
-                knots.data * np.repeat(scale * some, np.diff(knots.indptr)),
-                knots.indices,
-                knots.indptr,
-            ),
-            shape=knots.shape,
-        )
-        of_knots = (knots.T @ weighted).toarray()  # nearly dense
-        transposed = sp.csr_array(self.codes.T)
-        return transposed @ (transposed @ of_knots).T
+        weighted = _times_rows(knots, scale * some)
+        transposed = knots.T.tocsr() if every > 1 else self.transposed
+        of_knots = np.empty((knots.shape[1], knots.shape[1]))  # nearly dense
+        for start in range(0, knots.shape[1], STRIP):
+            strip = slice(start, start + STRIP)
+            of_knots[strip, start:] = (transposed[strip] @ weighted[:, start:]).toarray()
+            of_knots[start:, strip] = of_knots[strip, start:].T
+        codes = sp.csr_array(self.codes.T)
+        return codes @ (codes @ of_knots).T
 
     def hessians(self, curvature):
         """Compute a Gram matrix per output, or one for all if they would be too large.
@@ -78,18 +90,29 @@ class AdditiveDesign:
     def hessians_of_blocks(self, curvature):
         """Yield the Gram matrices of every block alone, per output or one for all."""
         curvature = _shared(curvature, np.sum(np.bincount(self.block) ** 2))
-        for one in np.eye(self.n_blocks, dtype=bool):
-            block = self.of_blocks(one)
+        knots = np.searchsorted(self.knot_block, np.arange(self.n_blocks + 1))
+        codes = np.searchsorted(self.block, np.arange(self.n_blocks + 1))
+        for at_knots, at_codes in zip(pairwise(knots), pairwise(codes), strict=True):
+            at_knots, at_codes = slice(*at_knots), slice(*at_codes)
+            block = AdditiveDesign(
+                self.transposed[at_knots].T.tocsr(),
+                self.codes[at_knots, at_codes],
+                self.knot_block[at_knots],
+                self.block[at_codes],
+                self.n_blocks,
+            )
             yield [block.gram(each) for each in curvature.T]
 
     def of_blocks(self, kept):
         """Return the design of some blocks, given by a mask over the blocks."""
-        codes = np.flatnonzero(kept[self.block])
-        at_knots = self.codes[:, codes]
-        used = np.flatnonzero(np.diff(at_knots.indptr))
+        knots, codes = np.flatnonzero(kept[self.knot_block]), np.flatnonzero(kept[self.block])
         number = np.cumsum(kept) - 1
         return AdditiveDesign(
-            self.knots[:, used], at_knots[used].tocsr(), number[self.block[codes]], kept.sum()
+            self.knots[:, knots],
+            self.codes[knots][:, codes],
+            number[self.knot_block[knots]],
+            number[self.block[codes]],
+            kept.sum(),
         )
 
 
@@ -100,17 +123,28 @@ def _shared(curvature, n_entries):
     return curvature
 
 
+def _times_rows(rows, factor):
+    """Multiply every row of a CSR array by a factor."""
+    data = rows.data * np.repeat(factor, np.diff(rows.indptr))
+    return sp.csr_array((data, rows.indices, rows.indptr), shape=rows.shape)
+
+
 def join_designs(parts):
     """Join knots and codes of curves and tables, pairs of arrays, behind an intercept."""
     n_rows = parts[0][0].shape[0]
     knots = [sp.csr_array(np.ones((n_rows, 1))), *(knots for knots, _ in parts)]
     codes = [sp.csr_array(np.ones((1, 1))), *(codes for _, codes in parts)]
-    sizes = [each.shape[1] for each in codes]
+    n_blocks = len(codes)
+    knot_block, block = (
+        np.repeat(np.arange(n_blocks), sizes)
+        for sizes in np.transpose([each.shape for each in codes])
+    )
     return AdditiveDesign(
         sp.hstack(knots, format="csr"),
         sp.block_diag(codes, format="csr"),
-        np.repeat(np.arange(len(sizes)), sizes),
-        len(sizes),
+        knot_block,
+        block,
+        n_blocks,
     )
 
 
@@ -167,11 +201,11 @@ class Cholesky:
 
     def weights(self, coordinates):
         """Return the weights, (n_codes, n_outputs), that coordinates stand for."""
-        return self._solve(coordinates, "T")
+        return self._solve(coordinates, transposes=True)
 
     def gradient(self, gradient):
         """Turn the gradient of the weights into that of the coordinates."""
-        return self._solve(gradient, "N")
+        return self._solve(gradient, transposes=False)
 
     def coordinates(self, weights):
         """Return the coordinates of weights."""
@@ -181,9 +215,10 @@ class Cholesky:
         """Multiply by the inverse Hessians."""
         return self.weights(self.gradient(right))
 
-    def _solve(self, columns, trans):
+    def _solve(self, columns, transposes):
         def solve(factor, columns):
-            return solve_triangular(factor, columns, trans=trans, lower=True, check_finite=False)
+            solution, _ = dtrtrs(factor, columns, lower=True, trans=transposes)
+            return solution
 
         return _each(solve, self.factors, columns)
 
@@ -212,6 +247,12 @@ def constant(design, objective):
     theta = np.zeros((len(design.block), len(objective.start)))
     theta[0] = objective.start
     return theta
+
+
+def with_zeros(design, theta):
+    """Return weights of the first codes, followed by zeros for all others of a design."""
+    n_more = len(design.block) - len(theta)
+    return np.concatenate([theta, np.zeros((n_more, theta.shape[1]))])
 
 
 def equal_ridges(design, ridge):

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.linalg.lapack import dtrtri
 from scipy.optimize import minimize
 from scipy.sparse.linalg import LinearOperator, cg
 
-from skdistill.students.additive_design import LEAST_RIDGE, Cholesky, factorised, times_each
+from skdistill.students.additive_design import LEAST_RIDGE, Cholesky
 
 #: A last Newton step solves its equations to this share, with at most so many products with the
 #: Hessian, which are differences of gradients over this distance.
@@ -40,34 +39,43 @@ class TwoGrids:
         Of the coarse model.
     finer : csr_array of shape (n_codes, n_coarse_codes)
         Turns the weights of the coarse model into those of the same curves and tables.
-    blocks : list of csr_array of shape (n_codes, n_codes)
-        Turn coordinates into weights block by block, for all outputs, which may share one.
+    starts : ndarray of shape (n_blocks + 1,)
+        Where the codes of every block start and end.
+    blocks : list of Cholesky
+        Of every block alone.
     """
 
     coarse: Cholesky
     finer: sp.csr_array
+    starts: np.ndarray
     blocks: list
 
     @classmethod
     def of(cls, coarse, finer, design, curvature, ridges, total):
         """Factorise the Hessian of every block, at a curvature of rows."""
-        roots = [
-            [dtrtri(factorised(each, ridge, total), lower=True)[0].T for each in hessians]
-            for ridge, hessians in zip(ridges, design.hessians_of_blocks(curvature), strict=True)
-        ]
-        blocks = [sp.block_diag(each, format="csr") for each in zip(*roots, strict=True)]
-        return cls(coarse, finer, blocks)
+        hessians = zip(design.hessians_of_blocks(curvature), ridges, strict=True)
+        blocks = [Cholesky.of(of_block, ridge, total) for of_block, ridge in hessians]
+        return cls(coarse, finer, np.searchsorted(design.block, range(len(blocks) + 1)), blocks)
 
     def weights(self, coordinates):
         """Return the weights, (n_codes, n_outputs), that coordinates stand for."""
         n_coarse = self.finer.shape[1]
-        coarse = self.finer @ self.coarse.weights(coordinates[:n_coarse])
-        return coarse + times_each(self.blocks, coordinates[n_coarse:])
+        weights = self.finer @ self.coarse.weights(coordinates[:n_coarse])
+        for block, part, own in self._parts(weights, coordinates[n_coarse:]):
+            part += block.weights(own)
+        return weights
 
     def gradient(self, gradient):
         """Turn the gradient of the weights into that of the coordinates."""
-        coarse = self.coarse.gradient(self.finer.T @ gradient)
-        return np.concatenate([coarse, times_each([each.T for each in self.blocks], gradient)])
+        of_blocks = np.empty_like(gradient)
+        for block, part, own in self._parts(of_blocks, gradient):
+            part[:] = block.gradient(own)
+        return np.concatenate([self.coarse.gradient(self.finer.T @ gradient), of_blocks])
+
+    def _parts(self, *arrays):
+        """Yield every block and what arrays hold of it."""
+        for block, start, stop in zip(self.blocks, self.starts, self.starts[1:], strict=False):
+            yield block, *(each[start:stop] for each in arrays)
 
     def coordinates(self, weights):
         """Return the coordinates of weights of the coarse model."""

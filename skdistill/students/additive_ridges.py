@@ -11,7 +11,16 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg.lapack import dtrtri
 
-from skdistill.students.additive_design import Cholesky, constant, equal_ridges, times_each
+from skdistill.students.additive_design import (
+    Cholesky,
+    constant,
+    equal_ridges,
+    times_each,
+    with_zeros,
+)
+
+#: Ridge that the search for the ridge of a table starts from, in rows.
+FIRST_RIDGE = 10.0
 
 #: Ridges are chosen between these limits, in rows.
 RIDGES = 1e-3, 1e8
@@ -76,8 +85,13 @@ class ChosenRidges:
         """Whether a block is not flat, of shape (n_blocks,)."""
         return np.append(True, self.freedom[1:] >= LEAST_FREEDOM)
 
+    def factors(self, design, codes, total):
+        """Factorise the Hessians of some codes, given by a mask, of the fitted design."""
+        hessians = [each[np.ix_(codes, codes)] for each in self.hessians]
+        return Cholesky.of(hessians, self.ridges[design.block][codes], total)
 
-def choose_ridges(design, objective, unit, start=None, is_rough=False):
+
+def choose_ridges(design, objective, unit, before=None, is_rough=False):
     """Choose a ridge per block.
 
     Parameters
@@ -88,8 +102,8 @@ def choose_ridges(design, objective, unit, start=None, is_rough=False):
         The loss.
     unit : float
         What the weights of the rows were divided by.
-    start : tuple of ndarray, default=None
-        Weights and ridges of blocks to start from.
+    before : ChosenRidges, default=None
+        A fit of the first blocks to start from.
     is_rough : bool, default=False
         Whether one parabola is enough.
 
@@ -98,13 +112,15 @@ def choose_ridges(design, objective, unit, start=None, is_rough=False):
     chosen : ChosenRidges
         Ridges, and weights near the solution.
     """
-    if start is None:
-        start = constant(design, objective), equal_ridges(design, 1.0 / unit)
-    theta, ridges = start
+    theta, ridges = constant(design, objective), equal_ridges(design, 1.0 / unit)
+    if before is not None:
+        theta = with_zeros(design, before.theta)
+        ridges[len(before.ridges) :] = FIRST_RIDGE / unit
+        ridges[: len(before.ridges)] = before.ridges
     outputs = design.outputs(theta)
     losses, row_gradient = objective.loss(outputs)
     settled = SETTLED * objective.loss(0.0 * outputs + objective.start)[0].sum()
-    before, of_hessians, n_rounds = np.inf, None, 0
+    loss_before, of_hessians, n_rounds = np.inf, None, 0
     most_rounds = FEW_ROUNDS if is_rough else ROUNDS
     for n_steps in range(1, 2 + most_rounds + SHORT_STEPS):
         curvature = objective.curvature(outputs)
@@ -122,10 +138,10 @@ def choose_ridges(design, objective, unit, start=None, is_rough=False):
         if not is_whole:  # far from their minimum, weights tell nothing of their ridges
             continue
         is_last = n_rounds == most_rounds or n_steps == 1 + most_rounds + SHORT_STEPS
-        if is_last or abs(before - losses.sum()) <= settled:
+        if is_last or abs(loss_before - losses.sum()) <= settled:
             break
         n_rounds += 1
-        before = losses.sum()
+        loss_before = losses.sum()
         dispersion = objective.dispersion(row_gradient, objective.curvature(outputs))
         for choice in range(CHOICES):
             if choice:

@@ -15,9 +15,10 @@ from skdistill.students.additive_design import (
     constant,
     equal_ridges,
     join_designs,
+    with_zeros,
 )
 from skdistill.students.additive_fit import TwoGrids, minimise
-from skdistill.students.additive_ridges import choose_ridges
+from skdistill.students.additive_ridges import FIRST_RIDGE, choose_ridges
 from skdistill.students.encoding import Encoding, codes_at_knots, n_knots
 from skdistill.students.pairs import (
     PairTable,
@@ -26,6 +27,7 @@ from skdistill.students.pairs import (
     finer_weights,
     purify,
     rank_pairs,
+    rank_together,
     strength,
     table_design,
 )
@@ -46,8 +48,8 @@ COARSE_BINS, COARSE_TABLE_BINS = 16, 8
 #: of the design: it takes longer than two grids, but fewer passes through the rows.
 LONG = 10_000
 
-#: Ridge that the search for the ridge of a table starts from, in rows.
-FIRST_RIDGE = 10.0
+#: So many times the pairs that get a table are ranked together.
+CANDIDATES = 3
 
 
 @dataclass(frozen=True)
@@ -110,30 +112,18 @@ class AdditiveProblem:
             n_bins=min(self.n_bins, COARSE_TABLE_BINS),
         )
 
-    def choose_ridges(self, design, chosen=None, is_rough=False):
-        """Choose ridges, see `choose_ridges`; `chosen` are those of its first blocks."""
-        start = None
-        if chosen is not None:
-            n_new = design.n_blocks - len(chosen.ridges)
-            shape = len(design.block) - len(chosen.theta), chosen.theta.shape[1]
-            start = (
-                np.concatenate([chosen.theta, np.zeros(shape)]),
-                np.append(chosen.ridges, np.full(n_new, FIRST_RIDGE / self.unit)),
-            )
-        return choose_ridges(design, self.objective, self.unit, start, is_rough)
-
-    def fit(self, design, ridges, solved_in, start):
-        """Fit with given ridges, see `minimise`."""
-        how = self.max_iter, self.tol
-        return minimise(design, self.objective, ridges, solved_in, start, *how)
-
-    def ranked(self, design, theta):
-        """Rank all pairs by what they would add to a fitted sum of curves."""
+    def strongest(self, n_pairs, design, theta):
+        """Choose the pairs that would add most to a fitted sum of curves."""
         outputs = design.outputs(theta)
         _, gradient = self.objective.loss(outputs)
         curvature = self.objective.curvature(outputs)
         ridge = max(1.0 / self.unit, LEAST_RIDGE * self.objective.weight.sum())
-        return rank_pairs(self.encoding, self.positions, gradient, curvature, self.n_bins, ridge)
+        rows = self.encoding, self.positions, gradient, curvature, self.n_bins
+        alone = rank_pairs(*rows, ridge)
+        if len(alone) > n_pairs:
+            candidates = alone[: CANDIDATES * n_pairs]
+            alone = rank_together(*rows, FIRST_RIDGE * ridge, candidates)
+        return alone[:n_pairs]
 
 
 @dataclass(frozen=True)
@@ -198,45 +188,45 @@ def fit_sum(problem, interactions, objective_of):
 
 
 def _fit_with_one_ridge(problem, interactions):
-    def fit(design):
-        hessians = design.hessians(problem.objective.first_curvature)
+    objective = problem.objective
+
+    def fit(design, start):
         ridges = equal_ridges(design, problem.ridge)
-        factors = Cholesky.of(hessians, ridges[design.block], problem.objective.weight.sum())
-        return problem.fit(design, ridges, factors, constant(design, problem.objective))
+        hessians = design.hessians(objective.first_curvature)
+        factors = Cholesky.of(hessians, ridges[design.block], objective.weight.sum())
+        return minimise(design, objective, ridges, factors, start, problem.max_iter, problem.tol)
 
     design, axes = problem.design()
-    theta, n_iter = fit(design)
+    theta, n_iter = fit(design, constant(design, objective))
     pairs = _pairs(problem, interactions, design, theta)
     if pairs:
         design, axes = problem.design(pairs)
-        theta, n_iter = fit(design)
+        theta, n_iter = fit(design, with_zeros(design, theta))
     return theta, pairs, axes, n_iter
 
 
 def _fit_with_ridges(problem, interactions):
     """Choose ridges with few bins, which takes a fraction of the time, and fit with all of them."""
-    coarse = problem.coarse()
+    coarse, objective = problem.coarse(), problem.objective
     chosen, pairs, coarse_axes, coarse_design = _choose_ridges(coarse, interactions)
     design, axes = problem.design(pairs)
+    # Flat blocks are left out.
     used, codes = design.of_blocks(chosen.is_used), chosen.is_used[design.block]
     coarse_codes = chosen.is_used[coarse_design.block]
     refinement = _refinement(problem, axes) / _refinement(coarse, coarse_axes)
     ridges = (chosen.ridges * refinement)[chosen.is_used]
     finer = _finer_weights(problem, axes, coarse, coarse_axes)[codes][:, coarse_codes]
-    start, total = chosen.theta[coarse_codes], problem.objective.weight.sum()
-    curvature = problem.objective.curvature(coarse_design.outputs(chosen.theta))
+    start, total = chosen.theta[coarse_codes], objective.weight.sum()
+    curvature = objective.curvature(coarse_design.outputs(chosen.theta))
     if codes.sum() ** 3 < LONG * used.knots.nnz:
         solved_in = Cholesky.of(used.hessians(curvature), ridges[used.block], total)
         start = finer @ start
     else:
-        factors = Cholesky.of(
-            [each[np.ix_(coarse_codes, coarse_codes)] for each in chosen.hessians],
-            chosen.ridges[coarse_design.block][coarse_codes],
-            total,
-        )
+        factors = chosen.factors(coarse_design, coarse_codes, total)
         solved_in = TwoGrids.of(factors, finer, used, curvature, ridges, total)
-    theta = constant(design, problem.objective)
-    theta[codes], n_iter = problem.fit(used, ridges, solved_in, start)
+    theta = constant(design, objective)
+    how = problem.max_iter, problem.tol
+    theta[codes], n_iter = minimise(used, objective, ridges, solved_in, start, *how)
     return theta, pairs, axes, n_iter
 
 
@@ -253,12 +243,13 @@ def _finer_weights(problem, axes, coarse, coarse_axes):
 
 def _choose_ridges(problem, interactions, is_rough=False):
     """Return chosen ridges, pairs and their axes, and the design."""
+    how = problem.objective, problem.unit
     design, axes = problem.design()
-    chosen = problem.choose_ridges(design, is_rough=is_rough or bool(interactions))
+    chosen = choose_ridges(design, *how, is_rough=is_rough or bool(interactions))
     pairs = _pairs(problem, interactions, design, chosen.theta)
     if pairs:
         design, axes = problem.design(pairs)
-        chosen = problem.choose_ridges(design, chosen, is_rough)
+        chosen = choose_ridges(design, *how, chosen, is_rough)
     return chosen, pairs, axes, design
 
 
@@ -272,7 +263,7 @@ def _refinement(problem, axes):
 def _pairs(problem, interactions, design, theta):
     if isinstance(interactions, list):
         return interactions
-    return problem.ranked(design, theta)[:interactions] if interactions else []
+    return problem.strongest(interactions, design, theta) if interactions else []
 
 
 def _n_paying(problem, objective_of):

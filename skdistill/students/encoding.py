@@ -379,9 +379,17 @@ def knots_beside(column, positions):
 def knot_design(column, positions):
     """Return the weights of the knots of a column, CSR of shape (n_samples, n_knots)."""
     knots, weights = knots_beside(column, positions)
-    starts = np.arange(0, knots.size + 1, knots.shape[1])
-    shape = len(positions), n_knots(column)
-    return sp.csr_array((weights.ravel(), knots.ravel(), starts), shape=shape)
+    return sparse_rows(knots, weights, n_knots(column))
+
+
+def sparse_rows(columns, values, n_columns):
+    """Return a CSR array of equally many values per row, both of shape (n_samples, n_each)."""
+    n_rows, n_each = columns.shape
+    # Half as wide as what NumPy counts with, they take half the time to read.
+    numbers = sp.get_index_dtype(maxval=max(columns.size, n_columns))
+    starts = np.arange(0, columns.size + 1, n_each, dtype=numbers)
+    parts = values.ravel(), columns.ravel().astype(numbers), starts
+    return sp.csr_array(parts, shape=(n_rows, n_columns))
 
 
 def codes_at_knots(column):

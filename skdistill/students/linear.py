@@ -213,16 +213,16 @@ class LinearStudentClassifier(_LinearStudent, StudentClassifier):
         names or positions, such as ``[("age", "income")]``, where integers are always positions; or
         "auto", at most 20, as many as lower the loss of rows that are held out for the choice; none
         with fewer than 50 rows.
-    interaction_bins : int, default=16
+    interaction_bins : int, default=20
         Largest number of bins of a numeric column in a table, and of levels of a nominal one,
         whose other levels share a row.
     C : float or "auto", default="auto"
         Inverse of the strength of the ridge penalty on the steps of curves and tables. "auto"
         chooses a penalty for every curve and every table, so that a column or pair that has nothing
         to say stays flat [2]_.
-    max_categories : int, default=64
+    max_categories : int, default=256
         Largest number of levels of a nominal column; the rarest share an infrequent level.
-    min_frequency : float, default=0.001
+    min_frequency : float, default=0.0002
         Categories with less than this share of the weight are infrequent.
     max_iter : int, default=500
         Largest number of L-BFGS iterations.
@@ -319,10 +319,10 @@ class LinearStudentClassifier(_LinearStudent, StudentClassifier):
         n_bins=64,
         *,
         interactions=0,
-        interaction_bins=16,
+        interaction_bins=20,
         C="auto",
-        max_categories=64,
-        min_frequency=0.001,
+        max_categories=256,
+        min_frequency=0.0002,
         max_iter=500,
         tol=1e-8,
     ):
@@ -365,14 +365,14 @@ class LinearStudentRegressor(_LinearStudent, StudentRegressor):
         linear model.
     interactions : int, list of pairs, or "auto", default=0
         Which pairs of columns get a table, see `LinearStudentClassifier`.
-    interaction_bins : int, default=16
+    interaction_bins : int, default=20
         Largest number of bins of a numeric column in a table, and of levels of a nominal one.
     C : float or "auto", default="auto"
         Inverse of the strength of the ridge penalty on the steps of curves and tables; "auto"
         chooses a penalty for every curve and every table.
-    max_categories : int, default=64
+    max_categories : int, default=256
         Largest number of levels of a nominal column; the rarest share an infrequent level.
-    min_frequency : float, default=0.001
+    min_frequency : float, default=0.0002
         Categories with less than this share of the weight are infrequent.
 
     Attributes
@@ -438,10 +438,10 @@ class LinearStudentRegressor(_LinearStudent, StudentRegressor):
         n_bins=64,
         *,
         interactions=0,
-        interaction_bins=16,
+        interaction_bins=20,
         C="auto",
-        max_categories=64,
-        min_frequency=0.001,
+        max_categories=256,
+        min_frequency=0.0002,
     ):
         self.n_bins = n_bins
         self.interactions = interactions

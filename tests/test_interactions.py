@@ -159,6 +159,18 @@ class TestRanking:
         assert len(set(pairs)) == 45
         assert all(a < b for a, b in pairs)
 
+    def test_a_pair_that_only_says_what_another_says_comes_behind(self, rng):
+        """Alone, the pair of a column's near copy is worth more than a weaker product."""
+        X = rng.normal(size=(2000, 6))
+        X[:, 2] = X[:, 0] + 0.3 * rng.normal(size=2000)
+        value = 2.0 * X[:, 0] * X[:, 1] + X[:, 3] * X[:, 4]
+        assert self.ranked(LinearStudentRegressor(), X, value)[:2] == [(0, 1), (1, 2)]
+        for student, y in [
+            (LinearStudentRegressor(interactions=2), value),
+            (LinearStudentClassifier(interactions=2), soft(value)),
+        ]:
+            assert names_of(student.fit(X, y)) == [("x0", "x1"), ("x3", "x4")]
+
     def test_what_one_column_explains_counts_for_nothing(self, rng):
         """Without any curve all is left over: a square of one column, and a weak product."""
         X = rng.normal(size=(2000, 5))

@@ -18,7 +18,7 @@ from skdistill.students.additive_design import (
     with_zeros,
 )
 from skdistill.students.additive_fit import TwoGrids, minimise
-from skdistill.students.additive_ridges import FIRST_RIDGE, choose_ridges
+from skdistill.students.additive_ridges import choose_ridges
 from skdistill.students.encoding import Encoding, codes_at_knots, n_knots
 from skdistill.students.pairs import (
     PairTable,
@@ -118,12 +118,11 @@ class AdditiveProblem:
         _, gradient = self.objective.loss(outputs)
         curvature = self.objective.curvature(outputs)
         ridge = max(1.0 / self.unit, LEAST_RIDGE * self.objective.weight.sum())
-        rows = self.encoding, self.positions, gradient, curvature, self.n_bins
-        alone = rank_pairs(*rows, ridge)
-        if len(alone) > n_pairs:
-            candidates = alone[: CANDIDATES * n_pairs]
-            alone = rank_together(*rows, FIRST_RIDGE * ridge, candidates)
-        return alone[:n_pairs]
+        how = self.encoding, self.positions, gradient, curvature, self.n_bins, ridge
+        pairs = rank_pairs(*how)
+        if len(pairs) > n_pairs:
+            pairs = rank_together(*how, pairs[: CANDIDATES * n_pairs])
+        return pairs[:n_pairs]
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ from skdistill.students.encoding import (
 TIED = 6
 
 #: Pairs are ranked together by so many conjugate gradients.
-ROUGH = 30
+ROUGH = 60
 
 #: A share that is none but for rounding.
 ROUNDING = 1e-12

@@ -194,12 +194,12 @@ def rank_together(encoding, positions, row_gradient, curvature, n_bins, ridge, p
     transposed = design.T.tocsr()
     gains = dict.fromkeys(pairs, 0.0)
     for g, h in zip(row_gradient.T, curvature.T, strict=True):
-        mass = transposed @ h
+        mass, least = transposed @ h, max(ROUNDING * h.sum(), np.finfo(float).tiny)
         step = _solved(design, transposed, h, mass + ridge, ridge, -(transposed @ g))
         tables = zip(pairs, blocks[len(used) :], pairwise(starts[len(used) :]), strict=True)
         for pair, (_, shape), (start, stop) in tables:
             H, T = (each[start:stop].reshape(shape) for each in (mass, step))
-            gains[pair] += _gain_of_table(H * T, H, ROUNDING * h.sum())
+            gains[pair] += _gain_of_table(H * T, H, least)
     return _by_gain(gains)
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -48,18 +47,13 @@ class AdditiveDesign:
     block: np.ndarray
     n_blocks: int
 
-    @cached_property
-    def transposed(self):
-        """The transposed weights of the knots, as rows."""
-        return self.knots.T.tocsr()
-
     def outputs(self, theta):
         """Compute outputs, (n_samples, n_outputs), from weights, (n_codes, n_outputs)."""
         return self.knots @ (self.codes @ theta)
 
     def gradient(self, row_gradient):
         """Turn the gradients of rows with respect to their outputs into that of the weights."""
-        return self.codes.T @ (self.transposed @ row_gradient)
+        return self.codes.T @ (self.knots.T @ row_gradient)
 
     def by_block(self, of_codes):
         """Add numbers of codes up by block."""
@@ -71,7 +65,7 @@ class AdditiveDesign:
         knots, some = self.knots[::every], weight[::every]
         scale = weight.sum() / max(some.sum(), np.finfo(float).tiny)
         weighted = _times_rows(knots, scale * some)
-        transposed = knots.T.tocsr() if every > 1 else self.transposed
+        transposed = knots.T.tocsr()
         of_knots = np.empty((knots.shape[1], knots.shape[1]))  # nearly dense
         for start in range(0, knots.shape[1], STRIP):
             strip = slice(start, start + STRIP)
@@ -92,10 +86,11 @@ class AdditiveDesign:
         curvature = _shared(curvature, np.sum(np.bincount(self.block) ** 2))
         knots = np.searchsorted(self.knot_block, np.arange(self.n_blocks + 1))
         codes = np.searchsorted(self.block, np.arange(self.n_blocks + 1))
+        transposed = self.knots.T.tocsr()
         for at_knots, at_codes in zip(pairwise(knots), pairwise(codes), strict=True):
             at_knots, at_codes = slice(*at_knots), slice(*at_codes)
             block = AdditiveDesign(
-                self.transposed[at_knots].T.tocsr(),
+                transposed[at_knots].T.tocsr(),
                 self.codes[at_knots, at_codes],
                 self.knot_block[at_knots],
                 self.block[at_codes],

@@ -34,7 +34,7 @@ from skdistill.students.encoding import (
 TIED = 6
 
 #: Pairs are ranked together by so many conjugate gradients.
-ROUGH = 60
+ROUGH = 40
 
 #: A share that is none but for rounding.
 ROUNDING = 1e-12
@@ -188,32 +188,40 @@ def rank_together(encoding, positions, row_gradient, curvature, n_bins, ridge, p
     cells = _all_cells(encoding, positions, n_bins)
     used = sorted({j for pair in pairs for j in pair})
     blocks = [*(cells[j] for j in used), *(_table_cells(cells, pair) for pair in pairs)]
-    starts = np.cumsum([0, *(np.prod(shape) for _, shape in blocks)])
-    cell = np.stack([cell for cell, _ in blocks], axis=1) + starts[:-1]
-    design = sparse_rows(cell, np.ones(cell.shape), starts[-1])
-    transposed = design.T.tocsr()
+    of_tables = [slice(*each) for each in pairwise(np.cumsum([0, *_sizes(blocks)]))][len(used) :]
     gains = dict.fromkeys(pairs, 0.0)
     for g, h in zip(row_gradient.T, curvature.T, strict=True):
-        mass, least = transposed @ h, max(ROUNDING * h.sum(), np.finfo(float).tiny)
-        step = _solved(design, transposed, h, mass + ridge, ridge, -(transposed @ g))
-        tables = zip(pairs, blocks[len(used) :], pairwise(starts[len(used) :]), strict=True)
-        for pair, (_, shape), (start, stop) in tables:
-            H, T = (each[start:stop].reshape(shape) for each in (mass, step))
+        mass, least = _in_cells(blocks, h), max(ROUNDING * h.sum(), np.finfo(float).tiny)
+        step = _newton_step(blocks, g, h, mass, ridge)
+        for pair, (_, shape), table in zip(pairs, blocks[len(used) :], of_tables, strict=True):
+            H, T = mass[table].reshape(shape), step[table].reshape(shape)
             gains[pair] += _gain_of_table(H * T, H, least)
     return _by_gain(gains)
 
 
-def _solved(design, transposed, weight, diagonal, ridge, right):
-    """Solve the normal equations of a design roughly, by conjugate gradients."""
-    n = len(right)
+def _newton_step(blocks, row_gradient, curvature, mass, ridge):
+    """Take a step in all cells of some blocks together, roughly, by conjugate gradients."""
+    n, stops = len(mass), np.cumsum(_sizes(blocks))[:-1]
 
-    def product(x):
-        return transposed @ (weight * (design @ x)) + ridge * x
+    def product(step):
+        values = zip(blocks, np.split(step, stops), strict=True)
+        added = sum(np.take(of_block, cell) for (cell, _), of_block in values)
+        return _in_cells(blocks, curvature * added) + ridge * step
 
-    normal = LinearOperator((n, n), product, dtype=np.float64)
-    inverse = LinearOperator((n, n), lambda x: x / diagonal, dtype=np.float64)
-    solution, _ = cg(normal, right, rtol=ROUNDING, maxiter=ROUGH, M=inverse)
-    return solution
+    hessian = LinearOperator((n, n), product, dtype=np.float64)
+    inverse = LinearOperator((n, n), lambda step: step / (mass + ridge), dtype=np.float64)
+    right = -_in_cells(blocks, row_gradient)
+    step, _ = cg(hessian, right, rtol=ROUNDING, maxiter=ROUGH, M=inverse)
+    return step
+
+
+def _in_cells(blocks, values):
+    """Add the values of rows up in all cells of all blocks."""
+    return np.concatenate([_sums(cell, values, shape).ravel() for cell, shape in blocks])
+
+
+def _sizes(blocks):
+    return [int(np.prod(shape)) for _, shape in blocks]
 
 
 def _by_gain(gains):

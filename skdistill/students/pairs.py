@@ -189,13 +189,13 @@ def rank_together(encoding, positions, row_gradient, curvature, n_bins, ridge, p
     used = sorted({j for pair in pairs for j in pair})
     blocks = [*(cells[j] for j in used), *(_table_cells(cells, pair) for pair in pairs)]
     of_tables = [slice(*each) for each in pairwise(np.cumsum([0, *_sizes(blocks)]))][len(used) :]
-    gains = dict.fromkeys(pairs, 0.0)
+    gains = dict.fromkeys(pairs, np.zeros(2))
     for g, h in zip(row_gradient.T, curvature.T, strict=True):
         mass, least = _in_cells(blocks, h), max(ROUNDING * h.sum(), np.finfo(float).tiny)
         step = _newton_step(blocks, g, h, mass, ridge)
         for pair, (_, shape), table in zip(pairs, blocks[len(used) :], of_tables, strict=True):
             H, T = mass[table].reshape(shape), step[table].reshape(shape)
-            gains[pair] += _gain_of_table(H * T, H, least)
+            gains[pair] = gains[pair] + _gain_of_table(H * T, H, least)
     return _by_gain(gains)
 
 
@@ -225,8 +225,9 @@ def _sizes(blocks):
 
 
 def _by_gain(gains):
-    best = max(gains.values(), default=0.0) or 1.0
-    return sorted(gains, key=lambda pair: -round(gains[pair] / best, TIED))
+    """Sort pairs by the first of two numbers, see `_gain_of_table`."""
+    greatest = max((whole for _, whole in gains.values()), default=0.0) or 1.0
+    return sorted(gains, key=lambda pair: -round(gains[pair][0] / greatest, TIED))
 
 
 def _all_cells(encoding, positions, n_bins):
@@ -255,7 +256,10 @@ def _sums(cell, values, shape):
 
 
 def _gain_of_table(G, H, ridge):
-    """Return by how much a table lowers the loss more than one function of each column would."""
+    """Return by how much a table lowers the loss more than one function of each column would.
+
+    And by how much it lowers the loss in all, of which rounding takes a share: shape (2,).
+    """
     of_cells = np.sum(G**2 / (H + ridge))
     height, width = H.shape
     normal = np.zeros((height + width, height + width))
@@ -263,7 +267,7 @@ def _gain_of_table(G, H, ridge):
     normal += normal.T
     normal[np.diag_indices(height + width)] = np.append(H.sum(axis=1), H.sum(axis=0)) + ridge
     right = np.concatenate([G.sum(axis=1), G.sum(axis=0)])
-    return of_cells - np.sum(right * np.linalg.solve(normal, right))
+    return np.array([of_cells - np.sum(right * np.linalg.solve(normal, right)), of_cells])
 
 
 def purify(encoding, table, positions, weight):

@@ -36,7 +36,7 @@ TIED = 6
 #: Pairs are ranked together by so many conjugate gradients.
 ROUGH = 40
 
-#: A share that is none but for rounding.
+#: Conjugate gradients end at this share of the gradient: the rest is rounding.
 ROUNDING = 1e-12
 
 
@@ -182,8 +182,8 @@ def rank_together(encoding, positions, row_gradient, curvature, n_bins, ridge, p
     Notes
     -----
     Curves and tables that are constant in every cell take one Newton step together, solved roughly
-    by so many conjugate gradients that the order seldom changes any more. A table then counts for
-    the loss that it takes back, without what one function of each column alone would.
+    by so many conjugate gradients that the order seldom changes any more. The gradient that would
+    lead to a table alone then says what it is worth, as in `rank_pairs`.
     """
     cells = _all_cells(encoding, positions, n_bins)
     used = sorted({j for pair in pairs for j in pair})
@@ -191,11 +191,11 @@ def rank_together(encoding, positions, row_gradient, curvature, n_bins, ridge, p
     of_tables = [slice(*each) for each in pairwise(np.cumsum([0, *_sizes(blocks)]))][len(used) :]
     gains = dict.fromkeys(pairs, np.zeros(2))
     for g, h in zip(row_gradient.T, curvature.T, strict=True):
-        mass, least = _in_cells(blocks, h), max(ROUNDING * h.sum(), np.finfo(float).tiny)
+        mass = _in_cells(blocks, h)
         step = _newton_step(blocks, g, h, mass, ridge)
         for pair, (_, shape), table in zip(pairs, blocks[len(used) :], of_tables, strict=True):
             H, T = mass[table].reshape(shape), step[table].reshape(shape)
-            gains[pair] = gains[pair] + _gain_of_table(H * T, H, least)
+            gains[pair] = gains[pair] + _gain_of_table((H + ridge) * T, H, ridge)
     return _by_gain(gains)
 
 

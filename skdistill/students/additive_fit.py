@@ -39,15 +39,15 @@ class TwoGrids:
         Of the coarse model.
     finer : csr_array of shape (n_codes, n_coarse_codes)
         Turns the weights of the coarse model into those of the same curves and tables.
-    starts : ndarray of shape (n_blocks + 1,)
-        Where the codes of every block start and end.
+    stops : ndarray of shape (n_blocks - 1,)
+        Where the codes of a block end and those of the next one start.
     blocks : list of Cholesky
         Of every block alone.
     """
 
     coarse: Cholesky
     finer: sp.csr_array
-    starts: np.ndarray
+    stops: np.ndarray
     blocks: list
 
     @classmethod
@@ -55,27 +55,20 @@ class TwoGrids:
         """Factorise the Hessian of every block, at a curvature of rows."""
         hessians = zip(design.hessians_of_blocks(curvature), ridges, strict=True)
         blocks = [Cholesky.of(of_block, ridge, total) for of_block, ridge in hessians]
-        return cls(coarse, finer, np.searchsorted(design.block, range(len(blocks) + 1)), blocks)
+        return cls(coarse, finer, np.searchsorted(design.block, range(1, len(blocks))), blocks)
 
     def weights(self, coordinates):
         """Return the weights, (n_codes, n_outputs), that coordinates stand for."""
-        n_coarse = self.finer.shape[1]
-        weights = self.finer @ self.coarse.weights(coordinates[:n_coarse])
-        for block, part, own in self._parts(weights, coordinates[n_coarse:]):
-            part += block.weights(own)
-        return weights
+        coarse, fine = np.split(coordinates, [self.finer.shape[1]])
+        parts = zip(self.blocks, np.split(fine, self.stops), strict=True)
+        of_blocks = np.concatenate([block.weights(part) for block, part in parts])
+        return self.finer @ self.coarse.weights(coarse) + of_blocks
 
     def gradient(self, gradient):
         """Turn the gradient of the weights into that of the coordinates."""
-        of_blocks = np.empty_like(gradient)
-        for block, part, own in self._parts(of_blocks, gradient):
-            part[:] = block.gradient(own)
-        return np.concatenate([self.coarse.gradient(self.finer.T @ gradient), of_blocks])
-
-    def _parts(self, *arrays):
-        """Yield every block and what arrays hold of it."""
-        for block, start, stop in zip(self.blocks, self.starts, self.starts[1:], strict=False):
-            yield block, *(each[start:stop] for each in arrays)
+        parts = zip(self.blocks, np.split(gradient, self.stops), strict=True)
+        of_blocks = [block.gradient(part) for block, part in parts]
+        return np.concatenate([self.coarse.gradient(self.finer.T @ gradient), *of_blocks])
 
     def coordinates(self, weights):
         """Return the coordinates of weights of the coarse model."""

@@ -24,10 +24,10 @@ from skdistill.students.pairs import (
     PairTable,
     axis_of,
     axis_positions,
+    count_pairs,
     finer_weights,
     purify,
     rank_pairs,
-    rank_together,
     strength,
     table_design,
 )
@@ -118,11 +118,9 @@ class AdditiveProblem:
         _, gradient = self.objective.loss(outputs)
         curvature = self.objective.curvature(outputs)
         ridge = max(1.0 / self.unit, LEAST_RIDGE * self.objective.weight.sum())
-        how = self.encoding, self.positions, gradient, curvature, self.n_bins, ridge
-        pairs = rank_pairs(*how)
-        if len(pairs) > n_pairs:
-            pairs = rank_together(*how, pairs[: CANDIDATES * n_pairs])
-        return pairs[:n_pairs]
+        is_choice = count_pairs(len(self.encoding.columns)) > n_pairs
+        how = self.n_bins, ridge, CANDIDATES * n_pairs if is_choice else 0
+        return rank_pairs(self.encoding, self.positions, gradient, curvature, *how)[:n_pairs]
 
 
 @dataclass(frozen=True)

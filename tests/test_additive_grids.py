@@ -29,8 +29,8 @@ def test_two_grids_find_the_minimum_that_all_factors_find(
     found = []
     for long in (0, np.inf):
         monkeypatch.setattr(additive_sum, "LONG", long)
-        student = LinearStudentClassifier(interactions=interactions).fit(X, labels)
-        assert 0 < student.n_iter_ < 500
+        student = LinearStudentClassifier(interactions=interactions, max_iter=1000).fit(X, labels)
+        assert 0 < student.n_iter_ < 1000
         found.append(student.predict_proba(X))
     assert_allclose(*found, atol=1e-5)
     assert not np.array_equal(*found)  # two ways were gone

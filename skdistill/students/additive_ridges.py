@@ -43,7 +43,7 @@ SHORT_STEPS = 6
 #: that of the loss, so the steps still lead to its minimum.
 STALE = 0.3
 
-#: Ridges are chosen this many times on every parabola.
+#: Ridges are chosen this many times on every parabola, once for a rough result.
 CHOICES = 2
 
 #: A loss that is higher by this share is as low.
@@ -143,7 +143,7 @@ def choose_ridges(design, objective, unit, before=None, is_rough=False):
         n_rounds += 1
         loss_before = losses.sum()
         dispersion = objective.dispersion(row_gradient, objective.curvature(outputs))
-        for choice in range(CHOICES):
+        for choice in range(1 if is_rough else CHOICES):
             if choice:
                 factors, freedom = _factorised(design, objective, hessians, ridges)
                 goal = factors.solve(right)

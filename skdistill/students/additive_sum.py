@@ -4,6 +4,7 @@ encoding, positions, objective  ->  AdditiveProblem  --fit_sum-->  AdditiveSum
 """
 
 from dataclasses import dataclass, replace
+from itertools import chain, compress
 
 import numpy as np
 import scipy.sparse as sp
@@ -15,16 +16,17 @@ from skdistill.students.additive_design import (
     constant,
     equal_ridges,
     join_designs,
-    with_zeros,
 )
 from skdistill.students.additive_fit import TwoGrids, minimise
 from skdistill.students.additive_ridges import choose_ridges
-from skdistill.students.encoding import Encoding, codes_at_knots, n_knots
+from skdistill.students.encoding import Encoding, n_knots
+from skdistill.students.pair_elimination import missed_most
 from skdistill.students.pairs import (
     PairTable,
     axis_of,
     axis_positions,
-    count_pairs,
+    beside_on_axis,
+    codes_at_cells,
     finer_weights,
     purify,
     rank_pairs,
@@ -48,8 +50,11 @@ COARSE_BINS, COARSE_TABLE_BINS = 16, 8
 #: of the design: it takes longer than two grids, but fewer passes through the rows.
 LONG = 10_000
 
-#: So many times the pairs that get a table are ranked together.
-CANDIDATES = 3
+#: Tables are fitted for so many times the pairs that get one in the end, and at most so many more.
+CANDIDATES, MOST_MORE = 3, 20
+
+#: Those tables have at most so many bins on either side.
+CANDIDATE_BINS = 5
 
 
 @dataclass(frozen=True)
@@ -87,13 +92,15 @@ class AdditiveProblem:
 
     def design(self, pairs=()):
         """Return the design of all curves and of the tables of some pairs, and the tables' axes."""
-        parts = list(self.encoding.knots(self.positions))
-        axes = []
-        for pair in pairs:
-            of_pair, *part = table_design(self.encoding, pair, self.positions, self.n_bins)
-            axes.append(of_pair)
-            parts.append(part)
-        return join_designs(parts), axes
+        columns = self.encoding.columns
+        axis = {j: axis_of(columns[j], self.n_bins) for j in chain(*pairs)}
+        beside = {j: beside_on_axis(columns[j], axis[j], self.positions[:, j]) for j in axis}
+        axes = [(axis[a], axis[b]) for a, b in pairs]
+        tables = [
+            table_design(of_pair, (beside[a], beside[b]))
+            for of_pair, (a, b) in zip(axes, pairs, strict=True)
+        ]
+        return join_designs([*self.encoding.knots(self.positions), *tables]), axes
 
     def coarse(self):
         """Return the same rows and loss with fewer bins."""
@@ -112,15 +119,14 @@ class AdditiveProblem:
             n_bins=min(self.n_bins, COARSE_TABLE_BINS),
         )
 
-    def strongest(self, n_pairs, design, theta):
-        """Choose the pairs that would add most to a fitted sum of curves."""
+    def ranked_pairs(self, design, theta):
+        """Rank pairs by what each alone would add to a fitted sum of curves."""
         outputs = design.outputs(theta)
         _, gradient = self.objective.loss(outputs)
         curvature = self.objective.curvature(outputs)
         ridge = max(1.0 / self.unit, LEAST_RIDGE * self.objective.weight.sum())
-        is_choice = count_pairs(len(self.encoding.columns)) > n_pairs
-        how = self.n_bins, ridge, CANDIDATES * n_pairs if is_choice else 0
-        return rank_pairs(self.encoding, self.positions, gradient, curvature, *how)[:n_pairs]
+        how = gradient, curvature, self.n_bins, ridge
+        return rank_pairs(self.encoding, self.positions, *how)
 
 
 @dataclass(frozen=True)
@@ -193,12 +199,14 @@ def _fit_with_one_ridge(problem, interactions):
         factors = Cholesky.of(hessians, ridges[design.block], objective.weight.sum())
         return minimise(design, objective, ridges, factors, start, problem.max_iter, problem.tol)
 
-    design, axes = problem.design()
+    pairs = interactions or []
+    if interactions and not isinstance(interactions, list):
+        coarse = problem.coarse()
+        design, _ = coarse.design()
+        curves = choose_ridges(design, objective, problem.unit, is_rough=True)
+        pairs = _choose_pairs(coarse, interactions, design, curves)
+    design, axes = problem.design(pairs)
     theta, n_iter = fit(design, constant(design, objective))
-    pairs = _pairs(problem, interactions, design, theta)
-    if pairs:
-        design, axes = problem.design(pairs)
-        theta, n_iter = fit(design, with_zeros(design, theta))
     return theta, pairs, axes, n_iter
 
 
@@ -243,11 +251,32 @@ def _choose_ridges(problem, interactions, is_rough=False):
     how = problem.objective, problem.unit
     design, axes = problem.design()
     chosen = choose_ridges(design, *how, is_rough=is_rough or bool(interactions))
-    pairs = _pairs(problem, interactions, design, chosen.theta)
-    if pairs:
-        design, axes = problem.design(pairs)
-        chosen = choose_ridges(design, *how, chosen, is_rough)
-    return chosen, pairs, axes, design
+    if not interactions:
+        return chosen, [], axes, design
+    is_list = isinstance(interactions, list)
+    pairs = interactions if is_list else _choose_pairs(problem, interactions, design, chosen)
+    design, axes = problem.design(pairs)
+    return choose_ridges(design, *how, chosen, is_rough), pairs, axes, design
+
+
+def _choose_pairs(problem, n_pairs, design, chosen):
+    """Choose so many pairs, given a fit of the curves alone and its design.
+
+    What a pair adds to the curves alone says little of what it adds beside other pairs: pairs of
+    the same column, or of columns that go together, often say the same. Some more than are asked
+    for are therefore fitted together, with few bins, and those that are missed most are chosen.
+    """
+    how = problem.objective, problem.unit
+    pairs = problem.ranked_pairs(design, chosen.theta)
+    pairs = pairs[: min(CANDIDATES * n_pairs, n_pairs + MOST_MORE)]
+    if len(pairs) <= n_pairs:
+        return pairs
+    n_others = design.n_blocks
+    few_bins = replace(problem, n_bins=min(problem.n_bins, CANDIDATE_BINS))
+    design, _ = few_bins.design(pairs)
+    chosen = choose_ridges(design, *how, chosen, is_rough=True)
+    kept = missed_most(chosen, design, *how, n_others, n_pairs)
+    return list(compress(pairs, kept[n_others:]))
 
 
 def _refinement(problem, axes):
@@ -255,12 +284,6 @@ def _refinement(problem, axes):
     bins = [column.n_bins or 1 for column in problem.encoding.columns]
     cells = [(a.n_bins or 1) * (b.n_bins or 1) for a, b in axes]
     return np.array([1, *bins, *cells], dtype=float)
-
-
-def _pairs(problem, interactions, design, theta):
-    if isinstance(interactions, list):
-        return interactions
-    return problem.strongest(interactions, design, theta) if interactions else []
 
 
 def _n_paying(problem, objective_of):
@@ -301,7 +324,7 @@ def _pure_sum(problem, pairs, axes, theta, keep_flat):
     rest = theta[1 + encoding.n_codes :]
     curves, tables = encoding.curves(coef), []
     for pair, of_pair in zip(pairs, axes, strict=True):
-        codes = sp.kron(*(codes_at_knots(axis) for axis in of_pair), format="csr")
+        codes = codes_at_cells(of_pair)
         own, rest = rest[: codes.shape[1]], rest[codes.shape[1] :]
         shape = *(n_knots(axis) for axis in of_pair), theta.shape[1]
         table = PairTable(tuple(pair), of_pair, (codes @ own).reshape(shape))

@@ -9,13 +9,12 @@ Lou, Caruana, Gehrke and Hooker, "Accurate Intelligible Models with Pairwise Int
 """
 
 from dataclasses import dataclass, replace
-from itertools import chain, combinations
+from itertools import combinations
 from math import prod
 from numbers import Integral
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.sparse.linalg import LinearOperator, cg
 
 from skdistill.messages import shown
 from skdistill.scorer.model import curve_positions
@@ -33,12 +32,6 @@ from skdistill.students.encoding import (
 #: Gains that agree in so many digits are tied, and positions that do are the same: rounding, which
 #: depends on the order of rows, decides neither.
 TIED = 6
-
-#: Pairs are ranked together by so many conjugate gradients.
-ROUGH = 40
-
-#: Conjugate gradients end at this share of the gradient: the rest is rounding.
-ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -64,7 +57,11 @@ class PairTable:
     def look_up(self, encoding, positions):
         """Compute what the table adds to every row, of shape (n_samples, n_outputs)."""
         cells = self.values.reshape(-1, self.values.shape[2])
-        return _knots(encoding, self.columns, self.axes, positions) @ cells
+        beside = [
+            beside_on_axis(encoding.columns[j], axis, positions[:, j])
+            for j, axis in zip(self.columns, self.axes, strict=True)
+        ]
+        return _cells_beside(self.axes, beside) @ cells
 
 
 def axis_of(column, n_bins):
@@ -109,31 +106,37 @@ def finer_weights(column, axis):
     return sp.csr_array(steps_of(column, at_knots))
 
 
-def table_design(encoding, pair, positions, n_bins):
-    """Return the axes of a table, its design and the codes at its cells.
+def beside_on_axis(column, axis, positions):
+    """Return what `knots_beside` says of positions on the curve of a column, along an axis."""
+    return knots_beside(axis, axis_positions(column, axis, positions))
 
-    The design, CSR of shape (n_samples, n_cells), has the weights of at most four cells per row.
-    The codes, (n_cells, n_codes), are products of the codes of both columns: the weight of a code
-    is the step of a step, which is 0 in a table that one column alone could replace.
+
+def table_design(axes, beside):
+    """Return the design of a table and the codes at its cells.
+
+    The design, CSR of shape (n_samples, n_cells), has the weights of at most four cells per row,
+    made of the knots beside it along both axes. The codes, (n_cells, n_codes), are products of the
+    codes of both columns: the weight of a code is the step of a step, which is 0 in a table that
+    one column alone could replace.
     """
-    axes = tuple(axis_of(encoding.columns[j], n_bins) for j in pair)
-    codes = sp.kron(*(sp.csr_array(codes_at_knots(axis)) for axis in axes), format="csr")
-    return axes, _knots(encoding, pair, axes, positions), codes
+    return _cells_beside(axes, beside), codes_at_cells(axes)
 
 
-def _knots(encoding, pair, axes, positions):
-    first, second = (
-        knots_beside(axis, axis_positions(encoding.columns[j], axis, positions[:, j]))
-        for j, axis in zip(pair, axes, strict=True)
-    )
+def codes_at_cells(axes):
+    """Return the codes at the cells of a table, CSR of shape (n_cells, n_codes)."""
+    return sp.kron(*(sp.csr_array(codes_at_knots(axis)) for axis in axes), format="csr")
+
+
+def _cells_beside(axes, beside):
+    (row, row_weight), (column, column_weight) = beside
     width = n_knots(axes[1])
-    cells = first[0][:, :, None] * width + second[0][:, None, :]
-    weights = first[1][:, :, None] * second[1][:, None, :]
-    shape = len(positions), cells.shape[1] * cells.shape[2]
+    cells = row[:, :, None] * width + column[:, None, :]
+    weights = row_weight[:, :, None] * column_weight[:, None, :]
+    shape = len(row), cells.shape[1] * cells.shape[2]
     return sparse_rows(cells.reshape(shape), weights.reshape(shape), n_knots(axes[0]) * width)
 
 
-def rank_pairs(encoding, positions, row_gradient, curvature, n_bins, ridge, n_together=0):
+def rank_pairs(encoding, positions, row_gradient, curvature, n_bins, ridge):
     """Rank all pairs of columns by how much a table would lower the loss of an additive model.
 
     Parameters
@@ -150,9 +153,6 @@ def rank_pairs(encoding, positions, row_gradient, curvature, n_bins, ridge, n_to
         Largest number of bins, or of levels, per column.
     ridge : float
         Added to the curvature of every cell.
-    n_together : int, default=0
-        So many of the first pairs are ranked again, by what each adds to a model with the tables of
-        all of them: pairs of the same column, or of columns that go together, often say the same.
 
     Returns
     -------
@@ -177,58 +177,7 @@ def rank_pairs(encoding, positions, row_gradient, curvature, n_bins, ridge, n_to
             _gain_of_table(_sums(cell, g, shape), _sums(cell, h, shape), ridge)
             for g, h in zip(row_gradient.T, curvature.T, strict=True)
         )
-    pairs = _by_gain(gains)
-    first, others = pairs[:n_together], pairs[n_together:]
-    return _ranked_together(cells, row_gradient, curvature, ridge, first) + others
-
-
-def _ranked_together(cells, row_gradient, curvature, ridge, pairs):
-    """Rank pairs by what each would add to a model with the tables of all.
-
-    Curves and tables that are constant in every cell take one Newton step together, solved roughly
-    by so many conjugate gradients that the order seldom changes any more. The gradient that would
-    lead to a table alone then says what it is worth.
-    """
-    if not pairs:
-        return []
-    curves = [(cell, (size,)) for cell, size in (cells[j] for j in sorted(set(chain(*pairs))))]
-    blocks = [_table_cells(cells, pair) for pair in pairs] + curves
-    gains = dict.fromkeys(pairs, np.zeros(2))
-    for g, h in zip(row_gradient.T, curvature.T, strict=True):
-        mass = _in_cells(blocks, h)
-        step = _newton_step(blocks, g, h, mass, ridge)
-        tables = zip(pairs, _by_block(blocks, mass), _by_block(blocks, step), strict=False)
-        for pair, H, T in tables:
-            gains[pair] = gains[pair] + _gain_of_table((H + ridge) * T, H, ridge)
     return _by_gain(gains)
-
-
-def _newton_step(blocks, row_gradient, curvature, mass, ridge):
-    """Take a step in all cells of some blocks together, roughly, by conjugate gradients."""
-    n = len(mass)
-
-    def product(step):
-        of_blocks = zip(blocks, _by_block(blocks, step), strict=True)
-        added = sum(np.take(of_block, cell) for (cell, _), of_block in of_blocks)
-        return _in_cells(blocks, curvature * added) + ridge * step
-
-    hessian = LinearOperator((n, n), product, dtype=np.float64)
-    inverse = LinearOperator((n, n), lambda step: step / (mass + ridge), dtype=np.float64)
-    right = -_in_cells(blocks, row_gradient)
-    step, _ = cg(hessian, right, rtol=ROUNDING, maxiter=ROUGH, M=inverse)
-    return step
-
-
-def _in_cells(blocks, values):
-    """Add the values of rows up in all cells of all blocks."""
-    return np.concatenate([_sums(cell, values, shape).ravel() for cell, shape in blocks])
-
-
-def _by_block(blocks, values):
-    """Divide what `_in_cells` joins."""
-    stops = np.cumsum([prod(shape) for _, shape in blocks])[:-1]
-    parts = zip(np.split(values, stops), blocks, strict=True)
-    return [part.reshape(shape) for part, (_, shape) in parts]
 
 
 def _by_gain(gains):

@@ -84,3 +84,14 @@ def test_no_pair_that_others_replace_is_chosen(rng):
     for C in ("auto", 1.0):
         student = LinearStudentRegressor(interactions=2, C=C).fit(X, value)
         assert [pair[:2] for pair in student.interactions_] == [("x0", "x1"), ("x5", "x6")]
+
+
+@pytest.mark.parametrize("size", [1e-8, 1.0, 1e8])
+def test_copies_of_columns_and_weights_of_any_size_leave_pairs_to_choose(size, rng):
+    X = rng.normal(size=(400, 6))
+    X[:, 3:] = X[:, :3] + [0.0, 1e-9, 1e-6] * rng.normal(size=(400, 3))
+    value = X[:, 0] * X[:, 1] + 0.3 * X[:, 2]
+    weight = size * 10.0 ** rng.uniform(-3, 3, 400)
+    student = LinearStudentRegressor(interactions=3).fit(X, value, weight)
+    assert np.isfinite(student.predict(X)).all()
+    assert len(student.interactions_) <= 3

@@ -6,9 +6,14 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from scipy.linalg.lapack import dpotri
 
+from skdistill.students.additive_design import Cholesky
+
 #: Numbers that agree in so many digits are tied: rounding, which depends on the order of rows, does
 #: not decide.
 TIED = 6
+
+#: Ridges count as no less than this share of the total weight: covariances keep enough digits.
+LEAST_RIDGE = 1e-9
 
 
 @dataclass
@@ -30,39 +35,40 @@ class Tables:
     covariances: list
 
     @classmethod
-    def of(cls, chosen, design, first, total):
+    def of(cls, chosen, ridges, design, first, total):
         """Return the tables of a fit, which are its last blocks, from the number `first` on."""
-        is_code = np.full(len(design.block), True)
         start = np.searchsorted(design.block, first)
-        factors = chosen.factors(design, is_code, total).factors
+        factors = Cholesky.of(chosen.hessians, ridges[design.block], total).factors
         covariances = [_inverse(factor[start:, start:]) for factor in factors]
         return cls(design.block[start:], chosen.theta[start:], covariances)
 
     def worth(self, table, ridge, dispersion):
         """Return by how much more the loss would rise without a table than by noise alone."""
         at = slice(*np.searchsorted(self.block, (table, table + 1)))
-        theta, worth = self.theta[at], 0.0
-        n_sharing = theta.shape[1] // len(self.covariances)
-        for covariance, part in zip(
-            self.covariances, np.split(theta, len(self.covariances), axis=1), strict=True
-        ):
+        worth = 0.0
+        for covariance, outputs in self._by_covariance():
             factor = cho_factor(covariance[at, at], lower=True, check_finite=False)
-            log_det = -2.0 * np.log(np.diag(factor[0])).sum() - len(part) * np.log(ridge)
-            worth += np.sum(part * cho_solve(factor, part)) - dispersion * n_sharing * log_det
+            theta = self.theta[at, outputs]
+            log_det = -2.0 * np.log(np.diag(factor[0])).sum() - len(theta) * np.log(ridge)
+            worth += np.sum(theta * cho_solve(factor, theta)) - dispersion * log_det * len(outputs)
         return worth
 
     def without(self, table):
         """Return all others, adapted to the absence of a table."""
         at, rest = self.block == table, self.block != table
         theta, covariances = self.theta[rest].copy(), []
-        parts = np.split(np.arange(theta.shape[1]), len(self.covariances))
-        for covariance, outputs in zip(self.covariances, parts, strict=True):
+        for covariance, outputs in self._by_covariance():
             cross = covariance[np.ix_(at, rest)]
             factor = cho_factor(covariance[np.ix_(at, at)], lower=True, check_finite=False)
             theta[:, outputs] -= cross.T @ cho_solve(factor, self.theta[np.ix_(at, outputs)])
             left = covariance[np.ix_(rest, rest)] - cross.T @ cho_solve(factor, cross)
             covariances.append(left)
         return Tables(self.block[rest], theta, covariances)
+
+    def _by_covariance(self):
+        """Pair the covariances with the outputs that share them."""
+        outputs = np.split(np.arange(self.theta.shape[1]), len(self.covariances))
+        return zip(self.covariances, outputs, strict=True)
 
 
 def missed_most(chosen, design, objective, unit, first, n_kept):
@@ -100,10 +106,12 @@ def missed_most(chosen, design, objective, unit, first, n_kept):
     outputs = design.outputs(chosen.theta)
     curvature = objective.curvature(outputs)
     dispersion = objective.dispersion(objective.loss(outputs)[1], curvature) / unit
-    tables = Tables.of(chosen, design, first, objective.weight.sum())
+    total = objective.weight.sum()
+    ridges = np.maximum(chosen.ridges, LEAST_RIDGE * total)
+    tables = Tables.of(chosen, ridges, design, first, total)
     left = list(range(first, design.n_blocks))
     while len(left) > n_kept:
-        worth = np.array([tables.worth(k, chosen.ridges[k], dispersion) for k in left])
+        worth = np.array([tables.worth(k, ridges[k], dispersion) for k in left])
         in_shares = np.round(worth / (np.max(np.abs(worth)) or 1.0), TIED)
         weakest = left.pop(len(left) - 1 - np.argmin(in_shares[::-1]))
         tables = tables.without(weakest)

@@ -10,11 +10,11 @@ where that is something else. The names end with "before" for what there was wit
 penalties per curve and lookahead.
 
 Peers, where they are installed: interpret's EBM on hard labels and imitating by cross-entropy
-(every row twice, weighted by its label of either class, both in the same side of every bag);
+(every row once per class, weighted by its label, all in the same side of every bag);
 imodels' FIGS of 15 splits and LicketySPLIT of 16 leaves, fitted by least squares to the labels that
 our students imitate. FIGS and LicketySPLIT get categories as ordinal codes and missing numbers as
 medians, EBM the raw columns; what the two answer is clipped to within 1 / (rows + 2) of 0 and 1.
-All but EBM on hard labels are measured where there are two classes.
+FIGS and LicketySPLIT are measured where there are two classes, EBM imitating up to ten.
 
 Then the differences of pairs of models, table by table, are summarised beside what was to be shown.
 Each line is added to ``--csv`` at once; a run that was stopped goes on where it was, one in which
@@ -59,6 +59,9 @@ from skdistill.students.base import stated
 
 SPLITS = 15
 
+#: EBM imitates up to so many classes: every row is in its rows once per class.
+MOST_CLASSES = 10
+
 #: What becomes of the teacher's labels, by the name of the way.
 WAYS = {"imitate": {"label_correction": False}, "default": {}}
 
@@ -93,9 +96,9 @@ class Split:
     seed: int
 
     @property
-    def is_binary(self):
-        """Whether there are two classes."""
-        return len(np.unique(self.y)) == 2
+    def n_classes(self):
+        """How many classes there are."""
+        return len(np.unique(self.y))
 
 
 @dataclass(frozen=True)
@@ -128,12 +131,12 @@ class Fitted:
 
 @dataclass(frozen=True)
 class Line:
-    """What is fitted and scored: a model, on which labels, and how."""
+    """What is fitted and scored: a model, on which labels, how, and up to how many classes."""
 
     model: str
     labels: str
     fit: Callable[[Split, Teacher], Fitted]
-    binary_only: bool = False
+    most_classes: float = np.inf
 
 
 class Listener(LinearStudentClassifier):
@@ -270,7 +273,7 @@ def ebm_lines(n_pairs, n_bags):
         )
 
     name = "EBM" if n_pairs == 0 else f"EBM, {n_pairs} pairs"
-    return [Line(name, "hard", hard), Line(name, "imitate", imitate, binary_only=True)]
+    return [Line(name, "hard", hard), Line(name, "imitate", imitate, most_classes=MOST_CLASSES)]
 
 
 def as_numbers(split):
@@ -296,7 +299,7 @@ def least_squares_line(name, fit):
 
         return timed(lambda: fit(X, teacher.mix[:, 1], split.seed), answers, X_test)
 
-    return Line(name, "imitate", fit_line, binary_only=True)
+    return Line(name, "imitate", fit_line, most_classes=2)
 
 
 def fit_figs(X, target, seed):
@@ -418,7 +421,7 @@ def run(paths, lines, args):
     for seed in args.seeds:
         for data in args.tables or paths:
             split = Split(*read_table(paths[data], args.rows, seed), seed)
-            possible = [line for line in lines if split.is_binary or not line.binary_only]
+            possible = [line for line in lines if split.n_classes <= line.most_classes]
             todo = {
                 kind: [
                     line

@@ -116,7 +116,9 @@ def choose_ridges(design, objective, unit, before=None, is_rough=False):
     if before is not None:
         theta = with_zeros(design, before.theta)
         ridges[len(before.ridges) :] = FIRST_RIDGE / unit
-        ridges[: len(before.ridges)] = before.ridges
+        # One parabola is too few to let a curve bend that was flat before tables needed it.
+        most = FIRST_RIDGE / unit if is_rough else np.inf
+        ridges[: len(before.ridges)] = np.minimum(before.ridges, most)
     outputs = design.outputs(theta)
     losses, row_gradient = objective.loss(outputs)
     settled = SETTLED * objective.loss(0.0 * outputs + objective.start)[0].sum()

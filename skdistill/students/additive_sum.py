@@ -50,11 +50,9 @@ COARSE_BINS, COARSE_TABLE_BINS = 16, 8
 #: of the design: it takes longer than two grids, but fewer passes through the rows.
 LONG = 10_000
 
-#: Tables are fitted for so many times the pairs that get one in the end, and at most so many more.
-CANDIDATES, MOST_MORE = 3, 20
-
-#: Those tables have at most so many bins on either side.
-CANDIDATE_BINS = 5
+#: Tables are fitted for so many more pairs than get one in the end, with at most so many bins on
+#: either side.
+MORE_CANDIDATES, CANDIDATE_BINS = 20, 5
 
 
 @dataclass(frozen=True)
@@ -267,8 +265,7 @@ def _choose_pairs(problem, n_pairs, design, chosen):
     for are therefore fitted together, with few bins, and those that are missed most are chosen.
     """
     how = problem.objective, problem.unit
-    pairs = problem.ranked_pairs(design, chosen.theta)
-    pairs = pairs[: min(CANDIDATES * n_pairs, n_pairs + MOST_MORE)]
+    pairs = problem.ranked_pairs(design, chosen.theta)[: n_pairs + MORE_CANDIDATES]
     if len(pairs) <= n_pairs:
         return pairs
     n_others = design.n_blocks

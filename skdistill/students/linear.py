@@ -273,8 +273,9 @@ class LinearStudentClassifier(_LinearStudent, StudentClassifier):
 
     The pairs are ranked by how much a table would lower the loss of the curves alone, on all rows
     of the transfer set; the time grows with rows x pairs x outputs, about 10 s for 300,000 rows of
-    100 columns. Three times as many as are asked for, but at most twenty more, are then fitted
-    together on few bins, and those stay without which the restricted likelihood would fall most.
+    100 columns. Twenty more than are asked for are then fitted together on few bins, with
+    ridges of their own whatever ``C``, and those stay without which the restricted likelihood would
+    fall most.
     The weights of a table are the steps of its steps, so the penalty keeps it a sum of curves
     unless the labels say otherwise. After the fit tables are purified [3]_: what a function of one
     of their columns could say is moved to the curves, over the training rows, and a curve means the

@@ -1,4 +1,4 @@
-"""Of the tables of a fit, keep those without which the loss would rise most."""
+"""Of the tables of a fit, keep those without which the restricted likelihood would fall most."""
 
 from dataclasses import dataclass
 
@@ -6,17 +6,17 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from scipy.linalg.lapack import dpotri
 
-from skdistill.students.additive_design import Cholesky
+from skdistill.students.additive_design import factorised
 
 #: Numbers that agree in so many digits are tied: rounding, which depends on the order of rows, does
 #: not decide.
 TIED = 6
 
 #: Ridges count as no less than this share of the total weight: covariances keep enough digits.
-LEAST_RIDGE = 1e-9
+STEADY_RIDGE = 1e-9
 
 
-@dataclass
+@dataclass(frozen=True)
 class Tables:
     """The tables that are left, on the parabola that touches the loss at a fit.
 
@@ -38,12 +38,15 @@ class Tables:
     def of(cls, chosen, ridges, design, first, total):
         """Return the tables of a fit, which are its last blocks, from the number `first` on."""
         start = np.searchsorted(design.block, first)
-        factors = Cholesky.of(chosen.hessians, ridges[design.block], total).factors
-        covariances = [_inverse(factor[start:, start:]) for factor in factors]
+        ridge = ridges[design.block]
+        covariances = [
+            _inverse(factorised(hessian, ridge, total)[start:, start:])
+            for hessian in chosen.hessians
+        ]
         return cls(design.block[start:], chosen.theta[start:], covariances)
 
     def worth(self, table, ridge, dispersion):
-        """Return by how much more the loss would rise without a table than by noise alone."""
+        """Return twice what the loss would rise without a table, more than by noise alone."""
         at = slice(*np.searchsorted(self.block, (table, table + 1)))
         worth = 0.0
         for covariance, outputs in self._by_covariance():
@@ -107,7 +110,7 @@ def missed_most(chosen, design, objective, unit, first, n_kept):
     curvature = objective.curvature(outputs)
     dispersion = objective.dispersion(objective.loss(outputs)[1], curvature) / unit
     total = objective.weight.sum()
-    ridges = np.maximum(chosen.ridges, LEAST_RIDGE * total)
+    ridges = np.maximum(chosen.ridges, STEADY_RIDGE * total)
     tables = Tables.of(chosen, ridges, design, first, total)
     left = list(range(first, design.n_blocks))
     while len(left) > n_kept:

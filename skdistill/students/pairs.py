@@ -1,8 +1,10 @@
 """Tables of pairs of columns: the interactions of an additive student.
 
-    pairs  --rank_pairs-->  the strongest  --table_design-->  one fit with the curves
-                                                                   |
-                                     PairTable  <--purify--  tables of any height
+    pairs  --rank_pairs-->  candidates  --missed_most-->  the most useful
+                                                               |
+                                                               | table_design
+                                                               v
+    PairTable  <--purify--  tables of any height  <--  one fit with the curves
 
 Lou, Caruana, Gehrke and Hooker, "Accurate Intelligible Models with Pairwise Interactions", KDD
 2013, doi:10.1145/2487575.2487579.

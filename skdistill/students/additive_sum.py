@@ -91,7 +91,7 @@ class AdditiveProblem:
     def design(self, pairs=()):
         """Return the design of all curves and of the tables of some pairs, and the tables' axes."""
         columns = self.encoding.columns
-        axis = {j: axis_of(columns[j], self.n_bins) for j in chain(*pairs)}
+        axis = {j: axis_of(columns[j], self.n_bins) for j in set(chain(*pairs))}
         beside = {j: beside_on_axis(columns[j], axis[j], self.positions[:, j]) for j in axis}
         axes = [(axis[a], axis[b]) for a, b in pairs]
         tables = [

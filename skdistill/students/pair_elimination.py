@@ -7,10 +7,7 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.linalg.lapack import dpotri
 
 from skdistill.students.additive_design import factorised
-
-#: Numbers that agree in so many digits are tied: rounding, which depends on the order of rows, does
-#: not decide.
-TIED = 6
+from skdistill.students.pairs import TIED
 
 #: Ridges count as no less than this share of the total weight: covariances keep enough digits.
 STEADY_RIDGE = 1e-9

@@ -30,6 +30,7 @@ __all__ = [
     "proba_from_margins",
     "soften",
     "weighted_curvature",
+    "weighted_hessian",
     "weighted_loss",
 ]
 
@@ -337,6 +338,30 @@ def weighted_curvature(student_margins, terms):
         p = p if kind == "kl" else np.full_like(p, 1.0 / p.shape[1])
         curvature += weight[:, None] * p * (1.0 - p)
     return curvature
+
+
+def weighted_hessian(student_margins, terms):
+    """Return what multiplies a direction by every row's Hessian of `weighted_loss`.
+
+    Directions and products are of shape (n_samples, n_classes). The Hessian is that of the convex
+    terms, "kl" and "logit_mse".
+    """
+    parts = [
+        (softmax(student_margins / temperature, axis=1) if kind == "kl" else None, weight[:, None])
+        for kind, temperature, _, weight in terms
+    ]
+
+    def product(direction):
+        total = np.zeros(direction.shape)
+        for p, weight in parts:
+            if p is None:
+                total += weight * centred(direction) / direction.shape[1]
+            else:
+                mean = np.einsum("ij,ij->i", p, direction)[:, None]
+                total += weight * p * (direction - mean)
+        return total
+
+    return product
 
 
 def _cross_entropy(z, q):

@@ -153,6 +153,8 @@ class Objective:
         From outputs, (n_samples, n_outputs), to every row's loss and gradient.
     curvature : callable
         From outputs to their second derivatives, (n_samples, n_outputs).
+    hessian : callable
+        From outputs to a function that multiplies (n_samples, n_outputs) by every row's Hessian.
     weight : ndarray of shape (n_samples,)
         The weights of the rows.
     start : ndarray of shape (n_outputs,)
@@ -163,6 +165,7 @@ class Objective:
 
     loss: Callable
     curvature: Callable
+    hessian: Callable
     weight: np.ndarray
     start: np.ndarray
     first_curvature: np.ndarray

@@ -7,21 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.optimize import minimize
 from scipy.sparse.linalg import LinearOperator, cg
 
+from skdistill.soft_labels import centred
 from skdistill.students.additive_design import LEAST_RIDGE, Cholesky
 
-#: A last Newton step solves its equations to this share, with at most so many products with the
-#: Hessian, which are differences of gradients over this distance.
-POLISHED, MOST_POLISHING, DIFFERENCE = 1e-3, 20, 1e-4
+#: Newton steps are solved to this share or better, with at most so many products with the Hessian.
+ROUGHEST, MOST_PRODUCTS = 0.1, 1000
 
-#: Changes of the gradient that L-BFGS keeps.
-MEMORY = 40
+#: Shares of a step that are tried.
+SHARES = 0.5 ** np.arange(20)
 
-#: What scipy calls a line search that found nothing lower. L-BFGS then begins anew, as long as that
-#: lowers the loss by this share: with huge weights it fails far from the minimum.
-LINE_SEARCH_FAILED, PROGRESS = 2, 1e-9
+#: A loss that is higher by this share is as low.
+ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -88,61 +86,113 @@ def minimise(design, objective, ridges, solved_in, start, max_iter, tol):
     ridges : ndarray of shape (n_blocks,)
         The ridge of every block; that of the intercept is 0.
     solved_in : Cholesky or TwoGrids
-        The coordinates that L-BFGS works in.
+        Coordinates in which the Hessian is close to the identity.
     start : ndarray of shape (n_codes, n_outputs)
         Weights to start from; those of the coarse model with `TwoGrids`.
     max_iter : int
-        Largest number of iterations.
+        Largest number of Newton steps.
     tol : float
-        Largest entry of the gradient of the coordinates in shares of the total weight.
+        The norm of the gradient at which the steps end, of the mean loss in units in which its
+        Hessian is close to the identity.
 
     Returns
     -------
     theta : ndarray of shape (n_codes, n_outputs)
         The weights.
     n_iter : int
-        Number of iterations.
+        Number of Newton steps.
+
+    Notes
+    -----
+    Newton steps are solved by conjugate gradients, the better the nearer the minimum is (Dembo,
+    Eisenstat and Steihaug, "Inexact Newton Methods", SIAM Journal on Numerical Analysis 19 (1982),
+    doi:10.1137/0719025), and halved until the loss falls.
     """
-    total, first = objective.weight.sum(), solved_in.coordinates(start)
-    ridge = np.append(0.0, np.maximum(ridges[design.block][1:], LEAST_RIDGE * total))[:, None]
+    problem = _Problem(design, objective, ridges, solved_in)
+    here = problem.at(solved_in.coordinates(start) / problem.root)
+    for n_iter in range(max_iter):
+        if here.norm <= tol:
+            return here.theta, n_iter
+        there = problem.after_step(here, tol)
+        if there is None:
+            return here.theta, n_iter
+        here = there
+    return here.theta, max_iter
 
-    def loss_and_gradient(coordinates):
-        theta = solved_in.weights(coordinates.reshape(first.shape))
-        losses, row_gradient = objective.loss(design.outputs(theta))
-        gradient = design.gradient(row_gradient) + ridge * theta
-        loss = losses.sum() + np.sum(ridge * theta**2) / 2
-        return loss / total, solved_in.gradient(gradient).ravel() / total
 
-    options = {"maxfun": 10 * max_iter, "maxcor": MEMORY, "gtol": tol, "ftol": 0.0}
-    x, before, n_iter = first.ravel(), None, 0
-    while n_iter < max_iter:
-        found = minimize(
-            loss_and_gradient,
-            x,
-            jac=True,
-            method="L-BFGS-B",
-            options=options | {"maxiter": max_iter - n_iter},
+@dataclass(frozen=True)
+class _Point:
+    """Coordinates, the weights and outputs that they stand for, mean loss and its gradient."""
+
+    x: np.ndarray
+    theta: np.ndarray
+    outputs: np.ndarray
+    loss: float
+    gradient: np.ndarray
+
+    @property
+    def norm(self):
+        return np.linalg.norm(self.gradient)
+
+
+class _Problem:
+    """The mean loss in coordinates in which its Hessian is close to the identity."""
+
+    def __init__(self, design, objective, ridges, solved_in):
+        self.design, self.objective, self.solved_in = design, objective, solved_in
+        self.total = objective.weight.sum()
+        self.root = np.sqrt(self.total)
+        least = np.maximum(ridges[design.block][1:], LEAST_RIDGE * self.total)
+        self.ridge = np.append(0.0, least)[:, None]
+
+    def at(self, x):
+        theta = self._weights(x)
+        outputs = self.design.outputs(theta)
+        losses, row_gradient = self.objective.loss(outputs)
+        loss = (losses.sum() + np.sum(self.ridge * theta**2) / 2) / self.total
+        return _Point(x, theta, outputs, loss, self._gradient(row_gradient, theta))
+
+    def after_step(self, here, tol):
+        """Return where a Newton step leads, or None if no part of it leads lower."""
+        of_rows = self.objective.hessian(here.outputs)
+
+        def product(direction):
+            theta = self._weights(direction.reshape(here.x.shape))
+            return self._gradient(of_rows(self.design.outputs(theta)), theta).ravel()
+
+        hessian = LinearOperator((here.x.size, here.x.size), product, dtype=np.float64)
+        step, _ = cg(
+            hessian,
+            -here.gradient.ravel(),
+            rtol=min(ROUGHEST, np.sqrt(here.norm)),
+            atol=tol / 2,
+            maxiter=MOST_PRODUCTS,
         )
-        is_lower = before is None or found.fun < before - PROGRESS * abs(before)
-        x, before, n_iter = found.x, found.fun, n_iter + int(found.nit)
-        if found.status != LINE_SEARCH_FAILED or not is_lower:
-            break
-    polished = _polished(x, lambda x: loss_and_gradient(x)[1], total)
-    return solved_in.weights(polished.reshape(first.shape)), n_iter
+        for share in SHARES:
+            there = self.at(here.x + share * step.reshape(here.x.shape))
+            if there.loss < here.loss or _is_as_low(there, here):
+                return there
+        return None
+
+    def _weights(self, x):
+        return _centred(self.solved_in.weights(self.root * x))
+
+    def _gradient(self, row_gradient, theta):
+        gradient = self.design.gradient(row_gradient) + self.ridge * theta
+        return self.solved_in.gradient(_centred(gradient)) / self.root
 
 
-def _polished(x, gradient_at, total):
-    """Take a Newton step that needs no values, whose rounding ends a line search too early.
+def _is_as_low(there, here):
+    """Whether a loss is no higher than by rounding, and its gradient smaller."""
+    return (
+        there.loss <= here.loss + ROUNDING * abs(here.loss) and there.norm < here.norm
+    )
 
-    The Hessian times ``total`` is close to the identity; its products are differences of gradients.
+
+def _centred(columns):
+    """Take the mean of all outputs from each, if there are more than one.
+
+    What all classes have in common does not change the loss. Coordinates of every output alone do
+    not know that: without this, conjugate gradients take ten times as many products.
     """
-    gradient = gradient_at(x)
-
-    def product(direction):
-        size = DIFFERENCE / max(np.linalg.norm(direction), np.finfo(float).tiny)
-        return (gradient_at(x + size * direction) - gradient) * (total / size)
-
-    hessian = LinearOperator((len(x), len(x)), product, dtype=np.float64)
-    step, _ = cg(hessian, -total * gradient, rtol=POLISHED, maxiter=MOST_POLISHING)
-    there = gradient_at(x + step)
-    return x + step if np.linalg.norm(there) < np.linalg.norm(gradient) else x
+    return centred(columns) if columns.shape[1] > 1 else columns

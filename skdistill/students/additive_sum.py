@@ -74,7 +74,7 @@ class AdditiveProblem:
     unit : float
         What the weights of rows were divided by.
     max_iter : int
-        Largest number of L-BFGS iterations.
+        Largest number of Newton steps.
     tol : float
         See `minimise`.
     """
@@ -144,7 +144,7 @@ class AdditiveSum:
     strengths : tuple of float
         Of the tables, see `strength`.
     n_iter : int
-        Number of iterations of the last fit.
+        Number of Newton steps of the last fit.
     """
 
     encoding: Encoding

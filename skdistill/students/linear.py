@@ -12,6 +12,7 @@ from skdistill.soft_labels import (
     free_outputs,
     margins_from_decision,
     weighted_curvature,
+    weighted_hessian,
     weighted_loss,
 )
 from skdistill.students.additive_design import LEAST_RIDGE, Objective
@@ -51,7 +52,7 @@ _LINEAR_CONSTRAINTS = {
 LEAST_UNIT = 1e-290
 
 #: Limits of the iterations of regressors, which have no parameters for them.
-MAX_ITER, TOL = 500, 1e-8
+MAX_ITER, TOL = 100, 1e-8
 
 #: Numbers of interactions that a search tries, and "auto".
 SEARCHED_INTERACTIONS = (0, 5, 10)
@@ -224,11 +225,11 @@ class LinearStudentClassifier(_LinearStudent, StudentClassifier):
         Largest number of levels of a nominal column; the rarest share an infrequent level.
     min_frequency : float, default=0.0002
         Categories with less than this share of the weight are infrequent.
-    max_iter : int, default=500
-        Largest number of L-BFGS iterations.
+    max_iter : int, default=100
+        Largest number of Newton steps.
     tol : float, default=1e-8
-        The iterations stop when no entry of the scaled gradient is larger than this share of the
-        total weight.
+        The steps end when the distance to the minimum is about this: the root mean square of what
+        is left to change in the outputs, over rows weighted by the curvature of their loss.
 
     Attributes
     ----------
@@ -250,7 +251,7 @@ class LinearStudentClassifier(_LinearStudent, StudentClassifier):
     intercept_ : ndarray of shape (n_outputs,)
         What is added to the sum of curves and tables; its mean is 0 with more than two classes.
     n_iter_ : int
-        Number of iterations.
+        Number of Newton steps.
     n_features_in_ : int
         Number of columns seen at fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -326,7 +327,7 @@ class LinearStudentClassifier(_LinearStudent, StudentClassifier):
         C="auto",
         max_categories=256,
         min_frequency=0.0002,
-        max_iter=500,
+        max_iter=100,
         tol=1e-8,
     ):
         self.n_bins = n_bins
@@ -498,10 +499,15 @@ def _distillation_objective(targets):
         losses, gradient = weighted_loss(margins(outputs), terms)
         return losses, gradient[:, free]
 
+    def hessian(outputs):
+        product = weighted_hessian(margins(outputs), terms)
+        return lambda direction: product(margins(direction))[:, free]
+
     near_solution = (proba + prior) / 2  # one-hot targets alone have no curvature
     return Objective(
         loss,
         lambda outputs: weighted_curvature(margins(outputs), terms)[:, free],
+        hessian,
         weight,
         start=free_margins(prior),
         first_curvature=(weight[:, None] * near_solution * (1.0 - near_solution))[:, free],
@@ -517,6 +523,7 @@ def _squared_error(values, weight):
     return Objective(
         loss,
         lambda outputs: weight[:, None],
+        lambda outputs: lambda direction: weight[:, None] * direction,
         weight,
         start=np.average(values, axis=0, weights=weight),
         first_curvature=weight[:, None],

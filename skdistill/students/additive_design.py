@@ -8,6 +8,16 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.linalg import cholesky
 from scipy.linalg.lapack import dtrtrs
+from sklearn.utils import gen_batches
+
+try:
+    from sklearn.utils.sparsefuncs import sparse_matmul_to_dense
+except ImportError:  # scikit-learn < 1.8
+
+    def sparse_matmul_to_dense(A, B):
+        """Multiply two sparse arrays."""
+        return (A @ B).toarray()
+
 
 #: Rows on which the curvature is estimated.
 CURVATURE_ROWS = 20_000
@@ -19,8 +29,9 @@ LEAST_RIDGE = 1e-12
 #: Matrices with more entries than this in all are shared by the outputs.
 MOST_ENTRIES = 10**8
 
-#: A Gram matrix is computed in strips of so many rows, from the diagonal on: it is symmetric.
-STRIP = 300
+#: A Gram matrix is computed in strips of so many rows from the diagonal on, as it is symmetric, and
+#: added up over batches of rows with so many entries, which a cache can hold.
+STRIP, BATCH_ENTRIES = 300, 200_000
 
 
 @dataclass(frozen=True)
@@ -61,18 +72,8 @@ class AdditiveDesign:
 
     def gram(self, weight):
         """Compute the Gram matrix of the codes, (n_codes, n_codes), with weights of rows."""
-        every = max(1, len(weight) // CURVATURE_ROWS)
-        knots, some = self.knots[::every], weight[::every]
-        scale = weight.sum() / max(some.sum(), np.finfo(float).tiny)
-        weighted = _times_rows(knots, scale * some)
-        transposed = knots.T.tocsr()
-        of_knots = np.empty((knots.shape[1], knots.shape[1]))  # nearly dense
-        for start in range(0, knots.shape[1], STRIP):
-            strip = slice(start, start + STRIP)
-            of_knots[strip, start:] = (transposed[strip] @ weighted[:, start:]).toarray()
-            of_knots[start:, strip] = of_knots[strip, start:].T
-        codes = sp.csr_array(self.codes.T)
-        return codes @ (codes @ of_knots).T
+        knots, weight = _some_rows(self.knots, weight)
+        return _of_codes(_gram(knots, weight), self.codes)
 
     def hessians(self, curvature):
         """Compute a Gram matrix per output, or one for all if they would be too large.
@@ -84,19 +85,14 @@ class AdditiveDesign:
     def hessians_of_blocks(self, curvature):
         """Yield the Gram matrices of every block alone, per output or one for all."""
         curvature = _shared(curvature, np.sum(np.bincount(self.block) ** 2))
-        knots = np.searchsorted(self.knot_block, np.arange(self.n_blocks + 1))
-        codes = np.searchsorted(self.block, np.arange(self.n_blocks + 1))
-        transposed = self.knots.T.tocsr()
-        for at_knots, at_codes in zip(pairwise(knots), pairwise(codes), strict=True):
+        knots, curvature = _some_rows(self.knots, curvature)
+        of_knots = np.searchsorted(self.knot_block, np.arange(self.n_blocks + 1))
+        of_codes = np.searchsorted(self.block, np.arange(self.n_blocks + 1))
+        by_column = knots.tocsc()
+        for at_knots, at_codes in zip(pairwise(of_knots), pairwise(of_codes), strict=True):
             at_knots, at_codes = slice(*at_knots), slice(*at_codes)
-            block = AdditiveDesign(
-                transposed[at_knots].T.tocsr(),
-                self.codes[at_knots, at_codes],
-                self.knot_block[at_knots],
-                self.block[at_codes],
-                self.n_blocks,
-            )
-            yield [block.gram(each) for each in curvature.T]
+            block, codes = by_column[:, at_knots].tocsr(), self.codes[at_knots, at_codes]
+            yield [_of_codes(_gram(block, each), codes) for each in curvature.T]
 
     def of_blocks(self, kept):
         """Return the design of some blocks, given by a mask over the blocks."""
@@ -116,6 +112,36 @@ def _shared(curvature, n_entries):
     if curvature.shape[1] * n_entries > MOST_ENTRIES:
         return np.mean(curvature, axis=1, keepdims=True)
     return curvature
+
+
+def _some_rows(knots, weight):
+    """Take some rows of a design, and their weights, scaled to the weight of all rows."""
+    every = max(1, len(weight) // CURVATURE_ROWS)
+    some = weight[::every]
+    scale = weight.sum(axis=0) / np.maximum(some.sum(axis=0), np.finfo(float).tiny)
+    return knots[::every], scale * some
+
+
+def _gram(knots, weight):
+    """Compute the Gram matrix of knots, (n_knots, n_knots), which is nearly dense."""
+    n_rows, n_knots = knots.shape
+    strips = list(gen_batches(n_knots, STRIP))
+    gram = np.zeros((n_knots, n_knots))
+    for batch in gen_batches(n_rows, max(1, BATCH_ENTRIES * n_rows // max(1, knots.nnz))):
+        rows = knots[batch]
+        weighted, transposed = _times_rows(rows, weight[batch]), rows.T.tocsr()
+        for strip in strips:
+            rest = slice(strip.start, None)
+            gram[strip, rest] += sparse_matmul_to_dense(transposed[strip], weighted[:, rest])
+    for strip in strips:
+        gram[strip.stop :, strip] = gram[strip, strip.stop :].T
+    return gram
+
+
+def _of_codes(gram, codes):
+    """Turn the Gram matrix of knots into that of codes."""
+    codes = sp.csr_array(codes.T)
+    return codes @ (codes @ gram).T
 
 
 def _times_rows(rows, factor):

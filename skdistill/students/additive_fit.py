@@ -184,9 +184,7 @@ class _Problem:
 
 def _is_as_low(there, here):
     """Whether a loss is no higher than by rounding, and its gradient smaller."""
-    return (
-        there.loss <= here.loss + ROUNDING * abs(here.loss) and there.norm < here.norm
-    )
+    return there.loss <= here.loss + ROUNDING * abs(here.loss) and there.norm < here.norm
 
 
 def _centred(columns):

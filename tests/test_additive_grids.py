@@ -29,8 +29,8 @@ def test_two_grids_find_the_minimum_that_all_factors_find(
     found = []
     for long in (0, np.inf):
         monkeypatch.setattr(additive_sum, "LONG", long)
-        student = LinearStudentClassifier(interactions=interactions, max_iter=1000).fit(X, labels)
-        assert 0 < student.n_iter_ < 1000
+        student = LinearStudentClassifier(interactions=interactions).fit(X, labels)
+        assert 0 < student.n_iter_ < student.max_iter
         found.append(student.predict_proba(X))
     assert_allclose(*found, atol=1e-5)
     assert not np.array_equal(*found)  # two ways were gone
@@ -108,3 +108,11 @@ def test_intercepts_of_many_classes_have_the_mean_zero(frame):
     labels = np.column_stack([soft(margins) / 2, np.full(len(X), 0.5)])
     student = LinearStudentClassifier(interactions=2).fit(X, labels)
     assert_allclose(student.intercept_.mean(), 0, atol=1e-12)
+
+
+def test_a_fit_that_ends_far_from_the_minimum_warns(frame):
+    X, margins = frame
+    labels = np.column_stack([soft(margins) / 2, np.full(len(X), 0.5)])
+    with pytest.warns(UserWarning, match="after 1 iterations .* Pass a greater max_iter"):
+        few = LinearStudentClassifier(interactions=3, max_iter=1).fit(X, labels)
+    assert few.n_iter_ == 1

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from skdistill import LinearStudentRegressor
+from skdistill import LinearStudentClassifier, LinearStudentRegressor
 from skdistill.students.pair_elimination import Tables
 
 #: Codes of the curves, and of every table.
@@ -95,3 +95,18 @@ def test_copies_of_columns_and_weights_of_any_size_leave_pairs_to_choose(size, r
     student = LinearStudentRegressor(interactions=3).fit(X, value, weight)
     assert np.isfinite(student.predict(X)).all()
     assert len(student.interactions_) <= 3
+
+
+@pytest.mark.parametrize("size", [1.0, 1e2, 1e4])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_strongest_pair_stays_where_heavy_rows_are_separated(size, seed):
+    """So many tables separate 300 rows of four classes; hard labels of weight 1e4 want no less."""
+    rng = np.random.RandomState(seed)
+    X = rng.normal(size=(300, 7))
+    X[:, 4] = X[:, 0] + 0.01 * rng.normal(size=300)
+    value = X[:, 0] * X[:, 1] + 0.5 * X[:, 1] * X[:, 2] + 0.2 * X[:, 6]
+    classes = np.searchsorted(np.quantile(value, [0.25, 0.5, 0.75]), value)
+    student = LinearStudentClassifier(interactions=3, interaction_bins=5, C=1.0)
+    pairs = student.fit(X, classes, np.full(300, size)).interactions_
+    names = {pair[:2] for pair in pairs}
+    assert names & {("x0", "x1"), ("x1", "x4")}

@@ -9,11 +9,15 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.linalg import LinearOperator, cg
 
+from skdistill.messages import warn_caller
 from skdistill.soft_labels import centred
 from skdistill.students.additive_design import LEAST_RIDGE, Cholesky
 
-#: Newton steps are solved to this share or better, with at most so many products with the Hessian.
-ROUGHEST, MOST_PRODUCTS = 0.1, 1000
+#: Newton steps are solved to this share or better.
+ROUGHEST = 0.5
+
+#: With a larger norm of the gradient, predictions may still change visibly.
+VISIBLE = 1e-3
 
 #: Shares of a step that are tried.
 SHARES = 0.5 ** np.arange(20)
@@ -90,7 +94,7 @@ def minimise(design, objective, ridges, solved_in, start, max_iter, tol):
     start : ndarray of shape (n_codes, n_outputs)
         Weights to start from; those of the coarse model with `TwoGrids`.
     max_iter : int
-        Largest number of Newton steps.
+        Largest number of iterations of conjugate gradients, over all Newton steps.
     tol : float
         The norm of the gradient at which the steps end, of the mean loss in units in which its
         Hessian is close to the identity.
@@ -100,7 +104,7 @@ def minimise(design, objective, ridges, solved_in, start, max_iter, tol):
     theta : ndarray of shape (n_codes, n_outputs)
         The weights.
     n_iter : int
-        Number of Newton steps.
+        Number of iterations of conjugate gradients.
 
     Notes
     -----
@@ -109,15 +113,20 @@ def minimise(design, objective, ridges, solved_in, start, max_iter, tol):
     doi:10.1137/0719025), and halved until the loss falls.
     """
     problem = _Problem(design, objective, ridges, solved_in)
-    here = problem.at(solved_in.coordinates(start) / problem.root)
-    for n_iter in range(max_iter):
-        if here.norm <= tol:
-            return here.theta, n_iter
-        there = problem.after_step(here, tol)
+    here, n_iter = problem.at(solved_in.coordinates(start) / problem.root), 0
+    while here.norm > tol and n_iter < max_iter:
+        there, n_more = problem.after_step(here, tol, max_iter - n_iter)
+        n_iter += n_more
         if there is None:
-            return here.theta, n_iter
+            break
         here = there
-    return here.theta, max_iter
+    if here.norm > max(tol, VISIBLE):
+        warn_caller(
+            f"The additive student stopped after {n_iter} iterations of conjugate gradients, where "
+            f"the norm of the gradient is {here.norm:.1g}; {tol:.1g} was asked for. Pass a greater "
+            "max_iter, or a smaller C."
+        )
+    return here.theta, n_iter
 
 
 @dataclass(frozen=True)
@@ -152,13 +161,21 @@ class _Problem:
         loss = (losses.sum() + np.sum(self.ridge * theta**2) / 2) / self.total
         return _Point(x, theta, outputs, loss, self._gradient(row_gradient, theta))
 
-    def after_step(self, here, tol):
-        """Return where a Newton step leads, or None if no part of it leads lower."""
+    def after_step(self, here, tol, max_iter):
+        """Return where a Newton step leads, and how many iterations solving it took.
+
+        None if no part of it leads lower.
+        """
         of_rows = self.objective.hessian(here.outputs)
+        n_iter = 0
 
         def product(direction):
             theta = self._weights(direction.reshape(here.x.shape))
             return self._gradient(of_rows(self.design.outputs(theta)), theta).ravel()
+
+        def count(_):
+            nonlocal n_iter
+            n_iter += 1
 
         hessian = LinearOperator((here.x.size, here.x.size), product, dtype=np.float64)
         step, _ = cg(
@@ -166,13 +183,14 @@ class _Problem:
             -here.gradient.ravel(),
             rtol=min(ROUGHEST, np.sqrt(here.norm)),
             atol=tol / 2,
-            maxiter=MOST_PRODUCTS,
+            maxiter=max_iter,
+            callback=count,
         )
         for share in SHARES:
             there = self.at(here.x + share * step.reshape(here.x.shape))
             if there.loss < here.loss or _is_as_low(there, here):
-                return there
-        return None
+                return there, n_iter
+        return None, n_iter
 
     def _weights(self, x):
         return _centred(self.solved_in.weights(self.root * x))

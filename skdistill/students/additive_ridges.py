@@ -91,7 +91,7 @@ class ChosenRidges:
         return Cholesky.of(hessians, self.ridges[design.block][codes], total)
 
 
-def choose_ridges(design, objective, unit, before=None, is_rough=False):
+def choose_ridges(design, objective, unit, before=None, is_rough=False, least=0.0):
     """Choose a ridge per block.
 
     Parameters
@@ -106,6 +106,8 @@ def choose_ridges(design, objective, unit, before=None, is_rough=False):
         A fit of the first blocks to start from.
     is_rough : bool, default=False
         Whether one parabola is enough.
+    least : float, default=0.0
+        No ridge is less, but that of the intercept.
 
     Returns
     -------
@@ -119,6 +121,7 @@ def choose_ridges(design, objective, unit, before=None, is_rough=False):
         # One parabola is too few to let a curve bend that was flat before tables needed it.
         most = FIRST_RIDGE / unit if is_rough else np.inf
         ridges[: len(before.ridges)] = np.minimum(before.ridges, most)
+        ridges[1:] = np.maximum(ridges[1:], least)
     outputs = design.outputs(theta)
     losses, row_gradient = objective.loss(outputs)
     settled = SETTLED * objective.loss(0.0 * outputs + objective.start)[0].sum()
@@ -150,6 +153,7 @@ def choose_ridges(design, objective, unit, before=None, is_rough=False):
                 factors, freedom = _factorised(design, objective, hessians, ridges)
                 goal = factors.solve(right)
             ridges = _fellner_schall(design, goal, freedom, dispersion, ridges, unit)
+            ridges[1:] = np.maximum(ridges[1:], least)
         factors = None
     return ChosenRidges(theta, _rounded(ridges), freedom, hessians)
 

@@ -54,6 +54,10 @@ LONG = 10_000
 #: either side.
 MORE_CANDIDATES, CANDIDATE_BINS = 20, 5
 
+#: The ridges of that fit are at least this share of the total weight: where so many tables separate
+#: the classes, and weights are huge, none of them would be worth more than another.
+CANDIDATE_RIDGE = 1e-5
+
 
 @dataclass(frozen=True)
 class AdditiveProblem:
@@ -74,7 +78,7 @@ class AdditiveProblem:
     unit : float
         What the weights of rows were divided by.
     max_iter : int
-        Largest number of Newton steps.
+        Largest number of iterations of conjugate gradients.
     tol : float
         See `minimise`.
     """
@@ -144,7 +148,7 @@ class AdditiveSum:
     strengths : tuple of float
         Of the tables, see `strength`.
     n_iter : int
-        Number of Newton steps of the last fit.
+        Number of iterations of conjugate gradients of the last fit.
     """
 
     encoding: Encoding
@@ -271,7 +275,8 @@ def _choose_pairs(problem, n_pairs, design, chosen):
     n_others = design.n_blocks
     few_bins = replace(problem, n_bins=min(problem.n_bins, CANDIDATE_BINS))
     design, _ = few_bins.design(pairs)
-    chosen = choose_ridges(design, *how, chosen, is_rough=True)
+    least = CANDIDATE_RIDGE * problem.objective.weight.sum()
+    chosen = choose_ridges(design, *how, chosen, is_rough=True, least=least)
     kept = missed_most(chosen, design, *how, n_others, n_pairs)
     return list(compress(pairs, kept[n_others:]))
 

@@ -52,7 +52,7 @@ _LINEAR_CONSTRAINTS = {
 LEAST_UNIT = 1e-290
 
 #: Limits of the iterations of regressors, which have no parameters for them.
-MAX_ITER, TOL = 100, 1e-8
+MAX_ITER, TOL = 1000, 1e-8
 
 #: Numbers of interactions that a search tries, and "auto".
 SEARCHED_INTERACTIONS = (0, 5, 10)
@@ -225,8 +225,8 @@ class LinearStudentClassifier(_LinearStudent, StudentClassifier):
         Largest number of levels of a nominal column; the rarest share an infrequent level.
     min_frequency : float, default=0.0002
         Categories with less than this share of the weight are infrequent.
-    max_iter : int, default=100
-        Largest number of Newton steps.
+    max_iter : int, default=1000
+        Largest number of iterations of conjugate gradients, which solve Newton steps.
     tol : float, default=1e-8
         The steps end when the distance to the minimum is about this: the root mean square of what
         is left to change in the outputs, over rows weighted by the curvature of their loss.
@@ -251,7 +251,7 @@ class LinearStudentClassifier(_LinearStudent, StudentClassifier):
     intercept_ : ndarray of shape (n_outputs,)
         What is added to the sum of curves and tables; its mean is 0 with more than two classes.
     n_iter_ : int
-        Number of Newton steps.
+        Number of iterations of conjugate gradients.
     n_features_in_ : int
         Number of columns seen at fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -327,7 +327,7 @@ class LinearStudentClassifier(_LinearStudent, StudentClassifier):
         C="auto",
         max_categories=256,
         min_frequency=0.0002,
-        max_iter=100,
+        max_iter=1000,
         tol=1e-8,
     ):
         self.n_bins = n_bins

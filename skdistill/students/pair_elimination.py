@@ -9,9 +9,6 @@ from scipy.linalg.lapack import dpotri
 from skdistill.students.additive_design import factorised
 from skdistill.students.pairs import TIED
 
-#: Ridges count as no less than this share of the total weight: covariances keep enough digits.
-STEADY_RIDGE = 1e-9
-
 
 @dataclass(frozen=True)
 class Tables:
@@ -32,10 +29,10 @@ class Tables:
     covariances: list
 
     @classmethod
-    def of(cls, chosen, ridges, design, first, total):
+    def of(cls, chosen, design, first, total):
         """Return the tables of a fit, which are its last blocks, from the number `first` on."""
         start = np.searchsorted(design.block, first)
-        ridge = ridges[design.block]
+        ridge = chosen.ridges[design.block]
         covariances = [
             _inverse(factorised(hessian, ridge, total)[start:, start:])
             for hessian in chosen.hessians
@@ -107,11 +104,10 @@ def missed_most(chosen, design, objective, unit, first, n_kept):
     curvature = objective.curvature(outputs)
     dispersion = objective.dispersion(objective.loss(outputs)[1], curvature) / unit
     total = objective.weight.sum()
-    ridges = np.maximum(chosen.ridges, STEADY_RIDGE * total)
-    tables = Tables.of(chosen, ridges, design, first, total)
+    tables = Tables.of(chosen, design, first, total)
     left = list(range(first, design.n_blocks))
     while len(left) > n_kept:
-        worth = np.array([tables.worth(k, ridges[k], dispersion) for k in left])
+        worth = np.array([tables.worth(k, chosen.ridges[k], dispersion) for k in left])
         in_shares = np.round(worth / (np.max(np.abs(worth)) or 1.0), TIED)
         weakest = left.pop(len(left) - 1 - np.argmin(in_shares[::-1]))
         tables = tables.without(weakest)

@@ -121,7 +121,7 @@ def choose_ridges(design, objective, unit, before=None, is_rough=False, least=0.
         # One parabola is too few to let a curve bend that was flat before tables needed it.
         most = FIRST_RIDGE / unit if is_rough else np.inf
         ridges[: len(before.ridges)] = np.minimum(before.ridges, most)
-        ridges[1:] = np.maximum(ridges[1:], least)
+    ridges[1:] = np.maximum(ridges[1:], least)
     outputs = design.outputs(theta)
     losses, row_gradient = objective.loss(outputs)
     settled = SETTLED * objective.loss(0.0 * outputs + objective.start)[0].sum()

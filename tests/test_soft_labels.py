@@ -17,6 +17,9 @@ from skdistill.soft_labels import (
     margins_from_proba,
     proba_from_margins,
     soften,
+    weighted_curvature,
+    weighted_hessian,
+    weighted_loss,
 )
 
 
@@ -108,6 +111,20 @@ def test_the_gradient_is_that_of_finite_differences(targets, rng, temperature, a
         return distillation_loss_gradient(flat.reshape(20, 4), targets).ravel()
 
     assert check_grad(total, gradient, rng.normal(size=80)) < 1e-5
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 4.0])
+@pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("loss", ["kl", "logit_mse"])
+def test_the_hessian_is_that_of_finite_differences(targets, rng, temperature, alpha, loss):
+    targets = replace(targets, temperature=temperature, alpha=alpha, loss=loss)
+    terms, (z, direction) = targets.terms(), rng.normal(size=(2, 20, 4))
+    step = 1e-5 * direction
+    change = weighted_loss(z + step, terms)[1] - weighted_loss(z - step, terms)[1]
+    product = weighted_hessian(z, terms)
+    np.testing.assert_allclose(product(direction), change / 2e-5, atol=1e-8)
+    diagonal = [product(np.tile(e, (20, 1)))[:, k] for k, e in enumerate(np.eye(4))]
+    np.testing.assert_allclose(weighted_curvature(z, terms), np.transpose(diagonal), atol=1e-15)
 
 
 def test_at_high_temperature_the_gradient_is_that_of_hintons_equation_4(rng):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from numpy.testing import assert_allclose
 from test_interactions import make_frame, soft
 
@@ -116,3 +117,19 @@ def test_a_fit_that_ends_far_from_the_minimum_warns(frame):
     with pytest.warns(UserWarning, match="after 1 iterations .* Pass a greater max_iter"):
         few = LinearStudentClassifier(interactions=3, max_iter=1).fit(X, labels)
     assert few.n_iter_ == 1
+
+
+@pytest.mark.parametrize(("strip", "entries"), [(300, 200_000), (7, 50), (7, 1), (1, 10**9)])
+def test_hessians_are_those_of_dense_matrices(strip, entries, rng, monkeypatch):
+    monkeypatch.setattr(additive_design, "STRIP", strip)
+    monkeypatch.setattr(additive_design, "BATCH_ENTRIES", entries)
+    knots = [sp.random(60, n, 0.4, format="csr", random_state=n) for n in (5, 1, 9)]
+    codes = [rng.normal(size=(each.shape[1], 4)) for each in knots]
+    design = additive_design.join_designs(list(zip(knots, codes, strict=True)))
+    curvature = rng.uniform(size=(60, 2))
+    dense = (design.knots @ design.codes).toarray()
+    expected = [dense.T @ (weight[:, None] * dense) for weight in curvature.T]
+    assert_allclose(design.hessians(curvature), expected, atol=1e-12)
+    for block, found in enumerate(design.hessians_of_blocks(curvature)):
+        at = np.flatnonzero(design.block == block)
+        assert_allclose(found, [each[np.ix_(at, at)] for each in expected], atol=1e-12)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose
+from sklearn.metrics import log_loss
 from test_interactions import make_frame, soft
 
 import skdistill.students.additive_design as additive_design
@@ -133,3 +134,28 @@ def test_hessians_are_those_of_dense_matrices(strip, entries, rng, monkeypatch):
     for block, found in enumerate(design.hessians_of_blocks(curvature)):
         at = np.flatnonzero(design.block == block)
         assert_allclose(found, [each[np.ix_(at, at)] for each in expected], atol=1e-12)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("interactions", [3, [(0, 1)]])
+@pytest.mark.filterwarnings("ignore:The additive student stopped:UserWarning")
+def test_heavy_rows_of_separated_classes_are_learned(n_classes, interactions, rng):
+    """The coarse fit is a bad start there, and the Hessian at it says little of the minimum."""
+    X = rng.normal(size=(800, 6))
+    margins = X @ rng.normal(size=(6, n_classes)) + (X[:, :1] * X[:, 1:2]) * rng.normal(
+        size=n_classes
+    )
+    classes = np.argmax(margins + rng.gumbel(size=margins.shape), axis=1)
+    student = LinearStudentClassifier(interactions=interactions)
+    student.fit(X, classes, np.full(800, 1e6))
+    assert student.score(X, classes) > 0.99
+    assert log_loss(classes, student.predict_proba(X)) < 0.05
+
+
+@pytest.mark.parametrize("C", [1e-320, 1e-13, 1e308])
+def test_ridges_stay_finite(C, frame):
+    X, margins = frame
+    student = LinearStudentRegressor(C=C, interactions=2).fit(X, margins)
+    assert np.isfinite(student.predict(X)).all()
+    if C < 1:
+        assert_allclose(student.predict(X), np.mean(margins), atol=1e-6)

@@ -16,6 +16,11 @@ from skdistill.students.additive_design import LEAST_RIDGE, Cholesky
 #: Newton steps are solved to this share or better.
 ROUGHEST = 0.5
 
+#: While the norm of the gradient is larger than this, where weights are huge and classes are
+#: separated, the Hessian is far from the identity, and soon another one: a step takes no more than
+#: so many iterations.
+NEAR, MOST_WHERE_FAR = 1.0, 20
+
 #: With a larger norm of the gradient, predictions may still change visibly.
 VISIBLE = 1e-3
 
@@ -113,7 +118,9 @@ def minimise(design, objective, ridges, solved_in, start, max_iter, tol):
     doi:10.1137/0719025), and halved until the loss falls.
     """
     problem = _Problem(design, objective, ridges, solved_in)
-    here, n_iter = problem.at(solved_in.coordinates(start) / problem.root), 0
+    nothing = np.zeros_like(start)
+    nothing[0] = objective.start
+    here, n_iter = min((problem.of(each) for each in (start, nothing)), key=lambda p: p.loss), 0
     while here.norm > tol and n_iter < max_iter:
         there, n_more = problem.after_step(here, tol, max_iter - n_iter)
         n_iter += n_more
@@ -121,10 +128,11 @@ def minimise(design, objective, ridges, solved_in, start, max_iter, tol):
             break
         here = there
     if here.norm > max(tol, VISIBLE):
+        remedy = "a greater max_iter" if n_iter >= max_iter else "weights that differ less"
         warn_caller(
             f"The additive student stopped after {n_iter} iterations of conjugate gradients, where "
-            f"the norm of the gradient is {here.norm:.1g}; {tol:.1g} was asked for. Pass a greater "
-            "max_iter, or a smaller C."
+            f"the norm of the gradient is {here.norm:.1g}; {tol:.1g} was asked for. Pass {remedy}, "
+            "or a smaller C."
         )
     return here.theta, n_iter
 
@@ -153,6 +161,10 @@ class _Problem:
         self.root = np.sqrt(self.total)
         least = np.maximum(ridges[design.block][1:], LEAST_RIDGE * self.total)
         self.ridge = np.append(0.0, least)[:, None]
+
+    def of(self, start):
+        """Return the point of weights to start from, see `minimise`."""
+        return self.at(self.solved_in.coordinates(start) / self.root)
 
     def at(self, x):
         theta = self._weights(x)
@@ -183,7 +195,7 @@ class _Problem:
             -here.gradient.ravel(),
             rtol=min(ROUGHEST, np.sqrt(here.norm)),
             atol=tol / 2,
-            maxiter=max_iter,
+            maxiter=max_iter if here.norm <= NEAR else min(max_iter, MOST_WHERE_FAR),
             callback=count,
         )
         for share in SHARES:

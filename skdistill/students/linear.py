@@ -166,7 +166,8 @@ class _LinearStudent(EncodedStudent):
         encoding = fit_encoding(self, X, objective.weight)
         ridge = None
         if C != "auto":
-            ridge = max(1.0 / C / unit, LEAST_RIDGE * objective.weight.sum())
+            total = objective.weight.sum()
+            ridge = np.clip(1.0 / C / unit, LEAST_RIDGE * total, total / LEAST_RIDGE)
         problem = AdditiveProblem(
             encoding,
             encoding.positions(X),

@@ -28,7 +28,7 @@ REPEATS = 3
 
 
 class Listener(LinearStudentClassifier):
-    """Keeps what it is given to learn from."""
+    """Keeps what it is given to learn from; that of `glassbox` needs the package of today."""
 
     heard = None
 

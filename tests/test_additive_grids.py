@@ -19,6 +19,11 @@ def frame():
     return make_frame()
 
 
+def of_three_classes(margins):
+    """Return soft labels of two classes, which share the rows with a third one."""
+    return np.column_stack([soft(margins) / 2, np.full(len(margins), 0.5)])
+
+
 @pytest.mark.parametrize("n_classes", [2, 3])
 @pytest.mark.parametrize("interactions", [0, 4])
 def test_two_grids_find_the_minimum_that_all_factors_find(
@@ -41,7 +46,7 @@ def test_two_grids_find_the_minimum_that_all_factors_find(
 @pytest.mark.parametrize("most", [10**4, 10**5, 10**8])
 def test_outputs_may_share_matrices_that_would_be_too_large(most, frame, monkeypatch):
     X, margins = frame
-    labels = np.column_stack([soft(margins) / 2, np.full(len(X), 0.5)])
+    labels = of_three_classes(margins)
     expected = LinearStudentClassifier(interactions=3).fit(X, labels).predict_proba(X)
     monkeypatch.setattr(additive_design, "MOST_ENTRIES", most)
     monkeypatch.setattr(additive_sum, "LONG", 0)
@@ -107,14 +112,14 @@ def test_pairs_that_are_equally_good_come_in_the_order_of_columns():
 
 def test_intercepts_of_many_classes_have_the_mean_zero(frame):
     X, margins = frame
-    labels = np.column_stack([soft(margins) / 2, np.full(len(X), 0.5)])
+    labels = of_three_classes(margins)
     student = LinearStudentClassifier(interactions=2).fit(X, labels)
     assert_allclose(student.intercept_.mean(), 0, atol=1e-12)
 
 
 def test_a_fit_that_ends_far_from_the_minimum_warns(frame):
     X, margins = frame
-    labels = np.column_stack([soft(margins) / 2, np.full(len(X), 0.5)])
+    labels = of_three_classes(margins)
     with pytest.warns(UserWarning, match="after 1 iterations .* Pass a greater max_iter"):
         few = LinearStudentClassifier(interactions=3, max_iter=1).fit(X, labels)
     assert few.n_iter_ == 1

@@ -26,6 +26,9 @@ CURVATURE_ROWS = 20_000
 #: levels and the intercept, there is no unique solution without a ridge.
 LEAST_RIDGE = 1e-12
 
+#: A loss that is higher by this share is as low.
+ROUNDING = 1e-12
+
 #: Matrices with more entries than this in all are shared by the outputs.
 MOST_ENTRIES = 10**8
 
@@ -70,17 +73,14 @@ class AdditiveDesign:
         """Add numbers of codes up by block."""
         return np.bincount(self.block, of_codes, minlength=self.n_blocks)
 
-    def gram(self, weight):
-        """Compute the Gram matrix of the codes, (n_codes, n_codes), with weights of rows."""
-        knots, weight = _some_rows(self.knots, weight)
-        return _of_codes(_gram(knots, weight), self.codes)
-
     def hessians(self, curvature):
-        """Compute a Gram matrix per output, or one for all if they would be too large.
+        """Compute a Gram matrix of the codes per output, or one for all if they would be too large.
 
         The curvature is of shape (n_samples, n_outputs).
         """
-        return [self.gram(each) for each in _shared(curvature, len(self.block) ** 2).T]
+        curvature = _shared(curvature, len(self.block) ** 2)
+        knots, curvature = _some_rows(self.knots, curvature)
+        return [_of_codes(_gram(knots, each), self.codes) for each in curvature.T]
 
     def hessians_of_blocks(self, curvature):
         """Yield the Gram matrices of every block alone, per output or one for all."""
@@ -114,11 +114,11 @@ def _shared(curvature, n_entries):
     return curvature
 
 
-def _some_rows(knots, weight):
-    """Take some rows of a design, and their weights, scaled to the weight of all rows."""
-    every = max(1, len(weight) // CURVATURE_ROWS)
-    some = weight[::every]
-    scale = weight.sum(axis=0) / np.maximum(some.sum(axis=0), np.finfo(float).tiny)
+def _some_rows(knots, curvature):
+    """Take some rows of a design, and their curvature, scaled to that of all rows."""
+    every = max(1, len(curvature) // CURVATURE_ROWS)
+    some = curvature[::every]
+    scale = curvature.sum(axis=0) / np.maximum(some.sum(axis=0), np.finfo(float).tiny)
     return knots[::every], scale * some
 
 

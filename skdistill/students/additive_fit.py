@@ -11,7 +11,7 @@ from scipy.sparse.linalg import LinearOperator, cg
 
 from skdistill.messages import warn_caller
 from skdistill.soft_labels import centred
-from skdistill.students.additive_design import LEAST_RIDGE, Cholesky
+from skdistill.students.additive_design import LEAST_RIDGE, ROUNDING, Cholesky
 
 #: Newton steps are solved to this share or better.
 ROUGHEST = 0.5
@@ -26,9 +26,6 @@ VISIBLE = 1e-3
 
 #: Shares of a step that are tried.
 SHARES = 0.5 ** np.arange(20)
-
-#: A loss that is higher by this share is as low.
-ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import numpy as np
 from scipy.linalg.lapack import dtrtri
 
 from skdistill.students.additive_design import (
+    ROUNDING,
     Cholesky,
     constant,
     equal_ridges,
@@ -45,9 +46,6 @@ STALE = 0.3
 
 #: Ridges are chosen this many times on every parabola, once for a rough result.
 CHOICES = 2
-
-#: A loss that is higher by this share is as low.
-ROUNDING = 1e-12
 
 #: Shares of a step that are tried.
 SHARES = 0.5 ** np.arange(8)

@@ -103,8 +103,7 @@ def missed_most(chosen, design, objective, unit, first, n_kept):
     outputs = design.outputs(chosen.theta)
     curvature = objective.curvature(outputs)
     dispersion = objective.dispersion(objective.loss(outputs)[1], curvature) / unit
-    total = objective.weight.sum()
-    tables = Tables.of(chosen, design, first, total)
+    tables = Tables.of(chosen, design, first, objective.weight.sum())
     left = list(range(first, design.n_blocks))
     while len(left) > n_kept:
         worth = np.array([tables.worth(k, chosen.ridges[k], dispersion) for k in left])

@@ -6,7 +6,7 @@
 Both packages run in processes of their own, one after the other and in several rounds, on one
 thread. They get the same rows, which a forest of 100 trees has labelled, and print the CPU seconds
 of the student's own fit, the best of three. ``--student-before`` is fitted by the earlier package,
-where that is another one.
+where that is another one. What this script imports must be in both packages.
 """
 
 import argparse
@@ -28,7 +28,7 @@ REPEATS = 3
 
 
 class Listener(LinearStudentClassifier):
-    """Keeps what it is given to learn from; that of `glassbox` needs the package of today."""
+    """Keeps what it is given to learn from."""
 
     heard = None
 
@@ -38,18 +38,31 @@ class Listener(LinearStudentClassifier):
         return super().distill(transfer_set, temperature, alpha)
 
 
-def time_fits(expression, n_rows, n_columns):
-    """Print the CPU seconds of a fit of a student, given as an expression in `skdistill`."""
+def what_students_hear(teacher, X, y, **params):
+    """Return transfer set, temperature and alpha, as a distiller passes them to its student."""
+    DistilledClassifier(
+        teacher, Listener(1), label_correction=False, recalibration=False, **params
+    ).fit(X, y)
+    return Listener.heard
+
+
+def rows_and_forest(n_rows, n_columns):
+    """Make rows of two classes, one of them rare, and fit a forest to them."""
     X, y = make_classification(
         n_rows, n_columns, n_informative=12, flip_y=0.1, weights=[0.9], random_state=0
     )
-    forest = RandomForestClassifier(100, random_state=0).fit(X, y)
-    DistilledClassifier(forest, Listener(1), label_correction=False, recalibration=False).fit(X, y)
+    return X, y, RandomForestClassifier(100, random_state=0).fit(X, y)
+
+
+def time_fits(expression, n_rows, n_columns):
+    """Print the CPU seconds of a fit of a student, given as an expression in `skdistill`."""
+    X, y, forest = rows_and_forest(n_rows, n_columns)
+    heard = what_students_hear(forest, X, y)
     seconds = []
     for _ in range(REPEATS):
         student = eval(expression, vars(skdistill))
         start = time.process_time()
-        student.distill(*Listener.heard)
+        student.distill(*heard)
         seconds.append(time.process_time() - start)
     print(min(seconds))
 

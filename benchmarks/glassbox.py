@@ -37,11 +37,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from fit_speed import rows_and_forest, what_students_hear
 from how_long import Clock
 from quality import SCORES, make_teacher, measure, read_table
 from sklearn.compose import make_column_selector, make_column_transformer
-from sklearn.datasets import make_classification
-from sklearn.ensemble import GradientBoostingRegressor, RandomForestClassifier
+from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import OrdinalEncoder
 from threadpoolctl import threadpool_limits
@@ -137,25 +137,6 @@ class Line:
     labels: str
     fit: Callable[[Split, Teacher], Fitted]
     most_classes: float = np.inf
-
-
-class Listener(LinearStudentClassifier):
-    """Keeps what it is given to learn from."""
-
-    heard = None
-
-    def distill(self, transfer_set, temperature=1.0, alpha=1.0):
-        """Keep the arguments, for all that were cloned from it, too."""
-        Listener.heard = transfer_set, temperature, alpha
-        return super().distill(transfer_set, temperature, alpha)
-
-
-def what_students_hear(teacher, X, y, **params):
-    """Return transfer set, temperature and alpha, as a distiller passes them to its student."""
-    DistilledClassifier(
-        teacher, Listener(1), label_correction=False, recalibration=False, **params
-    ).fit(X, y)
-    return Listener.heard
 
 
 def teach(kind, split, trees, memory):
@@ -718,10 +699,7 @@ def time_fits(heard):
 
 def measure_speed(n_rows=10_000, n_columns=30, n_sql_rows=100_000):
     """Time rows, SQL and fits of students of one forest."""
-    X, y = make_classification(
-        n_rows, n_columns, n_informative=12, flip_y=0.1, weights=[0.9], random_state=0
-    )
-    forest = RandomForestClassifier(100, random_state=0).fit(X, y)
+    X, y, forest = rows_and_forest(n_rows, n_columns)
     print(f"{n_rows:,} rows, {n_columns} columns, a forest of 100 trees, one thread")
     with threadpool_limits(1):
         heard = what_students_hear(forest, X, y)

@@ -5,6 +5,7 @@ that, this is the file to change.
 """
 
 from sklearn.utils import _safe_indexing as safe_indexing
+from sklearn.utils._openmp_helpers import _openmp_effective_n_threads as n_openmp_threads
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -29,6 +30,7 @@ __all__ = [
     "check_pos_label",
     "check_sample_weight",
     "check_y",
+    "n_openmp_threads",
     "num_samples",
     "safe_indexing",
     "validate_parameter_constraints",

@@ -84,7 +84,7 @@ def hidden_layer(student, X):
     with torch.no_grad():
         network = network_of(student)
         positions = torch.as_tensor(student.encoding_.positions(X))
-        return network.hidden(network.codes(positions)).numpy()
+        return network.hidden(network.first(positions)).numpy()
 
 
 # ---- leaves
@@ -257,7 +257,7 @@ def attribution_of(network, codes, position):
     with torch.no_grad():
 
         def margin(x):
-            z = network.last(network.hidden(x))
+            z = network.after(network.first.of_codes(x))
             z = torch.nn.functional.pad(z, (1, 0)) if z.shape[1] == 1 else z
             return (z - z.mean(dim=1, keepdim=True))[torch.arange(len(x)), position]
 
@@ -268,8 +268,8 @@ def attribution_of(network, codes, position):
             ],
             dim=1,
         )
-        of_columns = torch.zeros(len(codes), int(network.column.max()) + 1, dtype=codes.dtype)
-        return of_columns.index_add(1, network.column, slope * (codes - base))
+        of_columns = torch.zeros(len(codes), int(network.first.column.max()) + 1, dtype=codes.dtype)
+        return of_columns.index_add(1, network.first.column, slope * (codes - base))
 
 
 @pytest.mark.parametrize("task", ["binary_task", "multiclass_task"])
@@ -287,7 +287,7 @@ def test_the_term_of_attributions_is_one_minus_the_cosine_on_explained_rows(task
     criterion, packed = pack_distillation(targets)
     criterion.attach_to(network)
     _, loss, with_term = criterion.in_training(network, positions, torch.as_tensor(packed).double())
-    own = attribution_of(network, network.codes(positions), asked)
+    own = attribution_of(network, network.first.codes(positions), asked)
     cosine = torch.nn.functional.cosine_similarity(own, of_teacher, dim=1)
     expected = (1 - cosine)[explained].mean()
     assert float((with_term - loss).detach()) == pytest.approx(float(expected.detach()), rel=1e-3)
@@ -387,7 +387,7 @@ def test_a_student_that_follows_attributions_has_the_teachers_reasons_for_fresh_
     def likeness(student):
         network = network_of(student).double()
         positions = torch.as_tensor(student.encoding_.positions(X)).double()
-        own = attribution_of(network, network.codes(positions), torch.as_tensor(position))
+        own = attribution_of(network, network.first.codes(positions), torch.as_tensor(position))
         return float(torch.nn.functional.cosine_similarity(own, of_teacher, dim=1).mean())
 
     assert likeness(students[AttributionHint]) > likeness(students["none"]) + 0.03

@@ -178,7 +178,7 @@ def test_what_is_minimised_is_loss_and_imbalance_and_what_is_compared_the_loss(
     tree.set_weights(student.coef_, student.intercept_)
     balanced = training.soft_tree.BalancedLoss(loss, 0.3)
     _, alone, objective = balanced.in_training(tree, positions, packed)
-    (gradient,) = torch.autograd.grad(objective, tree.filters.layers[0].bias)
+    (gradient,) = torch.autograd.grad(objective, tree.filters.first.bias)
     with torch.no_grad():
         uneven = training.soft_tree.imbalance(tree.right(positions), loss.row_weights(packed), 2)
         outputs = tree(positions)
@@ -186,9 +186,9 @@ def test_what_is_minimised_is_loss_and_imbalance_and_what_is_compared_the_loss(
         assert objective.item() == pytest.approx((alone + 0.3 * uneven).item())
         moved = []  # the gradient by finite differences
         for step in (-1e-2, 1e-2):
-            tree.filters.layers[0].bias[0] += step
+            tree.filters.first.bias[0] += step
             moved.append(balanced.in_training(tree, positions, packed)[2].item())
-            tree.filters.layers[0].bias[0] -= step
+            tree.filters.first.bias[0] -= step
     assert gradient[0].item() == pytest.approx((moved[1] - moved[0]) / 2e-2, rel=0.02, abs=1e-4)
 
 

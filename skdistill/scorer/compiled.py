@@ -26,7 +26,7 @@ def compiler_version():
     return done.stdout.partition("\n")[0]
 
 
-def compile_library(source, path):
+def compile_library(source, path, more_flags=()):
     """Compile C into a shared library at a path.
 
     Raises FileNotFoundError if there is no compiler, and RuntimeError with what it said if it
@@ -38,7 +38,7 @@ def compile_library(source, path):
         file.write_text(source, encoding="utf-8")
         for flags in _FLAGS:
             made = ["-shared", "-fPIC", str(file), "-o", str(path), "-lm"]
-            command = [*compiler, "-std=c99", *flags, *made]
+            command = [*compiler, "-std=c99", *flags, *more_flags, *made]
             done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
             if done.returncode == 0:
                 return

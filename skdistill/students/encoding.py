@@ -16,8 +16,10 @@ import scipy.sparse as sp
 
 from skdistill.columns import UNSEEN, column_names, column_values, column_values_as, is_nominal
 from skdistill.levels import level_numbers
-from skdistill.scorer.model import curve_positions
 from skdistill.students.base import Student, weight_unit
+from skdistill.students.kernels.curves import MOST_COLUMNS, CurveKernels, positions
+from skdistill.students.kernels.library import library
+from skdistill.students.row_blocks import in_blocks
 
 #: What a code is about.
 BIN, LEVEL, MISSING = 0, 1, 2
@@ -77,9 +79,7 @@ class ColumnEncoding:
             rank = level_numbers(self.levels)
             other = len(self.levels) if self.has_infrequent else UNKNOWN
             return np.fromiter((rank.get(value, other) for value in values), float, len(values))
-        if self.fill_value is not None:
-            values = np.where(np.isnan(values), self.fill_value, values)
-        return curve_positions(self.edges, values)
+        return positions(self.edges, values, np.nan if self.fill_value is None else self.fill_value)
 
 
 @dataclass(frozen=True)
@@ -151,11 +151,27 @@ class Encoding:
 
         ValueError if a column holds strings where numbers were seen at fit, or the other way round.
         """
-        positions = np.empty(X.shape, dtype=dtype)
+        columns = self.read(X)
+        found = np.empty(X.shape, dtype=dtype)
+        in_blocks(lambda rows: self.locate(columns, rows, found[rows]), len(found))
+        return found
+
+    def read(self, X):
+        """List the values of every column of a table, of nominal ones the positions already.
+
+        ValueError as in `positions`.
+        """
+        read = []
         for j, column in enumerate(self.columns):
             values = column_values_as(X, j, levels=column.levels, name=self.names[j])
-            positions[:, j] = column.positions(values)
-        return positions
+            read.append(column.positions(values) if column.edges is None else values)
+        return read
+
+    def locate(self, columns, rows, out):
+        """Write the positions of a slice of the rows of what was read into an array."""
+        for j, (column, values) in enumerate(zip(self.columns, columns, strict=True)):
+            values = values[rows]
+            out[:, j] = values if column.edges is None else column.positions(values)
 
     def expand(self, positions):
         """Turn positions into codes of shape (n_samples, n_codes), of the type of the positions.
@@ -171,6 +187,24 @@ class Encoding:
         codes[:, self._levels] = exact
         codes[:, self._missing] = absent[:, self.code_column[self._missing]]
         return codes
+
+    @cached_property
+    def kernels(self):
+        """Compiled sums over the curves of all columns; None where they cannot be compiled."""
+        if len(self.columns) > MOST_COLUMNS or library() is None:
+            return None
+        n_edges = np.array([0 if each.edges is None else len(each.edges) for each in self.columns])
+        return CurveKernels(n_edges, np.array([n_knots(each) for each in self.columns]) - n_edges)
+
+    def layer(self, weights, intercept):
+        """Return a function that computes ``expand(positions) @ weights + intercept``.
+
+        Without codes where there are `kernels`. The result has the type of the weights.
+        """
+        if self.kernels is None:
+            return lambda u: self.expand(u).astype(weights.dtype) @ weights + intercept
+        table = np.concatenate(self.curves(weights), dtype=weights.dtype, casting="same_kind")
+        return lambda u: self.kernels.sums(u, table, intercept)
 
     def knots(self, positions):
         """Yield, per column, a sparse design with at most two entries per row.
@@ -206,10 +240,15 @@ class Encoding:
 
     def sum_of_curves(self, positions, curves):
         """Compute ``expand(positions) @ weights``, float64, as the sum of what `look_up` yields."""
-        total = np.zeros((len(positions), curves[0].shape[1]))
-        for part in self.look_up(positions, curves):
-            total += part
-        return total
+        return self.adder(curves, np.zeros(curves[0].shape[1]))(positions)
+
+    def adder(self, curves, intercept):
+        """Return the function that computes `sum_of_curves` plus an intercept."""
+        if self.kernels is None:
+            return lambda u: sum(self.look_up(u, curves), np.tile(intercept, (len(u), 1)))
+        table = np.concatenate(curves, dtype=np.float64)
+        start = np.asarray(intercept, dtype=np.float64)
+        return lambda u: self.kernels.sums(np.ascontiguousarray(u, np.float64), table, start)
 
     def look_up(self, positions, curves):
         """Yield the contribution of each column, (n_samples, n_outputs), looked up in its curve.

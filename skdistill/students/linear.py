@@ -31,6 +31,7 @@ from skdistill.students.encoding import (
     restored_column,
 )
 from skdistill.students.pairs import PairTable, checked_interactions, count_pairs
+from skdistill.students.row_blocks import in_blocks
 
 _LINEAR_CONSTRAINTS = {
     "n_bins": [Interval(Integral, 1, None, closed="left")],
@@ -480,10 +481,19 @@ def _restored_table(table, k, arrays, n_outputs):
 
 
 def _additive(student, X):
-    positions = student.encoding_.positions(X, dtype=np.float64)
-    total = student.encoding_.sum_of_curves(positions, student.curves_) + student.intercept_
-    for table in student.tables_:
-        total += table.look_up(student.encoding_, positions)
+    encoding = student.encoding_
+    columns, total = encoding.read(X), np.empty((X.shape[0], len(student.intercept_)))
+    curves = encoding.adder(student.curves_, student.intercept_)
+    tables = [table.reader(encoding) for table in student.tables_]
+
+    def compute(rows):
+        positions = np.empty((len(total[rows]), X.shape[1]))
+        encoding.locate(columns, rows, positions)
+        total[rows] = curves(positions)
+        for table in tables:
+            total[rows] += table(positions)
+
+    in_blocks(compute, len(total))
     return total
 
 

@@ -3,7 +3,6 @@
 from numbers import Integral
 
 import numpy as np
-from sklearn.utils import gen_batches
 
 from skdistill.messages import shown
 from skdistill.parameters import Interval
@@ -11,7 +10,6 @@ from skdistill.soft_labels import free_outputs
 from skdistill.students.base import StudentRegressor, centre_and_spread
 from skdistill.students.encoding import fit_encoding
 from skdistill.students.network_classifier import (
-    BLOCK_ROWS,
     NETWORK_CONSTRAINTS,
     NetworkStudentClassifier,
     TrainedInEpochs,
@@ -20,6 +18,7 @@ from skdistill.students.network_classifier import (
     rows_for_callbacks,
     weights_that_differ,
 )
+from skdistill.students.row_blocks import in_blocks
 
 #: Hidden layers and numbers of bins that a search tries.
 SEARCHED_SIZES = (((16,), 32), ((32, 32), 8), ((32, 32), 32), ((64, 64), 32), ((128, 128), 32))
@@ -400,13 +399,14 @@ def _attributes_of(network):
 def _forward(student, X):
     """Compute the last layer, float32 of shape (n_samples, n_outputs), by NumPy alone."""
     encoding, coefs, intercepts = student.encoding_, student.coefs_, student.intercepts_
-    positions = encoding.positions(X, dtype=np.float64)  # in float32 narrow bins lose digits
-    outputs = np.empty((len(positions), len(intercepts[-1])), dtype=np.float32)
-    for block in gen_batches(len(positions), BLOCK_ROWS):
-        hidden = encoding.expand(positions[block]).astype(np.float32)
-        for weight, bias in zip(coefs[:-1], intercepts[:-1], strict=True):
-            hidden = hidden @ weight
-            hidden += bias
-            np.maximum(hidden, 0, out=hidden)
-        outputs[block] = hidden @ coefs[-1] + intercepts[-1]
+    columns, first = encoding.read(X), encoding.layer(coefs[0], intercepts[0])
+    outputs = np.empty((X.shape[0], len(intercepts[-1])), dtype=np.float32)
+
+    def compute(rows):
+        # In float32 the positions in narrow bins lose digits.
+        positions = np.empty((len(outputs[rows]), X.shape[1]))
+        encoding.locate(columns, rows, positions)
+        outputs[rows] = _MLPStudent.after_sum(student, first(positions))
+
+    in_blocks(compute, len(outputs))
     return outputs

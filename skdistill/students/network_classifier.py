@@ -14,9 +14,6 @@ from skdistill.soft_labels import LOSSES, free_margins, margins_from_decision
 from skdistill.students.base import StudentClassifier, make_targets, without_weightless
 from skdistill.students.encoding import EncodedStudent, fit_encoding
 
-#: Rows that are expanded at a time: their codes fit in the processor's cache.
-BLOCK_ROWS = 512
-
 #: Constraints of the parameters that all students trained in epochs have.
 NETWORK_CONSTRAINTS = {
     "n_bins": [Interval(Integral, 1, None, closed="left")],

@@ -23,6 +23,7 @@ from skdistill.scorer.model import curve_positions
 from skdistill.students.encoding import (
     UNKNOWN,
     ColumnEncoding,
+    Encoding,
     codes_at_knots,
     knot_design,
     knots_beside,
@@ -58,12 +59,26 @@ class PairTable:
 
     def look_up(self, encoding, positions):
         """Compute what the table adds to every row, of shape (n_samples, n_outputs)."""
-        cells = self.values.reshape(-1, self.values.shape[2])
-        beside = [
-            beside_on_axis(encoding.columns[j], axis, positions[:, j])
-            for j, axis in zip(self.columns, self.axes, strict=True)
-        ]
-        return _cells_beside(self.axes, beside) @ cells
+        return self.reader(encoding)(positions)
+
+    def reader(self, encoding):
+        """Return the function that looks up rows of positions."""
+        axes = Encoding(self.axes, ("", ""))
+        columns = [encoding.columns[j] for j in self.columns]
+        values = np.ascontiguousarray(self.values)
+
+        def read(positions):
+            along = np.empty((len(positions), 2))
+            for k, (j, column, axis) in enumerate(
+                zip(self.columns, columns, self.axes, strict=True)
+            ):
+                along[:, k] = axis_positions(column, axis, positions[:, j])
+            if axes.kernels is not None:
+                return axes.kernels.pair_sums(along, values)
+            beside = [knots_beside(axis, u) for axis, u in zip(self.axes, along.T, strict=True)]
+            return _cells_beside(self.axes, beside) @ values.reshape(-1, values.shape[2])
+
+        return read
 
 
 def axis_of(column, n_bins):

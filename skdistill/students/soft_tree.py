@@ -3,7 +3,6 @@
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from skdistill.levels import warn_of_unknown_levels
@@ -12,13 +11,13 @@ from skdistill.scorer.model import path_probabilities
 from skdistill.soft_labels import free_outputs, margins_from_decision, proba_from_margins
 from skdistill.students.base import categories
 from skdistill.students.network_classifier import (
-    BLOCK_ROWS,
     NETWORK_CONSTRAINTS,
     NetworkStudentClassifier,
     TrainedInEpochs,
     import_training,
     rows_for_callbacks,
 )
+from skdistill.students.row_blocks import in_blocks
 
 #: Spread of the initial outputs of the leaves: equal ones would leave no reason to route.
 LEAF_NOISE = 0.05
@@ -286,12 +285,16 @@ class SoftTreeStudentClassifier(_SoftTreeStudent, NetworkStudentClassifier):
 
         In float64: exports then differ only by what they round to float32.
         """
-        positions = self.encoding_.positions(X, dtype=np.float64)
-        coef = self.coef_.astype(np.float64)
-        reach = np.empty((len(positions), self.n_leaves_))
-        for block in gen_batches(len(positions), BLOCK_ROWS):
-            sums = self.encoding_.expand(positions[block]) @ coef + self.intercept_
-            reach[block] = path_probabilities(sums)
+        encoding, coef = self.encoding_, self.coef_.astype(np.float64)
+        columns, first = encoding.read(X), encoding.layer(coef, self.intercept_.astype(np.float64))
+        reach = np.empty((X.shape[0], self.n_leaves_))
+
+        def compute(rows):
+            positions = np.empty((len(reach[rows]), X.shape[1]))
+            encoding.locate(columns, rows, positions)
+            reach[rows] = path_probabilities(first(positions))
+
+        in_blocks(compute, len(reach))
         return reach
 
     def _outputs(self, X):

@@ -49,9 +49,7 @@ class Batches:
             for batch in zip(*(t.split(self.batch_size) for t in self.tensors), strict=True):
                 yield tuple(part.to(self.device) for part in batch)
             return
-        order = torch.randperm(self.n_rows, generator=self.generator, device=self.generator.device)[
-            : len(self) * self.batch_size
-        ]
+        order = self.new_order()
         if self.chunk_bytes is None:
             for rows in order.split(self.batch_size):
                 yield tuple(t.index_select(0, rows) for t in self.tensors)
@@ -59,6 +57,11 @@ class Batches:
         for rows in order.split(self.batch_size * self._batches_per_chunk()):
             chunk = [t.index_select(0, rows).to(self.device) for t in self.tensors]
             yield from zip(*(t.split(self.batch_size) for t in chunk), strict=True)
+
+    def new_order(self):
+        """Draw the rows of all batches of a pass in random order, one batch after the other."""
+        order = torch.randperm(self.n_rows, generator=self.generator, device=self.generator.device)
+        return order[: len(self) * self.batch_size]
 
     def _batches_per_chunk(self):
         row_bytes = sum(t.nbytes for t in self.tensors) / self.n_rows

@@ -32,13 +32,18 @@ class WarmUpThenCosine(Callback):
         """Set the learning rate of the coming step."""
         if not training:
             return
-        learning_rate = net.lr * self.share(self.step_)
+        (share,) = self.take(1)
+        learning_rate = net.lr * share
         for group in net.optimizer_.param_groups:
             if isinstance(group["lr"], torch.Tensor):  # on the device, where a CUDA graph reads it
                 group["lr"].fill_(learning_rate)
             else:
                 group["lr"] = learning_rate
-        self.step_ += 1
+
+    def take(self, n_steps):
+        """Return the shares of the largest learning rate of the coming steps."""
+        first, self.step_ = self.step_, self.step_ + n_steps
+        return [self.share(step) for step in range(first, self.step_)]
 
     def share(self, step):
         """Return the share of the largest learning rate, in [0, 1], at a step."""
@@ -69,10 +74,16 @@ class AverageWeights(Callback):
     def on_batch_end(self, net, training=False, **kwargs):
         """Move the average towards the weights after a step."""
         if training:
-            self.step_ += 1
-            share = max(1 / LONGEST_MEMORY, 5 / (5 + self.step_))
+            (share,) = self.take(1)
             served, trained = self.weights_
             served.lerp_(trained, share)
+
+    def take(self, n_steps):
+        """Return how far the average moves towards the weights after each of the coming steps."""
+        first, self.step_ = self.step_, self.step_ + n_steps
+        return [
+            max(1 / LONGEST_MEMORY, 5 / (5 + step)) for step in range(first + 1, self.step_ + 1)
+        ]
 
 
 class KeepBestEpoch(Callback):
@@ -149,21 +160,26 @@ class TaskPerEpoch(Callback):
 class ProgressBar(Callback):
     """Show rows done, speed, time left and the losses of the last epoch, if training takes long.
 
-    `n_rows` is the number of rows in the batches of all epochs together.
+    `n_steps` is the number of batches of all epochs together.
     """
 
-    def __init__(self, title, n_rows):
+    def __init__(self, title, n_steps, batch_size):
         self.title = title
-        self.n_rows = n_rows
+        self.n_steps = n_steps
+        self.batch_size = batch_size
 
     def on_train_begin(self, net, **kwargs):
         """Open the bar."""
-        self.bar_ = bar_of(self.title, self.n_rows, unit=" rows")
+        self.bar_ = bar_of(self.title, self.n_steps * self.batch_size, unit=" rows")
 
     def on_batch_end(self, net, batch=None, training=False, **kwargs):
-        """Move on by a batch."""
+        """Move on by a step."""
         if training:
-            self.bar_.update(len(batch[0]))
+            self.take(1)
+
+    def take(self, n_steps):
+        """Move on by some steps."""
+        self.bar_.update(n_steps * self.batch_size)
 
     def on_epoch_end(self, net, **kwargs):
         """Show the losses."""

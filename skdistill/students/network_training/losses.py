@@ -95,8 +95,8 @@ class Batch(NamedTuple):
 
     Attributes
     ----------
-    codes : Tensor of shape (n_rows, n_codes)
-        Expanded rows; margins can be differentiated by them if a hint needs that.
+    codes : Tensor of shape (n_rows, n_codes) or None
+        Expanded rows, by which margins can be differentiated, if a hint needs that.
     hidden : Tensor of shape (n_rows, n_hidden)
         The last hidden layer.
     margins : Tensor of shape (n_rows, n_classes)
@@ -105,7 +105,7 @@ class Batch(NamedTuple):
         The column of every code.
     """
 
-    codes: torch.Tensor
+    codes: torch.Tensor | None
     hidden: torch.Tensor
     margins: torch.Tensor
     column: torch.Tensor
@@ -137,11 +137,13 @@ class LossWithHints(nn.Module):
 
     def in_training(self, network, positions, packed):
         """Return outputs, their loss, and that with the terms."""
-        codes = network.codes(positions).detach().requires_grad_(self.needs_gradient)
-        hidden = network.hidden(codes)
+        codes, first = None, network.first
+        if self.needs_gradient:
+            codes = first.codes(positions).detach().requires_grad_()
+        hidden = network.hidden(first(positions) if codes is None else first.of_codes(codes))
         outputs = network.last(hidden)
         margins = pad(outputs, (1, 0)) if outputs.shape[1] == 1 else outputs
-        batch = Batch(codes, hidden, margins, network.column)
+        batch = Batch(codes, hidden, margins, first.column)
         loss = self.of_outputs(outputs, packed)
         targets = packed[:, self.of_outputs.width :].split(self.widths, dim=1)
         parts = zip(self.hints, self.heads, targets, strict=True)

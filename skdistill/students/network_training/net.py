@@ -7,6 +7,8 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 
+from skdistill.students.network_training.compiled import CompiledSteps, can_be_compiled
+
 #: Steps on a GPU before one is captured; torch needs some.
 STEPS_BEFORE_CAPTURE = 3
 
@@ -20,7 +22,8 @@ class DistillationNet(NeuralNet):
 
     Batch losses stay on the device, so a GPU never waits for the interpreter; the history has the
     losses of epochs only. On a GPU a step is captured as a CUDA graph, unless a callback wants to
-    see the gradients.
+    see the gradients. On the CPU many steps are one call of compiled C, unless a callback wants to
+    see steps.
 
     Attributes
     ----------
@@ -46,12 +49,14 @@ class DistillationNet(NeuralNet):
         (group,) = self.optimizer_.param_groups
         group["params"] = [self.weights]  # a call of the optimizer costs more than its arithmetic
         self.was_stopped_ = self.was_interrupted_ = False
-        self._listeners = {
+        self.listeners = {
             event: [cb for _, cb in self.callbacks_ if _overrides(cb, event)]
             for event in ("on_batch_begin", "on_grad_computed", "on_batch_end")
         }
-        self._step = self._eager_step
-        if torch.device(self.device).type == "cuda" and not self._listeners["on_grad_computed"]:
+        self._step, self._compiled = self._eager_step, None
+        if can_be_compiled(self):
+            self._compiled = CompiledSteps(self)
+        if torch.device(self.device).type == "cuda" and not self.listeners["on_grad_computed"]:
             group["capturable"] = True
             group["lr"] = torch.tensor(float(group["lr"]), device=self.device)
             self._step = GraphedStep(self._eager_step)
@@ -67,8 +72,8 @@ class DistillationNet(NeuralNet):
 
     def notify(self, method_name, **kwargs):
         """Notify the callbacks, and keep whether one of them stops the training."""
-        if method_name in self._listeners:  # of batches there are many, and few callbacks use them
-            for callback in self._listeners[method_name]:
+        if method_name in self.listeners:  # of batches there are many, and few callbacks use them
+            for callback in self.listeners[method_name]:
                 getattr(callback, method_name)(self, **kwargs)
             return
         try:
@@ -86,7 +91,7 @@ class DistillationNet(NeuralNet):
         self.weights.grad.zero_()
         outputs, loss, objective = self._training_loss(X, y)
         objective.backward()
-        if self._listeners["on_grad_computed"]:
+        if self.listeners["on_grad_computed"]:
             parameters = list(self.get_all_learnable_params())
             self.notify("on_grad_computed", named_parameters=parameters, batch=batch, training=True)
         self.optimizer_.step()
@@ -126,6 +131,11 @@ class DistillationNet(NeuralNet):
         A step takes a batch and returns a dict with its mean loss; callbacks get `training`.
         """
         self._set_training(training)
+        if self._compiled is not None:
+            if training and self._compiled.steps is None and iterator.chunk_bytes is None:
+                self._compiled.prepare(iterator)
+            if self._compiled.steps is not None:
+                return self._compiled.mean_loss(iterator, training)
         total, n_rows = torch.zeros((), device=self.device), 0
         for batch in iterator:
             self.notify("on_batch_begin", batch=batch, training=training)

@@ -6,46 +6,39 @@ import warnings
 import numpy as np
 import torch
 from torch import nn
+from torch.autograd.function import once_differentiable
 
 from skdistill.students.encoding import LEVEL, MISSING
+from skdistill.students.kernels.library import library
 
 
 class EncodedMLP(nn.Module):
-    """Expand positions into codes, then hidden layers with ReLU.
+    """A first layer on the codes of positions, then hidden layers with ReLU.
 
-    `Encoding.expand` is repeated here in torch; `start` is the initial bias of the last layer.
+    `start` is the initial bias of the last layer, which is the first if none is hidden.
     """
 
     def __init__(self, encoding, hidden_layer_sizes, start):
         super().__init__()
-        self.register_buffer("column", torch.as_tensor(encoding.code_column))
-        self.register_buffer("offset", torch.as_tensor(encoding.code_offset))
-        kind = torch.as_tensor(encoding.code_kind)
-        self.register_buffer("level", kind == LEVEL)
-        self.register_buffer("missing", kind == MISSING)
-        self.has_level, self.has_missing = bool(self.level.any()), bool(self.missing.any())
-        one_each = np.array_equal(encoding.code_column, np.arange(len(encoding.columns)))
-        self.is_expanded = one_each and not self.has_level and not self.has_missing
         sizes = [encoding.n_codes, *hidden_layer_sizes, len(start)]
-        with warnings.catch_warnings():  # there are no codes if all columns are constant
-            warnings.filterwarnings("ignore", "Initializing zero-element tensors")
-            self.layers = nn.ModuleList(
-                nn.Linear(n_in, n_out) for n_in, n_out in itertools.pairwise(sizes)
-            )
+        self.first = FirstLayer(encoding, sizes[1])
+        self.layers = nn.ModuleList(
+            nn.Linear(n_in, n_out) for n_in, n_out in itertools.pairwise(sizes[1:])
+        )
         with torch.no_grad():
-            self.layers[-1].bias.copy_(torch.as_tensor(start))
+            list(self.parameters())[-1].copy_(torch.as_tensor(start))
 
     def forward(self, positions):
         """Compute outputs of shape (n_rows, n_outputs) from positions of (n_rows, n_features)."""
-        return self.last(self.hidden(self.codes(positions)))
+        return self.after(self.first(positions))
 
-    def codes(self, positions):
-        """Return the input of the first layer, of shape (n_rows, n_codes)."""
-        return positions if self.is_expanded else self.expand(positions)
+    def after(self, sums):
+        """Compute outputs from those of the first layer."""
+        return self.last(self.hidden(sums)) if self.layers else sums
 
-    def hidden(self, codes):
+    def hidden(self, sums):
         """Compute the last hidden layer, of shape (n_rows, n_hidden)."""
-        hidden = codes
+        hidden = torch.relu(sums)
         for layer in self.layers[:-1]:
             hidden = torch.relu(nn.functional.linear(hidden, layer.weight, layer.bias))
         return hidden
@@ -60,9 +53,72 @@ class EncodedMLP(nn.Module):
         """Width of the last hidden layer."""
         return self.layers[-1].in_features
 
+    def weights(self):
+        """Return the weights, (n_inputs, n_outputs), and biases of all layers as NumPy arrays."""
+        layers = [self.first.weight, *(layer.weight.T for layer in self.layers)]
+        biases = [layer.bias for layer in (self.first, *self.layers)]
+        return tuple([t.detach().cpu().numpy().copy() for t in each] for each in (layers, biases))
+
     @torch.no_grad()
-    def expand(self, positions):
+    def set_weights(self, coefs, intercepts):
+        """Set weights and biases, as `weights` returns them."""
+        layers = [self.first.weight, *(layer.weight.T for layer in self.layers)]
+        biases = [layer.bias for layer in (self.first, *self.layers)]
+        for tensor, array in zip([*layers, *biases], [*coefs, *intercepts], strict=True):
+            tensor.copy_(torch.as_tensor(array))
+
+
+class FirstLayer(nn.Module):
+    """A linear layer on the codes of positions; compiled kernels need no codes.
+
+    Attributes
+    ----------
+    weight : Parameter of shape (n_codes, width)
+        Weights of the codes.
+    bias : Parameter of shape (width,)
+        Their biases.
+    """
+
+    def __init__(self, encoding, width):
+        super().__init__()
+        self.register_buffer("column", torch.as_tensor(encoding.code_column))
+        self.register_buffer("offset", torch.as_tensor(encoding.code_offset))
+        kind = torch.as_tensor(encoding.code_kind)
+        self.register_buffer("level", kind == LEVEL)
+        self.register_buffer("missing", kind == MISSING)
+        self.has_level, self.has_missing = bool(self.level.any()), bool(self.missing.any())
+        one_each = np.array_equal(encoding.code_column, np.arange(len(encoding.columns)))
+        self.is_expanded = one_each and not self.has_level and not self.has_missing
+        with warnings.catch_warnings():  # there are no codes if all columns are constant
+            warnings.filterwarnings("ignore", "Initializing zero-element tensors")
+            linear = nn.Linear(encoding.n_codes, width)
+        self.weight = nn.Parameter(linear.weight.detach().T.contiguous())
+        self.bias = linear.bias
+        self.kernels = None
+        if encoding.kernels is not None:
+            self.kernels = CurveSums(encoding.kernels, width)
+
+    def forward(self, positions):
+        """Compute sums of shape (n_rows, width) from positions of (n_rows, n_features)."""
+        if self._is_compiled(positions):
+            return SumOfCurves.apply(positions, self.weight, self.bias, self.kernels)
+        return self.of_codes(self.codes(positions))
+
+    def _is_compiled(self, positions):
+        types = {tensor.dtype for tensor in (positions, self.weight, self.bias)}
+        is_taken = types == {torch.float32} and positions.device.type == "cpu"
+        return is_taken and self.kernels is not None and not self.is_expanded
+
+    def of_codes(self, codes):
+        """Compute the same from the codes."""
+        return torch.addmm(self.bias, codes, self.weight)
+
+    def codes(self, positions):
         """Compute codes of shape (n_rows, n_codes), as `Encoding.expand` does."""
+        return positions if self.is_expanded else self._expand(positions)
+
+    @torch.no_grad()
+    def _expand(self, positions):
         known = positions.nan_to_num(0.0) if self.has_missing else positions
         distance = known.index_select(1, self.column).sub_(self.offset)
         if not self.has_level and not self.has_missing:
@@ -75,17 +131,48 @@ class EncodedMLP(nn.Module):
             codes = torch.where(self.missing, absent, codes)
         return codes
 
-    def weights(self):
-        """Return the weights, (n_inputs, n_outputs), and biases of all layers as NumPy arrays."""
-        coefs = [layer.weight.detach().cpu().numpy().T.copy() for layer in self.layers]
-        return coefs, [layer.bias.detach().cpu().numpy().copy() for layer in self.layers]
 
-    @torch.no_grad()
-    def set_weights(self, coefs, intercepts):
-        """Set weights and biases, as `weights` returns them."""
-        for layer, coef, intercept in zip(self.layers, coefs, intercepts, strict=True):
-            layer.weight.copy_(torch.as_tensor(coef.T))
-            layer.bias.copy_(torch.as_tensor(intercept))
+class CurveSums:
+    """The compiled first layer of one network, with memory for its curves and their gradient."""
+
+    def __init__(self, kernels, width):
+        self.curves, self.width = kernels, width
+        self.table, self.gradient = (torch.empty(kernels.n_points, width) for _ in range(2))
+
+    def sums(self, positions, weight, bias):
+        """Compute the layer for float32 positions."""
+        run, address, table = library(), self.curves.address, self.table.data_ptr()
+        out = torch.empty(len(positions), self.width)
+        run.table_of_weights_ff(address, weight.data_ptr(), self.width, table)
+        rows = positions.data_ptr(), len(positions)
+        run.curve_sums_ff(address, *rows, table, self.width, bias.data_ptr(), out.data_ptr())
+        return out
+
+    def weight_gradient(self, positions, gradient):
+        """Compute the gradient of the weights from that of the sums."""
+        run, address, table = library(), self.curves.address, self.gradient.data_ptr()
+        out = torch.empty(self.curves.n_codes, self.width)
+        rows = positions.data_ptr(), len(positions)
+        run.table_gradient_ff(address, *rows, gradient.data_ptr(), self.width, table)
+        run.weight_gradient_ff(address, table, self.width, out.data_ptr())
+        return out
+
+
+class SumOfCurves(torch.autograd.Function):
+    """`CurveSums` for torch's differentiation."""
+
+    @staticmethod
+    def forward(ctx, positions, weight, bias, kernels):
+        """Compute the layer."""
+        ctx.kernels, ctx.positions = kernels, positions.contiguous()
+        return kernels.sums(ctx.positions, weight, bias)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient):
+        """Compute the gradients of weights and biases."""
+        of_weight = ctx.kernels.weight_gradient(ctx.positions, gradient.contiguous())
+        return None, of_weight, gradient.sum(dim=0), None
 
 
 def network_of(student, start=None):

@@ -71,7 +71,7 @@ def train(student, build, positions, packed, criterion, goes_on, attributes_of, 
     if getattr(student, "_skl_callbacks", None):
         own.append(("tasks", TaskPerEpoch(task, attributes_of, rows)))
     if is_verbose():
-        own.append(("progress", ProgressBar(type(student).__name__, n_steps * batch_size)))
+        own.append(("progress", ProgressBar(type(student).__name__, n_steps, batch_size)))
     with _seeded(seed, device):
         net = DistillationNet(
             build(),

@@ -6,17 +6,39 @@ object array, None where missing). SciPy sparse matrices are all numeric.
 """
 
 import numbers
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from hashlib import blake2b
+from typing import Any
 
 import narwhals.stable.v2 as nw
 import numpy as np
 import scipy.sparse as sp
 from sklearn.utils import check_array
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skdistill.column_cells import (
+    PlainColumns,
+    as_float,
+    as_numbers,
+    checked_frame,
+    checked_objects,
+    finite_numbers,
+    has_pandas_categories,
+    is_nominal,
+    is_numeric_frame,
+    is_of_pandas,
+    is_of_polars,
+    mark_missing,
+    narwhalify,
+    numbers_or_columns,
+    object_values,
+    series_values,
+    with_nan,
+)
 from skdistill.hashes import cell_hashes
-from skdistill.levels import MISSING_TYPES, can_be_numbers, level_numbers
+from skdistill.levels import can_be_numbers, level_numbers
 from skdistill.messages import shown
 from skdistill.sklearn_private import safe_indexing
 
@@ -25,12 +47,15 @@ __all__ = [
     "as_models_take",
     "cell_values",
     "check_rows",
+    "checked_rows",
     "column_names",
     "column_values",
     "column_values_as",
     "is_missing",
     "is_nominal",
+    "level_positions",
     "plain_rows",
+    "require_fitted",
     "require_table",
     "row_hashes",
     "stack_rows",
@@ -50,23 +75,27 @@ UNSEEN = _Unseen()
 
 
 @dataclass(frozen=True)
-class PlainColumns:
-    """The columns of a frame as `column_values` returns them, read once."""
+class CheckedRows:
+    """A table that was checked, and what the check has read of it.
 
-    values: tuple
+    An estimator passes it to a part of its own that takes the same columns: `check_rows` then looks
+    at their names again, not at the cells.
 
-    @property
-    def shape(self):
-        """Number of rows and columns."""
-        return len(self), len(self.values)
+    Attributes
+    ----------
+    table : ndarray, sparse matrix, data frame or PlainColumns
+        The rows as `check_rows` returns them.
+    read : callable
+        Returns them as `plain_rows` does; what the check has read is not read again.
+    """
 
-    def __len__(self):
-        return len(self.values[0])
+    table: Any
+    read: Callable
 
 
 def is_frame(X):
     """Tell whether X is a data frame, as opposed to an array, a sparse matrix or a list."""
-    return isinstance(_narwhalify(X), nw.DataFrame)
+    return isinstance(narwhalify(X), nw.DataFrame)
 
 
 def require_table(X, name="X"):
@@ -89,6 +118,12 @@ def require_table(X, name="X"):
         )
 
 
+def require_fitted(estimator):
+    """Raise NotFittedError unless the estimator is fitted; the tags are asked in doubt only."""
+    if "n_features_in_" not in vars(estimator):
+        check_is_fitted(estimator)
+
+
 def check_rows(estimator, X, *, reset, accept_sparse=False, name="X"):
     """Check a table, and its columns against those the estimator was fitted on.
 
@@ -96,33 +131,67 @@ def check_rows(estimator, X, *, reset, accept_sparse=False, name="X"):
     allowed, infinite ones are not. The caller's own container comes back, a list as an array;
     errors call it `name`. `PlainColumns` are returned unchecked.
     """
+    return checked_rows(estimator, X, reset=reset, accept_sparse=accept_sparse, name=name).table
+
+
+def checked_rows(estimator, X, *, reset, accept_sparse=False, name="X"):
+    """Check a table as `check_rows` does, and keep what was read for that, as `CheckedRows`."""
     if isinstance(X, PlainColumns):  # of a table that was checked before it was read
+        return CheckedRows(X, lambda: X)
+    if isinstance(X, CheckedRows):
+        _check_columns(estimator, X.table, reset)
         return X
+    plain = finite_numbers(X)
+    if plain is not None:
+        _check_columns(estimator, X, reset)
+        return CheckedRows(X, lambda: plain)
     require_table(X, name)
     X = _without_mask(_without_sparse_columns(X))
-    frame = _narwhalify(X)
-    is_array = not isinstance(frame, nw.DataFrame)
-    if is_array:
-        with np.errstate(over="ignore", invalid="ignore"):  # of a sum that looks for NaN
-            X = check_array(
-                X,
-                accept_sparse="csr" if accept_sparse else False,
-                dtype=None,
-                ensure_all_finite="allow-nan",
-                estimator=estimator,
-                input_name=name,
-            )
-        if X.dtype == object:
-            X = _checked_objects(X, name)
-    validate_data(estimator, X, reset=reset, skip_check_array=True)
-    if not is_array:
-        _check_frame(frame, name)
-    elif X.dtype.kind not in "biufOSU":
+    frame = narwhalify(X)
+    if isinstance(frame, nw.DataFrame):
+        _check_columns(estimator, X, reset)
+        return CheckedRows(X, checked_frame(frame, name))
+    with np.errstate(over="ignore", invalid="ignore"):  # of a sum that looks for NaN
+        X = check_array(
+            X,
+            accept_sparse="csr" if accept_sparse else False,
+            dtype=None,
+            ensure_all_finite="allow-nan",
+            estimator=estimator,
+            input_name=name,
+        )
+    read = partial(plain_rows, X)
+    if X.dtype == object:
+        X, read = checked_objects(X, name)
+    _check_columns(estimator, X, reset)
+    if X.dtype.kind not in "biufOSU":
         raise TypeError(
             f"{name} has dtype {X.dtype}; numbers, booleans or strings were expected. "
             "Convert dates and durations into numbers first."
         )
-    return X
+    return CheckedRows(X, read)
+
+
+def _check_columns(estimator, X, reset):
+    """Set or check number and names of the columns of an estimator, as scikit-learn does."""
+    if reset or not _has_its_columns(estimator, X):
+        validate_data(estimator, X, reset=reset, skip_check_array=True)
+
+
+def _has_its_columns(estimator, X):
+    """Tell whether a table has the columns of a fitted estimator; False in doubt."""
+    if isinstance(X, PlainColumns):  # they have no names
+        return True
+    known = getattr(estimator, "feature_names_in_", None)
+    if getattr(estimator, "n_features_in_", None) != X.shape[1]:
+        return False
+    if isinstance(X, np.ndarray) or sp.issparse(X):
+        return known is None
+    if not (is_of_pandas(X) or is_of_polars(X)):
+        return False
+    names = X.columns if is_of_polars(X) else X.columns.tolist()
+    kinds = set(map(type, names))
+    return str not in kinds if known is None else kinds == {str} and names == known.tolist()
 
 
 def as_models_take(X):
@@ -137,10 +206,7 @@ def as_models_take(X):
     if sp.issparse(X):
         return X
     X = check_array(_without_mask(X), dtype=None, ensure_all_finite=False, input_name="X")
-    if X.dtype != object:
-        return X
-    cells = X.ravel().tolist()
-    return _with_nan(X, cells, set(map(type, cells)))
+    return with_nan(X) if X.dtype == object else X
 
 
 def column_names(estimator):
@@ -160,8 +226,8 @@ def column_values(X, j):
     if isinstance(X, PlainColumns):
         return X.values[j]
     if isinstance(X, np.ndarray):
-        return _object_values(X[:, j], j) if X.dtype.kind in "OSU" else _as_float(X[:, j])
-    return _series_values(_series(X, j))
+        return object_values(X[:, j], j) if X.dtype.kind in "OSU" else as_float(X[:, j])
+    return series_values(_series(X, j))
 
 
 def plain_rows(X):
@@ -169,17 +235,16 @@ def plain_rows(X):
 
     Arrays of numbers, and sparse matrices, are returned unchanged.
     """
-    frame = _narwhalify(X)
+    if isinstance(X, CheckedRows):
+        return X.read()
+    frame = narwhalify(X)
     if isinstance(frame, nw.DataFrame):
-        if _is_numeric(frame):
-            return _as_float(frame.to_numpy())
-        return PlainColumns(tuple(_series_values(series) for series in frame.iter_columns()))
+        if is_numeric_frame(frame):
+            return as_float(frame.to_numpy())
+        return PlainColumns(tuple(series_values(series) for series in frame.iter_columns()))
     if not isinstance(X, np.ndarray) or X.dtype.kind not in "OSU":
         return X
-    columns = [column_values(X, j) for j in range(X.shape[1])]
-    if any(map(is_nominal, columns)):
-        return PlainColumns(tuple(columns))
-    return np.stack(columns, axis=1)
+    return numbers_or_columns(column_values(X, j) for j in range(X.shape[1]))
 
 
 def cell_values(X):
@@ -187,9 +252,9 @@ def cell_values(X):
     if isinstance(X, np.ndarray):
         return X.astype(object)
     values = np.empty(X.shape, dtype=object)
-    for j, series in enumerate(_narwhalify(X).iter_columns()):
+    for j, series in enumerate(narwhalify(X).iter_columns()):
         missing = series.is_null().to_numpy() & (not series.dtype.is_float())
-        values[:, j] = _mark_missing(series.to_list(), missing)
+        values[:, j] = mark_missing(series.to_list(), missing)
     return values
 
 
@@ -206,9 +271,9 @@ def column_values_as(X, j, *, levels, name):
     missing = is_missing(values)
     if levels is None:
         if all(isinstance(value, numbers.Real) for value in values[~missing]):
-            return _as_numbers(values, name)
+            return as_numbers(values, name)
     elif missing.all() or _can_be_numbers(levels):
-        return _mark_missing(values.tolist(), missing)
+        return mark_missing(values.tolist(), missing)
     found, expected = ("strings", "numbers") if levels is None else ("numbers", "strings")
     raise ValueError(
         f"Column {name!r} holds {found}; it held {expected} when this estimator was fitted. "
@@ -216,14 +281,24 @@ def column_values_as(X, j, *, levels, name):
     )
 
 
+def level_positions(values, levels, other):
+    """Give each cell of a nominal column the position of its level, in float64.
+
+    Cells at no level get `other`. What equals a level is said in `skdistill.levels`; it is looked
+    up for those cells only that are no level themselves.
+    """
+    cells = values.tolist()
+    position = {level: float(k) for k, level in enumerate(levels)}
+    others = set(cells).difference(position)
+    if others:
+        number_of = level_numbers(levels)
+        position |= {cell: float(number_of.get(cell, other)) for cell in others}
+    return np.fromiter(map(position.__getitem__, cells), np.float64, len(cells))
+
+
 def is_missing(values):
     """Mark the missing values in the result of `column_values`."""
     return values == None if is_nominal(values) else np.isnan(values)  # noqa: E711
-
-
-def is_nominal(values):
-    """Tell whether the result of `column_values` is that of a nominal column."""
-    return values.dtype == object
 
 
 def take_rows(X, rows):
@@ -290,7 +365,7 @@ def replace_levels(X, j, source_rows, changed, levels):
     new = [level for level in dict.fromkeys(levels) if level is not None and level not in known]
     if series.implementation.is_pandas_like():
         native = series.to_native()
-        if _has_pandas_categories(series):
+        if has_pandas_categories(series):
             kept = set(native.cat.categories)
             native = native.cat.add_categories([level for level in new if level not in kept])
         native.iloc[changed] = levels
@@ -370,7 +445,7 @@ def as_documented_table(X):
         return X if isinstance(X, sp.csr_matrix | sp.csc_matrix) else sp.csr_matrix(X)
     if isinstance(X, np.ndarray) and X.dtype.kind not in "OSU":
         return X
-    frame = _narwhalify(X)
+    frame = narwhalify(X)
     if isinstance(frame, nw.DataFrame):
         if all(_is_documented(series) for series in frame.iter_columns()):
             return X
@@ -389,13 +464,13 @@ def _is_documented(series):
         return False
     dtype = series.to_native().dtype
     is_number = isinstance(dtype, np.dtype) and dtype.kind in "biuf"
-    return is_number or _has_pandas_categories(series)
+    return is_number or has_pandas_categories(series)
 
 
 def _documented(series):
     if _is_documented(series):
         return nw.maybe_reset_index(series)
-    return _pandas_series(series.name, _series_values(series))
+    return _pandas_series(series.name, series_values(series))
 
 
 def _pandas_series(name, values):
@@ -417,13 +492,6 @@ def _sparse_row_hashes(X):
     return np.frombuffer(b"".join(digests), dtype=np.uint64)
 
 
-def _narwhalify(X):
-    """Wrap a frame; return anything else unchanged."""
-    if isinstance(X, np.ndarray):
-        return X
-    return nw.from_native(X, eager_only=True, pass_through=True)
-
-
 def _stack_column(parts):
     """Put columns below each other, as strings or floats if they are of different types."""
     dtype = parts[0].dtype
@@ -431,7 +499,7 @@ def _stack_column(parts):
         dtype = nw.Enum(list(dict.fromkeys(k for part in parts for k in part.dtype.categories)))
         parts = [part.cast(dtype) for part in parts]
     if any(part.dtype != dtype for part in parts):
-        values = [_series_values(part) for part in parts]
+        values = [series_values(part) for part in parts]
         nominal = any(is_nominal(v) and not is_missing(v).all() for v in values)
         dtype = nw.String if nominal else nw.Float64
         parts = [
@@ -440,15 +508,11 @@ def _stack_column(parts):
             )
             for part, v in zip(parts, values, strict=True)
         ]
-    if all(map(_has_pandas_categories, parts)):
+    if all(map(has_pandas_categories, parts)):
         parts = _with_common_categories(parts)
     frames = [nw.maybe_reset_index(part).to_frame() for part in parts]
     stacked = nw.maybe_reset_index(nw.concat(frames, how="vertical"))[:, 0]
     return stacked if stacked.dtype == dtype else stacked.cast(dtype)  # pandas drops categories
-
-
-def _has_pandas_categories(series):
-    return series.implementation.is_pandas_like() and hasattr(series.to_native(), "cat")
 
 
 def _with_common_categories(parts):
@@ -472,109 +536,13 @@ def _side_by_side(columns):
     return nw.concat([series.to_frame() for series in columns], how="horizontal")
 
 
-def _series_values(series):
-    """Read one column of a frame, see `column_values`."""
-    if _has_pandas_categories(series):
-        native = series.to_native()
-        cells = np.empty(len(native.cat.categories) + 1, dtype=object)  # the last is None
-        cells[:-1] = native.cat.categories.to_list()
-        return cells[native.cat.codes.to_numpy()]
-    if _is_nominal_dtype(series.dtype):
-        return _mark_missing(series.to_list(), series.is_null().to_numpy())
-    if series.dtype == nw.Object:
-        cells = _mark_missing(series.to_list(), series.is_null().to_numpy())  # pandas.NA is null
-        return _object_values(cells, series.name)
-    if series.dtype == nw.Boolean:
-        series = series.cast(nw.Int8) if not series.null_count() else series.cast(nw.Float64)
-    return _as_float(series.to_numpy())
-
-
-def _is_numeric(frame):
-    return all(dtype.is_numeric() for dtype in frame.schema.dtypes())
-
-
 def _series(X, j):
-    return _narwhalify(X)[:, int(j)]
-
-
-def _as_float(values):
-    return np.ascontiguousarray(values, dtype=np.float64)
-
-
-def _is_nominal_dtype(dtype):
-    return dtype in (nw.String, nw.Categorical) or isinstance(dtype, nw.Enum)
+    return narwhalify(X)[:, int(j)]
 
 
 def _can_be_numbers(levels):
     known = [level for level in levels if level is not None]
     return not known or can_be_numbers(level_numbers(known))
-
-
-def _mark_missing(values, missing):
-    column = np.fromiter(values, object, len(values))  # one cell each, also if they are lists
-    column[missing] = None
-    return column
-
-
-def _object_values(values, name):
-    """Read a column of Python objects, which is numeric unless it holds a string."""
-    if values.dtype.kind in "SU":
-        return values.astype(object)
-    cells = values.tolist()
-    kinds = set(map(type, cells))  # few, where cells are many
-    marks = {kind for kind in kinds if kind.__name__ in ("NoneType", *MISSING_TYPES)}
-    has_strings = any(issubclass(kind, str) for kind in kinds)
-    possible = numbers.Number | np.bool_ | str if has_strings else numbers.Real | np.bool_
-    for kind in kinds - marks:
-        if not issubclass(kind, possible):
-            raise TypeError(
-                f"Column {name!r} holds an object of type {kind.__name__}: an argument must be a "
-                "string or a real number. Convert the column first."
-            )
-    if has_strings:
-        numeric = {kind for kind in kinds if issubclass(kind, numbers.Number)}
-        missing = [
-            type(cell) in marks or (type(cell) in numeric and cell != cell) for cell in cells
-        ]
-        return _mark_missing(cells, np.array(missing, dtype=bool))
-    if marks:
-        values = _mark_missing(cells, _of_kinds(marks, cells, values.shape))
-    return _as_numbers(values, name)
-
-
-def _as_numbers(values, name):
-    """Turn an object array of numbers and None into float64."""
-    try:
-        return values.astype(np.float64)  # None becomes NaN
-    except OverflowError:
-        raise ValueError(
-            f"Column {name!r} holds an integer that is too large for a float."
-        ) from None
-
-
-def _checked_objects(X, name):
-    """Refuse infinite cells of an object array, and mark missing ones as teachers know them."""
-    cells = X.ravel().tolist()
-    kinds = set(map(type, cells))  # few, where cells are many
-    floats = {kind for kind in kinds if issubclass(kind, float | np.floating)}
-    floating = X.ravel() if kinds == floats else X[_of_kinds(floats, cells, X.shape)]
-    if np.isinf(floating.astype(np.float64)).any():
-        raise ValueError(
-            f"{name} contains infinity. Finite or missing values were expected: clip or replace "
-            "the infinite ones."
-        )
-    return _with_nan(X, cells, kinds)
-
-
-def _with_nan(X, cells, kinds):
-    """Replace marks such as `pandas.NA` in an object array by NaN, which all teachers know."""
-    marks = {kind for kind in kinds if kind.__name__ in MISSING_TYPES}
-    return np.where(_of_kinds(marks, cells, X.shape), np.nan, X) if marks else X
-
-
-def _of_kinds(kinds, cells, shape):
-    """Mark the cells, listed row by row, that are of some types."""
-    return np.fromiter((type(cell) in kinds for cell in cells), bool, len(cells)).reshape(shape)
 
 
 def _without_sparse_columns(X):
@@ -593,29 +561,3 @@ def _without_mask(X):
     if X.dtype.kind in "biuf":
         return X.astype(np.result_type(X.dtype, np.float32)).filled(np.nan)
     return np.where(np.ma.getmaskarray(X), None, X.data.astype(object))
-
-
-def _check_frame(frame, name):
-    if 0 in frame.shape:
-        raise ValueError(
-            f"Found array with shape={frame.shape} in {name} while a minimum of 1 sample and 1 "
-            "feature is required."
-        )
-    if _is_numeric(frame) and not np.isinf(_as_float(frame.to_numpy())).any():
-        return
-    for series in frame.iter_columns():
-        column, dtype = series.name, series.dtype
-        empty = dtype == nw.Unknown and series.is_null().all()
-        known = dtype.is_numeric() or _is_nominal_dtype(dtype) or dtype in (nw.Boolean, nw.Object)
-        if not (known or empty):
-            raise TypeError(
-                f"{name} has dtype {dtype} in column {column!r}; numbers, booleans or strings were "
-                "expected. Convert dates and durations into numbers first."
-            )
-        if dtype.is_float() or dtype == nw.Object:
-            values = _series_values(series)
-            if not is_nominal(values) and np.isinf(values).any():
-                raise ValueError(
-                    f"{name} contains infinity in column {column!r}. Finite or missing values were "
-                    "expected: clip or replace the infinite ones."
-                )

@@ -5,12 +5,13 @@ from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
+import scipy.sparse as sp
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted, check_memory
 
-from skdistill.columns import check_rows, table_names
+from skdistill.columns import checked_rows, require_fitted, table_names
 from skdistill.distill.label_checks import warn_of_opposite_labels
 from skdistill.distill.label_correction import (
     correct_labels,
@@ -42,7 +43,7 @@ from skdistill.rows import (
     warn_of_leak,
     warn_of_seen_rows,
 )
-from skdistill.students.base import Student
+from skdistill.students.base import Student, StudentClassifier, StudentRegressor
 from skdistill.students.fitting import check_student, learns_unknown_levels
 from skdistill.students.tree import TreeStudentClassifier
 from skdistill.teacher.asking import (
@@ -84,6 +85,17 @@ def student_has(method):
         return hasattr(last_step(distiller.student), method)
 
     return check
+
+
+def rows_for(student, checked):
+    """Return rows that a distiller has checked as its student takes them.
+
+    Students of this package need no second look at the cells; all others, and classes derived from
+    them elsewhere, get the user's container.
+    """
+    is_student = isinstance(student, StudentClassifier | StudentRegressor)
+    is_own = is_student and type(student).__module__.startswith("skdistill.")
+    return checked if is_own and not sp.issparse(checked.table) else checked.table
 
 
 class Distiller(ParametersMixin, CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
@@ -167,12 +179,19 @@ class Distiller(ParametersMixin, CallbackSupportMixin, MetaEstimatorMixin, BaseE
         y : ndarray of shape (n_samples,)
             Classes, or values in regression.
         """
-        X = self._check_X(X)
+        X = self._for_student(X)
         return self.student_.predict(X)
 
     def _check_X(self, X):
-        check_is_fitted(self)
-        return check_rows(self, X, reset=False, accept_sparse=self._takes_sparse())
+        return self._checked(X).table
+
+    def _checked(self, X):
+        require_fitted(self)
+        takes_sparse = sp.issparse(X) and self._takes_sparse()
+        return checked_rows(self, X, reset=False, accept_sparse=takes_sparse)
+
+    def _for_student(self, X):
+        return rows_for(self.student_, self._checked(X))
 
     def _takes_sparse(self):
         return get_tags(self).input_tags.sparse
@@ -347,7 +366,7 @@ class ClassifierDistiller(ClassifierMixin, Distiller):
         proba : ndarray of shape (n_samples, n_classes)
             One column per class, in the order of ``classes_``.
         """
-        X = self._check_X(X)
+        X = self._for_student(X)
         return self.student_.predict_proba(X)
 
     def predict_log_proba(self, X):
@@ -363,7 +382,7 @@ class ClassifierDistiller(ClassifierMixin, Distiller):
         log_proba : ndarray of shape (n_samples, n_classes)
             One column per class, in the order of ``classes_``.
         """
-        X = self._check_X(X)
+        X = self._for_student(X)
         return self.student_.predict_log_proba(X)
 
     def decision_function(self, X):
@@ -379,7 +398,7 @@ class ClassifierDistiller(ClassifierMixin, Distiller):
         decision : ndarray of shape (n_samples,) or (n_samples, n_classes)
             Log-odds of ``classes_[1]`` if there are two classes, else one margin per class.
         """
-        X = self._check_X(X)
+        X = self._for_student(X)
         return self.student_.decision_function(X)
 
 

@@ -8,7 +8,7 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state, get_tags
 
-from skdistill.distill.base import CONSTRAINTS, ClassifierDistiller
+from skdistill.distill.base import CONSTRAINTS, ClassifierDistiller, rows_for
 from skdistill.distill.cohort import Course, cohort_of, hold_out, mean_losses, unanswered_rows
 from skdistill.distill.label_correction import silenced
 from skdistill.distill.stages import choose_augmentation
@@ -282,8 +282,9 @@ class MutualDistilledClassifier(ClassifierDistiller):
         proba : ndarray of shape (n_samples, n_classes)
             One column per class, in the order of ``classes_``.
         """
-        X = self._check_X(X)
-        return np.mean([student.predict_proba(X) for student in self.students_], axis=0)
+        checked = self._checked(X)
+        answers = [student.predict_proba(rows_for(student, checked)) for student in self.students_]
+        return np.mean(answers, axis=0)
 
     @property
     def teacher_(self):

@@ -6,11 +6,15 @@ import numpy as np
 from scipy.special import log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import (
-    check_is_fitted,
-)
 
-from skdistill.columns import check_rows, column_values_as, mark_unseen, plain_rows, take_rows
+from skdistill.columns import (
+    checked_rows,
+    column_values_as,
+    mark_unseen,
+    plain_rows,
+    require_fitted,
+    take_rows,
+)
 from skdistill.estimators import last_step
 from skdistill.levels import warn_of_unknown_levels
 from skdistill.parameters import ParametersMixin
@@ -200,7 +204,7 @@ class StudentClassifier(Student, ParametersMixin, ClassifierMixin, BaseEstimator
         """
 
     def _check_X(self, X, reset):
-        return plain_rows(check_rows(self, X, reset=reset))
+        return plain_rows(checked_rows(self, X, reset=reset))
 
     def _fit_checked(self, X, targets, classes):
         self.classes_ = classes
@@ -216,7 +220,7 @@ class StudentClassifier(Student, ParametersMixin, ClassifierMixin, BaseEstimator
         """Margins of shape (n_samples, n_classes) for checked rows."""
 
     def _checked_margins(self, X):
-        check_is_fitted(self)
+        require_fitted(self)
         X = self._check_X(X, reset=False)
         margins = self._margins(X)
         warn_of_unknown_levels(categories(self, X))
@@ -342,7 +346,7 @@ class StudentRegressor(Student, ParametersMixin, RegressorMixin, BaseEstimator):
 
     def _check_training_rows(self, X, y, sample_weight, reset, real=None):
         """Return checked rows, values and weights, without the rows of weight 0."""
-        X = plain_rows(check_rows(self, X, reset=reset))
+        X = plain_rows(checked_rows(self, X, reset=reset))
         X = X if real is None else mark_unseen(X, real)
         sample_weight = check_weights(sample_weight, X)
         y = check_values(self, y)
@@ -373,8 +377,8 @@ class StudentRegressor(Student, ParametersMixin, RegressorMixin, BaseEstimator):
         y : ndarray of shape (n_samples,)
             In the unit of the values the student was fitted on.
         """
-        check_is_fitted(self)
-        X = plain_rows(check_rows(self, X, reset=False))
+        require_fitted(self)
+        X = plain_rows(checked_rows(self, X, reset=False))
         values = self._values(X)
         warn_of_unknown_levels(categories(self, X))
         return values
@@ -392,7 +396,8 @@ def categories(student, X):
     reader = student._reader
     for j, levels, has_infrequent in reader.nominal_columns() if reader else ():
         name = reader.names[j]
-        yield name, column_values_as(X, j, levels=levels, name=name), levels, has_infrequent
+        cells = column_values_as(X, j, levels=levels, name=name).tolist()
+        yield name, cells, levels, has_infrequent
 
 
 def without_weightless(X, targets):

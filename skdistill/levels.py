@@ -118,7 +118,7 @@ def _number_written(text):
 def _mostly_unknown(name, cells, levels, has_infrequent):
     """Describe the column if most of its cells are at no level; else an empty text."""
     known = [level for level in levels if level is not None]
-    if not known:
+    if not known or all(map(is_missing, set(cells).difference(known))):
         return ""
     number_of = level_numbers(known)
     counts = {cell: n for cell, n in Counter(cells).items() if not is_missing(cell)}

@@ -7,8 +7,14 @@ import numpy as np
 from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils import check_random_state
 
-from skdistill.columns import UNSEEN, column_names, column_values, column_values_as, is_nominal
-from skdistill.levels import level_numbers
+from skdistill.columns import (
+    UNSEEN,
+    column_names,
+    column_values,
+    column_values_as,
+    is_nominal,
+    level_positions,
+)
 from skdistill.parameters import Interval
 from skdistill.scorer.content_checks import TREE_ARRAYS
 from skdistill.soft_labels import margins_from_proba, proba_from_margins
@@ -531,6 +537,5 @@ def _order_levels(values, target, weight):
 def _ordinal(values, levels):
     """Turn a column into float32: numbers as they are, levels by position, NaN where missing."""
     if levels is None:
-        return np.clip(values, -LARGEST, LARGEST).astype(np.float32)
-    position = level_numbers(levels)
-    return np.fromiter((position.get(value, np.nan) for value in values), np.float32, len(values))
+        return np.minimum(np.maximum(values, -LARGEST), LARGEST).astype(np.float32)
+    return level_positions(values, levels, np.nan).astype(np.float32)

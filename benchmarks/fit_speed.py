@@ -1,30 +1,54 @@
-"""Time fits of students by this package and by an earlier one, in turn.
+"""Time this package and an earlier one, in turn: fits, distillations, predictions.
 
     git worktree add ../earlier COMMIT
     python benchmarks/fit_speed.py --before ../earlier --student "LinearStudentClassifier()"
+    python benchmarks/fit_speed.py --before ../earlier --what distil --data FOLDER
+    python benchmarks/fit_speed.py --before ../earlier --what predict
 
-Both packages run in processes of their own, one after the other and in several rounds, on one
-thread. They get the same rows, which a forest of 100 trees has labelled, and print the CPU seconds
-of the student's own fit, the best of three. ``--student-before`` is fitted by the earlier package,
-where that is another one. What this script imports must be in both packages.
+Both packages run in processes of their own, one after the other and in several rounds; the table
+has the medians, and the median of the ratios of the rounds.
+
+``student`` is the own fit of a student, given as an expression, on rows that a forest of 100 trees
+has labelled; ``--student-before`` is fitted by the earlier package, where that is another one.
+``distil`` is a whole default distillation of a fitted forest of 300 trees, on tables of the folder;
+it also prints the log loss on other rows, and the largest memory. ``predict`` asks students for
+probabilities of many rows, of one row, and of rows of Python objects. What this script imports must
+be in both packages.
 """
 
 import argparse
+import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
+import warnings
 from pathlib import Path
 
+import joblib
+import numpy as np
+import pandas as pd
 from sklearn.datasets import make_classification
 from sklearn.ensemble import RandomForestClassifier
-from threadpoolctl import threadpool_limits
+from sklearn.metrics import log_loss
 
 import skdistill
-from skdistill import DistilledClassifier, LinearStudentClassifier
+from skdistill import (
+    DistilledClassifier,
+    LinearStudentClassifier,
+    MLPStudentClassifier,
+    TreeStudentClassifier,
+)
 
 REPEATS = 3
+
+#: Rows that a table is distilled with, at most; the others are for the log loss.
+TABLES = {"bank_marketing": 10_000, "phoneme": 10_000, "creditcard_ulb": 170_884}
+
+MANY_ROWS, OBJECT_ROWS = 1_000_000, (20_000, 25)
 
 
 class Listener(LinearStudentClassifier):
@@ -54,62 +78,148 @@ def rows_and_forest(n_rows, n_columns):
     return X, y, RandomForestClassifier(100, random_state=0).fit(X, y)
 
 
-def time_fits(expression, n_rows, n_columns):
-    """Print the CPU seconds of a fit of a student, given as an expression in `skdistill`."""
-    X, y, forest = rows_and_forest(n_rows, n_columns)
+def time_student(args):
+    """Time a fit of a student, given as an expression in `skdistill`: the best of three."""
+    X, y, forest = rows_and_forest(args.rows, args.columns)
     heard = what_students_hear(forest, X, y)
-    seconds = []
+    found = []
     for _ in range(REPEATS):
-        student = eval(expression, vars(skdistill))
-        start = time.process_time()
-        student.distill(*heard)
-        seconds.append(time.process_time() - start)
-    print(min(seconds))
+        student = eval(args.student, vars(skdistill))
+        found.append(measure(lambda student=student: student.distill(*heard)))
+    return {f"{args.rows:,} rows, {args.columns} columns": min(found, key=lambda each: each["cpu"])}
 
 
-def ask(package, expression, args):
-    """Run this script with the package of a folder, and return the seconds that it prints."""
-    command = [sys.executable, __file__, "--alone", "--student", expression]
-    sizes = ["--rows", str(args.rows), "--columns", str(args.columns)]
-    environment = os.environ | {"PYTHONPATH": str(package.resolve()), "OMP_NUM_THREADS": "1"}
-    run = subprocess.run(
-        command + sizes, env=environment, capture_output=True, text=True, check=True
+def time_distillations(args):
+    """Time whole distillations of fitted forests."""
+    fit = joblib.Memory(args.kept, verbose=0).cache(_table_and_forest)
+    MLPStudentClassifier(max_epochs=1).fit(np.eye(600)[:, :3], np.arange(600) % 2)  # imports torch
+    found = {}
+    for name in args.tables:
+        X, y, X_test, y_test, forest = fit(args.data / f"{name}.parquet", TABLES[name])
+        distiller = DistilledClassifier(forest, MLPStudentClassifier(), random_state=0)
+        measured = measure(lambda: distiller.fit(X, y))  # noqa: B023
+        measured["log loss"] = log_loss(y_test, distiller.predict_proba(X_test))
+        measured["MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        found[f"{name}, {len(X):,} rows"] = measured
+    return found
+
+
+def _table_and_forest(path, n_rows):
+    from quality import make_teacher
+
+    frame = pd.read_parquet(path).sample(frac=1, random_state=0)
+    y = frame.pop("target").to_numpy()
+    n_rows = min(n_rows, int(0.7 * len(frame)))
+    forest = make_teacher("forest", frame, 300, 0).fit(frame[:n_rows], y[:n_rows])
+    return frame[:n_rows], y[:n_rows], frame[n_rows:], y[n_rows:], forest
+
+
+def time_predictions(args):
+    """Time `predict_proba` of many rows, of one row, and of rows of objects."""
+    X, y, _ = rows_and_forest(5_000, 30)
+    many = np.random.default_rng(0).normal(scale=2, size=(MANY_ROWS, 30))
+    students = {
+        "tree": TreeStudentClassifier(),
+        "additive": LinearStudentClassifier(),
+        "additive, 10 pairs": LinearStudentClassifier(interactions=10),
+        "MLP 64-64": MLPStudentClassifier((64, 64), max_epochs=3, random_state=0),
+        "MLP 128-128": MLPStudentClassifier(max_epochs=3, random_state=0),
+    }
+    found = {}
+    for name, student in students.items():
+        student.fit(X, y)
+        student.predict_proba(X)
+        if name != "tree":
+            found[f"{name}, {MANY_ROWS:,} rows"] = measure(lambda: student.predict_proba(many))  # noqa: B023
+        rows = [many[[i]] for i in range(300)]
+        found[f"{name}, 300 x one row"] = measure(lambda: list(map(student.predict_proba, rows)))  # noqa: B023
+    forest = RandomForestClassifier(10, random_state=0).fit(X, y)
+    distiller = DistilledClassifier(forest, students["additive"]).fit(X, y)
+    found["distilled additive, 300 x one row"] = measure(
+        lambda: list(map(distiller.predict_proba, rows))
     )
-    return float(run.stdout)
+    objects = _objects(*OBJECT_ROWS)
+    student = students["MLP 64-64"].fit(objects, np.arange(len(objects)) % 2)
+    found["MLP 64-64, 20,000 x 25 objects"] = measure(lambda: student.predict_proba(objects))
+    return found
+
+
+def _objects(n_rows, n_columns):
+    """Make rows of Python objects: half of the columns hold text, some cells nothing."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n_rows, n_columns)).astype(object)
+    X[:, ::2] = np.array(list("abcdefgh"), dtype=object)[rng.integers(8, size=X[:, ::2].shape)]
+    X[rng.uniform(size=X.shape) < 0.05] = None
+    return X
+
+
+def measure(call):
+    """Return the seconds that a call takes, by the clock and of the processors."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    call()
+    return {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
+
+
+def ask(package, student, args, kept):
+    """Run this script with the package of a folder, and return what it measures."""
+    command = [sys.executable, __file__, "--alone", "--what", args.what, "--student", student]
+    command += ["--rows", str(args.rows), "--columns", str(args.columns), "--kept", kept]
+    command += ["--tables", *args.tables] + (["--data", str(args.data)] if args.data else [])
+    environment = os.environ | {"PYTHONPATH": str(package.resolve())}
+    if args.threads:
+        environment["OMP_NUM_THREADS"] = str(args.threads)
+    run = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(run.stdout.splitlines()[-1])
+
+
+KINDS = {"student": time_student, "distil": time_distillations, "predict": time_predictions}
 
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--before", type=Path, help="folder with the earlier package")
+    parser.add_argument("--what", choices=list(KINDS), default="student")
     parser.add_argument("--student", default="LinearStudentClassifier(interactions=10)")
     parser.add_argument("--student-before", help="default: the same")
     parser.add_argument("--rows", type=int, default=10_000)
     parser.add_argument("--columns", type=int, default=30)
+    parser.add_argument("--data", type=Path, help="folder with tables, for distillations")
+    parser.add_argument("--tables", nargs="+", choices=list(TABLES), default=list(TABLES))
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, help="default: as many as there are processors")
     parser.add_argument("--alone", action="store_true", help="only time the package that is found")
+    parser.add_argument("--kept", default="", help="folder for what both packages need")
     args = parser.parse_args()
     if not args.alone and args.before is None:
         parser.error("pass --before FOLDER, or --alone")
+    if args.what == "distil" and args.data is None:
+        parser.error("pass --data FOLDER with the tables to distil")
     return args
 
 
 def main():
     args = parse_args()
     if args.alone:
-        with threadpool_limits(1):
-            time_fits(args.student, args.rows, args.columns)
+        warnings.simplefilter("ignore")
+        print(json.dumps(KINDS[args.what](args)))
         return
     here = Path(__file__).parent.parent
     before = args.student_before or args.student
-    seconds = [
-        (ask(args.before, before, args), ask(here, args.student, args)) for _ in range(args.rounds)
-    ]
-    then, now = (statistics.median(each) for each in zip(*seconds, strict=True))
-    ratio = statistics.median(after / earlier for earlier, after in seconds)
-    print(f"{args.rows:,} rows, {args.columns} columns, CPU seconds of a fit, median of rounds")
-    print(f"  before  {before:55s} {then:7.3f}")
-    print(f"  now     {args.student:55s} {now:7.3f}")
-    print(f"  now / before: {ratio:.2f}")
+    with tempfile.TemporaryDirectory() as kept:
+        kept = args.kept or kept
+        rounds = [
+            (ask(args.before, before, args, kept), ask(here, args.student, args, kept))
+            for _ in range(args.rounds)
+        ]
+    columns = next(iter(rounds[0][1].values()))
+    print(f"Medians of {args.rounds} rounds: before, now, now / before")
+    for name in rounds[0][1]:
+        print(f"  {name}")
+        for column in columns:
+            pairs = [(then[name][column], now[name][column]) for then, now in rounds]
+            then, now = (statistics.median(each) for each in zip(*pairs, strict=True))
+            ratio = statistics.median(now / then for then, now in pairs)
+            print(f"    {column:10s} {then:10.4g} {now:10.4g} {ratio:8.2f}")
 
 
 if __name__ == "__main__":

@@ -14,8 +14,14 @@ from functools import cached_property
 import numpy as np
 import scipy.sparse as sp
 
-from skdistill.columns import UNSEEN, column_names, column_values, column_values_as, is_nominal
-from skdistill.levels import level_numbers
+from skdistill.columns import (
+    UNSEEN,
+    column_names,
+    column_values,
+    column_values_as,
+    is_nominal,
+    level_positions,
+)
 from skdistill.students.base import Student, weight_unit
 from skdistill.students.kernels.curves import MOST_COLUMNS, CurveKernels, positions
 from skdistill.students.kernels.library import library
@@ -76,9 +82,8 @@ class ColumnEncoding:
     def positions(self, values):
         """Turn the values of the column into float64 positions of shape (n_samples,)."""
         if self.edges is None:
-            rank = level_numbers(self.levels)
             other = len(self.levels) if self.has_infrequent else UNKNOWN
-            return np.fromiter((rank.get(value, other) for value in values), float, len(values))
+            return level_positions(values, self.levels, other)
         return positions(self.edges, values, np.nan if self.fill_value is None else self.fill_value)
 
 

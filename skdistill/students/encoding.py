@@ -374,10 +374,10 @@ def _fit_numeric(values, weight, n_bins, sample):
 
 
 def _fit_nominal(values, weight, max_categories, min_frequency):
-    mass = {}
-    for value, w in zip(values, weight, strict=True):
-        if w > 0:
-            mass[value] = mass.get(value, 0.0) + w
+    values, weight = values[weight > 0], weight[weight > 0]
+    levels = list(dict.fromkeys(values.tolist()))
+    numbers = level_positions(values, levels, UNKNOWN).astype(np.intp)
+    mass = dict(zip(levels, np.bincount(numbers, weight).tolist(), strict=True))
     total = sum(mass.values())
     has_unseen = mass.pop(UNSEEN, 0.0) > 0
     by_mass = sorted(mass, key=lambda level: (-mass[level], str(level)))

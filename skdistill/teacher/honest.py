@@ -29,9 +29,16 @@ class Average:
         self.total[rows] += outputs
         self.votes[rows] += 1
 
-    def add_squares(self, outputs, rows):
-        """Add what `variance_of_mean` needs."""
-        self.squares[rows] += (outputs**2).sum(axis=1)
+    def add_where(self, outputs, mask, squares=False):
+        """Add a member's predictions for all rows where a mask is True.
+
+        With `squares` also what `variance_of_mean` needs.
+        """
+        share = mask[:, None].astype(np.float64)  # a product is faster than a choice of rows
+        self.total += share * outputs
+        self.votes += share
+        if squares:
+            self.squares += mask * np.einsum("ij,ij->i", outputs, outputs)
 
     def mean(self):
         """Return the averages, NaN for rows without votes."""

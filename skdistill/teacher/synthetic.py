@@ -84,13 +84,10 @@ def label_by_members(teacher, X, parents, y, n_jobs=None):
         asked, "asking its members", len(ensemble.estimators_), " members"
     ):
         all_members.add(answers)
-        rows = np.flatnonzero(~in_bag[:, 0])
-        out_of_bag.add(answers[rows], rows)
-        first, second = in_bag[:n_tested].T
-        for average, asked in ((first_in_bag, first & ~second), (none_in_bag, ~first & ~second)):
-            rows = np.flatnonzero(asked)
-            average.add(answers[rows], rows)
-            average.add_squares(answers[rows], rows)
+        out_of_bag.add_where(answers, ~in_bag[:, 0])
+        (first, second), tested = in_bag[:n_tested].T, answers[:n_tested]
+        first_in_bag.add_where(tested, first & ~second, squares=True)
+        none_in_bag.add_where(tested, ~first & ~second, squares=True)
     if _worth_of_in_bag(first_in_bag, none_in_bag, parents[:n_tested], target) >= WORTH_KEEPING:
         return teacher.margins_of(all_members.mean()), False
     of_all, honest = all_members.mean(), out_of_bag.mean()

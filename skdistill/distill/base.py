@@ -191,7 +191,8 @@ class Distiller(ParametersMixin, CallbackSupportMixin, MetaEstimatorMixin, BaseE
         return checked_rows(self, X, reset=False, accept_sparse=takes_sparse)
 
     def _for_student(self, X):
-        return rows_for(self.student_, self._checked(X))
+        checked = self._checked(X)  # first: says so if there is no student yet
+        return rows_for(self.student_, checked)
 
     def _takes_sparse(self):
         return get_tags(self).input_tags.sparse

@@ -23,7 +23,7 @@ from skdistill.columns import (
     level_positions,
 )
 from skdistill.students.base import Student, weight_unit
-from skdistill.students.kernels.curves import MOST_COLUMNS, CurveKernels, positions
+from skdistill.students.kernels.curves import MOST_COLUMNS, CurveKernels, Positions, positions
 from skdistill.students.kernels.library import library
 from skdistill.students.row_blocks import in_blocks
 
@@ -79,12 +79,17 @@ class ColumnEncoding:
         """Whether there is a code for missing numbers."""
         return self.edges is not None and self.fill_value is None
 
+    @property
+    def filled(self):
+        """What missing numbers become: NaN if they have a code."""
+        return np.nan if self.fill_value is None else self.fill_value
+
     def positions(self, values):
         """Turn the values of the column into float64 positions of shape (n_samples,)."""
         if self.edges is None:
             other = len(self.levels) if self.has_infrequent else UNKNOWN
             return level_positions(values, self.levels, other)
-        return positions(self.edges, values, np.nan if self.fill_value is None else self.fill_value)
+        return positions(self.edges, values, self.filled)
 
 
 @dataclass(frozen=True)
@@ -156,27 +161,45 @@ class Encoding:
 
         ValueError if a column holds strings where numbers were seen at fit, or the other way round.
         """
-        columns = self.read(X)
-        found = np.empty(X.shape, dtype=dtype)
-        in_blocks(lambda rows: self.locate(columns, rows, found[rows]), len(found))
+        read, found = self.read(X), np.empty(X.shape, dtype=dtype)
+
+        def fill(rows):
+            found[rows] = self.locate(read, rows)
+
+        in_blocks(fill, len(found))
         return found
 
     def read(self, X):
-        """List the values of every column of a table, of nominal ones the positions already.
+        """Read what `locate` needs of a table: all numbers, or the values of every column.
 
         ValueError as in `positions`.
         """
+        has_numbers = isinstance(X, np.ndarray) and X.dtype.kind in "biuf"
+        if has_numbers and self._numbers is not None:
+            return X
         read = []
         for j, column in enumerate(self.columns):
             values = column_values_as(X, j, levels=column.levels, name=self.names[j])
             read.append(column.positions(values) if column.edges is None else values)
         return read
 
-    def locate(self, columns, rows, out):
-        """Write the positions of a slice of the rows of what was read into an array."""
-        for j, (column, values) in enumerate(zip(self.columns, columns, strict=True)):
-            values = values[rows]
-            out[:, j] = values if column.edges is None else column.positions(values)
+    def locate(self, read, rows):
+        """Return the positions of a slice of the rows of what was read, C-contiguous float64."""
+        if isinstance(read, np.ndarray):
+            return self._numbers(read[rows].astype(np.float64, copy=False))
+        blocks = [values[rows] for values in read]
+        found = np.empty((len(blocks[0]), len(blocks)))
+        for j, (column, values) in enumerate(zip(self.columns, blocks, strict=True)):
+            found[:, j] = values if column.edges is None else column.positions(values)
+        return found
+
+    @cached_property
+    def _numbers(self):
+        """Compiled positions; None where there are categories, or no compiler."""
+        if library() is None or any(column.edges is None for column in self.columns):
+            return None
+        edges, fill_values = zip(*((c.edges, c.filled) for c in self.columns), strict=True)
+        return Positions(edges, fill_values)
 
     def expand(self, positions):
         """Turn positions into codes of shape (n_samples, n_codes), of the type of the positions.
@@ -208,7 +231,7 @@ class Encoding:
         """
         if self.kernels is None:
             return lambda u: self.expand(u).astype(weights.dtype) @ weights + intercept
-        table = np.concatenate(self.curves(weights), dtype=weights.dtype, casting="same_kind")
+        table = self.kernels.table(weights)
         return lambda u: self.kernels.sums(u, table, intercept)
 
     def knots(self, positions):

@@ -482,13 +482,12 @@ def _restored_table(table, k, arrays, n_outputs):
 
 def _additive(student, X):
     encoding = student.encoding_
-    columns, total = encoding.read(X), np.empty((X.shape[0], len(student.intercept_)))
+    read, total = encoding.read(X), np.empty((X.shape[0], len(student.intercept_)))
     curves = encoding.adder(student.curves_, student.intercept_)
     tables = [table.reader(encoding) for table in student.tables_]
 
     def compute(rows):
-        positions = np.empty((len(total[rows]), X.shape[1]))
-        encoding.locate(columns, rows, positions)
+        positions = encoding.locate(read, rows)
         total[rows] = curves(positions)
         for table in tables:
             total[rows] += table(positions)

@@ -399,14 +399,11 @@ def _attributes_of(network):
 def _forward(student, X):
     """Compute the last layer, float32 of shape (n_samples, n_outputs), by NumPy alone."""
     encoding, coefs, intercepts = student.encoding_, student.coefs_, student.intercepts_
-    columns, first = encoding.read(X), encoding.layer(coefs[0], intercepts[0])
+    read, first = encoding.read(X), encoding.layer(coefs[0], intercepts[0])
     outputs = np.empty((X.shape[0], len(intercepts[-1])), dtype=np.float32)
 
     def compute(rows):
-        # In float32 the positions in narrow bins lose digits.
-        positions = np.empty((len(outputs[rows]), X.shape[1]))
-        encoding.locate(columns, rows, positions)
-        outputs[rows] = _MLPStudent.after_sum(student, first(positions))
+        outputs[rows] = _MLPStudent.after_sum(student, first(encoding.locate(read, rows)))
 
     in_blocks(compute, len(outputs))
     return outputs

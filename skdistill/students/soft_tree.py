@@ -286,13 +286,11 @@ class SoftTreeStudentClassifier(_SoftTreeStudent, NetworkStudentClassifier):
         In float64: exports then differ only by what they round to float32.
         """
         encoding, coef = self.encoding_, self.coef_.astype(np.float64)
-        columns, first = encoding.read(X), encoding.layer(coef, self.intercept_.astype(np.float64))
+        read, first = encoding.read(X), encoding.layer(coef, self.intercept_.astype(np.float64))
         reach = np.empty((X.shape[0], self.n_leaves_))
 
         def compute(rows):
-            positions = np.empty((len(reach[rows]), X.shape[1]))
-            encoding.locate(columns, rows, positions)
-            reach[rows] = path_probabilities(first(positions))
+            reach[rows] = path_probabilities(first(encoding.locate(read, rows)))
 
         in_blocks(compute, len(reach))
         return reach

@@ -36,6 +36,17 @@ void curve_positions(const double *values, long n_rows, long stride, const doubl
         *positions = bin + (value - edges[bin]) / (edges[bin + 1] - edges[bin]);
     }
 }
+
+/* Does so for all columns of a table: `edge_start` has the number of the first edge of every column, and the end. */
+void all_positions(const double *values, long n_rows, long row_stride, long column_stride, int n_columns,
+                   const double *edges, const int *edge_start, const double *fill, double *positions)
+{
+    for (int j = 0; j < n_columns; ++j) {
+        const int first = edge_start[j], n_edges = edge_start[j + 1] - first;
+        curve_positions(values + j * column_stride, n_rows, row_stride, edges + first, n_edges, fill[j], positions + j,
+                        n_columns);
+    }
+}
 #endif
 
 #define BLOCK 64

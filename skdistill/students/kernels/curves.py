@@ -48,6 +48,25 @@ class CurveKernels:
         #: What the functions of `library` take as the curves.
         self.address = ctypes.addressof(self._curves)
 
+    def table(self, weights):
+        """Turn the weights of codes into curves, as `Encoding.curves` does, one after the other.
+
+        Parameters
+        ----------
+        weights : ndarray of shape (n_codes, width)
+            Float32 or float64.
+
+        Returns
+        -------
+        table : ndarray of shape (n_points, width)
+            Of the same type.
+        """
+        weights = np.ascontiguousarray(weights)
+        out = np.empty((self.n_points, weights.shape[1]), dtype=weights.dtype)
+        compute = getattr(library(), f"table_of_weights_d{weights.dtype.char}")
+        compute(self.address, weights.ctypes.data, weights.shape[1], out.ctypes.data)
+        return out
+
     def sums(self, positions, table, start):
         """Add up the curves, see `Encoding.sum_of_curves`.
 
@@ -93,6 +112,40 @@ class CurveKernels:
         first, second, *others = [each.ctypes.data for each in (positions, table, *more, out)]
         compute(self.address, first, len(out), second, out.shape[1], *others)
         return out
+
+
+class Positions:
+    """Compiled positions of the numbers of a whole table.
+
+    Parameters
+    ----------
+    edges : list of ndarray of shape (n_edges,)
+        Increasing, of every column; float64.
+    fill_values : list of float
+        What replaces NaN in every column; it may be NaN.
+    """
+
+    def __init__(self, edges, fill_values):
+        starts = np.cumsum([0, *map(len, edges)])
+        self._arrays = (
+            np.concatenate(edges),
+            starts.astype(np.intc),
+            np.array(fill_values, dtype=np.float64),
+        )
+        self._addresses = [each.ctypes.data for each in self._arrays]
+
+    def __call__(self, values):
+        """Compute positions, see `positions`; both are float64 of shape (n_rows, n_columns)."""
+        if any(stride % values.itemsize for stride in values.strides):
+            values = values.copy()
+        strides = [stride // values.itemsize for stride in values.strides]
+        found = np.empty(values.shape)
+        n_rows, n_columns = values.shape
+        library().all_positions(
+            *(values.ctypes.data, n_rows, *strides, n_columns),
+            *(*self._addresses, found.ctypes.data),
+        )
+        return found
 
 
 def positions(edges, values, fill_value):

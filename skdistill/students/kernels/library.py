@@ -63,6 +63,11 @@ def _declared(kernels):
         *(_POINTER, _LONG, _LONG, _POINTER, _INT),
         *(ctypes.c_double, _POINTER, _LONG),
     ]
+    kernels.all_positions.restype = None
+    kernels.all_positions.argtypes = [
+        *(_POINTER, _LONG, _LONG, _LONG, _INT),
+        *(_POINTER, _POINTER, _POINTER, _POINTER),
+    ]
     kernels.network_steps.restype = None
     kernels.network_steps.argtypes = [_POINTER, _INT, _POINTER, _INT, _LONG, _POINTER, _POINTER]
     kernels.network_loss.restype = ctypes.c_double

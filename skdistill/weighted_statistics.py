@@ -4,6 +4,9 @@ A bootstrap resample is a weight per row: how often it was drawn. All statistics
 computed for the same resamples, so that differences between models are paired. Each becomes an
 array whose first entry is the estimate and whose others are the replicates: arithmetic on such
 arrays gives any derived statistic, with its interval.
+
+Most statistics are functions of a few sums over the rows, which are computed for several resamples
+at a time: as a product of two matrices, `moments`, or for parts of the rows by `sums_by_cell`.
 """
 
 from dataclasses import dataclass
@@ -14,43 +17,68 @@ import numpy as np
 from skdistill.verbose import steps
 
 #: Resamples that are worked on at a time, and how many weights they may have together.
-MOST_RESAMPLES, MOST_WEIGHTS = 32, 2**23
+MOST_RESAMPLES, MOST_WEIGHTS = 16, 2**23
+
+#: A variance below this share of the mean square is what rounding leaves of none.
+ROUNDED = 1e-13
 
 
 def replicate(means, statistics, sample_weight, n_resamples, random_state):
     """Compute statistics on the rows, and on resamples of them (which keep their weights).
 
     `means` has the value of every row for statistics that are weighted means; `statistics` has the
-    others, as functions of weights, not all zero, that return a float or an array. The result, of
-    shape (1 + n_resamples, ...) for each, begins with that of the original rows; NaN where
-    undefined.
+    others, as functions of weights of shape (n_samples, n), none of whose columns are all zero,
+    that return an array of shape (n, ...). The result, of shape (1 + n_resamples, ...) for each,
+    begins with that of the original rows; NaN where undefined.
     """
-    columns = np.column_stack(list(means.values())) if means else np.empty((len(sample_weight), 0))
+    rows = np.array(list(means.values()), dtype=float).reshape(-1, len(sample_weight))
     blocks = []
     at_once = int(np.clip(MOST_WEIGHTS // len(sample_weight), 1, MOST_RESAMPLES))
     weights_of_blocks = _blocks_of_weights(sample_weight, n_resamples, at_once, random_state)
     n_blocks = 1 + -(-n_resamples // at_once)
     for weights in steps(weights_of_blocks, "resampling", n_blocks, " blocks"):
-        of_means = weights @ columns / weights.sum(axis=1, keepdims=True)
-        block = dict(zip(means, of_means.T, strict=True))
-        for name, statistic in statistics.items():
-            block[name] = np.array([statistic(w) for w in weights])
+        block = dict(zip(means, moments(rows, weights), strict=True))
+        block |= {name: statistic(weights) for name, statistic in statistics.items()}
         blocks.append(block)
     return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
 
 
 def _blocks_of_weights(sample_weight, n_resamples, at_once, random_state):
     """Yield the original weights, then those of the resamples, a few at a time."""
-    yield sample_weight[None, :]
+    yield sample_weight[:, None]
     n_samples = len(sample_weight)
     for start in range(0, n_resamples, at_once):
-        size = min(at_once, n_resamples - start)
-        counts = [
-            np.bincount(random_state.randint(n_samples, size=n_samples), minlength=n_samples)
-            for _ in range(size)
-        ]
-        weights = np.stack(counts) * sample_weight
-        yield weights[weights.any(axis=1)]
+        weights = np.empty((n_samples, min(at_once, n_resamples - start)))
+        for resample in weights.T:
+            drawn = random_state.randint(n_samples, size=n_samples)
+            resample[:] = np.bincount(drawn, minlength=n_samples)
+        weights *= sample_weight[:, None]
+        weighs = weights.any(axis=0)
+        yield weights if weighs.all() else weights[:, weighs]
+
+
+def moments(values, weights):
+    """Compute the means of values, (n_values, n_samples), under weights, (n_samples, n)."""
+    return values @ weights / weights.sum(axis=0)
+
+
+def variance(mean, mean_square):
+    """Compute variances from means of values about 0 and of their squares: 0 if it is rounding."""
+    spread = mean_square - mean**2
+    return np.where(spread > ROUNDED * mean_square, spread, 0.0)
+
+
+def sums_by_cell(cells, n_cells, values=None):
+    """Make the matrix that turns weights, (n_samples, ...), into sums per cell, (n_cells, ...).
+
+    `cells` has the number of the cell of every row; what is added up are the weights, multiplied by
+    `values` if there are any.
+    """
+    from scipy.sparse import csr_array  # monitors need NumPy alone
+
+    n_samples = len(cells)
+    values = np.ones(n_samples) if values is None else np.asarray(values, dtype=float)
+    return csr_array((values, (cells, np.arange(n_samples))), shape=(n_cells, n_samples))
 
 
 def ratio(numerator, denominator):
@@ -62,11 +90,11 @@ def ratio(numerator, denominator):
 
 def confusion(rows, columns, n_classes):
     """Make the statistic of what share of the weight each pair of classes, as numbers, has."""
-    cells = n_classes * rows + columns
+    sums = sums_by_cell(n_classes * rows + columns, n_classes**2)
 
-    def shares(weight):
-        mass = np.bincount(cells, weight, n_classes**2)
-        return mass.reshape(n_classes, n_classes) / weight.sum()
+    def shares(weights):
+        mass = sums @ weights / weights.sum(axis=0)
+        return mass.T.reshape(-1, n_classes, n_classes)
 
     return shares
 
@@ -168,11 +196,39 @@ class Ranking:
         total = np.add.reduceat(weight, self.starts)
         return np.cumsum(positives), np.cumsum(total - positives)
 
+    def tallies_of(self, positive):
+        """Make the function of weights, (n_samples, n), that returns `tallies`, (n, n_distinct).
+
+        Neighbouring scores without positives count as one score: no area and no recall here tells
+        them apart, and where positives are rare few are left.
+        """
+        group = np.empty(len(self.order), dtype=np.intp)
+        sizes = np.diff(self.starts, append=len(self.order))
+        group[self.order] = np.repeat(np.arange(len(self.starts)), sizes)
+        has_positives = np.bincount(group, positive) > 0
+        begins = has_positives | np.append(True, has_positives[:-1])
+        n_groups = int(begins.sum())
+        group = (np.cumsum(begins) - 1)[group]
+        sums = sums_by_cell(group + n_groups * (positive > 0), 2 * n_groups)
+
+        def tallies(weights):
+            negatives, positives = np.split(np.ascontiguousarray((sums @ weights).T), 2, axis=1)
+            return np.cumsum(positives, axis=1), np.cumsum(negatives, axis=1)
+
+        return tallies
+
     def top(self, k, weight):
         """Return the weight of every row that lies within the first k by weight.
 
         Rows tied at the limit count in part, all alike: the sum is k where there is that much.
         """
+        rows, counted = self.top_rows(k, weight)
+        within = np.zeros(len(weight))
+        within[rows] = counted
+        return within
+
+    def top_rows(self, k, weight):
+        """Return the rows within the first k by weight, and what they weigh there, see `top`."""
         n_rows = 2 * k + 100  # enough, unless most of them weigh nothing
         while True:
             reached = np.cumsum(weight[self.order[:n_rows]])
@@ -181,39 +237,37 @@ class Ranking:
             n_rows *= 4
         at = min(np.searchsorted(reached, k), len(reached) - 1)
         group = np.searchsorted(self.starts, at, side="right") - 1
-        start, end = self.starts[group], np.append(self.starts, len(weight))[group + 1]
-        above, tied = self.order[:start], self.order[start:end]
-        within = np.zeros(len(weight))
-        within[above] = weight[above]
-        left, in_tie = k - weight[above].sum(), weight[tied].sum()
+        start = self.starts[group]
+        end = self.starts[group + 1] if group + 1 < len(self.starts) else len(weight)
+        rows = self.order[:end]
+        counted = weight[rows]
+        left, in_tie = k - counted[:start].sum(), counted[start:].sum()
         if in_tie > 0:
-            within[tied] = weight[tied] * min(1.0, left / in_tie)
-        return within
+            counted[start:] *= min(1.0, left / in_tie)
+        return rows, counted
 
 
 def roc_auc(hits, alarms):
     """Return the area under the ROC curve from `Ranking.tallies`; NaN without both classes."""
-    if hits[-1] <= 0 or alarms[-1] <= 0:
-        return np.nan
-    return np.trapezoid(np.append(0, hits), np.append(0, alarms)) / (hits[-1] * alarms[-1])
+    middle = hits - np.diff(hits, prepend=0) / 2
+    area = np.einsum("...g,...g->...", np.diff(alarms, prepend=0), middle)
+    return ratio(area, hits[..., -1] * alarms[..., -1])[()]
 
 
 def average_precision(hits, alarms):
     """Return the average precision from `Ranking.tallies`; NaN without positives."""
-    if hits[-1] <= 0:
-        return np.nan
-    flagged = hits + alarms
-    precision = np.divide(hits, flagged, out=np.zeros_like(hits), where=flagged > 0)
-    return np.sum(np.diff(hits, prepend=0) * precision) / hits[-1]
+    precision = hits / np.maximum(hits + alarms, np.finfo(float).tiny)
+    area = np.einsum("...g,...g->...", np.diff(hits, prepend=0), precision)
+    return ratio(area, hits[..., -1])[()]
 
 
 def recall_at(false_positive_rate, hits, alarms):
     """Return the largest recall with no more than this share of the negatives flagged."""
-    if hits[-1] <= 0 or alarms[-1] <= 0:
-        return np.nan
-    most = false_positive_rate * alarms[-1] * (1 + 1e-12)  # 29 of 100 are 29 %, not 28.999...
-    allowed = np.searchsorted(alarms, most, side="right")
-    return np.append(0, hits)[allowed] / hits[-1]
+    most = false_positive_rate * alarms[..., -1:] * (1 + 1e-12)  # 29 of 100 are 29 %, not 28.9...
+    allowed = np.count_nonzero(alarms <= most, axis=-1, keepdims=True)
+    reached = np.take_along_axis(hits, np.maximum(allowed - 1, 0), axis=-1)
+    recall = ratio(np.where(allowed > 0, reached, 0.0), hits[..., -1:])
+    return np.where(alarms[..., -1:] > 0, recall, np.nan)[..., 0][()]
 
 
 def weighted_correlation(x, y, weight):

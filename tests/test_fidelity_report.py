@@ -54,7 +54,7 @@ from skdistill.report.fidelity.fidelity_report import ScoreComparison
 from skdistill.report.fidelity.groups import GroupGap
 from skdistill.report.fidelity.segments import Segment
 from skdistill.report.fidelity.verdict import judge, rows_needed
-from skdistill.weighted_statistics import Estimate
+from skdistill.weighted_statistics import Estimate, mean_and_error
 
 QUICK = {"n_resamples": 40, "random_state": 0, "cost": False}
 
@@ -156,7 +156,7 @@ def test_a_calibrated_model_has_no_calibration_error(rng):
     calibrated = np.column_stack([1 - proba, proba])
     pushed = np.column_stack([1 - proba**2, proba**2])  # too low by p - p^2, 1/6 on average
     errors = [
-        score_statistics(answers, y, "binary", 10)["calibration_error"](np.ones(200_000))
+        score_statistics(answers, y, "binary", 10)["calibration_error"](np.ones((200_000, 1)))
         for answers in (calibrated, pushed)
     ]
     assert errors[0] < 0.005
@@ -563,6 +563,89 @@ def test_groups_without_y_have_selection_rates_only(binary_case, multiclass_case
     )
     assert report.group_rates[0].attribute == "g"
     assert report.group_rates[0].student == pytest.approx(model.predict(X)[::2].mean())
+
+
+def weights_of_resamples(rng, n_samples):
+    """Make weights of rows as they are, of resamples, and of the same row over and over."""
+    drawn = rng.multinomial(n_samples, np.full(n_samples, 1 / n_samples), size=4).T
+    one_row = n_samples * (np.arange(n_samples) == 3)
+    return np.column_stack([np.ones(n_samples), drawn, one_row]).astype(float)
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "regression"])
+def test_statistics_of_resamples_are_those_of_the_rows_that_were_drawn(rng, kind):
+    from skdistill.report.fidelity.measures import fidelity_statistics
+    from skdistill.report.fidelity.scores import score_statistics, scores_of
+
+    n_columns = {"binary": 2, "multiclass": 3, "regression": 1}[kind]
+    parts = 1.0 + rng.integers(0, 9, (2, 240, n_columns))  # with ties
+    if kind == "regression":
+        teacher, student = parts
+        y = teacher[:, 0] + rng.normal(size=240)
+    else:
+        teacher, student = parts / parts.sum(axis=-1, keepdims=True)
+        y = rng.integers(0, n_columns, 240)
+    weights = weights_of_resamples(rng, 240)
+    _, statistics = fidelity_statistics(teacher, student, kind, 20)
+    statistics |= score_statistics(student, y, kind, 20)
+    found = {name: statistic(weights) for name, statistic in statistics.items()}
+    drawn = [np.repeat(np.arange(240), weight.astype(int)) for weight in weights.T]
+    for k, rows in enumerate(drawn):
+        of_rows = fidelity_statistics(teacher[rows], student[rows], kind, 20)[1]
+        of_rows = {name: statistic(np.ones((240, 1))) for name, statistic in of_rows.items()}
+        assert found["worst"][k] == pytest.approx(of_rows["worst"][0])
+        if k == 5:
+            assert np.isnan(found["rank_correlation"][k])
+            assert np.isnan(found["margin_r2"][k])
+    if kind == "regression":
+        for k, rows in enumerate(drawn[:-1]):
+            expected = metrics.r2_score(y[rows], student[rows, 0])
+            assert found["errors"][k, 0] == pytest.approx(expected)
+        assert np.isnan(found["errors"][-1, 0])
+        return
+    scores = scores_of(found, kind)
+    for k, rows in enumerate(drawn[:-1]):
+        area = metrics.roc_auc_score(
+            y[rows], student[rows, 1] if kind == "binary" else student[rows], multi_class="ovr"
+        )
+        assert scores["roc_auc"][k] == pytest.approx(area)
+        labels = np.arange(n_columns)
+        loss = metrics.log_loss(y[rows], student[rows], labels=labels)
+        assert scores["log_loss"][k] == pytest.approx(loss)
+        accuracy = metrics.accuracy_score(y[rows], student[rows].argmax(axis=1))
+        assert scores["accuracy"][k] == pytest.approx(accuracy)
+
+
+def test_segments_are_those_of_the_rows_of_each_part(rng):
+    from skdistill.report.fidelity.segments import RowValues, find_segments
+
+    X = pd.DataFrame({"x": rng.normal(size=400), "k": rng.integers(0, 3, 400)})
+    X["word"] = rng.choice(["a", "b", "c"], 400)
+    X.loc[:50, ["x", "word"]] = None
+    values = rng.uniform(size=(4, 400))
+    weight = rng.integers(0, 3, 400).astype(float)
+    rows = RowValues(*values, weight)
+    found = find_segments(X, list(X), rows, n_bins=4, min_samples=30, confidence=0.9)
+    assert len(found) == (4 + 1) + 3 + (3 + 1)
+    masks = {"word = b": X["word"] == "b", "k = 2": X["k"] == 2, "x is missing": X["x"].isna()}
+    for segment in found:
+        if segment.condition not in masks:
+            continue
+        mask = (masks[segment.condition] & (weight > 0)).to_numpy()
+        average = np.average(values[:, mask], axis=1, weights=weight[mask])
+        of_segment = (
+            segment.divergence,
+            segment.agreement,
+            segment.teacher_loss,
+            segment.student_loss,
+        )
+        assert segment.n_samples == mask.sum()
+        assert of_segment == pytest.approx(average)
+        gap, error = mean_and_error((values[3] - values[2])[mask], weight[mask])
+        assert segment.loss_difference.value == pytest.approx(gap)
+        reach = norm.isf(0.05) * error
+        assert segment.loss_difference.high - gap == pytest.approx(reach)
+    assert masks.keys() <= {segment.condition for segment in found}
 
 
 def test_rows_without_weight_make_no_segment(binary_case):

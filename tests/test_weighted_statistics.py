@@ -15,6 +15,8 @@ from skdistill.weighted_statistics import (
     recall_at,
     replicate,
     roc_auc,
+    sums_by_cell,
+    variance,
     weighted_correlation,
     weighted_quantiles,
 )
@@ -45,6 +47,27 @@ def test_rows_of_weight_zero_are_not_there(scored):
     some = Ranking.of(score[kept]).tallies(y[kept].astype(float), weight[kept])
     assert roc_auc(*all_rows) == pytest.approx(roc_auc(*some))
     assert average_precision(*all_rows) == pytest.approx(average_precision(*some))
+
+
+@pytest.mark.parametrize("share_of_positives", [0.5, 0.02, 0.0, 1.0])
+def test_scores_of_several_weights_are_those_of_each(rng, share_of_positives):
+    score = np.round(rng.normal(size=300), 1)
+    positive = (rng.uniform(size=300) < share_of_positives).astype(float)
+    weights = rng.exponential(size=(300, 5)) * rng.integers(0, 2, (300, 5))
+    ranking = Ranking.of(score)
+    together = ranking.tallies_of(positive)(weights)
+    for name in (roc_auc, average_precision, partial(recall_at, 0.01), partial(recall_at, 0.3)):
+        one_by_one = [name(*ranking.tallies(positive, weight)) for weight in weights.T]
+        assert name(*together) == pytest.approx(one_by_one, nan_ok=True)
+
+
+def test_where_positives_are_rare_few_scores_are_told_apart(rng):
+    positive = np.zeros(10_000)
+    positive[rng.choice(10_000, 5, replace=False)] = 1.0
+    ranking = Ranking.of(rng.normal(size=10_000))
+    hits, alarms = ranking.tallies_of(positive)(np.ones((10_000, 1)))
+    assert hits.shape == alarms.shape
+    assert hits.size <= 11
 
 
 def test_ranking_scores_are_undefined_with_one_class(scored):
@@ -102,18 +125,33 @@ def test_weighted_quantiles_are_entries_that_cover_the_share(rng):
 def test_the_first_replicate_is_the_estimate_on_the_rows(rng):
     values, weight = rng.normal(size=80), rng.exponential(size=80)
     found = replicate(
-        {"mean": values}, {"sum": lambda w: w.sum()}, weight, 70, np.random.RandomState(0)
+        {"mean": values}, {"sum": lambda w: w.sum(axis=0)}, weight, 70, np.random.RandomState(0)
     )
     assert found["mean"].shape == found["sum"].shape == (71,)
     assert found["mean"][0] == pytest.approx(np.average(values, weights=weight))
     assert found["sum"][0] == pytest.approx(weight.sum())
 
 
+def test_sums_by_cell_are_those_of_each_part(rng):
+    cells, values = rng.integers(0, 4, 50), rng.normal(size=50)
+    weights = rng.exponential(size=(50, 3))
+    found = sums_by_cell(cells, 5, values) @ weights
+    expected = [(values[cells == k] @ weights[cells == k]) for k in range(5)]
+    assert np.allclose(found, expected)
+    assert np.allclose((sums_by_cell(cells, 5) @ weights).sum(axis=0), weights.sum(axis=0))
+
+
+def test_a_variance_that_is_rounding_is_none():
+    mean = np.array([0.1, 0.0, 3.0])
+    assert variance(mean, mean**2 * (1 + 1e-15)).tolist() == [0.0, 0.0, 0.0]
+    assert variance(mean, mean**2 + 0.5) == pytest.approx([0.5, 0.5, 0.5])
+
+
 def test_all_statistics_see_the_same_resamples(rng):
     values = rng.normal(size=100)
     found = replicate(
         {"mean": values},
-        {"own": lambda w: w @ values / w.sum()},
+        {"own": lambda w: values @ w / w.sum(axis=0)},
         np.ones(100),
         50,
         np.random.RandomState(0),
@@ -131,11 +169,11 @@ def test_intervals_of_a_paired_difference_cover_the_truth():
         shared = y + 0.7 * random_state.normal(size=150)
         scores = [shared + 0.7 * random_state.normal(size=150) for _ in range(2)]
 
-        def statistic(ranking, y, weight):
-            return roc_auc(*ranking.tallies(y, weight))
+        def statistic(tallies, weights):
+            return roc_auc(*tallies(weights))
 
         areas = {
-            name: partial(statistic, Ranking.of(score), y.astype(float))
+            name: partial(statistic, Ranking.of(score).tallies_of(y.astype(float)))
             for name, score in zip("ab", scores, strict=True)
         }
         found = replicate({}, areas, np.ones(150), 200, random_state)

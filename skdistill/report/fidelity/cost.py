@@ -21,7 +21,7 @@ from skdistill.students.soft_label_classifier import SoftLabelClassifier
 from skdistill.teacher.vendors import vendor_of
 
 #: Seconds that a kind of call is timed for, and how many calls there are at least and at most.
-SECONDS, FEWEST_CALLS, MOST_CALLS = 0.5, 50, 2000
+SECONDS, FEWEST_CALLS, MOST_CALLS = 0.25, 20, 2000
 
 #: Rows of the call that measures throughput.
 BATCH_ROWS = 10_000
@@ -40,7 +40,8 @@ class Cost:
         What it is made of, such as "16 leaves" or "24,961 weights", empty if that is not known;
         what the lean scorer runs in.
     row_p50, row_p99 : float
-        Microseconds to predict one row: median and 99 % quantile of separate calls.
+        Microseconds to predict one row: median and 99 % quantile of separate calls, as many as a
+        quarter of a second has room for, from 20 to 2,000.
     rows_per_second : float
         When it predicts many rows at once.
     """

@@ -6,7 +6,7 @@ from functools import partial
 import narwhals.stable.v2 as nw
 import numpy as np
 
-from skdistill.weighted_statistics import Estimate, ratio
+from skdistill.weighted_statistics import Estimate, ratio, sums_by_cell
 
 #: Groups with fewer rows are shown, but do not count for the gap between groups.
 SMALLEST_GROUP = 30
@@ -105,17 +105,21 @@ def check_groups(groups, n_samples, names):
 def group_statistics(group_of_row, kind, outputs, y, threshold):
     """Prepare the rates of one model in all groups of an attribute.
 
-    The function of the rows' weights gives rates of shape (n_groups, n_rates). `outputs` are
-    probabilities, or predictions in one column, `y` observed classes as column numbers, or values,
-    or None; a row is selected if the probability of the second class is at least `threshold`.
+    The function of the rows' weights, (n_samples, n), gives rates of shape (n, n_groups, n_rates).
+    `outputs` are probabilities, or predictions in one column, `y` observed classes as column
+    numbers, or values, or None; a row is selected if the probability of the second class is at
+    least `threshold`.
     """
     n_groups = group_of_row.max() + 1
     if kind == "binary":
-        return partial(_decision_rates, group_of_row, outputs[:, 1] >= threshold, y, n_groups)
+        selected = outputs[:, 1] >= threshold
+        cells = 4 * group_of_row + 2 * selected + (0 if y is None else y)
+        return partial(_decision_rates, sums_by_cell(cells, 4 * n_groups), y is not None)
     values = [outputs[:, 0]] if kind == "regression" else [outputs.argmax(axis=1) == y]
     if kind == "regression" and y is not None:
         values.append(outputs[:, 0] - y)
-    return partial(_group_means, group_of_row, values, n_groups)
+    sums = [sums_by_cell(group_of_row, n_groups, each) for each in (None, *values)]
+    return partial(_group_means, sums)
 
 
 def gaps_of(rates, counts):
@@ -138,21 +142,19 @@ def rates_known(kind, y):
     return {"binary": ("selection_rate",), "regression": ("mean_prediction",)}.get(kind, ())
 
 
-def _decision_rates(group_of_row, selected, y, n_groups, weight):
+def _decision_rates(sums, has_y, weights):
     """Return selection rate and, with y, true and false positive rate of every group."""
-    cells = 4 * group_of_row + 2 * selected + (0 if y is None else y)
-    mass = np.bincount(cells, weight, 4 * n_groups).reshape(n_groups, 2, 2)
-    rates = [ratio(mass[:, 1].sum(axis=1), mass.sum(axis=(1, 2)))]
-    if y is not None:
-        rates += [ratio(mass[:, 1, 1], mass[:, :, 1].sum(axis=1))]
-        rates += [ratio(mass[:, 1, 0], mass[:, :, 0].sum(axis=1))]
-    return np.stack(rates, axis=1)
+    mass = (sums @ weights).T.reshape(weights.shape[1], -1, 2, 2)
+    rates = [ratio(mass[:, :, 1].sum(axis=-1), mass.sum(axis=(-2, -1)))]
+    if has_y:
+        rates += [ratio(mass[..., 1, 1], mass[..., 1].sum(axis=-1))]
+        rates += [ratio(mass[..., 1, 0], mass[..., 0].sum(axis=-1))]
+    return np.stack(rates, axis=-1)
 
 
-def _group_means(group_of_row, values, n_groups, weight):
-    mass = np.bincount(group_of_row, weight, n_groups)
-    sums = [np.bincount(group_of_row, weight * each, n_groups) for each in values]
-    return np.stack([ratio(total, mass) for total in sums], axis=1)
+def _group_means(sums, weights):
+    mass, *totals = ((each @ weights).T for each in sums)
+    return np.stack([ratio(total, mass) for total in totals], axis=-1)
 
 
 def _refuse_names(groups, n_samples, columns):

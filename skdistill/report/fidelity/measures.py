@@ -8,7 +8,9 @@ from scipy.stats import rankdata
 from skdistill.soft_labels import js_of_rows, kl_of_rows, margins_from_proba
 from skdistill.weighted_statistics import (
     Ranking,
+    moments,
     ratio,
+    variance,
     weighted_correlation,
     weighted_quantiles,
 )
@@ -30,6 +32,9 @@ MEASURES = {
     "regression": _OF_DIFFERENCES | _OF_RANKS | _OF_TOP_K | _OF_MARGINS,
 }
 
+#: Shares of the rows whose differences `p95_difference` and the others do not fall below.
+WORST = 0.95, 0.99, 1.0
+
 #: Margins of probabilities below this share of the mean count as equal.
 SMALLEST_SHARE = 0.01
 
@@ -38,8 +43,8 @@ def fidelity_statistics(teacher, student, kind, top_k):
     """Prepare the measures of fidelity from probabilities, or predictions in one column.
 
     Returned are the measures that are weighted means, as their value for every row, and the others
-    as functions of the rows' weights, some of which give several measures. `top_k` is the weight of
-    the rows that count as the highest.
+    as functions of the rows' weights, see `replicate`, some of which give several measures. `top_k`
+    is the weight of the rows that count as the highest.
     """
     difference = differences_of_rows(teacher, student)
     means = {"mean_difference": difference}
@@ -50,8 +55,8 @@ def fidelity_statistics(teacher, student, kind, top_k):
     columns = range(teacher.shape[1]) if kind == "multiclass" else [-1]
     ranks = [(rankdata(teacher[:, c]), rankdata(student[:, c])) for c in columns]
     statistics = {
-        "worst": partial(weighted_quantiles, difference, np.argsort(difference), [0.95, 0.99, 1]),
-        "rank_correlation": partial(_rank_correlation, ranks),
+        "worst": partial(_worst, difference, np.argsort(difference)),
+        "rank_correlation": _mean_correlation(ranks),
         "margin_r2": _margin_r2(teacher, student),
     }
     if kind != "multiclass":
@@ -99,8 +104,47 @@ def agreement_by_class(counts):
     return by_teacher, by_student, ratio(np.einsum("bkk->bk", counts), by_teacher)
 
 
-def _rank_correlation(ranks, weight):
-    return np.mean([weighted_correlation(*pair, weight) for pair in ranks])
+def _worst(differences, order, weights):
+    """Return what `WORST` of the weight do not exceed, from the rows with the largest differences.
+
+    `order` is ``np.argsort(differences)``; all rows are looked at where those few do not weigh
+    enough.
+    """
+    few = order[-(int(3 * (1 - WORST[0]) * len(order)) + 100) :]
+    total, below = weights.sum(axis=0), np.cumsum(weights[few], axis=0)
+    below += total - below[-1]
+    found = []
+    for j in range(weights.shape[1]):
+        if below[0, j] < WORST[0] * total[j] * (1 - 1e-9):
+            at = np.searchsorted(below[:, j], np.multiply(WORST, total[j]) * (1 - 1e-12))
+            found.append(differences[few[np.minimum(at, len(few) - 1)]])
+        else:
+            found.append(weighted_quantiles(differences, order, WORST, weights[:, j]))
+    return np.array(found)
+
+
+def _mean_correlation(pairs):
+    """Make the statistic of the mean correlation of pairs of values, each (n_samples,)."""
+    values = [_standardised(each) for pair in pairs for each in pair]
+    rows = [row for x, y in zip(values[::2], values[1::2], strict=True) for row in _products(x, y)]
+    rows = np.array(rows)
+
+    def correlation(weights):
+        x, y, xx, yy, xy = moments(rows, weights).reshape(-1, 5, weights.shape[1]).swapaxes(0, 1)
+        spread = np.sqrt(variance(x, xx) * variance(y, yy))
+        return ratio(xy - x * y, spread).mean(axis=0)
+
+    return correlation
+
+
+def _products(x, y):
+    return x, y, x * x, y * y, x * y
+
+
+def _standardised(values):
+    """Shift and scale values so that sums of their squares keep their digits."""
+    spread = values.std()
+    return (values - values.mean()) / spread if np.ptp(values) > 0 else np.zeros(len(values))
 
 
 def _margin_r2(teacher, student):
@@ -109,11 +153,12 @@ def _margin_r2(teacher, student):
         floor = np.maximum(SMALLEST_SHARE * teacher.mean(axis=0), 1e-12)
         teacher, student = (_centred(margins_from_proba(p, floor)) for p in (teacher, student))
     missed = np.sum((teacher - student) ** 2, axis=1)
+    teacher = teacher - teacher.mean(axis=0)
+    rows = np.column_stack([missed, np.sum(teacher**2, axis=1), teacher]).T
 
-    def r2(weight):
-        weight = weight / weight.sum()
-        spread = weight @ np.sum((teacher - weight @ teacher) ** 2, axis=1)
-        return 1 - weight @ missed / spread if spread > 0 else np.nan
+    def r2(weights):
+        missed, squares, *mean = moments(rows, weights)
+        return 1 - ratio(missed, variance(np.linalg.norm(mean, axis=0), squares))
 
     return r2
 
@@ -127,9 +172,14 @@ def _top_k(teacher, student, top_k):
     """Overlap of the highest rows, and correlation of the ranks among the teacher's highest."""
     ranking, other = Ranking.of(teacher), Ranking.of(student)
     ranks = rankdata(teacher), rankdata(student)
+    in_other = np.zeros(len(teacher))
 
     def overlap(weight):
-        within, others = ranking.top(top_k, weight), other.top(top_k, weight)
-        return np.minimum(within, others).sum() / within.sum(), weighted_correlation(*ranks, within)
+        rows, within = ranking.top_rows(top_k, weight)
+        others, their_weight = other.top_rows(top_k, weight)
+        in_other[others] = their_weight
+        shared = np.minimum(within, in_other[rows]).sum() / within.sum()
+        in_other[others] = 0.0
+        return shared, weighted_correlation(*(each[rows] for each in ranks), within)
 
-    return overlap
+    return lambda weights: np.array([overlap(weight) for weight in weights.T])

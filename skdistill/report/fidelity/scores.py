@@ -8,9 +8,12 @@ from skdistill.weighted_statistics import (
     Ranking,
     average_precision,
     confusion,
+    moments,
     ratio,
     recall_at,
     roc_auc,
+    sums_by_cell,
+    variance,
 )
 
 #: Bins of the expected calibration error, with equal numbers of rows.
@@ -56,15 +59,16 @@ def score_statistics(outputs, y, kind, top_k):
     that precision looks at.
     """
     if kind == "regression":
-        return {"errors": partial(_errors, outputs[:, 0], y)}
+        return {"errors": _errors(outputs[:, 0], y)}
     statistics = {
-        "losses": _mean_of(_losses(outputs, y)),
+        "losses": partial(_means, _losses(outputs, y)),
         "calibration_error": _calibration(outputs, y),
         "confusion": confusion(y, outputs.argmax(axis=1), outputs.shape[1]),
     }
     columns = [1] if kind == "binary" else range(outputs.shape[1])
     ranked = [(Ranking.of(outputs[:, c]), (y == c).astype(float)) for c in columns]
-    statistics["ranking"] = partial(_ranking_scores, ranked)
+    tallies = [ranking.tallies_of(positive) for ranking, positive in ranked]
+    statistics["ranking"] = partial(_ranking_scores, tallies)
     if kind == "binary":
         statistics["precision_at_k"] = partial(_precision_at_k, *ranked[0], top_k)
     return statistics
@@ -112,17 +116,17 @@ def confidence_and_hit(outputs, y):
 
 
 def _losses(outputs, y):
-    """Log loss and Brier score of every row, of shape (n_samples, 2)."""
+    """Log loss and Brier score of every row, of shape (2, n_samples)."""
     one_hot = np.zeros(outputs.shape)
     one_hot[np.arange(len(y)), y] = 1.0
     brier = np.sum((outputs - one_hot) ** 2, axis=1)
     if outputs.shape[1] == 2:
         brier = brier / 2  # with two classes the score is that of one column
-    return np.column_stack([log_losses_of_rows(outputs, y), brier])
+    return np.stack([log_losses_of_rows(outputs, y), brier])
 
 
-def _mean_of(values):
-    return lambda weight: weight @ values / weight.sum()
+def _means(values, weights):
+    return moments(values, weights).T
 
 
 def _calibration(outputs, y):
@@ -130,27 +134,27 @@ def _calibration(outputs, y):
     confidence, hit = confidence_and_hit(outputs, y)
     edges = np.quantile(confidence, np.linspace(0, 1, CALIBRATION_BINS + 1)[1:-1])
     bins = np.searchsorted(edges, confidence, side="left")
-    gap = confidence - hit
-    return lambda w: np.abs(np.bincount(bins, w * gap, CALIBRATION_BINS)).sum() / w.sum()
+    gaps = sums_by_cell(bins, CALIBRATION_BINS, confidence - hit)
+    return lambda weights: np.abs(gaps @ weights).sum(axis=0) / weights.sum(axis=0)
 
 
-def _ranking_scores(ranked, weight):
+def _ranking_scores(tallies, weights):
     """Return ROC-AUC, average precision and recall, each the mean over one class against all."""
-    tallies = [ranking.tallies(positive, weight) for ranking, positive in ranked]
     scores = [
         (
             roc_auc(*each),
             average_precision(*each),
             *(recall_at(rate, *each) for rate in FALSE_POSITIVE_RATES),
         )
-        for each in tallies
+        for each in (of_class(weights) for of_class in tallies)
     ]
-    return np.mean(scores, axis=0)
+    return np.mean(scores, axis=0).T
 
 
-def _precision_at_k(ranking, positive, top_k, weight):
-    within = ranking.top(top_k, weight)
-    return round(within @ positive / within.sum(), 12)  # parts of ties do not add up exactly
+def _precision_at_k(ranking, positive, top_k, weights):
+    found = [ranking.top_rows(top_k, weight) for weight in weights.T]
+    shares = [within @ positive[rows] / within.sum() for rows, within in found]
+    return np.round(shares, 12)  # parts of ties do not add up exactly
 
 
 def _macro_f1(counts):
@@ -160,14 +164,14 @@ def _macro_f1(counts):
     return np.nanmean(f1, axis=1)
 
 
-def _errors(predicted, y, weight):
-    """Return R2, mean absolute error and root mean squared error."""
-    weight = weight / weight.sum()
-    error = predicted - y
-    squared = weight @ error**2
-    spread = weight @ (y - weight @ y) ** 2
-    return (
-        (1 - squared / spread if spread > 0 else np.nan),
-        weight @ np.abs(error),
-        np.sqrt(squared),
-    )
+def _errors(predicted, y):
+    """Make the statistic of R2, mean absolute error and root mean squared error."""
+    error, y = predicted - y, y - y.mean()
+    rows = np.stack([error**2, np.abs(error), y, y**2])
+
+    def errors(weights):
+        squared, absolute, mean, mean_square = moments(rows, weights)
+        r2 = 1 - ratio(squared, variance(mean, mean_square))
+        return np.column_stack([r2, absolute, np.sqrt(squared)])
+
+    return errors

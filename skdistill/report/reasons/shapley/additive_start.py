@@ -17,6 +17,9 @@ from skdistill.students.pairs import axis_positions
 #: Mixed rows that go through the layers of a network at a time: they stay in the cache.
 BLOCK_ROWS = 1024
 
+#: Rows to explain that are looked up in the curves at a time.
+LOOKED_UP_ROWS = 64
+
 
 @dataclass(frozen=True)
 class AdditiveStart:
@@ -121,30 +124,66 @@ class WalksFromStart:
         of_games = sum(game.at_background() for game in self.games)
         return self.background.sum(axis=1) + self.start.intercept + of_games
 
-    def outputs_along(self, row):
-        """Predictions along the walks to one of the rows to explain, see `walk_all`."""
-        changes = self.start.parts(self.positions[row : row + 1]) - self.background
-        at_z = self._at_background
-        of_games = [game.gains(row) for game in self.games]
-        n_walks, n_columns = self.walks.order.shape
-        along = []
-        for block in gen_batches(n_walks, max(BLOCK_ROWS // (n_columns + 1), 1)):
-            z, order = self.walks.start[block], self.walks.order[block]
-            gains = self._with_games(changes[z], of_games, block)
-            sums = np.empty((n_columns + 1, len(z), at_z.shape[1]), dtype=at_z.dtype)
-            sums[0] = at_z[z]
-            for step, column in enumerate(order.T):
-                np.add(sums[step], gains[np.arange(len(z)), column], out=sums[step + 1])
-            outputs = self.start.student.after_sum(sums.reshape(-1, at_z.shape[1]))
-            along.append(self.output.of_outputs(outputs).reshape(n_columns + 1, len(z), -1))
-        return np.concatenate(along, axis=1).swapaxes(0, 1)
+    @cached_property
+    def _background_outputs(self):
+        """Predictions for the background rows."""
+        return self._outputs_of(self._at_background.copy())
 
-    def _with_games(self, gains, of_games, block):
+    @cached_property
+    def _taken(self):
+        """What is taken at each step but the last, (n_steps, n_walks): place in flat changes."""
+        place = self.walks.start[:, None] * self.start.n_players + self.walks.order
+        return np.ascontiguousarray(place[:, :-1].T)
+
+    def _outputs_of(self, sums):
+        return self.output.of_outputs(self.start.student.after_sum(sums))
+
+    def outputs_along_walks(self):
+        """Yield the predictions along the walks to each of the rows to explain, see `walk_all`."""
+        for rows in gen_batches(self.n_rows, LOOKED_UP_ROWS):
+            parts = self.start.parts(self.positions[rows])
+            of_games = sum(game.at_explained()[rows] for game in self.games)
+            ends = self._outputs_of(parts.sum(axis=1) + self.start.intercept + of_games)
+            for row, of_row, end in zip(range(rows.start, rows.stop), parts, ends, strict=True):
+                yield self._along(row, of_row - self.background, end)
+
+    def _along(self, row, changes, end):
+        """Predict along the walks to a row, given what its players change of background rows."""
+        n_walks, n_columns = self.walks.order.shape
+        outputs = np.empty((n_columns + 1, n_walks, len(end)))
+        outputs[0], outputs[-1] = self._background_outputs[self.walks.start], end
+        of_games = [game.gains(row) for game in self.games]
+        changes = changes.reshape(-1, changes.shape[-1])
+        is_change = None if self.games else changes.any(axis=1)
+        for block in gen_batches(n_walks, max(BLOCK_ROWS // n_columns, 1)):
+            taken = self._taken[:, block]
+            sums = np.take(changes, taken, axis=0)
+            self._add_games(sums, of_games, block)
+            before = self._at_background[self.walks.start[block]]
+            for at_step in sums:
+                before = np.add(at_step, before, out=at_step)
+            if is_change is None or (moves := is_change[taken]).all():
+                found = self._outputs_of(sums.reshape(-1, sums.shape[-1]))
+                outputs[1:-1, block] = found.reshape(*taken.shape, -1)
+            else:
+                outputs[1:-1, block] = self._where_it_moves(sums, moves, outputs[0, block])
+        return outputs.swapaxes(0, 1)
+
+    def _where_it_moves(self, sums, moves, at_start):
+        """Predict where a step changes the sums; elsewhere the prediction is that before it."""
+        known = np.concatenate([at_start, self._outputs_of(sums[moves])])
+        place = np.empty(moves.shape, dtype=np.intp)
+        place[:] = np.arange(len(at_start))
+        place[moves] = np.arange(len(at_start), len(known))
+        return known[np.maximum.accumulate(place, axis=0)]
+
+    def _add_games(self, changes, of_games, block):
         """Add to what players add alone along walks what they add in pairs, in place."""
         z, step = self.walks.start[block], self.walks.step[block]
         for game, of_players in zip(self.games, of_games, strict=True):
             a, b = game.players
             a_is_second = (step[:, a] >= step[:, b]).astype(np.intp)
-            gains[:, a] += of_players[0, a_is_second, z]
-            gains[:, b] += of_players[1, 1 - a_is_second, z]
-        return gains
+            for which, player, is_second in ((0, a, a_is_second), (1, b, 1 - a_is_second)):
+                walk = np.flatnonzero(step[:, player] < len(changes))  # all but the last step
+                gains = of_players[which, is_second[walk], z[walk]]
+                changes[step[walk, player], walk] += gains

@@ -8,12 +8,12 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from scipy.special import expit
 
 from skdistill.columns import cell_values, mix_rows, stack_rows, take_rows
 from skdistill.models import Model
 from skdistill.soft_labels import (
     SMALLEST_PROBABILITY,
-    margins_from_decision,
     proba_from_margins,
 )
 from skdistill.teacher.margins import ClassifierTeacher
@@ -84,7 +84,9 @@ class ExplainedOutput:
         outputs = outputs.astype(np.float64)
         if self.space != "probability":
             return self.of_sums(outputs)
-        return proba_from_margins(margins_from_decision(outputs))
+        if outputs.shape[1] == 1:
+            return np.concatenate([expit(-outputs), expit(outputs)], axis=1)
+        return proba_from_margins(outputs)
 
 
 @dataclass(frozen=True)

@@ -130,7 +130,7 @@ def _plan(pool, max_evals, usual, random_state):
 
 
 def _by_walks(model, bar):
-    values, base = walk_all(model.walks, model.n_rows, model.outputs_along, bar)
+    values, base = walk_all(model.walks, model.n_rows, model.outputs_along_walks(), bar)
     n_walks, n_columns = model.walks.order.shape
     n_evals = n_walks * (n_columns - 1)
     return Attribution(values, base, f"sampled, {n_walks:,} walks, {n_evals:,} evaluations per row")

@@ -41,8 +41,12 @@ class MixedRows:
         ends = (self.pool.explained_rows, self.pool.background_rows)
         return tuple(self.output.of_rows(rows) for rows in ends)
 
-    def outputs_along(self, row):
-        """Predictions along the walks to one of the rows to explain, see `walk_all`.
+    def outputs_along_walks(self):
+        """Yield the predictions along the walks to each of the rows to explain, see `walk_all`."""
+        return map(self._along, range(self.n_rows))
+
+    def _along(self, row):
+        """Predict along the walks to one of the rows to explain.
 
         Steps that take a cell equal to the one that is there change nothing and are not
         evaluated.

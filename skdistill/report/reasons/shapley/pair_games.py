@@ -47,6 +47,10 @@ class PairGame:
         """Return what the table adds to the background rows, of shape (n_background, width)."""
         return _look_up(self.values, *self.of_z)
 
+    def at_explained(self):
+        """Return what the table adds to the rows to explain, of shape (n_explained, width)."""
+        return _look_up(self.values, *self.of_x)
+
     def mean_shares(self):
         """Compute what either player gets on average over the background, exactly.
 

@@ -61,7 +61,7 @@ def plan_walks(n_background, n_columns, max_evals, random_state):
     return Walks(start, order[: len(start)])
 
 
-def walk_all(walks, n_rows, outputs_along, bar=iter):
+def walk_all(walks, n_rows, outputs_along_walks, bar=iter):
     """Estimate the Shapley values of several rows from the same walks.
 
     Parameters
@@ -70,9 +70,8 @@ def walk_all(walks, n_rows, outputs_along, bar=iter):
         The walks.
     n_rows : int
         Number of rows.
-    outputs_along : callable
-        Given the number of a row, returns the predictions along the walks to it, of shape
-        (n_walks, n_columns + 1, n_outputs).
+    outputs_along_walks : iterator of ndarray of shape (n_walks, n_columns + 1, n_outputs)
+        For each row the predictions along the walks to it.
     bar : callable, default=iter
         Wraps the range of rows that is worked off.
 
@@ -93,7 +92,6 @@ def walk_all(walks, n_rows, outputs_along, bar=iter):
     JMLR 23 (2022), arXiv:2104.12199, for walks in reverse order.
     """
     values = []
-    for row in bar(range(n_rows)):
-        outputs = outputs_along(row)
+    for _, outputs in zip(bar(range(n_rows)), outputs_along_walks, strict=False):
         values.append(walks.contributions(outputs))
     return np.stack(values), outputs[:, 0].mean(axis=0)

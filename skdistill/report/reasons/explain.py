@@ -128,7 +128,7 @@ def explain(
         for the closed form and with trees.
     max_evals : int or None, default=None
         Largest number of evaluations of the model per row where values are sampled, see
-        Notes: the error falls with its square root. None takes 6,000, or 20,000 of students that
+        Notes: the error falls with its square root. None takes 6,000, or 14,000 of students that
         predict from plain arrays, and more if that is less than a walk for every background
         row.
     random_state : int, RandomState instance or None, default=None
@@ -182,10 +182,11 @@ def explain(
       microseconds for up to 512 rows.
     - "sampled, n walks": all others, such as MLP students, boosting in probability, Voting,
       Stacking, and models that split by category. A walk turns a background row into the row
-      explained, column by column in random order, and every second walk goes in the reverse order
-      of the one before. Each background row gets the same number of walks, as many as `max_evals`
-      pays for, at ``n_features - 1`` evaluations each; if that is less than one, fewer background
-      rows are used. The values still add up exactly, and a column that makes no difference gets 0.
+      explained, column by column in random order. Walks come in fours: a random order, the one that
+      begins with its second half, and the reverse of both. Each background row gets the same number
+      of walks, as many as `max_evals` pays for, at ``n_features - 1`` evaluations each; if that is
+      less than one, fewer background rows are used. The values still add up exactly, and a column
+      that makes no difference gets 0.
       MLP and additive students predict from plain arrays, in a microsecond per prediction.
 
     Pipelines are looked through where every column that the last step sees is made of one of the

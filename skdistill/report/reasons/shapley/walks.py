@@ -47,18 +47,25 @@ class Walks:
 def plan_walks(n_background, n_columns, max_evals, random_state):
     """Choose walks that cost at most `max_evals` evaluations per row explained, at least one.
 
-    Both ends of a walk are known and cost nothing. The second of every two walks takes the columns
-    in the reverse order of the first, which cancels much of the error of both (antithetic
-    sampling).
+    Both ends of a walk are known and cost nothing. Walks come in fours: an order, the order that
+    begins with its second half, and the reverse of both. What a walk takes first, another takes
+    last, and every column is taken once in each quarter of the way, or in its middle: that cancels
+    much of the error of all four (antithetic and stratified sampling).
     """
     n_affordable = max(max_evals // max(n_columns - 1, 1), 1)
     if n_affordable < n_background:
         start = np.sort(random_state.permutation(n_background)[:n_affordable])
     else:
         start = np.repeat(np.arange(n_background), n_affordable // n_background)
-    orders = [random_state.permutation(n_columns) for _ in range(0, len(start), 2)]
-    order = np.stack([order for drawn in orders for order in (drawn, drawn[::-1])])
+    orders = [random_state.permutation(n_columns) for _ in range(0, len(start), 4)]
+    order = np.concatenate([_four(drawn) for drawn in orders])
     return Walks(start, order[: len(start)])
+
+
+def _four(order):
+    """Return an order, its reverse, the order from its second half on, and the reverse of that."""
+    other = np.roll(order, -(len(order) // 2))
+    return np.stack([order, order[::-1], other, other[::-1]])
 
 
 def walk_all(walks, n_rows, outputs_along_walks, bar=iter):

@@ -14,6 +14,9 @@ from scipy.special import beta
 #: Paths test at most this many columns: those that fail on a path are the bits of one integer.
 MAX_PATH_PLAYERS = 64
 
+#: Of paths that test at most this many columns the patterns of failing rows are counted.
+MOST_COUNTED_PLAYERS = 10
+
 #: Rows that are explained at a time. Many fail in the same way, so larger blocks are cheaper per
 #: row.
 CHUNK_ROWS = 512
@@ -129,18 +132,22 @@ def tree_shapley_values(trees, X, background, owner, n_players, bar=iter):
     Intelligence 2 (2020), doi:10.1038/s42256-019-0138-9, algorithm 3, for the game of one pair.
     """
     n_outputs = trees[0].value.shape[1]
-    values = np.zeros((len(X), n_players, n_outputs))
+    values = np.zeros((n_players, n_outputs, len(X)))
     starts = range(0, len(X), CHUNK_ROWS)
     for tree, start in bar([(tree, start) for tree in trees for start in starts]):
         chunk = slice(start, start + CHUNK_ROWS)
-        _add_tree(values[chunk], tree, X[chunk], background, owner)
-    return values / len(background)
+        _add_tree(values[..., chunk], tree, X[chunk], background, owner)
+    return np.ascontiguousarray(np.moveaxis(values, -1, 0)) / len(background)
 
 
 def _add_tree(values, tree, X, background, owner):
-    """Add the values of one tree, summed over the background, to `values`."""
+    """Add the values of one tree, summed over the background, to `values`.
+
+    These have shape (n_players, n_outputs, n_rows).
+    """
     n_rows = len(X)
-    goes_left = tree.goes_left(np.concatenate([X, background]).T)
+    goes_left = tree.goes_left(np.concatenate([X, background]).T).astype(np.uint64)
+    goes_right = 1 - goes_left
     # Per node: the columns on which the rows fail on the way there, as bits, and the column of each
     # bit.
     stack = [(0, np.zeros(goes_left.shape[1], dtype=np.uint64), ())]
@@ -150,16 +157,14 @@ def _add_tree(values, tree, X, background, owner):
             outputs = np.flatnonzero(tree.value[node])
             if path and len(outputs):
                 shares, players = _leaf_shares(failed, n_rows, len(path)), np.array(path)
-                values[:, players[:, None], outputs] += (
-                    shares[:, :, None] * tree.value[node, outputs]
-                )
+                added = shares.T[:, None] * tree.value[node, outputs, None]
+                values[players[:, None], outputs] += added
             continue
         player = owner[tree.column[node]]
         path = path if player in path else (*path, player)
         bit = path.index(player)
-        left = goes_left[node].astype(np.uint64)
-        stack.append((tree.right[node], failed | (left << bit), path))
-        stack.append((tree.left[node], failed | ((1 - left) << bit), path))
+        stack.append((tree.right[node], failed | (goes_left[node] << bit), path))
+        stack.append((tree.left[node], failed | (goes_right[node] << bit), path))
 
 
 def _leaf_shares(failed, n_rows, n_players):
@@ -168,16 +173,36 @@ def _leaf_shares(failed, n_rows, n_players):
     `failed` holds, as bits, the players for whom a row does not meet the conditions of the path:
     the rows to explain, then the background. Summed over the background.
     """
-    by_x, row_of = np.unique(failed[:n_rows], return_inverse=True)
-    by_z, count = np.unique(failed[n_rows:], return_counts=True)
-    weight = count * ((by_x[:, None] & by_z) == 0)
+    by_x, row_of, _ = _patterns(failed[:n_rows], n_players)
+    by_z, _, count = _patterns(failed[n_rows:], n_players)
+    reach = np.flatnonzero((by_x[:, None] & by_z) == 0)  # few pairs do, at deep leaves
+    x, z = np.divmod(reach, len(by_z))
     a, b = np.bitwise_count(by_z), np.bitwise_count(by_x)  # met by x alone, met by z alone
-    bits = np.arange(n_players, dtype=np.uint64)
+    both = len(_GAIN[0]) * a.astype(np.intp)[z] + b[x]
+    bits = np.arange(n_players, dtype=by_x.dtype)
     only_x = (by_z[:, None] >> bits) & 1
     only_z = (by_x[:, None] >> bits) & 1
-    gains = (weight * _GAIN.T[:, a][b]) @ only_x.astype(np.float64)
-    losses = np.einsum("xz,xz->x", weight, _GAIN[:, a][b])[:, None] * only_z
-    return (gains - losses)[row_of]
+    gain = np.zeros(len(by_x) * len(by_z))
+    gain[reach] = _GAIN.take(both)
+    loss = np.bincount(x, count[z] * _LOSS.take(both), len(by_x))
+    gained = gain.reshape(-1, len(by_z)) @ (count[:, None] * only_x)
+    return (gained - loss[:, None] * only_z)[row_of]
+
+
+def _patterns(failed, n_players):
+    """Return the distinct patterns of bits, which of them every row has, and how many rows each.
+
+    On long paths rows hardly share any: there every row has its own.
+    """
+    if n_players > MOST_COUNTED_PLAYERS:
+        narrow = np.min_scalar_type(2**n_players - 1)  # is faster to compare
+        return failed.astype(narrow), slice(None), np.ones(len(failed))
+    codes = failed.astype(np.intp)
+    counts = np.bincount(codes, minlength=2**n_players)
+    seen = np.flatnonzero(counts)
+    place = np.empty(len(counts), dtype=np.intp)
+    place[seen] = np.arange(len(seen))
+    return seen.astype(np.uint16), place[codes], counts[seen]
 
 
 def _gains():
@@ -186,4 +211,6 @@ def _gains():
     return np.concatenate([np.zeros((1, MAX_PATH_PLAYERS + 1)), beta(a, b + 1)])
 
 
+#: By the numbers of players a and b: what each of the a gets, and each of the b loses.
 _GAIN = _gains()
+_LOSS = np.ascontiguousarray(_GAIN.T)

@@ -39,6 +39,7 @@ from skdistill import (
     LinearStudentRegressor,
     MLPStudentClassifier,
     MLPStudentRegressor,
+    SoftTreeStudentClassifier,
     TreeStudentClassifier,
     TreeStudentRegressor,
     TreeSumStudentClassifier,
@@ -46,8 +47,14 @@ from skdistill import (
     explain,
     reason_codes,
 )
+from skdistill.estimators import see_through
+from skdistill.models import as_model
 from skdistill.report import Reason
 from skdistill.report.reasons.shapley import read_trees
+from skdistill.report.reasons.shapley.additive_start import WalksFromStart
+from skdistill.report.reasons.shapley.explained_output import ExplainedOutput, RowPool
+from skdistill.report.reasons.shapley.methods import _first_step
+from skdistill.report.reasons.shapley.mixed_rows import MixedRows
 from skdistill.report.reasons.shapley.walks import plan_walks
 
 with warnings.catch_warnings():
@@ -512,13 +519,43 @@ def test_more_answers_make_the_error_smaller(binary_task):
     assert errors[1] < errors[0] / 4
 
 
-def test_walks_come_in_pairs_and_use_every_background_row_alike():
+def test_every_second_walk_is_reversed_and_all_use_every_background_row_alike():
     walks = plan_walks(10, 6, max_evals=5 * 45, random_state=np.random.RandomState(0))
     assert np.bincount(walks.start).tolist() == [4] * 10
     assert (walks.order[1::2] == walks.order[::2, ::-1]).all()
     assert (np.sort(walks.order, axis=1) == np.arange(6)).all()
     few = plan_walks(10, 6, max_evals=5 * 3 + 2, random_state=np.random.RandomState(0))
     assert len(set(few.start)) == len(few) == 3
+
+
+@pytest.mark.parametrize("n_columns", [1, 2, 7])
+def test_of_four_walks_two_take_each_column_in_the_first_half(n_columns):
+    walks = plan_walks(
+        5, n_columns, max_evals=5 * 8 * n_columns, random_state=np.random.RandomState(0)
+    )
+    half = n_columns // 2
+    for four in walks.order[: len(walks) // 4 * 4].reshape(-1, 4, n_columns):
+        assert (four[2] == np.append(four[0, half:], four[0, :half])).all()
+        assert (four[1::2] == four[::2, ::-1]).all()
+
+
+@pytest.mark.parametrize("kind", ["MLP", "additive", "soft tree"])
+def test_mixed_rows_that_are_not_encoded_predict_like_the_student(mixed_frame, kind):
+    pytest.importorskip("skorch")
+    X, y, _ = mixed_frame(300)
+    student = {
+        "MLP": MLPStudentClassifier((16, 8), max_epochs=3, random_state=0),
+        "additive": LinearStudentClassifier(interactions=(("amount", "city"), ("flag", "city"))),
+        "soft tree": SoftTreeStudentClassifier(4, max_epochs=3, random_state=0),
+    }[kind].fit(X, y)
+    pool = RowPool.of(X[:70], X[70:90])  # more rows than are looked up at a time
+    output = ExplainedOutput.about(as_model(student, "model"), "probability", X[70:90])
+    walks = plan_walks(20, 5, max_evals=400, random_state=np.random.RandomState(0))
+    last = see_through(student, pool.table)
+    by_sums = WalksFromStart(output, walks, *_first_step(pool, last)).outputs_along_walks()
+    by_rows = MixedRows(output, pool, walks).outputs_along_walks()
+    for found, expected in zip(by_sums, by_rows, strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def test_one_column_gets_the_whole_difference(binary_task):

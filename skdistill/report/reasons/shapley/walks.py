@@ -40,8 +40,10 @@ class Walks:
         `outputs` are predictions along the walks, of shape (n_walks, n_columns + 1, n_outputs),
         from the background row to the row explained.
         """
-        gains = np.diff(outputs, axis=1)
-        return np.take_along_axis(gains, self.step[:, :, None], axis=1).mean(axis=0)
+        n_columns, column = self.order.shape[1], self.order.ravel()
+        gains = np.moveaxis(np.diff(outputs, axis=1), -1, 0)
+        sums = [np.bincount(column, each.ravel(), n_columns) for each in gains]
+        return np.stack(sums, axis=1) / len(self)
 
 
 def plan_walks(n_background, n_columns, max_evals, random_state):

@@ -160,16 +160,36 @@ def measure(call):
     return {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
 
 
+def run_with(package, script, arguments, threads=1):
+    """Run a script with the package of a folder, and return what it prints.
+
+    On as many threads as there are processors if `threads` is None.
+    """
+    environment = os.environ | {"PYTHONPATH": str(package.resolve())}
+    if threads is not None:
+        environment["OMP_NUM_THREADS"] = str(threads)
+    command = [sys.executable, script, *map(str, arguments)]
+    run = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    return run.stdout
+
+
+def in_turn(before, now, n_rounds):
+    """Call two functions that return seconds in turn; return both medians, and that of ratios."""
+    return medians([(before(), now()) for _ in range(n_rounds)])
+
+
+def medians(pairs):
+    """Return both medians of pairs, and that of their ratios."""
+    then, now = (statistics.median(each) for each in zip(*pairs, strict=True))
+    return then, now, statistics.median(later / earlier for earlier, later in pairs)
+
+
 def ask(package, student, args, kept):
     """Run this script with the package of a folder, and return what it measures."""
-    command = [sys.executable, __file__, "--alone", "--what", args.what, "--student", student]
-    command += ["--rows", str(args.rows), "--columns", str(args.columns), "--kept", kept]
-    command += ["--tables", *args.tables] + (["--data", str(args.data)] if args.data else [])
-    environment = os.environ | {"PYTHONPATH": str(package.resolve())}
-    if args.threads:
-        environment["OMP_NUM_THREADS"] = str(args.threads)
-    run = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(run.stdout.splitlines()[-1])
+    asked = ["--alone", "--what", args.what, "--student", student, "--kept", kept]
+    asked += ["--rows", args.rows, "--columns", args.columns, "--tables", *args.tables]
+    asked += ["--data", args.data] if args.data else []
+    return json.loads(run_with(package, __file__, asked, args.threads).splitlines()[-1])
 
 
 KINDS = {"student": time_student, "distil": time_distillations, "predict": time_predictions}
@@ -217,8 +237,7 @@ def main():
         print(f"  {name}")
         for column in columns:
             pairs = [(then[name][column], now[name][column]) for then, now in rounds]
-            then, now = (statistics.median(each) for each in zip(*pairs, strict=True))
-            ratio = statistics.median(now / then for then, now in pairs)
+            then, now, ratio = medians(pairs)
             print(f"    {column:10s} {then:10.4g} {now:10.4g} {ratio:8.2f}")
 
 

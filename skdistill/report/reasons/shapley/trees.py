@@ -148,23 +148,24 @@ def _add_tree(values, tree, X, background, owner):
     n_rows = len(X)
     goes_left = tree.goes_left(np.concatenate([X, background]).T).astype(np.uint64)
     goes_right = 1 - goes_left
+    left, right, player_of = (each.tolist() for each in (tree.left, tree.right, owner[tree.column]))
     # Per node: the columns on which the rows fail on the way there, as bits, and the column of each
     # bit.
     stack = [(0, np.zeros(goes_left.shape[1], dtype=np.uint64), ())]
     while stack:
         node, failed, path = stack.pop()
-        if tree.left[node] < 0:
+        if left[node] < 0:
             outputs = np.flatnonzero(tree.value[node])
             if path and len(outputs):
                 shares, players = _leaf_shares(failed, n_rows, len(path)), np.array(path)
                 added = shares.T[:, None] * tree.value[node, outputs, None]
                 values[players[:, None], outputs] += added
             continue
-        player = owner[tree.column[node]]
+        player = player_of[node]
         path = path if player in path else (*path, player)
         bit = path.index(player)
-        stack.append((tree.right[node], failed | (goes_left[node] << bit), path))
-        stack.append((tree.left[node], failed | (goes_right[node] << bit), path))
+        stack.append((right[node], failed | (goes_left[node] << bit), path))
+        stack.append((left[node], failed | (goes_right[node] << bit), path))
 
 
 def _leaf_shares(failed, n_rows, n_players):

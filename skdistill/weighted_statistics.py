@@ -53,13 +53,18 @@ def _blocks_of_weights(sample_weight, n_resamples, at_once, random_state):
             drawn = random_state.randint(n_samples, size=n_samples)
             resample[:] = np.bincount(drawn, minlength=n_samples)
         weights *= sample_weight[:, None]
-        weighs = weights.any(axis=0)
+        weighs = totals(weights) > 0
         yield weights if weighs.all() else weights[:, weighs]
 
 
 def moments(values, weights):
     """Compute the means of values, (n_values, n_samples), under weights, (n_samples, n)."""
-    return values @ weights / weights.sum(axis=0)
+    return values @ weights / totals(weights)
+
+
+def totals(weights):
+    """Add up each column of weights, (n_samples, n): as a product, which is faster than a sum."""
+    return np.ones(len(weights)) @ weights
 
 
 def variance(mean, mean_square):
@@ -93,7 +98,7 @@ def confusion(rows, columns, n_classes):
     sums = sums_by_cell(n_classes * rows + columns, n_classes**2)
 
     def shares(weights):
-        mass = sums @ weights / weights.sum(axis=0)
+        mass = sums @ weights / totals(weights)
         return mass.T.reshape(-1, n_classes, n_classes)
 
     return shares

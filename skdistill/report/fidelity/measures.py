@@ -10,6 +10,7 @@ from skdistill.weighted_statistics import (
     Ranking,
     moments,
     ratio,
+    totals,
     variance,
     weighted_correlation,
     weighted_quantiles,
@@ -111,7 +112,7 @@ def _worst(differences, order, weights):
     enough.
     """
     few = order[-(int(3 * (1 - WORST[0]) * len(order)) + 100) :]
-    total, below = weights.sum(axis=0), np.cumsum(weights[few], axis=0)
+    total, below = totals(weights), np.cumsum(weights[few], axis=0)
     below += total - below[-1]
     found = []
     for j in range(weights.shape[1]):

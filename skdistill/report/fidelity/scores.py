@@ -13,6 +13,7 @@ from skdistill.weighted_statistics import (
     recall_at,
     roc_auc,
     sums_by_cell,
+    totals,
     variance,
 )
 
@@ -135,7 +136,7 @@ def _calibration(outputs, y):
     edges = np.quantile(confidence, np.linspace(0, 1, CALIBRATION_BINS + 1)[1:-1])
     bins = np.searchsorted(edges, confidence, side="left")
     gaps = sums_by_cell(bins, CALIBRATION_BINS, confidence - hit)
-    return lambda weights: np.abs(gaps @ weights).sum(axis=0) / weights.sum(axis=0)
+    return lambda weights: np.abs(gaps @ weights).sum(axis=0) / totals(weights)
 
 
 def _ranking_scores(tallies, weights):

@@ -148,7 +148,8 @@ def _add_tree(values, tree, X, background, owner):
     n_rows = len(X)
     goes_left = tree.goes_left(np.concatenate([X, background]).T).astype(np.uint64)
     goes_right = 1 - goes_left
-    left, right, player_of = (each.tolist() for each in (tree.left, tree.right, owner[tree.column]))
+    left, right, column = (each.tolist() for each in (tree.left, tree.right, tree.column))
+    owner = owner.tolist()
     # Per node: the columns on which the rows fail on the way there, as bits, and the column of each
     # bit.
     stack = [(0, np.zeros(goes_left.shape[1], dtype=np.uint64), ())]
@@ -161,7 +162,7 @@ def _add_tree(values, tree, X, background, owner):
                 added = shares.T[:, None] * tree.value[node, outputs, None]
                 values[players[:, None], outputs] += added
             continue
-        player = player_of[node]
+        player = owner[column[node]]
         path = path if player in path else (*path, player)
         bit = path.index(player)
         stack.append((right[node], failed | (goes_left[node] << bit), path))

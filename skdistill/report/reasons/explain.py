@@ -128,7 +128,7 @@ def explain(
         for the closed form and with trees.
     max_evals : int or None, default=None
         Largest number of evaluations of the model per row where values are sampled, see
-        Notes: the error falls with its square root. None takes 6,000, or 14,000 of students that
+        Notes: the error falls with its square root. None takes 6,000, or 18,000 of students that
         predict from plain arrays, and more if that is less than a walk for every background
         row.
     random_state : int, RandomState instance or None, default=None

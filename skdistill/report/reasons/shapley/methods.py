@@ -14,7 +14,7 @@ from skdistill.students.base import stated
 
 #: Predictions per row, unless said otherwise: of models, and of students, which predict from plain
 #: arrays, which take a microsecond. More if it takes more for a walk from every background row.
-EVALS, EVALS_OF_ARRAYS = 6_000, 14_000
+EVALS, EVALS_OF_ARRAYS = 6_000, 18_000
 
 
 @dataclass(frozen=True)

@@ -198,7 +198,11 @@ class MLPStudentClassifier(_MLPStudent, NetworkStudentClassifier):
     The weights that are kept are a moving average over the last fifth of the steps, at most 1000.
     Ctrl-C ends the training, warns and keeps the best weights so far. On a GPU the rows stay
     there if they fit, else they are sent in chunks. Training repeats exactly with a `random_state`
-    on the CPU, not on a GPU.
+    on the CPU, on any number of threads, not on a GPU.
+
+    On the CPU training steps and scores are computed by C, compiled once per machine, on as many
+    threads as OpenMP may use; without a C compiler torch and NumPy do it, in two to five times the
+    time. So do callbacks that watch single steps: ``on_batch_begin`` and the like.
 
     References
     ----------

@@ -4,6 +4,7 @@
     python benchmarks/fit_speed.py --before ../earlier --student "LinearStudentClassifier()"
     python benchmarks/fit_speed.py --before ../earlier --what distil --data FOLDER
     python benchmarks/fit_speed.py --before ../earlier --what predict
+    python benchmarks/fit_speed.py --before ../earlier --what unlabelled --rounds 1
 
 Both packages run in processes of their own, one after the other and in several rounds; the table
 has the medians, and the median of the ratios of the rounds.
@@ -11,9 +12,9 @@ has the medians, and the median of the ratios of the rounds.
 ``student`` is the own fit of a student, given as an expression, on rows that a forest of 100 trees
 has labelled; ``--student-before`` is fitted by the earlier package, where that is another one.
 ``distil`` is a whole default distillation of a fitted forest of 300 trees, on tables of the folder;
-it also prints the log loss on other rows, and the largest memory. ``predict`` asks students for
-probabilities of many rows, of one row, and of rows of Python objects. What this script imports must
-be in both packages.
+it also prints the log loss on other rows, and the largest memory. ``unlabelled`` is one of XGBoost
+with 300 trees and a million unlabelled rows. ``predict`` asks students for probabilities of many
+rows, of one row, and of rows of Python objects. What this script imports must be in both packages.
 """
 
 import argparse
@@ -34,6 +35,7 @@ import pandas as pd
 from sklearn.datasets import make_classification
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import log_loss
+from xgboost import XGBClassifier
 
 import skdistill
 from skdistill import (
@@ -47,6 +49,8 @@ REPEATS = 3
 
 #: Rows that a table is distilled with, at most; the others are for the log loss.
 TABLES = {"bank_marketing": 10_000, "phoneme": 10_000, "creditcard_ulb": 170_884}
+
+LABELLED, UNLABELLED = 25_000, 1_000_000
 
 MANY_ROWS, OBJECT_ROWS = 1_000_000, (20_000, 25)
 
@@ -95,13 +99,32 @@ def time_distillations(args):
     MLPStudentClassifier(max_epochs=1).fit(np.eye(600)[:, :3], np.arange(600) % 2)  # imports torch
     found = {}
     for name in args.tables:
-        X, y, X_test, y_test, forest = fit(args.data / f"{name}.parquet", TABLES[name])
+        X, y, *test, forest = fit(args.data / f"{name}.parquet", TABLES[name])
         distiller = DistilledClassifier(forest, MLPStudentClassifier(), random_state=0)
-        measured = measure(lambda: distiller.fit(X, y))  # noqa: B023
-        measured["log loss"] = log_loss(y_test, distiller.predict_proba(X_test))
-        measured["MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        found[f"{name}, {len(X):,} rows"] = measured
+        found[f"{name}, {len(X):,} rows"] = _measure_fit(distiller, X, y, *test)
     return found
+
+
+def time_many_rows(args):
+    """Time a distillation with far more unlabelled rows than labelled ones."""
+    n_rows = LABELLED + UNLABELLED
+    X, y = make_classification(
+        n_rows + 20_000, 30, n_informative=12, flip_y=0.05, weights=[0.9], random_state=0
+    )
+    pool = X[LABELLED:n_rows]
+    distiller = DistilledClassifier(
+        XGBClassifier(n_estimators=300), MLPStudentClassifier((64, 64)), random_state=0
+    )
+    labelled, test = (X[:LABELLED], y[:LABELLED]), (X[n_rows:], y[n_rows:])
+    measured = _measure_fit(distiller, *labelled, *test, X_unlabeled=pool)
+    return {f"{LABELLED:,} labelled and {UNLABELLED:,} unlabelled rows": measured}
+
+
+def _measure_fit(distiller, X, y, X_test, y_test, **more):
+    measured = measure(lambda: distiller.fit(X, y, **more))
+    measured["log loss"] = log_loss(y_test, distiller.predict_proba(X_test))
+    measured["MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return measured
 
 
 def _table_and_forest(path, n_rows):
@@ -192,7 +215,12 @@ def ask(package, student, args, kept):
     return json.loads(run_with(package, __file__, asked, args.threads).splitlines()[-1])
 
 
-KINDS = {"student": time_student, "distil": time_distillations, "predict": time_predictions}
+KINDS = {
+    "student": time_student,
+    "distil": time_distillations,
+    "unlabelled": time_many_rows,
+    "predict": time_predictions,
+}
 
 
 def parse_args():

@@ -331,6 +331,7 @@ def tables_of(student, seed=0):
 
 def knot_weights(axis, values):
     """How much of every knot the cells of a column take, of shape (n_samples, n_knots)."""
+    values = np.array(values, dtype=object if axis.edges is None else np.float64)
     u, n = axis.positions(values), n_knots(axis)
     if axis.edges is None:
         return (u[:, None] == np.arange(n)).astype(float)

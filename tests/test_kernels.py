@@ -287,10 +287,13 @@ def test_a_folder_that_cannot_be_made_is_no_obstacle(tmp_path, monkeypatch):
     assert library.library() is not None
 
 
-def test_a_compiler_that_fails_is_no_obstacle(tmp_path, monkeypatch, binary_task):
+@pytest.mark.parametrize("command", ["false", f"{(find_compiler() or [''])[0]} -ffast-math"])
+def test_a_compiler_that_fails_or_loses_nan_is_no_obstacle(
+    command, tmp_path, monkeypatch, binary_task
+):
     X, y = binary_task
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setenv("CC", "false")
+    monkeypatch.setenv("CC", command)
     library.library.cache_clear()
     try:
         assert library.library() is None

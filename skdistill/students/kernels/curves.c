@@ -9,6 +9,10 @@
 
 #ifndef CURVES
 #define CURVES
+#if defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__
+#error "Missing numbers are NaN: compile without -ffast-math and -Ofast"
+#endif
+
 /* By column: its first point, the number of its edges (0 for categories), of its other points, and its first code. */
 typedef struct {
     int n_columns, n_points;

@@ -145,7 +145,9 @@ class MLPStudentClassifier(_MLPStudent, NetworkStudentClassifier):
     batch_size : int, default=512
         Rows per step; fewer when there are fewer rows.
     max_epochs : int or None, default=None
-        Passes over the rows. None takes as many as make ``min(6000, 100 * n_samples**0.4)`` steps.
+        Passes over the rows. None takes as many as make ``min(6000, 100 * n_samples**0.4)`` steps,
+        and two or four times as many while the held-out loss falls by more than 2 % from the first
+        to the second quarter of them.
     validation_fraction : float, default=0.1
         Share of the rows held out to find the best epoch, once there are at least 500 rows; 0
         trains on all rows and keeps the last epoch.
@@ -262,7 +264,9 @@ class MLPStudentRegressor(_MLPStudent, StudentRegressor):
     batch_size : int, default=512
         Rows per step; fewer when there are fewer rows.
     max_epochs : int or None, default=None
-        Passes over the rows. None takes as many as make ``min(6000, 100 * n_samples**0.4)`` steps.
+        Passes over the rows. None takes as many as make ``min(6000, 100 * n_samples**0.4)`` steps,
+        and two or four times as many while the held-out loss falls by more than 2 % from the first
+        to the second quarter of them.
     validation_fraction : float, default=0.1
         Share of the rows held out to find the best epoch, once there are at least 500 rows; 0
         trains on all rows and keeps the last epoch.

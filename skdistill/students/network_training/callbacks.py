@@ -10,6 +10,9 @@ from skdistill.verbose import bar_of
 #: Share of the training in which the learning rate rises.
 WARM_UP = 0.1
 
+#: A schedule is doubled, at most so often, where the loss fell by more than this share.
+MOST_DOUBLINGS, LEAST_FALL = 2, 0.02
+
 #: Largest number of steps that weights are averaged over.
 LONGEST_MEMORY = 1000
 
@@ -51,6 +54,34 @@ class WarmUpThenCosine(Callback):
         if step < warm_up:
             return (step + 1) / warm_up
         return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm_up) / (self.n_steps - warm_up))))
+
+
+class LongerWhereItPays(Callback):
+    """Double the schedule while the held-out loss is still falling, and stop where it ends.
+
+    At the half of the schedule, the loss is compared with that at its quarter. If it is lower by
+    more than `LEAST_FALL`, the schedule becomes twice as long, at most `MOST_DOUBLINGS` times.
+    """
+
+    def __init__(self, schedule, n_epochs):
+        self.schedule = schedule
+        self.n_epochs = n_epochs
+
+    def on_train_begin(self, net, **kwargs):
+        """Start with the first schedule."""
+        self.doublings_ = 0
+
+    def on_epoch_end(self, net, **kwargs):
+        """Decide at the half, and stop at the end; skorch stops training by KeyboardInterrupt."""
+        epoch, quarter = len(net.history), self.n_epochs // 4
+        if epoch == 2 * quarter and self.doublings_ < MOST_DOUBLINGS:
+            before = net.history[quarter - 1, "valid_loss"]
+            if net.history[-1, "valid_loss"] < (1 - LEAST_FALL) * before:
+                self.doublings_ += 1
+                self.n_epochs *= 2
+                self.schedule.n_steps *= 2
+        if epoch >= self.n_epochs:
+            raise KeyboardInterrupt
 
 
 class AverageWeights(Callback):
@@ -160,17 +191,18 @@ class TaskPerEpoch(Callback):
 class ProgressBar(Callback):
     """Show rows done, speed, time left and the losses of the last epoch, if training takes long.
 
-    `n_steps` is the number of batches of all epochs together.
+    The `schedule` has the number of steps, which may grow.
     """
 
-    def __init__(self, title, n_steps, batch_size):
+    def __init__(self, title, schedule, batch_size):
         self.title = title
-        self.n_steps = n_steps
+        self.schedule = schedule
         self.batch_size = batch_size
 
     def on_train_begin(self, net, **kwargs):
         """Open the bar."""
-        self.bar_ = bar_of(self.title, self.n_steps * self.batch_size, unit=" rows")
+        n_rows = self.schedule.n_steps * self.batch_size
+        self.bar_ = bar_of(self.title, n_rows, unit=" rows")
 
     def on_batch_end(self, net, batch=None, training=False, **kwargs):
         """Move on by a step."""
@@ -182,10 +214,11 @@ class ProgressBar(Callback):
         self.bar_.update(n_steps * self.batch_size)
 
     def on_epoch_end(self, net, **kwargs):
-        """Show the losses."""
+        """Show the losses, and how many rows there are by now."""
+        self.bar_.total = self.schedule.n_steps * self.batch_size
         losses = net.history[-1]
         shown = {k: f"{losses[k]:.4g}" for k in ("train_loss", "valid_loss") if k in losses}
-        self.bar_.set_postfix(epoch=f"{len(net.history)}/{net.max_epochs}", **shown)
+        self.bar_.set_postfix(epoch=len(net.history), **shown)
 
     def on_train_end(self, net, **kwargs):
         """Close the bar; it stays short of its end if training stopped early."""

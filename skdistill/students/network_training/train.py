@@ -14,9 +14,11 @@ from skdistill.messages import shown, warn_caller
 from skdistill.progress import begin, with_callbacks
 from skdistill.students.network_training.batches import CHUNK_BYTES, Batches, has_room
 from skdistill.students.network_training.callbacks import (
+    MOST_DOUBLINGS,
     WARM_UP,
     AverageWeights,
     KeepBestEpoch,
+    LongerWhereItPays,
     ProgressBar,
     TaskPerEpoch,
     WarmUpThenCosine,
@@ -32,6 +34,9 @@ VALIDATION_BATCH = 8192
 
 #: Share of the learning rate for further training: more would undo what was learned.
 PARTIAL_LEARNING_RATE = 0.3
+
+#: The losses of fewer epochs do not tell whether to train for longer.
+FEWEST_EPOCHS_TO_COMPARE = 8
 
 #: A single row whose weight is this many times the mean can make training diverge.
 HEAVY_WEIGHT = 100
@@ -60,18 +65,21 @@ def train(student, build, positions, packed, criterion, goes_on, attributes_of, 
     )
     batch_size = min(student.batch_size, len(learn))
     steps_per_epoch = len(learn) // batch_size
-    max_epochs = student.max_epochs or _default_epochs(len(positions), steps_per_epoch)
-    n_steps = max_epochs * steps_per_epoch
+    n_epochs = max_epochs = student.max_epochs or _default_epochs(len(positions), steps_per_epoch)
 
-    task = begin(student, n_parts=max_epochs, **rows)
-    best = KeepBestEpoch(student.n_iter_no_change, WARM_UP * max_epochs, goes_on)
-    own = [("schedule", WarmUpThenCosine(n_steps)), ("average", AverageWeights())]
+    schedule = WarmUpThenCosine(n_epochs * steps_per_epoch)
+    best = KeepBestEpoch(student.n_iter_no_change, WARM_UP * n_epochs, goes_on)
+    own = [("schedule", schedule), ("average", AverageWeights())]
     if len(hold_out):
         own.append(("best", best))
+        if student.max_epochs is None and not goes_on and n_epochs >= FEWEST_EPOCHS_TO_COMPARE:
+            callbacks.append(("longer", LongerWhereItPays(schedule, n_epochs)))  # after all others
+            max_epochs *= 2**MOST_DOUBLINGS
+    task = begin(student, n_parts=max_epochs, **rows)
     if getattr(student, "_skl_callbacks", None):
         own.append(("tasks", TaskPerEpoch(task, attributes_of, rows)))
     if is_verbose():
-        own.append(("progress", ProgressBar(type(student).__name__, n_steps, batch_size)))
+        own.append(("progress", ProgressBar(type(student).__name__, schedule, batch_size)))
     with _seeded(seed, device):
         net = DistillationNet(
             build(),

@@ -410,3 +410,38 @@ def test_a_constant_is_predicted_whatever_its_size(value, rng):
     model = MLPStudentRegressor((8,), max_epochs=2, random_state=0).fit(X, np.full(300, value))
     for answers in (model.predict(X), lean_scorer(model).batch(X)):
         np.testing.assert_allclose(answers, value, rtol=1e-6, atol=1e-6 * (value == 0))
+
+
+@pytest.mark.parametrize(("least_fall", "times"), [(1.0, 1), (-1.0, 4)])
+def test_training_is_longer_while_the_held_out_loss_falls(
+    least_fall, times, binary_task, monkeypatch
+):
+    X, y = binary_task
+    callbacks = "skdistill.students.network_training.callbacks"
+    monkeypatch.setattr(f"{callbacks}.LEAST_FALL", least_fall)
+    monkeypatch.setattr("skdistill.students.network_training.train._default_epochs", lambda *_: 8)
+    epochs, rates = [], []
+
+    class Watcher(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            epochs.append(len(net.history))
+            rates.append(net.optimizer_.param_groups[0]["lr"])
+
+        def on_batch_begin(self, net, **kwargs):
+            """Have torch take the steps, whose learning rates can be seen."""
+
+    student = MLPStudentClassifier((4,), n_iter_no_change=100, random_state=0)
+    student.set_params(callbacks=[Watcher()]).fit(X, y)
+    assert epochs == list(range(1, 8 * times + 1))
+    assert student.n_iter_ == 8 * times
+    # The learning rate falls to nearly nothing at the end of the last schedule only.
+    assert rates[-1] < 0.05 * max(rates)
+    assert min(rates[: 4 * times]) > 0.2 * max(rates)
+
+
+def test_a_number_of_epochs_that_was_passed_is_kept(binary_task, monkeypatch):
+    X, y = binary_task
+    callbacks = "skdistill.students.network_training.callbacks"
+    monkeypatch.setattr(f"{callbacks}.LEAST_FALL", -1.0)
+    student = MLPStudentClassifier((4,), max_epochs=8, n_iter_no_change=100, random_state=0)
+    assert student.fit(X, y).n_iter_ == 8

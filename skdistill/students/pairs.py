@@ -64,15 +64,16 @@ class PairTable:
     def reader(self, encoding):
         """Return the function that looks up rows of positions."""
         axes = Encoding(self.axes, ("", ""))
-        columns = [encoding.columns[j] for j in self.columns]
+        locate = [
+            axis_locator(encoding.columns[j], axis)
+            for j, axis in zip(self.columns, self.axes, strict=True)
+        ]
         values = np.ascontiguousarray(self.values)
 
         def read(positions):
             along = np.empty((len(positions), 2))
-            for k, (j, column, axis) in enumerate(
-                zip(self.columns, columns, self.axes, strict=True)
-            ):
-                along[:, k] = axis_positions(column, axis, positions[:, j])
+            for side, j in enumerate(self.columns):
+                along[:, side] = locate[side](positions[:, j])
             if axes.kernels is not None:
                 return axes.kernels.pair_sums(along, values)
             beside = [knots_beside(axis, u) for axis, u in zip(self.axes, along.T, strict=True)]
@@ -93,11 +94,17 @@ def axis_of(column, n_bins):
 
 def axis_positions(column, axis, positions):
     """Turn positions on the curve of a column into positions along an axis of a table."""
-    if column.edges is not None:
-        at_edges = curve_positions(axis.edges, column.edges)
-        known = np.interp(positions, np.arange(len(at_edges)), at_edges)
-        return np.where(np.isnan(positions), np.nan, known)
-    return axis_rows(column, axis)[positions.astype(np.intp)].astype(np.float64)
+    return axis_locator(column, axis)(positions)
+
+
+def axis_locator(column, axis):
+    """Return the function that turns positions on a curve into those along an axis of a table."""
+    if column.edges is None:
+        rows = axis_rows(column, axis).astype(np.float64)
+        return lambda positions: rows[positions.astype(np.intp)]
+    at_edges = curve_positions(axis.edges, column.edges)
+    numbers = np.arange(len(at_edges))
+    return lambda positions: np.interp(positions, numbers, at_edges)  # NaN stays NaN
 
 
 def axis_rows(column, axis):

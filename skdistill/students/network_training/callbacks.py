@@ -24,8 +24,14 @@ class WarmUpThenCosine(Callback):
     arXiv:1608.03983.
     """
 
-    def __init__(self, n_steps):
-        self.n_steps = n_steps
+    def __init__(self, n_epochs, steps_per_epoch):
+        self.n_epochs = n_epochs
+        self.steps_per_epoch = steps_per_epoch
+
+    @property
+    def n_steps(self):
+        """Number of steps until the learning rate is 0."""
+        return self.n_epochs * self.steps_per_epoch
 
     def on_train_begin(self, net, **kwargs):
         """Start with the first step."""
@@ -63,9 +69,8 @@ class LongerWhereItPays(Callback):
     more than `LEAST_FALL`, the schedule becomes twice as long, at most `MOST_DOUBLINGS` times.
     """
 
-    def __init__(self, schedule, n_epochs):
+    def __init__(self, schedule):
         self.schedule = schedule
-        self.n_epochs = n_epochs
 
     def on_train_begin(self, net, **kwargs):
         """Start with the first schedule."""
@@ -73,14 +78,13 @@ class LongerWhereItPays(Callback):
 
     def on_epoch_end(self, net, **kwargs):
         """Decide at the half, and stop at the end; skorch stops training by KeyboardInterrupt."""
-        epoch, quarter = len(net.history), self.n_epochs // 4
+        epoch, quarter = len(net.history), self.schedule.n_epochs // 4
         if epoch == 2 * quarter and self.doublings_ < MOST_DOUBLINGS:
             before = net.history[quarter - 1, "valid_loss"]
             if net.history[-1, "valid_loss"] < (1 - LEAST_FALL) * before:
                 self.doublings_ += 1
-                self.n_epochs *= 2
-                self.schedule.n_steps *= 2
-        if epoch >= self.n_epochs:
+                self.schedule.n_epochs *= 2
+        if epoch >= self.schedule.n_epochs:
             raise KeyboardInterrupt
 
 
@@ -218,7 +222,7 @@ class ProgressBar(Callback):
         self.bar_.total = self.schedule.n_steps * self.batch_size
         losses = net.history[-1]
         shown = {k: f"{losses[k]:.4g}" for k in ("train_loss", "valid_loss") if k in losses}
-        self.bar_.set_postfix(epoch=len(net.history), **shown)
+        self.bar_.set_postfix(epoch=f"{len(net.history)}/{self.schedule.n_epochs}", **shown)
 
     def on_train_end(self, net, **kwargs):
         """Close the bar; it stays short of its end if training stopped early."""

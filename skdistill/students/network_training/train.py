@@ -67,13 +67,13 @@ def train(student, build, positions, packed, criterion, goes_on, attributes_of, 
     steps_per_epoch = len(learn) // batch_size
     n_epochs = max_epochs = student.max_epochs or _default_epochs(len(positions), steps_per_epoch)
 
-    schedule = WarmUpThenCosine(n_epochs * steps_per_epoch)
+    schedule = WarmUpThenCosine(n_epochs, steps_per_epoch)
     best = KeepBestEpoch(student.n_iter_no_change, WARM_UP * n_epochs, goes_on)
     own = [("schedule", schedule), ("average", AverageWeights())]
     if len(hold_out):
         own.append(("best", best))
         if student.max_epochs is None and not goes_on and n_epochs >= FEWEST_EPOCHS_TO_COMPARE:
-            callbacks.append(("longer", LongerWhereItPays(schedule, n_epochs)))  # after all others
+            callbacks.append(("longer", LongerWhereItPays(schedule)))  # after all others
             max_epochs *= 2**MOST_DOUBLINGS
     task = begin(student, n_parts=max_epochs, **rows)
     if getattr(student, "_skl_callbacks", None):

@@ -113,7 +113,7 @@ class Network(nn.Module):
         if choices.standardised:
             hidden = hidden + self.beside((torch.nan_to_num(positions) - self.mean) / self.std)
         hidden = nn.functional.dropout(activate(hidden), choices.dropout, self.training)
-        for layer in layers[:-1]:
+        for layer in layers[1:-1]:
             new = nn.functional.dropout(activate(layer(hidden)), choices.dropout, self.training)
             hidden = hidden + new if choices.residual else new
         return layers[-1](hidden)

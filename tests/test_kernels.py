@@ -1,13 +1,19 @@
 """What is compiled computes what NumPy and torch do, on any number of threads."""
 
 import pickle
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from skorch.callbacks import Callback
-from threadpoolctl import threadpool_limits
+from skorch.callbacks import Callback, Freezer
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from skdistill import (
     LinearStudentClassifier,
@@ -227,21 +233,77 @@ def test_any_number_of_threads_computes_the_same(mixed_frame, monkeypatch):
         assert history["train_loss"] == found[0][2]["train_loss"]
 
 
+def many_rows(X):
+    return np.tile(X, (1 + 40_000 // len(X), 1))
+
+
 def test_limits_of_threads_are_respected(binary_task, monkeypatch):
     X, y = binary_task
     started = []
 
-    class Pool(row_blocks.ThreadPoolExecutor):
-        def __init__(self, n_threads):
-            started.append(n_threads)
-            super().__init__(n_threads)
+    class Thread(threading.Thread):
+        def start(self):
+            started.append(1)
+            super().start()
 
-    monkeypatch.setattr(row_blocks, "ThreadPoolExecutor", Pool)
+    monkeypatch.setattr(row_blocks.threading, "Thread", Thread)
     student = LinearStudentClassifier().fit(X, y)
-    many = np.tile(X, (1 + 40_000 // len(X), 1))
     with threadpool_limits(1):
-        student.predict_proba(many)
+        student.predict_proba(many_rows(X))
     assert not started
+    monkeypatch.setattr(row_blocks, "n_openmp_threads", lambda: 3)
+    student.predict_proba(many_rows(X))
+    assert len(started) == 2
+
+
+def test_work_is_done_where_no_thread_can_be_started(binary_task, monkeypatch):
+    X, y = binary_task
+    student = LinearStudentClassifier().fit(X, y)
+    expected = student.predict_proba(many_rows(X))
+
+    def fail(self):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(row_blocks, "n_openmp_threads", lambda: 3)
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    np.testing.assert_array_equal(student.predict_proba(many_rows(X)), expected)
+
+
+def test_blas_has_its_threads_back_after_predictions_side_by_side(binary_task, monkeypatch):
+    X, y = binary_task
+    monkeypatch.setattr(row_blocks, "n_openmp_threads", lambda: 2)
+    student = MLPStudentClassifier((8,), max_epochs=2, random_state=0).fit(X, y)
+    rows = many_rows(X)
+    with threadpool_limits(2, "blas"):
+        before = [each["num_threads"] for each in threadpool_info()]
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(student.predict_proba, [rows] * 12))
+        assert [each["num_threads"] for each in threadpool_info()] == before
+
+
+def test_students_predict_while_python_shuts_down(binary_task, tmp_path):
+    X, y = binary_task
+    joblib.dump((LinearStudentClassifier().fit(X, y), many_rows(X)), tmp_path / "student")
+    code = (
+        "import atexit, joblib; from skdistill.students import row_blocks\n"
+        "row_blocks.n_openmp_threads = lambda: 3\n"
+        f"student, X = joblib.load({str(tmp_path / 'student')!r})\n"
+        "atexit.register(lambda: print(student.predict_proba(X).shape))"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert shown.stdout.strip() == str((len(many_rows(X)), 2)), shown.stderr
+
+
+def test_fits_side_by_side_are_the_fits_one_after_the_other(binary_task):
+    X, y = binary_task
+
+    def fit(seed):
+        return MLPStudentClassifier((8,), max_epochs=2, random_state=seed).fit(X, y).coefs_[0]
+
+    expected = [fit(seed) for seed in range(8)]
+    with ThreadPoolExecutor(4) as pool:
+        for one, other in zip(pool.map(fit, range(8)), expected, strict=True):
+            np.testing.assert_array_equal(one, other)
 
 
 def test_an_error_in_a_thread_is_raised(monkeypatch):
@@ -265,6 +327,16 @@ def test_callbacks_that_watch_steps_see_them(event, binary_task):
     assert len(seen) >= 2 * int(0.9 * len(X) / 100)
 
 
+def test_callbacks_that_freeze_parameters_freeze_them(binary_task):
+    X, y = binary_task
+    student = MLPStudentClassifier((4,), max_epochs=3, weight_decay=0.0, random_state=0).fit(X, y)
+    start = student.coefs_
+    student.set_params(callbacks=[Freezer("layers.1.*")], learning_rate_init=0.1)
+    student.partial_fit(X, y)
+    assert (student.coefs_[0] != start[0]).any()
+    np.testing.assert_array_equal(student.coefs_[1], start[1])
+
+
 def test_kernels_are_compiled_once_per_machine(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     calls = []
@@ -280,9 +352,33 @@ def test_kernels_are_compiled_once_per_machine(tmp_path, monkeypatch):
     assert len(calls) == 1
 
 
+@pytest.mark.parametrize("damage", [b"", b"\x7fELF", None])
+def test_a_damaged_file_is_compiled_again(damage, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    library.library.cache_clear()
+    assert library.library() is not None
+    (kept,) = (tmp_path / "skdistill").iterdir()
+    content = kept.read_bytes()
+    kept.unlink()  # what is loaded stays as it is
+    kept.write_bytes(content[: len(content) // 2] if damage is None else damage)
+    library.library.cache_clear()
+    assert library.library() is not None
+    assert any(library._hash_of(path) in path.name for path in kept.parent.iterdir())
+
+
 def test_a_folder_that_cannot_be_made_is_no_obstacle(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    library.library.cache_clear()
+    assert library.library() is not None
+
+
+def test_a_user_without_a_home_gets_kernels(monkeypatch):
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
     library.library.cache_clear()
     assert library.library() is not None
 

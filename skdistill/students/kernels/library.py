@@ -10,7 +10,7 @@ import tempfile
 from functools import lru_cache
 from pathlib import Path
 
-from skdistill.scorer.compiled import compile_library, compiler_version
+from skdistill.scorer.compiled import compile_library
 from skdistill.scorer.digest import sha256
 
 _C_TYPES = {"f": "float", "d": "double"}
@@ -19,7 +19,7 @@ _C_TYPES = {"f": "float", "d": "double"}
 _VARIANTS = "ff", "df", "dd"
 
 #: So that square roots and conditions are computed for several numbers at once.
-_FLAGS = "-fno-math-errno", "-fno-trapping-math"
+_FLAGS = "-fno-math-errno", "-fno-trapping-math", "-pthread"
 
 _POINTER, _LONG, _INT = ctypes.c_void_p, ctypes.c_long, ctypes.c_int
 _SIGNATURES = {
@@ -34,10 +34,13 @@ _SIGNATURES = {
 @lru_cache(maxsize=1)
 def library():
     """Load the kernels, compiled before or now; None if that is not possible here."""
-    try:
-        return _declared(_load(_source()))
-    except (OSError, RuntimeError):  # no compiler, or no folder from which a library can be loaded
-        return None
+    source = _source()
+    for load in (_load_kept, _load_new):
+        try:
+            return _declared(load(source))
+        except (OSError, RuntimeError):
+            continue  # no folder to keep it in, none to load it from, or no compiler
+    return None
 
 
 def _source():
@@ -69,29 +72,46 @@ def _declared(kernels):
         *(_POINTER, _POINTER, _POINTER, _POINTER),
     ]
     kernels.network_steps.restype = None
-    kernels.network_steps.argtypes = [_POINTER, _INT, _POINTER, _INT, _LONG, _POINTER, _POINTER]
+    kernels.network_steps.argtypes = [_POINTER, _POINTER, _INT, _LONG, _POINTER, _POINTER]
     kernels.network_loss.restype = ctypes.c_double
-    kernels.network_loss.argtypes = [_POINTER, _INT, _POINTER, _POINTER, _LONG, _INT]
+    kernels.network_loss.argtypes = [_POINTER, _POINTER, _POINTER, _LONG, _INT]
     return kernels
 
 
-def _load(source):
-    """Load the library, which is compiled once per compiler and processor if it can be kept."""
-    key = "\n".join([source, *_FLAGS, compiler_version(), platform.machine(), _processor()])
-    name = f"kernels-{sha256(key.encode()).hexdigest()[:16]}.so"
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "skdistill")
-    path = folder / name
-    if not path.exists():
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError:  # no home, or one that cannot be written
-            folder = None
-        with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as made:
-            compile_library(source, Path(made, name), _FLAGS)
-            if folder is None:
-                return ctypes.CDLL(str(Path(made, name)))  # it stays in memory without its file
-            Path(made, name).replace(path)
+def _load_kept(source):
+    """Load the library that is kept for this processor; compile it if there is none.
+
+    The name of the file ends with the hash of its content: a damaged one would crash the process.
+    """
+    folder = _folder()
+    key = sha256("\n".join([source, *_FLAGS, platform.machine(), _processor()]).encode())
+    name = f"kernels-{key.hexdigest()[:16]}"
+    for path in folder.glob(f"{name}-*.so"):
+        if path.is_file() and path.stem.endswith(_hash_of(path)):
+            return ctypes.CDLL(str(path))
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as made:
+        compile_library(source, Path(made, name), _FLAGS)
+        path = folder / f"{name}-{_hash_of(Path(made, name))}.so"
+        Path(made, name).replace(path)
     return ctypes.CDLL(str(path))
+
+
+def _load_new(source):
+    """Compile the library and load it; it stays in memory without its file."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as made:
+        compile_library(source, Path(made, "kernels.so"), _FLAGS)
+        return ctypes.CDLL(str(Path(made, "kernels.so")))
+
+
+def _folder():
+    """Return the folder of caches; RuntimeError if the user has no home."""
+    caches = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (caches if caches.is_absolute() else Path.home() / ".cache") / "skdistill"
+
+
+def _hash_of(path):
+    return sha256(path.read_bytes()).hexdigest()[:16]
 
 
 def _processor():

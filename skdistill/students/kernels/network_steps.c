@@ -1,13 +1,15 @@
 /* Steps of AdamW on a network whose first layer is a sum of curves; after curves.c, for float positions and numbers.
  *
- * A batch is cut into parts, each with a gradient of its own, so that any number of threads computes the same. */
+ * A batch is cut into parts, each with a gradient of its own, so that any number of threads computes the same. The
+ * threads live no longer than a call, which therefore nothing can interrupt halfway. */
+#include <pthread.h>
 #include <sched.h>
 #include <stdint.h>
 
 /* sgemm as BLAS has it: matrices lie column by column. */
 typedef void gemm(char *, char *, int *, int *, int *, float *, float *, int *, float *, int *, float *, float *, int *);
 
-enum { KL, LOGIT_MSE, BRIER, JS, MOST_LAYERS = 64 };
+enum { KL, LOGIT_MSE, BRIER, JS, MOST_LAYERS = 64, MOST_THREADS = 8 };
 
 static const double BETA_1 = 0.9, BETA_2 = 0.999;
 static const float EPSILON = 1e-8f, TINY = 1e-30f;
@@ -17,14 +19,14 @@ static const float EPSILON = 1e-8f, TINY = 1e-30f;
 typedef struct {
     const curves *first;
     gemm *gemm;
-    int n_layers, n_classes, n_terms, packed_width, batch_size, n_parts, n_threads;
+    int n_layers, n_classes, n_terms, packed_width, batch_size, n_parts, most_threads, n_threads;
     const int *widths, *losses;
     const float *temperatures, *positions, *packed;
     long n_weights, n_scratch;
     float *weights, *served, *mean, *square;
     float weight_decay;
     float *gradients; /* of every part, (n_parts, n_weights) */
-    float *scratch;   /* of every thread, (n_threads, n_scratch) */
+    float *scratch;   /* of every thread, (most_threads, n_scratch) */
     double *part_losses;
     int n_waiting, round; /* of the barrier */
 } training;
@@ -299,39 +301,115 @@ static void update(training *t, long first, long last, long step, float learning
     }
 }
 
-/* Takes steps, the first of which is number `step` (from 1), on batches of rows in an order; called by all threads. */
-void network_steps(training *t, int thread, const int64_t *order, int n_steps, long step, const float *learning_rates,
-                   const float *shares)
+/* What a thread does; `loss` is for its result. */
+typedef struct job {
+    void (*work)(struct job *);
+    training *training;
+    int thread;
+    const int64_t *order;
+    int n_steps, part_rows;
+    long step, n_rows;
+    const float *learning_rates, *shares, *positions, *packed;
+    double loss;
+} job;
+
+static void take_steps(job *job)
 {
+    training *t = job->training;
     const long n = t->n_weights;
-    float *table = t->scratch + thread * t->n_scratch;
+    const int64_t *order = job->order;
+    float *table = t->scratch + job->thread * t->n_scratch;
     float *scratch = table + (size_t)t->first->n_points * t->widths[0];
-    for (int i = 0; i < n_steps; ++i, order += t->batch_size) {
+    for (int i = 0; i < job->n_steps; ++i, order += t->batch_size) {
         table_of_weights_ff(t->first, t->weights, t->widths[0], table);
-        for (int part = thread; part < t->n_parts; part += t->n_threads) {
+        for (int part = job->thread; part < t->n_parts; part += t->n_threads) {
             const long from = (long)t->batch_size * part / t->n_parts;
             const long to = (long)t->batch_size * (part + 1) / t->n_parts;
             float *gradient = t->gradients + part * n;
             t->part_losses[part] += gradient_of(t, table, order + from, (int)(to - from), scratch, gradient);
         }
         meet(t);
-        update(t, n * thread / t->n_threads, n * (thread + 1) / t->n_threads, step + i, learning_rates[i], shares[i]);
+        update(t, n * job->thread / t->n_threads, n * (job->thread + 1) / t->n_threads, job->step + i,
+               job->learning_rates[i], job->shares[i]);
         meet(t);
     }
 }
 
-/* Computes the sum of the losses of the network that is served, on rows that it does not learn from; called by all
- * threads, of which each works on some of the rows, at most `part_rows` at a time. */
-double network_loss(training *t, int thread, const float *positions, const float *packed, long n_rows, int part_rows)
+static void add_losses(job *job)
 {
-    float *table = t->scratch + thread * t->n_scratch;
-    const memory m = lay_out(t, part_rows, table + (size_t)t->first->n_points * t->widths[0]);
-    double loss = 0;
+    const training *t = job->training;
+    float *table = t->scratch + job->thread * t->n_scratch;
+    const memory m = lay_out(t, job->part_rows, table + (size_t)t->first->n_points * t->widths[0]);
     table_of_weights_ff(t->first, t->served, t->widths[0], table);
-    for (long first = (long)thread * part_rows; first < n_rows; first += (long)t->n_threads * part_rows) {
-        const int n = (int)(n_rows - first < part_rows ? n_rows - first : part_rows);
-        compute_outputs(t, t->served, table, positions + first * t->first->n_columns, NULL, n, &m);
-        loss += losses_of(t, packed + first * t->packed_width, NULL, n, &m);
+    for (long first = (long)job->thread * job->part_rows; first < job->n_rows;
+         first += (long)t->n_threads * job->part_rows) {
+        const int n = (int)(job->n_rows - first < job->part_rows ? job->n_rows - first : job->part_rows);
+        compute_outputs(t, t->served, table, job->positions + first * t->first->n_columns, NULL, n, &m);
+        job->loss += losses_of(t, job->packed + first * t->packed_width, NULL, n, &m);
+    }
+}
+
+static void *run(void *argument)
+{
+    job *job = argument;
+    while (!__atomic_load_n(&job->training->n_threads, __ATOMIC_ACQUIRE)) {
+        sched_yield(); /* it is not known yet how many threads there are */
+    }
+    job->work(job);
+    return NULL;
+}
+
+/* Has some threads do the same job, or fewer if no more can be made. */
+static void on_threads(const job *what, job *jobs)
+{
+    training *t = what->training;
+    pthread_t threads[MOST_THREADS];
+    int n_threads = 1;
+    __atomic_store_n(&t->n_threads, 0, __ATOMIC_RELEASE);
+    for (int k = 0; k < t->most_threads; ++k) {
+        jobs[k] = *what;
+        jobs[k].thread = k;
+    }
+    while (n_threads < t->most_threads && !pthread_create(&threads[n_threads], NULL, run, &jobs[n_threads])) {
+        ++n_threads;
+    }
+    __atomic_store_n(&t->n_threads, n_threads, __ATOMIC_RELEASE);
+    run(&jobs[0]);
+    for (int k = 1; k < n_threads; ++k) {
+        pthread_join(threads[k], NULL);
+    }
+}
+
+/* Takes steps, the first of which is number `step` (from 1), on batches of rows in an order. */
+void network_steps(training *t, const int64_t *order, int n_steps, long step, const float *learning_rates,
+                   const float *shares)
+{
+    job jobs[MOST_THREADS];
+    const job what = {.work = take_steps,
+                      .training = t,
+                      .order = order,
+                      .n_steps = n_steps,
+                      .step = step,
+                      .learning_rates = learning_rates,
+                      .shares = shares};
+    on_threads(&what, jobs);
+}
+
+/* Computes the sum of the losses of the network that is served, on rows that it does not learn from, at most
+ * `part_rows` at a time. */
+double network_loss(training *t, const float *positions, const float *packed, long n_rows, int part_rows)
+{
+    job jobs[MOST_THREADS];
+    const job what = {.work = add_losses,
+                      .training = t,
+                      .positions = positions,
+                      .packed = packed,
+                      .n_rows = n_rows,
+                      .part_rows = part_rows};
+    double loss = 0;
+    on_threads(&what, jobs);
+    for (int k = 0; k < t->n_threads; ++k) {
+        loss += jobs[k].loss;
     }
     return loss;
 }

@@ -1,7 +1,6 @@
 """Training steps by compiled C, on as many threads as may be used."""
 
 import ctypes
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
 import numpy as np
@@ -23,7 +22,7 @@ class _Training(ctypes.Structure):
     _fields_ = [
         *((name, _POINTER) for name in ("first", "gemm")),
         *((name, _INT) for name in ("n_layers", "n_classes", "n_terms", "packed_width")),
-        *((name, _INT) for name in ("batch_size", "n_parts", "n_threads")),
+        *((name, _INT) for name in ("batch_size", "n_parts", "most_threads", "n_threads")),
         *((name, _POINTER) for name in ("widths", "losses")),
         *((name, _POINTER) for name in ("temperatures", "positions", "packed")),
         *((name, ctypes.c_long) for name in ("n_weights", "n_scratch")),
@@ -75,7 +74,7 @@ class NetworkSteps:
         batch_size,
     ):
         n_parts = int(np.clip(batch_size // PART_ROWS, 1, MOST_PARTS))
-        self.n_threads = min(n_openmp_threads(), n_parts)
+        n_threads = min(n_openmp_threads(), n_parts)
         self._part_rows = part_rows = -(-batch_size // n_parts)
         of_table = kernels.n_points * widths[0]
         of_rows = part_rows * (2 * positions.shape[1] + sum(widths) + 2 * max(widths))
@@ -93,7 +92,7 @@ class NetworkSteps:
             "mean": np.zeros_like(weights),
             "square": np.zeros_like(weights),
             "gradients": np.empty((n_parts, len(weights)), dtype=np.float32),
-            "scratch": np.empty((self.n_threads, n_scratch), dtype=np.float32),
+            "scratch": np.empty((n_threads, n_scratch), dtype=np.float32),
             "part_losses": self.losses,
         }
         self._kernels = kernels
@@ -106,14 +105,13 @@ class NetworkSteps:
             packed_width=packed.shape[1],
             batch_size=batch_size,
             n_parts=n_parts,
-            n_threads=self.n_threads,
+            most_threads=n_threads,
             n_weights=len(weights),
             n_scratch=n_scratch,
             weight_decay=weight_decay,
             **{name: array.ctypes.data for name, array in self._arrays.items()},
         )
         self.batch_size, self._n_steps = batch_size, 0
-        self._others = ThreadPoolExecutor(max(self.n_threads - 1, 1))
 
     def run(self, order, learning_rates, shares):
         """Take some steps.
@@ -131,8 +129,9 @@ class NetworkSteps:
             The sum of the losses of all rows.
         """
         self.losses[:] = 0
-        arguments = len(shares), self._n_steps + 1, learning_rates.ctypes.data, shares.ctypes.data
-        self._on_all_threads(library().network_steps, order.ctypes.data, *arguments)
+        addresses = [each.ctypes.data for each in (order, learning_rates, shares)]
+        take = len(shares), self._n_steps + 1
+        library().network_steps(self._address, addresses[0], *take, *addresses[1:])
         self._n_steps += len(shares)
         return float(self.losses.sum())
 
@@ -150,12 +149,11 @@ class NetworkSteps:
             Of all rows.
         """
         rows = positions.ctypes.data, packed.ctypes.data, len(positions), self._part_rows
-        return sum(self._on_all_threads(library().network_loss, *rows))
+        return library().network_loss(self._address, *rows)
 
-    def _on_all_threads(self, function, *arguments):
-        address, threads = ctypes.addressof(self._training), range(1, self.n_threads)
-        others = [self._others.submit(function, address, each, *arguments) for each in threads]
-        return [function(address, 0, *arguments), *(other.result() for other in others)]
+    @property
+    def _address(self):
+        return ctypes.addressof(self._training)
 
 
 @lru_cache

@@ -2,34 +2,49 @@
 
 import numpy as np
 import torch
-from threadpoolctl import ThreadpoolController
+from skorch.callbacks import EarlyStopping, EpochTimer, PassthroughScoring
 
 from skdistill.students.kernels.steps import NetworkSteps, sgemm
 from skdistill.students.network_training.callbacks import (
     AverageWeights,
+    KeepBestEpoch,
+    LongerWhereItPays,
     ProgressBar,
+    TaskPerEpoch,
     WarmUpThenCosine,
 )
 from skdistill.students.network_training.losses import DistillationLoss, WeightedSquaredError
 from skdistill.students.network_training.network import EncodedMLP
+from skdistill.students.row_blocks import one_blas_thread
 
 #: Steps between two chances to interrupt the training and to show its progress.
 STEPS_PER_CALL = 100
 
-#: Most layers after the first that C has room for.
-MOST_LAYERS = 63
+#: Most layers that C has room for.
+MOST_LAYERS = 64
+
+
+#: Callbacks that do without the steps; those of this package do so by `take`.
+_OBSERVERS = {
+    *(WarmUpThenCosine, AverageWeights, ProgressBar),
+    *(KeepBestEpoch, LongerWhereItPays, TaskPerEpoch),
+    *(EarlyStopping, EpochTimer, PassthroughScoring),
+}
 
 
 def can_be_compiled(net):
-    """Tell whether C computes what a net trains, and no callback wants to see single steps."""
-    watching = {type(each) for listeners in net.listeners.values() for each in listeners}
+    """Tell whether C computes what a net trains, and all callbacks only look at epochs.
+
+    Others may watch steps, freeze parameters or change the optimizer, of which C knows nothing.
+    """
+    callbacks = {type(callback) for _, callback in net.callbacks_}
     return (
         torch.device(net.device).type == "cpu"
         and type(net.module_) is EncodedMLP
         and net.module_.first.kernels is not None
         and len(net.module_.layers) <= MOST_LAYERS
         and type(net.criterion_) in (DistillationLoss, WeightedSquaredError)
-        and watching == {WarmUpThenCosine, AverageWeights} | watching & {ProgressBar}
+        and callbacks <= _OBSERVERS
         and sgemm() is not None
     )
 
@@ -45,17 +60,15 @@ class CompiledSteps:
         self.steps = None
 
     def __getstate__(self):
-        return vars(self) | {"steps": None, "threads": None}
+        return vars(self) | {"steps": None}
 
     def prepare(self, batches):
         """Get ready to train on the rows of some batches."""
-        self.threads = ThreadpoolController()
         self.steps = self._steps_on(batches)
 
     def mean_loss(self, batches, training):
         """Train for an epoch, or compute the loss of other rows; return the mean of the rows."""
-        # One thread of BLAS for each of ours.
-        with self.threads.limit(limits=1, user_api="blas"):
+        with one_blas_thread():
             if not training:
                 tensors = [tensor.contiguous().numpy() for tensor in batches.tensors]
                 return self.steps.loss(*tensors) / batches.n_rows
@@ -84,7 +97,7 @@ class CompiledSteps:
         (group,) = net.optimizer_.param_groups
         return NetworkSteps(
             network.first.kernels.curves,
-            [len(layer.bias) for layer in (network.first, *network.layers)],
+            [len(layer.bias) for layer in network.layers],
             loss.terms if is_classifier else [],
             loss.n_classes if is_classifier else 0,
             *(tensor.contiguous().numpy() for tensor in batches.tensors),

@@ -21,12 +21,15 @@ class EncodedMLP(nn.Module):
     def __init__(self, encoding, hidden_layer_sizes, start):
         super().__init__()
         sizes = [encoding.n_codes, *hidden_layer_sizes, len(start)]
-        self.first = FirstLayer(encoding, sizes[1])
-        self.layers = nn.ModuleList(
-            nn.Linear(n_in, n_out) for n_in, n_out in itertools.pairwise(sizes[1:])
-        )
+        self.layers = nn.ModuleList([FirstLayer(encoding, sizes[1])])
+        self.layers.extend(nn.Linear(n_in, n_out) for n_in, n_out in itertools.pairwise(sizes[1:]))
         with torch.no_grad():
             list(self.parameters())[-1].copy_(torch.as_tensor(start))
+
+    @property
+    def first(self):
+        """The first layer."""
+        return self.layers[0]
 
     def forward(self, positions):
         """Compute outputs of shape (n_rows, n_outputs) from positions of (n_rows, n_features)."""
@@ -34,12 +37,12 @@ class EncodedMLP(nn.Module):
 
     def after(self, sums):
         """Compute outputs from those of the first layer."""
-        return self.last(self.hidden(sums)) if self.layers else sums
+        return self.last(self.hidden(sums)) if len(self.layers) > 1 else sums
 
     def hidden(self, sums):
         """Compute the last hidden layer, of shape (n_rows, n_hidden)."""
         hidden = torch.relu(sums)
-        for layer in self.layers[:-1]:
+        for layer in self.layers[1:-1]:
             hidden = torch.relu(nn.functional.linear(hidden, layer.weight, layer.bias))
         return hidden
 
@@ -55,15 +58,15 @@ class EncodedMLP(nn.Module):
 
     def weights(self):
         """Return the weights, (n_inputs, n_outputs), and biases of all layers as NumPy arrays."""
-        layers = [self.first.weight, *(layer.weight.T for layer in self.layers)]
-        biases = [layer.bias for layer in (self.first, *self.layers)]
+        layers = [self.first.weight, *(layer.weight.T for layer in self.layers[1:])]
+        biases = [layer.bias for layer in self.layers]
         return tuple([t.detach().cpu().numpy().copy() for t in each] for each in (layers, biases))
 
     @torch.no_grad()
     def set_weights(self, coefs, intercepts):
         """Set weights and biases, as `weights` returns them."""
-        layers = [self.first.weight, *(layer.weight.T for layer in self.layers)]
-        biases = [layer.bias for layer in (self.first, *self.layers)]
+        layers = [self.first.weight, *(layer.weight.T for layer in self.layers[1:])]
+        biases = [layer.bias for layer in self.layers]
         for tensor, array in zip([*layers, *biases], [*coefs, *intercepts], strict=True):
             tensor.copy_(torch.as_tensor(array))
 

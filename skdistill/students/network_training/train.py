@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import threading
 
 import numpy as np
 import torch
@@ -37,6 +38,9 @@ PARTIAL_LEARNING_RATE = 0.3
 
 #: The losses of fewer epochs do not tell whether to train for longer.
 FEWEST_EPOCHS_TO_COMPARE = 8
+
+#: Torch has one generator for the weights that all threads make.
+_SEEDING = threading.Lock()
 
 #: A single row whose weight is this many times the mean can make training diverge.
 HEAVY_WEIGHT = 100
@@ -80,9 +84,11 @@ def train(student, build, positions, packed, criterion, goes_on, attributes_of, 
         own.append(("tasks", TaskPerEpoch(task, attributes_of, rows)))
     if is_verbose():
         own.append(("progress", ProgressBar(type(student).__name__, schedule, batch_size)))
-    with _seeded(seed, device):
+    with _seeded(seed):
+        network = build()
+    with _current(device):
         net = DistillationNet(
-            build(),
+            network,
             criterion=criterion,
             optimizer=torch.optim.AdamW,
             optimizer__weight_decay=student.weight_decay,
@@ -116,15 +122,17 @@ def train(student, build, positions, packed, criterion, goes_on, attributes_of, 
 
 
 @contextlib.contextmanager
-def _seeded(seed, device):
-    """Seed what makes the initial weights, restore it afterwards; make a GPU the current one."""
-    on_gpu = torch.device(device).type == "cuda"
-    with (
-        torch.cuda.device(device) if on_gpu else contextlib.nullcontext(),
-        torch.random.fork_rng(devices=[]),
-    ):
+def _seeded(seed):
+    """Seed what makes initial weights, and restore it; threads that train take turns."""
+    with _SEEDING, torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         yield
+
+
+def _current(device):
+    """Make a GPU the current one."""
+    on_gpu = torch.device(device).type == "cuda"
+    return torch.cuda.device(device) if on_gpu else contextlib.nullcontext()
 
 
 def choose_device(device):

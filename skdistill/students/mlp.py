@@ -204,7 +204,7 @@ class MLPStudentClassifier(_MLPStudent, NetworkStudentClassifier):
 
     On the CPU training steps and scores are computed by C, compiled once per machine, on as many
     threads as OpenMP may use; without a C compiler torch and NumPy do it, in two to five times the
-    time. So do callbacks that watch single steps: ``on_batch_begin`` and the like.
+    time. So do they with `callbacks` other than skorch's ``EpochTimer`` and ``EarlyStopping``.
 
     References
     ----------

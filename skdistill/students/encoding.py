@@ -161,19 +161,24 @@ class Encoding:
 
         ValueError if a column holds strings where numbers were seen at fit, or the other way round.
         """
-        read, found = self.read(X), np.empty(X.shape, dtype=dtype)
+        return self.fill(np.empty(X.shape, dtype=dtype), X, lambda positions: positions)
 
-        def fill(rows):
-            found[rows] = self.locate(read, rows)
+    def fill(self, out, X, compute):
+        """Fill an array, a row per row of a table, with what is computed of positions.
 
-        in_blocks(fill, len(found))
-        return found
-
-    def read(self, X):
-        """Read what `locate` needs of a table: all numbers, or the values of every column.
-
-        ValueError as in `positions`.
+        They are float64, C-contiguous, and of some of the rows at a time. ValueError as in
+        `positions`.
         """
+        read = self._read(X)
+
+        def fill_rows(rows):
+            out[rows] = compute(self._locate(read, rows))
+
+        in_blocks(fill_rows, len(out))
+        return out
+
+    def _read(self, X):
+        """Read what `_locate` needs of a table: all numbers, or the values of every column."""
         has_numbers = isinstance(X, np.ndarray) and X.dtype.kind in "biuf"
         if has_numbers and self._numbers is not None:
             return X
@@ -183,8 +188,8 @@ class Encoding:
             read.append(column.positions(values) if column.edges is None else values)
         return read
 
-    def locate(self, read, rows):
-        """Return the positions of a slice of the rows of what was read, C-contiguous float64."""
+    def _locate(self, read, rows):
+        """Return the positions of a slice of the rows of what was read."""
         if isinstance(read, np.ndarray):
             return self._numbers(read[rows].astype(np.float64, copy=False))
         blocks = [values[rows] for values in read]

@@ -31,7 +31,6 @@ from skdistill.students.encoding import (
     restored_column,
 )
 from skdistill.students.pairs import PairTable, checked_interactions, count_pairs
-from skdistill.students.row_blocks import in_blocks
 
 _LINEAR_CONSTRAINTS = {
     "n_bins": [Interval(Integral, 1, None, closed="left")],
@@ -482,18 +481,13 @@ def _restored_table(table, k, arrays, n_outputs):
 
 def _additive(student, X):
     encoding = student.encoding_
-    read, total = encoding.read(X), np.empty((X.shape[0], len(student.intercept_)))
     curves = encoding.adder(student.curves_, student.intercept_)
     tables = [table.reader(encoding) for table in student.tables_]
 
-    def compute(rows):
-        positions = encoding.locate(read, rows)
-        total[rows] = curves(positions)
-        for table in tables:
-            total[rows] += table(positions)
+    def outputs(positions):
+        return sum((table(positions) for table in tables), curves(positions))
 
-    in_blocks(compute, len(total))
-    return total
+    return encoding.fill(np.empty((X.shape[0], len(student.intercept_))), X, outputs)
 
 
 def _distillation_objective(targets):

@@ -18,7 +18,6 @@ from skdistill.students.network_classifier import (
     rows_for_callbacks,
     weights_that_differ,
 )
-from skdistill.students.row_blocks import in_blocks
 
 #: Hidden layers and numbers of bins that a search tries.
 SEARCHED_SIZES = (((16,), 32), ((32, 32), 8), ((32, 32), 32), ((64, 64), 32), ((128, 128), 32))
@@ -405,13 +404,8 @@ def _attributes_of(network):
 
 
 def _forward(student, X):
-    """Compute the last layer, float32 of shape (n_samples, n_outputs), by NumPy alone."""
+    """Compute the last layer, float32 of shape (n_samples, n_outputs), without torch."""
     encoding, coefs, intercepts = student.encoding_, student.coefs_, student.intercepts_
-    read, first = encoding.read(X), encoding.layer(coefs[0], intercepts[0])
+    first = encoding.layer(coefs[0], intercepts[0])
     outputs = np.empty((X.shape[0], len(intercepts[-1])), dtype=np.float32)
-
-    def compute(rows):
-        outputs[rows] = _MLPStudent.after_sum(student, first(encoding.locate(read, rows)))
-
-    in_blocks(compute, len(outputs))
-    return outputs
+    return encoding.fill(outputs, X, lambda u: _MLPStudent.after_sum(student, first(u)))

@@ -17,7 +17,6 @@ from skdistill.students.network_classifier import (
     import_training,
     rows_for_callbacks,
 )
-from skdistill.students.row_blocks import in_blocks
 
 #: Spread of the initial outputs of the leaves: equal ones would leave no reason to route.
 LEAF_NOISE = 0.05
@@ -287,15 +286,10 @@ class SoftTreeStudentClassifier(_SoftTreeStudent, NetworkStudentClassifier):
 
         In float64: exports then differ only by what they round to float32.
         """
-        encoding, coef = self.encoding_, self.coef_.astype(np.float64)
-        read, first = encoding.read(X), encoding.layer(coef, self.intercept_.astype(np.float64))
+        weights = (each.astype(np.float64) for each in (self.coef_, self.intercept_))
+        first = self.encoding_.layer(*weights)
         reach = np.empty((X.shape[0], self.n_leaves_))
-
-        def compute(rows):
-            reach[rows] = path_probabilities(first(encoding.locate(read, rows)))
-
-        in_blocks(compute, len(reach))
-        return reach
+        return self.encoding_.fill(reach, X, lambda u: path_probabilities(first(u)))
 
     def _outputs(self, X):
         return self._reach(X) @ self.leaf_outputs_

@@ -103,6 +103,31 @@ class CurveKernels:
         """
         return self._computed("pair_sums", positions, table)
 
+    def weight_gradient(self, positions, gradient):
+        """Compute the gradient of the weights of codes from that of the sums.
+
+        Parameters
+        ----------
+        positions : ndarray of shape (n_rows, n_columns)
+            C-contiguous.
+        gradient : ndarray of shape (n_rows, width)
+            Of the sums of every row; C-contiguous.
+
+        Returns
+        -------
+        weights : ndarray of shape (n_codes, width)
+            Of the type of the gradient.
+        """
+        kernels, width = library(), gradient.shape[1]
+        variant = positions.dtype.char + gradient.dtype.char
+        table, weights = (
+            np.empty((n, width), dtype=gradient.dtype) for n in (self.n_points, self.n_codes)
+        )
+        u, g, t, w = (each.ctypes.data for each in (positions, gradient, table, weights))
+        getattr(kernels, f"table_gradient_{variant}")(self.address, u, len(positions), g, width, t)
+        getattr(kernels, f"weight_gradient_{variant}")(self.address, t, width, w)
+        return weights
+
     def __reduce__(self):
         return CurveKernels, self._columns
 

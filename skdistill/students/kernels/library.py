@@ -74,7 +74,7 @@ def _declared(kernels):
     kernels.network_steps.restype = None
     kernels.network_steps.argtypes = [_POINTER, _POINTER, _INT, _LONG, _POINTER, _POINTER]
     kernels.network_loss.restype = ctypes.c_double
-    kernels.network_loss.argtypes = [_POINTER, _POINTER, _POINTER, _LONG, _INT]
+    kernels.network_loss.argtypes = [_POINTER, _POINTER, _POINTER, _LONG]
     return kernels
 
 

@@ -177,14 +177,14 @@ static memory lay_out(const training *t, int n_rows, float *scratch)
     return m;
 }
 
-/* Number of the weights before layer l, or of all of them. */
-static long weights_before(const training *t, int l)
+/* Number of the weights and biases of the first layer. */
+static long size_of_first(const training *t)
 {
-    long before = t->n_weights;
-    for (int k = t->n_layers; k >= l; --k) {
-        before -= (long)(t->widths[k - 1] + 1) * t->widths[k];
+    long size = t->n_weights;
+    for (int l = 1; l <= t->n_layers; ++l) {
+        size -= (long)(t->widths[l - 1] + 1) * t->widths[l];
     }
-    return before;
+    return size;
 }
 
 /* Computes the outputs of some rows, in the last activations; `table` has the points of the first layer. */
@@ -192,7 +192,7 @@ static void compute_outputs(const training *t, const float *weights, const float
                             const int64_t *rows, int n_rows, const memory *m)
 {
     const int n_columns = t->first->n_columns, *widths = t->widths;
-    const float *layer = weights + weights_before(t, 1), *bias = layer - widths[0];
+    const float *layer = weights + size_of_first(t), *bias = layer - widths[0];
     for (int r = 0; r < n_rows; ++r) {
         float *out = m->activations[0] + (size_t)r * widths[0];
         sum_row_ff(t->first, positions + (rows ? rows[r] : r) * n_columns, table, widths[0], bias,
@@ -307,7 +307,7 @@ typedef struct job {
     training *training;
     int thread;
     const int64_t *order;
-    int n_steps, part_rows;
+    int n_steps;
     long step, n_rows;
     const float *learning_rates, *shares, *positions, *packed;
     double loss;
@@ -338,12 +338,12 @@ static void take_steps(job *job)
 static void add_losses(job *job)
 {
     const training *t = job->training;
+    const int part_rows = (t->batch_size + t->n_parts - 1) / t->n_parts; /* as many as the scratch is for */
     float *table = t->scratch + job->thread * t->n_scratch;
-    const memory m = lay_out(t, job->part_rows, table + (size_t)t->first->n_points * t->widths[0]);
+    const memory m = lay_out(t, part_rows, table + (size_t)t->first->n_points * t->widths[0]);
     table_of_weights_ff(t->first, t->served, t->widths[0], table);
-    for (long first = (long)job->thread * job->part_rows; first < job->n_rows;
-         first += (long)t->n_threads * job->part_rows) {
-        const int n = (int)(job->n_rows - first < job->part_rows ? job->n_rows - first : job->part_rows);
+    for (long first = (long)job->thread * part_rows; first < job->n_rows; first += (long)t->n_threads * part_rows) {
+        const int n = (int)(job->n_rows - first < part_rows ? job->n_rows - first : part_rows);
         compute_outputs(t, t->served, table, job->positions + first * t->first->n_columns, NULL, n, &m);
         job->loss += losses_of(t, job->packed + first * t->packed_width, NULL, n, &m);
     }
@@ -395,17 +395,15 @@ void network_steps(training *t, const int64_t *order, int n_steps, long step, co
     on_threads(&what, jobs);
 }
 
-/* Computes the sum of the losses of the network that is served, on rows that it does not learn from, at most
- * `part_rows` at a time. */
-double network_loss(training *t, const float *positions, const float *packed, long n_rows, int part_rows)
+/* Computes the sum of the losses of the network that is served, on rows that it does not learn from. */
+double network_loss(training *t, const float *positions, const float *packed, long n_rows)
 {
     job jobs[MOST_THREADS];
     const job what = {.work = add_losses,
                       .training = t,
                       .positions = positions,
                       .packed = packed,
-                      .n_rows = n_rows,
-                      .part_rows = part_rows};
+                      .n_rows = n_rows};
     double loss = 0;
     on_threads(&what, jobs);
     for (int k = 0; k < t->n_threads; ++k) {

@@ -75,7 +75,7 @@ class NetworkSteps:
     ):
         n_parts = int(np.clip(batch_size // PART_ROWS, 1, MOST_PARTS))
         n_threads = min(n_openmp_threads(), n_parts)
-        self._part_rows = part_rows = -(-batch_size // n_parts)
+        part_rows = -(-batch_size // n_parts)
         of_table = kernels.n_points * widths[0]
         of_rows = part_rows * (2 * positions.shape[1] + sum(widths) + 2 * max(widths))
         n_scratch = 2 * of_table + of_rows + 3 * n_classes
@@ -148,7 +148,7 @@ class NetworkSteps:
         loss : float
             Of all rows.
         """
-        rows = positions.ctypes.data, packed.ctypes.data, len(positions), self._part_rows
+        rows = positions.ctypes.data, packed.ctypes.data, len(positions)
         return library().network_loss(self._address, *rows)
 
     @property

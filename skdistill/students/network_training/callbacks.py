@@ -208,7 +208,7 @@ class ProgressBar(Callback):
         n_rows = self.schedule.n_steps * self.batch_size
         self.bar_ = bar_of(self.title, n_rows, unit=" rows")
 
-    def on_batch_end(self, net, batch=None, training=False, **kwargs):
+    def on_batch_end(self, net, training=False, **kwargs):
         """Move on by a step."""
         if training:
             self.take(1)

@@ -23,7 +23,6 @@ STEPS_PER_CALL = 100
 #: Most layers that C has room for.
 MOST_LAYERS = 64
 
-
 #: Callbacks that do without the steps; those of this package do so by `take`.
 _OBSERVERS = {
     *(WarmUpThenCosine, AverageWeights, ProgressBar),
@@ -64,7 +63,19 @@ class CompiledSteps:
 
     def prepare(self, batches):
         """Get ready to train on the rows of some batches."""
-        self.steps = self._steps_on(batches)
+        net, network, loss = self.net, self.net.module_, self.net.criterion_
+        is_classifier = isinstance(loss, DistillationLoss)
+        (group,) = net.optimizer_.param_groups
+        self.steps = NetworkSteps(
+            network.first.kernels,
+            [len(layer.bias) for layer in network.layers],
+            loss.terms if is_classifier else [],
+            loss.n_classes if is_classifier else 0,
+            *(tensor.contiguous().numpy() for tensor in batches.tensors),
+            *(each.detach().numpy() for each in (net.weights, net.served_weights)),
+            weight_decay=group["weight_decay"],
+            batch_size=batches.batch_size,
+        )
 
     def mean_loss(self, batches, training):
         """Train for an epoch, or compute the loss of other rows; return the mean of the rows."""
@@ -90,18 +101,3 @@ class CompiledSteps:
         if ProgressBar in self.watching:
             self.watching[ProgressBar].take(n_steps)
         return loss
-
-    def _steps_on(self, batches):
-        net, network, loss = self.net, self.net.module_, self.net.criterion_
-        is_classifier = isinstance(loss, DistillationLoss)
-        (group,) = net.optimizer_.param_groups
-        return NetworkSteps(
-            network.first.kernels.curves,
-            [len(layer.bias) for layer in network.layers],
-            loss.terms if is_classifier else [],
-            loss.n_classes if is_classifier else 0,
-            *(tensor.contiguous().numpy() for tensor in batches.tensors),
-            *(each.detach().numpy() for each in (net.weights, net.served_weights)),
-            weight_decay=group["weight_decay"],
-            batch_size=batches.batch_size,
-        )

@@ -22,8 +22,8 @@ class DistillationNet(NeuralNet):
 
     Batch losses stay on the device, so a GPU never waits for the interpreter; the history has the
     losses of epochs only. On a GPU a step is captured as a CUDA graph, unless a callback wants to
-    see the gradients. On the CPU many steps are one call of compiled C, unless a callback wants to
-    see steps.
+    see the gradients. On the CPU many steps are one call of compiled C, unless a callback may
+    do more than look at epochs.
 
     Attributes
     ----------

@@ -9,7 +9,6 @@ from torch import nn
 from torch.autograd.function import once_differentiable
 
 from skdistill.students.encoding import LEVEL, MISSING
-from skdistill.students.kernels.library import library
 
 
 class EncodedMLP(nn.Module):
@@ -24,7 +23,7 @@ class EncodedMLP(nn.Module):
         self.layers = nn.ModuleList([FirstLayer(encoding, sizes[1])])
         self.layers.extend(nn.Linear(n_in, n_out) for n_in, n_out in itertools.pairwise(sizes[1:]))
         with torch.no_grad():
-            list(self.parameters())[-1].copy_(torch.as_tensor(start))
+            self.layers[-1].bias.copy_(torch.as_tensor(start))
 
     @property
     def first(self):
@@ -58,17 +57,22 @@ class EncodedMLP(nn.Module):
 
     def weights(self):
         """Return the weights, (n_inputs, n_outputs), and biases of all layers as NumPy arrays."""
-        layers = [self.first.weight, *(layer.weight.T for layer in self.layers[1:])]
-        biases = [layer.bias for layer in self.layers]
-        return tuple([t.detach().cpu().numpy().copy() for t in each] for each in (layers, biases))
+        return tuple(
+            [tensor.detach().cpu().numpy().copy() for tensor in tensors]
+            for tensors in self._tensors()
+        )
 
     @torch.no_grad()
     def set_weights(self, coefs, intercepts):
         """Set weights and biases, as `weights` returns them."""
-        layers = [self.first.weight, *(layer.weight.T for layer in self.layers[1:])]
-        biases = [layer.bias for layer in self.layers]
-        for tensor, array in zip([*layers, *biases], [*coefs, *intercepts], strict=True):
+        weights, biases = self._tensors()
+        for tensor, array in zip([*weights, *biases], [*coefs, *intercepts], strict=True):
             tensor.copy_(torch.as_tensor(array))
+
+    def _tensors(self):
+        """List the weights, (n_inputs, n_outputs), and the biases of all layers."""
+        weights = [self.first.weight, *(layer.weight.T for layer in self.layers[1:])]
+        return weights, [layer.bias for layer in self.layers]
 
 
 class FirstLayer(nn.Module):
@@ -97,9 +101,7 @@ class FirstLayer(nn.Module):
             linear = nn.Linear(encoding.n_codes, width)
         self.weight = nn.Parameter(linear.weight.detach().T.contiguous())
         self.bias = linear.bias
-        self.kernels = None
-        if encoding.kernels is not None:
-            self.kernels = CurveSums(encoding.kernels, width)
+        self.kernels = encoding.kernels
 
     def forward(self, positions):
         """Compute sums of shape (n_rows, width) from positions of (n_rows, n_features)."""
@@ -135,47 +137,22 @@ class FirstLayer(nn.Module):
         return codes
 
 
-class CurveSums:
-    """The compiled first layer of one network, with memory for its curves and their gradient."""
-
-    def __init__(self, kernels, width):
-        self.curves, self.width = kernels, width
-        self.table, self.gradient = (torch.empty(kernels.n_points, width) for _ in range(2))
-
-    def sums(self, positions, weight, bias):
-        """Compute the layer for float32 positions."""
-        run, address, table = library(), self.curves.address, self.table.data_ptr()
-        out = torch.empty(len(positions), self.width)
-        run.table_of_weights_ff(address, weight.data_ptr(), self.width, table)
-        rows = positions.data_ptr(), len(positions)
-        run.curve_sums_ff(address, *rows, table, self.width, bias.data_ptr(), out.data_ptr())
-        return out
-
-    def weight_gradient(self, positions, gradient):
-        """Compute the gradient of the weights from that of the sums."""
-        run, address, table = library(), self.curves.address, self.gradient.data_ptr()
-        out = torch.empty(self.curves.n_codes, self.width)
-        rows = positions.data_ptr(), len(positions)
-        run.table_gradient_ff(address, *rows, gradient.data_ptr(), self.width, table)
-        run.weight_gradient_ff(address, table, self.width, out.data_ptr())
-        return out
-
-
 class SumOfCurves(torch.autograd.Function):
-    """`CurveSums` for torch's differentiation."""
+    """The compiled first layer, for torch's differentiation."""
 
     @staticmethod
     def forward(ctx, positions, weight, bias, kernels):
         """Compute the layer."""
-        ctx.kernels, ctx.positions = kernels, positions.contiguous()
-        return kernels.sums(ctx.positions, weight, bias)
+        ctx.kernels, ctx.positions = kernels, positions.contiguous().numpy()
+        table = kernels.table(weight.detach().numpy())
+        return torch.from_numpy(kernels.sums(ctx.positions, table, bias.detach().numpy()))
 
     @staticmethod
     @once_differentiable
     def backward(ctx, gradient):
         """Compute the gradients of weights and biases."""
-        of_weight = ctx.kernels.weight_gradient(ctx.positions, gradient.contiguous())
-        return None, of_weight, gradient.sum(dim=0), None
+        of_weight = ctx.kernels.weight_gradient(ctx.positions, gradient.contiguous().numpy())
+        return None, torch.from_numpy(of_weight), gradient.sum(dim=0), None
 
 
 def network_of(student, start=None):
